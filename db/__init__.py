@@ -1,0 +1,1 @@
+"""The database: tables, migrations, the SQL of the hot path, seeds and the invariant audit."""

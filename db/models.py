@@ -1,0 +1,295 @@
+"""The tables. Every booking table carries ``event_id`` and has it in its primary key and every unique
+constraint, so that the schema distributes by ``event_id`` on Citus unchanged.
+
+Money is integer minor units, times are ``timestamptz`` written by Postgres' clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SEAT_STATUSES = ("available", "reserved", "booked")
+RESERVATION_STATES = ("held", "purchased", "released", "lapsed")
+PURCHASE_STATUSES = ("confirmed", "cancelled")
+ROOM_STATES = ("off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({listed})"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        dt.datetime: DateTime(timezone=True),
+        int: BigInteger,
+        str: Text,
+        dict[str, Any]: JSONB,
+    }
+
+
+class Event(Base):
+    """One performance that is sold. ``version`` goes up by one with each batch that changes a booking of it."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        CheckConstraint("seats_per_fan_max BETWEEN 1 AND 1000", name="seats_per_fan"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    event_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    name: Mapped[str]
+    artist: Mapped[str] = mapped_column(server_default="")
+    venue: Mapped[str]
+    date: Mapped[dt.datetime]
+    on_sale_at: Mapped[dt.datetime]
+    currency: Mapped[str]
+    seats_per_fan_max: Mapped[int] = mapped_column(Integer, server_default="10")
+    version: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class Ticket(Base):
+    """A ticket type: a price, and the counts of its seats, kept up once per batch.
+
+    ``quantity = available_count + held_count + seats booked``.
+    """
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint("price >= 0", name="price"),
+        CheckConstraint("available_count >= 0 AND held_count >= 0", name="counts_not_negative"),
+        CheckConstraint("available_count + held_count <= quantity", name="counts_within_quantity"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_type_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ticket_type: Mapped[str]
+    price: Mapped[int]
+    quantity: Mapped[int] = mapped_column(Integer)
+    available_count: Mapped[int] = mapped_column(Integer)
+    held_count: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class Seat(Base):
+    """A numbered seat. ``held_until`` is the hold's end with its grace: past it a reserved seat is free.
+
+    No index on ``status``, so that updates stay HOT.
+    """
+
+    __tablename__ = "seat"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["event_id", "ticket_type_id"], ["ticket.event_id", "ticket.ticket_type_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint(_one_of("status", SEAT_STATUSES), name="status"),
+        CheckConstraint(
+            "(status = 'reserved') = (reservation_id IS NOT NULL AND held_until IS NOT NULL)", name="held_by"
+        ),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_type_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    row_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    seat_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    status: Mapped[str] = mapped_column(server_default="available")
+    reservation_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    held_until: Mapped[dt.datetime | None]
+
+
+class Reservation(Base):
+    """A hold. Its seats stand in three arrays of one length; ``lifetime_ends_at`` caps any renewal."""
+
+    __tablename__ = "reservation"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint(_one_of("state", RESERVATION_STATES), name="state"),
+        CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
+        Index(
+            "ix_reservation_held_by_user", "event_id", "user_id", postgresql_where=text("state = 'held'")
+        ),
+        Index(
+            "ix_reservation_held_expiry", "event_id", "expires_at", postgresql_where=text("state = 'held'")
+        ),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    reservation_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="held")
+    ticket_type_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    row_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    seat_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    total_amount: Mapped[int]
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    lifetime_ends_at: Mapped[dt.datetime]
+
+
+class Purchase(Base):
+    """A completed checkout. ``total_amount`` equals the sum of its details' amounts that are not cancelled."""
+
+    __tablename__ = "purchase"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"]),
+        CheckConstraint(_one_of("status", PURCHASE_STATUSES), name="status"),
+        CheckConstraint("total_amount >= 0", name="total"),
+        Index("ix_purchase_user", "user_id", "event_id"),
+        Index("ix_purchase_id", "purchase_id"),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    purchase_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[int]
+    reservation_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    total_amount: Mapped[int]
+    currency: Mapped[str]
+    purchase_at: Mapped[dt.datetime]
+    status: Mapped[str] = mapped_column(server_default="confirmed")
+
+
+class PurchaseDetail(Base):
+    """A seat of a purchase. The partial unique index makes a seat sold twice impossible, whatever code runs."""
+
+    __tablename__ = "purchase_detail"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
+        CheckConstraint("amount >= 0", name="amount"),
+        Index(
+            "uq_purchase_detail_live_seat",
+            "event_id",
+            "ticket_type_id",
+            "row_number",
+            "seat_number",
+            unique=True,
+            postgresql_where=text("cancelled_at IS NULL"),
+        ),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    purchase_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    ticket_type_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    row_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    seat_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    amount: Mapped[int]
+    ticket_code: Mapped[str]
+    cancelled_at: Mapped[dt.datetime | None]
+
+
+class BookingCommand(Base):
+    """The recorded outcome of a command: what makes a batch's second run repeat the first's answers."""
+
+    __tablename__ = "booking_command"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        Index("ix_booking_command_id", "command_id"),
+        Index("ix_booking_command_recorded_at", "recorded_at"),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    command_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    kind: Mapped[str]
+    user_id: Mapped[int]
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    outcome: Mapped[dict[str, Any]]
+    recorded_at: Mapped[dt.datetime]
+
+
+class Outbox(Base):
+    """What is to be told to the outside, written by the transaction that made it true."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        Index("ix_outbox_unsent", "outbox_id", postgresql_where=text("sent_at IS NULL")),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    outbox_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime]
+    sent_at: Mapped[dt.datetime | None]
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+
+
+class Room(Base):
+    """An event's waiting room as its operator set it: the truth that Redis holds a copy of."""
+
+    __tablename__ = "room"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint(_one_of("state", ROOM_STATES), name="state"),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(server_default="open")
+    rate_per_minute: Mapped[int] = mapped_column(Integer, server_default="300")
+    capacity: Mapped[int] = mapped_column(Integer, server_default="500")
+    line_cap: Mapped[int] = mapped_column(Integer, server_default="5000")
+    claim_window_seconds: Mapped[int] = mapped_column(Integer, server_default="60")
+    pass_seconds: Mapped[int] = mapped_column(Integer, server_default="900")
+    autopilot: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    revision: Mapped[int] = mapped_column(server_default="1")
+
+
+class RoomLog(Base):
+    """Who changed what of a room, when, from what to what."""
+
+    __tablename__ = "room_log"
+    __table_args__ = (ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),)
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    operator: Mapped[str]
+    field: Mapped[str]
+    before: Mapped[str]
+    after: Mapped[str]
+    why: Mapped[str] = mapped_column(server_default="")
+
+
+class Operator(Base):
+    """Somebody who may steer the door; the password is kept as an Argon2id hash."""
+
+    __tablename__ = "operator"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
