@@ -1,0 +1,47 @@
+"""Brings a database's tables up to date with Alembic, which is set up here: there is no alembic.ini."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine, func, select, text
+
+from db.urls import sqlalchemy_url
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_LOCK_KEY = 0x41444D4954  # "ADMIT", of Postgres' advisory locks
+_LOCK_WAIT = "60s"
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration; ``attributes["connection"]`` is still to be set."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def migrate(database_url: str) -> None:
+    """Upgrade to the newest revision, in one transaction; of two at once the second finds nothing to do.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database is out of reach, or another migration (or a long
+            transaction on a table to be changed) was not done within a minute.
+        ValueError: the URL is not one of Postgres.
+    """
+    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": _LOCK_WAIT})
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def current(database_url: str) -> str | None:
+    """The revision the database stands at, or None where `migrate` has never run."""
+    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
