@@ -147,7 +147,7 @@ class Reservation(Base):
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(_one_of("state", RESERVATION_STATES), name="state"),
         CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
-        Index("ix_reservation_held_by_user", "event_id", "user_id", postgresql_where=text("state = 'held'")),
+        Index("ix_reservation_user", "event_id", "user_id"),
         Index(
             "ix_reservation_held_expiry", "event_id", "expires_at", postgresql_where=text("state = 'held'")
         ),

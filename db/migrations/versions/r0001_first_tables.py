@@ -112,12 +112,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", "reservation_id", name="pk_reservation"),
         postgresql_with=UPDATED_OFTEN,
     )
-    op.create_index(
-        "ix_reservation_held_by_user",
-        "reservation",
-        ["event_id", "user_id"],
-        postgresql_where=sa.text("state = 'held'"),
-    )
+    op.create_index("ix_reservation_user", "reservation", ["event_id", "user_id"])
     op.create_index(
         "ix_reservation_held_expiry",
         "reservation",
