@@ -1,0 +1,35 @@
+"""Redis clients for RQ: bytes in and out, explicit timeouts, a bounded pool that waits."""
+
+from __future__ import annotations
+
+import redis
+import redis.asyncio
+
+SOCKET_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+
+
+def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
+    """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ)."""
+    pool = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections_max,
+        timeout=SOCKET_SECONDS,
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        health_check_interval=30,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
+    """An asynchronous client for the gateway's own calls."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections_max,
+        timeout=SOCKET_SECONDS,
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        health_check_interval=30,
+    )
+    return redis.asyncio.Redis(connection_pool=pool)

@@ -1,0 +1,140 @@
+"""Natural batching: a command leaves at once while its lane has room, and in company when it has not.
+
+No timer to tune: light load keeps its low latency, heavy load grows the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import redis
+
+from booking_lane.commands import Batch, Command, command_id_new
+
+logger = logging.getLogger(__name__)
+
+
+class LaneFullError(Exception):
+    """The lane's buffer is full: nothing was queued; try again after ``retry_after_seconds``."""
+
+    retry_after_seconds = 2
+
+
+class LaneUnavailableError(Exception):
+    """Redis did not say that it has the batch. It may have it: retry with the same Idempotency-Key."""
+
+    retry_after_seconds = 2
+
+
+class Coalescer:
+    """Gathers one lane's commands into batches. Lives in one event loop; not thread-safe.
+
+    A batch leaves when fewer than ``unfinished_max`` of this gateway's are under way; it is under way
+    until `finished` is called for it, or for ``batch_seconds_max`` if its message was lost.
+
+    Args:
+        enqueue: blocking; puts a batch on the lane and returns the clock's offset in milliseconds.
+        executor: runs ``enqueue``; its threads bound how many enqueue at a time.
+    """
+
+    def __init__(
+        self,
+        lane: int,
+        enqueue: Callable[[Batch], int],
+        executor: Executor,
+        *,
+        origin: str,
+        batch_max: int,
+        unfinished_max: int,
+        buffer_max: int,
+        batch_seconds_max: float,
+    ) -> None:
+        self._lane = lane
+        self._enqueue = enqueue
+        self._executor = executor
+        self._origin = origin
+        self._batch_max = batch_max
+        self._unfinished_max = unfinished_max
+        self._buffer_max = buffer_max
+        self._batch_seconds_max = batch_seconds_max
+        self._waiting: deque[tuple[Command, asyncio.Future[None]]] = deque()
+        self._unfinished: dict[uuid.UUID, asyncio.TimerHandle] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._due = False
+        self.clock_offset_ms: int | None = None
+        self.batch_sizes: deque[int] = deque(maxlen=1024)
+
+    @property
+    def backlog(self) -> int:
+        """Commands that wait in this process for the lane."""
+        return len(self._waiting)
+
+    def submit(self, command: Command) -> asyncio.Future[None]:
+        """A future that is done once Redis has the command's job and marker.
+
+        Raises:
+            LaneFullError: the buffer is full.
+            LaneUnavailableError: (the future) Redis did not answer.
+        """
+        if len(self._waiting) >= self._buffer_max:
+            raise LaneFullError
+        loop = asyncio.get_running_loop()
+        taken: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((command, taken))
+        if not self._due and len(self._unfinished) < self._unfinished_max:
+            # After this turn of the loop, so that commands read in one turn leave together.
+            self._due = True
+            loop.call_soon(self._leave)
+        return taken
+
+    def finished(self, batch_id: uuid.UUID) -> None:
+        """The batch's message has come; idempotent."""
+        timer = self._unfinished.pop(batch_id, None)
+        if timer is not None:
+            timer.cancel()
+            self._leave()
+
+    async def drain(self) -> None:
+        """Wait until every waiting command has left and Redis has answered."""
+        while self._waiting or self._sending:
+            if self._sending:
+                await asyncio.wait(set(self._sending))
+            else:
+                await asyncio.sleep(0.01)
+
+    def _leave(self) -> None:
+        self._due = False
+        loop = asyncio.get_running_loop()
+        while self._waiting and len(self._unfinished) < self._unfinished_max:
+            count = min(self._batch_max, len(self._waiting))
+            entries = [self._waiting.popleft() for _ in range(count)]
+            batch = Batch(
+                command_id_new(), self._origin, self._lane, tuple(command for command, _ in entries)
+            )
+            self._unfinished[batch.batch_id] = loop.call_later(
+                self._batch_seconds_max, self.finished, batch.batch_id
+            )
+            self.batch_sizes.append(count)
+            task = loop.create_task(self._send(batch, [taken for _, taken in entries]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self.clock_offset_ms = await loop.run_in_executor(self._executor, self._enqueue, batch)
+        except (redis.RedisError, OSError) as error:
+            logger.warning("batch of %d commands not taken: %s", len(takens), error)
+            for taken in takens:
+                if not taken.done():
+                    taken.set_exception(LaneUnavailableError())
+            self.finished(batch.batch_id)
+        else:
+            for taken in takens:
+                if not taken.done():
+                    taken.set_result(None)

@@ -1,0 +1,125 @@
+"""What a fan, or the sweep, asks of the booking engine; and the batch they travel in.
+
+Commands travel as msgpack inside RQ jobs: typed, small, and unable to run code in a worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["reserve", "checkout", "release", "sweep"]
+Seat = tuple[int, int, int]
+"""(ticket_type_id, row_number, seat_number): a seat's key within its event, and its lock order."""
+
+_IDEMPOTENT = uuid.UUID("5e0e8f6c-6b1f-5a58-9d4b-6b6f1c9d2a11")
+
+
+class BestAvailable(msgspec.Struct, frozen=True, array_like=True):
+    """So many adjacent seats in one row of a ticket type, chosen by the engine inside the lock."""
+
+    ticket_type_id: int
+    quantity: int
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k"):
+    """Fields of every command.
+
+    ``received_at_ms`` and ``deadline_ms`` are milliseconds of the jobs' Redis' clock; a command that no
+    transaction has applied by its deadline is recorded as ``timed_out`` and changes nothing.
+    ``body_hash`` tells a retry from another request under the same Idempotency-Key.
+    """
+
+    command_id: uuid.UUID
+    event_id: int
+    user_id: int
+    received_at_ms: int
+    deadline_ms: int
+    body_hash: bytes = b""
+
+
+class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
+    """Hold seats: either these (sorted, distinct) or the best available."""
+
+    seats: tuple[Seat, ...] = ()
+    best_available: BestAvailable | None = None
+
+
+class Checkout(_Command, frozen=True, kw_only=True, tag="checkout"):
+    """Buy a hold, named by its id or by exactly its seats (sorted)."""
+
+    reservation_id: uuid.UUID | None = None
+    seats: tuple[Seat, ...] = ()
+
+
+class Release(_Command, frozen=True, kw_only=True, tag="release"):
+    """Give a hold back before its end."""
+
+    reservation_id: uuid.UUID
+
+
+class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
+    """Give back the seats of the event's lapsed holds. Nobody waits for it, no outcome is kept."""
+
+
+Command = Reserve | Checkout | Release | Sweep
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """One RQ job's commands, in order of arrival at gateway ``origin``."""
+
+    batch_id: uuid.UUID
+    origin: str
+    lane: int
+    commands: tuple[Command, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """A command's answer: ``body`` is JSON, `{"status": "succeeded", "result": …}` or
+    `{"status": "failed", "problem": …}`, as Postgres keeps it and the API repeats it."""
+
+    command_id: uuid.UUID
+    event_id: int
+    user_id: int
+    kind: str
+    body_hash: bytes
+    body: bytes
+
+
+KINDS: dict[type[Command], Kind] = {
+    Reserve: "reserve",
+    Checkout: "checkout",
+    Release: "release",
+    Sweep: "sweep",
+}
+
+
+def command_id_new() -> uuid.UUID:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random; ids sort by their time.
+
+    The clock here only spreads ids; nothing is decided by it.
+    """
+    value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80
+    value |= int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)
+
+
+def command_id_for(user_id: int, idempotency_key: str) -> uuid.UUID:
+    """The one command id of a fan's Idempotency-Key, so that any gateway finds its first outcome."""
+    return uuid.uuid5(_IDEMPOTENT, f"{user_id}:{idempotency_key}")
+
+
+def body_hash(kind: Kind, parts: object) -> bytes:
+    """16 bytes that differ when another thing is asked under the same key; the captcha token is no part."""
+    return hashlib.blake2b(msgspec.msgpack.encode((kind, parts)), digest_size=16).digest()
+
+
+encode_batch = msgspec.msgpack.Encoder().encode
+decode_batch = msgspec.msgpack.Decoder(Batch).decode

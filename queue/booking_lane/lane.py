@@ -1,0 +1,80 @@
+"""A lane: one RQ queue whose single worker applies the batches of its events one after another."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import redis
+from rq import Queue
+from rq.job import Job, Retry
+
+from booking_lane.commands import KINDS, Batch, encode_batch
+from booking_lane.results import JobRecord, encode_record, job_key
+from booking_lane.serializer import MsgpackSerializer
+
+BOOK: Final = "workers.jobs.book"
+"""Where the worker finds the batch job: named, not imported, for a gateway never imports workers."""
+
+JOB_SECONDS_MAX: Final = 60
+FAILED_KEPT_SECONDS: Final = 86_400
+TRIES_AGAIN_MAX: Final = 2
+
+
+def lane_of(event_id: int, lanes: int) -> int:
+    return event_id % lanes
+
+
+def queue_name(lane: int) -> str:
+    return f"lane-{lane}"
+
+
+def rq_queue(client: redis.Redis, name: str) -> Queue:
+    """An RQ queue that speaks msgpack."""
+    return Queue(name, connection=client, serializer=MsgpackSerializer)
+
+
+class Lane:
+    """Puts batches on a lane's RQ queue. Synchronous, as RQ's client is: call it in a thread.
+
+    Args:
+        client: the jobs' Redis, bytes in and out.
+        number: 0 … lanes − 1.
+        result_ttl_seconds: how long a command's marker lives.
+    """
+
+    def __init__(self, client: redis.Redis, number: int, result_ttl_seconds: int) -> None:
+        self._client = client
+        self._queue = rq_queue(client, queue_name(number))
+        self._result_ttl_seconds = result_ttl_seconds
+
+    def enqueue(self, batch: Batch) -> int:
+        """One MULTI: the RQ job, and for each command the marker that makes its 202 true.
+
+        Returns: Redis' clock in milliseconds less this process' monotonic clock, for deadlines.
+
+        Raises:
+            redis.RedisError: Redis did not take the batch, or did not say so in time.
+        """
+        job = Job.create(
+            BOOK,
+            args=[encode_batch(batch)],
+            connection=self._client,
+            id=str(batch.batch_id),
+            description=f"{len(batch.commands)} commands",
+            timeout=JOB_SECONDS_MAX,
+            result_ttl=0,
+            failure_ttl=FAILED_KEPT_SECONDS,
+            retry=Retry(max=TRIES_AGAIN_MAX),
+            serializer=MsgpackSerializer,
+        )
+        with self._client.pipeline(transaction=True) as pipe:
+            for command in batch.commands:
+                marker = JobRecord(
+                    command.user_id, command.event_id, KINDS[type(command)], command.body_hash, queued=True
+                )
+                pipe.set(job_key(command.command_id), encode_record(marker), ex=self._result_ttl_seconds)
+            self._queue.enqueue_job(job, pipeline=pipe)
+            pipe.time()
+            seconds, micros = pipe.execute()[-1]
+        return int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000

@@ -1,0 +1,91 @@
+"""Results back from the worker: a key a job, and one message a batch that every gateway hears."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+import redis
+
+from booking_lane.commands import Outcome
+
+
+class JobRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What Redis knows of a job. ``body`` is the outcome's JSON, or empty while it is queued.
+
+    ``queued`` is False while an Idempotency-Key is only claimed and Redis has no job of it yet.
+    """
+
+    user_id: int
+    event_id: int
+    kind: str
+    body_hash: bytes
+    queued: bool
+    body: bytes = b""
+
+
+class SeatChange(msgspec.Struct, frozen=True, array_like=True):
+    """A seat's new status: ``available``, ``reserved`` or ``booked``."""
+
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+    status: str
+
+
+class Count(msgspec.Struct, frozen=True, array_like=True):
+    """A ticket type's counts after the batch."""
+
+    ticket_type_id: int
+    available_count: int
+    held_count: int
+
+
+class EventChange(msgspec.Struct, frozen=True, array_like=True):
+    """What a batch changed of one event, which took its version from ``version - 1`` to ``version``."""
+
+    event_id: int
+    version: int
+    seats: tuple[SeatChange, ...]
+    counts: tuple[Count, ...]
+
+
+class BatchNews(msgspec.Struct, frozen=True, array_like=True):
+    """The message of one finished batch."""
+
+    batch_id: uuid.UUID
+    origin: str
+    lane: int
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[EventChange, ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+encode_record = _encode
+decode_record = msgspec.msgpack.Decoder(JobRecord).decode
+decode_news = msgspec.msgpack.Decoder(BatchNews).decode
+
+
+def job_key(command_id: uuid.UUID) -> str:
+    return f"job:{command_id.hex}"
+
+
+def channel(lane: int) -> str:
+    """The pub/sub channel of a lane's finished batches."""
+    return f"booking:lane:{lane}"
+
+
+def publish(client: redis.Redis, news: BatchNews, ttl_seconds: int) -> None:
+    """Write every outcome's key and tell every gateway, in one pipeline.
+
+    Raises:
+        redis.RedisError: Redis did not take it; a re-run of the batch publishes again.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        for outcome in news.outcomes:
+            record = JobRecord(
+                outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body
+            )
+            pipe.set(job_key(outcome.command_id), encode_record(record), ex=ttl_seconds)
+        pipe.publish(channel(news.lane), _encode(news))
+        pipe.execute()
