@@ -1,0 +1,52 @@
+"""Captcha providers behind one small interface: a solved captcha serves one command."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from .altcha import Altcha
+from .captcha import Captcha, CaptchaConfig, CaptchaFailed, CaptchaOffer, CaptchaUnavailable
+from .off import NoCaptcha
+from .recaptcha import Recaptcha, RecaptchaEnterprise
+
+__all__ = [
+    "Altcha",
+    "Captcha",
+    "CaptchaConfig",
+    "CaptchaFailed",
+    "CaptchaOffer",
+    "CaptchaUnavailable",
+    "build_captcha",
+]
+
+
+def build_captcha(config: CaptchaConfig, redis: Redis) -> Captcha:
+    """The provider that ``config`` names; ``redis`` remembers the used tokens.
+
+    Raises:
+        ValueError: a reCAPTCHA provider without what it needs to ask Google, or ALTCHA without a secret.
+    """
+    match config.provider:
+        case "off":
+            return NoCaptcha()
+        case "altcha":
+            if not config.process_secret:
+                raise ValueError("ALTCHA needs the process's secret")
+            return Altcha(
+                redis,
+                secret=config.process_secret,
+                work_max=config.work_max,
+                ttl_seconds=config.ttl_seconds,
+            )
+        case "recaptcha":
+            _need(config, "site_key", "secret")
+            return Recaptcha(config, redis)
+        case "recaptcha_enterprise":
+            _need(config, "site_key", "secret", "project")
+            return RecaptchaEnterprise(config, redis)
+
+
+def _need(config: CaptchaConfig, *fields: str) -> None:
+    missing = [f"captcha_{field}" for field in fields if not getattr(config, field)]
+    if missing:
+        raise ValueError(f"captcha provider {config.provider} needs {', '.join(missing)}")

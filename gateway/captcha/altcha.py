@@ -1,0 +1,94 @@
+"""ALTCHA v1: a self-hosted proof of work, which needs nobody else's server."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+from typing import Annotated, Literal
+
+import msgspec
+from altcha.v1 import ChallengeOptions, Payload, create_challenge, verify_solution
+from msgspec import Meta
+from redis.asyncio import Redis
+
+from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, Provider
+from .used import UsedTokens
+
+CHALLENGE_HREF = "/api/captcha/challenge"
+KEY_LABEL = b"admitone/captcha/altcha/v1"
+CLOCK_SLACK_SECONDS = 60
+"""A used challenge is remembered this long past its end, for gateways whose clocks differ."""
+
+
+class _Solution(msgspec.Struct, frozen=True):
+    algorithm: Literal["SHA-256"]
+    challenge: Annotated[str, Meta(max_length=64)]
+    number: Annotated[int, Meta(ge=0)]
+    salt: Annotated[str, Meta(max_length=256)]
+    signature: Annotated[str, Meta(max_length=64)]
+
+
+class Altcha:
+    """Signs challenges with a key of its own label and accepts each solution for one command.
+
+    Args:
+        redis: remembers the used challenges.
+        secret: the process's secret; every gateway must have the same.
+        work_max: largest number a client has to try; half of it is the mean.
+        ttl_seconds: how long a challenge is good.
+    """
+
+    provider: Provider = "altcha"
+
+    def __init__(
+        self, redis: Redis, *, secret: bytes, work_max: int = 50_000, ttl_seconds: int = 600
+    ) -> None:
+        self._key = hmac.digest(secret, KEY_LABEL, hashlib.sha256)
+        self._work_max = work_max
+        self._ttl_seconds = ttl_seconds
+        self._used = UsedTokens(redis)
+
+    def describe(self) -> CaptchaOffer:
+        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, challenge_href=CHALLENGE_HREF)
+
+    def challenge(self) -> dict[str, str | int]:
+        """A fresh challenge as ALTCHA's widget reads it: algorithm, challenge, maxnumber, salt, signature."""
+        expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_seconds)
+        made = create_challenge(
+            ChallengeOptions(max_number=self._work_max, hmac_key=self._key, expires=expires)
+        )
+        return {
+            "algorithm": made.algorithm,
+            "challenge": made.challenge,
+            "maxnumber": made.max_number,
+            "salt": made.salt,
+            "signature": made.signature,
+        }
+
+    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+        """See `Captcha.verify`; ``action`` and ``remote_ip`` are not part of an ALTCHA solution."""
+        solution = _read(token)
+        payload = Payload(
+            solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature
+        )
+        good, error = verify_solution(payload, self._key)
+        if not good:
+            raise CaptchaFailed("wrong" if error is None else "expired")
+        _, expires_at, _ = payload.parse_salt()
+        if expires_at is None:
+            raise CaptchaFailed("wrong")
+        await self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _read(token: str) -> _Solution:
+    if len(token) > TOKEN_BYTES_MAX:
+        raise CaptchaFailed("malformed")
+    try:
+        return msgspec.json.decode(base64.b64decode(token, validate=True), type=_Solution)
+    except (msgspec.MsgspecError, ValueError):
+        raise CaptchaFailed("malformed") from None

@@ -1,0 +1,100 @@
+"""What a captcha provider is to the gateway, and the two ways a token is turned down."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, Protocol
+
+import msgspec
+
+Provider = Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"]
+Reason = Literal[
+    "malformed", "wrong", "expired", "already_used", "rejected", "low_score", "wrong_action", "wrong_hostname"
+]
+
+TOKEN_BYTES_MAX = 4096
+"""A token longer than this is malformed: Google's are about 2 KB, an ALTCHA solution about 300 bytes."""
+UNAVAILABLE_RETRY_SECONDS = 5
+REQUIRED_FOR = ("checkout",)
+"""Always asked for at these steps; a join asks only when it answers ``captcha_required``."""
+
+_SENTENCES: dict[Reason, str] = {
+    "malformed": "the captcha token cannot be read",
+    "wrong": "the captcha solution is wrong",
+    "expired": "the captcha has expired, solve a new one",
+    "already_used": "the captcha was already used or is too old, solve a new one",
+    "rejected": "the captcha provider rejected the token",
+    "low_score": "the captcha provider's score is too low",
+    "wrong_action": "the captcha was solved for another step",
+    "wrong_hostname": "the captcha was solved on another site",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CaptchaConfig:
+    """The ``captcha*`` settings; ``process_secret`` is the process's own, ``secret`` the provider's.
+
+    ``verify_url`` replaces the provider's address: for reCAPTCHA the whole ``siteverify`` URL, for
+    Enterprise the part before ``/projects``.
+    """
+
+    provider: Provider = "altcha"
+    process_secret: bytes = dataclasses.field(default=b"", repr=False)
+    site_key: str = ""
+    secret: str = dataclasses.field(default="", repr=False)
+    project: str = ""
+    verify_url: str = ""
+    hostnames: tuple[str, ...] = ()
+    score_min: float = 0.5
+    timeout_seconds: float = 3.0
+    work_max: int = 50_000
+    ttl_seconds: int = 600
+
+
+class CaptchaOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The answer of ``GET /api/captcha``; the two options are left out where the provider has none."""
+
+    provider: Provider
+    required_for: tuple[str, ...]
+    site_key: str | None = None
+    challenge_href: str | None = None
+
+
+class CaptchaFailed(Exception):  # noqa: N818 - named as the problem's code is
+    """The token does not show that a person solved a captcha for this command: 403 ``captcha_failed``."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(_SENTENCES[reason])
+        self.reason: Reason = reason
+
+
+class CaptchaUnavailable(Exception):  # noqa: N818 - the other half of that pair
+    """Nobody can tell whether the token is good: 503, never let through."""
+
+    def __init__(self, retry_after_seconds: int = UNAVAILABLE_RETRY_SECONDS) -> None:
+        super().__init__("the captcha cannot be checked right now")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Captcha(Protocol):
+    """A captcha provider."""
+
+    @property
+    def provider(self) -> Provider: ...
+
+    def describe(self) -> CaptchaOffer:
+        """What a client has to solve, and where it is required."""
+        ...
+
+    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+        """Return if ``token`` was solved for ``action`` and serves no other command than ``command_id``.
+
+        Raises:
+            CaptchaFailed: the token is bad or was used.
+            CaptchaUnavailable: the provider or Redis cannot be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections to the provider."""
+        ...

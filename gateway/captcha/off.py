@@ -1,0 +1,20 @@
+"""No captcha at all, for development; the settings refuse it in production."""
+
+from __future__ import annotations
+
+from .captcha import CaptchaOffer, Provider
+
+
+class NoCaptcha:
+    """Lets everybody through."""
+
+    provider: Provider = "off"
+
+    def describe(self) -> CaptchaOffer:
+        return CaptchaOffer(provider=self.provider, required_for=())
+
+    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+        """Never raises."""
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,166 @@
+"""Google reCAPTCHA: v2 and v3 by ``siteverify`` (and whatever speaks it), Enterprise by its assessments.
+
+Sources: developers.google.com/recaptcha/docs/verify and /docs/v3,
+cloud.google.com/recaptcha/docs/create-assessment.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+
+import msgspec
+from redis.asyncio import Redis
+
+from .captcha import (
+    REQUIRED_FOR,
+    TOKEN_BYTES_MAX,
+    CaptchaConfig,
+    CaptchaFailed,
+    CaptchaOffer,
+    CaptchaUnavailable,
+    Provider,
+    Reason,
+)
+from .siteverify import VerifyClient
+from .used import UsedTokens
+
+log = logging.getLogger(__name__)
+
+SITEVERIFY_URL = "https://www.google.com/recaptcha/api/siteverify"
+ENTERPRISE_URL = "https://recaptchaenterprise.googleapis.com/v1"
+
+_OUR_FAULT = {"missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"}
+_REASONS: dict[str, Reason] = {
+    "missing-input-response": "malformed",
+    "invalid-input-response": "malformed",
+    "timeout-or-duplicate": "already_used",
+    "MALFORMED": "malformed",
+    "MISSING": "malformed",
+    "EXPIRED": "expired",
+    "DUPE": "already_used",
+}
+
+
+class _Siteverify(msgspec.Struct, frozen=True):
+    success: bool
+    score: float | None = None
+    action: str | None = None
+    hostname: str | None = None
+    error_codes: list[str] = msgspec.field(default_factory=list, name="error-codes")
+
+
+class _TokenProperties(msgspec.Struct, frozen=True, rename="camel"):
+    valid: bool = False
+    invalid_reason: str = ""
+    action: str = ""
+    hostname: str = ""
+
+
+class _RiskAnalysis(msgspec.Struct, frozen=True):
+    score: float | None = None
+
+
+class _Assessment(msgspec.Struct, frozen=True, rename="camel"):
+    token_properties: _TokenProperties
+    risk_analysis: _RiskAnalysis = msgspec.field(default_factory=_RiskAnalysis)
+
+
+class _Recaptcha(ABC):
+    """What the two kinds share: single use, and the rules on score, action and hostname."""
+
+    provider: Provider
+
+    def __init__(self, config: CaptchaConfig, redis: Redis) -> None:
+        self._config = config
+        self._used = UsedTokens(redis)
+        self._client = VerifyClient(config.timeout_seconds)
+
+    def describe(self) -> CaptchaOffer:
+        return CaptchaOffer(
+            provider=self.provider, required_for=REQUIRED_FOR, site_key=self._config.site_key or None
+        )
+
+    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+        """See `Captcha.verify`. Google takes a token once, so a command's retry is recognised by us."""
+        if not token or len(token) > TOKEN_BYTES_MAX or not token.isascii():
+            raise CaptchaFailed("malformed")
+        if await self._used.serves(token, command_id):
+            return
+        try:
+            await self._ask(token, action, remote_ip)
+        except CaptchaFailed as failed:
+            # A twin of this request may have been first and recorded it meanwhile.
+            if failed.reason == "already_used" and await self._used.serves(token, command_id):
+                return
+            raise
+        await self._used.take(token, command_id, int(time.time()) + self._config.ttl_seconds)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    @abstractmethod
+    async def _ask(self, token: str, action: str, remote_ip: str) -> None:
+        """Ask Google; return if it vouches for the token."""
+
+    def _judge(self, *, score: float | None, action: str | None, hostname: str | None, expected: str) -> None:
+        """A checkbox (v2) has neither score nor action; what is there must fit."""
+        if score is not None and score < self._config.score_min:
+            raise CaptchaFailed("low_score")
+        if action and action != expected:
+            raise CaptchaFailed("wrong_action")
+        if self._config.hostnames and hostname not in self._config.hostnames:
+            raise CaptchaFailed("wrong_hostname")
+
+
+class Recaptcha(_Recaptcha):
+    """reCAPTCHA v2 and v3, and other providers that answer ``siteverify``."""
+
+    provider: Provider = "recaptcha"
+
+    async def _ask(self, token: str, action: str, remote_ip: str) -> None:
+        answer = await self._client.post(
+            self._config.verify_url or SITEVERIFY_URL,
+            _Siteverify,
+            form={"secret": self._config.secret, "response": token, "remoteip": remote_ip},
+        )
+        if not answer.success:
+            _refuse(answer.error_codes)
+        self._judge(score=answer.score, action=answer.action, hostname=answer.hostname, expected=action)
+
+
+class RecaptchaEnterprise(_Recaptcha):
+    """reCAPTCHA Enterprise; ``secret`` is the API key."""
+
+    provider: Provider = "recaptcha_enterprise"
+
+    async def _ask(self, token: str, action: str, remote_ip: str) -> None:
+        base = (self._config.verify_url or ENTERPRISE_URL).rstrip("/")
+        answer = await self._client.post(
+            f"{base}/projects/{self._config.project}/assessments",
+            _Assessment,
+            params={"key": self._config.secret},
+            json={
+                "event": {
+                    "token": token,
+                    "siteKey": self._config.site_key,
+                    "expectedAction": action,
+                    "userIpAddress": remote_ip,
+                }
+            },
+        )
+        found = answer.token_properties
+        if not found.valid:
+            _refuse([found.invalid_reason])
+        self._judge(
+            score=answer.risk_analysis.score, action=found.action, hostname=found.hostname, expected=action
+        )
+
+
+def _refuse(codes: list[str]) -> None:
+    faults = _OUR_FAULT.intersection(codes)
+    if faults:
+        log.error("captcha provider refuses our request: %s", ", ".join(sorted(faults)))
+        raise CaptchaUnavailable
+    raise CaptchaFailed(next((_REASONS[code] for code in codes if code in _REASONS), "rejected"))

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+from typing import Any
+
+import msgspec
+import pytest
+from altcha.v1 import ChallengeOptions, create_challenge, solve_challenge
+from redis.asyncio import Redis
+
+from gateway.captcha import (
+    Altcha,
+    CaptchaConfig,
+    CaptchaFailed,
+    CaptchaUnavailable,
+    build_captcha,
+)
+
+SECRET = b"a process secret of thirty-two bytes"
+WORK_MAX = 2_000
+
+
+@pytest.fixture
+def captcha(redis: Redis) -> Altcha:
+    return _altcha(redis)
+
+
+def _altcha(redis: Redis, secret: bytes = SECRET) -> Altcha:
+    built = build_captcha(CaptchaConfig(process_secret=secret, work_max=WORK_MAX, ttl_seconds=60), redis)
+    assert isinstance(built, Altcha)
+    return built
+
+
+def _solve(challenge: dict[str, str | int]) -> dict[str, Any]:
+    """The solution as ALTCHA's widget posts it, ``took`` included."""
+    found = solve_challenge(
+        str(challenge["challenge"]), str(challenge["salt"]), "SHA-256", int(challenge["maxnumber"])
+    )
+    assert found is not None
+    solution = {key: value for key, value in challenge.items() if key != "maxnumber"}
+    return {**solution, "number": found.number, "took": 12}
+
+
+def _token(solution: object) -> str:
+    return base64.b64encode(json.dumps(solution).encode()).decode()
+
+
+async def _verify(captcha: Altcha, token: str, command_id: str = "command-1") -> None:
+    await captcha.verify(token, action="checkout", remote_ip="127.0.0.1", command_id=command_id)
+
+
+async def _reason(captcha: Altcha, token: str, command_id: str = "command-1") -> str:
+    with pytest.raises(CaptchaFailed) as caught:
+        await _verify(captcha, token, command_id)
+    return caught.value.reason
+
+
+def test_challenge_is_the_standard_one(captcha: Altcha) -> None:
+    challenge = captcha.challenge()
+    assert set(challenge) == {"algorithm", "challenge", "maxnumber", "salt", "signature"}
+    assert challenge["algorithm"] == "SHA-256"
+    assert challenge["maxnumber"] == WORK_MAX
+    assert "?expires=" in str(challenge["salt"])
+    assert captcha.challenge()["challenge"] != challenge["challenge"]
+
+
+def test_offer_names_the_challenge(captcha: Altcha) -> None:
+    assert json.loads(msgspec.json.encode(captcha.describe())) == {
+        "provider": "altcha",
+        "requiredFor": ["checkout"],
+        "challengeHref": "/api/captcha/challenge",
+    }
+
+
+async def test_a_solution_serves_one_command_and_its_retries(captcha: Altcha) -> None:
+    token = _token(_solve(captcha.challenge()))
+    await _verify(captcha, token, "command-1")
+    await _verify(captcha, token, "command-1")
+    assert await _reason(captcha, token, "command-2") == "already_used"
+    await _verify(captcha, token, "command-1")
+
+
+async def test_a_solution_re_encoded_is_still_the_same(captcha: Altcha) -> None:
+    solution = _solve(captcha.challenge())
+    await _verify(captcha, _token(solution), "command-1")
+    solution["salt"] = str(solution["salt"]).removesuffix("&")
+    assert await _reason(captcha, _token(solution), "command-2") == "already_used"
+
+
+async def test_another_process_with_the_secret_accepts_it_and_one_without_does_not(redis: Redis) -> None:
+    token = _token(_solve(_altcha(redis).challenge()))
+    assert await _reason(_altcha(redis, b"another secret"), token) == "wrong"
+    await _verify(_altcha(redis), token)
+
+
+async def test_the_secret_itself_is_not_the_key(captcha: Altcha) -> None:
+    made = create_challenge(ChallengeOptions(max_number=10, hmac_key=SECRET, salt="00?expires=9999999999"))
+    forged = {"algorithm": "SHA-256", "challenge": made.challenge, "salt": made.salt}
+    number = solve_challenge(made)
+    assert number is not None
+    token = _token({**forged, "number": number.number, "signature": made.signature})
+    assert await _reason(captcha, token) == "wrong"
+
+
+async def test_expired(redis: Redis) -> None:
+    captcha = Altcha(redis, secret=SECRET, work_max=WORK_MAX, ttl_seconds=-10)
+    assert await _reason(captcha, _token(_solve(captcha.challenge()))) == "expired"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": WORK_MAX + 1},
+        {"number": 10**30},
+        {"signature": "0" * 64},
+        {"challenge": "0" * 64},
+        {"salt": "00?expires=9999999999&"},
+        {"salt": "00"},
+        {"salt": ""},
+    ],
+)
+async def test_a_forged_field_is_wrong(captcha: Altcha, change: dict[str, object]) -> None:
+    solution = _solve(captcha.challenge())
+    assert await _reason(captcha, _token({**solution, **change})) in ("wrong", "malformed")
+    await _verify(captcha, _token(solution))
+
+
+async def test_a_prolonged_expiry_is_wrong(captcha: Altcha) -> None:
+    solution = _solve(captcha.challenge())
+    salt = str(solution["salt"])
+    for prolonged in (salt + "expires=9999999999&", salt.replace("expires=", "expires=9999999999&expires=")):
+        assert await _reason(captcha, _token({**solution, "salt": prolonged})) == "wrong"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "not base64!",
+        "ünïcode",
+        "A",
+        base64.b64encode(b"\xff\xfe").decode(),
+        base64.b64encode(b"{").decode(),
+        _token([]),
+        _token(None),
+        _token({}),
+        _token({"algorithm": "SHA-256"}),
+        _token({"algorithm": "SHA-1", "challenge": "a", "number": 1, "salt": "s", "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": "1", "salt": "s", "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": True, "salt": "s", "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": -1, "salt": "s", "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": 1, "salt": "\ud800", "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": 1, "salt": None, "signature": "x"}),
+        _token({"algorithm": "SHA-256", "challenge": "a", "number": 1, "salt": "s" * 300, "signature": "x"}),
+        base64.b64encode(b"[" * 3000).decode(),
+        "A" * 4097,
+    ],
+)
+async def test_garbage_is_malformed(captcha: Altcha, token: str) -> None:
+    assert await _reason(captcha, token) == "malformed"
+
+
+async def test_the_record_outlives_the_challenge(captcha: Altcha, redis: Redis) -> None:
+    challenge = captcha.challenge()
+    await _verify(captcha, _token(_solve(challenge)))
+    digest = hashlib.sha256(str(challenge["challenge"]).encode()).hexdigest()
+    assert await redis.get(f"captcha:{digest}") == b"command-1"
+    assert 60 < await redis.ttl(f"captcha:{digest}") <= 121
+
+
+async def test_without_redis_nobody_gets_through(captcha: Altcha) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with Redis(host="127.0.0.1", port=unused.getsockname()[1], socket_timeout=1) as away:
+            token = _token(_solve(captcha.challenge()))
+            with pytest.raises(CaptchaUnavailable) as caught:
+                await _verify(_altcha(away), token)
+    assert caught.value.retry_after_seconds > 0
+    await _verify(captcha, token)
+
+
+async def test_off_lets_through_and_asks_nothing(redis: Redis) -> None:
+    off = build_captcha(CaptchaConfig(provider="off"), redis)
+    await off.verify("", action="checkout", remote_ip="127.0.0.1", command_id="command-1")
+    assert json.loads(msgspec.json.encode(off.describe())) == {"provider": "off", "requiredFor": []}
+    await off.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        (CaptchaConfig(), "secret"),
+        (CaptchaConfig(provider="recaptcha"), "captcha_site_key, captcha_secret"),
+        (CaptchaConfig(provider="recaptcha_enterprise", site_key="k", secret="s"), "captcha_project"),
+    ],
+)
+def test_a_provider_without_its_keys_is_refused(redis: Redis, config: CaptchaConfig, missing: str) -> None:
+    with pytest.raises(ValueError, match=missing):
+        build_captcha(config, redis)
