@@ -261,6 +261,8 @@ class Room(Base):
     __table_args__ = (
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(_one_of("state", ROOM_STATES), name="state"),
+        CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name="limits"),
+        CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name="lifetimes"),
     )
 
     event_id: Mapped[int] = mapped_column(primary_key=True)

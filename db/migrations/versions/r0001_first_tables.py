@@ -134,6 +134,10 @@ def upgrade() -> None:
             "state IN ('off', 'lobby', 'open', 'paused', 'rebuilding', 'sold_out', 'closed')",
             name=op.f("ck_room_state"),
         ),
+        sa.CheckConstraint(
+            "rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name=op.f("ck_room_limits")
+        ),
+        sa.CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name=op.f("ck_room_lifetimes")),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_room_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", name="pk_room"),
     )

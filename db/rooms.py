@@ -1,0 +1,138 @@
+"""Rooms as their operators set them. Nothing commits here: the caller's transaction does."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Select, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.models import Room, RoomLog
+
+ROOMS_MAX = 1000
+LOG_ROWS_MAX = 1000
+
+_FIELD_TYPES: Mapping[str, type] = {
+    "state": str,
+    "rate_per_minute": int,
+    "capacity": int,
+    "line_cap": int,
+    "claim_window_seconds": int,
+    "pass_seconds": int,
+    "autopilot": bool,
+}
+
+
+class UnknownRoomError(LookupError):
+    """The event has no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRow:
+    """A room's configuration; ``revision`` goes up by one with each change."""
+
+    event_id: int
+    state: str
+    rate_per_minute: int
+    capacity: int
+    line_cap: int
+    claim_window_seconds: int
+    pass_seconds: int
+    autopilot: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLogRow:
+    """One field of one change, its values as text (``true``, ``300``, ``open``)."""
+
+    log_id: int
+    at: dt.datetime
+    operator: str
+    field: str
+    before: str
+    after: str
+    why: str
+
+
+_ROOMS = select(*(Room.__table__.c[field.name] for field in fields(RoomRow)))
+_LOG = select(*(RoomLog.__table__.c[field.name] for field in fields(RoomLogRow)))
+
+
+async def room(connection: AsyncConnection, event_id: int) -> RoomRow:
+    """The event's room.
+
+    Raises:
+        UnknownRoomError: it has none.
+    """
+    return await _one(connection, _ROOMS.where(Room.event_id == event_id))
+
+
+async def rooms(connection: AsyncConnection) -> list[RoomRow]:
+    """All rooms, the newest event's first, `ROOMS_MAX` at most."""
+    found = await connection.execute(_ROOMS.order_by(Room.event_id.desc()).limit(ROOMS_MAX))
+    return [RoomRow(**row._asdict()) for row in found]
+
+
+async def change_room(
+    connection: AsyncConnection, event_id: int, changes: Mapping[str, object], operator: str, why: str
+) -> RoomRow:
+    """Set the named fields and log each that differs; where none does, nothing is written.
+
+    Returns:
+        The room as it now stands.
+
+    Raises:
+        UnknownRoomError: the event has no room.
+        ValueError: no such field, or a value of another type.
+        sqlalchemy.exc.IntegrityError: a value out of the bounds that the table sets.
+    """
+    for field, value in changes.items():
+        if type(value) is not _FIELD_TYPES.get(field):
+            raise ValueError(f"a room's {field} cannot be set to {value!r}")
+    before = await _one(connection, _ROOMS.where(Room.event_id == event_id).with_for_update())
+    changed = {field: value for field, value in changes.items() if value != getattr(before, field)}
+    if not changed:
+        return before
+    await connection.execute(
+        update(Room).where(Room.event_id == event_id).values(**changed, revision=Room.revision + 1)
+    )
+    await connection.execute(
+        insert(RoomLog),
+        [
+            {
+                "event_id": event_id,
+                "operator": operator,
+                "field": field,
+                "before": _as_text(getattr(before, field)),
+                "after": _as_text(value),
+                "why": why,
+            }
+            for field, value in changed.items()
+        ],
+    )
+    return await room(connection, event_id)
+
+
+async def room_log(connection: AsyncConnection, event_id: int, limit: int) -> list[RoomLogRow]:
+    """The latest changes, newest first; ``limit`` is cut to `LOG_ROWS_MAX`."""
+    found = await connection.execute(
+        _LOG.where(RoomLog.event_id == event_id)
+        .order_by(RoomLog.log_id.desc())
+        .limit(min(limit, LOG_ROWS_MAX))
+    )
+    return [RoomLogRow(**row._asdict()) for row in found]
+
+
+async def _one(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> RoomRow:
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise UnknownRoomError("the event has no waiting room")
+    return RoomRow(**row._asdict())
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

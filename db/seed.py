@@ -1,0 +1,222 @@
+"""Events with their ticket types, seats and room, made in one go: for the demo, for load, for operators."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+from db.urls import psycopg_conninfo
+
+SEATS_MAX = 500_000
+TICKET_TYPES_MAX = 1000
+
+DEMO_NAME = "Nachtflug: Lena Brandt and Band"
+STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
+_DEMO_WEEKS_AHEAD = 6
+_STADIUM_WEEKS_AHEAD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSeed:
+    """The room a new event starts with."""
+
+    state: str = "open"
+    rate_per_minute: int = 300
+    capacity: int = 500
+    line_cap: int = 5000
+    claim_window_seconds: int = 60
+    pass_seconds: int = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketTypePlan:
+    """A block of ``rows`` × ``seats_per_row`` seats of one price (minor units), numbered from 1."""
+
+    ticket_type: str
+    price: int
+    rows: int
+    seats_per_row: int
+
+    @property
+    def quantity(self) -> int:
+        return self.rows * self.seats_per_row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlan:
+    """An event to be made; its ticket types get the ids 1, 2, 3… in their order.
+
+    Raises:
+        ValueError: the plan cannot be built: no seats, too many, or a malformed currency.
+    """
+
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    on_sale_at: dt.datetime
+    currency: str
+    ticket_types: tuple[TicketTypePlan, ...]
+    room: RoomSeed
+    seats_per_fan_max: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.ticket_types) <= TICKET_TYPES_MAX:
+            raise ValueError(f"an event has 1 to {TICKET_TYPES_MAX} ticket types")
+        if any(block.rows < 1 or block.seats_per_row < 1 for block in self.ticket_types):
+            raise ValueError("a ticket type has at least one row of one seat")
+        if sum(block.quantity for block in self.ticket_types) > SEATS_MAX:
+            raise ValueError(f"an event has at most {SEATS_MAX} seats")
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise ValueError("a currency is three capital letters, as ISO 4217 has them")
+        if self.date.tzinfo is None or self.on_sale_at.tzinfo is None:
+            raise ValueError("an event's times name their zone")
+
+
+def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
+    """Make the event in the connection's transaction, or in one of its own; returns its id.
+
+    Raises:
+        psycopg.errors.CheckViolation: a price, limit or room state out of the bounds that the tables set.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max)
+            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING event_id
+            """,
+            (
+                plan.name,
+                plan.artist,
+                plan.venue,
+                plan.date,
+                plan.on_sale_at,
+                plan.currency,
+                plan.seats_per_fan_max,
+            ),
+        )
+        (event_id,) = cursor.fetchone() or (0,)
+        cursor.execute(
+            """
+            INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap,
+                              claim_window_seconds, pass_seconds)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
+            """,
+            (
+                event_id,
+                plan.room.state,
+                plan.room.rate_per_minute,
+                plan.room.capacity,
+                plan.room.line_cap,
+                plan.room.claim_window_seconds,
+                plan.room.pass_seconds,
+            ),
+        )
+        cursor.executemany(
+            """
+            INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)
+            VALUES (%s, %s, %s, %s, %s, %s)
+            """,
+            [
+                (event_id, number, block.ticket_type, block.price, block.quantity, block.quantity)
+                for number, block in enumerate(plan.ticket_types, 1)
+            ],
+        )
+        with cursor.copy("COPY seat (event_id, ticket_type_id, row_number, seat_number) FROM STDIN") as copy:
+            for number, row, seat in _seats(plan.ticket_types):
+                copy.write_row((event_id, number, row, seat))
+    return int(event_id)
+
+
+def _seats(blocks: tuple[TicketTypePlan, ...]) -> Iterator[tuple[int, int, int]]:
+    for number, block in enumerate(blocks, 1):
+        for row in range(1, block.rows + 1):
+            for seat in range(1, block.seats_per_row + 1):
+                yield number, row, seat
+
+
+def seed_demo(database_url: str, *, room: RoomSeed, name: str = DEMO_NAME) -> int:
+    """A hall of 150 seats, 100 General and 50 VIP, whose sale has begun; returns the event's id."""
+    return _seed(
+        database_url,
+        weeks_ahead=_DEMO_WEEKS_AHEAD,
+        name=name,
+        artist="Lena Brandt",
+        venue="Kulturhalle am Hafen, Hamburg",
+        room=room,
+        ticket_types=(
+            TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
+            TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
+        ),
+    )
+
+
+def seed_stadium(database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME) -> int:
+    """A stadium of 80,000 seats in eight stands, whose sale has begun; returns the event's id."""
+    stands = {
+        "North Lower": 8900,
+        "North Upper": 6900,
+        "East Lower": 11900,
+        "East Upper": 8900,
+        "South Lower": 8900,
+        "South Upper": 6900,
+        "West Lower": 14900,
+        "West Upper": 9900,
+    }
+    return _seed(
+        database_url,
+        weeks_ahead=_STADIUM_WEEKS_AHEAD,
+        name=name,
+        artist="The Paper Lanterns",
+        venue="Rheinauen-Stadion, Köln",
+        room=room,
+        ticket_types=tuple(
+            TicketTypePlan(ticket_type=stand, price=price, rows=100, seats_per_row=100)
+            for stand, price in stands.items()
+        ),
+    )
+
+
+def find_demo(database_url: str, *, name: str = DEMO_NAME) -> int | None:
+    """The newest event that `seed_demo` made under this name, if there is one."""
+    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+        found = connection.execute("SELECT max(event_id) FROM event WHERE name = %s", (name,)).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
+
+
+def _seed(
+    database_url: str,
+    *,
+    weeks_ahead: int,
+    name: str,
+    artist: str,
+    venue: str,
+    room: RoomSeed,
+    ticket_types: tuple[TicketTypePlan, ...],
+) -> int:
+    with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
+        # Postgres' clock, because the sale's opening is judged by it.
+        row = connection.execute("SELECT now() AT TIME ZONE 'UTC'").fetchone()
+        assert row is not None
+        now: dt.datetime = row[0].replace(tzinfo=dt.UTC)
+        event_id = create_event(
+            connection,
+            EventPlan(
+                name=name,
+                artist=artist,
+                venue=venue,
+                date=now.replace(hour=19, minute=0, second=0, microsecond=0)
+                + dt.timedelta(weeks=weeks_ahead),
+                on_sale_at=now - dt.timedelta(hours=1),
+                currency="EUR",
+                ticket_types=ticket_types,
+                room=room,
+            ),
+        )
+        # Without statistics the first thousands of bookings would be planned for an empty table.
+        connection.execute("ANALYZE event, ticket, seat, room")
+    return event_id
