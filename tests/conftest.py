@@ -1,0 +1,121 @@
+"""Fixtures of all tests: real Postgres, real Valkey, real `admitone` processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from admitone.embedded.postgres import EmbeddedPostgres
+from admitone.embedded.valkey import EmbeddedValkey
+from db.migrate import migrate
+from tests.services import Services
+
+_database_numbers = count(1)
+
+
+def _with_database(postgres_url: str, name: str) -> str:
+    return urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+
+
+def _execute(postgres_url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """A folder for the session's servers: short, for their sockets, and open to the user Postgres runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="admitone-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(servers_folder: Path) -> Iterator[str]:
+    """The session's Postgres server; its database `admitone` is empty. Prefer `database_url`."""
+    with EmbeddedPostgres(servers_folder / "postgres", durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> str:
+    """The name of a migrated database that the tests' own are copied from."""
+    name = "admitone_template"
+    _execute(postgres_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    migrate(_with_database(postgres_url, name))
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    name = f"test_{next(_database_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _execute(postgres_url, copy.format(sql.Identifier(name), sql.Identifier(template_database)))
+    yield _with_database(postgres_url, name)
+    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def valkey_url(servers_folder: Path) -> Iterator[str]:
+    """The session's Valkey server, not emptied between tests. Prefer `redis_url`."""
+    with EmbeddedValkey(servers_folder / "valkey", appendonly=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(valkey_url: str) -> str:
+    """The session's Valkey, emptied."""
+    with redis.Redis.from_url(valkey_url, socket_timeout=10) as client:
+        client.flushall()
+    return valkey_url
+
+
+@pytest.fixture
+def admitone_env(database_url: str, redis_url: str) -> dict[str, str]:
+    """The environment of an `admitone` process of this test: limits out of the way, little work."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADMITONE_")}
+    return inherited | {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "ADMITONE_SECRET": "a secret of the tests, of no use anywhere else",
+        "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
+        "ADMITONE_JOINS_PER_MINUTE": "1000000",
+        "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
+        "ADMITONE_CAPTCHA_WORK_MAX": "100",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def services(
+    admitone_env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Services]:
+    """Starts real gateways and workers; stops them after the test, before its database is dropped."""
+    services = Services(admitone_env, tmp_path)
+    request.node.stash[_SERVICES] = services
+    yield services
+    services.stop()
+
+
+_SERVICES = pytest.StashKey[Services]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    services = item.stash.get(_SERVICES, None)
+    if services is not None and report.failed:
+        report.sections.append(("logs of the test's processes", services.report()))
+    return report

@@ -1,0 +1,139 @@
+"""Real `admitone` processes for tests: started on free ports, awaited, stopped, their logs at hand."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from admitone.embedded.process import last_lines, spawn, stop
+
+ROOT = Path(__file__).parent.parent
+READY_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 15.0
+
+
+@dataclass
+class Service:
+    """A running process; `url` is empty for one that serves no HTTP."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str = ""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL, no farewell."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        stop(self.process, seconds_max=STOP_SECONDS_MAX)
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Services:
+    """Starts gateways and workers with one environment; a test may start any number of either."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    folder: Path
+    started: list[Service] = field(default_factory=list)
+
+    def gateway(self, *, workers: int = 1, port: int | None = None, **environ: str) -> Service:
+        """Start `admitone gateway` and wait until it is ready; keywords are further environment variables."""
+        port = port or free_port()
+        url = f"http://127.0.0.1:{port}"
+        arguments = ["gateway", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+        service = self.start(*arguments, url=url, **environ)
+        await_ready(service)
+        return service
+
+    def worker(self, **environ: str) -> Service:
+        """Start `admitone worker`, which runs one RQ worker a lane."""
+        return self.start("worker", **environ)
+
+    def start(self, *arguments: str, url: str = "", **environ: str) -> Service:
+        """Start `admitone` with these arguments; returns at once."""
+        name = f"{arguments[0]}-{len(self.started) + 1}"
+        log = self.folder / f"{name}.log"
+        process = spawn(
+            [sys.executable, "-m", "admitone", *arguments],
+            log=log,
+            folder=ROOT,
+            environ={**self.environ, **environ},
+        )
+        service = Service(name, process, log, url)
+        self.started.append(service)
+        return service
+
+    def run(
+        self, *arguments: str, seconds_max: float = 60, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `admitone` with these arguments to its end; gives exit code and output, raises on neither."""
+        return subprocess.run(
+            [sys.executable, "-m", "admitone", *arguments],
+            cwd=ROOT,
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=seconds_max,
+            check=False,
+        )
+
+    def stop(self) -> None:
+        """Stop all, the last started first."""
+        for service in reversed(self.started):
+            service.stop()
+
+    def report(self) -> str:
+        """The end of every log, for a failing test's report."""
+        parts = []
+        for service in self.started:
+            code = service.process.poll()
+            state = "running" if code is None else f"ended with {code}"
+            parts.append(f"--- {service.name} ({state})\n{last_lines(service.log, 60)}")
+        return "\n".join(parts)
+
+
+def await_ready(service: Service) -> None:
+    """Wait for `GET /health/ready` to answer 200.
+
+    Raises:
+        AssertionError: the process ended, or was not ready in READY_SECONDS_MAX; with the end of its log.
+    """
+    answer = "none"
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < deadline:
+        code = service.process.poll()
+        assert code is None, f"{service.name} ended with {code} as it started:\n{last_lines(service.log, 60)}"
+        try:
+            with urllib.request.urlopen(service.url + "/health/ready", timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            answer = f"{error.code} {error.read(2000).decode(errors='replace')}"
+            error.close()
+        except OSError as error:
+            answer = str(error)
+        time.sleep(0.05)
+    raise AssertionError(f"{service.name} was not ready: {answer}\n{last_lines(service.log, 60)}")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
