@@ -1,0 +1,1 @@
+"""RQ workers: the booking engine, housekeeping and their processes. The only writers of bookings."""

@@ -1,0 +1,187 @@
+"""The SQL of the hot path: what one batch reads, locks and writes, each statement once for the whole batch.
+
+Every statement names ``event_id``, so that it stays on one shard where the schema is distributed.
+Arrays travel as parallel parameters and meet the tables through ``unnest``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ADVISORY_SPACE: Final = 0x0AD0_0000_0000_0000
+"""Keeps events' advisory locks apart from anybody else's: key = space + event_id."""
+
+LOCK_EVENTS: Final = """
+SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
+  FROM unnest(%(event_ids)s::bigint[]) AS e
+"""
+
+READ_OUTCOMES: Final = """
+SELECT c.event_id, c.command_id, c.kind, c.user_id, c.body_hash, c.outcome::text
+  FROM unnest(%(event_ids)s::bigint[], %(command_ids)s::uuid[]) AS k (event_id, command_id)
+  JOIN booking_command c USING (event_id, command_id)
+"""
+
+READ_EVENTS: Final = """
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max
+  FROM event
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+READ_TICKETS: Final = """
+SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count
+  FROM ticket
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+READ_HOLDS_OF_FANS: Final = """
+SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.row_numbers, r.seat_numbers,
+       r.total_amount, r.expires_at
+  FROM unnest(%(event_ids)s::bigint[], %(user_ids)s::bigint[]) AS k (event_id, user_id)
+  JOIN reservation r USING (event_id, user_id)
+ WHERE r.state IN ('held', 'lapsed')
+"""
+
+READ_HOLDS: Final = """
+SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.row_numbers, r.seat_numbers,
+       r.total_amount, r.expires_at
+  FROM unnest(%(event_ids)s::bigint[], %(reservation_ids)s::uuid[]) AS k (event_id, reservation_id)
+  JOIN reservation r USING (event_id, reservation_id)
+"""
+
+READ_LAPSED_HOLDS: Final = """
+SELECT event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers, seat_numbers,
+       total_amount, expires_at
+  FROM reservation
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+   AND state = 'held'
+   AND expires_at <= clock_timestamp() - make_interval(secs => %(grace_seconds)s)
+ ORDER BY event_id, expires_at
+ LIMIT %(holds_max)s
+"""
+
+READ_BOUGHT: Final = """
+SELECT k.event_id, k.user_id, count(*)
+  FROM unnest(%(event_ids)s::bigint[], %(user_ids)s::bigint[]) AS k (event_id, user_id)
+  JOIN purchase p USING (event_id, user_id)
+  JOIN purchase_detail d USING (event_id, purchase_id)
+ WHERE d.cancelled_at IS NULL
+ GROUP BY k.event_id, k.user_id
+"""
+
+READ_PURCHASES_OF_HOLDS: Final = """
+SELECT p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
+       p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code
+  FROM unnest(%(event_ids)s::bigint[], %(user_ids)s::bigint[], %(reservation_ids)s::uuid[])
+       AS k (event_id, user_id, reservation_id)
+  JOIN purchase p USING (event_id, user_id, reservation_id)
+  JOIN purchase_detail d USING (event_id, purchase_id)
+ WHERE d.cancelled_at IS NULL
+ ORDER BY d.ticket_type_id, d.row_number, d.seat_number
+"""
+
+READ_SEATS: Final = """
+SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, s.status, s.reservation_id, s.held_until
+  FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::int[], %(row_numbers)s::int[],
+              %(seat_numbers)s::int[]) AS k (event_id, ticket_type_id, row_number, seat_number)
+  JOIN seat s USING (event_id, ticket_type_id, row_number, seat_number)
+ ORDER BY s.event_id, s.ticket_type_id, s.row_number, s.seat_number
+"""
+
+LOCK_SEATS: Final = READ_SEATS + "   FOR UPDATE OF s\n"
+
+READ_FREE_SEATS: Final = """
+SELECT s.row_number, s.seat_number, s.status = 'reserved'
+  FROM seat s
+ WHERE s.event_id = %(event_id)s
+   AND s.ticket_type_id = %(ticket_type_id)s
+   AND (s.status = 'available' OR s.status = 'reserved' AND s.held_until <= clock_timestamp())
+ ORDER BY s.row_number, s.seat_number
+"""
+
+CLOCK: Final = "SELECT clock_timestamp()"
+
+WRITE_SEATS: Final = """
+UPDATE seat s
+   SET status = k.status, reservation_id = k.reservation_id, held_until = k.held_until
+  FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::int[], %(row_numbers)s::int[],
+              %(seat_numbers)s::int[], %(statuses)s::text[], %(reservation_ids)s::uuid[],
+              %(held_untils)s::timestamptz[])
+       AS k (event_id, ticket_type_id, row_number, seat_number, status, reservation_id, held_until)
+ WHERE s.event_id = k.event_id AND s.ticket_type_id = k.ticket_type_id
+   AND s.row_number = k.row_number AND s.seat_number = k.seat_number
+"""
+
+WRITE_NEW_HOLDS: Final = """
+INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,
+                         seat_numbers, total_amount, created_at, expires_at, lifetime_ends_at)
+SELECT k.event_id, k.reservation_id, k.user_id, k.state, k.ticket_type_ids::int[], k.row_numbers::int[],
+       k.seat_numbers::int[], k.total_amount, %(now)s, k.expires_at, k.expires_at
+  FROM unnest(%(event_ids)s::bigint[], %(reservation_ids)s::uuid[], %(user_ids)s::bigint[],
+              %(states)s::text[], %(ticket_type_ids)s::text[], %(row_numbers)s::text[],
+              %(seat_numbers)s::text[], %(total_amounts)s::bigint[], %(expires_ats)s::timestamptz[])
+       AS k (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers, seat_numbers,
+             total_amount, expires_at)
+"""
+
+WRITE_HOLD_STATES: Final = """
+UPDATE reservation r
+   SET state = k.state
+  FROM unnest(%(event_ids)s::bigint[], %(reservation_ids)s::uuid[], %(states)s::text[])
+       AS k (event_id, reservation_id, state)
+ WHERE r.event_id = k.event_id AND r.reservation_id = k.reservation_id
+"""
+
+WRITE_PURCHASES: Final = """
+INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at)
+SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s
+  FROM unnest(%(event_ids)s::bigint[], %(purchase_ids)s::uuid[], %(user_ids)s::bigint[],
+              %(reservation_ids)s::uuid[], %(total_amounts)s::bigint[], %(currencies)s::text[])
+       AS k (event_id, purchase_id, user_id, reservation_id, total_amount, currency)
+"""
+
+WRITE_PURCHASE_DETAILS: Final = """
+INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,
+                             ticket_code)
+SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code
+  FROM unnest(%(event_ids)s::bigint[], %(purchase_ids)s::uuid[], %(ticket_type_ids)s::int[],
+              %(row_numbers)s::int[], %(seat_numbers)s::int[], %(amounts)s::bigint[],
+              %(ticket_codes)s::text[])
+       AS k (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount, ticket_code)
+"""
+
+WRITE_COUNTS: Final = """
+UPDATE ticket t
+   SET available_count = t.available_count + k.available_change, held_count = t.held_count + k.held_change
+  FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::int[], %(available_changes)s::int[],
+              %(held_changes)s::int[]) AS k (event_id, ticket_type_id, available_change, held_change)
+ WHERE t.event_id = k.event_id AND t.ticket_type_id = k.ticket_type_id
+"""
+
+WRITE_VERSIONS: Final = """
+UPDATE event SET version = version + 1 WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+WRITE_OUTCOMES: Final = """
+INSERT INTO booking_command (event_id, command_id, kind, user_id, body_hash, outcome, recorded_at)
+SELECT k.event_id, k.command_id, k.kind, k.user_id, k.body_hash, k.outcome::jsonb, %(now)s
+  FROM unnest(%(event_ids)s::bigint[], %(command_ids)s::uuid[], %(kinds)s::text[], %(user_ids)s::bigint[],
+              %(body_hashes)s::bytea[], %(outcomes)s::text[])
+       AS k (event_id, command_id, kind, user_id, body_hash, outcome)
+"""
+
+WRITE_OUTBOX: Final = """
+INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
+SELECT k.event_id, k.outbox_id, k.kind, k.payload::jsonb, %(now)s
+  FROM unnest(%(event_ids)s::bigint[], %(outbox_ids)s::uuid[], %(kinds)s::text[], %(payloads)s::text[])
+       AS k (event_id, outbox_id, kind, payload)
+"""
+
+EVENTS_WITH_LAPSED_HOLDS: Final = """
+SELECT DISTINCT event_id
+  FROM reservation
+ WHERE state = 'held'
+   AND event_id %% %(lanes)s = %(lane)s
+   AND expires_at <= clock_timestamp() - make_interval(secs => %(grace_seconds)s)
+ LIMIT %(events_max)s
+"""

@@ -1,0 +1,129 @@
+"""From a batch to its results: apply, publish, then let the rooms' slots follow."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+import redis
+
+from booking_lane.commands import Batch, Sweep, command_id_new
+from booking_lane.results import BatchNews, publish
+from db import booking_sql
+from waiting_room.line import Slots
+from workers.engine.engine import NOTHING, Applied, Engine
+
+logger = logging.getLogger(__name__)
+
+EVENTS_SWEPT_MAX = 100
+
+
+class Booking:
+    """A lane worker's work.
+
+    Args:
+        jobs: the jobs' Redis; outcomes are published there.
+        slots: the rooms' slots, in the line's Redis.
+        pass_margin_ms: how long a pass outlives its hold.
+        probe: called at ``published`` (see `workers.engine.engine.EngineConfig`).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        jobs: redis.Redis,
+        slots: Slots,
+        *,
+        lanes: int,
+        result_ttl_seconds: int,
+        grace_seconds: int,
+        pass_margin_ms: int,
+        probe: Callable[[str], None],
+    ) -> None:
+        self._engine = engine
+        self._jobs = jobs
+        self._slots = slots
+        self._lanes = lanes
+        self._result_ttl_seconds = result_ttl_seconds
+        self._grace_seconds = grace_seconds
+        self._pass_margin_ms = pass_margin_ms
+        self._probe = probe
+
+    def book(self, batch: Batch) -> None:
+        """Apply the batch and publish; a re-run repeats the recorded outcomes.
+
+        Raises:
+            OutageError: Postgres stayed away. RQ keeps the job among the failed.
+            redis.RedisError: applied, but Redis did not take the results; a re-run publishes them.
+        """
+        applied = self._engine.apply(batch.commands)
+        publish(
+            self._jobs,
+            BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes),
+            self._result_ttl_seconds,
+        )
+        self._probe("published")
+        self._settle(applied)
+
+    def sweep(self, lane: int) -> None:
+        """One batch of sweeps for the lane's events that have lapsed holds."""
+        rows = self._engine.connection().execute(
+            booking_sql.EVENTS_WITH_LAPSED_HOLDS,
+            {
+                "lanes": self._lanes,
+                "lane": lane,
+                "grace_seconds": self._grace_seconds,
+                "events_max": EVENTS_SWEPT_MAX,
+            },
+            prepare=True,
+        )
+        sweeps = tuple(
+            Sweep(command_id=command_id_new(), event_id=row[0], user_id=0, received_at_ms=0, deadline_ms=0)
+            for row in rows
+        )
+        if sweeps:
+            self.book(Batch(command_id_new(), "sweep", lane, sweeps))
+
+    def _settle(self, applied: Applied) -> None:
+        """Slots follow the bookings. What is lost here, the reconciliation finds within seconds."""
+        if applied == NOTHING:
+            return
+        finished: dict[int, list[int]] = defaultdict(list)
+        for event_id, user_id in applied.bought:
+            finished[event_id].append(user_id)
+        extended: dict[int, dict[int, int]] = defaultdict(dict)
+        for event_id, user_id, end_ms in applied.holds_until_ms:
+            extended[event_id][user_id] = end_ms + self._pass_margin_ms
+        try:
+            for event_id, fans in finished.items():
+                self._slots.finish(event_id, fans)
+            for event_id, until_ms in extended.items():
+                self._slots.extend(event_id, until_ms)
+            for change in applied.changes:
+                self._slots.set_stock(
+                    change.event_id,
+                    free=sum(count.available_count for count in change.counts),
+                    held=sum(count.held_count for count in change.counts),
+                    version=change.version,
+                )
+        except redis.RedisError as error:
+            logger.warning("slots not settled (%s); reconciliation will", error)
+
+
+def jobs_clock(client: redis.Redis) -> Callable[[], int]:
+    """The jobs' Redis' clock in milliseconds, read anew every few seconds and carried on monotonically."""
+    read_at = -1e9
+    offset_ms = 0.0
+
+    def now_ms() -> int:
+        nonlocal read_at, offset_ms
+        mono = time.monotonic()
+        if mono - read_at > 5:
+            seconds, micros = client.time()  # type: ignore[misc]
+            offset_ms = int(seconds) * 1000 + int(micros) / 1000 - mono * 1000
+            read_at = mono
+        return int(mono * 1000 + offset_ms)
+
+    return now_ms

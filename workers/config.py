@@ -1,0 +1,21 @@
+"""What the worker processes need to know; `admitone.settings` makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workers.engine.engine import EngineConfig
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """``conninfo`` is libpq's; ``jobs_redis_url`` holds RQ's jobs, ``line_redis_url`` the line."""
+
+    conninfo: str
+    jobs_redis_url: str
+    line_redis_url: str
+    lanes: int
+    result_ttl_seconds: int
+    command_keep_hours: int
+    engine: EngineConfig
+    hold_pass_margin_seconds: int = 60

@@ -1,0 +1,54 @@
+"""What recurs, by RQ's own cron: sweeps on the lanes, housekeeping on its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import redis
+from rq.cron import CronJob, CronScheduler
+from rq.job import Job
+
+from booking_lane.lane import queue_name, rq_queue
+from workers import jobs
+
+HOUSEKEEPING_QUEUE: Final = "housekeeping"
+SWEEP_EVERY_SECONDS: Final = 1
+RECONCILE_EVERY_SECONDS: Final = 10
+FORGET_EVERY_SECONDS: Final = 60
+LATE_SECONDS_MAX: Final = 5
+"""A recurring job that waited longer is dropped: the next one does its work."""
+
+
+class _Recurring(CronJob):  # type: ignore[misc]
+    """RQ's cron job, enqueued in msgpack: the original pickles."""
+
+    def enqueue(self, connection: redis.Redis) -> Job:
+        queue = rq_queue(connection, self.queue_name)
+        return queue.enqueue(self.func, args=self.args, kwargs=self.kwargs, **self.job_options)
+
+
+class Cron(CronScheduler):  # type: ignore[misc]
+    """Enqueues what is due. Several at once do no harm: every recurring job may run twice."""
+
+    def __init__(self, connection: redis.Redis, lanes: int) -> None:
+        super().__init__(connection)
+        for lane in range(lanes):
+            self._every(SWEEP_EVERY_SECONDS, jobs.sweep, queue_name(lane), lane)
+        self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
+        self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
+
+    def _every(self, seconds: int, function: Callable[..., Any], queue: str, *args: object) -> None:
+        self._cron_jobs.append(
+            _Recurring(
+                queue_name=queue,
+                func=function,
+                args=args,
+                interval=seconds,
+                job_timeout=60,
+                result_ttl=0,
+                ttl=LATE_SECONDS_MAX,
+                failure_ttl=3600,
+                name=f"{function.__name__}-{queue}",
+            )
+        )

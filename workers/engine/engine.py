@@ -1,0 +1,235 @@
+"""The engine: applies batches, exactly once, whatever fails between."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import psycopg
+from psycopg import errors
+
+from booking_lane.commands import KINDS, Command, Outcome, Sweep
+from booking_lane.problems import problem
+from booking_lane.results import EventChange
+from workers.engine.book import Book, Purchase, Refused
+from workers.engine.transaction import Connection, Transaction, event_changes
+
+logger = logging.getLogger(__name__)
+
+RETRY_PAUSE_SECONDS = 0.02
+RECONNECT_PAUSE_SECONDS_MAX = 1.0
+CONFLICTS_MAX = 20
+
+# What another transaction or the server's state caused, and trying again may cure.
+_CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+_AWAY = (
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.TooManyConnections,
+    errors.DiskFull,
+    errors.OutOfMemory,
+    errors.IdleInTransactionSessionTimeout,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Lengths of a hold, how long an outage of Postgres is waited out, and the tests' switches.
+
+    ``probe`` is called at named points (``locked``, ``decided``, ``written``, ``committed``) so that faults
+    can be injected there; ``locks=False`` exists for the negative controls.
+    """
+
+    hold_seconds: int
+    hold_grace_seconds: int
+    outage_seconds_max: int
+    locks: bool = True
+    probe: Callable[[str], None] = lambda point: None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one or more transactions did: every command's outcome (sweeps have none), and the changes."""
+
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[EventChange, ...]
+    holds_until_ms: tuple[tuple[int, int, int], ...]
+    """(event_id, user_id, end of hold in Unix milliseconds) of each hold made."""
+    bought: tuple[tuple[int, int], ...]
+    """(event_id, user_id) of each purchase made."""
+
+    def __add__(self, other: Applied) -> Applied:
+        return Applied(
+            self.outcomes + other.outcomes,
+            self.changes + other.changes,
+            self.holds_until_ms + other.holds_until_ms,
+            self.bought + other.bought,
+        )
+
+
+NOTHING = Applied((), (), (), ())
+
+
+class OutageError(Exception):
+    """Postgres stayed away longer than ``outage_seconds_max``; nothing of the batch is known to be done."""
+
+
+class Engine:
+    """Owns one Postgres connection. Not thread-safe: one per worker.
+
+    Args:
+        conninfo: libpq connection string.
+        now_ms: the clock that deadlines were set by (the jobs' Redis), in milliseconds.
+    """
+
+    def __init__(self, conninfo: str, now_ms: Callable[[], int], config: EngineConfig) -> None:
+        self._conninfo = conninfo
+        self._now_ms = now_ms
+        self._config = config
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def connection(self) -> Connection:
+        """The live connection, opened when there is none.
+
+        Raises:
+            psycopg.OperationalError: Postgres cannot be reached.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=3,
+                application_name="admitone-worker",
+                options="-c timezone=UTC -c statement_timeout=30000",
+            )
+        return self._connection
+
+    def apply(self, commands: Sequence[Command]) -> Applied:
+        """Apply a batch: one transaction, or several where one command is poison.
+
+        Raises:
+            OutageError: Postgres stayed away; the same batch may be applied again, it happens once.
+        """
+        started = time.monotonic()
+        pause = RETRY_PAUSE_SECONDS
+        conflicts = 0
+        while True:
+            try:
+                return self._apply_once(commands)
+            except _CONFLICTS as error:
+                conflicts += 1
+                if conflicts > CONFLICTS_MAX:
+                    raise
+                logger.warning("batch meets another transaction (%s), trying again", type(error).__name__)
+                time.sleep(RETRY_PAUSE_SECONDS * conflicts)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                connection_lost = self._connection is None or self._connection.closed
+                if not (connection_lost or isinstance(error, _AWAY)):
+                    return self._bisect(commands, error)
+                if time.monotonic() - started > self._config.outage_seconds_max:
+                    raise OutageError(str(error)) from error
+                logger.warning("Postgres is away (%s), trying again in %.2f s", type(error).__name__, pause)
+                self.close()
+                time.sleep(pause)
+                pause = min(pause * 2, RECONNECT_PAUSE_SECONDS_MAX)
+            except Exception as error:
+                return self._bisect(commands, error)
+
+    def _bisect(self, commands: Sequence[Command], error: Exception) -> Applied:
+        """Find the command that breaks its batch; only that one fails."""
+        if len(commands) > 1:
+            logger.warning("batch of %d fails (%s), halving it", len(commands), error)
+            middle = len(commands) // 2
+            return self.apply(commands[:middle]) + self.apply(commands[middle:])
+        command = commands[0]
+        logger.error("command %s of kind %s fails", command.command_id, KINDS[type(command)], exc_info=error)
+        if isinstance(command, Sweep):
+            return NOTHING
+        outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
+        return Applied((outcome,), (), (), ())
+
+    def _apply_once(self, commands: Sequence[Command]) -> Applied:
+        probe = self._config.probe
+        connection = self.connection()
+        with connection.transaction():
+            work = Transaction(connection, locks=self._config.locks)
+            book, recorded = work.lock_and_read(
+                commands, self._config.hold_seconds, self._config.hold_grace_seconds
+            )
+            probe("locked")
+            outcomes, new = self._decide(book, commands, recorded)
+            probe("decided")
+            with connection.pipeline():
+                work.write(book, new)
+            probe("written")
+        probe("committed")
+        return Applied(
+            tuple(outcomes),
+            event_changes(book),
+            tuple(
+                (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
+                for hold in book.changes.new_holds.values()
+                if hold.state == "held"
+            ),
+            tuple(_fan(purchase) for purchase in book.changes.purchases),
+        )
+
+    def _decide(
+        self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]
+    ) -> tuple[list[Outcome], list[Outcome]]:
+        """Outcomes of all commands, and those among them that are to be recorded."""
+        now_ms = self._now_ms()
+        answers: list[tuple[Command, dict[str, object]]] = []
+        seen = set(recorded)
+        for command in commands:
+            if isinstance(command, Sweep):
+                if command.event_id in book.events:
+                    book.decide(command)
+            elif command.command_id not in seen:
+                seen.add(command.command_id)
+                answers.append((command, self._answer(book, command, now_ms)))
+        new = []
+        for command, answer in answers:
+            event = book.events.get(command.event_id)
+            if event is not None:
+                version = event.version + (command.event_id in book.changes.event_ids)
+                body = answer.get("result") or answer["problem"]
+                assert isinstance(body, dict)
+                body["version"] = version
+            new.append(_outcome(command, answer))
+        # An unknown event has no row to record an outcome under.
+        lasting = [outcome for outcome in new if outcome.event_id in book.events]
+        return [*recorded.values(), *new], lasting
+
+    def _answer(self, book: Book, command: Command, now_ms: int) -> dict[str, object]:
+        try:
+            if now_ms > command.deadline_ms:
+                raise Refused("timed_out")
+            return {"status": "succeeded", "result": book.decide(command)}
+        except Refused as refusal:
+            return {"status": "failed", "problem": refusal.document}
+
+
+def _fan(purchase: Purchase) -> tuple[int, int]:
+    return purchase.event_id, purchase.user_id
+
+
+def _outcome(command: Command, answer: dict[str, object]) -> Outcome:
+    return Outcome(
+        command_id=command.command_id,
+        event_id=command.event_id,
+        user_id=command.user_id,
+        kind=KINDS[type(command)],
+        body_hash=command.body_hash,
+        body=msgspec.json.encode(answer),
+    )

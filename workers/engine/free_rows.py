@@ -1,0 +1,73 @@
+"""Free seats of one ticket type, row by row, for choosing the best block."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+
+
+class FreeRows:
+    """Rows in order from the stage, each with its free seat numbers in order.
+
+    Args:
+        free: (row_number, seat_number, lapsed) of every seat that may be held now, in any order; ``lapsed``
+            marks a seat that still counts as held by a hold that has ended.
+    """
+
+    def __init__(self, free: Iterable[tuple[int, int, bool]]) -> None:
+        self._rows: dict[int, list[int]] = {}
+        self._lapsed: set[tuple[int, int]] = set()
+        self.count = 0
+        for row, seat, lapsed in sorted(free):
+            self._rows.setdefault(row, []).append(seat)
+            self.count += 1
+            if lapsed:
+                self._lapsed.add((row, seat))
+
+    def is_lapsed(self, row: int, seat: int) -> bool:
+        return (row, seat) in self._lapsed
+
+    def take(self, row: int, seat: int) -> None:
+        seats = self._rows.get(row, [])
+        index = bisect_left(seats, seat)
+        if index < len(seats) and seats[index] == seat:
+            del seats[index]
+            self.count -= 1
+        self._lapsed.discard((row, seat))
+
+    def give(self, row: int, seat: int) -> None:
+        seats = self._rows.setdefault(row, [])
+        index = bisect_left(seats, seat)
+        if index == len(seats) or seats[index] != seat:
+            insort(seats, seat)
+            self.count += 1
+        self._lapsed.discard((row, seat))
+
+    def best(self, quantity: int) -> tuple[int, list[int]] | None:
+        """The block of adjacent seats in the row nearest to the stage, or None.
+
+        A block that leaves one seat alone beside it is taken only where no row has a better one:
+        a single seat between sold ones is the last to sell.
+        """
+        second: tuple[int, list[int]] | None = None
+        for row in sorted(self._rows):
+            for run in _runs(self._rows[row]):
+                left_over = len(run) - quantity
+                if left_over < 0:
+                    continue
+                block = (row, run[:quantity])
+                if left_over != 1:
+                    return block
+                second = second or block
+        return second
+
+
+def _runs(seats: list[int]) -> Iterable[list[int]]:
+    run: list[int] = []
+    for seat in seats:
+        if run and seat != run[-1] + 1:
+            yield run
+            run = []
+        run.append(seat)
+    if run:
+        yield run

@@ -1,0 +1,60 @@
+"""The functions RQ runs: named in jobs, so their paths are part of the wire format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from booking_lane.commands import decode_batch
+from workers.booking import Booking
+from workers.housekeeping import Housekeeping
+
+
+@dataclass(slots=True)
+class _Installed:
+    booking: Booking | None = None
+    housekeeping: Housekeeping | None = None
+
+
+_installed = _Installed()
+
+
+class NotInstalledError(RuntimeError):
+    """The process runs jobs but was not started as a worker of Admit One (``admitone worker``)."""
+
+
+def install(booking: Booking | None = None, housekeeping: Housekeeping | None = None) -> None:
+    """Give this process' jobs what they work with: done once, when a worker starts."""
+    _installed.booking = booking
+    _installed.housekeeping = housekeeping
+
+
+def _booking() -> Booking:
+    if _installed.booking is None:
+        raise NotInstalledError(NotInstalledError.__doc__)
+    return _installed.booking
+
+
+def _housekeeping() -> Housekeeping:
+    if _installed.housekeeping is None:
+        raise NotInstalledError(NotInstalledError.__doc__)
+    return _installed.housekeeping
+
+
+def book(payload: bytes) -> None:
+    """Apply one `booking_lane.commands.Batch` and publish its outcomes."""
+    _booking().book(decode_batch(payload))
+
+
+def sweep(lane: int) -> None:
+    """Give back the seats of the lane's lapsed holds."""
+    _booking().sweep(lane)
+
+
+def reconcile() -> None:
+    """Compare the rooms' slots with what Postgres says of their fans."""
+    _housekeeping().reconcile()
+
+
+def forget() -> None:
+    """Delete outcomes older than they are promised to be kept, in bounded batches."""
+    _housekeeping().forget()

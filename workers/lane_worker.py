@@ -1,0 +1,71 @@
+"""RQ's SimpleWorker on one lane, with a sign of life that tells within seconds that it died."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from rq import SimpleWorker
+
+logger = logging.getLogger(__name__)
+
+ALIVE_SECONDS = 3
+ALIVE_EVERY_SECONDS = 1.0
+WORKER_TTL_SECONDS = 30
+MAINTENANCE_SECONDS = 60
+
+
+def alive_key(queue: str, worker: str) -> str:
+    return f"booking:alive:{queue}:{worker}"
+
+
+def alive_workers(client: redis.Redis, queue: str) -> set[str]:
+    """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`."""
+    prefix = alive_key(queue, "")
+    keys: list[bytes] = list(client.scan_iter(match=prefix + "*", count=1000))
+    return {key.decode()[len(prefix) :] for key in keys}
+
+
+class LaneWorker(SimpleWorker):  # type: ignore[misc]
+    """Applies one lane's batches in its own process, no fork per job.
+
+    A thread refreshes the worker's sign of life, for RQ's own lease (the job's timeout and a minute) is far
+    too long to wait for when a worker dies.
+    """
+
+    def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
+        super().__init__(
+            *args, worker_ttl=WORKER_TTL_SECONDS, maintenance_interval=MAINTENANCE_SECONDS, **kwargs
+        )
+        self.log_job_description = False
+        self._sign_client = sign
+        self._stop_sign = threading.Event()
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        thread = threading.Thread(target=self._sign_of_life, name="sign-of-life", daemon=True)
+        thread.start()
+        try:
+            return bool(super().work(*args, **kwargs))
+        finally:
+            self._stop_sign.set()
+            thread.join(ALIVE_SECONDS)
+
+    def _sign_of_life(self) -> None:
+        client = self._sign_client()
+        keys = [alive_key(queue.name, self.name) for queue in self.queues]
+        while True:
+            try:
+                for key in keys:
+                    client.set(key, 1, ex=ALIVE_SECONDS)
+            except redis.RedisError as error:
+                logger.warning("no sign of life given: %s", error)
+            if self._stop_sign.wait(ALIVE_EVERY_SECONDS):
+                break
+        try:
+            client.delete(*keys)
+        except redis.RedisError:
+            logger.debug("sign of life left to lapse")
+        client.close()

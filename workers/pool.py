@@ -1,0 +1,177 @@
+"""The worker processes: one `LaneWorker` a lane from RQ's worker pool, one for housekeeping, and cron.
+
+The pool's loop sees a child that died, starts another in its place and puts its batches back to work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+from uuid import uuid4
+
+import redis
+from rq.worker_pool import WorkerData, WorkerPool
+
+from booking_lane.clients import jobs_client
+from booking_lane.lane import queue_name, rq_queue
+from booking_lane.serializer import MsgpackSerializer
+from waiting_room.line import Slots
+from workers import jobs
+from workers.booking import Booking, jobs_clock
+from workers.config import WorkerConfig
+from workers.cron import HOUSEKEEPING_QUEUE, Cron
+from workers.engine.engine import Engine
+from workers.housekeeping import Housekeeping
+from workers.lane_worker import LaneWorker, alive_key
+from workers.recovery import Recovery
+
+logger = logging.getLogger(__name__)
+
+CRON: Final = "cron"
+LOOP_SECONDS: Final = 0.25
+RECOVER_EVERY_SECONDS: Final = 1.0
+RESPAWN_PAUSE_SECONDS: Final = 0.5
+STOP_SECONDS_MAX: Final = 8.0
+_PR_SET_PDEATHSIG: Final = 1
+
+_fork = get_context("fork").Process
+
+
+class Pool(WorkerPool):  # type: ignore[misc]
+    """RQ's pool with a fixed job for each of its processes.
+
+    Args:
+        lanes: which of the lanes this pool works; all by default. Several pools may share a lane and stay
+            correct, only slower.
+    """
+
+    def __init__(self, config: WorkerConfig, lanes: tuple[int, ...] | None = None) -> None:
+        self._config = config
+        numbers = tuple(range(config.lanes)) if lanes is None else lanes
+        self._roles = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, CRON]
+        self._role_of: dict[str, str] = {}
+        client = jobs_client(config.jobs_redis_url)
+        self._recovery = Recovery(client)
+        super().__init__(
+            self._roles[:-1],
+            connection=client,
+            num_workers=len(self._roles),
+            worker_class=LaneWorker,
+            serializer=MsgpackSerializer,
+        )
+
+    # -- RQ's pool calls these
+
+    def start_worker(self, *args: Any, **kwargs: Any) -> None:
+        role = next(role for role in self._roles if role not in self._role_of.values())
+        name = f"{role}-{uuid4().hex}"
+        process: BaseProcess = _fork(target=_run, args=(self._config, role, name, os.getpid()), name=name)
+        process.start()
+        assert process.pid is not None
+        self.worker_dict[name] = WorkerData(name=name, pid=process.pid, process=process)
+        self._role_of[name] = role
+
+    def reap_workers(self) -> None:
+        for data in list(self.worker_dict.values()):
+            if not data.process.is_alive():
+                self.handle_dead_worker(data)
+
+    def handle_dead_worker(self, worker_data: WorkerData) -> None:
+        super().handle_dead_worker(worker_data)
+        role = self._role_of.pop(worker_data.name, CRON)
+        if role == CRON:
+            return
+        with contextlib.suppress(redis.RedisError):
+            self.connection.delete(alive_key(role, worker_data.name))
+            self._recovery.recover(role)
+
+    # -- our loop instead of RQ's, which looks once a second and waits for every child in turn
+
+    def start(self, *args: Any, **kwargs: Any) -> None:
+        """Run until SIGTERM or SIGINT; then let the batches under way finish."""
+        self.status = self.Status.STARTED
+        # A worker killed here leaves its children without signals to come; they die with this process.
+        self.start_workers(burst=False)
+        self._install_signal_handlers()
+        logger.info("worker pool of %d processes started", self.num_workers)
+        recovered_at = started_at = time.monotonic()
+        while self.status != self.Status.STOPPED:
+            time.sleep(LOOP_SECONDS)
+            now = time.monotonic()
+            before = len(self.worker_dict)
+            self.reap_workers()
+            if len(self.worker_dict) < before and now - started_at < RESPAWN_PAUSE_SECONDS:
+                time.sleep(RESPAWN_PAUSE_SECONDS)
+            if self.status != self.Status.STOPPED and len(self.worker_dict) < self.num_workers:
+                started_at = time.monotonic()
+                for _ in range(self.num_workers - len(self.worker_dict)):
+                    self.start_worker()
+            if now - recovered_at >= RECOVER_EVERY_SECONDS:
+                recovered_at = now
+                self._recover()
+        self._wait_for_children()
+
+    def _recover(self) -> None:
+        try:
+            for role in self._roles[:-1]:
+                self._recovery.recover(role)
+        except redis.RedisError as error:
+            logger.warning("cannot look for dead workers' batches: %s", error)
+
+    def _wait_for_children(self) -> None:
+        until = time.monotonic() + STOP_SECONDS_MAX
+        while self.worker_dict and time.monotonic() < until:
+            time.sleep(0.05)
+            self.reap_workers()
+        for data in self.worker_dict.values():
+            logger.warning("%s does not stop, killing it", data.name)
+            data.process.kill()
+
+
+def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
+    """A child's whole life."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    client = jobs_client(config.jobs_redis_url)
+    if role == CRON:
+        Cron(client, config.lanes).start()
+        return
+    engine = Engine(config.conninfo, jobs_clock(client), config.engine)
+    slots = Slots(jobs_client(config.line_redis_url))
+    if role == HOUSEKEEPING_QUEUE:
+        jobs.install(housekeeping=Housekeeping(engine, slots, config))
+    else:
+        jobs.install(
+            Booking(
+                engine,
+                client,
+                slots,
+                lanes=config.lanes,
+                result_ttl_seconds=config.result_ttl_seconds,
+                grace_seconds=config.engine.hold_grace_seconds,
+                pass_margin_ms=config.hold_pass_margin_seconds * 1000,
+                probe=config.engine.probe,
+            )
+        )
+    worker = LaneWorker(
+        [rq_queue(client, role)],
+        name=name,
+        connection=client,
+        serializer=MsgpackSerializer,
+        sign=lambda: jobs_client(config.jobs_redis_url, connections_max=1),
+    )
+    try:
+        worker.work(logging_level="WARNING")
+    finally:
+        engine.close()
