@@ -1,0 +1,64 @@
+"""How long until one's turn, said honestly: an estimate, and a range that is as wide as what is not known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from .model import RoomCounts
+
+SPREAD_MIN: Final = 0.1
+"""Even a long wait is not known better than to a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """Seconds until the fan is called, and the (low, high) between which it should fall."""
+
+    eta_seconds: int
+    eta_range: tuple[int, int]
+
+
+def eta(
+    ahead: int,
+    *,
+    rate_per_minute: float,
+    measured_per_minute: float | None,
+    no_show_rate: float,
+    slowest_per_minute: float = 0.0,
+) -> Eta | None:
+    """When somebody with ``ahead`` people before them is called; None where nobody can know.
+
+    The door spends a call on each person ahead and a second one on a no-show, so it moves at
+    ``rate_per_minute`` over ``1 + no_show_rate``. How fast the line really moved (``Pace.line_per_minute``)
+    is believed over that: it knows of full capacity and of ghosts. ``slowest_per_minute`` is what passes
+    running out free at least. The range spans both speeds, widened by the chance in small numbers (a Poisson
+    count's deviation).
+    """
+    if rate_per_minute <= 0:
+        return None
+    people = ahead + 1
+    planned = rate_per_minute / (1 + no_show_rate)
+    speed = planned if measured_per_minute is None else measured_per_minute
+    speed = max(speed, min(planned, slowest_per_minute))
+    if speed <= 0:
+        return None
+    spread = SPREAD_MIN + 1 / math.sqrt(people)
+    low = people / max(speed, planned) * 60 / (1 + spread)
+    high = people / min(speed, planned) * 60 * (1 + spread)
+    return Eta(math.ceil(people / speed * 60), (math.floor(low), math.ceil(high)))
+
+
+def eta_in(room: RoomCounts, ahead: int) -> Eta | None:
+    """`eta` with what the room knows of itself; None unless the door is open."""
+    config = room.config
+    if config.state != "open":
+        return None
+    return eta(
+        ahead,
+        rate_per_minute=config.rate_per_minute,
+        measured_per_minute=room.pace.line_per_minute,
+        no_show_rate=room.pace.no_show_rate,
+        slowest_per_minute=config.capacity * 60 / config.pass_seconds,
+    )

@@ -1,0 +1,37 @@
+"""The names of every key of a room. The hash tag keeps a room on one node of a Redis Cluster."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+NEWS_CHANNEL: Final = "room:news"
+
+ROOM_KEYS: Final = (
+    "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
+    "line",  # zset fan → score: in line
+    "places",  # hash fan → "score:joined_at_ms:admitted_at_ms": everybody who holds a place
+    "seen",  # zset fan → ms of the last heartbeat
+    "away",  # zset fan → ms at which the absence ends the place: skipped at the front
+    "called",  # zset fan → ms by which to claim
+    "missed",  # hash fan → claims missed
+    "admitted",  # zset fan → ms at which the pass ends
+    "ended",  # hash fan → "state:score:at_ms", at most 100,000 (room.lua)
+    "ended_before",  # the generation before it
+    "shown",  # hash fan → lowest position shown
+    "bucket",  # hash tokens, at: the rate's token bucket
+    "pace",  # hash slot → "index:called:claimed:missed:admitted:moved:backlogged", a ring of ten minutes
+    "stock",  # hash free, held, version
+)
+"""In the order in which room.lua takes them from KEYS."""
+
+
+@lru_cache(maxsize=1024)
+def room_keys(event: int) -> tuple[str, ...]:
+    """The keys of an event's room, in the order of `ROOM_KEYS`."""
+    return tuple(f"room:{{{event}}}:{name}" for name in ROOM_KEYS)
+
+
+def allow_key(name: str, key: str) -> str:
+    """The counter of limit ``name`` for ``key``, e.g. joins of an address prefix."""
+    return f"allow:{name}:{key}"

@@ -1,0 +1,163 @@
+"""The line of an event's waiting room: `Line` for the gateway (asyncio), `Slots` for the workers.
+
+Clients must give bytes (``decode_responses=False``). Fans are user ids. Every time is Redis' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from redis import Redis
+from redis import asyncio as aioredis
+
+from . import operations
+from .model import AdmittedPage, Configured, Positions, RoomConfig, RoomCounts, Standing, Stock, Tick
+from .operations import Operation, chunks
+from .scripts import run, run_sync
+from .tokens import PlaceToken
+
+T = TypeVar("T")
+
+
+class Line:
+    """Every operation on rooms, asynchronous. Each is one Lua script: it happens whole or not at all."""
+
+    def __init__(self, client: aioredis.Redis) -> None:
+        self._client = client
+
+    async def _run(self, operation: Operation[T]) -> T:
+        reply = await run(self._client, operation.script, operation.keys, operation.args)
+        return operation.read(reply)
+
+    async def configure(self, event: int, config: RoomConfig) -> Configured:
+        """Open the room or change it, unless a revision as new is there; tells every gateway.
+
+        ``created`` where Redis knew no such room: if Postgres did, Redis lost it, and the room should be
+        ``rebuilding`` for a while.
+        """
+        return await self._run(operations.configure(event, config))
+
+    async def join(self, event: int, fan: int, place: PlaceToken | None = None) -> Standing:
+        """Take a place, or the one already held. A verified ``place`` restores one that Redis lost.
+
+        Raises:
+            RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: and nothing is stored.
+        """
+        return await self._run(operations.join(event, fan, place))
+
+    async def standing(self, event: int, fan: int, *, touch: bool = True) -> Standing:
+        """Where the fan stands; with ``touch`` the call is a heartbeat.
+
+        Raises:
+            RoomUnknown: Redis knows no such room.
+        """
+        return await self._run(operations.standing(event, fan, touch=touch))
+
+    async def positions(self, event: int, fans: Iterable[int]) -> Positions:
+        """The true rank of each fan, in one round trip for every `operations.CHUNK` fans."""
+        ranks: list[int] = []
+        waiting = 0
+        for chunk in chunks(fans):
+            part = await self._run(operations.positions(event, chunk))
+            waiting = part.waiting
+            ranks += part.ranks
+        return Positions(waiting, ranks)
+
+    async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
+        """These fans were heard from; to each the lowest position shown (0 if none).
+
+        Returns the fans who hold no place any more.
+        """
+        gone: list[int] = []
+        for chunk in chunks(shown.items()):
+            part = await self._run(operations.heartbeat(event, chunk))
+            gone += part
+        return gone
+
+    async def admit(self, event: int) -> Tick:
+        """One tick of the door: end what lapsed, call those whose turn it is. Any process may, at any time.
+
+        Raises:
+            RoomUnknown: Redis knows no such room.
+        """
+        return await self._run(operations.admit(event))
+
+    async def claim(self, event: int, fan: int) -> Standing:
+        """Turn the call into an admission; for an admitted fan the same pass again.
+
+        Raises:
+            NotCalled: with the fan's state.
+            RoomUnknown: Redis knows no such room.
+        """
+        return await self._run(operations.claim(event, fan))
+
+    async def leave(self, event: int, fan: int) -> bool:
+        """Give up the place; whether there was one."""
+        return await self._run(operations.leave(event, fan))
+
+    async def admitted_until(self, event: int, fan: int) -> int | None:
+        """The end of the fan's live pass, in ms; None without one."""
+        return (await self._run(operations.admitted(event, (fan,))))[0]
+
+    async def extend(self, event: int, ends: Mapping[int, int]) -> int:
+        """Let live passes last at least until ms; never shortens. How many now end later."""
+        return sum([await self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items())])
+
+    async def finish(self, event: int, fans: Iterable[int]) -> int:
+        """These fans have bought: done, and their slots free. How many slots."""
+        return sum([await self._run(operations.finish(event, chunk)) for chunk in chunks(fans)])
+
+    async def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
+        """What is left to sell as of the event's version; False if a later version is known."""
+        return await self._run(operations.set_stock(event, Stock(free, held, version)))
+
+    async def counts(self, event: int) -> RoomCounts:
+        """The room in numbers.
+
+        Raises:
+            RoomUnknown: Redis knows no such room.
+        """
+        return await self._run(operations.counts(event))
+
+    async def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
+        """Some admitted fans, to compare with Postgres; go on with the page's cursor until it is 0."""
+        return await self._run(operations.admitted_page(event, cursor))
+
+
+class Slots:
+    """What the workers and the command line need of rooms, synchronous; the same scripts as `Line`'s."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def _run(self, operation: Operation[T]) -> T:
+        return operation.read(run_sync(self._client, operation.script, operation.keys, operation.args))
+
+    def configure(self, event: int, config: RoomConfig) -> Configured:
+        """See `Line.configure`."""
+        return self._run(operations.configure(event, config))
+
+    def admit(self, event: int) -> Tick:
+        """See `Line.admit`."""
+        return self._run(operations.admit(event))
+
+    def extend(self, event: int, ends: Mapping[int, int]) -> int:
+        """See `Line.extend`."""
+        return sum(self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items()))
+
+    def finish(self, event: int, fans: Iterable[int]) -> int:
+        """See `Line.finish`."""
+        return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(fans))
+
+    def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
+        """See `Line.set_stock`."""
+        return self._run(operations.set_stock(event, Stock(free, held, version)))
+
+    def counts(self, event: int) -> RoomCounts:
+        """See `Line.counts`."""
+        return self._run(operations.counts(event))
+
+    def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
+        """See `Line.admitted_page`."""
+        return self._run(operations.admitted_page(event, cursor))

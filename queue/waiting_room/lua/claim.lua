@@ -1,0 +1,26 @@
+-- claim.lua: a called fan takes the pass; for an admitted one it is the same pass again.
+-- KEYS  a room's keys (room.lua)
+-- ARGV  1 event, 2 fan
+-- Returns the standing, or {not_called, state} or {unknown_room, 0}
+
+local fan = ARGV[2]
+if not room.state then
+  return { 'unknown_room', 0 }
+end
+local where
+if redis.call('HEXISTS', PLACES, fan) == 1 then
+  where = settle(fan)
+end
+if where == CALLED then
+  local score, joined_at = place_of(fan)
+  redis.call('ZREM', CALLED, fan)
+  local pass_until = admit_fan(fan, score, joined_at)
+  pace.claimed = pace.claimed + 1
+  news.admitted[1] = '[' .. fan .. ',' .. int(pass_until) .. ']'
+end
+local standing = standing_of(fan, true, 'known')
+close()
+if standing[2] ~= 'admitted' then
+  return { 'not_called', standing[2] }
+end
+return standing

@@ -1,0 +1,47 @@
+-- heartbeat.lua: many fans were heard from; the absent among them are back in line.
+-- KEYS  a room's keys (room.lua)
+-- ARGV  1 event, then fan, shown position (0: none), … (at most operations.CHUNK fans)
+-- Returns the fans who hold no place (any more)
+
+if #ARGV < 3 then
+  return {}
+end
+local fans, shown = {}, {}
+for i = 2, #ARGV, 2 do
+  fans[#fans + 1] = ARGV[i]
+  shown[#shown + 1] = tonumber(ARGV[i + 1])
+end
+local places = redis.call('HMGET', PLACES, unpack(fans))
+local shown_before = redis.call('HMGET', SHOWN, unpack(fans))
+local anyone_away = redis.call('ZCARD', AWAY) > 0
+local seen, lower, gone = {}, {}, {}
+for i, fan in ipairs(fans) do
+  local here = places[i]
+  if here and anyone_away then
+    local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
+    if ends_at and absence_over(ends_at) then
+      end_place(fan, AWAY, 'expired')
+      here = false
+    elseif ends_at then
+      back_in_line(fan, AWAY)
+    end
+  end
+  if here then
+    seen[#seen + 1] = int(now)
+    seen[#seen + 1] = fan
+    if shown[i] > 0 and shown[i] < tonumber(shown_before[i] or math.huge) then
+      lower[#lower + 1] = fan
+      lower[#lower + 1] = int(shown[i])
+    end
+  else
+    gone[#gone + 1] = fan
+  end
+end
+if #seen > 0 then
+  redis.call('ZADD', SEEN, unpack(seen))
+end
+if #lower > 0 then
+  redis.call('HSET', SHOWN, unpack(lower))
+end
+close()
+return gone

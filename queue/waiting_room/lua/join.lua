@@ -1,0 +1,97 @@
+-- join.lua: take a place in line, or be told the one already held.
+-- KEYS  a room's keys (room.lua)
+-- ARGV  1 event, 2 fan, 3 epoch, 4 number, 5 joined_at_ms of a verified place token (0 0 0 without one)
+-- Returns the standing, or {code, retry_after_seconds}: unknown_room room_off closed sold_out rebuilding line_full
+
+local REBUILDING_RETRY_SECONDS = 5
+local LINE_FULL_RETRY_SECONDS_MIN = 5
+local LINE_FULL_RETRY_SECONDS_MAX = 60
+
+local fan = ARGV[2]
+local token_epoch, token_number, token_joined_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+if not room.state then
+  return { 'unknown_room', 0 }
+end
+if room.state == 'off' then
+  return { 'room_off', 0 }
+end
+if redis.call('HEXISTS', PLACES, fan) == 1 then
+  local standing = standing_of(fan, true, 'known')
+  if redis.call('HEXISTS', PLACES, fan) == 1 then
+    close()
+    return standing
+  end
+  -- What they held lapsed just now; this join is a new one.
+end
+if room.state == 'closed' or room.state == 'sold_out' then
+  close()
+  return { room.state, 0 }
+end
+
+local _, ended_score = ended_of(fan)
+local restored_score
+if token_number > 0 then
+  restored_score = score_of(token_epoch, token_number)
+  if restored_score <= math.max(ended_score or 0, room.forgotten) then
+    restored_score = nil
+  end
+end
+
+local function forget_ended()
+  if ended_score then
+    redis.call('HDEL', ENDED, fan)
+    redis.call('HDEL', ENDED_BEFORE, fan)
+  end
+end
+
+if restored_score then
+  forget_ended()
+  put_place(fan, restored_score, token_joined_at, 0)
+  redis.call('ZADD', LINE, int(restored_score), fan)
+  -- Those who join later stand behind every restored place, even if this Redis' clock or counter fell back.
+  if restored_score > score_of(room.epoch, room.number) then
+    redis.call('HSET', CONFIG, 'epoch', int(token_epoch), 'number', int(token_number))
+  end
+  local standing = standing_of(fan, true, 'restored')
+  close()
+  return standing
+end
+
+if room.state == 'rebuilding' then
+  close()
+  return { 'rebuilding', REBUILDING_RETRY_SECONDS }
+end
+
+local waiting = redis.call('ZCARD', LINE)
+local tokens = tokens_now()
+local at_once = room.state == 'open' and waiting == 0 and tokens >= 1 and slots_free() >= 1
+if not at_once and waiting + redis.call('ZCARD', AWAY) >= room.line_cap then
+  close()
+  local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
+  if room.rate_per_minute > 0 and room.state == 'open' then
+    retry_seconds = math.ceil(60 / room.rate_per_minute)
+  end
+  return {
+    'line_full',
+    math.max(LINE_FULL_RETRY_SECONDS_MIN, math.min(LINE_FULL_RETRY_SECONDS_MAX, retry_seconds)),
+  }
+end
+
+local epoch, number = room.epoch, room.number + 1
+if number >= NUMBERS_PER_EPOCH then
+  epoch, number = math.max(now_s, epoch + 1), 1
+end
+redis.call('HSET', CONFIG, 'epoch', int(epoch), 'number', int(number))
+forget_ended()
+local score = score_of(epoch, number)
+if at_once then
+  put_tokens(tokens - 1)
+  admit_fan(fan, score, now)
+else
+  put_place(fan, score, now, 0)
+  redis.call('ZADD', LINE, int(score), fan)
+end
+local standing = standing_of(fan, true, 'new')
+close()
+return standing

@@ -1,0 +1,287 @@
+-- room.lua: what the operations on a room share; scripts.py puts it before each of them.
+-- KEYS  a room's keys, always all and in the order of keys.py
+-- ARGV  1 event; the rest is the operation's own
+--
+-- A fan holds a place while `places` names them, and is then in exactly one of line, away, called, admitted.
+-- Fans and scores travel as decimal strings: cjson and tostring() round numbers of more than 14 digits.
+
+local CONFIG, LINE, PLACES, SEEN, AWAY, CALLED, MISSED, ADMITTED, ENDED, ENDED_BEFORE, SHOWN, BUCKET, PACE, STOCK =
+  unpack(KEYS)
+local EVENT = ARGV[1]
+
+local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly until 2059
+local EPOCH_ZERO_S = 1750000000
+local MISSES_MAX = 2              -- the claim missed so often ends the place
+local ENDED_MAX = 100000          -- ended places remembered in each of two generations
+local PACE_BUCKET_MS = 10000
+local PACE_BUCKETS = 60
+
+local time = redis.call('TIME')
+local now_s = tonumber(time[1])
+local now = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- The room as configured; `room.state` is nil where Redis knows no such room.
+local room = {}
+do
+  local names = {
+    'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
+    'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
+    'ticked_at', 'resumed_at',
+  }
+  local values = redis.call('HMGET', CONFIG, unpack(names))
+  room.state = values[1] or nil
+  for i = 2, #names do
+    room[names[i]] = tonumber(values[i] or 0)
+  end
+  -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
+  -- claim window start afresh when the room comes back, so that an outage expires no one.
+  if room.ticked_at > 0 and now - room.ticked_at > room.connected_seconds * 1000 then
+    room.resumed_at = now
+  end
+end
+
+local news = { called = {}, admitted = {}, waiting = {}, ended = {} }
+local pace = { called = 0, claimed = 0, missed = 0, admitted = 0, moved = 0, backlogged = 0 }
+local ended_top = room.ended_top
+
+local function score_of(epoch, number)
+  return (epoch - EPOCH_ZERO_S) * NUMBERS_PER_EPOCH + number
+end
+
+local function epoch_and_number(score)
+  return math.floor(score / NUMBERS_PER_EPOCH) + EPOCH_ZERO_S, score % NUMBERS_PER_EPOCH
+end
+
+-- score, joined_at_ms, admitted_at_ms (0 before) of the fan's place; nil without one.
+local function place_of(fan)
+  local place = redis.call('HGET', PLACES, fan)
+  if not place then
+    return nil
+  end
+  local score, joined_at, admitted_at = string.match(place, '^(%d+):(%d+):(%d+)$')
+  return tonumber(score), tonumber(joined_at), tonumber(admitted_at)
+end
+
+local function put_place(fan, score, joined_at, admitted_at)
+  redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at))
+end
+
+-- state, score, at_ms of a fan whose place ended; nil if none is remembered.
+local function ended_of(fan)
+  local ended = redis.call('HGET', ENDED, fan) or redis.call('HGET', ENDED_BEFORE, fan)
+  if not ended then
+    return nil
+  end
+  local state, score, at = string.match(ended, '^(%a+):(%d+):(%d+)$')
+  return state, tonumber(score), tonumber(at)
+end
+
+-- Two generations bound the memory of ended places. When the older one goes, `forgotten` keeps its highest score, so
+-- that no place token up to it can bring back a place that had ended.
+local function remember_ended(fan, state, score)
+  if redis.call('HLEN', ENDED) >= ENDED_MAX then
+    redis.call('UNLINK', ENDED_BEFORE)
+    redis.call('RENAME', ENDED, ENDED_BEFORE)
+    room.forgotten = math.max(room.forgotten, room.ended_before_top)
+    room.ended_before_top = ended_top
+    ended_top = 0
+    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_before_top),
+      'ended_top', '0')
+    room.ended_top = 0
+  end
+  redis.call('HSET', ENDED, fan, state .. ':' .. int(score) .. ':' .. int(now))
+  ended_top = math.max(ended_top, score)
+end
+
+-- End the place of a fan who stands in the sorted set `where`.
+local function end_place(fan, where, state)
+  local score = place_of(fan)
+  redis.call('ZREM', where, fan)
+  redis.call('HDEL', PLACES, fan)
+  redis.call('ZREM', SEEN, fan)
+  redis.call('HDEL', MISSED, fan)
+  redis.call('HDEL', SHOWN, fan)
+  remember_ended(fan, state, score or 0)
+  news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
+end
+
+local function back_in_line(fan, where)
+  redis.call('ZREM', where, fan)
+  redis.call('ZADD', LINE, int((place_of(fan))), fan)
+  pace.moved = pace.moved - 1
+end
+
+local function absence_over(ends_at)
+  return math.max(ends_at, room.resumed_at + room.absence_seconds * 1000) <= now
+end
+
+local function claim_over(claim_by)
+  return math.max(claim_by, room.resumed_at + room.claim_window_seconds * 1000) <= now
+end
+
+-- A claim missed once costs nothing but the turn: the place stays where it was in line. The last one ends it.
+local function miss_claim(fan)
+  pace.missed = pace.missed + 1
+  if redis.call('HINCRBY', MISSED, fan, 1) >= MISSES_MAX then
+    end_place(fan, CALLED, 'expired')
+  else
+    back_in_line(fan, CALLED)
+    news.waiting[#news.waiting + 1] = fan
+  end
+end
+
+-- Where a fan with a place stands now, whatever lapsed settled first:
+-- the sorted set and the fan's score in it; nil if the place ended.
+local function settle(fan)
+  local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, fan))
+  if pass_until then
+    if pass_until > now then
+      return ADMITTED, pass_until
+    end
+    end_place(fan, ADMITTED, 'expired')
+    return nil
+  end
+  local claim_by = tonumber(redis.call('ZSCORE', CALLED, fan))
+  if claim_by then
+    if not claim_over(claim_by) then
+      return CALLED, math.max(claim_by, room.resumed_at + room.claim_window_seconds * 1000)
+    end
+    miss_claim(fan)
+    if redis.call('HEXISTS', PLACES, fan) == 0 then
+      return nil
+    end
+    return LINE, (place_of(fan))
+  end
+  local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
+  if ends_at then
+    if not absence_over(ends_at) then
+      return AWAY, ends_at
+    end
+    end_place(fan, AWAY, 'expired')
+    return nil
+  end
+  return LINE, (place_of(fan))
+end
+
+local function admit_fan(fan, score, joined_at)
+  local pass_until = now + room.pass_seconds * 1000
+  redis.call('ZADD', ADMITTED, int(pass_until), fan)
+  put_place(fan, score, joined_at, now)
+  pace.admitted = pace.admitted + 1
+  return pass_until
+end
+
+-- Tokens in the bucket now: at most one second's worth, and room for one whatever the rate.
+local function tokens_now()
+  if room.rate_per_minute <= 0 then
+    return 0
+  end
+  local burst = math.max(1, room.rate_per_minute / 60)
+  local bucket = redis.call('HMGET', BUCKET, 'tokens', 'at')
+  if not bucket[1] then
+    return burst
+  end
+  local elapsed_ms = math.max(0, now - tonumber(bucket[2]))
+  return math.min(burst, tonumber(bucket[1]) + elapsed_ms * room.rate_per_minute / 60000)
+end
+
+local function put_tokens(tokens)
+  redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens), 'at', int(now))
+end
+
+-- How many more fans capacity and stock let in; a stock never told limits nobody.
+local function slots_free()
+  local active = redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf')
+  local slots = room.capacity - active
+  local free = tonumber(redis.call('HGET', STOCK, 'free'))
+  if free and room.stock_factor > 0 then
+    slots = math.min(slots, math.ceil(room.stock_factor * free) - active)
+  end
+  return math.max(0, slots)
+end
+
+-- The fan's standing as an array, see operations.py; with `touch` the call is a heartbeat.
+local function standing_of(fan, touch, joined)
+  local state, score, ahead, claim_by, pass_until, joined_at, shown = 'none', 0, 0, 0, 0, 0, 0
+  local where, value
+  if redis.call('HEXISTS', PLACES, fan) == 1 then
+    where, value = settle(fan)
+  end
+  if where then
+    score, joined_at = place_of(fan)
+    if touch then
+      redis.call('ZADD', SEEN, int(now), fan)
+      if where == AWAY then
+        back_in_line(fan, AWAY)
+        where = LINE
+      end
+    end
+    if where == CALLED then
+      state, claim_by = 'called', value
+    elseif where == ADMITTED then
+      state, pass_until = 'admitted', value
+    else
+      state = 'waiting'
+      ahead = redis.call('ZCOUNT', LINE, '-inf', '(' .. int(score))
+      shown = math.min(ahead + 1, tonumber(redis.call('HGET', SHOWN, fan) or ahead + 1))
+      redis.call('HSET', SHOWN, fan, int(shown))
+    end
+  else
+    local ended, ended_score = ended_of(fan)
+    if ended then
+      state, score = ended, ended_score
+    end
+  end
+  local epoch, number = 0, 0
+  if score > 0 then
+    epoch, number = epoch_and_number(score)
+  end
+  return {
+    'ok', state, room.state, joined, epoch, number, ahead, shown, redis.call('ZCARD', LINE), claim_by, pass_until,
+    joined_at, now,
+  }
+end
+
+-- Last call of every operation that changes something: keep the pace, tell the gateways.
+local function close()
+  if ended_top > room.ended_top then
+    redis.call('HSET', CONFIG, 'ended_top', int(ended_top))
+  end
+  local changed = false
+  for _, count in pairs(pace) do
+    changed = changed or count ~= 0
+  end
+  if changed then
+    local index = math.floor(now / PACE_BUCKET_MS)
+    local slot = int(index % PACE_BUCKETS)
+    local sums = { 0, 0, 0, 0, 0, 0 }
+    local kept = redis.call('HGET', PACE, slot)
+    if kept and string.match(kept, '^%d+') == int(index) then
+      local i = 0
+      for number in string.gmatch(string.sub(kept, #int(index) + 1), ':(-?%d+)') do
+        i = i + 1
+        sums[i] = tonumber(number)
+      end
+    end
+    redis.call('HSET', PACE, slot, table.concat({
+      int(index), int(sums[1] + pace.called), int(sums[2] + pace.claimed), int(sums[3] + pace.missed),
+      int(sums[4] + pace.admitted), int(sums[5] + pace.moved), int(math.max(sums[6], pace.backlogged)),
+    }, ':'))
+  end
+  local parts = {}
+  for _, kind in ipairs({ 'called', 'admitted', 'waiting', 'ended' }) do
+    if #news[kind] > 0 then
+      parts[#parts + 1] = ',"' .. kind .. '":[' .. table.concat(news[kind], ',') .. ']'
+    end
+  end
+  if news.config then
+    parts[#parts + 1] = ',"config":' .. int(news.config)
+  end
+  if #parts > 0 then
+    redis.call('PUBLISH', 'room:news', '{"event":' .. EVENT .. table.concat(parts) .. '}')
+  end
+end

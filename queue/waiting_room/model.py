@@ -1,0 +1,172 @@
+"""What is said of a room and of a fan's place in it. Times are milliseconds of Redis' clock since 1970."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+FanState = Literal["waiting", "called", "admitted", "done", "expired", "left", "none"]
+RoomState = Literal["off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed"]
+Configured = Literal["created", "updated", "kept"]
+Joined = Literal["new", "restored", "known"]
+
+ROOM_STATES: Final[tuple[RoomState, ...]] = (
+    "off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomConfig:
+    """How an operator set a room. A higher ``revision`` replaces a lower one.
+
+    ``rate_per_minute`` may be a fraction; 0 calls nobody. ``capacity`` bounds the fans called and admitted at
+    a time, ``line_cap`` those in line. With a stock known, called and admitted stay within ``stock_factor``
+    times the free seats; 0 does not look at the stock.
+
+    Raises:
+        ValueError: a field is out of its bounds.
+    """
+
+    state: RoomState = "open"
+    rate_per_minute: float = 300
+    capacity: int = 500
+    line_cap: int = 5000
+    claim_window_seconds: int = 60
+    pass_seconds: int = 900
+    absence_seconds: int = 120
+    connected_seconds: int = 15
+    stock_factor: float = 2.0
+    revision: int = 1
+
+    def __post_init__(self) -> None:
+        if self.state not in ROOM_STATES:
+            raise ValueError(f"state must be one of {', '.join(ROOM_STATES)}, not {self.state!r}")
+        for name in ("rate_per_minute", "stock_factor", "capacity", "line_cap", "revision"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("claim_window_seconds", "pass_seconds", "absence_seconds", "connected_seconds"):
+            if not 1 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be 1 to 86400, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a fan stands.
+
+    ``ahead`` is the true rank, ``position`` is ``ahead + 1`` and ``shown`` the lowest position the fan was
+    ever shown: give fans ``shown``, operators ``position``. The three are 0 unless the fan waits. ``epoch``
+    and ``number`` are of the place held, or of the one that ended, or 0. ``joined`` says whether this call
+    made the place.
+    """
+
+    state: FanState
+    room_state: RoomState
+    epoch: int
+    number: int
+    ahead: int
+    position: int
+    shown: int
+    waiting: int
+    claim_by_ms: int | None
+    pass_until_ms: int | None
+    joined_at_ms: int | None
+    now_ms: int
+    joined: Joined
+
+    @property
+    def claim_by_seconds(self) -> int | None:
+        """Seconds left to claim, rounded down; None unless called."""
+        return None if self.claim_by_ms is None else max(0, self.claim_by_ms - self.now_ms) // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Ranks (0 is next; -1 not in line), in the order asked, and how many are in line."""
+
+    waiting: int
+    ranks: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one `admit` did: fans called, places ended, and whether to call again at once."""
+
+    called: int
+    ended: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Seats left to sell and seats in holds, as of ``version`` of the event."""
+
+    free: int
+    held: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A fan with a live pass."""
+
+    fan: int
+    admitted_at_ms: int
+    pass_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedPage:
+    """Some of the admitted; ``cursor`` asks for the next page and is 0 at the end."""
+
+    cursor: int
+    fans: list[Admitted]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the line moved in the last ten minutes.
+
+    ``admitted_per_minute`` is of the last minute. ``line_per_minute`` is how fast the line's front moved
+    while there was a line, over at most five minutes: calls and skipped ghosts, less those put back. Each is
+    None before ten seconds of measuring. ``no_show_rate`` is the share of calls that went unclaimed, 0 to 1.
+    """
+
+    no_show_rate: float
+    admitted_per_minute: float | None
+    line_per_minute: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomCounts:
+    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back."""
+
+    waiting: int
+    away: int
+    called: int
+    admitted: int
+    pace: Pace
+    config: RoomConfig
+    epoch: int
+    stock: Stock | None
+    now_ms: int
+
+
+class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message of `keys.NEWS_CHANNEL`: whose state changed, so that each gateway wakes its own streams.
+
+    ``called`` pairs a fan with claim_by_ms, ``admitted`` with pass_until_ms, ``ended`` with done, expired or
+    left; ``waiting`` are back in line after a missed claim; ``config`` is the revision now in force.
+    """
+
+    event: int
+    called: list[tuple[int, int]] = []
+    admitted: list[tuple[int, int]] = []
+    waiting: list[int] = []
+    ended: list[tuple[int, Literal["done", "expired", "left"]]] = []
+    config: int | None = None
+
+
+read_news = msgspec.json.Decoder(News).decode

@@ -1,0 +1,213 @@
+"""Each operation as plain data: which script, its arguments, how to read its reply. `line.py` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
+
+from .errors import REFUSALS, RETRIES, NotCalled
+from .keys import room_keys
+from .model import (
+    Admitted,
+    AdmittedPage,
+    Configured,
+    Pace,
+    Positions,
+    RoomConfig,
+    RoomCounts,
+    Standing,
+    Stock,
+    Tick,
+)
+from .tokens import PlaceToken
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+CHUNK: Final = 500
+"""Fans handed to one script at most, so that none holds Redis for long."""
+
+BUCKETS_A_MINUTE: Final = 6
+PACE_BUCKET_MS: Final = 10_000
+LINE_PACE_BUCKETS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """A script to run on an event's room. ``read`` turns the reply into the result, or raises the refusal."""
+
+    script: str
+    keys: Sequence[str]
+    args: Sequence[str | int | float]
+    read: Callable[[Any], T]
+
+
+def _on(event: int, script: str, read: Callable[[Any], T], *args: str | int | float) -> Operation[T]:
+    return Operation(script, room_keys(event), (event, *args), read)
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items in lists of at most `CHUNK`."""
+    rest = iter(items)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def configure(event: int, config: RoomConfig) -> Operation[Configured]:
+    fields = asdict(config)
+    del fields["revision"]
+    pairs = [part for pair in fields.items() for part in pair]
+    return _on(event, "configure", lambda reply: reply.decode(), config.revision, *pairs)
+
+
+def join(event: int, fan: int, place: PlaceToken | None) -> Operation[Standing]:
+    if place is None:
+        return _on(event, "join", _standing, fan, 0, 0, 0)
+    if place.event != event or place.fan != fan:
+        raise ValueError("the place token is of another event or fan")
+    return _on(event, "join", _standing, fan, place.epoch, place.number, place.joined_at_ms)
+
+
+def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
+    return _on(event, "standing", _standing, fan, int(touch))
+
+
+def claim(event: int, fan: int) -> Operation[Standing]:
+    return _on(event, "claim", _standing, fan)
+
+
+def leave(event: int, fan: int) -> Operation[bool]:
+    return _on(event, "leave", bool, fan)
+
+
+def positions(event: int, fans: Sequence[int]) -> Operation[Positions]:
+    return _on(event, "positions", lambda reply: Positions(reply[0], reply[1:]), *fans)
+
+
+def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int]]:
+    args = [part for pair in fans for part in pair]
+    return _on(event, "heartbeat", lambda reply: [int(fan) for fan in reply], *args)
+
+
+def admit(event: int) -> Operation[Tick]:
+    return _on(event, "admit", _tick)
+
+
+def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
+    return _on(event, "admitted", lambda reply: [until_ms or None for until_ms in reply], *fans)
+
+
+def extend(event: int, ends: Sequence[tuple[int, int]]) -> Operation[int]:
+    return _on(event, "extend", int, *(part for pair in ends for part in pair))
+
+
+def finish(event: int, fans: Sequence[int]) -> Operation[int]:
+    return _on(event, "finish", int, *fans)
+
+
+def set_stock(event: int, stock: Stock) -> Operation[bool]:
+    return _on(event, "stock", bool, stock.free, stock.held, stock.version)
+
+
+def counts(event: int) -> Operation[RoomCounts]:
+    return _on(event, "counts", _counts)
+
+
+def admitted_page(event: int, cursor: int) -> Operation[AdmittedPage]:
+    return _on(event, "admitted_page", _admitted_page, cursor, CHUNK)
+
+
+def _refuse(reply: Sequence[Any]) -> None:
+    code = reply[0].decode()
+    if code == "ok":
+        return
+    if code in RETRIES:
+        raise RETRIES[code](reply[1])
+    if code == NotCalled.code:
+        raise NotCalled(reply[1].decode())
+    raise REFUSALS[code]()
+
+
+def _standing(reply: Sequence[Any]) -> Standing:
+    _refuse(reply)
+    _, state, room_state, joined, *numbers = reply
+    epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms = numbers
+    return Standing(
+        state=state.decode(),
+        room_state=room_state.decode(),
+        epoch=epoch,
+        number=number,
+        ahead=ahead,
+        position=ahead + 1 if state == b"waiting" else 0,
+        shown=shown,
+        waiting=waiting,
+        claim_by_ms=claim_by_ms or None,
+        pass_until_ms=pass_until_ms or None,
+        joined_at_ms=joined_at_ms or None,
+        now_ms=now_ms,
+        joined=joined.decode(),
+    )
+
+
+def _tick(reply: Sequence[Any]) -> Tick:
+    _refuse(reply)
+    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]))
+
+
+def _admitted_page(reply: Sequence[bytes]) -> AdmittedPage:
+    numbers = [int(part) for part in reply]
+    fans = [Admitted(*numbers[at : at + 3]) for at in range(1, len(numbers), 3)]
+    return AdmittedPage(cursor=numbers[0], fans=fans)
+
+
+def _number(text: bytes) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def _counts(reply: Sequence[Any]) -> RoomCounts:
+    _refuse(reply)
+    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace = reply
+    fields: Mapping[str, bytes] = {
+        name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)
+    }
+    known = RoomConfig.__dataclass_fields__
+    config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state"}
+    return RoomCounts(
+        waiting=waiting,
+        away=away,
+        called=called,
+        admitted=admitted_count,
+        pace=read_pace(pace, now_ms),
+        config=RoomConfig(state=fields["state"].decode(), **config),  # type: ignore[arg-type]
+        epoch=int(fields["epoch"]),
+        stock=Stock(*(int(part) for part in stock)) if stock else None,
+        now_ms=now_ms,
+    )
+
+
+def read_pace(buckets: Iterable[bytes], now_ms: int) -> Pace:
+    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged" each)."""
+    now_index = now_ms // PACE_BUCKET_MS
+    oldest = now_index - 10 * BUCKETS_A_MINUTE
+    rows = sorted(tuple(int(part) for part in bucket.split(b":")) for bucket in buckets)
+    rows = [row for row in rows if oldest < row[0] <= now_index]
+    claimed = sum(row[2] for row in rows)
+    missed = sum(row[3] for row in rows)
+    complete = [row for row in rows if row[0] < now_index]
+    per_minute = None
+    if complete:
+        window = min(BUCKETS_A_MINUTE, now_index - complete[0][0])
+        admissions = sum(row[4] for row in complete if row[0] >= now_index - window)
+        per_minute = admissions * BUCKETS_A_MINUTE / window
+    backlogged = [row for row in complete if row[6] and row[0] >= now_index - LINE_PACE_BUCKETS]
+    line_per_minute = None
+    if backlogged:
+        line_per_minute = max(0.0, sum(row[5] for row in backlogged) * BUCKETS_A_MINUTE / len(backlogged))
+    return Pace(
+        no_show_rate=missed / (claimed + missed) if missed else 0.0,
+        admitted_per_minute=per_minute,
+        line_per_minute=line_per_minute,
+    )
