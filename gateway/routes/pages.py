@@ -1,0 +1,472 @@
+"""The pages a fan and an operator see, rendered on the server and served with their few static files.
+
+The pages ask `PageData` for what they show; the gateway gives it as the dependency ``pages``. Everything that
+moves after the first paint comes from the public API, called by the scripts in ``gateway/static``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import hashlib
+import logging
+import mimetypes
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import segno
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response, Router, get, post
+from litestar.datastructures import Cookie
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.params import Dependency, Parameter
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).resolve().parent.parent
+EVENTS_LISTED_MAX = 60
+SEARCH_CHARACTERS_MAX = 100
+SEATS_DRAWN_MAX = 3000
+REFRESH_SECONDS = 10
+"""How often a page without scripts reloads itself to show the place."""
+
+# ISO 4217: currencies whose minor unit is not a hundredth.
+EXPONENTS = dict.fromkeys(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketView:
+    """A ticket type on sale. ``price`` in minor units of the event's currency; lapsed holds count as free."""
+
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """An event, its ticket types and its room as the line has it now (``waiting`` counts fans)."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    on_sale_at: dt.datetime
+    currency: str
+    seats_per_fan_max: int
+    tickets: Sequence[TicketView]
+    room_state: str
+    waiting: int
+
+    @property
+    def free(self) -> int:
+        return sum(ticket.available_count for ticket in self.tickets)
+
+    @property
+    def held(self) -> int:
+        return sum(ticket.held_count for ticket in self.tickets)
+
+    @property
+    def quantity(self) -> int:
+        return sum(ticket.quantity for ticket in self.tickets)
+
+    @property
+    def price_from(self) -> int | None:
+        return min((ticket.price for ticket in self.tickets), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a fan stands. ``state`` and ``room_state`` are the words of the API; None where it says null."""
+
+    state: str
+    room_state: str
+    position: int | None = None
+    ahead: int | None = None
+    waiting: int | None = None
+    eta_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasedSeat:
+    ticket_type: str
+    row_number: int
+    seat_number: int
+    amount: int
+    ticket_code: str
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseView:
+    """A purchase with its event. ``total_amount`` in minor units, ``status`` confirmed or cancelled."""
+
+    purchase_id: uuid.UUID
+    event: EventView
+    status: str
+    total_amount: int
+    currency: str
+    purchase_at: dt.datetime
+    seats: Sequence[PurchasedSeat]
+
+
+class JoinRefusedError(Exception):
+    """A join by form was refused. ``code`` is the problem's code in the API, e.g. ``line_full``."""
+
+    def __init__(self, code: str, status: int = 503, retry_after_seconds: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PageData(Protocol):
+    """What the pages need of the gateway. Each method may raise litestar's `HTTPException`: an error page."""
+
+    captcha_provider: str
+    """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
+
+    async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
+        """The fan's user id, and the session cookie to set if the request came without a valid one."""
+
+    async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
+        """Events whose name, artist or venue holds ``q`` (all when empty), soonest first."""
+
+    async def event_view(self, event_id: int) -> EventView | None: ...
+
+    async def standing(self, event_id: int, user_id: int) -> Standing | None:
+        """Where the fan stands (this read is a heartbeat), or None if never joined or left."""
+
+    async def join(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> None:
+        """Join the line.
+
+        Raises:
+            JoinRefusedError: the line is full, rebuilding, limited by rate or asks for a captcha.
+        """
+
+    async def leave(self, event_id: int, user_id: int) -> None: ...
+
+    async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
+        """The fan's own purchase; None also for somebody else's."""
+
+
+Pages = Annotated[PageData, Dependency(skip_validation=True)]
+
+
+def format_money(amount: int, currency: str) -> str:
+    """``amount`` minor units of an ISO 4217 currency, e.g. 4500 EUR is ``€45.00``, 4500 JPY is ``¥4,500``."""
+    exponent = EXPONENTS.get(currency, 2)
+    whole, fraction = divmod(abs(amount), 10**exponent)
+    digits = f"{whole:,}" + (f".{fraction:0{exponent}d}" if exponent else "")
+    sign = "-" if amount < 0 else ""
+    symbol = SYMBOLS.get(currency)
+    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{currency}\u00a0{digits}"
+
+
+def format_time(moment: dt.datetime) -> str:
+    """A moment in UTC words, e.g. ``Fri 12 Jun 2026, 19:30 UTC``; the page's script shows it in local time."""
+    return moment.astimezone(dt.UTC).strftime("%a %-d %b %Y, %H:%M UTC")
+
+
+def format_eta(seconds: int | None) -> str:
+    """An estimate as a range wide enough to be true, e.g. ``about 4-7 minutes``; the script words it alike."""
+    if seconds is None:
+        return "We are working out how long it will take"
+    if seconds < 45:
+        return "less than a minute"
+    low, high = max(1, int(seconds * 0.8 / 60)), max(2, -int(-seconds * 1.3 // 60))
+    if high > 120:
+        return f"about {round(low / 60)}\u2013{round(high / 60 + 0.5)} hours"
+    return f"about {low}\u2013{high} minutes"
+
+
+def qr_svg(text: str) -> str:
+    """A QR code (error correction M, quiet zone kept) as inline SVG that scales to its box."""
+    return str(
+        segno.make_qr(text, error="m").svg_inline(
+            border=4, omitsize=True, dark="#000", light="#fff", svgclass="qr", lineclass=None
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    media_type: str
+    plain: bytes
+    gzipped: bytes
+
+
+class Assets:
+    """The static files, read once. Their address holds a hash of them all, so that a browser may keep them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files: dict[str, Asset] = {}
+        digest = hashlib.sha256()
+        for path in sorted(folder.iterdir()):
+            plain = path.read_bytes()
+            digest.update(path.name.encode() + b"\0" + plain)
+            media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            if media_type.startswith("text/"):
+                media_type += "; charset=utf-8"
+            self._files[path.name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
+        self.version = digest.hexdigest()[:12]
+
+    def address(self, name: str) -> str:
+        """Where a page finds a file.
+
+        Raises:
+            KeyError: there is no such file; a page's mistake is found by its first render.
+        """
+        self._files[name]
+        return f"/static/{self.version}/{name}"
+
+    def find(self, version: str, name: str) -> Asset | None:
+        return self._files.get(name) if version == self.version else None
+
+
+assets = Assets(FOLDER / "static")
+
+templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters.update(money=format_money, moment=format_time, eta=format_eta)
+templates.globals.update(
+    asset=assets.address, qr=qr_svg, seats_drawn_max=SEATS_DRAWN_MAX, refresh_seconds=REFRESH_SECONDS
+)
+
+
+def _policy(google: bool = False) -> str:
+    recaptcha = " https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/" if google else ""
+    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
+    return (
+        f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
+        f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
+        f"frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+def page(
+    template: str,
+    *,
+    status: int = 200,
+    cookie: Cookie | None = None,
+    google: bool = False,
+    retry_after_seconds: int | None = None,
+    **context: Any,
+) -> Response[str]:
+    """Render a template with the headers every page has. ``google`` lets reCAPTCHA's own scripts load."""
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": _policy(google),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+    }
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
+    return Response(
+        templates.get_template(template).render(**context),
+        media_type=MediaType.HTML,
+        status_code=status,
+        headers=headers,
+        cookies=[cookie] if cookie else [],
+    )
+
+
+ERROR_WORDS = {
+    404: ("We cannot find that page", "The address may be mistyped, or what was here is gone."),
+    405: ("That cannot be done here", "Go back and try again from the page you came from."),
+    429: ("One moment, please", "Many requests come from your network just now. Wait a little and reload."),
+    503: ("We are very busy", "Nothing is lost. Wait a few seconds and reload this page."),
+}
+ERROR_OTHER = ("Something went wrong on our side", "Nothing you did caused it. Reload in a few seconds.")
+
+
+def error_page(status: int, title: str | None = None, detail: str | None = None) -> Response[str]:
+    """An error in the pages' look. Words default to those for the status."""
+    words = ERROR_WORDS.get(status, ERROR_OTHER)
+    return page("error.html", status=status, title=title or words[0], detail=detail or words[1])
+
+
+def wants_html(request: Request[Any, Any, Any]) -> bool:
+    """Whether an error at this request is best told as a page: a browser asks for HTML first."""
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+
+
+def _on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[str]:
+    answer = error_page(error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _on_error(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
+    log.error("page %s failed", request.url.path, exc_info=error)
+    return error_page(500)
+
+
+def _stage(event: EventView, standing: Standing | None) -> str:
+    """The part of the event's page to show first; the script moves on from there."""
+    if event.room_state == "off":
+        return "choose"
+    if standing is not None and standing.state in {"lobby", "waiting"} and event.room_state != "sold_out":
+        return "waiting"
+    if standing is not None and standing.state in {"called", "done", "expired"}:
+        return standing.state
+    if standing is not None and standing.state == "admitted":
+        return "choose"
+    return event.room_state if event.room_state in {"sold_out", "closed", "rebuilding"} else "join"
+
+
+async def _event_page(
+    pages: PageData,
+    event_id: int,
+    user_id: int,
+    cookie: Cookie | None,
+    refused: JoinRefusedError | None = None,
+) -> Response[str]:
+    event = await pages.event_view(event_id)
+    if event is None:
+        raise NotFoundException
+    standing = None if event.room_state == "off" else await pages.standing(event_id, user_id)
+    stage = _stage(event, standing)
+    if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
+        stage = refused.code
+    data = {
+        "eventId": event.event_id,
+        "name": event.name,
+        "currency": event.currency,
+        "exponent": EXPONENTS.get(event.currency, 2),
+        "seatsPerFanMax": event.seats_per_fan_max,
+        "seatsDrawnMax": SEATS_DRAWN_MAX,
+        "roomState": event.room_state,
+        "state": standing.state if standing else None,
+        "captcha": pages.captcha_provider,
+        "tickets": [
+            {"ticketTypeId": ticket.ticket_type_id, "ticketType": ticket.ticket_type, "price": ticket.price}
+            for ticket in event.tickets
+        ],
+    }
+    return page(
+        "event.html",
+        status=refused.status if refused else 200,
+        retry_after_seconds=refused.retry_after_seconds if refused else None,
+        cookie=cookie,
+        google=pages.captcha_provider.startswith("recaptcha"),
+        event=event,
+        standing=standing,
+        stage=stage,
+        refused=refused.code if refused else "",
+        data=data,
+    )
+
+
+@get("/")
+async def events_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    q: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
+) -> Response[str]:
+    """The events on sale, and a search of them."""
+    _, cookie = await pages.ensure_session(request)
+    events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX)
+    return page("events.html", cookie=cookie, q=q.strip(), events=events)
+
+
+@get("/events/{event_id:int}")
+async def event_page(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """One event: the line, then the seats, then the checkout."""
+    user_id, cookie = await pages.ensure_session(request)
+    return await _event_page(pages, event_id, user_id, cookie)
+
+
+def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
+    return Response(
+        "",
+        status_code=303,
+        media_type=MediaType.HTML,
+        headers={"Location": f"/events/{event_id}", "Cache-Control": "no-store"},
+        cookies=[cookie] if cookie else [],
+    )
+
+
+@post("/events/{event_id:int}/join")
+async def join_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Join without scripts. The session cookie is SameSite=Lax: another site's form joins nobody."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        await pages.join(request, event_id, user_id)
+    except JoinRefusedError as refused:
+        return await _event_page(pages, event_id, user_id, cookie, refused)
+    return _back_to(event_id, cookie)
+
+
+@post("/events/{event_id:int}/leave")
+async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Leave the line without scripts."""
+    user_id, cookie = await pages.ensure_session(request)
+    await pages.leave(event_id, user_id)
+    return _back_to(event_id, cookie)
+
+
+@get("/purchases/{purchase_id:uuid}")
+async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
+    """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
+    user_id, cookie = await pages.ensure_session(request)
+    purchase = await pages.purchase(user_id, purchase_id)
+    if purchase is None:
+        raise NotFoundException
+    return page("purchase.html", cookie=cookie, purchase=purchase)
+
+
+@get("/ops")
+async def ops_page() -> Response[str]:
+    """The operators' console. It holds nothing by itself: its script asks the operators' API."""
+    return page("ops.html")
+
+
+@get("/static/{version:str}/{name:str}")
+async def static_file(request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
+    """A static file of this release."""
+    asset = assets.find(version, name)
+    if asset is None:
+        raise NotFoundException
+    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept-Encoding",
+    }
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(asset.gzipped if zipped else asset.plain, media_type=asset.media_type, headers=headers)
+
+
+def pages_router() -> Router:
+    """The pages' routes; needs the dependency ``pages``, a `PageData`."""
+    return Router(
+        path="/",
+        route_handlers=[
+            events_page,
+            event_page,
+            join_form,
+            leave_form,
+            purchase_page,
+            ops_page,
+            static_file,
+        ],
+        exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
+        include_in_schema=False,
+    )

@@ -1,0 +1,162 @@
+// @ts-check
+// Calls of the public API: problems as exceptions, retries that are safe, the server's clock.
+
+/** A refusal by the server, or no answer at all (status 0). */
+export class Problem extends Error {
+  /** @param {number} status @param {any} body */
+  constructor(status, body) {
+    super(body?.detail || body?.title || "The server did not answer.");
+    this.status = status;
+    /** @type {string} */
+    this.code = body?.code ?? (status ? `http_${status}` : "offline");
+    /** @type {any} */
+    this.body = body ?? {};
+  }
+  /** Seconds to wait before another try, if the server named them. */
+  get retryAfter() {
+    const seconds = Number(this.body.retryAfterSeconds);
+    return seconds > 0 ? seconds : 0;
+  }
+}
+
+let skew = 0; // server's clock minus ours, ms
+
+/** The server's time, in ms since the epoch: what deadlines are counted against. */
+export const now = () => Date.now() + skew;
+
+/** @param {number} ms */
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** A fresh Idempotency-Key. crypto.randomUUID is missing on plain http outside localhost. */
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * One call. Answers the body (null for 204); throws Problem.
+ * @param {string} method @param {string} path
+ * @param {{body?: any, headers?: Record<string, string>, patience?: number}} [options] patience in seconds
+ * @returns {Promise<any>}
+ */
+export async function call(method, path, { body, headers = {}, patience = 20 } = {}) {
+  const started = Date.now();
+  let response, answer;
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), patience * 1000);
+  try {
+    response = await fetch(path, {
+      method,
+      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: abort.signal,
+    });
+    const text = await response.text();
+    answer = text ? JSON.parse(text) : null;
+  } catch (error) {
+    throw new Problem(response && !response.ok ? response.status : 0, null);
+  } finally {
+    clearTimeout(timer);
+  }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  // The header is cut to whole seconds: on average half a second has gone since.
+  if (date && Date.now() - started < 2000) skew = date + 500 - (started + Date.now()) / 2;
+  if (!response.ok) {
+    const problem = new Problem(response.status, answer);
+    const after = Number(response.headers.get("Retry-After"));
+    if (after > 0 && !problem.body.retryAfterSeconds) problem.body.retryAfterSeconds = after;
+    throw problem;
+  }
+  return answer;
+}
+
+/**
+ * A booking command to its end: send it, wait for the job, answer its result or throw its problem. The key
+ * makes every repeat safe, so a lost network or a busy lane is tried again.
+ * @param {string} method @param {string} path
+ * @param {{body?: any, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
+ * @returns {Promise<any>}
+ */
+export async function book(method, path, { body, key, headers = {}, onWait = () => {} }) {
+  let job = null;
+  for (let tries = 0; ; tries++) {
+    try {
+      if (!job) job = await call(method, path, { body, headers: { ...headers, Prefer: "wait=5", "Idempotency-Key": key } });
+      while (job.status === "queued") {
+        onWait("queued");
+        job = await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 });
+      }
+      if (job.status === "failed") throw new Problem(job.problem?.status ?? 409, job.problem);
+      return job.result;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const lost = error.code === "unknown_job";
+      if (lost) job = null;
+      const again = lost || error.status === 0 || error.status === 502 || error.code === "overloaded";
+      if (!again || tries >= 6) throw error;
+      onWait(error.status === 0 ? "offline" : "busy");
+      await sleep(1000 * Math.max(error.retryAfter, 0.5 * 2 ** tries) * (1 + Math.random() / 4));
+    }
+  }
+}
+
+/**
+ * A server-sent stream that comes back by itself. The browser resumes it with Last-Event-ID; only when the
+ * browser gives up (an error status) is it opened anew, later and later.
+ */
+export class Stream {
+  /**
+   * @param {() => string} address asked anew at every opening
+   * @param {Record<string, (data: any) => void>} on by event name
+   * @param {(connected: boolean) => void} onState
+   */
+  constructor(address, on, onState) {
+    this.address = address;
+    this.on = on;
+    this.onState = onState;
+    this.connected = false;
+    this.heardAt = Date.now();
+    this.failures = 0;
+    this.timer = 0;
+    this.closed = false;
+    this.open();
+  }
+  open() {
+    clearTimeout(this.timer);
+    this.source?.close();
+    if (this.closed) return;
+    const source = (this.source = new EventSource(this.address()));
+    source.onopen = () => {
+      this.failures = 0;
+      this.heard();
+    };
+    source.onerror = () => {
+      if (this.source !== source) return;
+      this.set(false);
+      if (source.readyState === EventSource.CLOSED)
+        this.timer = setTimeout(() => this.open(), Math.min(20000, 1000 * 2 ** this.failures++) * (0.7 + Math.random() * 0.6));
+    };
+    for (const [name, handle] of Object.entries(this.on))
+      source.addEventListener(name, (event) => {
+        this.heard();
+        const text = /** @type {MessageEvent} */ (event).data;
+        handle(text ? JSON.parse(text) : {});
+      });
+  }
+  heard() {
+    this.heardAt = Date.now();
+    this.set(true);
+  }
+  /** @param {boolean} connected */
+  set(connected) {
+    if (this.connected === connected) return;
+    this.connected = connected;
+    this.onState(connected);
+  }
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.source?.close();
+  }
+}

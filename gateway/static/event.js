@@ -1,0 +1,766 @@
+// @ts-check
+// One event's page, from the line to the checkout.
+import { Captcha } from "./captcha.js";
+import { Problem, Stream, book, call, newKey, now, sleep } from "./api.js";
+import { SeatMap, keyOf, seatOf } from "./seats.js";
+import { clock, count, eta, moneyIn, plural, stockWords } from "./words.js";
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const event = JSON.parse($("event-data").textContent ?? "");
+const money = moneyIn(event.currency, event.exponent);
+const queue = `/api/queue/${event.eventId}`;
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+/** @type {Map<number, {ticketTypeId: number, ticketType: string, price: number}>} */
+const tickets = new Map(event.tickets.map((/** @type {any} */ ticket) => [ticket.ticketTypeId, ticket]));
+
+// ---- what is kept between visits: the place token restores a place that the server has lost
+
+/** @param {string} what @param {string | null} [value] @returns {string | null} */
+function keep(what, value) {
+  const name = `admitone:${what}`;
+  try {
+    if (value === undefined) return localStorage.getItem(name);
+    if (value === null) localStorage.removeItem(name);
+    else localStorage.setItem(name, value);
+  } catch {
+    // Storage may be forbidden; then the place lives as long as the page and its session.
+  }
+  return value ?? null;
+}
+
+let token = keep(`place:${event.eventId}`);
+let pass = "";
+const headers = () => ({ ...(token ? { "X-Place-Token": token } : {}), ...(pass ? { "X-Admission-Pass": pass } : {}) });
+
+// ---- the parts of the page
+
+let stage = document.querySelector(".stage:not([hidden])")?.getAttribute("data-stage") ?? "join";
+
+/** @param {string} next */
+function show(next) {
+  const moved = next !== stage;
+  stage = next;
+  for (const part of document.querySelectorAll(".stage"))
+    part.toggleAttribute("hidden", part.getAttribute("data-stage") !== next);
+  $("selection").hidden = next !== "choose";
+  document.body.classList.toggle("choosing", next === "choose");
+  if (next !== "waiting" && next !== "called") place.forget();
+  if (moved) window.scrollTo({ top: 0, behavior: calm.matches ? "auto" : "smooth" });
+}
+
+/** @param {string} text @param {"bad" | "good"} [tone] */
+function say(text, tone = "bad") {
+  const box = $("message");
+  box.textContent = text;
+  box.className = `message ${tone}`;
+  box.hidden = !text;
+}
+const hush = () => say("");
+
+let announcedAt = 0;
+/** Tell a screen reader, but not more often than it can be listened to. @param {string} text @param {number} [everyMs] */
+function announce(text, everyMs = 0) {
+  if (Date.now() - announcedAt < everyMs) return;
+  announcedAt = Date.now();
+  $("announcer").textContent = text;
+}
+
+/** @param {boolean} connected */
+function connection(connected) {
+  const box = $("connection");
+  box.hidden = false;
+  box.textContent = connected ? "Live" : "Reconnecting…";
+  box.classList.toggle("is-lost", !connected);
+}
+
+/** @param {number} type @param {{available: number, held: number}} stock */
+function showStock(type, stock) {
+  const row = document.querySelector(`[data-ticket="${type}"]`);
+  const words = row?.querySelector(".stock");
+  const text = stockWords(stock);
+  if (words && words.textContent !== text) words.textContent = text;
+  row?.querySelector("meter")?.setAttribute("value", String(stock.available));
+}
+
+// ---- the tab's title and icon carry the place
+
+const title = document.title;
+const icon = /** @type {HTMLLinkElement} */ ($("favicon"));
+const iconPlain = icon.href;
+/** @param {string} words @param {string} [sign] up to four characters */
+function tab(words, sign) {
+  document.title = words ? `${words} · ${event.name}` : title;
+  const size = !sign || sign.length < 3 ? 19 : sign.length < 4 ? 15 : 12;
+  icon.href = sign
+    ? `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#f5b301"/><text x="16" y="${16 + size * 0.36}" font-family="sans-serif" font-weight="700" font-size="${size}" text-anchor="middle" fill="#17181c">${sign}</text></svg>`)}`
+    : iconPlain;
+}
+/** @param {number} n */
+const shortCount = (n) => (n < 10000 ? String(n) : n < 1e6 ? `${Math.floor(n / 1000)}k` : "1M+");
+
+// ---- sound and notification, only when asked for
+
+const bell = {
+  on: false,
+  /** @type {AudioContext | null} */
+  audio: null,
+  ring() {
+    if (!this.on || !this.audio) return;
+    const start = this.audio.currentTime;
+    [660, 880, 1100].forEach((pitch, i) => {
+      const tone = /** @type {AudioContext} */ (this.audio).createOscillator();
+      const gain = /** @type {AudioContext} */ (this.audio).createGain();
+      tone.frequency.value = pitch;
+      gain.gain.setValueAtTime(0.0001, start + i * 0.22);
+      gain.gain.exponentialRampToValueAtTime(0.2, start + i * 0.22 + 0.03);
+      gain.gain.exponentialRampToValueAtTime(0.0001, start + i * 0.22 + 0.5);
+      tone.connect(gain).connect(/** @type {AudioContext} */ (this.audio).destination);
+      tone.start(start + i * 0.22);
+      tone.stop(start + i * 0.22 + 0.55);
+    });
+    if ("Notification" in window && Notification.permission === "granted" && document.hidden)
+      try {
+        new Notification("It’s your turn", { body: event.name, tag: `admitone-${event.eventId}` });
+      } catch {
+        // Phones only allow notifications from a service worker; the sound has played.
+      }
+  },
+};
+
+$("notify").hidden = !("AudioContext" in window);
+$("notify").addEventListener("click", () => {
+  bell.on = !bell.on;
+  bell.audio ??= new AudioContext();
+  bell.audio.resume();
+  if (bell.on && "Notification" in window && Notification.permission === "default") Notification.requestPermission();
+  $("notify").setAttribute("aria-pressed", String(bell.on));
+  $("notify").textContent = bell.on ? "Sound is on" : "Sound when it’s my turn";
+});
+
+// ---- the line
+
+/** Where the fan stands: over a stream, or by asking while the stream is away. */
+const place = {
+  /** @type {Stream | null} */
+  stream: null,
+  first: 0,
+  progress: 0,
+  timer: 0,
+
+  listen() {
+    if (this.stream) return;
+    this.stream = new Stream(
+      () => `${queue}/stream${token ? `?token=${encodeURIComponent(token)}` : ""}`,
+      {
+        place: (news) => follow({ state: "waiting", ...news }),
+        called: (news) => follow({ ...news, state: "called" }),
+        admitted: (news) => follow({ ...news, state: "admitted" }),
+        sold_out: () => follow({ state: "sold_out" }),
+        closed: () => follow({ state: "closed" }),
+        bye: () => {},
+      },
+      connection,
+    );
+    this.timer = setInterval(() => {
+      const silent = Date.now() - (this.stream?.heardAt ?? 0);
+      if (silent > (this.stream?.connected ? 45000 : 8000)) ask();
+    }, 5000);
+  },
+
+  forget() {
+    this.stream?.close();
+    this.stream = null;
+    clearInterval(this.timer);
+    if (stage !== "choose") $("connection").hidden = true;
+  },
+
+  /** @param {any} news */
+  draw(news) {
+    const paused = (news.roomState ?? event.roomState) === "paused";
+    const lobby = news.state === "lobby";
+    $("paused").hidden = !paused;
+    if (typeof news.position === "number") {
+      this.first = Math.max(this.first || Number(keep(`first:${event.eventId}`)) || 0, news.position);
+      keep(`first:${event.eventId}`, String(this.first));
+      this.progress = Math.max(this.progress, this.first > 1 ? (1 - (news.position - 1) / this.first) * 1000 : 500);
+      $("progress").setAttribute("value", String(Math.round(this.progress)));
+      const text = count(news.position);
+      if ($("position").textContent !== text) {
+        $("position").textContent = text;
+        $("position").classList.remove("moved");
+        void $("position").offsetWidth;
+        $("position").classList.add("moved");
+      }
+      tab(`${text} in line`, shortCount(news.position));
+    } else {
+      $("position").textContent = lobby ? "Lobby" : "–";
+      tab(lobby ? "In the lobby" : "In line");
+    }
+    const wait = paused ? "The line is paused. Your place is kept."
+      : lobby ? "The draw is at the start of the sale."
+      : news.position === 1 ? "You are next"
+      : sentence(eta(news.etaSeconds, news.etaRange));
+    $("eta").textContent = wait;
+    $("ahead").textContent = count(news.ahead);
+    $("waiting").textContent = count(news.waiting);
+    if (news.ratePerMinute !== undefined) $("rate").textContent = paused ? "paused" : `${count(news.ratePerMinute)}/min`;
+    for (const item of news.stock ?? [])
+      showStock(item.ticketTypeId, { available: item.availableCount, held: item.heldCount ?? 0 });
+    announce(typeof news.position === "number" ? `Place ${count(news.position)} in line. ${wait}.` : wait, 20000);
+  },
+};
+
+/** @param {string} text */
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** Go where the news says the fan stands. @param {any} news */
+function follow(news) {
+  if (news.token) token = keep(`place:${event.eventId}`, news.token);
+  if (news.pass) pass = news.pass;
+  if (news.roomState) event.roomState = news.roomState;
+  if (stage === "held") return;
+  switch (news.state) {
+    case "lobby":
+    case "waiting":
+      show("waiting");
+      place.draw(news);
+      return place.listen();
+    case "called":
+      return called(news.claimBySeconds);
+    case "admitted":
+      return admitted(news.expiresAt);
+    case "done":
+      return done();
+    case "left":
+      forgetPlace();
+      return show("join");
+    case "expired":
+      forgetPlace();
+      tab("Your turn has passed");
+      return show("expired");
+    case "sold_out":
+    case "closed":
+      tab("");
+      return show(news.state);
+  }
+}
+
+function forgetPlace() {
+  keep(`first:${event.eventId}`, null);
+  token = keep(`place:${event.eventId}`, null);
+  pass = "";
+  place.first = place.progress = 0;
+}
+
+let asking = false;
+/** Ask where the fan stands; it is a heartbeat too. @param {string} [otherwise] the part to show to who has no place */
+async function ask(otherwise = "join") {
+  if (asking) return;
+  asking = true;
+  try {
+    follow(await call("GET", queue, { headers: headers() }));
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.code === "rebuilding") return waitFor("rebuilding", error);
+    if (error.status === 404) {
+      forgetPlace();
+      show(otherwise);
+    } else if (error.status === 401) location.reload();
+  } finally {
+    asking = false;
+  }
+}
+
+const joinCaptcha = new Captcha($("message"), (state) => {
+  if (state === "working") say("Many people are joining from your network, so we check that you are a person. One moment…", "good");
+  if (state === "done") hush();
+});
+
+let joining = false;
+async function join() {
+  if (joining) return;
+  joining = true;
+  retry.stop();
+  hush();
+  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button"));
+  for (const button of buttons) button.disabled = true;
+  try {
+    let captchaToken;
+    for (let tries = 0; ; tries++) {
+      try {
+        const body = captchaToken ? { captchaToken } : {};
+        follow(await call("POST", queue, { body, headers: headers() }));
+        return hush();
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        const asked = error.code === "captcha_required" || error.code === "captcha_failed";
+        if (!asked || tries >= 3) throw error;
+        joinCaptcha.spent();
+        captchaToken = await joinCaptcha.token("join", true);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
+    else if (error.code === "sold_out" || error.code === "closed") show(error.code);
+    else if (error.code === "rate_limited") {
+      say("Many people are joining from your network. Keep this page open: it tries again by itself.");
+      retry.start(error.retryAfter || 10);
+    } else if (error.status === 401) location.reload();
+    else if (error.status === 0) {
+      say("We cannot reach the server. Check your network; this page tries again by itself.");
+      retry.start(5);
+    } else say(error.message);
+  } finally {
+    joining = false;
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
+const retry = {
+  timer: 0,
+  /** @param {number} seconds */
+  start(seconds) {
+    this.stop();
+    // Spread out, so that fans turned away together do not come back together.
+    const due = Date.now() + seconds * 1000 * (1 + Math.random() / 2);
+    this.timer = setInterval(() => {
+      for (const words of document.querySelectorAll("[data-retry]"))
+        words.textContent = `This page tries again in ${clock(due - Date.now())}.`;
+      if (Date.now() >= due) join();
+    }, 500);
+  },
+  stop() {
+    clearInterval(this.timer);
+  },
+};
+
+/** @param {"line_full" | "rebuilding"} why @param {Problem} problem */
+function waitFor(why, problem) {
+  show(why);
+  retry.start(problem.retryAfter || 10);
+}
+
+let claiming = false;
+/** @param {number} [seconds] left to claim */
+async function called(seconds) {
+  show("called");
+  tab("It’s your turn!", "★");
+  if (claiming) return;
+  claiming = true;
+  bell.ring();
+  announce("It is your turn. Letting you in.");
+  const due = now() + 1000 * (seconds ?? 60);
+  const left = () => ($("called-left").textContent = `Your turn is kept for ${clock(due - now())}.`);
+  let timer = 0;
+  try {
+    for (;;)
+      try {
+        return follow({ state: "admitted", ...(await call("POST", `${queue}/claim`, { body: {}, headers: headers(), patience: 8 })) });
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        if (!timer) timer = setInterval(left, 500);
+        const passing = error.status === 0 || error.status === 429 || error.status >= 500;
+        if (!passing || now() > due) {
+          claiming = false;
+          await ask("expired");
+          return;
+        }
+        $("called-words").textContent = "Trying to let you in…";
+        left();
+        $("claim").hidden = false;
+        await Promise.race([sleep(2000), new Promise((go) => $("claim").addEventListener("click", go, { once: true }))]);
+      }
+  } finally {
+    clearInterval(timer);
+    claiming = false;
+  }
+}
+
+// ---- choosing seats
+
+/** @type {SeatMap | null} */
+let map = null;
+/** @type {Stream | null} */
+let live = null;
+let turnTimer = 0;
+
+/** @param {string} [expiresAt] */
+function admitted(expiresAt) {
+  if (stage === "choose" && live) return;
+  show("choose");
+  tab("Choose your seats", "★");
+  announce("You are in. Choose your seats.");
+  clearInterval(turnTimer);
+  $("turn-left").hidden = !expiresAt;
+  if (expiresAt) {
+    const ends = Date.parse(expiresAt);
+    const tick = () => {
+      $("turn-left").textContent = `Your turn: ${clock(ends - now())} left`;
+      $("turn-left").classList.toggle("is-late", ends - now() < 120000);
+      if (now() < ends) return;
+      clearInterval(turnTimer);
+      stopLive();
+      ask("expired");
+    };
+    turnTimer = setInterval(tick, 1000);
+    tick();
+  }
+  openMap();
+}
+
+async function openMap() {
+  if (!map) {
+    map = new SeatMap({
+      box: $("map"),
+      chips: $("sections"),
+      tickets,
+      money,
+      seatsMax: event.seatsPerFanMax,
+      drawnMax: event.seatsDrawnMax,
+      onPick: showPicked,
+      onLost: (keys) => say(`${names(keys)} ${keys.length > 1 ? "were" : "was"} just taken by somebody else. Please pick again.`),
+      onLimit: () => say(`You can take at most ${plural(event.seatsPerFanMax, "seat")}.`),
+      onStock: () => {
+        for (const type of tickets.keys()) showStock(type, /** @type {SeatMap} */ (map).stock(type));
+      },
+    });
+    for (let pause = 1; ; pause = Math.min(pause * 2, 15))
+      try {
+        const plan = await call("GET", `/api/events/${event.eventId}/seats`);
+        map.build(plan.sections);
+        map.snapshot(plan.taken);
+        break;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        connection(false);
+        await sleep(1000 * pause);
+      }
+  }
+  if (stage !== "choose" || live) return;
+  live = new Stream(
+    () => `/api/events/${event.eventId}/live`,
+    {
+      snapshot: (news) => map?.snapshot(news.taken),
+      seats: (news) => map?.change(news.changes),
+      bye: () => {},
+    },
+    connection,
+  );
+}
+
+function stopLive() {
+  live?.close();
+  live = null;
+  clearInterval(turnTimer);
+  $("connection").hidden = true;
+}
+
+/** @param {string[]} keys */
+const names = (keys) => keys.map((key) => map?.nameOf(key) ?? key).join(", ");
+
+/** @param {string[]} keys */
+function showPicked(keys) {
+  const list = $("picked");
+  list.replaceChildren(
+    ...keys.map((key) => {
+      const line = document.createElement("li");
+      const name = document.createElement("span");
+      name.textContent = map?.nameOf(key) ?? key;
+      const price = document.createElement("b");
+      price.textContent = money(map?.priceOf(key) ?? 0);
+      const drop = document.createElement("button");
+      drop.type = "button";
+      drop.className = "drop";
+      drop.setAttribute("aria-label", `Remove ${name.textContent}`);
+      drop.textContent = "×";
+      drop.addEventListener("click", () => map?.drop([key]));
+      line.append(name, price, drop);
+      return line;
+    }),
+  );
+  const total = keys.reduce((sum, key) => sum + (map?.priceOf(key) ?? 0), 0);
+  $("picked-count").textContent = keys.length ? plural(keys.length, "seat") : "No seats picked";
+  $("picked-total").textContent = keys.length ? money(total) : "";
+  /** @type {HTMLButtonElement} */ ($("hold")).disabled = !keys.length;
+  announce(keys.length ? `${plural(keys.length, "seat")} picked, ${money(total)}` : "No seats picked");
+}
+
+/** @param {string[]} keys @returns {any[]} as the API wants them */
+function seatDetails(keys) {
+  const byType = new Map();
+  for (const { type, row, seat } of keys.map(seatOf)) {
+    if (!byType.has(type)) byType.set(type, { ticketTypeId: type, metaData: { rowNumbers: [], seatNumbers: [] } });
+    byType.get(type).metaData.rowNumbers.push(row);
+    byType.get(type).metaData.seatNumbers.push(seat);
+  }
+  return [...byType.values()];
+}
+
+/** @param {HTMLButtonElement} button @param {string} words @param {() => Promise<void>} work */
+async function busy(button, words, work) {
+  const before = button.textContent;
+  button.disabled = true;
+  button.textContent = words;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+    if (button.textContent === words) button.textContent = before;
+    button.disabled = button.id === "hold" && !map?.picked.size;
+  }
+}
+
+/** @param {string} why */
+const onWait = (why) =>
+  say(why === "offline" ? "The network is slow. We keep trying; nothing is booked twice." : "Many people are booking at once. Your request is in the queue…", "good");
+
+/** @param {any} what @param {HTMLButtonElement} button */
+function reserve(what, button) {
+  hush();
+  return busy(button, "Holding…", async () => {
+    try {
+      const held = await book("POST", "/api/reserve", { body: { eventId: event.eventId, ...what }, key: newKey(), headers: headers(), onWait });
+      hush();
+      map?.drop([...map.picked]);
+      hold(held);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      refused(error);
+    }
+  });
+}
+
+/** @param {Problem} problem */
+function refused(problem) {
+  switch (problem.code) {
+    case "seats_taken": {
+      const keys = (problem.body.seats ?? []).map((/** @type {any} */ seat) => keyOf(seat.ticketTypeId, seat.rowNumber, seat.seatNumber));
+      map?.drop(keys);
+      return say(`${keys.length ? names(keys) : "A seat you picked"} ${keys.length > 1 ? "were" : "was"} taken a moment ago. Nothing is held yet: pick again.`);
+    }
+    case "no_block":
+      return say("There are not that many seats together of this ticket. Try fewer, another ticket, or pick on the plan.");
+    case "sold_out":
+      return say("These tickets are sold out. Seats that others hold may come back: watch the plan.");
+    case "limit_exceeded":
+      return say(`One person can have at most ${plural(event.seatsPerFanMax, "seat")} for this event, purchases and holds together.`);
+    case "not_on_sale":
+      return say("These tickets are not on sale yet.");
+    case "not_admitted":
+      stopLive();
+      say("Your turn has ended, so seats cannot be held any more.");
+      return ask("expired");
+    case "timed_out":
+    case "overloaded":
+      return say("The booking desk is very busy and could not take your request. Nothing is held; please press again.");
+    case "offline":
+      return say("We cannot reach the server. Check your network, then press again; nothing is booked twice.");
+    default:
+      return say(problem.message);
+  }
+}
+
+for (let n = 1; n <= event.seatsPerFanMax && n <= 20; n++) $("quick-count").append(new Option(String(n), String(n), n === 2, n === 2));
+for (const { ticketTypeId, ticketType, price } of tickets.values())
+  $("quick-type").append(new Option(`${ticketType} · ${money(price)}`, String(ticketTypeId)));
+$("quick").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  const fields = new FormData(/** @type {HTMLFormElement} */ ($("quick")));
+  reserve({ bestAvailable: { ticketTypeId: Number(fields.get("type")), quantity: Number(fields.get("count")) } }, /** @type {HTMLButtonElement} */ ($("quick-go")));
+});
+$("hold").addEventListener("click", () => reserve({ seatDetails: seatDetails([...(map?.picked ?? [])]) }, /** @type {HTMLButtonElement} */ ($("hold"))));
+
+// ---- the hold and the checkout
+
+/** @type {any} */
+let held = null;
+let holdTimer = 0;
+const personWords = {
+  idle: "",
+  working: "Checking that you are a person…",
+  done: "Checked that you are a person",
+  failed: "The check that you are a person failed. Press Buy to try it again.",
+};
+const captcha = new Captcha($("captcha-box"), (state) => {
+  $("person").textContent = personWords[state];
+  $("person").className = `person is-${state}`;
+});
+
+/** @param {any} reservation */
+function hold(reservation) {
+  held = reservation;
+  stopLive();
+  show("held");
+  tab("Seats held", "★");
+  const ends = Date.parse(held.expiresAt);
+  const from = now();
+  $("hold-until").textContent = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(ends);
+  $("hold-seats").replaceChildren(
+    ...held.seats.map((/** @type {any} */ seat) => {
+      const line = document.createElement("li");
+      const name = document.createElement("span");
+      const price = document.createElement("b");
+      const ticket = tickets.get(seat.ticketTypeId);
+      name.textContent = `${ticket?.ticketType ?? "Seat"} row ${seat.rowNumber} seat ${seat.seatNumber}`;
+      price.textContent = money(seat.amount ?? ticket?.price ?? 0);
+      line.append(name, price);
+      return line;
+    }),
+  );
+  $("hold-total").textContent = money(held.totalAmount);
+  $("buy").textContent = `Buy ${plural(held.seats.length, "ticket")} · ${money(held.totalAmount)}`;
+  announce(`${plural(held.seats.length, "seat")} held for you until ${$("hold-until").textContent}.`);
+  clearInterval(holdTimer);
+  const whole = Math.max(event.holdSeconds * 1000, ends - from);
+  const tick = () => {
+    $("hold-left").textContent = clock(ends - now());
+    $("hold-progress").setAttribute("value", String(Math.round((1000 * Math.max(0, ends - now())) / whole)));
+    document.body.classList.toggle("is-late", ends - now() < 60000);
+    if (ends - now() < 60000 && ends - now() > 58000) announce("Less than a minute left to buy.", 5000);
+    // A purchase already on its way has the server's grace; its answer decides.
+    if (now() >= ends && !buying) lapse();
+  };
+  holdTimer = setInterval(tick, 500);
+  tick();
+  captcha.needed("checkout").then((needed) => {
+    if (needed) captcha.begin("checkout").catch(() => {});
+  }, () => {});
+}
+
+/** @param {string} [why] */
+function lapse(why = "The hold on your seats has ended, so others can take them now.") {
+  endHold();
+  say(why);
+  again();
+}
+
+function endHold() {
+  clearInterval(holdTimer);
+  document.body.classList.remove("is-late");
+  held = null;
+  stage = "";
+}
+
+/** Back to the seats, if the fan may still choose. */
+function again() {
+  if (event.roomState === "off") admitted();
+  else ask("expired");
+}
+
+let buying = false;
+$("buy").addEventListener("click", () => {
+  if (buying) return;
+  hush();
+  buying = true;
+  busy(/** @type {HTMLButtonElement} */ ($("buy")), "Buying…", async () => {
+    const { reservationId } = held;
+    const name = `buy:${reservationId}`;
+    const key = keep(name) ?? keep(name, newKey()) ?? newKey();
+    try {
+      let purchase;
+      for (let tries = 0; ; tries++)
+        try {
+          const captchaToken = await captcha.token("checkout");
+          const body = { eventId: event.eventId, reservationId, ...(captchaToken ? { captchaToken } : {}) };
+          purchase = await book("POST", "/api/checkout", { body, key, headers: headers(), onWait });
+          break;
+        } catch (error) {
+          if (!(error instanceof Problem) || error.code !== "captcha_failed" || tries) throw error;
+          captcha.spent();
+        }
+      keep(name, null);
+      clearInterval(holdTimer);
+      forgetPlace();
+      say("Done. Fetching your tickets…", "good");
+      location.assign(`/purchases/${purchase.purchaseId}`);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.status !== 0) keep(name, null);
+      if (error.code === "hold_expired" || error.code === "not_your_hold" || error.code === "hold_mismatch") lapse();
+      else if (error.code === "payment_failed") say("The payment did not go through. Your seats are still held: please try again.");
+      else if (error.code === "captcha_failed") say("The check that you are a person was not accepted. Your seats are still held: press Buy again.");
+      else refused(error);
+    }
+  }).finally(() => (buying = false));
+});
+
+$("release").addEventListener("click", () => {
+  hush();
+  busy(/** @type {HTMLButtonElement} */ ($("release")), "Giving them back…", async () => {
+    try {
+      await book("DELETE", `/api/reservations/${held.reservationId}?eventId=${event.eventId}`, { key: newKey(), headers: headers(), onWait });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (error.code !== "hold_expired") return refused(error);
+    }
+    hush();
+    endHold();
+    again();
+  });
+});
+
+async function done() {
+  tab("");
+  forgetPlace();
+  show("done");
+  const { purchases = [] } = await call("GET", "/api/purchases").catch(() => ({}));
+  $("done-links").replaceChildren(
+    ...purchases
+      .filter((/** @type {any} */ purchase) => purchase.eventId === event.eventId)
+      .map((/** @type {any} */ purchase) => {
+        const link = document.createElement("a");
+        link.className = "button";
+        link.href = `/purchases/${purchase.purchaseId}`;
+        link.textContent = `Show ${plural(purchase.details.length, "ticket")}`;
+        return link;
+      }),
+  );
+}
+
+// ---- begin
+
+for (const form of document.querySelectorAll("[data-join]"))
+  form.addEventListener("submit", (submit) => {
+    submit.preventDefault();
+    join();
+  });
+document.querySelector("[data-leave]")?.addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  place.forget();
+  try {
+    await call("DELETE", queue, { headers: headers() });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    place.listen();
+    return say("We could not reach the server, so you are still in line.");
+  }
+  forgetPlace();
+  tab("");
+  show("join");
+  say("You left the line.", "good");
+});
+
+// A phone that wakes up has missed news, and its stream may be dead without knowing.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && place.stream) ask();
+});
+addEventListener("online", () => (place.stream ?? live)?.open());
+addEventListener("pageshow", (shown) => {
+  if (shown.persisted) location.reload();
+});
+
+async function begin() {
+  try {
+    const { reservations = [] } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
+    if (reservations.length) return hold(reservations[0]);
+  } catch {
+    // No hold can be read now; the place still can.
+  }
+  if (event.roomState === "off") return admitted();
+  if (event.state || token) return ask(stage === "waiting" || stage === "called" || stage === "choose" ? "join" : stage);
+  if (stage === "rebuilding") retry.start(10);
+}
+begin();
