@@ -1,0 +1,104 @@
+# Admit One: `make` lists the targets. From a bare clone nothing is needed but make and Python 3.11 or newer.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Options of `admitone up`, e.g. make up UP="--port 9000 --crowd 0".
+UP ?=
+# Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
+PYTEST ?=
+
+# The Python to make the virtual environment with; empty: the newest found that will do.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: $(VENV)/.runtime ## Start everything and print the page's address (options: UP="--port 9000 --crowd 0")
+	@exec $(BIN)/admitone up $(UP)
+
+.PHONY: test
+test: lint typecheck imports pytest ## Check style, types and imports, then run all tests
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style with ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: typecheck
+typecheck: $(VENV)/.dev ## Check types with mypy --strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(VENV)/.dev ## Check that imports run one way
+	$(BIN)/lint-imports
+
+.PHONY: pytest
+pytest: $(VENV)/.dev ## Run the tests alone (options: PYTEST="tests/unit -k lock")
+	$(BIN)/pytest $(PYTEST)
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: hooks
+hooks: $(VENV)/.dev ## Install the pre-commit hooks
+	$(BIN)/pre-commit install
+
+# One resolution for every Python from 3.11 on and every platform; the second is held to the first.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Write both lock files anew from pyproject.toml (options: LOCK=--upgrade)
+	$(COMPILE) $(LOCK) --group build --output-file requirements.lock
+	$(COMPILE) $(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+.PHONY: venv
+venv: $(VENV)/.dev ## Make the virtual environment, development tools included
+
+.PHONY: clean
+clean: ## Remove the virtual environment, caches and artefacts; the demo's data in .admitone stays
+	rm -rf $(VENV) artefacts dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in three seconds what takes pip half a minute. It comes from the lock itself, and where it cannot
+# be had, or cannot reach an index that only pip's own configuration names, pip does the work.
+UV := test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --no-deps
+PIP := $(BIN)/python -m pip install --quiet --no-deps
+define install
+	@echo "Installing what $(1) names ..."
+	@$(UV) --require-hashes --requirement $(1) || $(PIP) --require-hashes --requirement $(1)
+	@$(UV) --no-build-isolation --editable . || $(PIP) --no-build-isolation --editable .
+endef
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+		if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version) ..."; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "Admit One needs Python 3.11 or newer with its venv module, and found none among: $(PYTHONS)." >&2; \
+	echo "Install it (Debian: apt-get install python3-venv) or name one: make PYTHON=/path/to/python" >&2; exit 1
+
+$(VENV)/uv.lock: requirements-dev.lock | $(BIN)/python
+	@awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' $< > $@
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement $@ \
+		|| echo "uv cannot be installed; pip will do, more slowly" >&2
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python $(VENV)/uv.lock
+	$(call install,requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python $(VENV)/uv.lock
+	$(call install,requirements-dev.lock)
+	@touch $@ $(VENV)/.runtime
