@@ -1,0 +1,77 @@
+"""Operators' passwords: kept as hashes, replaced, and refused at the same price for whoever asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engines import create_engine
+from db.operators import add_operator, verify_operator
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_max=2)
+    yield engine
+    await engine.dispose()
+
+
+async def test_only_the_password_opens(database_url: str, engine: AsyncEngine) -> None:
+    add_operator(database_url, "ada", "first password")
+    assert await verify_operator(engine, "ada", "first password")
+    assert not await verify_operator(engine, "ada", "First password")
+    assert not await verify_operator(engine, "grace", "first password")
+    assert not await verify_operator(engine, "ada", "x" * 100_000)
+    async with engine.connect() as connection:
+        assert await verify_operator(connection, "ada", "first password")
+
+
+async def test_a_new_password_replaces_the_old(database_url: str, engine: AsyncEngine) -> None:
+    add_operator(database_url, "ada", "first password")
+    add_operator(database_url, "ada", "second password")
+    assert await verify_operator(engine, "ada", "second password")
+    assert not await verify_operator(engine, "ada", "first password")
+
+
+def test_the_password_is_not_kept(database_url: str) -> None:
+    add_operator(database_url, "ada", "first password")
+    with psycopg.connect(database_url) as connection:
+        ((password_hash,),) = connection.execute("SELECT password_hash FROM operator").fetchall()
+    assert password_hash.startswith("$argon2id$")
+    assert "first password" not in password_hash
+
+
+async def test_a_broken_hash_opens_nothing(database_url: str, engine: AsyncEngine) -> None:
+    add_operator(database_url, "ada", "first password")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE operator SET password_hash = 'first password'")
+    assert not await verify_operator(engine, "ada", "first password")
+
+
+async def test_an_unknown_name_costs_the_work_of_a_known_one(database_url: str, engine: AsyncEngine) -> None:
+    add_operator(database_url, "ada", "first password")
+
+    async def fastest(name: str) -> float:
+        times = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            await verify_operator(engine, name, "wrong password")
+            times.append(time.perf_counter() - begun)
+        return min(times)
+
+    await fastest("ada")
+    # Without the work an unknown name is answered in a small part of the time.
+    assert await fastest("grace") > 0.5 * await fastest("ada")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("", "long enough"), ("n" * 65, "long enough"), ("ada", "short"), ("ada", "p" * 1025)],
+)
+def test_a_name_and_password_have_bounds(database_url: str, name: str, password: str) -> None:
+    with pytest.raises(ValueError, match="characters"):
+        add_operator(database_url, name, password)

@@ -1,0 +1,123 @@
+"""A room's changes and their log stand or fall together."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engines import create_engine
+from db.rooms import RoomRow, UnknownRoomError, change_room, room, room_log, rooms
+from db.seed import RoomSeed, seed_demo
+
+
+@pytest.fixture
+def event_id(database_url: str) -> int:
+    return seed_demo(database_url, room=RoomSeed())
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_max=4)
+    yield engine
+    await engine.dispose()
+
+
+async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: int) -> None:
+    other = seed_demo(database_url, room=RoomSeed(state="off", rate_per_minute=1))
+    async with engine.connect() as connection:
+        assert await room(connection, event_id) == RoomRow(
+            event_id=event_id,
+            state="open",
+            rate_per_minute=300,
+            capacity=500,
+            line_cap=5000,
+            claim_window_seconds=60,
+            pass_seconds=900,
+            autopilot=False,
+            revision=1,
+        )
+        assert [found.event_id for found in await rooms(connection)] == [other, event_id]
+
+
+async def test_a_change_is_logged_field_by_field(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.begin() as connection:
+        before = await room(connection, event_id)
+        changes = {"rate_per_minute": 60, "capacity": 500, "autopilot": True}
+        after = await change_room(connection, event_id, changes, "ada", "the bar is full")
+    assert after == dataclasses.replace(before, rate_per_minute=60, autopilot=True, revision=2)
+    async with engine.connect() as connection:
+        assert await room(connection, event_id) == after
+        log = await room_log(connection, event_id, 10)
+    assert {(row.field, row.before, row.after) for row in log} == {
+        ("rate_per_minute", "300", "60"),
+        ("autopilot", "false", "true"),
+    }
+    assert {(row.operator, row.why) for row in log} == {("ada", "the bar is full")}
+
+
+async def test_the_log_is_newest_first_and_bounded(engine: AsyncEngine, event_id: int) -> None:
+    for rate in (1, 2, 3):
+        async with engine.begin() as connection:
+            await change_room(connection, event_id, {"rate_per_minute": rate}, "ada", "")
+    async with engine.connect() as connection:
+        assert [row.after for row in await room_log(connection, event_id, 2)] == ["3", "2"]
+
+
+async def test_what_changes_nothing_writes_nothing(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.begin() as connection:
+        after = await change_room(connection, event_id, {"state": "open"}, "ada", "")
+        assert after.revision == 1
+        assert await room_log(connection, event_id, 10) == []
+
+
+async def test_a_change_undone_leaves_no_log(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.connect() as connection:
+        await change_room(connection, event_id, {"state": "paused"}, "ada", "")
+        await connection.rollback()
+        assert (await room(connection, event_id)).state == "open"
+        assert await room_log(connection, event_id, 10) == []
+
+
+async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: int) -> None:
+    async def change(rate: int) -> None:
+        async with engine.begin() as connection:
+            await change_room(connection, event_id, {"rate_per_minute": rate}, "ada", "")
+
+    await asyncio.gather(*(change(rate) for rate in range(1, 5)))
+    async with engine.connect() as connection:
+        log = (await room_log(connection, event_id, 10))[::-1]
+        assert (await room(connection, event_id)).revision == 5
+    assert [row.before for row in log] == ["300", *(row.after for row in log[:-1])]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"event_id": 7}, {"revision": 7}, {"capacity": True}, {"autopilot": 1}, {"state": None}]
+)
+async def test_a_change_of_no_such_field_is_refused(
+    engine: AsyncEngine, event_id: int, changes: dict[str, object]
+) -> None:
+    async with engine.begin() as connection:
+        with pytest.raises(ValueError, match="cannot be set"):
+            await change_room(connection, event_id, changes, "ada", "")
+
+
+@pytest.mark.parametrize("changes", [{"state": "ajar"}, {"rate_per_minute": -1}, {"pass_seconds": 0}])
+async def test_a_value_out_of_bounds_is_refused(
+    engine: AsyncEngine, event_id: int, changes: dict[str, object]
+) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(IntegrityError):
+            await change_room(connection, event_id, changes, "ada", "")
+
+
+async def test_an_event_without_a_room_is_unknown(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.connect() as connection:
+        with pytest.raises(UnknownRoomError):
+            await room(connection, event_id + 1)
+        with pytest.raises(UnknownRoomError):
+            await change_room(connection, event_id + 1, {"capacity": 1}, "ada", "")

@@ -1,0 +1,193 @@
+"""A small, consistent world of bookings written by hand in SQL, without the engine that the audit judges."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+Seat = tuple[int, int, int]
+PRICES = {1: 4900, 2: 12900}
+GRACE = dt.timedelta(seconds=15)
+
+
+class World:
+    """Books as the engine would, records each command, and keeps the ledger of what clients were told.
+
+    ``after_seconds`` places a command that long after the world's beginning, twenty minutes ago.
+    """
+
+    def __init__(self, connection: psycopg.Connection, event_id: int) -> None:
+        self.connection = connection
+        self.event_id = event_id
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        self.now: dt.datetime = row[0]
+        self.ledger: list[dict[str, Any]] = []
+
+    def at(self, after_seconds: float) -> dt.datetime:
+        return self.now - dt.timedelta(minutes=20) + dt.timedelta(seconds=after_seconds)
+
+    def reserve(self, user_id: int, seats: list[Seat], *, after_seconds: float) -> dict[str, Any]:
+        at = self.at(after_seconds)
+        reservation_id, expires_at = uuid.uuid4(), at + dt.timedelta(minutes=10)
+        total = sum(PRICES[seat[0]] for seat in seats)
+        self.connection.execute(
+            """
+            INSERT INTO reservation (event_id, reservation_id, user_id, ticket_type_ids, row_numbers,
+                                     seat_numbers, total_amount, created_at, expires_at, lifetime_ends_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            """,
+            (
+                self.event_id,
+                reservation_id,
+                user_id,
+                *self._columns(seats),
+                total,
+                at,
+                expires_at,
+                expires_at,
+            ),
+        )
+        self._seats(seats, "reserved", reservation_id, expires_at + GRACE)
+        self._counts(seats, available=-1, held=1)
+        result = {
+            "reservationId": str(reservation_id),
+            "expiresAt": expires_at.isoformat(),
+            "totalAmount": total,
+            "currency": "EUR",
+            "seats": [self._wire(seat) for seat in seats],
+        }
+        self.tell("reserve", user_id, at, result=result)
+        return result
+
+    def checkout(self, user_id: int, hold: dict[str, Any], *, after_seconds: float) -> dict[str, Any]:
+        at = self.at(after_seconds)
+        purchase_id = uuid.uuid4()
+        seats = [(seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in hold["seats"]]
+        self.connection.execute(
+            """
+            INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency,
+                                  purchase_at)
+            VALUES (%s, %s, %s, %s, %s, 'EUR', %s)
+            """,
+            (self.event_id, purchase_id, user_id, hold["reservationId"], hold["totalAmount"], at),
+        )
+        for seat in seats:
+            self.connection.execute(
+                "INSERT INTO purchase_detail VALUES (%s, %s, %s, %s, %s, %s, 'code', NULL)",
+                (self.event_id, purchase_id, *seat, PRICES[seat[0]]),
+            )
+        self._seats(seats, "booked", None, None)
+        self._counts(seats, available=0, held=-1)
+        self._state(hold, "purchased")
+        result = {
+            "purchaseId": str(purchase_id),
+            "totalAmount": hold["totalAmount"],
+            "details": [{**self._wire(seat), "amount": PRICES[seat[0]]} for seat in seats],
+        }
+        self.tell("checkout", user_id, at, result=result)
+        return result
+
+    def release(self, user_id: int, hold: dict[str, Any], *, after_seconds: float) -> None:
+        seats = [(seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in hold["seats"]]
+        self._seats(seats, "available", None, None)
+        self._counts(seats, available=1, held=-1)
+        self._state(hold, "released")
+        result = {"reservationId": hold["reservationId"]}
+        self.tell("release", user_id, self.at(after_seconds), result=result)
+
+    def cancel(self, user_id: int, bought: dict[str, Any], *, after_seconds: float) -> None:
+        at = self.at(after_seconds)
+        seats = [(seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in bought["details"]]
+        self.connection.execute(
+            "UPDATE purchase_detail SET cancelled_at = %s WHERE purchase_id = %s", (at, bought["purchaseId"])
+        )
+        self.connection.execute(
+            "UPDATE purchase SET status = 'cancelled', total_amount = 0 WHERE purchase_id = %s",
+            (bought["purchaseId"],),
+        )
+        self._seats(seats, "available", None, None)
+        self._counts(seats, available=1, held=0)
+        self.tell("cancel", user_id, at, result={"purchaseId": bought["purchaseId"]})
+
+    def tell(
+        self,
+        kind: str,
+        user_id: int,
+        at: dt.datetime,
+        *,
+        result: dict[str, Any] | None = None,
+        code: str | None = None,
+        recorded: bool = True,
+    ) -> None:
+        job_id = uuid.uuid4()
+        if recorded:
+            outcome = (
+                {"status": "succeeded", "result": result}
+                if code is None
+                else {"status": "failed", "problem": {"code": code}}
+            )
+            self.connection.execute(
+                "INSERT INTO booking_command VALUES (%s, %s, %s, %s, '', %s, %s)",
+                (self.event_id, job_id, kind, user_id, Jsonb(outcome), at),
+            )
+        self.ledger.append(
+            {
+                "at": (at + dt.timedelta(milliseconds=40)).isoformat(),
+                "userId": user_id,
+                "eventId": self.event_id,
+                "kind": kind,
+                "jobId": str(job_id),
+                "status": "succeeded" if code is None else "failed",
+                "result": result,
+                "code": code,
+            }
+        )
+
+    def write_ledger(self, path: Path) -> Path:
+        path.write_text("".join(json.dumps(line) + "\n" for line in self.ledger))
+        return path
+
+    def line(self, kind: str, user_id: int) -> dict[str, Any]:
+        """The fan's one line of this kind, to be altered."""
+        (found,) = (line for line in self.ledger if (line["kind"], line["userId"]) == (kind, user_id))
+        return found
+
+    def _columns(self, seats: list[Seat]) -> tuple[list[int], list[int], list[int]]:
+        return [seat[0] for seat in seats], [seat[1] for seat in seats], [seat[2] for seat in seats]
+
+    def _wire(self, seat: Seat) -> dict[str, Any]:
+        return {"ticketTypeId": seat[0], "rowNumber": seat[1], "seatNumber": seat[2]}
+
+    def _seats(
+        self, seats: list[Seat], status: str, reservation_id: uuid.UUID | None, held_until: dt.datetime | None
+    ) -> None:
+        for seat in seats:
+            self.connection.execute(
+                """
+                UPDATE seat SET status = %s, reservation_id = %s, held_until = %s
+                 WHERE event_id = %s AND ticket_type_id = %s AND row_number = %s AND seat_number = %s
+                """,
+                (status, reservation_id, held_until, self.event_id, *seat),
+            )
+
+    def _counts(self, seats: list[Seat], *, available: int, held: int) -> None:
+        for seat in seats:
+            self.connection.execute(
+                """
+                UPDATE ticket SET available_count = available_count + %s, held_count = held_count + %s
+                 WHERE event_id = %s AND ticket_type_id = %s
+                """,
+                (available, held, self.event_id, seat[0]),
+            )
+
+    def _state(self, hold: dict[str, Any], state: str) -> None:
+        self.connection.execute(
+            "UPDATE reservation SET state = %s WHERE reservation_id = %s", (state, hold["reservationId"])
+        )
