@@ -291,7 +291,7 @@ def test_violations_are_bounded_and_say_what_broke(database_url: str, world: Wor
     assert violation.rows[0].keys() == {"event_id", "ticket_type_id", "row_number", "seat_number"}
 
 
-def _alter(kind: str, user_id: int, change: Callable[[dict[str, Any]], object]) -> Callable[[World], None]:
+def _alter(kind: str, user_id: int, change: Callable[[dict[str, Any]], object]) -> Callable[[World], object]:
     return lambda world: change(world.line(kind, user_id))
 
 
@@ -335,7 +335,7 @@ def _cancelled_without_a_command(world: World) -> None:
 
 
 # Each breach: what alters the ledger or the tables, and every invariant of the ledger that it breaks.
-LEDGER_BREACHES: dict[str, tuple[Callable[[World], None], set[str]]] = {
+LEDGER_BREACHES: dict[str, tuple[Callable[[World], object], set[str]]] = {
     "told failed, recorded as succeeded": (
         _alter("checkout", BUYER, lambda line: line.update(status="failed", code="timed_out", result=None)),
         {"told_as_recorded"},
