@@ -66,6 +66,8 @@ class EmbeddedPostgres:
     thread that lives as long as the server should (see `process.spawn`).
     """
 
+    name = "Postgres"
+
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         self.data_dir = data_dir.absolute()
         self.durable = durable

@@ -53,10 +53,12 @@ appendfsync everysec
 class EmbeddedValkey:
     """One Valkey server and its append-only file in `data_dir`, kept between runs.
 
-    It listens on a free port of 127.0.0.1 with a new random password at every start, both in its
-    configuration (mode 0600). `appendonly=False` keeps nothing: for tests. Start it from a thread that
-    lives as long as the server should (see `process.spawn`).
+    It listens on a free port of 127.0.0.1 with a random password, both in its configuration
+    (mode 0600) and both kept where this object starts it again. `appendonly=False` keeps nothing: for tests.
+    Start it from a thread that lives as long as the server should (see `process.spawn`).
     """
+
+    name = "Valkey"
 
     def __init__(self, data_dir: Path, *, appendonly: bool = True) -> None:
         self.data_dir = data_dir.absolute()
@@ -65,6 +67,8 @@ class EmbeddedValkey:
         self.url = ""
         self._lock = FolderLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+        self._password = secrets.token_hex(24)
 
     def start(self) -> str:
         """Start the server; gives `redis://:<password>@127.0.0.1:<port>/0` once it answers.
@@ -93,25 +97,29 @@ class EmbeddedValkey:
                 f"{folder} belongs to another user (uid {owner}): run as that user or as root."
             )
         stop_orphan(folder / "valkey.pid", folder, signal.SIGTERM)
-        password = secrets.token_hex(24)
         account = Account("", os.geteuid(), os.getegid())
         for _ in range(PORT_TRIES_MAX):
-            port = _free_port()
+            port = self._port or _free_port()
             configuration = CONFIGURATION.format(
-                port=port, password=password, folder=folder, appendonly="yes" if self.appendonly else "no"
+                port=port,
+                password=self._password,
+                folder=folder,
+                appendonly="yes" if self.appendonly else "no",
             )
             own_file(folder / "valkey.conf", configuration, account)
             self._process = spawn([_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
-            if self._answers(port, password):
-                return f"redis://:{password}@127.0.0.1:{port}/0"
+            if self._answers(port):
+                self._port = port
+                return f"redis://:{self._password}@127.0.0.1:{port}/0"
+            self._port = 0
         raise EmbeddedError(f"Valkey ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
 
-    def _answers(self, port: int, password: str) -> bool:
+    def _answers(self, port: int) -> bool:
         """Wait until the server answers; False if it has ended, as it does when its port has been taken."""
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS_MAX
         with redis.Redis(
-            port=port, password=password, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+            port=port, password=self._password, socket_timeout=5, retry=Retry(NoBackoff(), 0)
         ) as client:
             while time.monotonic() < deadline:
                 if self._process.poll() is not None:

@@ -1,0 +1,299 @@
+"""`admitone up`: the whole system from nothing, on embedded servers where no URL is given, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psycopg
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
+
+from admitone.embedded.account import own_file
+from admitone.embedded.postgres import EmbeddedPostgres
+from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedError, FolderLock
+from admitone.embedded.valkey import EmbeddedValkey
+from admitone.settings import Settings
+from admitone.supervisor import Child, ChildError
+from db.migrate import migrate
+from db.operators import add_operator
+from db.seed import RoomSeed, find_demo, seed_demo
+from db.urls import psycopg_conninfo
+
+OPERATOR = "demo"
+READY_SECONDS_MAX = 60.0
+SERVER_RESTART_SECONDS_MAX = 30.0
+WATCH_SECONDS = 0.2
+GATEWAY_STOP_SECONDS_MAX = 10.0
+WORKER_STOP_SECONDS_MAX = 12.0  # its own children get 8 s of it
+CROWD_STOP_SECONDS_MAX = 5.0
+
+EXIT_FAILED = 1
+EXIT_ALREADY_RUNNING = 2
+
+# With a crowd the demo's door is narrow, so that there is a line worth watching in a hall of 150 seats.
+DEMO_RATE_PER_MINUTE_MAX = 30
+DEMO_CAPACITY_SHARE = 3  # one in so many of the crowd is inside
+# Most of the crowd gives its seats back, so that the map moves and the hall lasts for half an hour.
+DEMO_CROWD = ("--release-hold", "0.8", "--abandon-hold", "0.1", "--abandon-in-line", "0.1", "--think", "20")
+
+Server = EmbeddedPostgres | EmbeddedValkey
+
+
+class UpError(RuntimeError):
+    """The system cannot be brought up; the message says why and what to do."""
+
+
+class _StopAsked(BaseException):
+    """SIGINT, SIGTERM or SIGHUP has come."""
+
+
+def up(settings: Settings, *, port: int, crowd: int, workers: int) -> int:
+    """Bring up servers, tables, demo event, gateway and worker, and keep them up until a signal ends it.
+
+    Call it from the main thread, with which every child ends.
+
+    Args:
+        port: where the gateway listens on ``settings.host``; 0 takes a free one.
+        crowd: simulated fans about at a time; 0 for none.
+        workers: gateway processes.
+
+    Returns:
+        The exit code: 0 after a signal, 2 where another `up` runs on the same data folder, 1 if it cannot
+        start for any other reason. The reason has been printed.
+    """
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    folder = Path(settings.data_dir).absolute()
+    lock = FolderLock(folder / "up.lock")
+    try:
+        with _stop_signals(), ExitStack() as running:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.take()
+            running.callback(lock.release)
+            _run(settings, folder, lock, console, running, port=port, crowd=crowd, workers=workers)
+    except AlreadyRunningError as error:
+        console.print(f"Admit One already runs here: {error}. Stop it first, or set ADMITONE_DATA_DIR.")
+        return EXIT_ALREADY_RUNNING
+    except (UpError, EmbeddedError, ChildError, OSError, psycopg.Error, SQLAlchemyError) as error:
+        console.print(f"Not started. {error}", style="red")
+        return EXIT_FAILED
+    except _StopAsked:
+        console.print(f"Stopped. The data stays in {folder}.")
+        return 0
+
+
+def _run(
+    settings: Settings,
+    folder: Path,
+    lock: FolderLock,
+    console: Console,
+    running: ExitStack,
+    *,
+    port: int,
+    crowd: int,
+    workers: int,
+) -> NoReturn:
+    started_at = time.monotonic()
+    port = _free_port(settings.host, port)
+    url = f"http://{_reachable_host(settings.host)}:{port}"
+    lock.note(f"process {os.getpid()}, {url}/")
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+
+    environ = dict(os.environ) | {"ADMITONE_SECRET": settings.secret or _kept_secret(folder / "secret")}
+    environ |= {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    embedded: dict[str, Server] = {
+        "DATABASE_URL": EmbeddedPostgres(folder / "postgres"),
+        "REDIS_URL": EmbeddedValkey(folder / "valkey"),
+    }
+    servers = {name: server for name, server in embedded.items() if not environ[name]}
+    for name, server in servers.items():
+        running.callback(server.stop)
+        environ[name] = server.start()
+
+    migrate(environ["DATABASE_URL"])
+    event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
+    password = secrets.token_urlsafe(12)
+    add_operator(environ["DATABASE_URL"], OPERATOR, password)
+
+    def child(name: str, stop_seconds_max: float, *arguments: str) -> Child:
+        log = logs / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))  # the last run's
+        child = Child(name, (name, *arguments), environ, log, stop_seconds_max)
+        running.callback(child.stop)
+        child.start()
+        return child
+
+    listen = ("--host", settings.host, "--port", str(port), "--workers", str(workers))
+    children = [
+        child("worker", WORKER_STOP_SECONDS_MAX),
+        child("gateway", GATEWAY_STOP_SECONDS_MAX, *listen),
+    ]
+    _await_ready(url, children)
+    if crowd:
+        fans = (
+            "--url",
+            url,
+            "--event",
+            str(event_id),
+            "--fans",
+            str(crowd),
+            "--forever",
+            "--quiet",
+            *DEMO_CROWD,
+        )
+        children.append(child("crowd", CROWD_STOP_SECONDS_MAX, *fans))
+
+    console.print(_banner(url, event_id, password, crowd, logs, time.monotonic() - started_at))
+    running.callback(console.print, "Stopping ...")
+    _watch(servers, children, environ, console.print)
+
+
+def _watch(
+    servers: dict[str, Server], children: list[Child], environ: dict[str, str], say: Callable[[str], None]
+) -> NoReturn:
+    while True:
+        for name, server in servers.items():
+            if server.alive:
+                continue
+            say(f"{server.name} has ended; starting it again. Its log: {server.log}")
+            url = _start_again(server)
+            say(f"{server.name} is back.")
+            if url != environ[name]:
+                environ[name] = url
+                for child in children:
+                    child.stop()
+                    child.start()
+        for child in children:
+            child.look_after(say)
+        time.sleep(WATCH_SECONDS)
+
+
+def _start_again(server: Server) -> str:
+    until = time.monotonic() + SERVER_RESTART_SECONDS_MAX
+    while True:
+        server.stop()
+        try:
+            return server.start()
+        except EmbeddedError:
+            # A killed Postgres' sessions hold on to its shared memory for a moment.
+            if time.monotonic() > until:
+                raise
+            time.sleep(WATCH_SECONDS)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Raise _StopAsked at the first signal that asks to stop; more of them change nothing."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise _StopAsked
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_port(host: str, port: int) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise UpError(f"Port {port} of {host} is not to be had ({reason}); try --port 0.") from error
+        free: int = probe.getsockname()[1]
+        return free
+
+
+def _reachable_host(host: str) -> str:
+    """An address at which a browser here finds what listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        own_file(path, secrets.token_urlsafe(48), Account("", os.geteuid(), os.getegid()))
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
+    """The demo event with something left to sell; a new one if there is none."""
+    event_id = find_demo(database_url)
+    if event_id is not None:
+        with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+            query = "SELECT 1 FROM ticket WHERE event_id = %s AND available_count > 0 LIMIT 1"
+            if connection.execute(query, (event_id,)).fetchone():
+                return event_id
+    rate, capacity = settings.rate_per_minute, settings.capacity
+    if crowd:
+        rate = min(rate, DEMO_RATE_PER_MINUTE_MAX)
+        capacity = min(capacity, max(1, crowd // DEMO_CAPACITY_SHARE))
+    room = RoomSeed(
+        state=settings.room_state,
+        rate_per_minute=rate,
+        capacity=capacity,
+        line_cap=settings.line_cap,
+        claim_window_seconds=settings.claim_window_seconds,
+        pass_seconds=settings.pass_seconds,
+    )
+    return seed_demo(database_url, room=room)
+
+
+def _await_ready(url: str, children: list[Child]) -> None:
+    answer = "no answer"
+    until = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < until:
+        for child in children:
+            child.require_alive()
+        try:
+            with urllib.request.urlopen(url + "/health/ready", timeout=5):  # noqa: S310
+                return
+        except urllib.error.HTTPError as error:
+            answer = error.read(2000).decode(errors="replace")
+            error.close()
+        except OSError as error:
+            answer = str(error)
+        time.sleep(0.05)
+    raise UpError(f"The gateway was not ready after {READY_SECONDS_MAX:.0f} s: {answer}")
+
+
+def _banner(url: str, event_id: int, password: str, crowd: int, logs: Path, seconds: float) -> Panel:
+    rows = {
+        "Fans": f"{url}/events/{event_id}",
+        "Console": f"{url}/ops",
+        "Operator": f"{OPERATOR}, password {password} (good until the next start)",
+        "API": f"{url}/schema",
+        "Crowd": f"{crowd} simulated fans" if crowd else "none; --crowd 40 sends one",
+        "Logs": str(logs),
+        "To stop": "Ctrl-C",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, text in rows.items():
+        grid.add_row(Text(name, style="bold"), Text(text, overflow="fold"))
+    return Panel(grid, title=f"Admit One is up after {seconds:.1f} s", expand=False)
