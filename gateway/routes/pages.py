@@ -35,8 +35,27 @@ REFRESH_SECONDS = 10
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
 EXPONENTS = dict.fromkeys(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ],
+    0,
+) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
 
 
@@ -95,6 +114,7 @@ class Standing:
     ahead: int | None = None
     waiting: int | None = None
     eta_seconds: int | None = None
+    eta_range: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +155,9 @@ class PageData(Protocol):
 
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
+    hold_seconds: int
+    absence_seconds: int
+    """How long an absent fan's place is kept once it is their turn."""
 
     async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
         """The fan's user id, and the session cookie to set if the request came without a valid one."""
@@ -174,20 +197,28 @@ def format_money(amount: int, currency: str) -> str:
 
 
 def format_time(moment: dt.datetime) -> str:
-    """A moment in UTC words, e.g. ``Fri 12 Jun 2026, 19:30 UTC``; the page's script shows it in local time."""
+    """A moment in UTC words, e.g. ``Fri 12 Jun 2026, 19:30 UTC``; a script shows it in local time."""
     return moment.astimezone(dt.UTC).strftime("%a %-d %b %Y, %H:%M UTC")
 
 
-def format_eta(seconds: int | None) -> str:
-    """An estimate as a range wide enough to be true, e.g. ``about 4-7 minutes``; the script words it alike."""
+def format_eta(seconds: int | None, least_most: tuple[int, int] | None = None) -> str:
+    """An estimate in words, e.g. ``About 4-7 minutes``, from its range in seconds; the script says the same."""
     if seconds is None:
         return "We are working out how long it will take"
-    if seconds < 45:
-        return "less than a minute"
-    low, high = max(1, int(seconds * 0.8 / 60)), max(2, -int(-seconds * 1.3 // 60))
+    least, most = least_most or (seconds * 4 // 5, seconds * 4 // 3)
+    if most < 60:
+        return "Less than a minute"
+    low = max(1, least // 60)
+    high = max(low + 1, -(-most // 60))
     if high > 120:
-        return f"about {round(low / 60)}\u2013{round(high / 60 + 0.5)} hours"
-    return f"about {low}\u2013{high} minutes"
+        return f"About {max(1, low // 60)}\u2013{-(-high // 60)} hours"
+    return f"About {low}\u2013{high} minutes"
+
+
+def format_span(seconds: int) -> str:
+    """A length of time in words, e.g. ``10 minutes``."""
+    count, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def qr_svg(text: str) -> str:
@@ -207,7 +238,7 @@ class Asset:
 
 
 class Assets:
-    """The static files, read once. Their address holds a hash of them all, so that a browser may keep them."""
+    """The static files, read once. Their address holds a hash of them all: a browser may keep them."""
 
     def __init__(self, folder: Path) -> None:
         self._files: dict[str, Asset] = {}
@@ -243,15 +274,21 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters.update(money=format_money, moment=format_time, eta=format_eta)
+templates.filters.update(money=format_money, moment=format_time, span=format_span)
 templates.globals.update(
-    asset=assets.address, qr=qr_svg, seats_drawn_max=SEATS_DRAWN_MAX, refresh_seconds=REFRESH_SECONDS
+    asset=assets.address,
+    qr=qr_svg,
+    eta=format_eta,
+    seats_drawn_max=SEATS_DRAWN_MAX,
+    refresh_seconds=REFRESH_SECONDS,
 )
 
 
 def _policy(google: bool = False) -> str:
     recaptcha = " https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/" if google else ""
-    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
+    frames = (
+        "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
+    )
     return (
         f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
@@ -342,7 +379,11 @@ async def _event_page(
         raise NotFoundException
     standing = None if event.room_state == "off" else await pages.standing(event_id, user_id)
     stage = _stage(event, standing)
-    if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
+    if (
+        refused is not None
+        and stage == "join"
+        and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}
+    ):
         stage = refused.code
     data = {
         "eventId": event.event_id,
@@ -353,7 +394,7 @@ async def _event_page(
         "seatsDrawnMax": SEATS_DRAWN_MAX,
         "roomState": event.room_state,
         "state": standing.state if standing else None,
-        "captcha": pages.captcha_provider,
+        "holdSeconds": pages.hold_seconds,
         "tickets": [
             {"ticketTypeId": ticket.ticket_type_id, "ticketType": ticket.ticket_type, "price": ticket.price}
             for ticket in event.tickets
@@ -369,6 +410,8 @@ async def _event_page(
         standing=standing,
         stage=stage,
         refused=refused.code if refused else "",
+        hold_seconds=pages.hold_seconds,
+        absence_seconds=pages.absence_seconds,
         data=data,
     )
 
@@ -422,7 +465,9 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 
 
 @get("/purchases/{purchase_id:uuid}")
-async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
+async def purchase_page(
+    request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID
+) -> Response[str]:
     """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
     user_id, cookie = await pages.ensure_session(request)
     purchase = await pages.purchase(user_id, purchase_id)

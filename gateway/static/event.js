@@ -80,7 +80,7 @@ function showStock(type, stock) {
   const words = row?.querySelector(".stock");
   const text = stockWords(stock);
   if (words && words.textContent !== text) words.textContent = text;
-  row?.querySelector("meter")?.setAttribute("value", String(stock.available));
+  row?.querySelector("progress")?.setAttribute("value", String(stock.available));
 }
 
 // ---- the tab's title and icon carry the place
@@ -135,7 +135,7 @@ $("notify").addEventListener("click", () => {
   bell.audio.resume();
   if (bell.on && "Notification" in window && Notification.permission === "default") Notification.requestPermission();
   $("notify").setAttribute("aria-pressed", String(bell.on));
-  $("notify").textContent = bell.on ? "Sound is on" : "Sound when it’s my turn";
+  $("notify").textContent = bell.on ? "Sound is on" : "Sound at my turn";
 });
 
 // ---- the line
@@ -200,7 +200,7 @@ const place = {
     const wait = paused ? "The line is paused. Your place is kept."
       : lobby ? "The draw is at the start of the sale."
       : news.position === 1 ? "You are next"
-      : sentence(eta(news.etaSeconds, news.etaRange));
+      : eta(news.etaSeconds, news.etaRange);
     $("eta").textContent = wait;
     $("ahead").textContent = count(news.ahead);
     $("waiting").textContent = count(news.waiting);
@@ -211,10 +211,7 @@ const place = {
   },
 };
 
-/** @param {string} text */
-const sentence = (text) => text[0].toUpperCase() + text.slice(1);
-
-/** Go where the news says the fan stands. @param {any} news */
+/** Go where the news says the fan stands. @param {any} news @returns {any} */
 function follow(news) {
   if (news.token) token = keep(`place:${event.eventId}`, news.token);
   if (news.pass) pass = news.pass;
@@ -343,7 +340,7 @@ function waitFor(why, problem) {
 }
 
 let claiming = false;
-/** @param {number} [seconds] left to claim */
+/** @param {number} [seconds] left to claim @returns {Promise<any>} */
 async function called(seconds) {
   show("called");
   tab("It’s your turn!", "★");
@@ -596,7 +593,6 @@ function hold(reservation) {
   show("held");
   tab("Seats held", "★");
   const ends = Date.parse(held.expiresAt);
-  const from = now();
   $("hold-until").textContent = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(ends);
   $("hold-seats").replaceChildren(
     ...held.seats.map((/** @type {any} */ seat) => {
@@ -610,18 +606,21 @@ function hold(reservation) {
       return line;
     }),
   );
+  $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, held.seats.length) + 1.8}rem`);
   $("hold-total").textContent = money(held.totalAmount);
   $("buy").textContent = `Buy ${plural(held.seats.length, "ticket")} · ${money(held.totalAmount)}`;
   announce(`${plural(held.seats.length, "seat")} held for you until ${$("hold-until").textContent}.`);
   clearInterval(holdTimer);
-  const whole = Math.max(event.holdSeconds * 1000, ends - from);
+  const whole = event.holdSeconds * 1000;
+  // The server's clock is known to half a second: never show more than the whole.
+  const left = () => Math.min(whole, ends - now());
   const tick = () => {
-    $("hold-left").textContent = clock(ends - now());
-    $("hold-progress").setAttribute("value", String(Math.round((1000 * Math.max(0, ends - now())) / whole)));
-    document.body.classList.toggle("is-late", ends - now() < 60000);
-    if (ends - now() < 60000 && ends - now() > 58000) announce("Less than a minute left to buy.", 5000);
+    $("hold-left").textContent = clock(left());
+    $("hold-progress").setAttribute("value", String(Math.round((1000 * Math.max(0, left())) / whole)));
+    document.body.classList.toggle("is-late", left() < 60000);
+    if (left() < 60000 && left() > 58000) announce("Less than a minute left to buy.", 5000);
     // A purchase already on its way has the server's grace; its answer decides.
-    if (now() >= ends && !buying) lapse();
+    if (left() <= 0 && !buying) lapse();
   };
   holdTimer = setInterval(tick, 500);
   tick();
@@ -734,8 +733,10 @@ document.querySelector("[data-leave]")?.addEventListener("submit", async (submit
     await call("DELETE", queue, { headers: headers() });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    place.listen();
-    return say("We could not reach the server, so you are still in line.");
+    if (error.status !== 404) {
+      place.listen();
+      return say("We could not reach the server, so you are still in line.");
+    }
   }
   forgetPlace();
   tab("");

@@ -4,7 +4,7 @@ import { count } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PITCH = 32;
-const MARGIN = 34; // room for row numbers
+const MARGIN = 26; // room for row numbers
 const MARKS = { free: "", mine: "M8 14.5l4 4 8-9", reserved: "M9 14h10", booked: "M9 9l10 10M19 9L9 19" };
 const WORDS = { free: "available", mine: "picked", reserved: "held by somebody", booked: "sold" };
 
@@ -144,7 +144,7 @@ export class SeatMap {
         const least = Math.min(...seatNumbers);
         const even = span(row) === seatNumbers.length && seatNumbers[seatNumbers.length - 1] - least + 1 !== seatNumbers.length;
         const left = MARGIN + ((columns - span(row)) * PITCH) / 2;
-        for (const x of [left - 16, left + span(row) * PITCH + 16])
+        for (const x of [left - 13, left + span(row) * PITCH + 13])
           group.append(svg("text", { class: "row-name", x, y: y + 20, "aria-hidden": "true" }, String(rowNumber)));
         this.grid.push(seatNumbers.map((seat, index) => {
           const key = keyOf(block.type, rowNumber, seat);
@@ -163,7 +163,7 @@ export class SeatMap {
       root.append(group);
     }
     root.setAttribute("viewBox", `0 0 ${width} ${y}`);
-    root.style.minWidth = `${width}px`;
+    root.style.minWidth = `${width * 0.8}px`; // a seat is 25 px then, still a target for a finger
     root.style.maxWidth = `${Math.max(width * 1.35, 320)}px`;
     box.replaceChildren(root);
     box.scrollLeft = (box.scrollWidth - box.clientWidth) / 2;

@@ -27,12 +27,12 @@ export function clock(ms) {
  */
 export function eta(seconds, range) {
   if (seconds === null || seconds === undefined) return "We are working out how long it will take";
-  const [least, most] = range ?? [seconds * 0.8, seconds * 1.3];
-  if (most < 60 || seconds < 45) return "less than a minute";
+  const [least, most] = range ?? [(seconds * 4) / 5, (seconds * 4) / 3];
+  if (most < 60) return "Less than a minute";
   const low = Math.max(1, Math.floor(least / 60));
   const high = Math.max(low + 1, Math.ceil(most / 60));
-  if (high > 120) return `about ${Math.max(1, Math.round(low / 60))}–${Math.round(high / 60 + 0.5)} hours`;
-  return `about ${low}–${high} minutes`;
+  if (high > 120) return `About ${Math.max(1, Math.floor(low / 60))}–${Math.ceil(high / 60)} hours`;
+  return `About ${low}–${high} minutes`;
 }
 
 /** @param {number} n @param {string} one */
