@@ -74,7 +74,8 @@ class _Crowd:
         self._ledger = ledger
         self._tally = tally
         self._rng = random.Random(plan.seed)  # noqa: S311 - arrivals, no secret
-        self._room = asyncio.Semaphore(plan.concurrency_max)
+        about_max = min(plan.fans, plan.concurrency_max) if plan.loop_forever else plan.concurrency_max
+        self._room = asyncio.Semaphore(about_max)
         self._sold_out = False
 
     async def run(self, stop: asyncio.Event) -> None:

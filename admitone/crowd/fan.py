@@ -266,7 +266,7 @@ class Fan:
         return await self._leave("no_seats")
 
     async def _choose(self) -> tuple[dict[str, Any] | None, int, list[Seat]]:
-        """A reserve body for seats that looked free (None if none did), how many they are, and those named."""
+        """A reserve body for seats that looked free (None if none did), how many, and those named."""
         event = self._plan.event_id
         since = self._since
         if self._chance(self._plan.best_available):

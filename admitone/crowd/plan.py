@@ -26,7 +26,8 @@ class CrowdPlan:
         ledger: file that gets a line per acknowledged final answer, appended.
         source_addresses: local addresses to connect from, in turn, to spread ports.
         concurrency_max: fans under way at once; beyond it arrivals wait.
-        loop_forever: ``fans`` is ignored; the crowd trickles until stopped and pauses while all is sold.
+        loop_forever: ``fans`` are about at a time, new ones coming for those who went, until the crowd is
+            stopped; while all is sold nobody comes.
 
     Raises:
         ValueError: a number out of its bounds.

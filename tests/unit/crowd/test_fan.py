@@ -193,9 +193,7 @@ def job(kind: str, **end: object) -> web.Response:
 
 
 def problem(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response(
-        {"code": code}, status=status, headers=headers, content_type="application/problem+json"
-    )
+    return web.json_response({"code": code}, status=status, headers=headers, content_type="application/problem+json")
 
 
 @pytest.fixture
@@ -331,14 +329,29 @@ async def test_the_time_limit_sends_fans_home(stage: Stage) -> None:
     assert report.outcomes["fan"] == {"unfinished": 3}
 
 
-async def test_a_crowd_that_loops_stops_when_told(stage: Stage) -> None:
+async def loop_for_a_while(stage: Stage, **whim: float) -> CrowdReport:
     stop = asyncio.Event()
     plan = CrowdPlan(
-        base_url=stage.url, event_id=1, fans=1, rate_per_second=50, loop_forever=True, abandon_after_call=1
+        base_url=stage.url,
+        event_id=1,
+        fans=2,
+        rate_per_second=50,
+        loop_forever=True,
+        **whim,  # type: ignore[arg-type]
     )
     crowd = asyncio.create_task(run_crowd(plan, stop=stop, quiet=True))
     await asyncio.sleep(0.6)
     stop.set()
-    report = await asyncio.wait_for(crowd, 5)
+    return await asyncio.wait_for(crowd, 5)
+
+
+async def test_a_crowd_that_loops_has_so_many_fans_about_until_stopped(stage: Stage) -> None:
+    stage.streams = [[place(1)]]
+    report = await loop_for_a_while(stage)
+    assert report.outcomes["fan"] == {"unfinished": 2}
+
+
+async def test_a_crowd_that_loops_sends_new_fans_for_those_who_went(stage: Stage) -> None:
+    report = await loop_for_a_while(stage, abandon_after_call=1)
     assert report.fans > 5
     assert report.outcomes["fan"]["abandoned_call"] > 0

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from rich.console import Console
+
+from admitone.crowd import display
+from admitone.crowd.report import Tally
+
+
+async def shown(console: Console, seconds: float) -> str:
+    tally = Tally()
+    tally.fans = 42
+    tally.outcome("fan", "left_line")
+    task = asyncio.create_task(display.show(tally, console))
+    await asyncio.sleep(seconds)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+async def test_a_terminal_gets_a_live_table() -> None:
+    text = await shown(Console(file=io.StringIO(), force_terminal=True, width=100), 0.1)
+    assert "\x1b[" in text
+    assert "left_line" in text
+
+
+async def test_anything_else_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "LINE_SECONDS", 0.05)
+    text = await shown(Console(file=io.StringIO(), width=100), 0.2)
+    assert "\x1b[" not in text
+    assert text.count("42 fans came") == len(text.splitlines()) >= 2
