@@ -40,9 +40,7 @@ class Reply(msgspec.Struct, frozen=True):
 class FanClient:
     """Calls as one fan. ``session`` is shared and keeps no cookies; ``headers`` say who the fan is."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, tally: Tally, rng: random.Random
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, tally: Tally, rng: random.Random) -> None:
         self.headers: dict[str, str] = {}
         self._session = session
         self._base_url = base_url.rstrip("/")

@@ -32,6 +32,7 @@ JOB_WAIT_SECONDS = 5
 STREAM_SILENCE_SECONDS_MAX = 60.0
 STREAM_FAILURES_MAX = 10
 EVENTS_BEFORE_LEAVING_MAX = 5
+STATES_IN_LINE = ("lobby", "waiting", "called", "admitted")
 
 HONEST_REFUSALS = frozenset(
     {
@@ -173,6 +174,10 @@ class Fan:
                 response.close()
                 await self._client.pause(wait_seconds)
                 return
+            if response.status == 404:
+                # No longer in line; the poll that follows says why.
+                self._tally.outcome("stream", "not_in_line")
+                return
             if response.status != 200 or response.content_type != "text/event-stream":
                 raise UnexpectedAnswer(f"stream: HTTP {response.status} {response.content_type}")
             async for chunk in response.content.iter_any():
@@ -190,6 +195,8 @@ class Fan:
             raise UnexpectedAnswer(f"stream: {event.event} without a JSON object") from None
         match event.event:
             case "place":
+                if data["state"] not in STATES_IN_LINE:
+                    raise VisitEnded(str(data["state"]))
                 self._note_position(data.get("position"))
                 if self._leaves_after:
                     self._leaves_after -= 1
@@ -207,6 +214,8 @@ class Fan:
                 return False
 
     async def _is_let_in(self, place: dict[str, Any]) -> bool:
+        if place["roomState"] == "off":
+            return True
         match place["state"]:
             case "admitted":
                 return self._take_pass(place)
@@ -328,9 +337,7 @@ class Fan:
 
     # Commands.
 
-    async def _command(
-        self, kind: Kind, method: str, path: str, body: object, key: str | None = None
-    ) -> LedgerLine:
+    async def _command(self, kind: Kind, method: str, path: str, body: object, key: str | None = None) -> LedgerLine:
         """Send a booking command, wait for its final answer and write it down.
 
         A refusal before any job has no ``job_id`` and is not an answer of the booking engine: it is returned

@@ -43,9 +43,7 @@ class Latencies:
 
     def summary(self) -> LatencySummary:
         p50, p90, p99 = (self._percentile(share) for share in (0.5, 0.9, 0.99))
-        return LatencySummary(
-            count=self.count, p50_ms=p50, p90_ms=p90, p99_ms=p99, max_ms=round(self._max_ms, 2)
-        )
+        return LatencySummary(count=self.count, p50_ms=p50, p90_ms=p90, p99_ms=p99, max_ms=round(self._max_ms, 2))
 
     def _percentile(self, share: float) -> float:
         wanted = math.ceil(self.count * share)

@@ -24,11 +24,11 @@ KEY = "a key of the test"
 SEATS = 4
 
 
-Event = tuple[str, dict[str, int]]
+Event = tuple[str, dict[str, object]]
 
 
 def place(position: int) -> Event:
-    return "place", {"position": position}
+    return "place", {"position": position, "state": "waiting"}
 
 
 CALLED: Event = ("called", {"claimBySeconds": 60})
@@ -40,6 +40,7 @@ class Stage:
     def __init__(self) -> None:
         self.url = ""
         self.streams: list[list[Event]] = [[place(2), place(1), CALLED]]
+        self.room_state = "open"
         self.captcha_at_join = False
         self.other_seat = False
         self.forgets = False
@@ -76,17 +77,21 @@ class Stage:
     async def session(self, request: web.Request) -> web.Response:
         return web.json_response({"token": "t", "userId": next(self.users)}, status=201)
 
+    def told(self, state: str, position: int | None, status: int) -> web.Response:
+        place = {"state": state, "roomState": self.room_state, "token": "p", "position": position}
+        return web.json_response(place, status=status)
+
     async def join(self, request: web.Request) -> web.Response:
         if self.captcha_at_join:
             body = await request.json() if request.can_read_body else {}
             if not verify_solution(str(body.get("captchaToken", "")), KEY)[0]:
                 return problem(403, "captcha_required")
         if len(self.taken) == SEATS:
-            return web.json_response({"state": "sold_out", "token": "p"}, status=201)
-        return web.json_response({"state": "waiting", "token": "p", "position": 3}, status=201)
+            return self.told("sold_out", None, 201)
+        return self.told("waiting", 3, 201)
 
     async def place(self, request: web.Request) -> web.Response:
-        return web.json_response({"state": "waiting", "position": 1})
+        return self.told("waiting", 1, 200)
 
     async def leave(self, request: web.Request) -> web.Response:
         self.left += 1
@@ -134,7 +139,7 @@ class Stage:
         )
 
     async def reserve(self, request: web.Request) -> web.Response:
-        assert request.headers["X-Admission-Pass"] == "the pass"
+        assert request.headers.get("X-Admission-Pass") == (None if self.room_state == "off" else "the pass")
         self.keys.append(request.headers["Idempotency-Key"])
         if self.broken is not None:
             return self.broken()
@@ -321,6 +326,22 @@ async def test_fans_leave_the_line_as_planned(stage: Stage) -> None:
     assert report.clean, report
     assert set(report.outcomes["fan"]) == {"left_line", "left_line_silently"}
     assert stage.left == report.outcomes["fan"]["left_line"]
+
+
+@pytest.mark.parametrize("last", [("place", {"position": None, "state": "expired"}), ("sold_out", {}), ("closed", {})])
+async def test_a_fan_who_is_told_it_is_over_goes_home(stage: Stage, last: Event) -> None:
+    stage.streams = [[place(1), last]]
+    report = await send(stage)
+    assert report.clean, report
+    assert report.outcomes["fan"] == {last[1].get("state", last[0]): 1}
+
+
+async def test_a_room_that_is_off_needs_no_pass(stage: Stage) -> None:
+    stage.room_state = "off"
+    report = await send(stage)
+    assert report.clean, report
+    assert stage.connections == 0
+    assert report.outcomes["fan"] == {"bought": 1}
 
 
 async def test_the_time_limit_sends_fans_home(stage: Stage) -> None:
