@@ -42,9 +42,7 @@ class Altcha:
 
     provider: Provider = "altcha"
 
-    def __init__(
-        self, redis: Redis, *, secret: bytes, work_max: int = 50_000, ttl_seconds: int = 600
-    ) -> None:
+    def __init__(self, redis: Redis, *, secret: bytes, work_max: int, ttl_seconds: int) -> None:
         self._key = hmac.digest(secret, KEY_LABEL, hashlib.sha256)
         self._work_max = work_max
         self._ttl_seconds = ttl_seconds
@@ -56,9 +54,7 @@ class Altcha:
     def challenge(self) -> dict[str, str | int]:
         """A fresh challenge as ALTCHA's widget reads it: algorithm, challenge, maxnumber, salt, signature."""
         expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self._ttl_seconds)
-        made = create_challenge(
-            ChallengeOptions(max_number=self._work_max, hmac_key=self._key, expires=expires)
-        )
+        made = create_challenge(ChallengeOptions(max_number=self._work_max, hmac_key=self._key, expires=expires))
         return {
             "algorithm": made.algorithm,
             "challenge": made.challenge,
@@ -70,9 +66,7 @@ class Altcha:
     async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
         """See `Captcha.verify`; ``action`` and ``remote_ip`` are not part of an ALTCHA solution."""
         solution = _read(token)
-        payload = Payload(
-            solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature
-        )
+        payload = Payload(solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature)
         good, error = verify_solution(payload, self._key)
         if not good:
             raise CaptchaFailed("wrong" if error is None else "expired")

@@ -78,9 +78,7 @@ class _Recaptcha(ABC):
         self._client = VerifyClient(config.timeout_seconds)
 
     def describe(self) -> CaptchaOffer:
-        return CaptchaOffer(
-            provider=self.provider, required_for=REQUIRED_FOR, site_key=self._config.site_key or None
-        )
+        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._config.site_key or None)
 
     async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
         """See `Captcha.verify`. Google takes a token once, so a command's retry is recognised by us."""
@@ -153,9 +151,7 @@ class RecaptchaEnterprise(_Recaptcha):
         found = answer.token_properties
         if not found.valid:
             _refuse([found.invalid_reason])
-        self._judge(
-            score=answer.risk_analysis.score, action=found.action, hostname=found.hostname, expected=action
-        )
+        self._judge(score=answer.risk_analysis.score, action=found.action, hostname=found.hostname, expected=action)
 
 
 def _refuse(codes: list[str]) -> None:

@@ -46,9 +46,7 @@ class VerifyClient:
         for attempt in range(1, ATTEMPTS + 1):
             # Neither the URL nor the error's text is logged: Enterprise has its key in the URL.
             try:
-                async with self._session.post(
-                    url, params=params, allow_redirects=False, **payload
-                ) as response:
+                async with self._session.post(url, params=params, allow_redirects=False, **payload) as response:
                     body = await _read_bounded(response)
                     status = response.status
             except (aiohttp.ClientError, TimeoutError) as error:

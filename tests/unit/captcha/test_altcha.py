@@ -36,9 +36,7 @@ def _altcha(redis: Redis, secret: bytes = SECRET) -> Altcha:
 
 def _solve(challenge: dict[str, str | int]) -> dict[str, Any]:
     """The solution as ALTCHA's widget posts it, ``took`` included."""
-    found = solve_challenge(
-        str(challenge["challenge"]), str(challenge["salt"]), "SHA-256", int(challenge["maxnumber"])
-    )
+    found = solve_challenge(str(challenge["challenge"]), str(challenge["salt"]), "SHA-256", int(challenge["maxnumber"]))
     assert found is not None
     solution = {key: value for key, value in challenge.items() if key != "maxnumber"}
     return {**solution, "number": found.number, "took": 12}

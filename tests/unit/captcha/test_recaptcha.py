@@ -141,16 +141,12 @@ async def test_success_sends_what_google_asks_for(google: Google, recaptcha: Cap
     assert (offer.provider, offer.site_key, offer.challenge_href) == ("recaptcha", "site-key", None)
 
 
-async def test_a_checkbox_has_neither_score_nor_action(
-    google: Google, recaptcha: Captcha, token: str
-) -> None:
+async def test_a_checkbox_has_neither_score_nor_action(google: Google, recaptcha: Captcha, token: str) -> None:
     google.answers = [says({"success": True, "hostname": "tickets.example"})]
     await _verify(recaptcha, token)
 
 
-async def test_a_token_serves_one_command_and_its_retries(
-    google: Google, recaptcha: Captcha, token: str
-) -> None:
+async def test_a_token_serves_one_command_and_its_retries(google: Google, recaptcha: Captcha, token: str) -> None:
     google.answers = [says(GOOD_V3)]
     await _verify(recaptcha, token, "command-1")
     await _verify(recaptcha, token, "command-1")
@@ -199,9 +195,7 @@ async def test_twins_of_one_command_both_pass(google: Google, recaptcha: Captcha
         ({**GOOD_V3, "success": False}, "rejected"),
     ],
 )
-async def test_refused(
-    google: Google, recaptcha: Captcha, token: str, answer: dict[str, object], reason: str
-) -> None:
+async def test_refused(google: Google, recaptcha: Captcha, token: str, answer: dict[str, object], reason: str) -> None:
     google.answers = [says(answer), says(GOOD_V3)]
     assert await _reason(recaptcha, token) == reason
     assert len(google.calls) == 1
@@ -209,18 +203,14 @@ async def test_refused(
 
 
 @pytest.mark.parametrize("trouble", [is_silent, says({}, 500), says({}, 503)])
-async def test_trouble_once_is_retried(
-    google: Google, recaptcha: Captcha, token: str, trouble: Answer
-) -> None:
+async def test_trouble_once_is_retried(google: Google, recaptcha: Captcha, token: str, trouble: Answer) -> None:
     google.answers = [trouble, says(GOOD_V3)]
     await _verify(recaptcha, token)
     assert len(google.calls) == 2
 
 
 @pytest.mark.parametrize("trouble", [is_silent, says({}, 500)])
-async def test_trouble_twice_is_unavailable(
-    google: Google, recaptcha: Captcha, token: str, trouble: Answer
-) -> None:
+async def test_trouble_twice_is_unavailable(google: Google, recaptcha: Captcha, token: str, trouble: Answer) -> None:
     google.answers = [trouble, trouble, says(GOOD_V3)]
     await _unavailable(recaptcha, token)
     assert len(google.calls) == 2
