@@ -51,14 +51,17 @@ def eta(
 
 
 def eta_in(room: RoomCounts, ahead: int) -> Eta | None:
-    """`eta` with what the room knows of itself; None unless the door is open."""
+    """`eta` with what the room knows of itself; None unless the door is open and there is stock."""
     config = room.config
-    if config.state != "open":
+    slots = config.capacity
+    if room.stock is not None and config.stock_factor > 0:
+        slots = min(slots, math.ceil(config.stock_factor * room.stock.free))
+    if config.state != "open" or slots == 0:
         return None
     return eta(
         ahead,
         rate_per_minute=config.rate_per_minute,
         measured_per_minute=room.pace.line_per_minute,
         no_show_rate=room.pace.no_show_rate,
-        slowest_per_minute=config.capacity * 60 / config.pass_seconds,
+        slowest_per_minute=slots * 60 / config.pass_seconds,
     )

@@ -78,6 +78,9 @@ class Line:
     async def admit(self, event: int) -> Tick:
         """One tick of the door: end what lapsed, call those whose turn it is. Any process may, at any time.
 
+        Somebody must, about once a second: where no tick came for `RoomConfig.connected_seconds`, the room
+        takes it for an outage, spares the absent, and waits as long again before it calls.
+
         Raises:
             RoomUnknown: Redis knows no such room.
         """

@@ -170,9 +170,7 @@ def _number(text: bytes) -> int | float:
 def _counts(reply: Sequence[Any]) -> RoomCounts:
     _refuse(reply)
     _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace = reply
-    fields: Mapping[str, bytes] = {
-        name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)
-    }
+    fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
     known = RoomConfig.__dataclass_fields__
     config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state"}
     return RoomCounts(
@@ -180,7 +178,7 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         away=away,
         called=called,
         admitted=admitted_count,
-        pace=read_pace(pace, now_ms),
+        pace=read_pace(pace, now_ms, int(fields["paced_from"]) * 1000),
         config=RoomConfig(state=fields["state"].decode(), **config),  # type: ignore[arg-type]
         epoch=int(fields["epoch"]),
         stock=Stock(*(int(part) for part in stock)) if stock else None,
@@ -188,9 +186,13 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
     )
 
 
-def read_pace(buckets: Iterable[bytes], now_ms: int) -> Pace:
-    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged" each)."""
+def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int) -> Pace:
+    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged" each).
+
+    The line's speed is read only from whole buckets since the last change of the configuration.
+    """
     now_index = now_ms // PACE_BUCKET_MS
+    line_from = max(now_index - LINE_PACE_BUCKETS, paced_from_ms // PACE_BUCKET_MS + 1)
     oldest = now_index - 10 * BUCKETS_A_MINUTE
     rows = sorted(tuple(int(part) for part in bucket.split(b":")) for bucket in buckets)
     rows = [row for row in rows if oldest < row[0] <= now_index]
@@ -202,7 +204,7 @@ def read_pace(buckets: Iterable[bytes], now_ms: int) -> Pace:
         window = min(BUCKETS_A_MINUTE, now_index - complete[0][0])
         admissions = sum(row[4] for row in complete if row[0] >= now_index - window)
         per_minute = admissions * BUCKETS_A_MINUTE / window
-    backlogged = [row for row in complete if row[6] and row[0] >= now_index - LINE_PACE_BUCKETS]
+    backlogged = [row for row in complete if row[6] and row[0] >= line_from]
     line_per_minute = None
     if backlogged:
         line_per_minute = max(0.0, sum(row[5] for row in backlogged) * BUCKETS_A_MINUTE / len(backlogged))

@@ -32,8 +32,9 @@ if absence_over(0) then
   end
 end
 
+-- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
 local calls = 0
-if room.state == 'open' then
+if room.state == 'open' and now >= room.resumed_at + room.connected_seconds * 1000 then
   local tokens = tokens_now()
   local slots = math.min(math.floor(tokens), slots_free())
   if slots > 0 then

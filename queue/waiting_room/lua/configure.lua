@@ -11,7 +11,8 @@ if not room.state then
   outcome = 'created'
   redis.call('HSET', CONFIG, 'epoch', int(now_s), 'number', '0')
 end
-redis.call('HSET', CONFIG, 'revision', ARGV[2], unpack(ARGV, 3))
+-- How fast the line moved before is no guide to how fast it will under another configuration.
+redis.call('HSET', CONFIG, 'revision', ARGV[2], 'paced_from', int(now_s), unpack(ARGV, 3))
 news.config = tonumber(ARGV[2])
 close()
 return outcome

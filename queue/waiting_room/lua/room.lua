@@ -39,7 +39,8 @@ do
   end
   -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
   -- claim window start afresh when the room comes back, so that an outage expires no one.
-  if room.ticked_at > 0 and now - room.ticked_at > room.connected_seconds * 1000 then
+  if room.ticked_at > 0 and now - room.ticked_at > room.connected_seconds * 1000
+    and redis.call('HLEN', PLACES) > 0 then
     room.resumed_at = now
   end
 end

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from tests.unit.waiting_room.room import Room
+from waiting_room.line import Slots
+from waiting_room.model import RoomConfig
+
+
+async def test_what_is_configured_is_what_counts_say(room: Room) -> None:
+    config = RoomConfig(
+        state="paused",
+        rate_per_minute=0.5,
+        capacity=7,
+        line_cap=9,
+        claim_window_seconds=30,
+        pass_seconds=600,
+        absence_seconds=90,
+        connected_seconds=10,
+        stock_factor=1.5,
+        revision=12,
+    )
+    assert await room.line.configure(42, config) == "updated"
+    counts = await room.line.counts(42)
+    assert counts.config == config
+    assert abs(counts.now_ms / 1000 - counts.epoch) < 60
+
+
+async def test_an_older_revision_changes_nothing(room: Room) -> None:
+    new = replace(room.config, revision=9, capacity=1)
+    assert await room.line.configure(42, new) == "updated"
+    assert await room.line.configure(42, replace(new, capacity=2)) == "kept"
+    assert await room.line.configure(42, replace(new, revision=8, capacity=3)) == "kept"
+    assert (await room.line.counts(42)).config == new
+
+
+async def test_a_room_that_redis_lost_is_created_anew(room: Room) -> None:
+    await room.lose()
+    assert await room.line.configure(42, room.config) == "created"
+
+
+async def test_a_change_is_told_and_keeps_the_line(room: Room) -> None:
+    await room.fill(1, 2)
+    epoch = (await room.line.counts(42)).epoch
+    async with room.news() as news:
+        await room.open(rate_per_minute=1)
+    assert [(message.event, message.config) for message in news] == [(42, room.config.revision)]
+    counts = await room.line.counts(42)
+    assert (counts.waiting, counts.epoch) == (2, epoch)
+
+
+def test_workers_may_configure_too(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        slots = Slots(client)
+        assert slots.configure(42, RoomConfig(capacity=3)) == "created"
+        assert slots.counts(42).config.capacity == 3
+        assert not slots.admit(42).more
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"state": "ajar"},
+        {"rate_per_minute": -1},
+        {"rate_per_minute": float("nan")},
+        {"rate_per_minute": float("inf")},
+        {"capacity": -1},
+        {"claim_window_seconds": 0},
+        {"pass_seconds": 86_401},
+    ],
+)
+def test_bounds_are_kept(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        RoomConfig(**wrong)  # type: ignore[arg-type]

