@@ -84,9 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session_seconds: Annotated[int, _int("a fan's session lives this long", 60, 2_592_000)] = 172_800
     sessions_per_minute: Annotated[int, _int("new sessions per address prefix", 1, 10_000_000)] = 1200
     joins_per_minute: Annotated[int, _int("joins per address prefix", 1, 10_000_000)] = 1200
-    joins_free_per_minute: Annotated[
-        int, _int("joins per address prefix before a captcha is asked", 0, 10_000_000)
-    ] = 300
+    joins_free_per_minute: Annotated[int, _int("joins per address prefix before a captcha is asked", 0, 10_000_000)] = (
+        300
+    )
 
     captcha: Annotated[
         Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"],
@@ -101,11 +101,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     captcha_timeout_seconds: Annotated[
         float, Meta(gt=0, le=30, description="one call of siteverify; it is tried twice")
     ] = 3.0
-    captcha_work_max: Annotated[int, _int("ALTCHA: largest number to search; twice the mean work", 1, 10_000_000)] = 50_000
+    captcha_work_max: Annotated[int, _int("ALTCHA: largest number to search; twice the mean work", 1, 10_000_000)] = (
+        50_000
+    )
     captcha_ttl_seconds: Annotated[int, _int("an ALTCHA challenge is good this long", 10, 3600)] = 600
 
     body_bytes_max: Annotated[int, _int("request body", 1024, 10_485_760)] = 65_536
-    stream_seconds_max: Annotated[int, _int("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)] = 3600
+    stream_seconds_max: Annotated[
+        int, _int("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)
+    ] = 3600
     streams_max: Annotated[int, _int("open streams in one gateway process; beyond it 503", 1, 1_000_000)] = 18_000
     stream_send_seconds_max: Annotated[int, _int("a reader who takes longer is dropped", 1, 120)] = 10
     db_pool_max: Annotated[int, _int("Postgres connections of one gateway process", 1, 100)] = 8
@@ -118,9 +122,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             SettingsError: a value is malformed, out of bounds, or unsafe in production.
         """
         environ = os.environ if environ is None else environ
-        found = {
-            field: environ[_name(field)] for field in cls.__struct_fields__ if environ.get(_name(field), "") != ""
-        }
+        found = {field: environ[_name(field)] for field in cls.__struct_fields__ if environ.get(_name(field), "") != ""}
         known = {_name(field) for field in cls.__struct_fields__}
         unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
         if unknown:

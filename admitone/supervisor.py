@@ -38,9 +38,7 @@ class Child:
 
     def start(self) -> None:
         """Start it; call this from the main thread, with which the child ends."""
-        self._process = spawn(
-            [sys.executable, "-m", "admitone", *self.arguments], log=self.log, environ=self.environ
-        )
+        self._process = spawn([sys.executable, "-m", "admitone", *self.arguments], log=self.log, environ=self.environ)
         self._started_at = time.monotonic()
         self._restart_at = None
 

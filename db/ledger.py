@@ -85,9 +85,7 @@ def load_ledger(connection: psycopg.Connection, path: Path) -> None:
     with (
         path.open("rb") as lines,
         connection.cursor() as cursor,
-        cursor.copy(
-            "COPY ledger (line, at, user_id, event_id, kind, job_id, status, result, code) FROM STDIN"
-        ) as copy,
+        cursor.copy("COPY ledger (line, at, user_id, event_id, kind, job_id, status, result, code) FROM STDIN") as copy,
     ):
         for number, text in enumerate(lines, 1):
             try:

@@ -148,9 +148,7 @@ class Reservation(Base):
         CheckConstraint(_one_of("state", RESERVATION_STATES), name="state"),
         CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
         Index("ix_reservation_user", "event_id", "user_id"),
-        Index(
-            "ix_reservation_held_expiry", "event_id", "expires_at", postgresql_where=text("state = 'held'")
-        ),
+        Index("ix_reservation_held_expiry", "event_id", "expires_at", postgresql_where=text("state = 'held'")),
         {"postgresql_with": _UPDATED_OFTEN},
     )
 

@@ -120,9 +120,7 @@ async def change_room(
 async def room_log(connection: AsyncConnection, event_id: int, limit: int) -> list[RoomLogRow]:
     """The latest changes, newest first; ``limit`` is cut to `LOG_ROWS_MAX`."""
     found = await connection.execute(
-        _LOG.where(RoomLog.event_id == event_id)
-        .order_by(RoomLog.log_id.desc())
-        .limit(min(limit, LOG_ROWS_MAX))
+        _LOG.where(RoomLog.event_id == event_id).order_by(RoomLog.log_id.desc()).limit(min(limit, LOG_ROWS_MAX))
     )
     return [RoomLogRow(**row._asdict()) for row in found]
 

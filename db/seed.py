@@ -209,8 +209,7 @@ def _seed(
                 name=name,
                 artist=artist,
                 venue=venue,
-                date=now.replace(hour=19, minute=0, second=0, microsecond=0)
-                + dt.timedelta(weeks=weeks_ahead),
+                date=now.replace(hour=19, minute=0, second=0, microsecond=0) + dt.timedelta(weeks=weeks_ahead),
                 on_sale_at=now - dt.timedelta(hours=1),
                 currency="EUR",
                 ticket_types=ticket_types,

@@ -121,7 +121,7 @@ def jobs_clock(client: redis.Redis) -> Callable[[], int]:
         nonlocal read_at, offset_ms
         mono = time.monotonic()
         if mono - read_at > 5:
-            seconds, micros = client.time()  # type: ignore[misc]
+            seconds, micros = client.time()
             offset_ms = int(seconds) * 1000 + int(micros) / 1000 - mono * 1000
             read_at = mono
         return int(mono * 1000 + offset_ms)

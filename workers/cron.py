@@ -20,15 +20,16 @@ LATE_SECONDS_MAX: Final = 5
 """A recurring job that waited longer is dropped: the next one does its work."""
 
 
-class _Recurring(CronJob):  # type: ignore[misc]
+class _Recurring(CronJob):
     """RQ's cron job, enqueued in msgpack: the original pickles."""
 
     def enqueue(self, connection: redis.Redis) -> Job:
         queue = rq_queue(connection, self.queue_name)
+        assert self.func is not None
         return queue.enqueue(self.func, args=self.args, kwargs=self.kwargs, **self.job_options)
 
 
-class Cron(CronScheduler):  # type: ignore[misc]
+class Cron(CronScheduler):
     """Enqueues what is due. Several at once do no harm: every recurring job may run twice."""
 
     def __init__(self, connection: redis.Redis, lanes: int) -> None:

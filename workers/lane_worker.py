@@ -29,7 +29,7 @@ def alive_workers(client: redis.Redis, queue: str) -> set[str]:
     return {key.decode()[len(prefix) :] for key in keys}
 
 
-class LaneWorker(SimpleWorker):  # type: ignore[misc]
+class LaneWorker(SimpleWorker):
     """Applies one lane's batches in its own process, no fork per job.
 
     A thread refreshes the worker's sign of life, for RQ's own lease (the job's timeout and a minute) is far
@@ -37,9 +37,8 @@ class LaneWorker(SimpleWorker):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
-        super().__init__(
-            *args, worker_ttl=WORKER_TTL_SECONDS, maintenance_interval=MAINTENANCE_SECONDS, **kwargs
-        )
+        kwargs |= {"worker_ttl": WORKER_TTL_SECONDS, "maintenance_interval": MAINTENANCE_SECONDS}
+        super().__init__(*args, **kwargs)
         self.log_job_description = False
         self._sign_client = sign
         self._stop_sign = threading.Event()

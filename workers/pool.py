@@ -45,7 +45,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _fork = get_context("fork").Process
 
 
-class Pool(WorkerPool):  # type: ignore[misc]
+class Pool(WorkerPool):
     """RQ's pool with a fixed job for each of its processes.
 
     Args:
@@ -100,7 +100,7 @@ class Pool(WorkerPool):  # type: ignore[misc]
         self.status = self.Status.STARTED
         # A worker killed here leaves its children without signals to come; they die with this process.
         self.start_workers(burst=False)
-        self._install_signal_handlers()
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]
         logger.info("worker pool of %d processes started", self.num_workers)
         recovered_at = started_at = time.monotonic()
         while self.status != self.Status.STOPPED:
@@ -145,7 +145,7 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     client = jobs_client(config.jobs_redis_url)
     if role == CRON:
-        Cron(client, config.lanes).start()
+        Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]
         return
     engine = Engine(config.conninfo, jobs_clock(client), config.engine)
     slots = Slots(jobs_client(config.line_redis_url))

@@ -30,9 +30,7 @@ def service_account(data: Path) -> Account:
     uid = os.geteuid()
     if uid != 0:
         if owner not in (None, uid):
-            raise EmbeddedError(
-                f"{data} belongs to another user (uid {owner}); run as that user or root, or move it."
-            )
+            raise EmbeddedError(f"{data} belongs to another user (uid {owner}); run as that user or root, or move it.")
         return Account(_name(uid), uid, os.getegid())
     if owner:
         return _by_uid(owner)
@@ -42,9 +40,7 @@ def service_account(data: Path) -> Account:
         except KeyError:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
-    raise EmbeddedError(
-        f"Postgres does not run as root, and none of {', '.join(SERVICE_USERS)} exists on this system."
-    )
+    raise EmbeddedError(f"Postgres does not run as root, and none of {', '.join(SERVICE_USERS)} exists on this system.")
 
 
 def _name(uid: int) -> str:
@@ -161,7 +157,5 @@ def _unreachable(account: Account, path: Path) -> EmbeddedError:
 def _shared(account: Account) -> Path:
     SHARED.mkdir(parents=True, exist_ok=True)
     if SHARED.stat().st_uid != 0 or not reaches(account, SHARED):
-        raise EmbeddedError(
-            f"{SHARED} must belong to root and be open to user {account.name}; check its permissions."
-        )
+        raise EmbeddedError(f"{SHARED} must belong to root and be open to user {account.name}; check its permissions.")
     return SHARED

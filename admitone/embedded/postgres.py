@@ -152,9 +152,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise EmbeddedError(
-                    f"Postgres ended as it started; the end of {self.log}:\n{last_lines(self.log)}"
-                )
+                raise EmbeddedError(f"Postgres ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
             # miscadmin.h, LOCK_FILE_LINE_PM_STATUS: the eighth line says whether it takes connections.
             lines = pid_file.read_text().splitlines() if pid_file.exists() else []
             if len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":

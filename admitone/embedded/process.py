@@ -59,9 +59,7 @@ class FolderLock:
         try:
             file = self.path.open("a+", encoding="utf-8")
         except PermissionError as error:
-            raise EmbeddedError(
-                f"{self.path} belongs to another user; run as that user or as root."
-            ) from error
+            raise EmbeddedError(f"{self.path} belongs to another user; run as that user or as root.") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -93,9 +91,7 @@ def package_folder(package: str) -> Path:
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise EmbeddedError(
-            f"The package {package} is missing: install it, or give DATABASE_URL and REDIS_URL."
-        )
+        raise EmbeddedError(f"The package {package} is missing: install it, or give DATABASE_URL and REDIS_URL.")
     return Path(spec.origin).parent
 
 
@@ -162,9 +158,7 @@ def stop(
             continue
 
 
-def stop_orphan(
-    pid_file: Path, folder: Path, polite: signal.Signals, seconds_max: float = STOP_SECONDS_MAX
-) -> None:
+def stop_orphan(pid_file: Path, folder: Path, polite: signal.Signals, seconds_max: float = STOP_SECONDS_MAX) -> None:
     """Stop a server that outlived a killed parent, and wait for it to be gone; nothing to stop is fine.
 
     Call it with the folder's lock held: then no living owner can be behind the process. It is taken for ours
@@ -183,6 +177,4 @@ def stop_orphan(
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
         return
     except psutil.TimeoutExpired as error:
-        raise EmbeddedError(
-            f"Process {pid}, left by an earlier run, uses {folder} and does not stop."
-        ) from error
+        raise EmbeddedError(f"Process {pid}, left by an earlier run, uses {folder} and does not stop.") from error

@@ -93,9 +93,7 @@ class EmbeddedValkey:
         folder = self.data_dir.resolve()
         owner = folder.stat().st_uid
         if owner != os.geteuid() and os.geteuid() != 0:
-            raise EmbeddedError(
-                f"{folder} belongs to another user (uid {owner}): run as that user or as root."
-            )
+            raise EmbeddedError(f"{folder} belongs to another user (uid {owner}): run as that user or as root.")
         stop_orphan(folder / "valkey.pid", folder, signal.SIGTERM)
         account = Account("", os.geteuid(), os.getegid())
         for _ in range(PORT_TRIES_MAX):
@@ -118,9 +116,7 @@ class EmbeddedValkey:
         """Wait until the server answers; False if it has ended, as it does when its port has been taken."""
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS_MAX
-        with redis.Redis(
-            port=port, password=self._password, socket_timeout=5, retry=Retry(NoBackoff(), 0)
-        ) as client:
+        with redis.Redis(port=port, password=self._password, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline:
                 if self._process.poll() is not None:
                     return False

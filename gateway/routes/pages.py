@@ -202,7 +202,7 @@ def format_time(moment: dt.datetime) -> str:
 
 
 def format_eta(seconds: int | None, least_most: tuple[int, int] | None = None) -> str:
-    """An estimate in words, e.g. ``About 4-7 minutes``, from its range in seconds; the script says the same."""
+    """An estimate in words, e.g. ``About 4-7 minutes``, from its range in seconds, as the script says it."""
     if seconds is None:
         return "We are working out how long it will take"
     least, most = least_most or (seconds * 4 // 5, seconds * 4 // 3)
@@ -286,9 +286,7 @@ templates.globals.update(
 
 def _policy(google: bool = False) -> str:
     recaptcha = " https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/" if google else ""
-    frames = (
-        "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
-    )
+    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
     return (
         f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
@@ -379,11 +377,7 @@ async def _event_page(
         raise NotFoundException
     standing = None if event.room_state == "off" else await pages.standing(event_id, user_id)
     stage = _stage(event, standing)
-    if (
-        refused is not None
-        and stage == "join"
-        and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}
-    ):
+    if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
         stage = refused.code
     data = {
         "eventId": event.event_id,
@@ -465,9 +459,7 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 
 
 @get("/purchases/{purchase_id:uuid}")
-async def purchase_page(
-    request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID
-) -> Response[str]:
+async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
     """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
     user_id, cookie = await pages.ensure_session(request)
     purchase = await pages.purchase(user_id, purchase_id)

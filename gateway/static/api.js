@@ -60,8 +60,8 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
     clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
-  // The header is cut to whole seconds: on average half a second has gone since.
-  if (date && Date.now() - started < 2000) skew = date + 500 - (started + Date.now()) / 2;
+  // The header is cut to whole seconds; the latest it can mean, so that no deadline is shown too late.
+  if (date && Date.now() - started < 2000) skew = date + 1000 - (started + Date.now()) / 2;
   if (!response.ok) {
     const problem = new Problem(response.status, answer);
     const after = Number(response.headers.get("Retry-After"));

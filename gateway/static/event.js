@@ -481,6 +481,7 @@ function showPicked(keys) {
   $("picked-count").textContent = keys.length ? plural(keys.length, "seat") : "No seats picked";
   $("picked-total").textContent = keys.length ? money(total) : "";
   /** @type {HTMLButtonElement} */ ($("hold")).disabled = !keys.length;
+  $("selection").classList.toggle("is-empty", !keys.length);
   announce(keys.length ? `${plural(keys.length, "seat")} picked, ${money(total)}` : "No seats picked");
 }
 
@@ -612,8 +613,7 @@ function hold(reservation) {
   announce(`${plural(held.seats.length, "seat")} held for you until ${$("hold-until").textContent}.`);
   clearInterval(holdTimer);
   const whole = event.holdSeconds * 1000;
-  // The server's clock is known to half a second: never show more than the whole.
-  const left = () => Math.min(whole, ends - now());
+  const left = () => ends - now();
   const tick = () => {
     $("hold-left").textContent = clock(left());
     $("hold-progress").setAttribute("value", String(Math.round((1000 * Math.max(0, left())) / whole)));

@@ -113,15 +113,10 @@ class Coalescer:
         while self._waiting and len(self._unfinished) < self._unfinished_max:
             count = min(self._batch_max, len(self._waiting))
             entries = [self._waiting.popleft() for _ in range(count)]
-            batch = Batch(
-                command_id_new(), self._origin, self._lane, tuple(command for command, _ in entries)
-            )
-            self._unfinished[batch.batch_id] = loop.call_later(
-                self._batch_seconds_max, self.finished, batch.batch_id
-            )
+            batch = Batch(command_id_new(), self._origin, self._lane, tuple(command for command, _ in entries))
+            self._unfinished[batch.batch_id] = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
             self.batch_sizes.append(count)
-            task = loop.create_task(self._send(batch, [taken for _, taken in entries]))
-            self._sending.add(task)
+            self._sending.add(task := loop.create_task(self._send(batch, [taken for _, taken in entries])))
             task.add_done_callback(self._sending.discard)
 
     async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:

@@ -22,12 +22,8 @@ class Problem(msgspec.Struct, frozen=True):
 
 CATALOGUE: Final[dict[str, Problem]] = {
     "invalid_request": Problem(400, "Invalid request", "The request does not have the documented shape."),
-    "unauthenticated": Problem(
-        401, "No session", "Start a session with POST /api/session and send its token."
-    ),
-    "session_invalid": Problem(
-        401, "Session not valid", "This session is forged or has ended; start a new one."
-    ),
+    "unauthenticated": Problem(401, "No session", "Start a session with POST /api/session and send its token."),
+    "session_invalid": Problem(401, "Session not valid", "This session is forged or has ended; start a new one."),
     "not_you": Problem(403, "Not you", "userId is not the user of this session."),
     "not_operator": Problem(403, "Operators only", "This needs an operator's session."),
     "cross_site": Problem(
@@ -36,19 +32,13 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "captcha_required": Problem(
         403, "Captcha required", "Solve the captcha named at /api/captcha and send captchaToken."
     ),
-    "captcha_failed": Problem(
-        403, "Captcha failed", "The captcha was not solved; solve a new one and try again."
-    ),
+    "captcha_failed": Problem(403, "Captcha failed", "The captcha was not solved; solve a new one and try again."),
     "captcha_unavailable": Problem(
         503, "Captcha unavailable", "The captcha service does not answer; try again shortly."
     ),
-    "not_admitted": Problem(
-        403, "Not admitted", "Join the line and wait for your turn; your pass may have ended."
-    ),
+    "not_admitted": Problem(403, "Not admitted", "Join the line and wait for your turn; your pass may have ended."),
     "not_on_sale": Problem(403, "Not on sale yet", "The sale of this event has not begun."),
-    "limit_exceeded": Problem(
-        403, "Too many seats", "That is more seats than one fan may have for this event."
-    ),
+    "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(
         402, "Payment failed", "The payment was declined; the seats stay held until the hold ends."
@@ -63,13 +53,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "not_in_line": Problem(404, "Not in line", "You are not in this line; join it first."),
     "method_not_allowed": Problem(405, "Method not allowed", "This address does not take that method."),
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
-    "no_block": Problem(
-        409, "No such block", "There are not so many seats together in one row; ask for fewer."
-    ),
+    "no_block": Problem(409, "No such block", "There are not so many seats together in one row; ask for fewer."),
     "sold_out": Problem(409, "Sold out", "Every seat of this kind is sold."),
-    "hold_expired": Problem(
-        409, "Hold expired", "The hold has ended and its seats are free again; choose anew."
-    ),
+    "hold_expired": Problem(409, "Hold expired", "The hold has ended and its seats are free again; choose anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_called": Problem(409, "Not called", "You have not been called yet, or the claim window has passed."),
     "timed_out": Problem(
@@ -77,34 +63,20 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "conflict": Problem(409, "Changed meanwhile", "Somebody else changed this meanwhile; read it again."),
     "body_too_large": Problem(413, "Body too large", "The request's body is larger than is taken here."),
-    "unsupported_media_type": Problem(
-        415, "Unsupported media type", "Send JSON with Content-Type: application/json."
-    ),
+    "unsupported_media_type": Problem(415, "Unsupported media type", "Send JSON with Content-Type: application/json."),
     "idempotency_key_reused": Problem(
         422,
         "Idempotency-Key reused",
         "This key was used for another request; use a new key for a new request.",
     ),
-    "rate_limited": Problem(
-        429, "Too many requests", "Too many requests from this network; wait and try again."
-    ),
-    "internal_error": Problem(
-        500, "Internal error", "Something failed here; nothing was changed. Try again."
-    ),
-    "line_full": Problem(
-        503, "The line is full", "The line takes no more fans at the moment; try again shortly."
-    ),
-    "rebuilding": Problem(
-        503, "The line is being rebuilt", "Places are being restored; try again in some seconds."
-    ),
+    "rate_limited": Problem(429, "Too many requests", "Too many requests from this network; wait and try again."),
+    "internal_error": Problem(500, "Internal error", "Something failed here; nothing was changed. Try again."),
+    "line_full": Problem(503, "The line is full", "The line takes no more fans at the moment; try again shortly."),
+    "rebuilding": Problem(503, "The line is being rebuilt", "Places are being restored; try again in some seconds."),
     "closed": Problem(503, "The room is closed", "This waiting room is closed."),
-    "overloaded": Problem(
-        503, "Overloaded", "More bookings arrive than can be taken; nothing was queued. Try again."
-    ),
+    "overloaded": Problem(503, "Overloaded", "More bookings arrive than can be taken; nothing was queued. Try again."),
     "unavailable": Problem(503, "Unavailable", "A part of the system does not answer; try again shortly."),
-    "too_many_streams": Problem(
-        503, "Too many streams", "This server has no stream left; poll, or try again shortly."
-    ),
+    "too_many_streams": Problem(503, "Too many streams", "This server has no stream left; poll, or try again shortly."),
 }
 
 

@@ -83,9 +83,7 @@ def publish(client: redis.Redis, news: BatchNews, ttl_seconds: int) -> None:
     """
     with client.pipeline(transaction=False) as pipe:
         for outcome in news.outcomes:
-            record = JobRecord(
-                outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body
-            )
+            record = JobRecord(outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body)
             pipe.set(job_key(outcome.command_id), encode_record(record), ex=ttl_seconds)
         pipe.publish(channel(news.lane), _encode(news))
         pipe.execute()

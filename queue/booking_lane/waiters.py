@@ -52,16 +52,12 @@ class Waiters:
             futures = self._waiting.pop(outcome.command_id, None)
             if futures is None:
                 continue
-            record = JobRecord(
-                outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body
-            )
+            record = JobRecord(outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body)
             for future in futures:
                 if not future.done():
                     future.set_result(record)
 
-    async def wait(
-        self, command_id: uuid.UUID, future: asyncio.Future[JobRecord], seconds: float
-    ) -> JobRecord | None:
+    async def wait(self, command_id: uuid.UUID, future: asyncio.Future[JobRecord], seconds: float) -> JobRecord | None:
         """The finished record, or None if ``seconds`` pass first. ``future`` is from `expect`."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds

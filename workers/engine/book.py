@@ -216,9 +216,7 @@ class Book:
             total_amount=hold.total_amount,
             currency=self.events[hold.event_id].currency,
             purchase_at=self.now,
-            details=[
-                Detail(seat, self.tickets[hold.event_id, seat[0]].price, ticket_code()) for seat in hold.seats
-            ],
+            details=[Detail(seat, self.tickets[hold.event_id, seat[0]].price, ticket_code()) for seat in hold.seats],
         )
         # The price agreed is the price held, even where an operator has changed it since.
         if sum(detail.amount for detail in purchase.details) != hold.total_amount:
@@ -275,8 +273,7 @@ class Book:
 
     def _still_has_its_seats(self, hold: Hold) -> bool:
         return all(
-            (now := self.seats.get((hold.event_id, *seat))) is not None
-            and now.reservation_id == hold.reservation_id
+            (now := self.seats.get((hold.event_id, *seat))) is not None and now.reservation_id == hold.reservation_id
             for seat in hold.seats
         )
 

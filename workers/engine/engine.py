@@ -163,9 +163,7 @@ class Engine:
         connection = self.connection()
         with connection.transaction():
             work = Transaction(connection, locks=self._config.locks)
-            book, recorded = work.lock_and_read(
-                commands, self._config.hold_seconds, self._config.hold_grace_seconds
-            )
+            book, recorded = work.lock_and_read(commands, self._config.hold_seconds, self._config.hold_grace_seconds)
             probe("locked")
             outcomes, new = self._decide(book, commands, recorded)
             probe("decided")

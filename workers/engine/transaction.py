@@ -286,8 +286,7 @@ class Transaction:
             outbox_ids=[command_id_new() for _ in purchases],
             kinds=["purchase.made"] * len(purchases),
             payloads=[
-                msgspec.json.encode({"purchaseId": p.purchase_id, "userId": p.user_id}).decode()
-                for p in purchases
+                msgspec.json.encode({"purchaseId": p.purchase_id, "userId": p.user_id}).decode() for p in purchases
             ],
             now=book.now,
         )
@@ -308,8 +307,6 @@ def event_changes(book: Book) -> tuple[EventChange, ...]:
     for (event_id, ticket_type_id), ticket in sorted(book.tickets.items()):
         counts[event_id].append(Count(ticket_type_id, ticket.available_count, ticket.held_count))
     return tuple(
-        EventChange(
-            event_id, book.events[event_id].version + 1, tuple(seats[event_id]), tuple(counts[event_id])
-        )
+        EventChange(event_id, book.events[event_id].version + 1, tuple(seats[event_id]), tuple(counts[event_id]))
         for event_id in sorted(book.changes.event_ids)
     )

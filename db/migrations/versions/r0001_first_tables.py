@@ -52,9 +52,7 @@ def upgrade() -> None:
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
         sa.Column("outcome", postgresql.JSONB(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["event_id"], ["event.event_id"], name="fk_booking_command_event", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_booking_command_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", "command_id", name="pk_booking_command"),
     )
     op.create_index("ix_booking_command_id", "booking_command", ["command_id"])
@@ -102,13 +100,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lifetime_ends_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "state IN ('held', 'purchased', 'released', 'lapsed')", name=op.f("ck_reservation_state")
-        ),
+        sa.CheckConstraint("state IN ('held', 'purchased', 'released', 'lapsed')", name=op.f("ck_reservation_state")),
         sa.CheckConstraint("expires_at <= lifetime_ends_at", name=op.f("ck_reservation_lifetime")),
-        sa.ForeignKeyConstraint(
-            ["event_id"], ["event.event_id"], name="fk_reservation_event", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_reservation_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", "reservation_id", name="pk_reservation"),
         postgresql_with=UPDATED_OFTEN,
     )
@@ -134,9 +128,7 @@ def upgrade() -> None:
             "state IN ('off', 'lobby', 'open', 'paused', 'rebuilding', 'sold_out', 'closed')",
             name=op.f("ck_room_state"),
         ),
-        sa.CheckConstraint(
-            "rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name=op.f("ck_room_limits")
-        ),
+        sa.CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name=op.f("ck_room_limits")),
         sa.CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name=op.f("ck_room_lifetimes")),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_room_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", name="pk_room"),
@@ -151,9 +143,7 @@ def upgrade() -> None:
         sa.Column("before", sa.Text(), nullable=False),
         sa.Column("after", sa.Text(), nullable=False),
         sa.Column("why", sa.Text(), server_default="", nullable=False),
-        sa.ForeignKeyConstraint(
-            ["event_id"], ["event.event_id"], name="fk_room_log_event", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_room_log_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", "log_id", name="pk_room_log"),
     )
     op.create_table(
@@ -165,12 +155,8 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("available_count", sa.Integer(), nullable=False),
         sa.Column("held_count", sa.Integer(), server_default="0", nullable=False),
-        sa.CheckConstraint(
-            "available_count + held_count <= quantity", name=op.f("ck_ticket_counts_within_quantity")
-        ),
-        sa.CheckConstraint(
-            "available_count >= 0 AND held_count >= 0", name=op.f("ck_ticket_counts_not_negative")
-        ),
+        sa.CheckConstraint("available_count + held_count <= quantity", name=op.f("ck_ticket_counts_within_quantity")),
+        sa.CheckConstraint("available_count >= 0 AND held_count >= 0", name=op.f("ck_ticket_counts_not_negative")),
         sa.CheckConstraint("price >= 0", name=op.f("ck_ticket_price")),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_ticket_event", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("event_id", "ticket_type_id", name="pk_ticket"),

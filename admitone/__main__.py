@@ -1,0 +1,3 @@
+from admitone.cli import main
+
+main()

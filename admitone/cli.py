@@ -1,0 +1,315 @@
+"""The command ``admitone``: thin, each command a call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from admitone import running
+from admitone.settings import Settings, SettingsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Admit One: a waiting room and seat booking for ticket on-sales. All commands read the same "
+    "environment variables; `admitone settings` lists them.",
+)
+operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer the door.")
+app.add_typer(operator_app, name="operator")
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+GRACE_SECONDS = 9
+SOCKETS_WAITING_MAX = 16_384
+
+
+def _fail(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(1)
+
+
+def _settings(*, need: bool = True) -> Settings:
+    """The environment, completed by what a running `admitone up` noted."""
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    try:
+        settings = Settings.load()
+        noted = running.read(Path(settings.data_dir))
+        for name, value in noted.items():
+            if name != "ADMITONE_URL":
+                os.environ.setdefault(name, value)
+        settings = Settings.load()
+    except SettingsError as error:
+        raise _fail(str(error)) from None
+    if need and not (settings.database_url and settings.redis_url):
+        raise _fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")
+    return settings
+
+
+def _need_secret(settings: Settings) -> None:
+    if not settings.secret:
+        raise _fail("Set ADMITONE_SECRET: every gateway must sign with the same one.")
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the gateway; 0 takes a free one.")] = None,
+    crowd: Annotated[int, typer.Option(min=0, max=1000, help="Simulated fans about at a time.")] = 40,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Gateway processes.")] = 1,
+) -> None:
+    """Bring everything up and keep it up: embedded servers where no URL is given, a demo event on sale."""
+    from admitone.up import up as bring_up
+
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        raise _fail(str(error)) from None
+    raise typer.Exit(bring_up(settings, port=settings.port if port is None else port, crowd=crowd, workers=workers))
+
+
+@app.command()
+def gateway(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+) -> None:
+    """Serve pages, API and streams."""
+    settings = _settings()
+    _need_secret(settings)
+    uvicorn.run(
+        "admitone.asgi:create",
+        factory=True,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        backlog=SOCKETS_WAITING_MAX,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=75,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+    )
+
+
+@app.command()
+def worker(
+    lane: Annotated[
+        list[int] | None, typer.Option(help="Work only this lane (may be given again); all by default.")
+    ] = None,
+) -> None:
+    """Apply bookings: one process a lane, one for housekeeping, one for cron."""
+    from admitone.wiring import worker_config
+    from workers.pool import Pool
+
+    settings = _settings()
+    logging.getLogger("rq").setLevel(logging.WARNING)
+    lanes = None if not lane else tuple(lane)
+    if lanes is not None and not all(0 <= number < settings.lanes for number in lanes):
+        raise _fail(f"Lanes are numbered 0 to {settings.lanes - 1}.")
+    Pool(worker_config(settings), lanes).start()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from db.migrate import migrate as run
+
+    run(_settings().database_url)
+
+
+@app.command()
+def seed(
+    stadium: Annotated[bool, typer.Option("--stadium", help="80,000 seats instead of the demo's 150.")] = False,
+) -> None:
+    """Make a demo event whose sale is on; prints its id."""
+    from admitone.wiring import room_seed
+    from db.migrate import migrate as run
+    from db.seed import seed_demo, seed_stadium
+
+    settings = _settings()
+    run(settings.database_url)
+    make = seed_stadium if stadium else seed_demo
+    typer.echo(make(settings.database_url, room=room_seed(settings)))
+
+
+@app.command()
+def crowd(
+    url: Annotated[str, typer.Option(help="The gateway; by default that of a running `admitone up`.")] = "",
+    event: Annotated[int, typer.Option(min=1, help="Event id.")] = 1,
+    fans: Annotated[int, typer.Option(min=1, help="How many fans.")] = 100,
+    rate: Annotated[float, typer.Option(min=0.001, help="Arrivals a second.")] = 20.0,
+    seats: Annotated[int, typer.Option(min=1, max=50, help="A fan wants one to so many seats.")] = 2,
+    abandon_in_line: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    abandon_after_call: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    abandon_hold: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    release_hold: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    best_available: Annotated[float, typer.Option(min=0, max=1)] = 0.3,
+    think: Annotated[float, typer.Option(min=0, help="Longest pause before a choice, in seconds.")] = 0.0,
+    duration: Annotated[float, typer.Option(min=0.1, help="Seconds until those left are sent home.")] = 600.0,
+    ledger: Annotated[Path | None, typer.Option(help="Append every acknowledged answer to this file.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Local address to connect from.")] = None,
+    random_seed: Annotated[int, typer.Option("--seed", help="The same seed, the same fans.")] = 1,
+    forever: Annotated[bool, typer.Option("--forever", help="Keep so many fans about until stopped.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
+) -> None:
+    """Send simulated fans through the whole sale, over real HTTP and SSE."""
+    from admitone.crowd import CrowdPlan, run_crowd
+
+    settings = _settings(need=False)
+    if not url:
+        noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL")
+        url = noted or f"http://{settings.host}:{settings.port}"
+    try:
+        plan = CrowdPlan(
+            base_url=url,
+            event_id=event,
+            fans=fans,
+            rate_per_second=rate,
+            seats_per_fan=seats,
+            abandon_in_line=abandon_in_line,
+            abandon_after_call=abandon_after_call,
+            abandon_hold=abandon_hold,
+            release_hold=release_hold,
+            best_available=best_available,
+            think_seconds_max=think,
+            duration_seconds_max=duration,
+            ledger=ledger,
+            source_addresses=tuple(source or ()),
+            seed=random_seed,
+            loop_forever=forever,
+        )
+    except ValueError as error:
+        raise _fail(str(error)) from None
+    report = asyncio.run(run_crowd(plan, quiet=quiet))
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def room(
+    event: Annotated[int, typer.Argument(min=1, help="Event id.")],
+    rate: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="Admissions a minute.")] = None,
+    capacity: Annotated[int | None, typer.Option(min=0, max=1_000_000)] = None,
+    line_cap: Annotated[int | None, typer.Option(min=0, max=5_000_000)] = None,
+    pause: Annotated[bool | None, typer.Option("--pause/--resume")] = None,
+    why: Annotated[str, typer.Option(help="For the log.")] = "",
+) -> None:
+    """Show an event's room, or steer its door."""
+    from admitone.room import show_or_change
+
+    settings = _settings()
+    changes: dict[str, object] = {
+        name: value
+        for name, value in (("rate_per_minute", rate), ("capacity", capacity), ("line_cap", line_cap))
+        if value is not None
+    }
+    if pause is not None:
+        changes["state"] = "paused" if pause else "open"
+    try:
+        typer.echo(asyncio.run(show_or_change(settings, event, changes, why)))
+    except LookupError as error:
+        raise _fail(str(error).capitalize() + ".") from None
+
+
+@app.command()
+def audit(
+    ledger: Annotated[Path | None, typer.Option(exists=True, help="What clients were told, to compare.")] = None,
+) -> None:
+    """Check every invariant in SQL; exit 1 with the rows that break one."""
+    from db.audit import audit as check
+    from db.ledger import LedgerError
+
+    settings = _settings()
+    try:
+        violations = check(
+            settings.database_url,
+            grace_seconds=settings.hold_grace_seconds,
+            command_keep_hours=settings.command_keep_hours,
+            ledger=ledger,
+        )
+    except LedgerError as error:
+        raise _fail(str(error)) from None
+    for violation in violations:
+        typer.echo(f"{violation.invariant}: {violation.sentence}")
+        for row in violation.rows:
+            typer.echo("  " + ", ".join(f"{name}={value}" for name, value in row.items()))
+    if violations:
+        raise typer.Exit(1)
+    typer.echo("Every invariant holds.")
+
+
+@operator_app.command("add")
+def operator_add(
+    name: str,
+    password: Annotated[
+        str | None, typer.Option(help="Asked for on a terminal when left out; made up otherwise.")
+    ] = None,
+) -> None:
+    """Create an operator, or give one a new password."""
+    from db.operators import add_operator
+
+    settings = _settings()
+    made = password
+    if made is None:
+        asks = sys.stdin.isatty()
+        made = (
+            typer.prompt("Password", hide_input=True, confirmation_prompt=True) if asks else secrets.token_urlsafe(12)
+        )
+    try:
+        add_operator(settings.database_url, name, made)
+    except ValueError as error:
+        raise _fail(str(error)) from None
+    typer.echo(f"Operator {name} may sign in." if password or sys.stdin.isatty() else f"{name} {made}")
+
+
+@app.command()
+def token(
+    role: Annotated[str, typer.Option(help="fan or operator.")] = "fan",
+    user: Annotated[
+        int | None, typer.Option(min=1, max=2**53 - 1, help="A fan's user id; a new one by default.")
+    ] = None,
+) -> None:
+    """Print a session's token, for scripts."""
+    from gateway.identity import Identity
+
+    settings = _settings(need=False)
+    _need_secret(settings)
+    identity = Identity(
+        settings.secret,
+        session_seconds=settings.session_seconds,
+        open_auth=False,
+        secure=settings.env == "production",
+    )
+    if role == "operator":
+        typer.echo(identity.new_operator("token"))
+    elif role == "fan":
+        typer.echo(identity.new_fan(user)[0])
+    else:
+        raise _fail("--role is fan or operator.")
+
+
+@app.command("settings")
+def list_settings() -> None:
+    """List every setting: its variable, its default, what it means."""
+    table = Table("Variable", "Default", "Meaning")
+    for variable, default, meaning in Settings.table():
+        table.add_row(variable, default, meaning)
+    Console().print(table)
+
+
+def main() -> None:
+    app(prog_name="admitone")

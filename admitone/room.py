@@ -1,0 +1,47 @@
+"""``admitone room``: the door from the command line, by the same way as the console's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from admitone.settings import Settings
+from booking_lane.clients import async_client
+from db.engines import create_engine
+from db.rooms import change_room, room
+from gateway.rooms import Rooms
+from waiting_room.line import Line
+from waiting_room.tokens import Tokens
+
+
+async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str, object], why: str) -> str:
+    """The room in numbers, after the changes if there are any.
+
+    Raises:
+        LookupError: the event has no room.
+    """
+    engine = create_engine(settings.database_url, 1)
+    client = async_client(settings.redis_url, connections_max=2)
+    rooms = Rooms(
+        engine,
+        Line(client),
+        Tokens(settings.secret, place_seconds=1, hold_seconds=settings.hold_seconds),
+        absence_seconds=settings.absence_seconds,
+        connected_seconds=settings.connected_seconds,
+    )
+    try:
+        async with engine.begin() as connection:
+            if changes:
+                row = await change_room(connection, event_id, changes, "command line", why)
+            else:
+                row = await room(connection, event_id)
+        await rooms.configure(row)
+        counts = await rooms.counts(event_id)
+        assert counts is not None
+        return (
+            f"event {event_id}: {row.state}, {row.rate_per_minute} a minute, capacity {row.capacity}, "
+            f"line cap {row.line_cap}; waiting {counts.waiting}, called {counts.called}, "
+            f"admitted {counts.admitted}"
+        )
+    finally:
+        await client.aclose()
+        await engine.dispose()

@@ -1,0 +1,34 @@
+"""What a running `admitone up` leaves for the other commands: its servers' addresses and its secret."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+_FILE = "running.json"
+_NAMES = ("DATABASE_URL", "REDIS_URL", "ADMITONE_SECRET", "ADMITONE_URL")
+
+
+def note(folder: Path, environ: Mapping[str, str], url: str) -> None:
+    """Write the file, readable by its owner alone."""
+    found = {name: environ[name] for name in _NAMES if name in environ} | {"ADMITONE_URL": url}
+    path = folder / _FILE
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(found))
+
+
+def forget(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (folder / _FILE).unlink()
+
+
+def read(folder: Path) -> dict[str, str]:
+    """What was noted; empty if nothing runs."""
+    try:
+        return msgspec.json.decode((folder / _FILE).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}

@@ -1,0 +1,85 @@
+"""From the settings to what each component takes: the only place that knows both."""
+
+from __future__ import annotations
+
+from admitone.settings import Settings
+from db.seed import RoomSeed
+from db.urls import psycopg_conninfo
+from gateway.captcha import CaptchaConfig
+from gateway.config import GatewayConfig
+from workers.config import WorkerConfig
+from workers.engine.engine import EngineConfig
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    return GatewayConfig(
+        database_url=settings.database_url,
+        line_redis_url=settings.redis_url,
+        jobs_redis_url=settings.jobs_redis_url or settings.redis_url,
+        secret=settings.secret,
+        open_auth=settings.auth == "open",
+        production=settings.env == "production",
+        captcha=CaptchaConfig(
+            provider=settings.captcha,
+            process_secret=settings.secret.encode(),
+            site_key=settings.captcha_site_key,
+            secret=settings.captcha_secret,
+            project=settings.captcha_project,
+            verify_url=settings.captcha_verify_url,
+            hostnames=_listed(settings.captcha_hostnames),
+            score_min=settings.captcha_score_min,
+            timeout_seconds=settings.captcha_timeout_seconds,
+            work_max=settings.captcha_work_max,
+            ttl_seconds=settings.captcha_ttl_seconds,
+        ),
+        lanes=settings.lanes,
+        batch_max=settings.batch_max,
+        batches_unfinished_max=settings.batches_unfinished_max,
+        lane_buffer_max=settings.lane_buffer_max,
+        command_deadline_seconds=settings.command_deadline_seconds,
+        result_ttl_seconds=settings.result_ttl_seconds,
+        hold_seconds=settings.hold_seconds,
+        seats_per_request_max=settings.seats_per_request_max,
+        absence_seconds=settings.absence_seconds,
+        connected_seconds=settings.connected_seconds,
+        session_seconds=settings.session_seconds,
+        sessions_per_minute=settings.sessions_per_minute,
+        joins_per_minute=settings.joins_per_minute,
+        joins_free_per_minute=settings.joins_free_per_minute,
+        body_bytes_max=settings.body_bytes_max,
+        stream_seconds_max=settings.stream_seconds_max,
+        streams_max=settings.streams_max,
+        stream_send_seconds_max=settings.stream_send_seconds_max,
+        db_pool_max=settings.db_pool_max,
+    )
+
+
+def worker_config(settings: Settings) -> WorkerConfig:
+    return WorkerConfig(
+        conninfo=psycopg_conninfo(settings.database_url),
+        jobs_redis_url=settings.jobs_redis_url or settings.redis_url,
+        line_redis_url=settings.redis_url,
+        lanes=settings.lanes,
+        result_ttl_seconds=settings.result_ttl_seconds,
+        command_keep_hours=settings.command_keep_hours,
+        engine=EngineConfig(
+            hold_seconds=settings.hold_seconds,
+            hold_grace_seconds=settings.hold_grace_seconds,
+            outage_seconds_max=settings.command_deadline_seconds,
+        ),
+    )
+
+
+def room_seed(settings: Settings) -> RoomSeed:
+    return RoomSeed(
+        state=settings.room_state,
+        rate_per_minute=settings.rate_per_minute,
+        capacity=settings.capacity,
+        line_cap=settings.line_cap,
+        claim_window_seconds=settings.claim_window_seconds,
+        pass_seconds=settings.pass_seconds,
+    )

@@ -1,0 +1,169 @@
+"""The application: services made at start, tasks that keep them true, routes, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import redis.asyncio
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane.clients import async_client, jobs_client
+from booking_lane.results import channel
+from db.engines import create_engine
+from gateway.booking import Desk
+from gateway.captcha import build_captcha
+from gateway.config import GatewayConfig
+from gateway.halls import Halls
+from gateway.identity import Identity
+from gateway.news import News
+from gateway.page_data import PagesFromServices
+from gateway.problems import HANDLERS
+from gateway.rooms import Rooms
+from gateway.routes import booking, events, health, operators, pages, queue, sessions
+from gateway.services import Services
+from gateway.streams.lines import LineStreams
+from waiting_room.keys import NEWS_CHANNEL
+from waiting_room.line import Line
+from waiting_room.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+REDIS_CONNECTIONS_MAX = 32
+START_SECONDS_MAX = 30.0
+PLACE_SECONDS = 7 * 24 * 3600
+
+
+def build_services(config: GatewayConfig) -> Services:
+    """Everything a process works with; connects to nothing yet."""
+    engine = create_engine(config.database_url, config.db_pool_max)
+    line_redis = async_client(config.line_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
+    jobs = async_client(config.jobs_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
+    halls = Halls(engine)
+    tokens = Tokens(config.secret, place_seconds=PLACE_SECONDS, hold_seconds=config.hold_seconds)
+    rooms = Rooms(
+        engine,
+        Line(line_redis),
+        tokens,
+        absence_seconds=config.absence_seconds,
+        connected_seconds=config.connected_seconds,
+    )
+    return Services(
+        config=config,
+        engine=engine,
+        line_redis=line_redis,
+        jobs=jobs,
+        identity=Identity(
+            config.secret,
+            session_seconds=config.session_seconds,
+            open_auth=config.open_auth,
+            secure=config.production,
+        ),
+        captcha=build_captcha(config.captcha, line_redis),
+        halls=halls,
+        rooms=rooms,
+        desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
+        lines=LineStreams(rooms),
+    )
+
+
+def _news(known: Services) -> list[News]:
+    """One listener a Redis: one in all, unless the jobs have a Redis of their own."""
+    config = known.config
+    lanes = {channel(number): known.desk.hear for number in range(config.lanes)}
+    line = {NEWS_CHANNEL: known.lines.hear}
+    listeners = (
+        [(config.line_redis_url, line | lanes)]
+        if config.jobs_redis_url == config.line_redis_url
+        else [(config.line_redis_url, line), (config.jobs_redis_url, lanes)]
+    )
+    return [
+        News(
+            redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
+            handlers,
+            known.halls.doubt,
+        )
+        for url, handlers in listeners
+    ]
+
+
+async def _begin(known: Services) -> None:
+    """Wait for Postgres and Redis, and read what the door needs before the first fan."""
+    until = asyncio.get_running_loop().time() + START_SECONDS_MAX
+    while True:
+        try:
+            await known.desk.start()
+            await known.rooms.refresh()
+        except (RedisError, SQLAlchemyError, OSError) as error:
+            if asyncio.get_running_loop().time() > until:
+                raise
+            logger.warning("waiting for Postgres and Redis: %s", error)
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    known: Services = app.state["services"]
+    await _begin(known)
+    listeners = _news(known)
+    keepers: list[Coroutine[Any, Any, None]] = [
+        *(listener.listen() for listener in listeners),
+        known.halls.verify(),
+        known.rooms.keep_refreshed(),
+        known.rooms.keep_admitting(),
+        known.lines.run(),
+    ]
+    tasks = [asyncio.create_task(keeper) for keeper in keepers]
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*(listener.connected.wait() for listener in listeners)), 5)
+    try:
+        yield
+    finally:
+        await known.desk.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await known.captcha.close()
+        for client in (known.line_redis, known.jobs):
+            await client.aclose()
+        await known.engine.dispose()
+
+
+def create_app(config: GatewayConfig) -> Litestar:
+    """The ASGI application of one gateway process."""
+    known = build_services(config)
+    app = Litestar(
+        route_handlers=[
+            *sessions.ROUTES,
+            *events.ROUTES,
+            *queue.ROUTES,
+            *booking.ROUTES,
+            *operators.ROUTES,
+            *health.ROUTES,
+            pages.pages_router(),
+        ],
+        dependencies={"pages": Provide(lambda: PagesFromServices(known), sync_to_thread=False)},
+        exception_handlers=HANDLERS,
+        lifespan=[_lifespan],
+        request_max_body_size=config.body_bytes_max,
+        openapi_config=OpenAPIConfig(
+            title="Admit One",
+            version="1",
+            path="/schema",
+            components=Components(
+                security_schemes={"session": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+        ),
+    )
+    app.state["services"] = known
+    return app

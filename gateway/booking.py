@@ -1,0 +1,219 @@
+"""Commands into their lanes, and jobs back to whoever asks."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+import redis.asyncio
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
+from booking_lane.commands import Command, command_id_new
+from booking_lane.lane import Lane, lane_of
+from booking_lane.results import JobRecord, decode_news, decode_record, encode_record, job_key
+from booking_lane.waiters import Waiters
+from db.models import BookingCommand
+from gateway.config import GatewayConfig
+from gateway.halls import Halls
+from gateway.problems import ProblemError
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS_MAX: Final = 30.0
+LATE_SECONDS: Final = 5
+CLAIM_SECONDS: Final = 60
+LATENCIES_KEPT: Final = 2000
+LATENCY_SECONDS: Final = 60.0
+
+
+class Desk:
+    """One gateway process' way to the booking lanes.
+
+    Args:
+        jobs: the jobs' Redis, asynchronous, for reading.
+        jobs_sync: the same Redis, synchronous as RQ needs it, for enqueueing in threads.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        engine: AsyncEngine,
+        halls: Halls,
+        jobs: redis.asyncio.Redis,
+        jobs_sync: redis.Redis,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._halls = halls
+        self._jobs = jobs
+        self.waiters = Waiters(jobs)
+        self._origin = uuid.uuid4().hex
+        threads = max(2, min(config.lanes * config.batches_unfinished_max, 8))
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
+        self._clock_offset_ms: int | None = None
+        self.lanes = [self._coalescer(number, jobs_sync) for number in range(config.lanes)]
+        self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES_KEPT)
+
+    def _coalescer(self, number: int, jobs_sync: redis.Redis) -> Coalescer:
+        config = self._config
+        return Coalescer(
+            number,
+            Lane(jobs_sync, number, config.result_ttl_seconds).enqueue,
+            self._executor,
+            origin=self._origin,
+            batch_max=config.batch_max,
+            unfinished_max=config.batches_unfinished_max,
+            buffer_max=config.lane_buffer_max,
+            batch_seconds_max=config.command_deadline_seconds + LATE_SECONDS,
+        )
+
+    async def start(self) -> None:
+        """Read the jobs' clock.
+
+        Raises:
+            redis.RedisError
+        """
+        seconds, micros = await self._jobs.time()
+        self._clock_offset_ms = int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000
+
+    async def close(self) -> None:
+        for lane in self.lanes:
+            await lane.drain()
+        self._executor.shutdown(wait=False)
+
+    def now_ms(self, lane: Coalescer) -> int:
+        """The jobs' Redis' clock, carried on by this process' monotonic one: no wall clock decides a deadline."""
+        offset = lane.clock_offset_ms if lane.clock_offset_ms is not None else self._clock_offset_ms
+        assert offset is not None
+        return time.monotonic_ns() // 1_000_000 + offset
+
+    def hear(self, payload: bytes) -> None:
+        """A finished batch's news."""
+        news = decode_news(payload)
+        for change in news.changes:
+            self._halls.hear(change)
+        self.waiters.tell(news.outcomes)
+        if news.origin == self._origin:
+            self.lanes[news.lane].finished(news.batch_id)
+
+    @property
+    def backlog(self) -> int:
+        """Commands waiting in this process."""
+        return sum(lane.backlog for lane in self.lanes)
+
+    def p95_ms(self) -> float | None:
+        """The 95th percentile of the last minute's bookings from arrival to outcome; None without any."""
+        since = time.monotonic() - LATENCY_SECONDS
+        recent = sorted(latency for at, latency in self._latencies if at >= since)
+        return round(recent[int(len(recent) * 0.95)], 1) if recent else None
+
+    # -- commands
+
+    async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
+        """What became of an Idempotency-Key's first request; None lets this one go ahead.
+
+        Raises:
+            ProblemError: ``idempotency_key_reused``.
+        """
+        claim = JobRecord(user_id, 0, "", body_hash, queued=False)
+        found = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
+        if found is not None:
+            record = decode_record(cast(bytes, found))
+        else:
+            recorded = await self._recorded(command_id)
+            if recorded is None:
+                return None
+            record = recorded
+        if record.body_hash != body_hash:
+            raise ProblemError("idempotency_key_reused")
+        return record if record.queued else None
+
+    async def submit(self, command: Command, wait_seconds: float) -> JobRecord | None:
+        """Put a command on its lane. The finished record if it came within ``wait_seconds``, else None: Redis
+        has the job.
+
+        Raises:
+            ProblemError: ``overloaded`` or ``unavailable``.
+        """
+        lane = self.lanes[lane_of(command.event_id, self._config.lanes)]
+        started = time.monotonic()
+        outcome = self.waiters.expect(command.command_id)
+        try:
+            try:
+                taken = lane.submit(command)
+            except LaneFullError as full:
+                raise ProblemError("overloaded", retry_after_seconds=full.retry_after_seconds) from None
+            try:
+                await taken
+            except LaneUnavailableError as away:
+                raise ProblemError(
+                    "unavailable",
+                    "The booking lane did not answer; retry with the same Idempotency-Key.",
+                    retry_after_seconds=away.retry_after_seconds,
+                ) from None
+            if wait_seconds <= 0:
+                return None
+            record = await self.waiters.wait(command.command_id, outcome, wait_seconds)
+            if record is not None:
+                now = time.monotonic()
+                self._latencies.append((now, (now - started) * 1000))
+            return record
+        finally:
+            self.waiters.forget(command.command_id, outcome)
+
+    def head(self, event_id: int, user_id: int, command_id: uuid.UUID | None, body_hash: bytes) -> dict[str, Any]:
+        """The fields every command begins with."""
+        received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._config.lanes)])
+        return {
+            "command_id": command_id or command_id_new(),
+            "event_id": event_id,
+            "user_id": user_id,
+            "received_at_ms": received_at_ms,
+            "deadline_ms": received_at_ms + self._config.command_deadline_seconds * 1000,
+            "body_hash": body_hash,
+        }
+
+    # -- jobs
+
+    async def job(self, command_id: uuid.UUID, wait_seconds: float) -> JobRecord | None:
+        """What is known of a job; waits up to ``wait_seconds`` for it to finish."""
+        outcome = self.waiters.expect(command_id) if wait_seconds > 0 else None
+        try:
+            record = await self.waiters.read(command_id)
+            if record is None or not record.queued:
+                return await self._recorded(command_id)
+            if record.body or outcome is None:
+                return record
+            return await self.waiters.wait(command_id, outcome, wait_seconds) or record
+        finally:
+            if outcome is not None:
+                self.waiters.forget(command_id, outcome)
+
+    async def _recorded(self, command_id: uuid.UUID) -> JobRecord | None:
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    select(
+                        BookingCommand.user_id,
+                        BookingCommand.event_id,
+                        BookingCommand.kind,
+                        BookingCommand.body_hash,
+                        BookingCommand.outcome,
+                    )
+                    .where(BookingCommand.command_id == command_id)
+                    .limit(1)
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        return JobRecord(
+            row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
+        )

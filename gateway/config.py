@@ -1,0 +1,43 @@
+"""What a gateway process needs to know; `admitone.settings` makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.captcha import CaptchaConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """The settings of the same names; ``secret`` signs sessions, places and passes."""
+
+    database_url: str
+    line_redis_url: str
+    jobs_redis_url: str
+    secret: str = field(repr=False)
+    open_auth: bool
+    production: bool
+    captcha: CaptchaConfig
+
+    lanes: int
+    batch_max: int
+    batches_unfinished_max: int
+    lane_buffer_max: int
+    command_deadline_seconds: int
+    result_ttl_seconds: int
+
+    hold_seconds: int
+    seats_per_request_max: int
+    absence_seconds: int
+    connected_seconds: int
+
+    session_seconds: int
+    sessions_per_minute: int
+    joins_per_minute: int
+    joins_free_per_minute: int
+
+    body_bytes_max: int
+    stream_seconds_max: int
+    streams_max: int
+    stream_send_seconds_max: int
+    db_pool_max: int

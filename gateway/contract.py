@@ -1,0 +1,293 @@
+"""The public contract's bodies and answers (see `api.md` of the design): camelCase, unknown fields refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+ID_MAX = 2**53 - 1
+INT_MAX = 2**31 - 1
+
+EventId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+UserId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+TicketTypeId = Annotated[int, Meta(ge=1, le=INT_MAX)]
+SeatInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
+CaptchaToken = Annotated[str, Meta(max_length=8192)]
+
+LISTS_MAX = 1000
+
+
+class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What a client sends."""
+
+
+class _Answer(msgspec.Struct, rename="camel", kw_only=True):
+    """What a client is told."""
+
+
+class SeatNumbers(_Body, kw_only=True):
+    """Arrays of one length: the n-th row and the n-th seat are one seat."""
+
+    row_numbers: Annotated[tuple[SeatInt, ...], Meta(min_length=1, max_length=LISTS_MAX)]
+    seat_numbers: Annotated[tuple[SeatInt, ...], Meta(min_length=1, max_length=LISTS_MAX)]
+
+    def __post_init__(self) -> None:
+        if len(self.row_numbers) != len(self.seat_numbers):
+            raise ValueError(
+                f"rowNumbers has {len(self.row_numbers)} entries and seatNumbers {len(self.seat_numbers)}; "
+                "they name seats pairwise"
+            )
+
+
+class SeatDetail(_Body, kw_only=True):
+    ticket_type_id: TicketTypeId
+    meta_data: SeatNumbers
+
+
+class BestAvailableBody(_Body, kw_only=True):
+    ticket_type_id: TicketTypeId
+    quantity: Annotated[int, Meta(ge=1, le=LISTS_MAX)]
+
+
+SeatDetails = Annotated[tuple[SeatDetail, ...], Meta(min_length=1, max_length=LISTS_MAX)]
+
+
+class ReserveBody(_Body, kw_only=True):
+    event_id: EventId
+    user_id: UserId | None = None
+    seat_details: SeatDetails | None = None
+    best_available: BestAvailableBody | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seat_details is None) == (self.best_available is None):
+            raise ValueError("name either seatDetails or bestAvailable")
+
+
+class CheckoutBody(_Body, kw_only=True):
+    event_id: EventId
+    user_id: UserId | None = None
+    seat_details: SeatDetails | None = None
+    reservation_id: uuid.UUID | None = None
+    captcha_token: CaptchaToken | None = None
+    recaptcha_token: CaptchaToken | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seat_details is None) == (self.reservation_id is None):
+            raise ValueError("name either seatDetails or reservationId")
+
+
+class JoinBody(_Body, kw_only=True):
+    captcha_token: CaptchaToken | None = None
+
+
+class OperatorBody(_Body, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class RoomPatch(_Body, kw_only=True):
+    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
+    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    autopilot: bool | msgspec.UnsetType = msgspec.UNSET
+    closed: bool | msgspec.UnsetType = msgspec.UNSET
+    why: Annotated[str, Meta(max_length=500)] = ""
+
+
+class SessionAnswer(_Answer, kw_only=True):
+    token: str
+    user_id: int
+
+
+class OperatorAnswer(_Answer, kw_only=True):
+    token: str
+
+
+class JobAccepted(_Answer, kw_only=True):
+    job_id: uuid.UUID
+    status: Literal["queued"]
+    href: str
+
+
+class Job(_Answer, kw_only=True, omit_defaults=True):
+    job_id: uuid.UUID
+    kind: str
+    status: Literal["queued", "succeeded", "failed"]
+    result: dict[str, Any] | None = None
+    problem: dict[str, Any] | None = None
+
+
+class EventAnswer(_Answer, kw_only=True):
+    event_id: int
+    name: str
+    artist: str
+    date: dt.datetime
+    venue: str
+    on_sale_at: dt.datetime
+    currency: str
+    seats_per_fan_max: int
+
+
+class TicketAnswer(_Answer, kw_only=True):
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+
+
+class RoomSummary(_Answer, kw_only=True):
+    state: str
+    waiting: int
+
+
+class InitialCall(_Answer, kw_only=True):
+    event: EventAnswer
+    tickets: tuple[TicketAnswer, ...]
+    room: RoomSummary
+    version: int
+
+
+class SeatRow(_Answer, kw_only=True):
+    row_number: int
+    seat_numbers: tuple[int, ...]
+
+
+class Section(_Answer, kw_only=True):
+    ticket_type_id: int
+    rows: tuple[SeatRow, ...]
+
+
+class SeatMap(_Answer, kw_only=True):
+    event_id: int
+    version: int
+    sections: tuple[Section, ...]
+    taken: tuple[tuple[int, int, int, Literal["reserved", "booked"]], ...]
+
+
+class EventList(_Answer, kw_only=True):
+    events: tuple[EventAnswer, ...]
+    cursor: str | None = None
+
+
+class SeatAnswer(_Answer, kw_only=True):
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+
+
+class ReservationAnswer(_Answer, kw_only=True):
+    reservation_id: uuid.UUID
+    event_id: int
+    expires_at: dt.datetime
+    total_amount: int
+    currency: str
+    seats: tuple[SeatAnswer, ...]
+
+
+class ReservationList(_Answer, kw_only=True):
+    reservations: tuple[ReservationAnswer, ...]
+
+
+class PurchaseDetailAnswer(_Answer, kw_only=True):
+    ticket_type_id: int
+    ticket_type: str
+    row_number: int
+    seat_number: int
+    amount: int
+    ticket_code: str
+    cancelled_at: dt.datetime | None = None
+
+
+class PurchaseAnswer(_Answer, kw_only=True):
+    purchase_id: uuid.UUID
+    event_id: int
+    user_id: int
+    total_amount: int
+    currency: str
+    purchase_at: dt.datetime
+    status: str
+    details: tuple[PurchaseDetailAnswer, ...]
+
+
+class PurchaseList(_Answer, kw_only=True):
+    purchases: tuple[PurchaseAnswer, ...]
+
+
+class Place(_Answer, kw_only=True):
+    """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line."""
+
+    state: str
+    room_state: str
+    token: str | None
+    ticket_number: int | None
+    position: int | None
+    ahead: int | None
+    waiting: int
+    eta_seconds: int | None
+    eta_range: tuple[int, int] | None = None
+    claim_by_seconds: int | None = None
+    # ``pass`` is a word of Python's; the wire has the contract's name.
+    admission_pass: str | None = msgspec.field(name="pass", default=None)
+    expires_at: dt.datetime | None = None
+    href: str
+    stream_href: str
+
+
+class Claimed(_Answer, kw_only=True):
+    admission_pass: str = msgspec.field(name="pass")
+    expires_at: dt.datetime
+
+
+class RoomAnswer(_Answer, kw_only=True):
+    event_id: int
+    name: str
+    state: str
+    waiting: int
+    called: int
+    admitted: int
+    rate_per_minute: int
+    measured_per_minute: float | None
+    capacity: int
+    line_cap: int
+    claim_window_seconds: int
+    pass_seconds: int
+    paused: bool
+    autopilot: bool
+    no_show_rate: float
+    p95_booking_ms: float | None
+    backlog: int
+    sold: int
+    held: int
+    free: int
+    revision: int
+
+
+class RoomList(_Answer, kw_only=True):
+    rooms: tuple[RoomAnswer, ...]
+
+
+class RoomLogLine(_Answer, kw_only=True):
+    at: dt.datetime
+    operator: str
+    field: str
+    before: str = msgspec.field(name="from")
+    after: str = msgspec.field(name="to")
+    why: str
+
+
+class RoomLogList(_Answer, kw_only=True):
+    entries: tuple[RoomLogLine, ...]
+
+
+class Health(_Answer, kw_only=True):
+    status: Literal["ok", "failing"]
+    failing: tuple[str, ...] = ()

@@ -1,0 +1,148 @@
+"""What the pages show, from the same services as the API."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from litestar.datastructures import Cookie
+
+from gateway.contract import EventAnswer
+from gateway.halls import Hall, UnknownEventError
+from gateway.identity import Session
+from gateway.problems import ProblemError
+from gateway.rooms import room_state
+from gateway.routes.booking import find_purchases
+from gateway.routes.events import find_events
+from gateway.routes.pages import (
+    EventView,
+    JoinRefusedError,
+    PurchasedSeat,
+    PurchaseView,
+    Standing,
+    TicketView,
+)
+from gateway.routes.queue import find_place, require_captcha, take_place
+from gateway.services import AnyRequest, Services
+
+
+class PagesFromServices:
+    """`gateway.routes.pages.PageData`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.captcha_provider = services.captcha.provider
+
+    async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
+        identity = self._services.identity
+        try:
+            session = identity.session(request)
+        except ProblemError as problem:
+            if problem.document["code"] == "cross_site":
+                raise
+            session = None
+        if session is not None and session.role == "fan":
+            return session.user_id, None
+        await self._services.limit(request, "session", self._services.config.sessions_per_minute)
+        token, user_id = identity.new_fan()
+        return user_id, identity.cookie(token)
+
+    async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
+        async with self._services.engine.connect() as connection:
+            rows = (await connection.execute(find_events(q, "", None, None).limit(limit))).all()
+        views = []
+        for row in rows:
+            view = await self.event_view(EventAnswer(**row._asdict()).event_id)
+            if view is not None:
+                views.append(view)
+        return views
+
+    async def event_view(self, event_id: int) -> EventView | None:
+        try:
+            hall = await self._services.halls.hall(event_id)
+        except UnknownEventError:
+            return None
+        return await self._view(hall)
+
+    async def _view(self, hall: Hall) -> EventView:
+        counts = await self._services.rooms.counts(hall.event_id)
+        event = hall.event
+        return EventView(
+            event_id=event.event_id,
+            name=event.name,
+            artist=event.artist,
+            venue=event.venue,
+            date=event.date,
+            on_sale_at=event.on_sale_at,
+            currency=event.currency,
+            seats_per_fan_max=event.seats_per_fan_max,
+            tickets=[
+                TicketView(
+                    ticket_type_id=ticket.ticket_type_id,
+                    ticket_type=ticket.ticket_type,
+                    price=ticket.price,
+                    quantity=ticket.quantity,
+                    available_count=ticket.available_count,
+                    held_count=ticket.held_count,
+                )
+                for ticket in hall.tickets.values()
+            ],
+            room_state="off" if counts is None else room_state(counts),
+            waiting=0 if counts is None else counts.waiting,
+        )
+
+    async def standing(self, event_id: int, user_id: int) -> Standing | None:
+        fan = Session(user_id, "fan", "")
+        try:
+            standing, counts = await find_place(self._services, event_id, fan, None)
+        except ProblemError as problem:
+            if problem.document["code"] == "not_in_line":
+                return None
+            raise
+        place = self._services.rooms.place(event_id, standing, counts, user_id, "")
+        return Standing(
+            state=place.state,
+            room_state=place.room_state,
+            position=place.position,
+            ahead=place.ahead,
+            waiting=place.waiting,
+            eta_seconds=place.eta_seconds,
+        )
+
+    async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:
+        fan = Session(user_id, "fan", "")
+        try:
+            await require_captcha(self._services, request, event_id, fan, None)
+            await take_place(self._services, event_id, fan, None)
+        except ProblemError as problem:
+            document = problem.document
+            raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
+
+    async def leave(self, event_id: int, user_id: int) -> None:
+        await self._services.rooms.line.leave(event_id, user_id)
+
+    async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
+        found = await find_purchases(self._services, user_id, purchase_id)
+        if not found:
+            return None
+        purchase = found[0]
+        hall = await self._services.halls.hall(purchase.event_id)
+        return PurchaseView(
+            purchase_id=purchase.purchase_id,
+            event=await self._view(hall),
+            status=purchase.status,
+            total_amount=purchase.total_amount,
+            currency=purchase.currency,
+            purchase_at=purchase.purchase_at,
+            seats=[
+                PurchasedSeat(
+                    ticket_type=detail.ticket_type,
+                    row_number=detail.row_number,
+                    seat_number=detail.seat_number,
+                    amount=detail.amount,
+                    ticket_code=detail.ticket_code,
+                    cancelled=detail.cancelled_at is not None,
+                )
+                for detail in purchase.details
+            ],
+        )

@@ -1,0 +1,337 @@
+"""Reserve, checkout, release; jobs; the fan's own holds and purchases."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Final
+
+import msgspec
+from litestar import HttpMethod, Response, delete, get, post, route
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from sqlalchemy import func, select
+
+from booking_lane.commands import (
+    BestAvailable,
+    Checkout,
+    Command,
+    Release,
+    Reserve,
+    Seat,
+    body_hash,
+    command_id_for,
+)
+from booking_lane.results import JobRecord
+from db.models import Purchase, PurchaseDetail, Reservation, Ticket
+from gateway.booking import WAIT_SECONDS_MAX
+from gateway.contract import (
+    ID_MAX,
+    CheckoutBody,
+    Job,
+    JobAccepted,
+    PurchaseAnswer,
+    PurchaseDetailAnswer,
+    PurchaseList,
+    ReservationAnswer,
+    ReservationList,
+    ReserveBody,
+    SeatAnswer,
+    SeatDetail,
+)
+from gateway.problems import ProblemError, invalid
+from gateway.routes.queue import pass_cookie_name, verify_captcha
+from gateway.services import AnyRequest, Services, services
+from waiting_room.errors import TokenInvalid
+
+PURCHASES_MAX: Final = 200
+HOLDS_MAX: Final = 100
+KEY_CHARACTERS_MAX: Final = 128
+
+IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=KEY_CHARACTERS_MAX)]
+Prefer = Annotated[str | None, Parameter(header="Prefer", max_length=200, description="wait=SECONDS, at most 30")]
+EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
+JOB_RESPONSES = {200: ResponseSpec(Job), 202: ResponseSpec(JobAccepted)}
+
+
+def _wait_seconds(prefer: str | None) -> float:
+    """The ``wait`` of RFC 7240; what cannot be read is ignored, as the RFC has it."""
+    for part in (prefer or "").split(","):
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "wait" and value.strip().isascii() and value.strip().isdigit():
+            return min(float(value.strip()[:4]), WAIT_SECONDS_MAX)
+    return 0.0
+
+
+def _seats(details: tuple[SeatDetail, ...], seats_max: int) -> tuple[Seat, ...]:
+    """The seats in their lock order.
+
+    Raises:
+        ProblemError: ``invalid_request`` for too many or a seat named twice.
+    """
+    named = [
+        (detail.ticket_type_id, row, number)
+        for detail in details
+        for row, number in zip(detail.meta_data.row_numbers, detail.meta_data.seat_numbers, strict=True)
+    ]
+    if len(named) > seats_max:
+        raise invalid(f"{len(named)} seats in one request; at most {seats_max} are taken", "$.seatDetails")
+    seats = tuple(sorted(set(named)))
+    if len(seats) != len(named):
+        raise invalid("a seat is named twice", "$.seatDetails")
+    return seats
+
+
+def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
+    """A job's answer, its recorded body unchanged."""
+    head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
+    body = head + (record.body[1:] if record.body else b'"status":"queued"}')
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _accepted(command_id: uuid.UUID) -> Response[bytes]:
+    href = f"/api/jobs/{command_id}"
+    return Response(
+        msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href)),
+        status_code=202,
+        media_type="application/json",
+        headers={"Location": href, "Cache-Control": "no-store"},
+    )
+
+
+async def _earlier(
+    known: Services, user_id: int, key: str | None, asked: bytes, wait_seconds: float
+) -> tuple[uuid.UUID | None, Response[bytes] | None]:
+    """The command id of an Idempotency-Key, and the answer where its first request was taken already."""
+    if key is None:
+        return None, None
+    command_id = command_id_for(user_id, key)
+    record = await known.desk.earlier(command_id, user_id, asked)
+    if record is None:
+        return command_id, None
+    if not record.body and wait_seconds > 0:
+        record = await known.desk.job(command_id, wait_seconds) or record
+    return command_id, _finished(command_id, record) if record.body else _accepted(command_id)
+
+
+async def _submit(known: Services, command: Command, wait_seconds: float) -> Response[bytes]:
+    record = await known.desk.submit(command, wait_seconds)
+    return _accepted(command.command_id) if record is None else _finished(command.command_id, record)
+
+
+async def _need_admission(known: Services, request: AnyRequest, event_id: int, user_id: int) -> None:
+    """Raises:
+    ProblemError: ``not_admitted`` without a pass that is ours, for this event and fan, and alive in Redis.
+    """
+    row = known.rooms.rows.get(event_id)
+    if row is None or row.state == "off":
+        return
+    token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
+    reason = "There is no admission pass with this request."
+    if token is not None:
+        try:
+            known.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
+            if await known.rooms.line.admitted_until(event_id, user_id) is not None:
+                return
+            reason = "The admission pass has ended."
+        except TokenInvalid as error:
+            reason = f"The admission pass is not valid: {error.reason}."
+    raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
+
+
+@post("/api/reserve", status_code=202, responses=JOB_RESPONSES)
+async def reserve(
+    request: AnyRequest, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+) -> Response[bytes]:
+    """Hold seats for ten minutes: those named, or the best available."""
+    known = services(request)
+    user_id = known.identity.user(request, data.user_id)
+    seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
+    best = None
+    if data.best_available is not None:
+        best = BestAvailable(data.best_available.ticket_type_id, data.best_available.quantity)
+        if best.quantity > known.config.seats_per_request_max:
+            raise invalid(f"at most {known.config.seats_per_request_max} seats", "$.bestAvailable.quantity")
+    await known.hall(data.event_id)
+    wait_seconds = _wait_seconds(prefer)
+    asked = body_hash("reserve", (data.event_id, seats, best))
+    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    if answer is not None:
+        return answer
+    await _need_admission(known, request, data.event_id, user_id)
+    head = known.desk.head(data.event_id, user_id, command_id, asked)
+    return await _submit(known, Reserve(**head, seats=seats, best_available=best), wait_seconds)
+
+
+@route(
+    "/api/checkout",
+    http_method=[HttpMethod.POST, HttpMethod.PUT],
+    status_code=202,
+    responses=JOB_RESPONSES,
+    operation_id=lambda _handler, method, _path: f"Checkout{method.title()}",
+)
+async def checkout(
+    request: AnyRequest, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+) -> Response[bytes]:
+    """Buy a hold, past a captcha."""
+    known = services(request)
+    user_id = known.identity.user(request, data.user_id)
+    seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
+    await known.hall(data.event_id)
+    wait_seconds = _wait_seconds(prefer)
+    asked = body_hash("checkout", (data.event_id, seats, data.reservation_id))
+    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    if answer is not None:
+        return answer
+    head = known.desk.head(data.event_id, user_id, command_id, asked)
+    if known.captcha.provider != "off":
+        token = data.captcha_token or data.recaptcha_token
+        if token is None:
+            raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
+        await verify_captcha(known, request, token, "checkout", str(head["command_id"]))
+    command = Checkout(**head, reservation_id=data.reservation_id, seats=seats)
+    return await _submit(known, command, wait_seconds)
+
+
+@delete("/api/reservations/{reservation_id:uuid}", status_code=202, responses=JOB_RESPONSES)
+async def release(
+    request: AnyRequest,
+    reservation_id: uuid.UUID,
+    event_id: EventQuery,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response[bytes]:
+    """Give a hold back before its end."""
+    known = services(request)
+    user_id = known.identity.fan(request).user_id
+    await known.hall(event_id)
+    wait_seconds = _wait_seconds(prefer)
+    asked = body_hash("release", (event_id, reservation_id))
+    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    if answer is not None:
+        return answer
+    head = known.desk.head(event_id, user_id, command_id, asked)
+    return await _submit(known, Release(**head, reservation_id=reservation_id), wait_seconds)
+
+
+@get("/api/jobs/{job_id:uuid}", responses={200: ResponseSpec(Job)})
+async def job(
+    request: AnyRequest,
+    job_id: uuid.UUID,
+    wait: Annotated[float, Parameter(ge=0, le=WAIT_SECONDS_MAX, description="seconds to wait for its end")] = 0,
+) -> Response[bytes]:
+    """What became of a command. Somebody else's job is not known."""
+    known = services(request)
+    user_id = None if known.identity.open_auth else known.identity.fan(request).user_id
+    record = await known.desk.job(job_id, wait)
+    if record is None or (user_id is not None and record.user_id != user_id):
+        raise ProblemError("unknown_job")
+    return _finished(job_id, record)
+
+
+@get("/api/reservations")
+async def reservations(request: AnyRequest, event_id: EventQuery) -> ReservationList:
+    """The fan's live holds."""
+    known = services(request)
+    user_id = known.identity.fan(request).user_id
+    hall = await known.hall(event_id)
+    async with known.engine.connect() as connection:
+        rows = await connection.execute(
+            select(Reservation)
+            .where(
+                Reservation.event_id == event_id,
+                Reservation.user_id == user_id,
+                Reservation.state == "held",
+                Reservation.expires_at > func.clock_timestamp(),
+            )
+            .order_by(Reservation.expires_at)
+            .limit(HOLDS_MAX)
+        )
+        found = rows.all()
+    return ReservationList(
+        reservations=tuple(
+            ReservationAnswer(
+                reservation_id=row.reservation_id,
+                event_id=row.event_id,
+                expires_at=row.expires_at,
+                total_amount=row.total_amount,
+                currency=hall.event.currency,
+                seats=tuple(
+                    SeatAnswer(ticket_type_id=kind, row_number=number, seat_number=seat)
+                    for kind, number, seat in zip(row.ticket_type_ids, row.row_numbers, row.seat_numbers, strict=True)
+                ),
+            )
+            for row in found
+        )
+    )
+
+
+async def find_purchases(
+    known: Services, user_id: int, purchase_id: uuid.UUID | None = None
+) -> tuple[PurchaseAnswer, ...]:
+    """The fan's purchases, the newest first, or the one named."""
+    query = (
+        select(
+            Purchase.purchase_id,
+            Purchase.event_id,
+            Purchase.user_id,
+            Purchase.total_amount,
+            Purchase.currency,
+            Purchase.purchase_at,
+            Purchase.status,
+        )
+        .where(Purchase.user_id == user_id)
+        .order_by(Purchase.purchase_at.desc(), Purchase.purchase_id)
+        .limit(PURCHASES_MAX)
+    )
+    if purchase_id is not None:
+        query = query.where(Purchase.purchase_id == purchase_id)
+    async with known.engine.connect() as connection:
+        purchases = (await connection.execute(query)).all()
+        if not purchases:
+            return ()
+        rows = await connection.execute(
+            select(
+                PurchaseDetail.purchase_id,
+                PurchaseDetail.ticket_type_id,
+                Ticket.ticket_type,
+                PurchaseDetail.row_number,
+                PurchaseDetail.seat_number,
+                PurchaseDetail.amount,
+                PurchaseDetail.ticket_code,
+                PurchaseDetail.cancelled_at,
+            )
+            .join(
+                Ticket,
+                (Ticket.event_id == PurchaseDetail.event_id) & (Ticket.ticket_type_id == PurchaseDetail.ticket_type_id),
+            )
+            .where(
+                PurchaseDetail.event_id.in_({row.event_id for row in purchases}),
+                PurchaseDetail.purchase_id.in_([row.purchase_id for row in purchases]),
+            )
+            .order_by(PurchaseDetail.ticket_type_id, PurchaseDetail.row_number, PurchaseDetail.seat_number)
+        )
+        details: dict[uuid.UUID, list[PurchaseDetailAnswer]] = {}
+        for row in rows:
+            fields = row._asdict()
+            details.setdefault(fields.pop("purchase_id"), []).append(PurchaseDetailAnswer(**fields))
+    return tuple(PurchaseAnswer(**row._asdict(), details=tuple(details.get(row.purchase_id, ()))) for row in purchases)
+
+
+@get("/api/purchases")
+async def purchases(request: AnyRequest) -> PurchaseList:
+    """The fan's own purchases."""
+    known = services(request)
+    return PurchaseList(purchases=await find_purchases(known, known.identity.fan(request).user_id))
+
+
+@get("/api/purchases/{purchase_id:uuid}")
+async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> PurchaseAnswer:
+    """One of the fan's own purchases."""
+    known = services(request)
+    found = await find_purchases(known, known.identity.fan(request).user_id, purchase_id)
+    if not found:
+        raise ProblemError("unknown_purchase")
+    return found[0]
+
+
+ROUTES = [reserve, checkout, release, job, reservations, purchases, purchase]

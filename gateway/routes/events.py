@@ -1,0 +1,166 @@
+"""Events, their counts and seats: what a fan reads before buying."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from sqlalchemy import Select, or_, select, tuple_
+
+from db.models import Event
+from gateway.contract import ID_MAX, EventAnswer, EventList, InitialCall, SeatMap
+from gateway.halls import Hall
+from gateway.problems import invalid
+from gateway.rooms import room_state
+from gateway.services import AnyRequest, Services, services
+from gateway.streams.stream import Stream, StreamResponse
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+CHARACTERS_MAX = 200
+
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+MinVersion = Annotated[
+    int | None, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
+]
+
+
+async def room_json(known: Services, event_id: int) -> bytes:
+    """``{state, waiting}`` of the event's room; an event without one needs no pass."""
+    counts = await known.rooms.counts(event_id)
+    if counts is None:
+        return b'{"state":"off","waiting":0}'
+    return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), counts.waiting)
+
+
+def _cacheable(request: AnyRequest, body: bytes) -> Response[bytes]:
+    """``body`` with an ETag, or 304 where the client has it."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if tag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
+        return Response(b"", status_code=304, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@get("/api/initial-call/{event_id:int}", responses={200: ResponseSpec(InitialCall)})
+async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
+    """The event, its ticket types with their counts, and its room."""
+    known = services(request)
+    hall = await known.hall(event_id, version_min=min_version)
+    body = b'{"event":%s,"tickets":%s,"room":%s,"version":%d}' % (
+        msgspec.json.encode(hall.event),
+        hall.tickets_json(),
+        await room_json(known, event_id),
+        hall.version,
+    )
+    return _cacheable(request, body)
+
+
+@get("/api/events/{event_id:int}/seats", responses={200: ResponseSpec(SeatMap)})
+async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
+    """The hall, and the seats that are not free."""
+    hall = await services(request).hall(event_id, version_min=min_version)
+    return _cacheable(request, hall.seats_json())
+
+
+@get("/api/events/{event_id:int}/live", media_type="text/event-stream")
+async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
+    """Seats as they change: a snapshot, then deltas whose id is the event's version."""
+    known = services(request)
+    hall = await known.hall(event_id)
+    known.take_stream()
+    last = request.headers.get("last-event-id", "")
+    last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+
+    async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
+        return _watch(known, hall, stream, last_version)
+
+    return StreamResponse(
+        subscribe,
+        seconds_max=known.config.stream_seconds_max,
+        send_seconds_max=known.config.stream_send_seconds_max,
+    )
+
+
+def _watch(known: Services, hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
+    known.streams_open += 1
+    hall.resume(stream, last_version)
+    hall.streams.add(stream)
+
+    async def leave() -> None:
+        hall.streams.discard(stream)
+        known.streams_open -= 1
+
+    return leave
+
+
+@get("/api/events")
+async def events(
+    request: AnyRequest,
+    q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
+    venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
+    from_: Annotated[dt.datetime | None, Parameter(query="from")] = None,
+    to: Annotated[dt.datetime | None, Parameter(query="to")] = None,
+    cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+) -> EventList:
+    """Events by date, the soonest first; go on with ``cursor`` while there is one."""
+    query = find_events(q, venue, from_, to)
+    if cursor is not None:
+        query = query.where(tuple_(Event.date, Event.event_id) > _read_cursor(cursor))
+    async with services(request).engine.connect() as connection:
+        rows = (await connection.execute(query.limit(limit + 1))).all()
+    found = tuple(EventAnswer(**row._asdict()) for row in rows[:limit])
+    more = _cursor(found[-1]) if len(rows) > limit else None
+    return EventList(events=found, cursor=more)
+
+
+def find_events(
+    q: str, venue: str, from_: dt.datetime | None, to: dt.datetime | None
+) -> Select[int, str, str, dt.datetime, str, dt.datetime, str, int]:
+    """Events that hold ``q`` in name, artist or venue, by date."""
+    query = select(
+        Event.event_id,
+        Event.name,
+        Event.artist,
+        Event.date,
+        Event.venue,
+        Event.on_sale_at,
+        Event.currency,
+        Event.seats_per_fan_max,
+    ).order_by(Event.date, Event.event_id)
+    if q:
+        query = query.where(
+            or_(*(column.icontains(q, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))
+        )
+    if venue:
+        query = query.where(Event.venue.icontains(venue, autoescape=True))
+    for bound in (from_, to):
+        if bound is not None and bound.tzinfo is None:
+            raise invalid("a time needs its offset, e.g. 2026-06-12T19:30:00Z", "from" if bound is from_ else "to")
+    if from_ is not None:
+        query = query.where(Event.date >= from_)
+    if to is not None:
+        query = query.where(Event.date <= to)
+    return query
+
+
+def _cursor(last: EventAnswer) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((last.date, last.event_id))).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[dt.datetime, int])
+    except ValueError:
+        raise invalid("not a cursor of ours", "cursor") from None
+
+
+ROUTES = [initial_call, seats, live, events]

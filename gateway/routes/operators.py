@@ -1,0 +1,196 @@
+"""Operators: rooms in numbers, and the door's controls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+import msgspec
+from litestar import get, patch
+from litestar.params import Parameter
+
+from booking_lane.lane import lane_of, queue_name
+from db.rooms import RoomRow, UnknownRoomError, change_room, room_log
+from gateway.contract import ID_MAX, RoomAnswer, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.problems import ProblemError, invalid
+from gateway.rooms import room_state
+from gateway.services import AnyRequest, Services, services
+from gateway.streams.stream import Stream, StreamResponse, frame
+
+STREAM_SECONDS: Final = 1.0
+LOG_LIMIT: Final = 200
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+
+
+async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
+    counts = await known.rooms.counts(row.event_id)
+    if counts is None:
+        return None
+    hall = await known.hall(row.event_id)
+    lane = lane_of(row.event_id, known.config.lanes)
+    queued = await known.jobs.llen(f"rq:queue:{queue_name(lane)}")
+    return RoomAnswer(
+        event_id=row.event_id,
+        name=hall.event.name,
+        state=room_state(counts),
+        waiting=counts.waiting,
+        called=counts.called,
+        admitted=counts.admitted,
+        rate_per_minute=row.rate_per_minute,
+        measured_per_minute=counts.pace.admitted_per_minute,
+        capacity=row.capacity,
+        line_cap=row.line_cap,
+        claim_window_seconds=row.claim_window_seconds,
+        pass_seconds=row.pass_seconds,
+        paused=row.state == "paused",
+        autopilot=row.autopilot,
+        no_show_rate=counts.pace.no_show_rate,
+        p95_booking_ms=known.desk.p95_ms(),
+        backlog=int(queued) + known.desk.lanes[lane].backlog,
+        sold=hall.quantity - hall.free - hall.held,
+        held=hall.held,
+        free=hall.free,
+        revision=row.revision,
+    )
+
+
+async def _rooms(known: Services) -> tuple[RoomAnswer, ...]:
+    found = [await _room(known, row) for row in list(known.rooms.rows.values())]
+    return tuple(room for room in found if room is not None)
+
+
+async def _row(known: Services, event_id: int) -> RoomRow:
+    row = known.rooms.rows.get(event_id)
+    if row is None:
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    return row
+
+
+@get("/api/ops/rooms")
+async def rooms(request: AnyRequest) -> RoomList:
+    """Every room in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    return RoomList(rooms=await _rooms(known))
+
+
+@get("/api/ops/rooms/{event_id:int}")
+async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
+    """One room in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    found = await _room(known, await _row(known, event_id))
+    if found is None:
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    return found
+
+
+@patch("/api/ops/rooms/{event_id:int}")
+async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
+    """Steer the door: Postgres and its log first, then Redis, then every gateway."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    row = await _row(known, event_id)
+    changes: dict[str, object] = {
+        name: value
+        for name in ("rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "autopilot")
+        if (value := getattr(data, name)) is not msgspec.UNSET
+    }
+    state = _state(row.state, data)
+    if state is not None:
+        changes["state"] = state
+    if not changes:
+        raise invalid("nothing to change is named")
+    try:
+        async with known.engine.begin() as connection:
+            changed = await change_room(connection, event_id, changes, operator.name, data.why)
+    except UnknownRoomError:
+        raise ProblemError("unknown_event", "This event has no waiting room.") from None
+    await known.rooms.configure(changed)
+    found = await _room(known, changed)
+    assert found is not None
+    return found
+
+
+def _state(state: str, data: RoomPatch) -> str | None:
+    """The room's state after ``paused`` and ``closed``; None if neither was named.
+
+    Raises:
+        ProblemError: ``invalid_request`` where there is no room to steer.
+    """
+    if data.closed is msgspec.UNSET and data.paused is msgspec.UNSET:
+        return None
+    if state == "off":
+        raise invalid("this event's room is off; there is no door to steer", "$.paused")
+    if data.closed is True:
+        return "closed"
+    if data.paused is True:
+        return "closed" if state == "closed" and data.closed is msgspec.UNSET else "paused"
+    if data.closed is False and state == "closed":
+        return "open"
+    if data.paused is False and state == "paused":
+        return "open"
+    return state
+
+
+@get("/api/ops/rooms/{event_id:int}/log")
+async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
+    """Who changed what, the newest first."""
+    known = services(request)
+    known.identity.operator(request)
+    await _row(known, event_id)
+    async with known.engine.connect() as connection:
+        lines = await room_log(connection, event_id, LOG_LIMIT)
+    return RoomLogList(
+        entries=tuple(
+            RoomLogLine(
+                at=line.at,
+                operator=line.operator,
+                field=line.field,
+                before=line.before,
+                after=line.after,
+                why=line.why,
+            )
+            for line in lines
+        )
+    )
+
+
+@get("/api/ops/stream", media_type="text/event-stream")
+async def stream(request: AnyRequest) -> StreamResponse:
+    """Every room once a second."""
+    known = services(request)
+    known.identity.operator(request)
+    known.take_stream()
+
+    async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
+        known.streams_open += 1
+        telling = asyncio.get_running_loop().create_task(_tell(known, opened))
+
+        async def leave() -> None:
+            known.streams_open -= 1
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+        return leave
+
+    return StreamResponse(
+        subscribe,
+        seconds_max=known.config.stream_seconds_max,
+        send_seconds_max=known.config.stream_send_seconds_max,
+    )
+
+
+async def _tell(known: Services, opened: Stream) -> None:
+    while not opened.closed:
+        if time.monotonic() >= opened.ends_at or known.lines.ending:
+            opened.end()
+            return
+        for found in await _rooms(known):
+            opened.write(frame("room", msgspec.json.encode(found)))
+        await asyncio.sleep(STREAM_SECONDS)
+
+
+ROUTES = [rooms, room, change, log, stream]

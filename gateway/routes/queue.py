@@ -1,0 +1,254 @@
+"""The line: join, poll, stream, claim, leave."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from litestar import Response, delete, get, post
+from litestar.datastructures import Cookie
+from litestar.params import Parameter
+
+from gateway.captcha import CaptchaFailed, CaptchaUnavailable
+from gateway.contract import ID_MAX, Claimed, JoinBody, Place
+from gateway.identity import Session
+from gateway.problems import ProblemError
+from gateway.rooms import from_ms
+from gateway.services import AnyRequest, Services, address, services
+from gateway.streams.stream import Stream, StreamResponse
+from waiting_room.errors import (
+    NotCalled,
+    RetryLater,
+    RoomClosed,
+    RoomError,
+    RoomOff,
+    RoomSoldOut,
+    RoomUnknown,
+    TokenInvalid,
+)
+from waiting_room.model import RoomCounts, Standing
+from waiting_room.tokens import PlaceToken
+
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def pass_cookie_name(event_id: int) -> str:
+    return f"admitone_pass_{event_id}"
+
+
+def pass_cookies(known: Services, event_id: int, place: Place) -> list[Cookie]:
+    if place.admission_pass is None:
+        return []
+    return [
+        Cookie(
+            key=pass_cookie_name(event_id),
+            value=place.admission_pass,
+            max_age=24 * 3600,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=known.config.production,
+        )
+    ]
+
+
+def _place_token(
+    known: Services, request: AnyRequest, event_id: int, session: Session, said: str | None
+) -> PlaceToken | None:
+    """The place that the request's token proves; None without one.
+
+    Raises:
+        ProblemError: ``session_invalid`` where it is forged, foreign or of another session.
+    """
+    token = request.headers.get("x-place-token") or said
+    if token is None:
+        return None
+    try:
+        place = known.rooms.tokens.verify_place(token, event=event_id, fan=session.user_id)
+    except TokenInvalid as error:
+        raise ProblemError("session_invalid", f"The place token is not valid: {error.reason}.") from None
+    if place.session != session.jti:
+        raise ProblemError("session_invalid", "The place token is of another session.")
+    return place
+
+
+async def _known_room(known: Services, event_id: int) -> RoomCounts:
+    """The room in numbers.
+
+    Raises:
+        ProblemError: ``unknown_event`` for an event that is none, or has no room.
+    """
+    counts = await known.rooms.counts(event_id)
+    if counts is None:
+        await known.hall(event_id)
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    return counts
+
+
+async def take_place(
+    known: Services, event_id: int, fan: Session, token: PlaceToken | None
+) -> tuple[Standing, RoomCounts]:
+    """Join the line, or find where one stands.
+
+    Raises:
+        ProblemError: ``line_full`` or ``rebuilding``.
+    """
+    counts = await _known_room(known, event_id)
+    try:
+        standing = await known.rooms.line.join(event_id, fan.user_id, token)
+    except RetryLater as later:
+        raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
+    except (RoomOff, RoomClosed, RoomSoldOut):
+        standing = await known.rooms.line.standing(event_id, fan.user_id)
+    except RoomUnknown:
+        await known.rooms.configure(known.rooms.rows[event_id])
+        raise ProblemError("rebuilding", retry_after_seconds=2) from None
+    if standing.joined != "known":
+        known.rooms.forget_counts(event_id)
+    return standing, counts
+
+
+async def find_place(
+    known: Services, event_id: int, fan: Session, token: PlaceToken | None
+) -> tuple[Standing, RoomCounts]:
+    """Where the fan stands; this is a heartbeat. A token restores what Redis has lost.
+
+    Raises:
+        ProblemError: ``not_in_line``, ``rebuilding``.
+    """
+    counts = await _known_room(known, event_id)
+    try:
+        standing = await known.rooms.line.standing(event_id, fan.user_id)
+    except RoomUnknown:
+        await known.rooms.configure(known.rooms.rows[event_id])
+        raise ProblemError("rebuilding", retry_after_seconds=2) from None
+    if standing.state == "none":
+        if token is not None:
+            return await take_place(known, event_id, fan, token)
+        if standing.room_state not in ("off", "closed", "sold_out"):
+            raise ProblemError("not_in_line")
+    return standing, counts
+
+
+@post("/api/queue/{event_id:int}", status_code=201)
+async def join(
+    request: AnyRequest, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
+) -> Response[Place]:
+    """Join the line, or find one's place in it."""
+    known = services(request)
+    fan = known.identity.fan(request)
+    restored = _place_token(known, request, event_id, fan, token)
+    await require_captcha(known, request, event_id, fan, data.captcha_token if data else None)
+    standing, counts = await take_place(known, event_id, fan, restored)
+    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    return Response(
+        place,
+        status_code=200 if standing.joined == "known" else 201,
+        headers=NO_STORE,
+        cookies=pass_cookies(known, event_id, place),
+    )
+
+
+async def require_captcha(known: Services, request: AnyRequest, event_id: int, fan: Session, token: str | None) -> None:
+    """Count a join of the address prefix; over the free rate a captcha is asked for, unless the fan has a place.
+
+    Raises:
+        ProblemError: ``rate_limited``, ``captcha_required``, ``captcha_failed`` or ``captcha_unavailable``.
+    """
+    used = await known.limit(request, "join", known.config.joins_per_minute)
+    if used <= known.config.joins_free_per_minute or known.captcha.provider == "off":
+        return
+    with contextlib.suppress(RoomUnknown):
+        standing = await known.rooms.line.standing(event_id, fan.user_id)
+        if standing.state in ("waiting", "called", "admitted"):
+            return
+    if token is None:
+        raise ProblemError("captcha_required", href="/api/captcha")
+    await verify_captcha(known, request, token, "join", f"join:{event_id}:{fan.user_id}")
+
+
+async def verify_captcha(known: Services, request: AnyRequest, token: str, action: str, serves: str) -> None:
+    """Raises:
+    ProblemError: ``captcha_failed`` or ``captcha_unavailable``.
+    """
+    try:
+        await known.captcha.verify(token, action=action, remote_ip=address(request), command_id=serves)
+    except CaptchaFailed as failed:
+        raise ProblemError("captcha_failed", f"{str(failed).capitalize()}.") from None
+    except CaptchaUnavailable as away:
+        raise ProblemError("captcha_unavailable", retry_after_seconds=away.retry_after_seconds) from None
+
+
+@get("/api/queue/{event_id:int}")
+async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) -> Response[Place]:
+    """Where one stands; polling is a heartbeat."""
+    known = services(request)
+    fan = known.identity.fan(request)
+    restored = _place_token(known, request, event_id, fan, token)
+    standing, counts = await find_place(known, event_id, fan, restored)
+    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place))
+
+
+@get("/api/queue/{event_id:int}/stream", media_type="text/event-stream")
+async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) -> StreamResponse:
+    """One's place as it changes, and the call when it comes."""
+    known = services(request)
+    fan = known.identity.fan(request)
+    restored = _place_token(known, request, event_id, fan, token)
+    known.take_stream()
+    standing, counts = await find_place(known, event_id, fan, restored)
+    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+
+    async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
+        known.streams_open += 1
+        unsubscribe = await known.lines.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
+
+        async def leave() -> None:
+            known.streams_open -= 1
+            await unsubscribe()
+
+        return leave
+
+    return StreamResponse(
+        subscribe,
+        seconds_max=known.config.stream_seconds_max,
+        send_seconds_max=known.config.stream_send_seconds_max,
+    )
+
+
+@post("/api/queue/{event_id:int}/claim", status_code=200)
+async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
+    """Turn the call into an admission."""
+    known = services(request)
+    fan = known.identity.fan(request)
+    counts = await _known_room(known, event_id)
+    try:
+        standing = await known.rooms.line.claim(event_id, fan.user_id)
+    except NotCalled as refused:
+        raise ProblemError("not_called", state=refused.state) from None
+    except RoomError as refused:
+        raise ProblemError("not_called", str(refused)) from None
+    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    assert place.admission_pass is not None
+    assert standing.pass_until_ms is not None
+    return Response(
+        Claimed(admission_pass=place.admission_pass, expires_at=from_ms(standing.pass_until_ms)),
+        headers=NO_STORE,
+        cookies=pass_cookies(known, event_id, place),
+    )
+
+
+@delete("/api/queue/{event_id:int}", status_code=204)
+async def leave(request: AnyRequest, event_id: PathEvent) -> None:
+    """Leave the line and give up the pass."""
+    known = services(request)
+    fan = known.identity.fan(request)
+    await _known_room(known, event_id)
+    await known.rooms.line.leave(event_id, fan.user_id)
+
+
+ROUTES = [join, poll, stream, claim, leave]

@@ -1,0 +1,64 @@
+"""Sessions and the captcha's offer."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, get, post
+
+from db.operators import verify_operator
+from gateway.captcha import Altcha, CaptchaOffer
+from gateway.contract import OperatorAnswer, OperatorBody, SessionAnswer
+from gateway.problems import ProblemError
+from gateway.services import AnyRequest, services
+
+OPERATOR_TRIES_PER_MINUTE = 10
+
+
+@post("/api/session", status_code=201)
+async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
+    """An anonymous fan's session, as a token and a cookie."""
+    known = services(request)
+    await known.limit(request, "session", known.config.sessions_per_minute)
+    token, user_id = known.identity.new_fan()
+    return Response(
+        SessionAnswer(token=token, user_id=user_id),
+        cookies=[known.identity.cookie(token)],
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@post("/api/ops/session", status_code=201)
+async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Response[OperatorAnswer]:
+    """An operator's session, for a name and a password."""
+    known = services(request)
+    await known.limit(request, "operator", OPERATOR_TRIES_PER_MINUTE)
+    if not await verify_operator(known.engine, data.name, data.password):
+        raise ProblemError("unauthenticated", "The name or the password is wrong.")
+    token = known.identity.new_operator(data.name)
+    return Response(
+        OperatorAnswer(token=token),
+        cookies=[known.identity.cookie(token, operator=True)],
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@get("/api/captcha")
+async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
+    """What a client must solve, and where."""
+    return services(request).captcha.describe()
+
+
+@get("/api/captcha/challenge")
+async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
+    """A fresh ALTCHA challenge."""
+    captcha = services(request).captcha
+    if not isinstance(captcha, Altcha):
+        raise ProblemError("not_found", "This captcha provider has no challenge of ours.")
+    return Response(
+        msgspec.json.encode(captcha.challenge()),
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+ROUTES = [new_session, new_operator_session, captcha_offer, captcha_challenge]

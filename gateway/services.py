@@ -1,0 +1,76 @@
+"""What the routes work with, made once a process and found on the application's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis.asyncio
+from litestar import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.booking import Desk
+from gateway.captcha import Captcha
+from gateway.config import GatewayConfig
+from gateway.halls import Hall, Halls, UnknownEventError
+from gateway.identity import Identity
+from gateway.problems import ProblemError
+from gateway.rooms import Rooms
+from gateway.streams.lines import LineStreams
+from waiting_room.limits import address_prefix, allow
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    config: GatewayConfig
+    engine: AsyncEngine
+    line_redis: redis.asyncio.Redis
+    jobs: redis.asyncio.Redis
+    identity: Identity
+    captcha: Captcha
+    halls: Halls
+    rooms: Rooms
+    desk: Desk
+    lines: LineStreams
+    streams_open: int = 0
+
+    async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
+        """The event.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        try:
+            return await self.halls.hall(event_id, version_min=version_min)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+
+    async def limit(self, request: AnyRequest, name: str, per_minute: int) -> int:
+        """Count one ``name`` of the request's address prefix; how many there were in the last minute.
+
+        Raises:
+            ProblemError: ``rate_limited``.
+        """
+        allowance = await allow(self.line_redis, name, address_prefix(address(request)), per_minute)
+        if not allowance.allowed:
+            raise ProblemError("rate_limited", retry_after_seconds=max(1, allowance.retry_after_seconds))
+        return allowance.used
+
+    def take_stream(self) -> None:
+        """Count one more open stream.
+
+        Raises:
+            ProblemError: ``too_many_streams``.
+        """
+        if self.streams_open >= self.config.streams_max:
+            raise ProblemError("too_many_streams", retry_after_seconds=5)
+
+
+def services(request: AnyRequest) -> Services:
+    return cast(Services, request.app.state["services"])
+
+
+def address(request: AnyRequest) -> str:
+    return request.client.host if request.client is not None else ""

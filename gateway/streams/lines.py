@@ -1,0 +1,311 @@
+"""The streams of fans in line: one loop for all of them, one round trip for many positions.
+
+Positions are told each second near the front and less often far back. What befalls a fan (called, admitted,
+ended) comes as news and is told at once; the loop finds what a lost message would have said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from redis.exceptions import RedisError
+from sse_starlette.sse import AppStatus
+
+from gateway.contract import Place
+from gateway.rooms import Rooms, from_ms, room_state
+from gateway.streams.stream import PING_FRAME, Stream, frame
+from waiting_room.errors import RoomUnknown
+from waiting_room.eta import eta_in
+from waiting_room.model import News, RoomCounts
+
+logger = logging.getLogger(__name__)
+
+LOOP_SECONDS: Final = 0.25
+HEARTBEAT_SECONDS: Final = 4.0
+PING_SECONDS: Final = 15.0
+INTERVALS: Final[tuple[tuple[int, float], ...]] = ((100, 1.0), (1_000, 2.0), (10_000, 4.0))
+"""(up to this many ahead, tell the place so often); the rest as often as `INTERVAL_FAR`."""
+INTERVAL_FAR: Final = 8.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+def interval_seconds(ahead: int) -> float:
+    """How often a fan with so many ahead is told the place."""
+    for bound, seconds in INTERVALS:
+        if ahead < bound:
+            return seconds
+    return INTERVAL_FAR
+
+
+@dataclass(slots=True, eq=False)
+class FanStream:
+    """A fan's stream on an event's line; ``shown`` is the lowest position told (0: none yet)."""
+
+    stream: Stream
+    event_id: int
+    fan: int
+    session: str
+    shown: int = 0
+    due_at: float = 0.0
+    state: str = ""
+
+
+@dataclass(slots=True)
+class _EventStreams:
+    of_fans: dict[int, list[FanStream]] = field(default_factory=dict)
+    room_state: str = ""
+
+
+class LineStreams:
+    """All open line streams of this process."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._events: dict[int, _EventStreams] = {}
+        self._heartbeat_at = 0.0
+        self._looks: set[asyncio.Task[None]] = set()
+
+    @property
+    def ending(self) -> bool:
+        """The process was told to end."""
+        return bool(AppStatus.should_exit)
+
+    @property
+    def count(self) -> int:
+        return sum(len(some) for event in self._events.values() for some in event.of_fans.values())
+
+    async def subscribe(
+        self, stream: Stream, event_id: int, fan: int, session: str, place: Place, counts: RoomCounts
+    ) -> Callable[[], Awaitable[None]]:
+        """Tell the fan's place now and from now on."""
+        watcher = FanStream(stream, event_id, fan, session, place.position or 0)
+        event = self._events.setdefault(event_id, _EventStreams())
+        event.of_fans.setdefault(fan, []).append(watcher)
+        self._tell_place(watcher, place, counts)
+
+        async def leave() -> None:
+            watchers = event.of_fans.get(fan, [])
+            watchers.remove(watcher)
+            if not watchers:
+                event.of_fans.pop(fan, None)
+            if not event.of_fans:
+                self._events.pop(event_id, None)
+            if watcher.state == "waiting":
+                # The next connection may be another gateway's: it must not show a higher position.
+                try:
+                    await self._rooms.line.heartbeat(event_id, {fan: watcher.shown})
+                except (RedisError, RoomUnknown) as error:
+                    logger.debug("last position not kept: %s", error)
+
+        return leave
+
+    # -- news
+
+    def hear(self, payload: bytes) -> None:
+        """A room's news, from Redis."""
+        news = msgspec.json.decode(payload, type=News)
+        self._rooms.forget_counts(news.event)
+        event = self._events.get(news.event)
+        if event is None:
+            return
+        for fan, claim_by_ms in news.called:
+            for watcher in event.of_fans.get(fan, ()):
+                self._tell_called(watcher, claim_by_ms)
+        for fan, until_ms in news.admitted:
+            for watcher in event.of_fans.get(fan, ()):
+                self._tell_admitted(watcher, until_ms)
+        changed = [*news.waiting, *(fan for fan, _ in news.ended)]
+        watchers = [watcher for fan in changed for watcher in event.of_fans.get(fan, ())]
+        if watchers:
+            self._look_at(watchers)
+        if news.config is not None:
+            # Everybody hears of a changed rate or a pause with the next turn of the loop.
+            for some in event.of_fans.values():
+                for watcher in some:
+                    watcher.due_at = 0.0
+
+    def _look_at(self, watchers: Iterable[FanStream]) -> None:
+        task = asyncio.get_running_loop().create_task(self._look(list(watchers)))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look(self, watchers: list[FanStream]) -> None:
+        """Ask for each fan's standing, where rank alone does not tell it."""
+        for watcher in watchers:
+            if watcher.stream.closed:
+                continue
+            try:
+                counts = await self._rooms.counts(watcher.event_id)
+                standing = await self._rooms.line.standing(watcher.event_id, watcher.fan, touch=False)
+            except (RedisError, RoomUnknown, OSError) as error:
+                logger.debug("standing not read: %s", error)
+                continue
+            if counts is not None:
+                place = self._rooms.place(watcher.event_id, standing, counts, watcher.fan, watcher.session)
+                self._tell_place(watcher, place, counts)
+
+    # -- telling
+
+    def _tell_place(self, watcher: FanStream, place: Place, counts: RoomCounts) -> None:
+        before, watcher.state = watcher.state, place.state
+        if place.state == "called" and place.claim_by_seconds is not None:
+            if before != "called":
+                self._write(watcher, _called(place.claim_by_seconds))
+            return
+        if place.state == "admitted" and place.admission_pass is not None:
+            if before != "admitted":
+                self._write(watcher, _admitted(place.admission_pass, place.expires_at))
+            return
+        if place.state in ("sold_out", "closed"):
+            if before != place.state:
+                self._write(watcher, frame(place.state, b"{}"))
+            return
+        if place.position is None or place.ahead is None:
+            document = {"state": place.state, "roomState": place.room_state, "position": None, "ahead": None}
+            self._write(watcher, frame("place", _encode(document)))
+            return
+        self._tell_position(watcher, place.position, counts, _tail(counts, place.waiting))
+
+    def _tell_position(self, watcher: FanStream, rank: int, counts: RoomCounts, tail: bytes) -> None:
+        """A true rank (1 is next), told as no more than what was told before."""
+        position = min(watcher.shown or rank, rank)
+        watcher.shown = position
+        watcher.state = "waiting"
+        watcher.due_at = time.monotonic() + interval_seconds(position - 1)
+        self._write(
+            watcher,
+            b'event: place\ndata: {"position":%d,"ahead":%d,%s%s\n\n'
+            % (position, position - 1, _estimate(counts, position - 1), tail),
+        )
+
+    def _tell_called(self, watcher: FanStream, claim_by_ms: int) -> None:
+        row = self._rooms.rows.get(watcher.event_id)
+        window = row.claim_window_seconds if row is not None else 0
+        watcher.state = "called"
+        self._write(watcher, _called(window))
+
+    def _tell_admitted(self, watcher: FanStream, until_ms: int) -> None:
+        watcher.state = "admitted"
+        token = self._rooms.sign_pass(watcher.event_id, watcher.fan, until_ms)
+        self._write(watcher, _admitted(token, from_ms(until_ms)))
+
+    def _write(self, watcher: FanStream, what: bytes) -> None:
+        if watcher.stream.write(what):
+            watcher.stream.heard_at = watcher.stream.wrote_at
+
+    # -- the loop
+
+    async def run(self) -> None:
+        """Tell places for as long as the process runs, and say `bye` when it is told to end."""
+        while True:
+            started = time.monotonic()
+            if self.ending:
+                self.end()
+            for event_id in list(self._events):
+                try:
+                    await self._turn(event_id, started)
+                except (RedisError, RoomUnknown, OSError) as error:
+                    logger.warning("event %d: places not told: %s", event_id, error)
+            if started - self._heartbeat_at >= HEARTBEAT_SECONDS:
+                self._heartbeat_at = started
+                try:
+                    await self._heartbeat()
+                except (RedisError, OSError) as error:
+                    logger.warning("no heartbeat: %s", error)
+            await asyncio.sleep(max(0.0, LOOP_SECONDS - (time.monotonic() - started)))
+
+    def end(self) -> None:
+        """Farewell to every stream; the clients reconnect, elsewhere."""
+        for event in self._events.values():
+            for some in event.of_fans.values():
+                for watcher in some:
+                    watcher.stream.end()
+
+    async def _turn(self, event_id: int, now: float) -> None:
+        event = self._events.get(event_id)
+        if event is None:
+            return
+        counts = await self._rooms.counts(event_id)
+        if counts is None:
+            return
+        due: list[FanStream] = []
+        for some in event.of_fans.values():
+            for watcher in some:
+                stream = watcher.stream
+                if now >= stream.ends_at:
+                    stream.end()
+                elif watcher.state in ("waiting", "") and now >= watcher.due_at:
+                    due.append(watcher)
+                elif now - stream.wrote_at >= PING_SECONDS:
+                    stream.write(PING_FRAME)
+        state = room_state(counts)
+        if state != event.room_state:
+            event.room_state, before = state, event.room_state
+            if before and ({state, before} & {"sold_out", "closed"}):
+                self._look_at([watcher for some in event.of_fans.values() for watcher in some])
+                return
+        if due:
+            await self._tell_due(event_id, counts, due, now)
+
+    async def _tell_due(self, event_id: int, counts: RoomCounts, due: list[FanStream], now: float) -> None:
+        ranks = await self._rooms.line.positions(event_id, [watcher.fan for watcher in due])
+        tail = _tail(counts, ranks.waiting)
+        unsure: list[FanStream] = []
+        for watcher, rank in zip(due, ranks.ranks, strict=True):
+            if rank < 0:
+                unsure.append(watcher)
+                watcher.due_at = now + 1.0
+                continue
+            self._tell_position(watcher, rank + 1, counts, tail)
+        if unsure:
+            self._look_at(unsure)
+
+    async def _heartbeat(self) -> None:
+        since = time.monotonic() - 2 * HEARTBEAT_SECONDS
+        for event_id, event in list(self._events.items()):
+            shown: dict[int, int] = {}
+            for fan, some in event.of_fans.items():
+                for watcher in some:
+                    stream = watcher.stream
+                    if watcher.state not in ("waiting", "called", "admitted") or stream.closed:
+                        continue
+                    if stream.heard_at < since and stream.write(PING_FRAME):
+                        stream.heard_at = stream.wrote_at
+                    if stream.heard_at >= since:
+                        shown[fan] = min(shown.get(fan) or watcher.shown, watcher.shown)
+            if shown:
+                await self._rooms.line.heartbeat(event_id, shown)
+
+
+def _called(claim_by_seconds: int) -> bytes:
+    return frame("called", b'{"claimBySeconds":%d}' % claim_by_seconds)
+
+
+def _admitted(admission_pass: str, expires_at: object) -> bytes:
+    return frame("admitted", _encode({"pass": admission_pass, "expiresAt": expires_at}))
+
+
+def _tail(counts: RoomCounts, waiting: int) -> bytes:
+    """What every place frame of a turn ends with, rendered once."""
+    stock = counts.stock
+    return b'"waiting":%d,"ratePerMinute":%s,"state":"waiting","roomState":"%s","stock":%s}' % (
+        waiting,
+        _encode(counts.config.rate_per_minute),
+        room_state(counts).encode(),
+        b"null" if stock is None else b'{"free":%d,"held":%d}' % (stock.free, stock.held),
+    )
+
+
+def _estimate(counts: RoomCounts, ahead: int) -> bytes:
+    estimate = eta_in(counts, ahead)
+    if estimate is None:
+        return b'"etaSeconds":null,"etaRange":null,'
+    low, high = estimate.eta_range
+    return b'"etaSeconds":%d,"etaRange":[%d,%d],' % (estimate.eta_seconds, low, high)
