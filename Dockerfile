@@ -1,0 +1,22 @@
+FROM python:3.11.14-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+RUN python -m venv /opt/admitone
+COPY requirements.lock ./
+RUN /opt/admitone/bin/pip install --no-deps --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY admitone admitone
+COPY db db
+COPY gateway gateway
+COPY queue queue
+COPY workers workers
+RUN /opt/admitone/bin/pip install --no-deps --no-build-isolation .
+
+FROM python:3.11.14-slim-bookworm
+COPY --from=build /opt/admitone /opt/admitone
+ENV PATH=/opt/admitone/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# A number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+EXPOSE 8000
+ENTRYPOINT ["admitone"]
+CMD ["gateway", "--host", "0.0.0.0", "--port", "8000"]
