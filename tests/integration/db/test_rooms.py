@@ -107,9 +107,7 @@ async def test_a_change_of_no_such_field_is_refused(
 
 
 @pytest.mark.parametrize("changes", [{"state": "ajar"}, {"rate_per_minute": -1}, {"pass_seconds": 0}])
-async def test_a_value_out_of_bounds_is_refused(
-    engine: AsyncEngine, event_id: int, changes: dict[str, object]
-) -> None:
+async def test_a_value_out_of_bounds_is_refused(engine: AsyncEngine, event_id: int, changes: dict[str, object]) -> None:
     async with engine.connect() as connection:
         with pytest.raises(IntegrityError):
             await change_room(connection, event_id, changes, "ada", "")

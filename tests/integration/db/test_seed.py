@@ -20,9 +20,7 @@ from db.seed import (
     seed_stadium,
 )
 
-ROOM = RoomSeed(
-    state="off", rate_per_minute=60, capacity=7, line_cap=8, claim_window_seconds=9, pass_seconds=10
-)
+ROOM = RoomSeed(state="off", rate_per_minute=60, capacity=7, line_cap=8, claim_window_seconds=9, pass_seconds=10)
 PLAN = EventPlan(
     name="Recital",
     artist="Ada Quartet",
