@@ -347,6 +347,8 @@ class Fan:
         started = time.perf_counter()
         for _ in range(LOST_TRIES_MAX):
             reply = await self._client.call(kind, method, path, body=body, headers=headers)
+            if reply.status == 202 and reply.body["status"] != "queued":
+                raise UnexpectedAnswer(f"{kind}: HTTP 202 for a finished job")
             if reply.status in (200, 202):
                 reply = await self._final(kind, reply)
             # The contract's own cure for a job that Redis lost: the same key again.

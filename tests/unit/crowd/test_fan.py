@@ -153,7 +153,7 @@ class Stage:
         else:
             numbers = body["seatDetails"][0]["metaData"]["seatNumbers"]
         if self.taken.intersection(numbers) or not numbers:
-            return job("reserve", problem={"code": "seats_taken"})
+            return job(200, "reserve", problem={"code": "seats_taken"})
         if not self.forgets:
             self.taken.update(numbers)
         if self.stingy:
@@ -164,7 +164,7 @@ class Stage:
 
     async def job(self, request: web.Request) -> web.Response:
         hold = request.match_info["id"]
-        return job("reserve", result=self._result(hold, self.holds[hold]))
+        return job(200, "reserve", result=self._result(hold, self.holds[hold]))
 
     async def checkout(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -173,12 +173,12 @@ class Stage:
         purchase = str(uuid.uuid4())
         self.purchases[purchase] = self.holds.pop(body["reservationId"])
         details = self._seats(self.purchases[purchase])
-        return job("checkout", result={"purchaseId": purchase, "details": details})
+        return job(200, "checkout", result={"purchaseId": purchase, "details": details})
 
     async def release(self, request: web.Request) -> web.Response:
         assert request.query["eventId"] == "1"
         self.taken.difference_update(self.holds.pop(request.match_info["id"]))
-        return job("release", result={"reservationId": request.match_info["id"]})
+        return job(200, "release", result={"reservationId": request.match_info["id"]})
 
     async def purchase(self, request: web.Request) -> web.Response:
         numbers = self.purchases[request.match_info["id"]]
@@ -192,9 +192,9 @@ class Stage:
         return [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": number} for number in numbers]
 
 
-def job(kind: str, **end: object) -> web.Response:
+def job(http_status: int, kind: str, **end: object) -> web.Response:
     status = "succeeded" if "result" in end else "failed"
-    return web.json_response({"jobId": str(uuid.uuid4()), "kind": kind, "status": status, **end})
+    return web.json_response({"jobId": str(uuid.uuid4()), "kind": kind, "status": status, **end}, status=http_status)
 
 
 def problem(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:
@@ -287,6 +287,7 @@ async def test_a_seat_sold_twice_is_a_violation(stage: Stage) -> None:
         (lambda: problem(503, "overloaded"), "reserve: HTTP 503 without Retry-After"),
         (lambda: web.Response(text="busy", status=502), "reserve: HTTP 502 without a JSON object"),
         (lambda: web.json_response({"code": "x"}, status=409), "reserve: HTTP 409 is no problem with a code"),
+        (lambda: job(202, "reserve", result={}), "reserve: HTTP 202 for a finished job"),
         (lambda: problem(403, "not_you"), "reserve: not_you"),
         (lambda: web.json_response({}), "an answer's shape: KeyError 'jobId'"),
     ],
