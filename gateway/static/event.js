@@ -613,7 +613,8 @@ function hold(reservation) {
   announce(`${plural(held.seats.length, "seat")} held for you until ${$("hold-until").textContent}.`);
   clearInterval(holdTimer);
   const whole = event.holdSeconds * 1000;
-  const left = () => ends - now();
+  // The Date header may be a second or two behind: never show more than the whole.
+  const left = () => Math.min(whole, ends - now());
   const tick = () => {
     $("hold-left").textContent = clock(left());
     $("hold-progress").setAttribute("value", String(Math.round((1000 * Math.max(0, left())) / whole)));
