@@ -11,7 +11,7 @@ ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
     "line",  # zset fan → score: in line
     "places",  # hash fan → "score:joined_at_ms:admitted_at_ms": everybody who holds a place
-    "seen",  # zset fan → ms of the last heartbeat
+    "seen",  # hash fan → ms of the last heartbeat
     "away",  # zset fan → ms at which the absence ends the place: skipped at the front
     "called",  # zset fan → ms by which to claim
     "missed",  # hash fan → claims missed
@@ -29,7 +29,12 @@ ROOM_KEYS: Final = (
 @lru_cache(maxsize=1024)
 def room_keys(event: int) -> tuple[str, ...]:
     """The keys of an event's room, in the order of `ROOM_KEYS`."""
-    return tuple(f"room:{{{event}}}:{name}" for name in ROOM_KEYS)
+    return tuple(room_key(event, name) for name in ROOM_KEYS)
+
+
+def room_key(event: int, name: str) -> str:
+    """One key of an event's room."""
+    return f"room:{{{event}}}:{name}"
 
 
 def allow_key(name: str, key: str) -> str:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from .errors import REFUSALS, RETRIES, NotCalled
-from .keys import room_keys
+from .keys import room_key, room_keys
 from .model import (
     Admitted,
     AdmittedPage,
@@ -26,7 +26,7 @@ from .tokens import PlaceToken
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-CHUNK: Final = 500
+CHUNK: Final = 200
 """Fans handed to one script at most, so that none holds Redis for long."""
 
 BUCKETS_A_MINUTE: Final = 6
@@ -46,6 +46,10 @@ class Operation(Generic[T]):
 
 def _on(event: int, script: str, read: Callable[[Any], T], *args: str | int | float) -> Operation[T]:
     return Operation(script, room_keys(event), (event, *args), read)
+
+
+def _alone(event: int, script: str, names: Sequence[str], read: Callable[[Any], T], *args: int) -> Operation[T]:
+    return Operation(script, [room_key(event, name) for name in names], args, read)
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -83,7 +87,7 @@ def leave(event: int, fan: int) -> Operation[bool]:
 
 
 def positions(event: int, fans: Sequence[int]) -> Operation[Positions]:
-    return _on(event, "positions", lambda reply: Positions(reply[0], reply[1:]), *fans)
+    return _alone(event, "positions", ["line"], lambda reply: Positions(reply[0], reply[1:]), *fans)
 
 
 def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int]]:
@@ -96,11 +100,12 @@ def admit(event: int) -> Operation[Tick]:
 
 
 def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
-    return _on(event, "admitted", lambda reply: [until_ms or None for until_ms in reply], *fans)
+    return _alone(event, "admitted", ["admitted"], _ends, *fans)
 
 
 def extend(event: int, ends: Sequence[tuple[int, int]]) -> Operation[int]:
-    return _on(event, "extend", int, *(part for pair in ends for part in pair))
+    fans, untils_ms = zip(*ends, strict=True)
+    return _alone(event, "extend", ["admitted"], int, *fans, *untils_ms)
 
 
 def finish(event: int, fans: Sequence[int]) -> Operation[int]:
@@ -108,7 +113,7 @@ def finish(event: int, fans: Sequence[int]) -> Operation[int]:
 
 
 def set_stock(event: int, stock: Stock) -> Operation[bool]:
-    return _on(event, "stock", bool, stock.free, stock.held, stock.version)
+    return _alone(event, "stock", ["stock"], bool, stock.free, stock.held, stock.version)
 
 
 def counts(event: int) -> Operation[RoomCounts]:
@@ -116,7 +121,7 @@ def counts(event: int) -> Operation[RoomCounts]:
 
 
 def admitted_page(event: int, cursor: int) -> Operation[AdmittedPage]:
-    return _on(event, "admitted_page", _admitted_page, cursor, CHUNK)
+    return _alone(event, "admitted_page", ["admitted", "places"], _admitted_page, cursor, CHUNK)
 
 
 def _refuse(reply: Sequence[Any]) -> None:
@@ -149,6 +154,10 @@ def _standing(reply: Sequence[Any]) -> Standing:
         now_ms=now_ms,
         joined=joined.decode(),
     )
+
+
+def _ends(reply: Sequence[int]) -> list[int | None]:
+    return [until_ms or None for until_ms in reply]
 
 
 def _tick(reply: Sequence[Any]) -> Tick:

@@ -15,8 +15,8 @@ from redis.exceptions import NoScriptError
 
 Args: TypeAlias = Sequence[str | int | float]
 
-ALONE = frozenset({"allow"})
-"""Scripts that run without room.lua before them."""
+ALONE = frozenset({"admitted", "admitted_page", "allow", "extend", "positions", "stock"})
+"""Scripts that know one thing only and run without room.lua before them; they name the keys they take."""
 
 
 @dataclass(frozen=True, slots=True)

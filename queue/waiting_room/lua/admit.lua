@@ -18,51 +18,49 @@ local function lapsed(key)
   return fans
 end
 
-for _, fan in ipairs(lapsed(ADMITTED)) do
-  end_place(fan, ADMITTED, 'expired')
-end
+end_places(lapsed(ADMITTED), ADMITTED, 'expired')
 if claim_over(0) then
-  for _, fan in ipairs(lapsed(CALLED)) do
-    miss_claim(fan)
-  end
+  miss_claims(lapsed(CALLED))
 end
 if absence_over(0) then
-  for _, fan in ipairs(lapsed(AWAY)) do
-    end_place(fan, AWAY, 'expired')
-  end
+  end_places(lapsed(AWAY), AWAY, 'expired')
 end
 
 -- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
 local calls = 0
-if room.state == 'open' and now >= room.resumed_at + room.connected_seconds * 1000 then
+if room.state == 'open' and now >= room.resumed_at + room.connected_ms then
   local tokens = tokens_now()
   local slots = math.min(math.floor(tokens), slots_free())
-  if slots > 0 then
-    local front = redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)
-    local seen = #front > 0 and redis.call('ZMSCORE', SEEN, unpack(front)) or {}
+  local front = slots > 0 and redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1) or {}
+  if #front > 0 then
+    local seen = redis.call('HMGET', SEEN, unpack(front))
+    local called, away, over = {}, {}, {}
+    local claim_by = int(now + room.claim_window_ms)
     local walked = 0
-    for i, fan in ipairs(front) do
-      if calls >= slots then
-        break
-      end
-      walked = i
-      local seen_at = tonumber(seen[i] or now - room.connected_seconds * 1000)
-      if seen_at > now - room.connected_seconds * 1000 then
-        local claim_by = now + room.claim_window_seconds * 1000
-        redis.call('ZREM', LINE, fan)
-        redis.call('ZADD', CALLED, int(claim_by), fan)
-        news.called[#news.called + 1] = '[' .. fan .. ',' .. int(claim_by) .. ']'
+    while walked < #front and calls < slots do
+      walked = walked + 1
+      local fan, seen_at = front[walked], tonumber(seen[walked])
+      local ends_at = seen_at + room.absence_ms
+      if seen_at > now - room.connected_ms then
         calls = calls + 1
+        called[2 * calls - 1] = claim_by
+        called[2 * calls] = fan
+        news.called[calls] = '[' .. fan .. ',' .. claim_by .. ']'
+      elseif absence_over(ends_at) then
+        over[#over + 1] = fan
       else
-        local ends_at = seen_at + room.absence_seconds * 1000
-        if absence_over(ends_at) then
-          end_place(fan, LINE, 'expired')
-        else
-          redis.call('ZREM', LINE, fan)
-          redis.call('ZADD', AWAY, int(ends_at), fan)
-        end
+        away[#away + 1] = int(ends_at)
+        away[#away + 1] = fan
       end
     end
+    redis.call('ZREM', LINE, unpack(front, 1, walked))
+    if calls > 0 then
+      redis.call('ZADD', CALLED, unpack(called))
+    end
+    if #away > 0 then
+      redis.call('ZADD', AWAY, unpack(away))
+    end
+    end_places(over, LINE, 'expired')
     put_tokens(tokens - calls)
     pace.called = calls
     pace.moved = pace.moved + walked

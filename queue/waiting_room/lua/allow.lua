@@ -6,7 +6,7 @@
 local WINDOW_MS = 60000
 
 local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit = tonumber(ARGV[1])
 local index = math.floor(now / WINDOW_MS)
 local part = (now % WINDOW_MS) / WINDOW_MS

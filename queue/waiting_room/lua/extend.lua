@@ -1,14 +1,22 @@
 -- extend.lua: live passes last at least until then; none is shortened, none that lapsed comes back.
--- KEYS  a room's keys (room.lua)
--- ARGV  1 event, then fan, until_ms, … (at most operations.CHUNK fans)
+-- KEYS  1 admitted
+-- ARGV  fans, then as many until_ms (at most operations.CHUNK fans)
 -- Returns how many passes now end later
 
-local extended = 0
-for i = 2, #ARGV, 2 do
-  local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, ARGV[i]) or 0)
-  if pass_until > now and tonumber(ARGV[i + 1]) > pass_until then
-    redis.call('ZADD', ADMITTED, ARGV[i + 1], ARGV[i])
-    extended = extended + 1
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local fans = #ARGV / 2
+local pass_ends = redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 1, fans))
+local later = {}
+for i, pass_end in ipairs(pass_ends) do
+  local pass_until = tonumber(pass_end) or 0
+  if pass_until > now and tonumber(ARGV[fans + i]) > pass_until then
+    later[#later + 1] = ARGV[fans + i]
+    later[#later + 1] = ARGV[i]
   end
 end
-return extended
+if #later > 0 then
+  redis.call('ZADD', KEYS[1], unpack(later))
+end
+return #later / 2

@@ -1,22 +1,28 @@
 -- finish.lua: these fans have bought; the slots of the admitted among them are free.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event, then fans (at most operations.CHUNK)
+-- ARGV  1 event, then fans, each once (at most operations.CHUNK)
 -- Returns how many slots were freed
 
-local freed = 0
-for i = 2, #ARGV do
-  local fan = ARGV[i]
-  if redis.call('ZSCORE', ADMITTED, fan) then
-    end_place(fan, ADMITTED, 'done')
-    freed = freed + 1
-  elseif redis.call('HEXISTS', PLACES, fan) == 0 then
+local pass_ends = redis.call('ZMSCORE', ADMITTED, unpack(ARGV, 2))
+local places = redis.call('HMGET', PLACES, unpack(ARGV, 2))
+local bought, late = {}, {}
+for i, pass_end in ipairs(pass_ends) do
+  local fan = ARGV[i + 1]
+  if pass_end then
+    bought[#bought + 1] = fan
+  elseif not places[i] then
     -- The hold outlived the pass: bought all the same.
     local state, score = ended_of(fan)
     if state == 'expired' then
-      remember_ended(fan, 'done', score)
+      late[#late + 1] = fan
+      late[#late + 1] = 'done:' .. int(score) .. ':' .. int(now)
       news.ended[#news.ended + 1] = '[' .. fan .. ',"done"]'
     end
   end
 end
+end_places(bought, ADMITTED, 'done')
+if #late > 0 then
+  remember_ended(late)
+end
 close()
-return freed
+return #bought

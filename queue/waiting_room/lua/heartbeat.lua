@@ -14,21 +14,21 @@ end
 local places = redis.call('HMGET', PLACES, unpack(fans))
 local shown_before = redis.call('HMGET', SHOWN, unpack(fans))
 local anyone_away = redis.call('ZCARD', AWAY) > 0
-local seen, lower, gone = {}, {}, {}
+local seen, lower, gone, back, over = {}, {}, {}, {}, {}
 for i, fan in ipairs(fans) do
   local here = places[i]
   if here and anyone_away then
     local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
     if ends_at and absence_over(ends_at) then
-      end_place(fan, AWAY, 'expired')
+      over[#over + 1] = fan
       here = false
     elseif ends_at then
-      back_in_line(fan, AWAY)
+      back[#back + 1] = fan
     end
   end
   if here then
-    seen[#seen + 1] = int(now)
     seen[#seen + 1] = fan
+    seen[#seen + 1] = int(now)
     if shown[i] > 0 and shown[i] < tonumber(shown_before[i] or math.huge) then
       lower[#lower + 1] = fan
       lower[#lower + 1] = int(shown[i])
@@ -37,8 +37,10 @@ for i, fan in ipairs(fans) do
     gone[#gone + 1] = fan
   end
 end
+end_places(over, AWAY, 'expired')
+back_in_line(back, AWAY)
 if #seen > 0 then
-  redis.call('ZADD', SEEN, unpack(seen))
+  redis.call('HSET', SEEN, unpack(seen))
 end
 if #lower > 0 then
   redis.call('HSET', SHOWN, unpack(lower))

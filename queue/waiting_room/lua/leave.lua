@@ -9,7 +9,7 @@ if redis.call('HEXISTS', PLACES, fan) == 1 then
   where = settle(fan)
 end
 if where then
-  end_place(fan, where, 'left')
+  end_places({ fan }, where, 'left')
 end
 close()
 return where and 1 or 0

@@ -24,22 +24,35 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
--- The room as configured; `room.state` is nil where Redis knows no such room.
-local room = {}
+-- The room as configured and how it stands; `room.state` is nil where Redis knows no such room.
+local room
 do
-  local names = {
+  local values = redis.call('HMGET', CONFIG,
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
-    'ticked_at', 'resumed_at',
+    'ticked_at', 'resumed_at')
+  room = {
+    state = values[1] or nil,
+    rate_per_minute = tonumber(values[2]) or 0,
+    capacity = tonumber(values[3]) or 0,
+    line_cap = tonumber(values[4]) or 0,
+    claim_window_ms = (tonumber(values[5]) or 0) * 1000,
+    pass_ms = (tonumber(values[6]) or 0) * 1000,
+    absence_ms = (tonumber(values[7]) or 0) * 1000,
+    connected_ms = (tonumber(values[8]) or 0) * 1000,
+    stock_factor = tonumber(values[9]) or 0,
+    revision = tonumber(values[10]) or 0,
+    epoch = tonumber(values[11]) or 0,
+    number = tonumber(values[12]) or 0,
+    ended_top = tonumber(values[13]) or 0,               -- highest score in `ended`
+    ended_before_top = tonumber(values[14]) or 0,        -- and in `ended_before`
+    forgotten = tonumber(values[15]) or 0,               -- and in what was forgotten of both
+    ticked_at = tonumber(values[16]) or 0,
+    resumed_at = tonumber(values[17]) or 0,
   }
-  local values = redis.call('HMGET', CONFIG, unpack(names))
-  room.state = values[1] or nil
-  for i = 2, #names do
-    room[names[i]] = tonumber(values[i] or 0)
-  end
   -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
   -- claim window start afresh when the room comes back, so that an outage expires no one.
-  if room.ticked_at > 0 and now - room.ticked_at > room.connected_seconds * 1000
+  if room.ticked_at > 0 and now - room.ticked_at > room.connected_ms
     and redis.call('HLEN', PLACES) > 0 then
     room.resumed_at = now
   end
@@ -47,7 +60,7 @@ end
 
 local news = { called = {}, admitted = {}, waiting = {}, ended = {} }
 local pace = { called = 0, claimed = 0, missed = 0, admitted = 0, moved = 0, backlogged = 0 }
-local ended_top = room.ended_top
+local ended_top = 0 -- highest score of the places ended here
 
 local function score_of(epoch, number)
   return (epoch - EPOCH_ZERO_S) * NUMBERS_PER_EPOCH + number
@@ -81,95 +94,117 @@ local function ended_of(fan)
   return state, tonumber(score), tonumber(at)
 end
 
--- Two generations bound the memory of ended places. When the older one goes, `forgotten` keeps its highest score, so
--- that no place token up to it can bring back a place that had ended.
-local function remember_ended(fan, state, score)
+-- Remember ended places: fan, "state:score:at_ms", … Two generations bound the memory. When the older one goes,
+-- `forgotten` keeps its highest score, so that no place token up to it can bring back a place that had ended.
+local function remember_ended(pairs_of_fans)
   if redis.call('HLEN', ENDED) >= ENDED_MAX then
     redis.call('UNLINK', ENDED_BEFORE)
     redis.call('RENAME', ENDED, ENDED_BEFORE)
     room.forgotten = math.max(room.forgotten, room.ended_before_top)
-    room.ended_before_top = ended_top
-    ended_top = 0
-    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_before_top),
+    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_top),
       'ended_top', '0')
     room.ended_top = 0
   end
-  redis.call('HSET', ENDED, fan, state .. ':' .. int(score) .. ':' .. int(now))
-  ended_top = math.max(ended_top, score)
+  redis.call('HSET', ENDED, unpack(pairs_of_fans))
 end
 
--- End the place of a fan who stands in the sorted set `where`.
-local function end_place(fan, where, state)
-  local score = place_of(fan)
-  redis.call('ZREM', where, fan)
-  redis.call('HDEL', PLACES, fan)
-  redis.call('ZREM', SEEN, fan)
-  redis.call('HDEL', MISSED, fan)
-  redis.call('HDEL', SHOWN, fan)
-  remember_ended(fan, state, score or 0)
-  news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
+-- End the places of fans who stand in the sorted set `where`.
+local function end_places(fans, where, state)
+  if #fans == 0 then
+    return
+  end
+  local places = redis.call('HMGET', PLACES, unpack(fans))
+  local ended = {}
+  for i, fan in ipairs(fans) do
+    local score = string.match(places[i], '^%d+')
+    ended[2 * i - 1] = fan
+    ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
+    ended_top = math.max(ended_top, tonumber(score))
+    news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
+  end
+  redis.call('ZREM', where, unpack(fans))
+  redis.call('HDEL', PLACES, unpack(fans))
+  redis.call('HDEL', SEEN, unpack(fans))
+  redis.call('HDEL', MISSED, unpack(fans))
+  redis.call('HDEL', SHOWN, unpack(fans))
+  remember_ended(ended)
 end
 
-local function back_in_line(fan, where)
-  redis.call('ZREM', where, fan)
-  redis.call('ZADD', LINE, int((place_of(fan))), fan)
-  pace.moved = pace.moved - 1
+-- Put fans back in line from the sorted set `where`, each at the old score.
+local function back_in_line(fans, where)
+  if #fans == 0 then
+    return
+  end
+  local places = redis.call('HMGET', PLACES, unpack(fans))
+  local members = {}
+  for i, fan in ipairs(fans) do
+    members[2 * i - 1] = string.match(places[i], '^%d+')
+    members[2 * i] = fan
+  end
+  redis.call('ZREM', where, unpack(fans))
+  redis.call('ZADD', LINE, unpack(members))
+  pace.moved = pace.moved - #fans
 end
 
 local function absence_over(ends_at)
-  return math.max(ends_at, room.resumed_at + room.absence_seconds * 1000) <= now
+  return math.max(ends_at, room.resumed_at + room.absence_ms) <= now
 end
 
 local function claim_over(claim_by)
-  return math.max(claim_by, room.resumed_at + room.claim_window_seconds * 1000) <= now
+  return math.max(claim_by, room.resumed_at + room.claim_window_ms) <= now
 end
 
 -- A claim missed once costs nothing but the turn: the place stays where it was in line. The last one ends it.
-local function miss_claim(fan)
-  pace.missed = pace.missed + 1
-  if redis.call('HINCRBY', MISSED, fan, 1) >= MISSES_MAX then
-    end_place(fan, CALLED, 'expired')
-  else
-    back_in_line(fan, CALLED)
-    news.waiting[#news.waiting + 1] = fan
+local function miss_claims(fans)
+  local back, over = {}, {}
+  for _, fan in ipairs(fans) do
+    if redis.call('HINCRBY', MISSED, fan, 1) >= MISSES_MAX then
+      over[#over + 1] = fan
+    else
+      back[#back + 1] = fan
+      news.waiting[#news.waiting + 1] = fan
+    end
   end
+  pace.missed = pace.missed + #fans
+  back_in_line(back, CALLED)
+  end_places(over, CALLED, 'expired')
+  return #over
 end
 
 -- Where a fan with a place stands now, whatever lapsed settled first:
--- the sorted set and the fan's score in it; nil if the place ended.
+-- the sorted set, and the end of call, pass or absence in ms; nil if the place ended.
 local function settle(fan)
   local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, fan))
   if pass_until then
     if pass_until > now then
       return ADMITTED, pass_until
     end
-    end_place(fan, ADMITTED, 'expired')
+    end_places({ fan }, ADMITTED, 'expired')
     return nil
   end
   local claim_by = tonumber(redis.call('ZSCORE', CALLED, fan))
   if claim_by then
     if not claim_over(claim_by) then
-      return CALLED, math.max(claim_by, room.resumed_at + room.claim_window_seconds * 1000)
+      return CALLED, math.max(claim_by, room.resumed_at + room.claim_window_ms)
     end
-    miss_claim(fan)
-    if redis.call('HEXISTS', PLACES, fan) == 0 then
+    if miss_claims({ fan }) > 0 then
       return nil
     end
-    return LINE, (place_of(fan))
+    return LINE
   end
   local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
   if ends_at then
     if not absence_over(ends_at) then
       return AWAY, ends_at
     end
-    end_place(fan, AWAY, 'expired')
+    end_places({ fan }, AWAY, 'expired')
     return nil
   end
-  return LINE, (place_of(fan))
+  return LINE
 end
 
 local function admit_fan(fan, score, joined_at)
-  local pass_until = now + room.pass_seconds * 1000
+  local pass_until = now + room.pass_ms
   redis.call('ZADD', ADMITTED, int(pass_until), fan)
   put_place(fan, score, joined_at, now)
   pace.admitted = pace.admitted + 1
@@ -215,9 +250,9 @@ local function standing_of(fan, touch, joined)
   if where then
     score, joined_at = place_of(fan)
     if touch then
-      redis.call('ZADD', SEEN, int(now), fan)
+      redis.call('HSET', SEEN, fan, int(now))
       if where == AWAY then
-        back_in_line(fan, AWAY)
+        back_in_line({ fan }, AWAY)
         where = LINE
       end
     end

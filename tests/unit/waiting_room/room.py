@@ -68,7 +68,12 @@ class Room:
     async def pass_time(self, seconds: float, *, ticking: bool = True) -> None:
         """Make every time that is kept ``seconds`` older; not ``ticking``: as if no tick had come."""
         older_ms = round(seconds * 1000)
-        for name in ("seen", "away", "called", "admitted"):
+        seen = await self.client.hgetall(self.keys["seen"])
+        if seen:
+            await self.client.hset(
+                self.keys["seen"], mapping={fan: int(at_ms) - older_ms for fan, at_ms in seen.items()}
+            )
+        for name in ("away", "called", "admitted"):
             times = await self.client.zrange(self.keys[name], 0, -1, withscores=True)
             if times:
                 await self.client.zadd(self.keys[name], {fan: at_ms - older_ms for fan, at_ms in times})

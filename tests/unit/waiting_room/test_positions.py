@@ -52,7 +52,7 @@ async def test_what_a_stream_showed_counts(room: Room) -> None:
 
 async def test_a_heartbeat_gives_nobody_a_place(room: Room) -> None:
     assert await room.line.heartbeat(42, {1: 1, 2: 0}) == [1, 2]
-    assert await room.client.zcard(room.keys["seen"]) == 0
+    assert await room.client.hlen(room.keys["seen"]) == 0
     assert await room.client.hlen(room.keys["shown"]) == 0
 
 
