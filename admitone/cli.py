@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -194,8 +195,10 @@ def crowd(
         )
     except ValueError as error:
         raise _fail(str(error)) from None
-    report = asyncio.run(run_crowd(plan, quiet=quiet))
-    if report.errors:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        report = runner.run(run_crowd(plan, quiet=quiet))
+    report.print(Console())
+    if not report.clean:
         raise typer.Exit(1)
 
 

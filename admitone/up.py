@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -22,15 +23,18 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
+from admitone import running as noted
 from admitone.embedded.account import own_file
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedError, FolderLock
 from admitone.embedded.valkey import EmbeddedValkey
+from admitone.running import forget, note
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
+from admitone.wiring import room_seed
 from db.migrate import migrate
 from db.operators import add_operator
-from db.seed import RoomSeed, find_demo, seed_demo
+from db.seed import find_demo, seed_demo
 from db.urls import psycopg_conninfo
 
 OPERATOR = "demo"
@@ -128,6 +132,9 @@ def _run(
         running.callback(server.stop)
         environ[name] = server.start()
 
+    running.callback(noted.forget, folder)
+    noted.note(folder, environ, url)
+
     migrate(environ["DATABASE_URL"])
     event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
     password = secrets.token_urlsafe(12)
@@ -148,6 +155,8 @@ def _run(
         child("gateway", GATEWAY_STOP_SECONDS_MAX, *listen),
     ]
     _await_ready(url, children)
+    running.callback(forget, folder)
+    note(folder, environ, url)
     if crowd:
         fans = (
             "--url",
@@ -250,18 +259,13 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
             query = "SELECT 1 FROM ticket WHERE event_id = %s AND available_count > 0 LIMIT 1"
             if connection.execute(query, (event_id,)).fetchone():
                 return event_id
-    rate, capacity = settings.rate_per_minute, settings.capacity
+    room = room_seed(settings)
     if crowd:
-        rate = min(rate, DEMO_RATE_PER_MINUTE_MAX)
-        capacity = min(capacity, max(1, crowd // DEMO_CAPACITY_SHARE))
-    room = RoomSeed(
-        state=settings.room_state,
-        rate_per_minute=rate,
-        capacity=capacity,
-        line_cap=settings.line_cap,
-        claim_window_seconds=settings.claim_window_seconds,
-        pass_seconds=settings.pass_seconds,
-    )
+        room = replace(
+            room,
+            rate_per_minute=min(room.rate_per_minute, DEMO_RATE_PER_MINUTE_MAX),
+            capacity=min(room.capacity, max(1, crowd // DEMO_CAPACITY_SHARE)),
+        )
     return seed_demo(database_url, room=room)
 
 

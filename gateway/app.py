@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import redis.asyncio
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 REDIS_CONNECTIONS_MAX = 32
 START_SECONDS_MAX = 30.0
 PLACE_SECONDS = 7 * 24 * 3600
+KEEPER_PAUSE_SECONDS = 0.5
 
 
 def build_services(config: GatewayConfig) -> Services:
@@ -111,19 +112,29 @@ async def _begin(known: Services) -> None:
             return
 
 
+async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run what never ends; should it end by a fault of ours, say so and run it again."""
+    while True:
+        try:
+            await keeper()
+        except Exception:
+            logger.exception("%s ended", keeper.__qualname__)
+        await asyncio.sleep(KEEPER_PAUSE_SECONDS)
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     known: Services = app.state["services"]
     await _begin(known)
     listeners = _news(known)
-    keepers: list[Coroutine[Any, Any, None]] = [
-        *(listener.listen() for listener in listeners),
-        known.halls.verify(),
-        known.rooms.keep_refreshed(),
-        known.rooms.keep_admitting(),
-        known.lines.run(),
+    keepers = [
+        *(listener.listen for listener in listeners),
+        known.halls.verify,
+        known.rooms.keep_refreshed,
+        known.rooms.keep_admitting,
+        known.lines.run,
     ]
-    tasks = [asyncio.create_task(keeper) for keeper in keepers]
+    tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(*(listener.connected.wait() for listener in listeners)), 5)
     try:

@@ -54,6 +54,8 @@ class News:
                 if message is None:
                     await pubsub.ping()
                     continue
+                if message["type"] != "message":
+                    continue
                 channel = message["channel"].decode()
                 try:
                     self._handlers[channel](message["data"])

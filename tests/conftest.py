@@ -99,9 +99,7 @@ def admitone_env(database_url: str, redis_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def services(
-    admitone_env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Services]:
+def services(admitone_env: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Services]:
     """Starts real gateways and workers; stops them after the test, before its database is dropped."""
     services = Services(admitone_env, tmp_path)
     request.node.stash[_SERVICES] = services

@@ -79,9 +79,7 @@ class Services:
         self.started.append(service)
         return service
 
-    def run(
-        self, *arguments: str, seconds_max: float = 60, **environ: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds_max: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run `admitone` with these arguments to its end; gives exit code and output, raises on neither."""
         return subprocess.run(
             [sys.executable, "-m", "admitone", *arguments],

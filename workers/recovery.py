@@ -72,9 +72,9 @@ class Recovery:
     def _put_back(self, queue: Queue, job_id: str) -> bool:
         known = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
         with self._client.pipeline() as pipe:
-            pipe.lrem(queue.intermediate_queue_key, 0, job_id)
             if known is not None:
                 queue.enqueue_job(known, pipeline=pipe, at_front=True)
+            pipe.lrem(queue.intermediate_queue_key, 0, job_id)
             pipe.execute()
         return known is not None
 

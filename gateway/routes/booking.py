@@ -85,7 +85,9 @@ def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
     """A job's answer, its recorded body unchanged."""
     head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
     body = head + (record.body[1:] if record.body else b'"status":"queued"}')
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(
+        body, status_code=200, media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
 
 
 def _accepted(command_id: uuid.UUID) -> Response[bytes]:

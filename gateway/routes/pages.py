@@ -73,7 +73,10 @@ class TicketView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """An event, its ticket types and its room as the line has it now (``waiting`` counts fans)."""
+    """An event, its ticket types and its room as the line has it now (``waiting`` counts fans).
+
+    ``absence_seconds`` is how long an absent fan's place is kept once it is their turn.
+    """
 
     event_id: int
     name: str
@@ -86,6 +89,8 @@ class EventView:
     tickets: Sequence[TicketView]
     room_state: str
     waiting: int
+    hold_seconds: int = 600
+    absence_seconds: int = 120
 
     @property
     def free(self) -> int:
@@ -155,9 +160,6 @@ class PageData(Protocol):
 
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
-    hold_seconds: int
-    absence_seconds: int
-    """How long an absent fan's place is kept once it is their turn."""
 
     async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
         """The fan's user id, and the session cookie to set if the request came without a valid one."""
@@ -388,7 +390,7 @@ async def _event_page(
         "seatsDrawnMax": SEATS_DRAWN_MAX,
         "roomState": event.room_state,
         "state": standing.state if standing else None,
-        "holdSeconds": pages.hold_seconds,
+        "holdSeconds": event.hold_seconds,
         "tickets": [
             {"ticketTypeId": ticket.ticket_type_id, "ticketType": ticket.ticket_type, "price": ticket.price}
             for ticket in event.tickets
@@ -404,8 +406,6 @@ async def _event_page(
         standing=standing,
         stage=stage,
         refused=refused.code if refused else "",
-        hold_seconds=pages.hold_seconds,
-        absence_seconds=pages.absence_seconds,
         data=data,
     )
 

@@ -10,6 +10,7 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const event = JSON.parse($("event-data").textContent ?? "");
 const money = moneyIn(event.currency, event.exponent);
 const queue = `/api/queue/${event.eventId}`;
+const STOCK_MS = 10000; // at least between two questions for each ticket type's stock, while waiting
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /** @type {Map<number, {ticketTypeId: number, ticketType: string, price: number}>} */
 const tickets = new Map(event.tickets.map((/** @type {any} */ ticket) => [ticket.ticketTypeId, ticket]));
@@ -66,10 +67,17 @@ function announce(text, everyMs = 0) {
   $("announcer").textContent = text;
 }
 
-/** @param {boolean} connected */
+let connectionTimer = 0;
+/** A stream that comes back at once is not worth a word. @param {boolean} connected */
 function connection(connected) {
+  clearTimeout(connectionTimer);
+  connectionTimer = setTimeout(() => showConnection(connected), connected ? 0 : 3000);
+}
+
+/** @param {boolean} connected */
+function showConnection(connected) {
   const box = $("connection");
-  box.hidden = false;
+  box.hidden = !place.stream && !live;
   box.textContent = connected ? "Live" : "Reconnecting…";
   box.classList.toggle("is-lost", !connected);
 }
@@ -81,6 +89,25 @@ function showStock(type, stock) {
   const text = stockWords(stock);
   if (words && words.textContent !== text) words.textContent = text;
   row?.querySelector("progress")?.setAttribute("value", String(stock.available));
+}
+
+let stockSeen = "";
+let stockTimer = 0;
+/** The line's news count the whole hall; how it falls to the ticket types is asked for now and then. @param {{free: number, held: number}} stock */
+function hallStock(stock) {
+  $("stock-all").textContent = `${count(stock.free)} seats left in all, ${count(stock.held)} held.`;
+  const seen = `${stock.free}/${stock.held}`;
+  if (seen === stockSeen || stockTimer || document.hidden) return;
+  stockSeen = seen;
+  stockTimer = setTimeout(async () => {
+    try {
+      const { tickets: all } = await call("GET", `/api/initial-call/${event.eventId}`);
+      for (const ticket of all) showStock(ticket.ticketTypeId, { available: ticket.availableCount, held: ticket.heldCount });
+    } catch {
+      // The next change asks again.
+    }
+    stockTimer = 0;
+  }, STOCK_MS * (1 + Math.random()));
 }
 
 // ---- the tab's title and icon carry the place
@@ -205,8 +232,7 @@ const place = {
     $("ahead").textContent = count(news.ahead);
     $("waiting").textContent = count(news.waiting);
     if (news.ratePerMinute !== undefined) $("rate").textContent = paused ? "paused" : `${count(news.ratePerMinute)}/min`;
-    for (const item of news.stock ?? [])
-      showStock(item.ticketTypeId, { available: item.availableCount, held: item.heldCount ?? 0 });
+    if (news.stock) hallStock(news.stock);
     announce(typeof news.position === "number" ? `Place ${count(news.position)} in line. ${wait}.` : wait, 20000);
   },
 };
@@ -217,6 +243,7 @@ function follow(news) {
   if (news.pass) pass = news.pass;
   if (news.roomState) event.roomState = news.roomState;
   if (stage === "held") return;
+  if (news.roomState === "off") return admitted();
   switch (news.state) {
     case "lobby":
     case "waiting":
@@ -230,6 +257,7 @@ function follow(news) {
     case "done":
       return done();
     case "left":
+    case "none":
       forgetPlace();
       return show("join");
     case "expired":
@@ -263,10 +291,20 @@ async function ask(otherwise = "join") {
     if (error.status === 404) {
       forgetPlace();
       show(otherwise);
-    } else if (error.status === 401) location.reload();
+    } else if (error.status === 401) strangers();
   } finally {
     asking = false;
   }
+}
+
+/** The session is gone or another, so the place token is not ours any more; the page's next load gives a session. */
+function strangers() {
+  forgetPlace();
+  const [arrival] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  // Reloading did not help a moment ago.
+  const again = arrival?.type === "reload" && performance.now() < 10000;
+  if (!again) location.reload();
+  else say("This browser keeps no cookies for this site, so it can have no place. Please allow them and reload.");
 }
 
 const joinCaptcha = new Captcha($("message"), (state) => {
@@ -420,6 +458,7 @@ async function openMap() {
       onLost: (keys) => say(`${names(keys)} ${keys.length > 1 ? "were" : "was"} just taken by somebody else. Please pick again.`),
       onLimit: () => say(`You can take at most ${plural(event.seatsPerFanMax, "seat")}.`),
       onStock: () => {
+        $("stock-all").textContent = "";
         for (const type of tickets.keys()) showStock(type, /** @type {SeatMap} */ (map).stock(type));
       },
     });
@@ -440,7 +479,7 @@ async function openMap() {
     () => `/api/events/${event.eventId}/live`,
     {
       snapshot: (news) => map?.snapshot(news.taken),
-      seats: (news) => map?.change(news.changes),
+      seats: (news) => map?.change(news.seats),
       bye: () => {},
     },
     connection,

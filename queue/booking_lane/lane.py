@@ -69,12 +69,13 @@ class Lane:
             serializer=MsgpackSerializer,
         )
         with self._client.pipeline(transaction=True) as pipe:
+            # First: RQ begins the transaction here, and takes no pipeline that has commands in it.
+            self._queue.enqueue_job(job, pipeline=pipe)
             for command in batch.commands:
                 marker = JobRecord(
                     command.user_id, command.event_id, KINDS[type(command)], command.body_hash, queued=True
                 )
                 pipe.set(job_key(command.command_id), encode_record(marker), ex=self._result_ttl_seconds)
-            self._queue.enqueue_job(job, pipeline=pipe)
             pipe.time()
             seconds, micros = pipe.execute()[-1]
         return int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000

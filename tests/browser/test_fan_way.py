@@ -1,0 +1,257 @@
+"""A fan's whole way in a real browser: line, call, seats, captcha, ticket; and the console that opens the door."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import segno
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from db.seed import RoomSeed, seed_demo
+from tests.services import ROOT, Service, Services
+
+pytestmark = pytest.mark.browser
+
+ARTEFACTS = ROOT / "artefacts"
+CHROMIUM_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+RIVALS = 5
+PASSWORD = "correct horse battery staple"
+TURN_MS_MAX = 30_000
+LOOK_SECONDS = 0.05
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        assert not os.environ.get("CI"), "no chromium: apt-get install chromium"
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Rival:
+    """Another fan, without a browser."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, self.headers, method=method)
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Prefer", "wait=10")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def join(self, event_id: int) -> dict[str, Any]:
+        self.headers["Authorization"] = f"Bearer {self.call('POST', '/api/session')['token']}"
+        return self.call("POST", f"/api/queue/{event_id}", {})
+
+    def take(self, event_id: int, seat: tuple[int, int, int]) -> None:
+        """Claim the call and hold a seat."""
+        claimed = self.call("POST", f"/api/queue/{event_id}/claim", {})
+        self.headers["X-Admission-Pass"] = claimed["pass"]
+        ticket_type_id, row, number = seat
+        details = {"ticketTypeId": ticket_type_id, "metaData": {"rowNumbers": [row], "seatNumbers": [number]}}
+        job = self.call("POST", "/api/reserve", {"eventId": event_id, "seatDetails": [details]})
+        assert job["status"] == "succeeded", job
+
+
+@dataclass
+class Visit:
+    """A browser's page with what it complained of."""
+
+    page: Page
+    name: str
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, browser: Browser, name: str, size: tuple[int, int], scheme: Any) -> Visit:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, locale="en-GB"
+        )
+        visit = cls(context.new_page(), name)
+        visit.page.on("pageerror", lambda error: visit.faults.append(str(error)))
+        visit.page.on(
+            "console",
+            lambda message: visit.faults.append(message.text) if message.type in ("error", "warning") else None,
+        )
+        return visit
+
+    def photograph(self, stage: str, *, whole: bool = True) -> None:
+        ARTEFACTS.mkdir(exist_ok=True)
+        self.page.wait_for_timeout(400)
+        self.page.screenshot(path=ARTEFACTS / f"{stage}-{self.name}.png", full_page=whole)
+
+    def end(self) -> None:
+        self.page.context.close()
+
+
+def open_door(browser: Browser, services: Services, gateway: Service) -> None:
+    """An operator signs in and turns the rate up from nothing."""
+    added = services.run("operator", "add", "demo", "--password", PASSWORD)
+    assert added.returncode == 0, added.stdout + added.stderr
+    visit = Visit.begin(browser, "desktop-light", (1280, 860), "light")
+    page = visit.page
+    page.goto(gateway.url + "/ops")
+    page.get_by_label("Name").fill("demo")
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#sign-in-message")).to_be_visible()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator('[data-f="waiting"]')).to_have_text(str(RIVALS + 1))
+    page.get_by_label("Rate / min").fill("90")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator('[data-now="ratePerMinute"]')).to_have_text("in force: 90")
+    visit.photograph("8-console")
+    visit.end()
+
+
+def positions_until_turn(page: Page) -> list[int]:
+    """Every position the page showed until the seats came."""
+    seen: list[int] = []
+    until = time.monotonic() + TURN_MS_MAX / 1000
+    while time.monotonic() < until and not page.locator("[data-stage=choose]").is_visible():
+        shown = page.locator("#position").text_content() or ""
+        if shown.isdigit() and (not seen or seen[-1] != int(shown)):
+            seen.append(int(shown))
+        time.sleep(LOOK_SECONDS)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scheme"),
+    [("phone-light", (390, 844), "light"), ("desktop-dark", (1280, 860), "dark")],
+)
+def test_a_fan_gets_from_the_line_to_two_tickets(
+    services: Services, database_url: str, browser: Browser, name: str, size: tuple[int, int], scheme: str
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50))
+    services.worker()
+    gateway = services.gateway()
+    rivals = [Rival(gateway.url) for _ in range(RIVALS)]
+    for rival in rivals:
+        rival.join(event_id)
+
+    visit = Visit.begin(browser, name, size, scheme)
+    page = visit.page
+    page.goto(gateway.url)
+    visit.photograph("1-events")
+    page.locator(f'a[href="/events/{event_id}"]').click()
+    expect(page.locator("[data-ticket='1']")).to_contain_text("100 left")
+    visit.photograph("2-join")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
+    expect(page.locator("#ahead")).to_have_text(str(RIVALS))
+    expect(page).to_have_title(re.compile(rf"^{RIVALS + 1} in line"))
+    visit.photograph("3-waiting")
+    page.reload()
+    expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
+
+    open_door(browser, services, gateway)
+    seen = positions_until_turn(page)
+    assert len(seen) >= 2, f"the position never moved: {seen}"
+    assert seen == sorted(seen, reverse=True), f"the position rose: {seen}"
+
+    # By keyboard: the first seat, then its neighbour.
+    first = page.locator("[role=option][tabindex='0']")
+    expect(first).to_have_attribute("aria-label", re.compile(r"^VIP row 1 seat 1, €129\.00, available$"))
+    first.focus()
+    for key in ("Enter", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    expect(page.locator("#picked li")).to_have_count(2)
+    # Somebody else takes the first: the plan shows it, and the choice loses it.
+    vip = int((first.get_attribute("data-key") or "").split("/")[0])
+    rivals[0].take(event_id, (vip, 1, 1))
+    expect(page.locator("#message")).to_contain_text("VIP row 1 seat 1 was just taken")
+    expect(page.locator(f'[data-key="{vip}/1/1"]')).to_have_class("seat reserved")
+    expect(page.locator("#picked li")).to_have_count(1)
+    visit.photograph("4-seats", whole=False)
+    page.locator(f'[data-key="{vip}/1/3"]').click()
+    expect(page.locator("#picked-total")).to_have_text("€258.00")
+    page.get_by_role("button", name="Hold these seats").click()
+
+    expect(page.locator("#hold-left")).to_have_text(re.compile(r"^(10:00|9:5\d)$"))
+    expect(page.locator("#person")).to_have_text("Checked that you are a person")
+    visit.photograph("5-held")
+    page.reload()
+    expect(page.locator("#hold-seats li")).to_have_count(2)
+    page.get_by_role("button", name="Buy 2 tickets").click()
+
+    page.on("request", lambda r: print("REQ", time.time(), r.method, r.url, r.headers.get("prefer")))
+    page.on("response", lambda r: print("RESP", time.time(), r.status, r.request.method, r.url))
+    page.wait_for_timeout(12000); print("MSG", page.locator("#message").inner_text(), page.locator("#person").inner_text(), page.locator("#buy").inner_text(), visit.faults)
+    page.wait_for_url(re.compile("/purchases/"), timeout=1000)
+    visit.photograph("6-ticket")
+    with psycopg.connect(database_url) as connection:
+        codes = {
+            row[0]
+            for row in connection.execute(
+                "SELECT ticket_code FROM purchase_detail WHERE event_id = %s AND ticket_type_id = %s"
+                " AND row_number = 1 AND seat_number IN (2, 3)",
+                (event_id, vip),
+            )
+        }
+    assert len(codes) == 2
+    assert set(page.locator(".code").all_text_contents()) == codes
+    for ticket in page.locator(".ticket").all():
+        drawn = ticket.locator("svg.qr path").get_attribute("d")
+        assert drawn == path_of_qr(ticket.locator(".code").text_content() or "")
+    assert visit.faults == []
+
+    stranger = Visit.begin(browser, name, size, scheme)
+    answer = stranger.page.goto(page.url)
+    assert answer is not None
+    assert answer.status == 404
+    stranger.photograph("7-not-yours")
+    stranger.end()
+    visit.end()
+
+
+def path_of_qr(text: str) -> str:
+    found = re.search(r' d="([^"]+)"', segno.make_qr(text, error="m").svg_inline(border=4, omitsize=True))
+    assert found
+    return found[1]
+
+
+def test_without_scripts_one_can_join_see_the_place_and_leave(
+    services: Services, database_url: str, browser: Browser, tmp_path: Path
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50))
+    gateway = services.gateway()
+    Rival(gateway.url).join(event_id)
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{gateway.url}/events/{event_id}")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page).to_have_url(f"{gateway.url}/events/{event_id}")
+    expect(page.locator("#position")).to_have_text("2")
+    assert page.locator("meta[http-equiv=refresh]").count() == 1
+    page.get_by_role("button", name="Leave the line").click()
+    expect(page.get_by_role("button", name="Join the line")).to_be_visible()
+    context.close()

@@ -1,0 +1,188 @@
+"""The container files name commands, options, ports and variables that exist, checked without a container."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+import typer.main
+import yaml
+from compose_spec.models import ComposeSpecification
+from typer.exceptions import TyperException
+
+from admitone.cli import app
+from admitone.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+OURS = ("migrate", "gateway", "worker")
+SECRETS = {
+    "ADMITONE_SECRET": "x" * 32,
+    "POSTGRES_PASSWORD": "p",
+    "VALKEY_PASSWORD": "v",
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """compose.yaml with its variables put in, as Compose does it."""
+
+    def value(found: re.Match[str]) -> str:
+        name, default = found[1], found[2]
+        return SECRETS[name] if default.startswith(":?") else default.removeprefix(":-")
+
+    text = re.sub(r"\$\{(\w+)(:[?-][^}]*)\}", value, (ROOT / "compose.yaml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = compose["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text()
+
+
+def _option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
+
+
+def _redis_parts(url: str) -> dict[str, Any]:
+    client = redis.Redis.from_url(url)
+    return dict(client.connection_pool.connection_kwargs)
+
+
+def _require_understood(arguments: list[str]) -> None:
+    """Let the command line itself parse the arguments, without running the command."""
+    root = typer.main.get_group(app)
+    context = root.make_context("admitone", list(arguments))
+    name, command, rest = root.resolve_command(context, list(arguments))
+    assert command is not None
+    command.make_context(name, rest, parent=context)
+
+
+def test_compose_follows_the_specification(compose: dict[str, Any]) -> None:
+    ComposeSpecification.model_validate(compose)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_runs_a_command_that_exists(services: dict[str, Any], name: str) -> None:
+    _require_understood(services[name]["command"])
+
+
+def test_the_check_of_commands_notices_a_wrong_option() -> None:
+    with pytest.raises(TyperException, match="no-such-option"):
+        _require_understood(["gateway", "--no-such-option"])
+
+
+def test_the_image_starts_the_gateway(dockerfile: str) -> None:
+    assert 'ENTRYPOINT ["admitone"]' in dockerfile
+    (command,) = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
+    arguments = yaml.safe_load(command)
+    _require_understood(arguments)
+    (exposed,) = re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE)
+    assert _option(arguments, "--port") == exposed
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_environment_is_what_settings_reads(services: dict[str, Any], name: str) -> None:
+    environ = services[name]["environment"]
+    known = {row[0] for row in Settings.table()}
+    assert set(environ) <= known
+    settings = Settings.load(environ)
+    assert settings.env == "production"
+    assert psycopg.conninfo.conninfo_to_dict(settings.database_url)["host"] in services
+    assert _redis_parts(settings.redis_url)["host"] in services
+
+
+def test_every_password_is_the_one_its_server_was_given(services: dict[str, Any]) -> None:
+    settings = Settings.load(services["gateway"]["environment"])
+    given = psycopg.conninfo.conninfo_to_dict(settings.database_url)
+    postgres = services["postgres"]["environment"]
+    assert (given["user"], given["password"], given["dbname"]) == (
+        postgres["POSTGRES_USER"],
+        postgres["POSTGRES_PASSWORD"],
+        postgres["POSTGRES_DB"],
+    )
+    assert _redis_parts(settings.redis_url)["password"] == _option(services["valkey"]["command"], "--requirepass")
+
+
+def test_two_gateways_stand_behind_a_proxy_that_holds_no_stream_back(services: dict[str, Any]) -> None:
+    nginx = (ROOT / "deploy" / "nginx.conf").read_text()
+    assert services["gateway"]["deploy"]["replicas"] == 2
+    assert "ports" not in services["gateway"]
+    assert f"server gateway:{_option(services['gateway']['command'], '--port')} resolve;" in nginx
+    assert "proxy_buffering off;" in nginx
+    (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", nginx)
+    assert int(patience) > Settings().stream_seconds_max
+    (listens,) = re.findall(r"listen (\d+);", nginx)
+    assert services["proxy"]["ports"][0].endswith(f":{listens}")
+    (body,) = re.findall(r"client_max_body_size (\d+)k;", nginx)
+    assert int(body) * 1024 == Settings().body_bytes_max
+
+
+def test_forwarded_addresses_are_believed_from_the_proxy_alone(services: dict[str, Any]) -> None:
+    address = services["proxy"]["networks"]["default"]["ipv4_address"]
+    assert services["gateway"]["environment"]["ADMITONE_TRUSTED_PROXIES"] == address
+
+
+def test_everything_that_stays_up_has_a_healthcheck(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {"migrate"}
+
+
+@pytest.mark.parametrize("name", ["gateway", "worker"])
+def test_a_healthcheck_is_python_that_compiles(services: dict[str, Any], name: str) -> None:
+    test = services[name]["healthcheck"]["test"]
+    assert test[:3] == ["CMD", "python", "-c"]
+    compile(test[3], name, "exec")
+
+
+def test_nothing_starts_before_the_tables_are_there(services: dict[str, Any]) -> None:
+    for name in ("gateway", "worker"):
+        needs = services[name]["depends_on"]
+        assert needs["migrate"]["condition"] == "service_completed_successfully"
+        assert needs["valkey"]["condition"] == "service_healthy"
+
+
+def test_valkey_keeps_what_it_is_told(services: dict[str, Any]) -> None:
+    command = services["valkey"]["command"]
+    assert _option(command, "--appendonly") == "yes"
+    assert _option(command, "--maxmemory-policy") == "noeviction"
+
+
+def test_images_are_pinned_and_ours_is_not_root(services: dict[str, Any], dockerfile: str) -> None:
+    images = [service["image"] for service in services.values()]
+    bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    for image in (*images, *bases):
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z-]+)?$", image), image
+    (user,) = re.findall(r"^USER (\d+):\d+$", dockerfile, re.MULTILINE)
+    assert int(user) > 0
+
+
+def test_the_image_copies_every_package_of_the_wheel(dockerfile: str) -> None:
+    copied = set(re.findall(r"^COPY (\S+) \1$", dockerfile, re.MULTILINE))
+    assert copied == {"admitone", "db", "gateway", "queue", "workers"}
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{folder}" for folder in copied} <= set(ignored)
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    answer = subprocess.run(
+        [hadolint, ROOT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LANG": "C.UTF-8"},
+    )
+    assert answer.returncode == 0, answer.stdout
