@@ -1,4 +1,4 @@
-"""Why the room says no. Each error has a stable ``code``; its docstring is the default message."""
+"""Why the room says no. Each error has a stable ``code``; the first line of its docstring is the message."""
 
 # ruff: noqa: N818 - an error here is named by what is the case: LineFull, NotCalled
 
@@ -14,7 +14,7 @@ class RoomError(Exception):
     code: ClassVar[str] = "room_error"
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(message or inspect.getdoc(type(self)))
+        super().__init__(message or (inspect.getdoc(type(self)) or "").split("\n", 1)[0])
 
 
 class RoomUnknown(RoomError):
@@ -42,7 +42,10 @@ class RoomSoldOut(RoomError):
 
 
 class RetryLater(RoomError):
-    """Waiting helps; ``retry_after_seconds`` says how long."""
+    """Waiting helps.
+
+    ``retry_after_seconds`` says how long.
+    """
 
     code = "retry_later"
 
@@ -64,7 +67,10 @@ class LineFull(RetryLater):
 
 
 class NotCalled(RoomError):
-    """Only a fan who was called can claim; ``state`` is where this one stands."""
+    """Only a fan who was called can claim.
+
+    ``state`` is where this one stands.
+    """
 
     code = "not_called"
 
@@ -74,7 +80,10 @@ class NotCalled(RoomError):
 
 
 class TokenInvalid(RoomError):
-    """The token is not ours, or not for this; ``reason`` is malformed, signature, expired, event or fan."""
+    """The token is not ours, or not for this.
+
+    ``reason`` is malformed, signature, expired, event or fan.
+    """
 
     code = "token_invalid"
 

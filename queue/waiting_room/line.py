@@ -109,7 +109,7 @@ class Line:
 
     async def finish(self, event: int, fans: Iterable[int]) -> int:
         """These fans have bought: done, and their slots free. How many slots."""
-        return sum([await self._run(operations.finish(event, chunk)) for chunk in chunks(fans)])
+        return sum([await self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans))])
 
     async def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
         """What is left to sell as of the event's version; False if a later version is known."""
@@ -151,7 +151,7 @@ class Slots:
 
     def finish(self, event: int, fans: Iterable[int]) -> int:
         """See `Line.finish`."""
-        return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(fans))
+        return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans)))
 
     def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
         """See `Line.set_stock`."""

@@ -51,10 +51,13 @@ do
     resumed_at = tonumber(values[17]) or 0,
   }
   -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
-  -- claim window start afresh when the room comes back, so that an outage expires no one.
-  if room.ticked_at > 0 and now - room.ticked_at > room.connected_ms
-    and redis.call('HLEN', PLACES) > 0 then
-    room.resumed_at = now
+  -- claim window start afresh when the room comes back, so that an outage expires no one. An empty room only slept.
+  if room.ticked_at > 0 and now - room.ticked_at > room.connected_ms then
+    if redis.call('HLEN', PLACES) > 0 then
+      room.resumed_at = now
+    else
+      redis.call('HSET', CONFIG, 'ticked_at', int(now))
+    end
   end
 end
 
@@ -263,8 +266,11 @@ local function standing_of(fan, touch, joined)
     else
       state = 'waiting'
       ahead = redis.call('ZCOUNT', LINE, '-inf', '(' .. int(score))
-      shown = math.min(ahead + 1, tonumber(redis.call('HGET', SHOWN, fan) or ahead + 1))
-      redis.call('HSET', SHOWN, fan, int(shown))
+      shown = tonumber(redis.call('HGET', SHOWN, fan))
+      if not shown or shown > ahead + 1 then
+        shown = ahead + 1
+        redis.call('HSET', SHOWN, fan, int(shown))
+      end
     end
   else
     local ended, ended_score = ended_of(fan)

@@ -224,6 +224,7 @@ class TestOutage:
         await room.fill(*range(1, 7), capacity=2)
         await room.tick()
         assert await room.states(1, 2, 3) == ["called", "called", "waiting"]
+        await room.open(capacity=5)
         await room.pass_time(1000, ticking=False)
         await room.heard_from(4)
         await room.tick()
@@ -234,7 +235,6 @@ class TestOutage:
 
         await room.pass_time(room.config.connected_seconds + 1)
         await room.heard_from(1, 2, 4)
-        await room.open(capacity=3)
         await room.tick()
         assert await room.states(3, 4) == ["waiting", "called"], "now absence is absence again"
         await room.pass_time(room.config.absence_seconds)
@@ -250,16 +250,11 @@ class TestOutage:
         await room.tick()
         assert (await room.line.standing(42, 1)).state == "waiting"
 
-    async def test_an_empty_room_that_slept_does_not_wait(self, room: Room) -> None:
+    async def test_an_empty_room_that_slept_calls_the_first_at_once(self, room: Room) -> None:
         await room.tick()
         await room.pass_time(3600, ticking=False)
         await room.fill(1)
-        await room.client.hset(room.keys["config"], "ticked_at", 1)
-        await room.lose()
-        await room.open()
-        await room.tick()
-        await room.pass_time(3600, ticking=False)
-        assert (await room.line.join(42, 1)).state == "admitted"
+        await room.called(1)
 
 
 class TestStock:

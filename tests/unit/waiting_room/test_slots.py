@@ -161,6 +161,10 @@ class TestFinish:
         assert await room.line.admitted_until(42, 1) is None
         assert (await room.line.counts(42)).admitted == 1
 
+    async def test_of_one_fan_named_twice_is_one_slot(self, room: Room, slots: Slots) -> None:
+        await room.admitted(1)
+        assert slots.finish(42, [1, 1]) == 1
+
     async def test_of_one_whose_pass_ran_out_before_the_hold(self, room: Room, slots: Slots) -> None:
         await room.admitted(1)
         await room.pass_time(room.config.pass_seconds + 1)
