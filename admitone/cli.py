@@ -306,12 +306,25 @@ def token(
 
 
 @app.command("settings")
-def list_settings() -> None:
+def list_settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/settings.md has it.")] = False,
+) -> None:
     """List every setting: its variable, its default, what it means."""
+    if markdown:
+        typer.echo(settings_markdown(), nl=False)
+        return
     table = Table("Variable", "Default", "Meaning")
     for variable, default, meaning in Settings.table():
         table.add_row(variable, default, meaning)
     Console().print(table)
+
+
+def settings_markdown() -> str:
+    """The page docs/settings.md."""
+    lines = ["# Settings", "", "Written by `admitone settings --markdown`.", "", "| variable | default | meaning |"]
+    lines.append("|---|---|---|")
+    lines += [f"| `{variable}` | {default or '-'} | {meaning} |" for variable, default, meaning in Settings.table()]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
