@@ -118,22 +118,19 @@ class Desk:
     # -- commands
 
     async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
-        """What became of an Idempotency-Key's first request; None lets this one go ahead.
+        """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
+
+        Where Redis has forgotten, going ahead is safe: the engine finds the recorded outcome and repeats it.
 
         Raises:
             ProblemError: ``idempotency_key_reused``.
         """
         claim = JobRecord(user_id, 0, "", body_hash, queued=False)
         found = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
-        if found is not None:
-            record = decode_record(cast(bytes, found))
-        else:
-            recorded = await self._recorded(command_id)
-            if recorded is None:
-                return None
-            record = recorded
-        if record.body_hash != body_hash:
-            raise ProblemError("idempotency_key_reused")
+        if found is None:
+            return None
+        record = decode_record(cast(bytes, found))
+        _refuse_reuse(record, body_hash)
         return record if record.queued else None
 
     async def submit(self, command: Command, wait_seconds: float) -> JobRecord | None:
@@ -163,6 +160,7 @@ class Desk:
                 return None
             record = await self.waiters.wait(command.command_id, outcome, wait_seconds)
             if record is not None:
+                _refuse_reuse(record, command.body_hash)
                 now = time.monotonic()
                 self._latencies.append((now, (now - started) * 1000))
             return record
@@ -189,7 +187,7 @@ class Desk:
         try:
             record = await self.waiters.read(command_id)
             if record is None or not record.queued:
-                return await self._recorded(command_id)
+                return await self.recorded(command_id)
             if record.body or outcome is None:
                 return record
             return await self.waiters.wait(command_id, outcome, wait_seconds) or record
@@ -197,7 +195,8 @@ class Desk:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)
 
-    async def _recorded(self, command_id: uuid.UUID) -> JobRecord | None:
+    async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
+        """What Postgres recorded of a command."""
         async with self._engine.connect() as connection:
             row = (
                 await connection.execute(
@@ -217,3 +216,8 @@ class Desk:
         return JobRecord(
             row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
         )
+
+
+def _refuse_reuse(record: JobRecord, body_hash: bytes) -> None:
+    if record.body_hash != body_hash:
+        raise ProblemError("idempotency_key_reused")

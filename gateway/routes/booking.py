@@ -124,7 +124,7 @@ async def _need_admission(known: Services, request: AnyRequest, event_id: int, u
     """Raises:
     ProblemError: ``not_admitted`` without a pass that is ours, for this event and fan, and alive in Redis.
     """
-    row = known.rooms.rows.get(event_id)
+    row = await known.rooms.row(event_id)
     if row is None or row.state == "off":
         return
     token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
@@ -189,7 +189,14 @@ async def checkout(
         token = data.captcha_token or data.recaptcha_token
         if token is None:
             raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
-        await verify_captcha(known, request, token, "checkout", str(head["command_id"]))
+        try:
+            await verify_captcha(known, request, token, "checkout", str(head["command_id"]))
+        except ProblemError:
+            # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
+            record = await known.desk.recorded(command_id) if command_id is not None else None
+            if record is None or record.body_hash != asked:
+                raise
+            return _finished(head["command_id"], record)
     command = Checkout(**head, reservation_id=data.reservation_id, seats=seats)
     return await _submit(known, command, wait_seconds)
 
