@@ -86,7 +86,6 @@ class Changes:
     hold_states: dict[uuid.UUID, Hold] = field(default_factory=dict)
     purchases: list[Purchase] = field(default_factory=list)
 
-    @property
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""
         changed = {seat[0] for seat in self.seats}

@@ -196,11 +196,12 @@ class Engine:
             elif command.command_id not in seen:
                 seen.add(command.command_id)
                 answers.append((command, self._answer(book, command, now_ms)))
+        changed = book.changes.event_ids()
         new = []
         for command, answer in answers:
             event = book.events.get(command.event_id)
             if event is not None:
-                version = event.version + (command.event_id in book.changes.event_ids)
+                version = event.version + (command.event_id in changed)
                 body = answer.get("result") or answer["problem"]
                 assert isinstance(body, dict)
                 body["version"] = version

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import psycopg
 
-from booking_lane.commands import Checkout, Command, Outcome, Release, Reserve, Seat, Sweep, command_id_new
+from booking_lane.commands import Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
 from booking_lane.results import Count, EventChange, SeatChange
 from db import booking_sql as sql
-from workers.engine.book import Book, Detail, EventNow, Hold, Purchase, SeatNow, TicketNow
+from workers.engine.book import Book, Detail, EventNow, EventSeat, Hold, Purchase, SeatNow, TicketNow
 from workers.engine.free_rows import FreeRows
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -25,6 +25,15 @@ SWEPT_HOLDS_MAX = 500
 
 def _ask(connection: Connection, statement: str, **parameters: Any) -> Cursor:
     return connection.cursor(binary=True).execute(statement, parameters, prepare=True)
+
+
+def _with_rows(connection: Connection, statement: str, rows: Sequence[dict[str, Any]], **parameters: Any) -> Cursor:
+    """Run a statement on rows of its recordset."""
+    return _ask(connection, statement, rows=msgspec.json.encode(rows).decode(), **parameters)
+
+
+def _seat_rows(keys: Iterable[EventSeat]) -> list[dict[str, Any]]:
+    return [{"event_id": key[0], "ticket_type_id": key[1], "row_number": key[2], "seat_number": key[3]} for key in keys]
 
 
 def _hold(row: Sequence[Any]) -> Hold:
@@ -65,32 +74,21 @@ class Transaction:
         with connection.pipeline():
             if self._locks:
                 _ask(connection, sql.LOCK_EVENTS, space=sql.ADVISORY_SPACE, event_ids=event_ids)
-            outcomes = _ask(
+            outcomes = _with_rows(
                 connection,
                 sql.READ_OUTCOMES,
-                event_ids=[command.event_id for command in asked],
-                command_ids=[command.command_id for command in asked],
+                [{"event_id": command.event_id, "command_id": command.command_id} for command in asked],
             )
             events = _ask(connection, sql.READ_EVENTS, event_ids=event_ids)
             tickets = _ask(connection, sql.READ_TICKETS, event_ids=event_ids)
-            holds_of_fans = _ask(
-                connection,
-                sql.READ_HOLDS_OF_FANS,
-                event_ids=[event_id for event_id, _ in fans],
-                user_ids=[user_id for _, user_id in fans],
-            )
-            holds_named = _ask(
+            fan_rows = [{"event_id": event_id, "user_id": user_id} for event_id, user_id in fans]
+            holds_of_fans = _with_rows(connection, sql.READ_HOLDS_OF_FANS, fan_rows)
+            holds_named = _with_rows(
                 connection,
                 sql.READ_HOLDS,
-                event_ids=[event_id for event_id, _ in named],
-                reservation_ids=[reservation_id for _, reservation_id in named],
+                [{"event_id": event_id, "reservation_id": hold} for event_id, hold in named],
             )
-            bought = _ask(
-                connection,
-                sql.READ_BOUGHT,
-                event_ids=[event_id for event_id, _ in fans],
-                user_ids=[user_id for _, user_id in fans],
-            )
+            bought = _with_rows(connection, sql.READ_BOUGHT, fan_rows)
             swept = sorted({command.event_id for command in commands if isinstance(command, Sweep)})
             lapsed = _ask(
                 connection,
@@ -138,28 +136,24 @@ class Transaction:
             if hold.state == "held":
                 keys.update((hold.event_id, *seat) for seat in hold.seats)
         bought = [hold for hold in book.holds.values() if hold.state == "purchased"]
-        ordered = sorted(keys)
-        event_ids, type_ids, rows, numbers = zip(*ordered, strict=True) if ordered else ((), (), (), ())
         connection = self._connection
         with connection.pipeline():
-            seats = _ask(
+            seats = _with_rows(
                 connection,
                 sql.LOCK_SEATS if self._locks else sql.READ_SEATS,
-                event_ids=list(event_ids),
-                ticket_type_ids=list(type_ids),
-                row_numbers=list(rows),
-                seat_numbers=list(numbers),
+                _seat_rows(sorted(keys)),
             )
             free = {
                 kind: _ask(connection, sql.READ_FREE_SEATS, event_id=kind[0], ticket_type_id=kind[1])
                 for kind in sorted(kinds)
             }
-            purchases = _ask(
+            purchases = _with_rows(
                 connection,
                 sql.READ_PURCHASES_OF_HOLDS,
-                event_ids=[hold.event_id for hold in bought],
-                user_ids=[hold.user_id for hold in bought],
-                reservation_ids=[hold.reservation_id for hold in bought],
+                [
+                    {"event_id": hold.event_id, "user_id": hold.user_id, "reservation_id": hold.reservation_id}
+                    for hold in bought
+                ],
             )
             clock = _ask(connection, sql.CLOCK)
         for event_id, ticket_type_id, row, number, *state in seats:
@@ -186,115 +180,125 @@ class Transaction:
         """Write the book's difference and the outcomes that are new. Sends; the commit follows."""
         changes = book.changes
         connection = self._connection
-        seats = [(key, book.seats[key]) for key in sorted(changes.seats)]
-        if seats:
-            _ask(
-                connection,
-                sql.WRITE_SEATS,
-                event_ids=[key[0] for key, _ in seats],
-                ticket_type_ids=[key[1] for key, _ in seats],
-                row_numbers=[key[2] for key, _ in seats],
-                seat_numbers=[key[3] for key, _ in seats],
-                statuses=[seat.status for _, seat in seats],
-                reservation_ids=[seat.reservation_id for _, seat in seats],
-                held_untils=[seat.held_until for _, seat in seats],
-            )
+        if changes.seats:
+            rows = _seat_rows(sorted(changes.seats))
+            for row, key in zip(rows, sorted(changes.seats), strict=True):
+                seat = book.seats[key]
+                row |= {
+                    "status": seat.status,
+                    "reservation_id": seat.reservation_id,
+                    "held_until": seat.held_until,
+                }
+            _with_rows(connection, sql.WRITE_SEATS, rows)
         self._write_holds(book)
         if changes.purchases:
             self._write_purchases(book)
-        counts = [(kind, change) for kind, change in sorted(changes.counts.items()) if any(change)]
+        counts = [
+            {"event_id": kind[0], "ticket_type_id": kind[1], "available_change": free, "held_change": held}
+            for kind, (free, held) in sorted(changes.counts.items())
+            if free or held
+        ]
         if counts:
-            _ask(
-                connection,
-                sql.WRITE_COUNTS,
-                event_ids=[kind[0] for kind, _ in counts],
-                ticket_type_ids=[kind[1] for kind, _ in counts],
-                available_changes=[change[0] for _, change in counts],
-                held_changes=[change[1] for _, change in counts],
-            )
-        if changes.event_ids:
-            _ask(connection, sql.WRITE_VERSIONS, event_ids=sorted(changes.event_ids))
+            _with_rows(connection, sql.WRITE_COUNTS, counts)
+        if event_ids := sorted(changes.event_ids()):
+            _ask(connection, sql.WRITE_VERSIONS, event_ids=event_ids)
         if outcomes:
-            _ask(
+            _with_rows(
                 connection,
                 sql.WRITE_OUTCOMES,
-                event_ids=[outcome.event_id for outcome in outcomes],
-                command_ids=[outcome.command_id for outcome in outcomes],
-                kinds=[outcome.kind for outcome in outcomes],
-                user_ids=[outcome.user_id for outcome in outcomes],
-                body_hashes=[outcome.body_hash for outcome in outcomes],
-                outcomes=[outcome.body.decode() for outcome in outcomes],
+                [
+                    {
+                        "event_id": outcome.event_id,
+                        "command_id": outcome.command_id,
+                        "kind": outcome.kind,
+                        "user_id": outcome.user_id,
+                        "body_hash": "\\x" + outcome.body_hash.hex(),
+                        "outcome": msgspec.Raw(outcome.body),
+                    }
+                    for outcome in outcomes
+                ],
                 now=book.now,
             )
 
     def _write_holds(self, book: Book) -> None:
-        new = list(book.changes.new_holds.values())
+        new = book.changes.new_holds
         if new:
-            _ask(
+            _with_rows(
                 self._connection,
                 sql.WRITE_NEW_HOLDS,
-                event_ids=[hold.event_id for hold in new],
-                reservation_ids=[hold.reservation_id for hold in new],
-                user_ids=[hold.user_id for hold in new],
-                states=[hold.state for hold in new],
-                ticket_type_ids=[_array(hold.seats, 0) for hold in new],
-                row_numbers=[_array(hold.seats, 1) for hold in new],
-                seat_numbers=[_array(hold.seats, 2) for hold in new],
-                total_amounts=[hold.total_amount for hold in new],
-                expires_ats=[hold.expires_at for hold in new],
+                [
+                    {
+                        "event_id": hold.event_id,
+                        "reservation_id": hold.reservation_id,
+                        "user_id": hold.user_id,
+                        "state": hold.state,
+                        "ticket_type_ids": [seat[0] for seat in hold.seats],
+                        "row_numbers": [seat[1] for seat in hold.seats],
+                        "seat_numbers": [seat[2] for seat in hold.seats],
+                        "total_amount": hold.total_amount,
+                        "expires_at": hold.expires_at,
+                    }
+                    for hold in new.values()
+                ],
                 now=book.now,
             )
-        old = [hold for key, hold in book.changes.hold_states.items() if key not in book.changes.new_holds]
+        old = [
+            {"event_id": hold.event_id, "reservation_id": key, "state": hold.state}
+            for key, hold in book.changes.hold_states.items()
+            if key not in new
+        ]
         if old:
-            _ask(
-                self._connection,
-                sql.WRITE_HOLD_STATES,
-                event_ids=[hold.event_id for hold in old],
-                reservation_ids=[hold.reservation_id for hold in old],
-                states=[hold.state for hold in old],
-            )
+            _with_rows(self._connection, sql.WRITE_HOLD_STATES, old)
 
     def _write_purchases(self, book: Book) -> None:
         purchases = book.changes.purchases
-        details = [(purchase, detail) for purchase in purchases for detail in purchase.details]
-        _ask(
+        _with_rows(
             self._connection,
             sql.WRITE_PURCHASES,
-            event_ids=[purchase.event_id for purchase in purchases],
-            purchase_ids=[purchase.purchase_id for purchase in purchases],
-            user_ids=[purchase.user_id for purchase in purchases],
-            reservation_ids=[purchase.reservation_id for purchase in purchases],
-            total_amounts=[purchase.total_amount for purchase in purchases],
-            currencies=[purchase.currency for purchase in purchases],
-            now=book.now,
-        )
-        _ask(
-            self._connection,
-            sql.WRITE_PURCHASE_DETAILS,
-            event_ids=[purchase.event_id for purchase, _ in details],
-            purchase_ids=[purchase.purchase_id for purchase, _ in details],
-            ticket_type_ids=[detail.seat[0] for _, detail in details],
-            row_numbers=[detail.seat[1] for _, detail in details],
-            seat_numbers=[detail.seat[2] for _, detail in details],
-            amounts=[detail.amount for _, detail in details],
-            ticket_codes=[detail.ticket_code for _, detail in details],
-        )
-        _ask(
-            self._connection,
-            sql.WRITE_OUTBOX,
-            event_ids=[purchase.event_id for purchase in purchases],
-            outbox_ids=[command_id_new() for _ in purchases],
-            kinds=["purchase.made"] * len(purchases),
-            payloads=[
-                msgspec.json.encode({"purchaseId": p.purchase_id, "userId": p.user_id}).decode() for p in purchases
+            [
+                {
+                    "event_id": purchase.event_id,
+                    "purchase_id": purchase.purchase_id,
+                    "user_id": purchase.user_id,
+                    "reservation_id": purchase.reservation_id,
+                    "total_amount": purchase.total_amount,
+                    "currency": purchase.currency,
+                }
+                for purchase in purchases
             ],
             now=book.now,
         )
-
-
-def _array(seats: Iterable[Seat], field: int) -> str:
-    # unnest cannot return arrays of arrays of several lengths: each inner one travels as its literal.
-    return "{" + ",".join(str(seat[field]) for seat in seats) + "}"
+        _with_rows(
+            self._connection,
+            sql.WRITE_PURCHASE_DETAILS,
+            [
+                {
+                    "event_id": purchase.event_id,
+                    "purchase_id": purchase.purchase_id,
+                    "ticket_type_id": detail.seat[0],
+                    "row_number": detail.seat[1],
+                    "seat_number": detail.seat[2],
+                    "amount": detail.amount,
+                    "ticket_code": detail.ticket_code,
+                }
+                for purchase in purchases
+                for detail in purchase.details
+            ],
+        )
+        _with_rows(
+            self._connection,
+            sql.WRITE_OUTBOX,
+            [
+                {
+                    "event_id": purchase.event_id,
+                    "outbox_id": command_id_new(),
+                    "kind": "purchase.made",
+                    "payload": {"purchaseId": purchase.purchase_id, "userId": purchase.user_id},
+                }
+                for purchase in purchases
+            ],
+            now=book.now,
+        )
 
 
 def event_changes(book: Book) -> tuple[EventChange, ...]:
@@ -308,5 +312,5 @@ def event_changes(book: Book) -> tuple[EventChange, ...]:
         counts[event_id].append(Count(ticket_type_id, ticket.available_count, ticket.held_count))
     return tuple(
         EventChange(event_id, book.events[event_id].version + 1, tuple(seats[event_id]), tuple(counts[event_id]))
-        for event_id in sorted(book.changes.event_ids)
+        for event_id in sorted(book.changes.event_ids())
     )
