@@ -226,6 +226,7 @@ const place = {
     }
     const wait = paused ? "The line is paused. Your place is kept."
       : lobby ? "The draw is at the start of the sale."
+      : news.ratePerMinute === 0 ? "Nobody is let in just now. Your place is kept."
       : news.position === 1 ? "You are next"
       : eta(news.etaSeconds, news.etaRange);
     $("eta").textContent = wait;

@@ -191,6 +191,8 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     expect(page.locator("#message")).to_contain_text("VIP row 1 seat 1 was just taken")
     expect(page.locator(f'[data-key="{vip}/1/1"]')).to_have_class("seat reserved")
     expect(page.locator("#picked li")).to_have_count(1)
+    page.locator(".map-head").scroll_into_view_if_needed()
+    page.mouse.wheel(0, size[1] // 3)
     visit.photograph("4-seats", whole=False)
     page.locator(f'[data-key="{vip}/1/3"]').click()
     expect(page.locator("#picked-total")).to_have_text("€258.00")
