@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -23,7 +24,6 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
-from admitone import running as noted
 from admitone.embedded.account import own_file
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedError, FolderLock
@@ -31,7 +31,6 @@ from admitone.embedded.valkey import EmbeddedValkey
 from admitone.running import forget, note
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
-from admitone.wiring import room_seed
 from db.migrate import migrate
 from db.operators import add_operator
 from db.seed import find_demo, seed_demo
@@ -132,9 +131,6 @@ def _run(
         running.callback(server.stop)
         environ[name] = server.start()
 
-    running.callback(noted.forget, folder)
-    noted.note(folder, environ, url)
-
     migrate(environ["DATABASE_URL"])
     event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
     password = secrets.token_urlsafe(12)
@@ -173,11 +169,15 @@ def _run(
 
     console.print(_banner(url, event_id, password, crowd, logs, time.monotonic() - started_at))
     running.callback(console.print, "Stopping ...")
-    _watch(servers, children, environ, console.print)
+    _watch(servers, children, environ, partial(note, folder, environ, url), console.print)
 
 
 def _watch(
-    servers: dict[str, Server], children: list[Child], environ: dict[str, str], say: Callable[[str], None]
+    servers: dict[str, Server],
+    children: list[Child],
+    environ: dict[str, str],
+    note_again: Callable[[], None],
+    say: Callable[[str], None],
 ) -> NoReturn:
     while True:
         for name, server in servers.items():
@@ -188,6 +188,7 @@ def _watch(
             say(f"{server.name} is back.")
             if url != environ[name]:
                 environ[name] = url
+                note_again()
                 for child in children:
                     child.stop()
                     child.start()
@@ -259,6 +260,9 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
             query = "SELECT 1 FROM ticket WHERE event_id = %s AND available_count > 0 LIMIT 1"
             if connection.execute(query, (event_id,)).fetchone():
                 return event_id
+    # Here, because it brings in the whole gateway: a start with the event there already does without.
+    from admitone.wiring import room_seed
+
     room = room_seed(settings)
     if crowd:
         room = replace(

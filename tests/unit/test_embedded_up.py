@@ -107,7 +107,14 @@ def _second_up(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_up_comes_up_refuses_a_second_mends_a_child_and_leaves_nothing(data: Path) -> None:
+def _await_ready(up: _Up) -> None:
+    until = time.monotonic() + UP_SECONDS_MAX
+    while _status(up.url + "/health/ready") != 200:
+        assert time.monotonic() < until, up.output.read_text()
+        time.sleep(0.1)
+
+
+def test_up_comes_up_refuses_a_second_mends_what_dies_and_leaves_nothing(data: Path) -> None:
     up = _Up(data, "--crowd", "3")
     try:
         assert _status(up.url + "/health/ready") == 200
@@ -120,9 +127,7 @@ def test_up_comes_up_refuses_a_second_mends_a_child_and_leaves_nothing(data: Pat
 
         up.child("gateway").kill()
         up.await_text("gateway was killed by SIGKILL; again in 0.5 s")
-        until = time.monotonic() + UP_SECONDS_MAX
-        while _status(up.url + "/health/ready") != 200 and time.monotonic() < until:
-            time.sleep(0.1)
+        _await_ready(up)
         assert _status(pages[0]) == 200
 
         family = up.family()
@@ -141,6 +146,13 @@ def test_up_comes_up_refuses_a_second_mends_a_child_and_leaves_nothing(data: Pat
     try:
         assert (data / "secret").read_text() == secret
         assert re.findall(r"/events/\d+", again.output.read_text()) == [re.sub("^.*(/events)", r"\1", pages[0])]
+        for name, program in (("Valkey", "valkey-server"), ("Postgres", "postgres")):
+            (server,) = (child for child in psutil.Process(again.process.pid).children() if child.name() == program)
+            server.kill()
+            again.await_text(f"{name} has ended; starting it again")
+            again.await_text(f"{name} is back")
+            _await_ready(again)
+        assert _status(again.url + "/api/initial-call/1") == 200
     finally:
         code = again.stop(signal.SIGTERM)
     assert code == 0
