@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -100,12 +101,11 @@ class Coalescer:
             self._leave()
 
     async def drain(self) -> None:
-        """Wait until every waiting command has left and Redis has answered."""
-        while self._waiting or self._sending:
-            if self._sending:
-                await asyncio.wait(set(self._sending))
-            else:
-                await asyncio.sleep(0.01)
+        """Send every waiting command, however many batches are unfinished, and wait for Redis to answer."""
+        self._unfinished_max = sys.maxsize
+        self._leave()
+        while self._sending:
+            await asyncio.wait(set(self._sending))
 
     def _leave(self) -> None:
         self._due = False
@@ -123,8 +123,10 @@ class Coalescer:
         loop = asyncio.get_running_loop()
         try:
             self.clock_offset_ms = await loop.run_in_executor(self._executor, self._enqueue, batch)
-        except (redis.RedisError, OSError) as error:
-            logger.warning("batch of %d commands not taken: %s", len(takens), error)
+        except Exception as error:
+            # Whatever it was: who waits must hear of it, and the batch's place be free.
+            known = isinstance(error, redis.RedisError | OSError)
+            logger.warning("batch of %d commands not taken: %s", len(takens), error, exc_info=not known)
             for taken in takens:
                 if not taken.done():
                     taken.set_exception(LaneUnavailableError())

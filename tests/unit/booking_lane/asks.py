@@ -1,0 +1,57 @@
+"""Commands for tests, with the fields that a test does not care about filled in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from booking_lane.commands import (
+    Batch,
+    BestAvailable,
+    Checkout,
+    Command,
+    Release,
+    Reserve,
+    Seat,
+    Sweep,
+    command_id_new,
+)
+
+NEVER_MS = 2**53
+
+
+def _head(event: int, fan: int, fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "command_id": command_id_new(),
+        "event_id": event,
+        "user_id": fan,
+        "received_at_ms": 0,
+        "deadline_ms": NEVER_MS,
+        **fields,
+    }
+
+
+def reserve(event: int, fan: int, *seats: Seat, **fields: Any) -> Reserve:
+    return Reserve(**_head(event, fan, fields), seats=seats)
+
+
+def best(event: int, fan: int, ticket_type: int, quantity: int, **fields: Any) -> Reserve:
+    return Reserve(**_head(event, fan, fields), best_available=BestAvailable(ticket_type, quantity))
+
+
+def checkout(event: int, fan: int, *seats: Seat, hold: uuid.UUID | str | None = None, **fields: Any) -> Checkout:
+    hold = uuid.UUID(hold) if isinstance(hold, str) else hold
+    return Checkout(**_head(event, fan, fields), seats=seats, reservation_id=hold)
+
+
+def release(event: int, fan: int, hold: uuid.UUID | str, **fields: Any) -> Release:
+    hold = uuid.UUID(hold) if isinstance(hold, str) else hold
+    return Release(**_head(event, fan, fields), reservation_id=hold)
+
+
+def sweep(event: int, **fields: Any) -> Sweep:
+    return Sweep(**_head(event, 0, fields))
+
+
+def batch(*commands: Command, lane: int = 0, origin: str = "a gateway") -> Batch:
+    return Batch(command_id_new(), origin, lane, commands)

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import asyncio
+import statistics
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
+from booking_lane.commands import Batch
+from tests.unit.booking_lane.asks import reserve
+
+
+class Gate:
+    """An enqueue that takes what it is told to take, and blocks or fails when told."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.failures: list[Exception] = []
+        self.open = threading.Event()
+        self.open.set()
+
+    def enqueue(self, batch: Batch) -> int:
+        assert self.open.wait(10)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.batches.append(batch)
+        return 123_000
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch.commands) for batch in self.batches]
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as executor:
+        yield executor
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+def make(
+    gate: Gate,
+    executor: ThreadPoolExecutor,
+    *,
+    batch_max: int = 10,
+    buffer_max: int = 100,
+    batch_seconds_max: float = 30,
+) -> Coalescer:
+    return Coalescer(
+        1,
+        gate.enqueue,
+        executor,
+        origin="here",
+        batch_max=batch_max,
+        unfinished_max=2,
+        buffer_max=buffer_max,
+        batch_seconds_max=batch_seconds_max,
+    )
+
+
+@pytest.fixture
+async def coalescer(gate: Gate, executor: ThreadPoolExecutor) -> AsyncIterator[Coalescer]:
+    coalescer = make(gate, executor)
+    yield coalescer
+    gate.open.set()
+
+
+async def test_a_command_leaves_at_once_when_the_lane_is_idle(coalescer: Coalescer, gate: Gate) -> None:
+    command = reserve(1, 1, (1, 1, 1))
+    await asyncio.wait_for(coalescer.submit(command), 1)
+    (batch,) = gate.batches
+    assert batch.commands == (command,)
+    assert (batch.lane, batch.origin) == (1, "here")
+    assert coalescer.clock_offset_ms == 123_000
+    assert coalescer.backlog == 0
+
+
+async def test_commands_read_in_one_turn_leave_together(coalescer: Coalescer, gate: Gate) -> None:
+    commands = [reserve(1, fan, (1, 1, fan)) for fan in range(5)]
+    await asyncio.gather(*[coalescer.submit(command) for command in commands])
+    assert [batch.commands for batch in gate.batches] == [tuple(commands)]
+
+
+async def test_commands_that_come_while_two_batches_are_unfinished_leave_together(
+    coalescer: Coalescer, gate: Gate
+) -> None:
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    later = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(3, 8)]
+    await asyncio.sleep(0.05)
+    assert gate.sizes == [1, 1], "two are under way: the rest waits"
+    assert coalescer.backlog == 5
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.gather(*later)
+    assert gate.sizes == [1, 1, 5]
+    assert [command.user_id for command in gate.batches[2].commands] == [3, 4, 5, 6, 7], "in order of arrival"
+
+
+async def test_a_batch_is_never_larger_than_batch_max(coalescer: Coalescer, gate: Gate) -> None:
+    waiting = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(1, 26)]
+    await asyncio.gather(*waiting[:20])
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.gather(*waiting)
+    assert gate.sizes == [10, 10, 5]
+    assert list(coalescer.batch_sizes) == [10, 10, 5]
+
+
+async def test_the_buffer_is_bounded(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    coalescer = make(gate, executor, buffer_max=3)
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    waiting = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(3)]
+    with pytest.raises(LaneFullError) as full:
+        coalescer.submit(reserve(1, 9, (1, 1, 9)))
+    assert full.value.retry_after_seconds > 0
+    assert coalescer.backlog == 3
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.gather(*waiting)
+    assert gate.sizes == [1, 1, 3], "the refused command was not queued"
+
+
+async def test_finished_is_idempotent(coalescer: Coalescer, gate: Gate) -> None:
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    for _ in range(3):
+        coalescer.finished(gate.batches[0].batch_id)
+    await coalescer.submit(reserve(1, 3, (1, 1, 3)))
+    fourth = coalescer.submit(reserve(1, 4, (1, 1, 4)))
+    await asyncio.sleep(0.05)
+    assert not fourth.done(), "one message frees one place, however often it comes"
+    coalescer.finished(gate.batches[1].batch_id)
+    await asyncio.wait_for(fourth, 1)
+
+
+async def test_a_lost_message_frees_its_place_in_time(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    coalescer = make(gate, executor, batch_seconds_max=0.15)
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    third = coalescer.submit(reserve(1, 3, (1, 1, 3)))
+    await asyncio.sleep(0.05)
+    assert not third.done()
+    await asyncio.wait_for(third, 1)
+    assert gate.sizes == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "failure", [redis.ConnectionError("away"), redis.TimeoutError("late"), ConnectionResetError(), ValueError("bug")]
+)
+async def test_a_batch_that_redis_does_not_take_fails_alone(
+    coalescer: Coalescer, gate: Gate, failure: Exception
+) -> None:
+    gate.failures.append(failure)
+    lost = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in (1, 2)]
+    answers = await asyncio.wait_for(asyncio.gather(*lost, return_exceptions=True), 2)
+    assert [type(answer) for answer in answers] == [LaneUnavailableError, LaneUnavailableError]
+    # Both places are free again.
+    for fan in (3, 4):
+        await asyncio.wait_for(coalescer.submit(reserve(1, fan, (1, 1, fan))), 1)
+    assert gate.sizes == [1, 1]
+
+
+async def test_a_failing_batch_lets_the_next_go(coalescer: Coalescer, gate: Gate) -> None:
+    gate.open.clear()
+    first = coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await asyncio.sleep(0)
+    second = coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    await asyncio.sleep(0)
+    third = coalescer.submit(reserve(1, 3, (1, 1, 3)))
+    gate.failures.append(redis.ConnectionError("away"))
+    gate.open.set()
+    answers = await asyncio.wait_for(asyncio.gather(first, second, third, return_exceptions=True), 2)
+    assert sorted(type(answer).__name__ for answer in answers) == ["LaneUnavailableError", "NoneType", "NoneType"]
+    assert sum(gate.sizes) == 2
+
+
+async def test_a_client_that_leaves_takes_nothing_with_it(coalescer: Coalescer, gate: Gate) -> None:
+    gate.open.clear()
+    gone = coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    stays = coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    gate.open.set()
+    await asyncio.wait_for(stays, 1)
+    assert gate.sizes == [2]
+
+
+async def test_drain_sends_what_waits_and_hears_redis_answer(coalescer: Coalescer, gate: Gate) -> None:
+    gate.open.clear()
+    taken = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(50)]
+    await asyncio.sleep(0.01)
+    draining = asyncio.create_task(coalescer.drain())
+    await asyncio.sleep(0.05)
+    assert not draining.done()
+    gate.open.set()
+    # No message of a finished batch comes any more: at the end nobody waits for one.
+    await asyncio.wait_for(draining, 2)
+    assert all(future.done() for future in taken)
+    assert sum(gate.sizes) == 50
+    assert coalescer.backlog == 0
+
+
+class SlowLane:
+    """One worker that takes 20 ms a batch, whatever is in it, as a fixed cost would."""
+
+    BATCH_SECONDS = 0.02
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[Batch, Coalescer]] = asyncio.Queue()
+        self.sizes: list[int] = []
+        self.depth_max = 0
+
+    async def work(self) -> None:
+        while True:
+            self.depth_max = max(self.depth_max, self.queue.qsize())
+            batch, coalescer = await self.queue.get()
+            await asyncio.sleep(self.BATCH_SECONDS)
+            self.sizes.append(len(batch.commands))
+            coalescer.finished(batch.batch_id)
+
+
+async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batches(
+    executor: ThreadPoolExecutor,
+) -> None:
+    loop = asyncio.get_running_loop()
+    lane = SlowLane()
+    coalescers: list[Coalescer] = []
+    for number in range(4):
+
+        def enqueue(batch: Batch, number: int = number) -> int:
+            loop.call_soon_threadsafe(lane.queue.put_nowait, (batch, coalescers[number]))
+            return 0
+
+        coalescers.append(
+            Coalescer(
+                0,
+                enqueue,
+                executor,
+                origin=str(number),
+                batch_max=32,
+                unfinished_max=2,
+                buffer_max=64,
+                batch_seconds_max=30,
+            )
+        )
+    worker = asyncio.create_task(lane.work())
+    # Batches of one would book 50 a second, full ones 1,600; 3,000 come, whether the earlier are done or not.
+    submitted = refused = 0
+    begun = loop.time()
+    while (passed := loop.time() - begun) < 1.2:
+        while submitted < passed * 3000:
+            submitted += 1
+            try:
+                coalescers[submitted % 4].submit(reserve(1, submitted, (1, 1, submitted)))
+            except LaneFullError:
+                refused += 1
+        await asyncio.sleep(0.002)
+    worker.cancel()
+    settled = lane.sizes[len(lane.sizes) // 2 :]
+    assert len(settled) > 10
+    assert statistics.mean(settled) > 30, "batches grow to what the lane allows, and stay there"
+    assert min(settled) > 24
+    assert lane.depth_max <= 8, "two batches a gateway, no more"
+    assert refused > 0, "what the lane cannot take is refused, not kept"
+    for coalescer in coalescers:
+        assert coalescer.backlog <= 64
