@@ -1,0 +1,1 @@
+"""The obvious implementation, written well: what Admit One is measured against."""

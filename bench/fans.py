@@ -1,0 +1,128 @@
+"""Fans of the benchmarks: their sessions, the seats they choose, their requests, their solved captchas."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+import psycopg
+
+from bench.client import Address, request
+from bench.load import Flow, closed_loop
+from bench.servers import SECRET
+from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from gateway.identity import Identity
+
+ROWS_OF_BLOCK = 100
+SEATS_OF_ROW = 100
+WAIT = "Prefer: wait=10"
+
+Pair = tuple[int, int, int]
+"""(ticket_type_id, row_number, first seat_number): that seat and the next."""
+
+
+def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None = None) -> int:
+    """A hall of ``seats`` in blocks of up to 10,000, on sale, its room off unless given."""
+    blocks = []
+    left = seats
+    while left > 0:
+        rows = min(ROWS_OF_BLOCK, -(-left // SEATS_OF_ROW))
+        blocks.append(
+            TicketTypePlan(ticket_type=f"Block {len(blocks) + 1}", price=8900, rows=rows, seats_per_row=SEATS_OF_ROW)
+        )
+        left -= rows * SEATS_OF_ROW
+    now = dt.datetime.now(dt.UTC)
+    plan = EventPlan(
+        name="The Paper Lanterns: Long Way Home Tour",
+        artist="The Paper Lanterns",
+        venue="Rheinauen-Stadion, Köln",
+        date=now + dt.timedelta(weeks=20),
+        on_sale_at=now - dt.timedelta(hours=1),
+        currency="EUR",
+        ticket_types=tuple(blocks),
+        room=room or RoomSeed(state="off"),
+    )
+    event_id = create_event(connection, plan)
+    connection.execute("ANALYZE event, ticket, seat, room")
+    return event_id
+
+
+def pairs(seats: int) -> Iterator[Pair]:
+    """Every seat of `new_event`'s hall once, two by two, round the blocks in turn as fans choose."""
+    blocks = -(-seats // (ROWS_OF_BLOCK * SEATS_OF_ROW))
+    rows_left = seats // SEATS_OF_ROW
+    for row in range(1, ROWS_OF_BLOCK + 1):
+        for seat in range(1, SEATS_OF_ROW, 2):
+            for block in range(1, blocks + 1):
+                if (block - 1) * ROWS_OF_BLOCK + row <= rows_left:
+                    yield block, row, seat
+
+
+def seat_details(pair: Pair) -> bytes:
+    block, row, seat = pair
+    return b'"seatDetails":[{"ticketTypeId":%d,"metaData":{"rowNumbers":[%d,%d],"seatNumbers":[%d,%d]}}]' % (
+        block,
+        row,
+        row,
+        seat,
+        seat + 1,
+    )
+
+
+def sessions(count: int) -> list[tuple[str, int]]:
+    """Real signed sessions (token, user id), each with another user."""
+    identity = Identity(SECRET, session_seconds=86_400, open_auth=False, secure=False)
+    return [identity.new_fan() for _ in range(count)]
+
+
+def reserve(token: str, event_id: int, pair: Pair, *headers: str) -> bytes:
+    body = b'{"eventId":%d,%s}' % (event_id, seat_details(pair))
+    return request("POST", "/api/reserve", WAIT, *headers, token=token, body=body)
+
+
+def checkout(token: str, event_id: int, reservation_id: bytes, captcha: str) -> bytes:
+    body = b'{"eventId":%d,"reservationId":"%s","captchaToken":"%s"}' % (event_id, reservation_id, captcha.encode())
+    return request("POST", "/api/checkout", WAIT, token=token, body=body)
+
+
+def member(body: bytes, name: bytes) -> bytes:
+    """A string member of a JSON body, found without parsing; empty if it has none."""
+    at = body.find(b'"' + name + b'":"')
+    if at < 0:
+        return b""
+    at += len(name) + 4
+    return body[at : body.find(b'"', at)]
+
+
+def challenges(address: Address, count: int) -> list[dict[str, object]]:
+    """So many real ALTCHA challenges, fetched over HTTP. Call it in a process of its own."""
+    found: list[dict[str, object]] = []
+    one = request("GET", "/api/captcha/challenge")
+
+    def fetch() -> Flow:
+        status, body = yield "challenge", one
+        if status == 200:
+            found.append(msgspec.json.decode(body))
+
+    closed_loop([address], (fetch() for _ in range(count)), connections=16, seconds=600)
+    return found
+
+
+def solve(challenge: dict[str, object]) -> str:
+    """The payload that ALTCHA's widget would send, found by searching as it does.
+
+    Raises:
+        ValueError: no number fits.
+    """
+    started = hashlib.sha256(str(challenge["salt"]).encode())
+    wanted = bytes.fromhex(str(challenge["challenge"]))
+    for number in range(int(str(challenge["maxnumber"])) + 1):
+        tried = started.copy()
+        tried.update(b"%d" % number)
+        if tried.digest() == wanted:
+            payload = {name: challenge[name] for name in ("algorithm", "challenge", "salt", "signature")}
+            return base64.b64encode(msgspec.json.encode({**payload, "number": number})).decode()
+    raise ValueError("the challenge has no solution")

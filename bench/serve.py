@@ -1,0 +1,59 @@
+"""``admitone gateway`` as it is, with one route more: ``python -m bench.serve [--place-seconds S] gateway …``.
+
+The same command line, server and settings; only the application is the bench's.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from litestar import Litestar, post
+
+import admitone.asgi
+from admitone.cli import main as admitone_main
+from gateway.services import AnyRequest, services
+from gateway.streams import lines
+
+_create = admitone.asgi.create
+
+
+@post("/noop", status_code=204)
+async def noop(request: AnyRequest) -> None:
+    """The least an authenticated POST can do: verify the session, answer nothing."""
+    services(request).identity.fan(request)
+
+
+def create() -> Litestar:
+    app = _create()
+    app.register(noop)
+    return app
+
+
+def _place_every(seconds: float) -> None:
+    """Tell all fans their place at one interval, and put into each turn's frames when it was rendered.
+
+    The stamp is what the age of a delivered event is measured from; it is rendered once a turn.
+    """
+    import time
+
+    lines.INTERVALS = ((2**62, seconds),)  # type: ignore[misc]
+    tail = lines._tail
+
+    def stamped(*args: object) -> bytes:
+        return tail(*args)[:-1] + b',"at":%d}' % time.time_ns()  # type: ignore[arg-type]
+
+    lines._tail = stamped
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--place-seconds"]:
+        _place_every(float(arguments[1]))
+        arguments = arguments[2:]
+    admitone.asgi.create = create
+    sys.argv[1:] = arguments
+    admitone_main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The system under test: durable Postgres, Valkey with its append-only file, real gateways and workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import psycopg
+import redis
+
+from admitone.embedded.postgres import EmbeddedPostgres
+from admitone.embedded.process import last_lines, spawn, stop
+from admitone.embedded.valkey import EmbeddedValkey
+from bench.client import Address, Connection, Loop, request
+from db.migrate import migrate
+
+ROOT = Path(__file__).parent.parent
+READY_SECONDS_MAX = 40.0
+STOP_SECONDS_MAX = 20.0
+SECRET = "a secret of the benchmarks, of no use anywhere else"
+
+ENVIRON = {
+    "ADMITONE_SECRET": SECRET,
+    # 40,000 fans come from one machine here; each would have an address prefix of its own.
+    "ADMITONE_SESSIONS_PER_MINUTE": "10000000",
+    "ADMITONE_JOINS_PER_MINUTE": "10000000",
+    "ADMITONE_JOINS_FREE_PER_MINUTE": "10000000",
+    # A fan's own browser does this work; here one machine does it for all, beforehand.
+    "ADMITONE_CAPTCHA_WORK_MAX": "1000",
+    "ADMITONE_CAPTCHA_TTL_SECONDS": "3600",
+    "ADMITONE_LINE_CAP": "5000000",
+}
+"""What differs from the defaults. Every check stays on."""
+
+
+@dataclass
+class Program:
+    """A started program and, if it serves HTTP, where."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    address: Address = ("127.0.0.1", 0)
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """It and its descendants."""
+        try:
+            parent = psutil.Process(self.process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def use(self) -> Use:
+        """CPU and memory, its descendants' included."""
+        return sum_use(self.family)
+
+    def stop(self) -> None:
+        stop(self.process, seconds_max=STOP_SECONDS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """CPU seconds since the start, and resident bytes now."""
+
+    cpu_seconds: float = 0.0
+    rss_bytes: int = 0
+
+
+def sum_use(processes: list[psutil.Process]) -> Use:
+    cpu, rss = 0.0, 0
+    for process in processes:
+        try:
+            with process.oneshot():
+                times = process.cpu_times()
+                cpu += times.user + times.system
+                rss += process.memory_info().rss
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return Use(cpu, rss)
+
+
+@dataclass
+class System:
+    """Postgres and Valkey, and the programs started on them."""
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
+    programs: list[Program] = field(default_factory=list)
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url, socket_timeout=30)
+
+    def environ(self, **more: str) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADMITONE_")}
+        urls = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
+        return inherited | ENVIRON | urls | more
+
+    def start(self, name: str, *command: str, address: Address = ("127.0.0.1", 0), **environ: str) -> Program:
+        """Start ``python -m command…``; returns at once."""
+        log = self.folder / f"{name}-{len(self.programs)}.log"
+        process = spawn([sys.executable, "-m", *command], log=log, folder=ROOT, environ=self.environ(**environ))
+        program = Program(name, process, log, address)
+        self.programs.append(program)
+        return program
+
+    def gateways(self, count: int = 1, *, place_seconds: float | None = None, **environ: str) -> list[Program]:
+        """``admitone gateway`` processes, ready, each on a port of its own, with the bench's no-op route added.
+
+        Args:
+            place_seconds: tell every fan the place this often, however far back.
+        """
+        options = [] if place_seconds is None else ["--place-seconds", str(place_seconds)]
+        started = []
+        for number in range(count):
+            port = free_port()
+            started.append(
+                self.start(
+                    f"gateway-{number}" if count > 1 else "gateway",
+                    *("bench.serve", *options, "gateway", "--host", "127.0.0.1", "--port", str(port)),
+                    address=("127.0.0.1", port),
+                    **environ,
+                )
+            )
+        for program in started:
+            await_answer(program, "/health/ready")
+        return started
+
+    def worker(self, **environ: str) -> Program:
+        """``admitone worker``: a process a lane, one for housekeeping, one for cron."""
+        program = self.start("worker", "admitone", "worker", **environ)
+        with self.redis() as client:
+            until = time.monotonic() + READY_SECONDS_MAX
+            while not next(client.scan_iter(match="booking:alive:lane-*", count=1000), None):
+                if time.monotonic() > until or program.process.poll() is not None:
+                    raise RuntimeError(f"the worker did not start:\n{last_lines(program.log)}")
+                time.sleep(0.05)
+        return program
+
+    def uses(self) -> dict[str, Use]:
+        """CPU and memory by program, Postgres and Valkey included."""
+        found = {program.name: program.use() for program in self.programs if program.process.poll() is None}
+        for server in (self.postgres, self.valkey):
+            if server.pid is not None:
+                parent = psutil.Process(server.pid)
+                found[server.name.lower()] = sum_use([parent, *parent.children(recursive=True)])
+        return found
+
+    def connect(self) -> psycopg.Connection:
+        return psycopg.connect(self.database_url, autocommit=True)
+
+    def stop(self, *programs: Program) -> None:
+        """Stop these, or all."""
+        for program in reversed(programs or tuple(self.programs)):
+            program.stop()
+            self.programs.remove(program)
+
+
+@contextmanager
+def system() -> Iterator[System]:
+    """A migrated system in a temporary folder; removed in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="admitone-bench-"))
+    folder.chmod(0o755)
+    try:
+        with (
+            EmbeddedPostgres(folder / "postgres", durable=True) as postgres,
+            EmbeddedValkey(folder / "valkey", appendonly=True) as valkey,
+        ):
+            migrate(postgres.url)
+            found = System(folder, postgres, valkey)
+            try:
+                yield found
+            finally:
+                found.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def ask(address: Address, raw: bytes, seconds_max: float = 30.0) -> tuple[int, bytes]:
+    """One request; status (0: no answer) and body."""
+    loop = Loop()
+    found = [0, b""]
+
+    def done(status: int, body: bytes) -> None:
+        found[:] = [status, body]
+        loop.running = False
+
+    connection = Connection(loop, address)
+    loop.at(time.perf_counter() + seconds_max, lambda: setattr(loop, "running", False))
+    connection.send(raw, done)
+    if loop.running:
+        loop.run()
+    connection.close()
+    status, body = found
+    assert isinstance(status, int)
+    assert isinstance(body, bytes)
+    return status, body
+
+
+def await_answer(program: Program, path: str) -> None:
+    """Wait for 2xx.
+
+    Raises:
+        RuntimeError: the program ended or took longer than READY_SECONDS_MAX.
+    """
+    until = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < until and program.process.poll() is None:
+        if ask(program.address, request("GET", path), 5)[0] // 100 == 2:
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{program.name} was not ready:\n{last_lines(program.log)}")
+
+
+def machine() -> Mapping[str, object]:
+    """What a figure was measured on."""
+    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cores": os.cpu_count(),
+        "cpu": models[0] if models else "unknown",
+        "memoryGb": round(psutil.virtual_memory().total / 2**30, 1),
+        "kernel": os.uname().release,
+        "python": sys.version.split()[0],
+        "loadAverageBefore": round(os.getloadavg()[0], 2),
+    }
