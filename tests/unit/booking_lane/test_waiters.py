@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio as aioredis
+
+from booking_lane.clients import async_client
+from booking_lane.commands import Outcome, command_id_new
+from booking_lane.results import JobRecord, encode_record, job_key
+from booking_lane.waiters import Waiters
+
+BODY = b'{"status":"succeeded"}'
+
+
+def outcome(command_id: uuid.UUID) -> Outcome:
+    return Outcome(command_id, 1, 5, "reserve", b"h", BODY)
+
+
+def record(*, body: bytes = b"") -> JobRecord:
+    return JobRecord(5, 1, "reserve", b"h", queued=True, body=body)
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    client = async_client(redis_url)
+    yield client
+    await client.aclose()
+    await client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def waiters(client: aioredis.Redis) -> Waiters:
+    return Waiters(client)
+
+
+async def poll(waiters: Waiters, command_id: uuid.UUID, seconds: float) -> JobRecord | None:
+    """As the gateway does: register, read, wait."""
+    future = waiters.expect(command_id)
+    try:
+        known = await waiters.read(command_id)
+        if known is not None and known.body:
+            return known
+        return await waiters.wait(command_id, future, seconds)
+    finally:
+        waiters.forget(command_id, future)
+
+
+def nothing_is_left(waiters: Waiters) -> bool:
+    return not waiters._waiting
+
+
+async def test_an_outcome_that_came_before_is_read(waiters: Waiters, client: aioredis.Redis) -> None:
+    command_id = command_id_new()
+    await client.set(job_key(command_id), encode_record(record(body=BODY)))
+    waiters.tell((outcome(command_id),))  # to nobody: none has registered yet
+    assert await asyncio.wait_for(poll(waiters, command_id, 10), 0.5) == record(body=BODY)
+    assert nothing_is_left(waiters)
+
+
+async def test_an_outcome_between_read_and_wait_wakes(waiters: Waiters, client: aioredis.Redis) -> None:
+    command_id = command_id_new()
+    await client.set(job_key(command_id), encode_record(record()))
+    future = waiters.expect(command_id)
+    assert await waiters.read(command_id) == record()
+    waiters.tell((outcome(command_id),))
+    assert await asyncio.wait_for(waiters.wait(command_id, future, 10), 0.5) == record(body=BODY)
+    waiters.forget(command_id, future)
+    assert nothing_is_left(waiters)
+
+
+async def test_everybody_who_waits_is_woken_at_once(waiters: Waiters) -> None:
+    command_id, other = command_id_new(), command_id_new()
+    polls = [asyncio.create_task(poll(waiters, command_id, 10)) for _ in range(3)]
+    elsewhere = asyncio.create_task(poll(waiters, other, 0.2))
+    await asyncio.sleep(0.05)
+    waiters.tell((outcome(command_id),))
+    assert await asyncio.wait_for(asyncio.gather(*polls), 0.5) == [record(body=BODY)] * 3
+    assert await elsewhere is None
+    assert nothing_is_left(waiters)
+
+
+async def test_a_lost_message_is_found_by_reading_again(waiters: Waiters, client: aioredis.Redis) -> None:
+    command_id = command_id_new()
+    await client.set(job_key(command_id), encode_record(record()))
+    begun = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(poll(waiters, command_id, 10))
+    await asyncio.sleep(0.05)
+    await client.set(job_key(command_id), encode_record(record(body=BODY)))
+    assert await asyncio.wait_for(waiting, 3) == record(body=BODY)
+    assert asyncio.get_running_loop().time() - begun < 1.5
+    assert nothing_is_left(waiters)
+
+
+async def test_a_wait_ends_in_time_without_an_outcome(waiters: Waiters, client: aioredis.Redis) -> None:
+    command_id = command_id_new()
+    await client.set(job_key(command_id), encode_record(record()))
+    begun = asyncio.get_running_loop().time()
+    assert await poll(waiters, command_id, 0.2) is None
+    assert 0.15 < asyncio.get_running_loop().time() - begun < 0.6
+    assert nothing_is_left(waiters)
+
+
+async def test_a_client_who_leaves_leaves_nothing_behind(waiters: Waiters) -> None:
+    command_id = command_id_new()
+    waiting = asyncio.create_task(poll(waiters, command_id, 10))
+    stays = asyncio.create_task(poll(waiters, command_id, 10))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    waiters.tell((outcome(command_id),))
+    assert await asyncio.wait_for(stays, 0.5) == record(body=BODY)
+    assert nothing_is_left(waiters)
+
+
+async def test_forgetting_twice_or_after_the_outcome_is_no_fault(waiters: Waiters) -> None:
+    command_id = command_id_new()
+    future = waiters.expect(command_id)
+    waiters.tell((outcome(command_id),))
+    waiters.forget(command_id, future)
+    waiters.forget(command_id, future)
+    assert nothing_is_left(waiters)
+
+
+async def test_what_redis_does_not_know_is_none(waiters: Waiters) -> None:
+    assert await waiters.read(command_id_new()) is None
