@@ -27,6 +27,7 @@ from gateway.identity import Identity
 from gateway.news import News
 from gateway.page_data import PagesFromServices
 from gateway.problems import HANDLERS
+from gateway.requests import LeanRequest
 from gateway.rooms import Rooms
 from gateway.routes import booking, events, health, operators, pages, queue, sessions
 from gateway.services import Services
@@ -165,6 +166,8 @@ def create_app(config: GatewayConfig) -> Litestar:
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(known), sync_to_thread=False)},
         exception_handlers=HANDLERS,
+        request_class=LeanRequest,
+        logging_config=None,
         lifespan=[_lifespan],
         request_max_body_size=config.body_bytes_max,
         openapi_config=OpenAPIConfig(

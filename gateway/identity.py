@@ -22,7 +22,7 @@ OPERATOR_COOKIE: Final = "admitone_operator"
 OPERATOR_SECONDS: Final = 12 * 3600
 TOKEN_CHARS_MAX: Final = 1024
 VERIFIED_MAX: Final = 50_000
-VERIFIED_SECONDS: Final = 60.0
+VERIFIED_SECONDS: Final = 600.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 AnyRequest = Request[Any, Any, Any]
@@ -128,7 +128,7 @@ class Identity:
         return session
 
     def verify(self, token: str) -> Session:
-        """The session a token proves. Verified ones are remembered for a minute: most requests repeat.
+        """The session a token proves. Verified ones are remembered for some minutes: most requests repeat.
 
         Raises:
             ProblemError: ``session_invalid``.
