@@ -1,0 +1,142 @@
+"""Opens a `Book` on a model's state, reading what the engine would read; and compares the two afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from booking_lane.commands import Checkout, Command, Release, Reserve, Seat, Sweep
+from tests.unit.workers.model import Model
+from workers.engine.book import Book, EventNow, Hold, Purchase, Refused, SeatNow, TicketNow
+from workers.engine.free_rows import FreeRows
+
+EVENT = 1
+ON_SALE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+HOLD_SECONDS = 600
+GRACE_SECONDS = 15
+PRICES = {1: 4900, 2: 12900}
+SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
+
+
+@dataclass
+class Hall:
+    """An event of ten seats (type 1: two rows of four; type 2: two) and a clock that a test moves on."""
+
+    seats_per_fan_max: int = 4
+    now: dt.datetime = ON_SALE + dt.timedelta(hours=1)
+    counts: dict[int, list[int]] = field(default_factory=lambda: {1: [8, 0], 2: [2, 0]})
+    purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.model = Model(PRICES, SEATS, self.seats_per_fan_max, HOLD_SECONDS, GRACE_SECONDS)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+
+    def book(self, *commands: Command) -> list[dict[str, Any]]:
+        """Decide a batch as the engine would, and let model and hall follow; results or problems, in order."""
+        book = self._open(commands)
+        documents = []
+        for command in commands:
+            before = dict(self.model.status)
+            expected = self.model.expect(command, self.now)
+            try:
+                document = book.decide(command)
+            except Refused as refusal:
+                document = refusal.document
+                assert document["code"] in expected, (command, document["code"], expected)
+                assert self.model.status == before
+            else:
+                assert "ok" in expected, (command, document, expected)
+                self.model.apply(command, document, self.now)
+            documents.append(document)
+        self._close(book)
+        return documents
+
+    def _open(self, commands: Sequence[Command]) -> Book:
+        model = self.model
+        book = Book(self.now, HOLD_SECONDS, GRACE_SECONDS)
+        book.events[EVENT] = EventNow(7, ON_SALE, "EUR", self.seats_per_fan_max)
+        for kind, (free, held) in self.counts.items():
+            book.tickets[EVENT, kind] = TicketNow(f"type {kind}", PRICES[kind], free, held)
+        fans = {command.user_id for command in commands if not isinstance(command, Sweep)}
+        named = {command.reservation_id for command in commands if isinstance(command, Checkout | Release)}
+        swept = any(isinstance(command, Sweep) for command in commands)
+        for key, hold in model.holds.items():
+            lapsed = hold.state == "held" and not model.is_live(hold, self.now)
+            of_fan = hold.fan in fans and hold.state in ("held", "lapsed")
+            if key in named or of_fan or (swept and lapsed):
+                total = sum(PRICES[seat[0]] for seat in hold.seats)
+                book.add_hold(Hold(EVENT, key, hold.fan, hold.state, hold.seats, total, hold.expires_at))
+                if hold.state == "purchased":
+                    book.purchases_of_holds[key] = self.purchases[key]
+            if swept and lapsed:
+                book.lapsed.setdefault(EVENT, []).append(key)
+        for fan in fans:
+            bought = sum(len(hold.seats) for _, hold in model.of_fan(fan) if hold.state == "purchased")
+            if bought:
+                book.bought_counts[EVENT, fan] = bought
+        read: set[Seat] = set()
+        for command in commands:
+            if isinstance(command, Reserve | Checkout):
+                read.update(command.seats)
+            if isinstance(command, Reserve) and command.best_available:
+                kind = command.best_available.ticket_type_id
+                book.free_rows[EVENT, kind] = FreeRows(
+                    (seat[1], seat[2], model.status[seat] == "reserved")
+                    for seat in SEATS
+                    if seat[0] == kind and model.is_free(seat, self.now)
+                )
+        for known in book.holds.values():
+            if known.state == "held":
+                read.update(known.seats)
+        for seat in read & set(SEATS):
+            status = model.status[seat]
+            if status == "reserved":
+                key = model.held_by[seat]
+                book.seats[EVENT, *seat] = SeatNow(status, key, model.free_at(model.holds[key]))
+            else:
+                book.seats[EVENT, *seat] = SeatNow(status)
+        self._before = dict(model.status)
+        return book
+
+    def _close(self, book: Book) -> None:
+        """What the book would write makes of the old state the model's new one."""
+        changes, model = book.changes, self.model
+        for seat in SEATS:
+            if (EVENT, *seat) in changes.seats:
+                now = book.seats[EVENT, *seat]
+                assert now.status == model.status[seat]
+                assert (now.reservation_id is None) == (now.status != "reserved")
+                if now.status == "reserved":
+                    assert now.reservation_id == model.held_by[seat]
+                    assert now.held_until == model.free_at(model.holds[model.held_by[seat]])
+            else:
+                assert model.status[seat] == self._before[seat], f"{seat} changes and is not written"
+        for (_, kind), (free, held) in changes.counts.items():
+            self.counts[kind][0] += free
+            self.counts[kind][1] += held
+        for kind in PRICES:
+            by_status = [model.count(kind, "available"), model.count(kind, "reserved")]
+            assert self.counts[kind] == by_status, "counts equal seats by status"
+            ticket = book.tickets[EVENT, kind]
+            assert [ticket.available_count, ticket.held_count] == by_status
+        for key, hold in {**changes.new_holds, **changes.hold_states}.items():
+            assert model.holds[key].state == hold.state
+        if changes.seats:
+            assert changes.event_ids() == {EVENT}
+        for purchase in changes.purchases:
+            assert purchase.reservation_id not in self.purchases, "a hold is bought once"
+            assert sum(detail.amount for detail in purchase.details) == purchase.total_amount
+            self.purchases[purchase.reservation_id] = Purchase(
+                **{name: getattr(purchase, name) for name in Purchase.__slots__}
+            )
+        sold = [detail.seat for bought in self.purchases.values() for detail in bought.details]
+        assert len(sold) == len(set(sold)), "no seat is sold twice"
+
+
+def codes(documents: list[dict[str, Any]]) -> list[str]:
+    return [document.get("code", "ok") for document in documents]

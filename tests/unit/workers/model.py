@@ -1,0 +1,218 @@
+"""The rules of booking written down naively, on one table of seats: what the engine must agree with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from booking_lane.commands import Checkout, Command, Release, Reserve, Seat, Sweep
+
+NOBODY = uuid.UUID(int=0)
+
+
+@dataclass
+class ModelHold:
+    fan: int
+    seats: tuple[Seat, ...]
+    expires_at: dt.datetime
+    state: str = "held"
+    purchase_id: object = None
+
+
+@dataclass
+class Model:
+    """One event. `expect` says what may come of a command, `apply` does what did."""
+
+    prices: dict[int, int]
+    all_seats: tuple[Seat, ...]
+    seats_per_fan_max: int
+    hold_seconds: int
+    grace_seconds: int
+    status: dict[Seat, str] = field(default_factory=dict)
+    held_by: dict[Seat, uuid.UUID] = field(default_factory=dict)
+    holds: dict[uuid.UUID, ModelHold] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.status = dict.fromkeys(self.all_seats, "available")
+
+    # -- what is so
+
+    def free_at(self, hold: ModelHold) -> dt.datetime:
+        return hold.expires_at + dt.timedelta(seconds=self.grace_seconds)
+
+    def is_live(self, hold: ModelHold, now: dt.datetime) -> bool:
+        return hold.state == "held" and now < self.free_at(hold)
+
+    def is_free(self, seat: Seat, now: dt.datetime) -> bool:
+        if self.status[seat] == "reserved":
+            return self.free_at(self.holds[self.held_by[seat]]) <= now
+        return self.status[seat] == "available"
+
+    def of_fan(self, fan: int) -> list[tuple[uuid.UUID, ModelHold]]:
+        return [(key, hold) for key, hold in self.holds.items() if hold.fan == fan]
+
+    def seats_of(self, fan: int, now: dt.datetime) -> int:
+        return sum(
+            len(hold.seats) for _, hold in self.of_fan(fan) if hold.state == "purchased" or self.is_live(hold, now)
+        )
+
+    def count(self, ticket_type: int, status: str) -> int:
+        return sum(seat[0] == ticket_type and now == status for seat, now in self.status.items())
+
+    def best_block(self, ticket_type: int, quantity: int, now: dt.datetime) -> tuple[Seat, ...]:
+        """Adjacent seats in the first row that has them, alone-standing neighbours only at the last."""
+        blocks = []
+        for first in sorted(seat for seat in self.all_seats if seat[0] == ticket_type):
+            block = tuple((first[0], first[1], first[2] + step) for step in range(quantity))
+            if all(seat in self.status and self.is_free(seat, now) for seat in block):
+                before, after = (*first[:2], first[2] - 1), (*first[:2], first[2] + quantity)
+                if before in self.status and self.is_free(before, now):
+                    continue  # not the beginning of its run
+                beyond = (*first[:2], first[2] + quantity + 1)
+                alone = (
+                    after in self.status
+                    and self.is_free(after, now)
+                    and not (beyond in self.status and self.is_free(beyond, now))
+                )
+                blocks.append((alone, block))
+        return min(blocks, default=(False, ()))[1] if not blocks else min(blocks, key=lambda found: found[0])[1]
+
+    # -- what may come of a command
+
+    def expect(self, command: Command, now: dt.datetime) -> set[str]:
+        """Codes of the problems that may come of it, or ``ok``."""
+        match command:
+            case Reserve(best_available=None):
+                return {self._expect_reserve(command, now)}
+            case Reserve():
+                return {self._expect_best(command, now)}
+            case Checkout():
+                return self._expect_checkout(command, now)
+            case Release():
+                hold = self.holds.get(command.reservation_id)
+                if hold is None:
+                    return {"hold_mismatch"}
+                if hold.fan != command.user_id:
+                    return {"not_your_hold"}
+                return {"hold_mismatch" if hold.state == "purchased" else "ok"}
+            case Sweep():
+                return {"ok"}
+
+    def _expect_reserve(self, command: Reserve, now: dt.datetime) -> str:
+        if any(hold.seats == command.seats and self.is_live(hold, now) for _, hold in self.of_fan(command.user_id)):
+            return "ok"
+        if any(seat not in self.status for seat in command.seats):
+            return "unknown_seats"
+        if not all(self.is_free(seat, now) for seat in command.seats):
+            return "seats_taken"
+        within = self.seats_of(command.user_id, now) + len(command.seats) <= self.seats_per_fan_max
+        return "ok" if within else "limit_exceeded"
+
+    def _expect_best(self, command: Reserve, now: dt.datetime) -> str:
+        wanted = command.best_available
+        assert wanted is not None
+        if self.seats_of(command.user_id, now) + wanted.quantity > self.seats_per_fan_max:
+            return "limit_exceeded"
+        if wanted.ticket_type_id not in self.prices:
+            return "unknown_seats"
+        if self.best_block(wanted.ticket_type_id, wanted.quantity, now):
+            return "ok"
+        all_sold = self.count(wanted.ticket_type_id, "booked") == sum(
+            seat[0] == wanted.ticket_type_id for seat in self.all_seats
+        )
+        return "sold_out" if all_sold else "no_block"
+
+    def _expect_checkout(self, command: Checkout, now: dt.datetime) -> set[str]:
+        if command.reservation_id is not None:
+            hold = self.holds.get(command.reservation_id)
+            if hold is None:
+                return {"hold_mismatch"}
+            if hold.fan != command.user_id:
+                return {"not_your_hold"}
+            return {"ok"} if hold.state == "purchased" or self.is_live(hold, now) else {"hold_expired"}
+        mine = [hold for _, hold in self.of_fan(command.user_id) if hold.seats == command.seats]
+        if any(self.is_live(hold, now) for hold in mine):
+            return {"ok"}
+        # How a hold that is no more is called depends on how long ago it ended.
+        refusals = {"hold_expired", "hold_mismatch", "not_your_hold"}
+        return refusals | {"ok"} if any(hold.state == "purchased" for hold in mine) else refusals
+
+    # -- what did
+
+    def apply(self, command: Command, result: dict[str, Any], now: dt.datetime) -> None:
+        """Let the command have succeeded with this result; asserts that the result is true."""
+        match command:
+            case Reserve():
+                self._reserved(command, result, now)
+            case Checkout():
+                self._bought(command, result)
+            case Release():
+                self._give_back(self.holds[command.reservation_id], command.reservation_id, "released")
+            case Sweep():
+                for key, hold in self.holds.items():
+                    if hold.state == "held" and not self.is_live(hold, now):
+                        self._give_back(hold, key, "lapsed")
+
+    def _reserved(self, command: Reserve, result: dict[str, Any], now: dt.datetime) -> None:
+        key = _uuid(result["reservationId"])
+        seats = seats_in(result["seats"])
+        if key in self.holds:
+            hold = self.holds[key]
+            assert (hold.fan, hold.seats) == (command.user_id, command.seats), "one's own hold, and no other"
+        else:
+            wanted = command.best_available
+            assert seats == (self.best_block(wanted.ticket_type_id, wanted.quantity, now) if wanted else command.seats)
+            hold = self.holds[key] = ModelHold(command.user_id, seats, now + dt.timedelta(seconds=self.hold_seconds))
+            for seat in seats:
+                self.status[seat], self.held_by[seat] = "reserved", key
+        assert seats == hold.seats
+        assert _time(result["expiresAt"]) == hold.expires_at
+        assert result["totalAmount"] == sum(self.prices[seat[0]] for seat in seats)
+
+    def _bought(self, command: Checkout, result: dict[str, Any]) -> None:
+        seats = seats_in(result["details"])
+        mine = [
+            (key, hold)
+            for key, hold in self.of_fan(command.user_id)
+            if hold.seats == seats and hold.state in ("held", "purchased")
+        ]
+        again = [hold for _, hold in mine if hold.purchase_id == result["purchaseId"]]
+        if not again:
+            named = [
+                (key, hold)
+                for key, hold in mine
+                if hold.state == "held"
+                and all(self.held_by.get(seat) == key for seat in seats)
+                and command.reservation_id in (None, key)
+            ]
+            ((_, hold),) = named
+            hold.state, hold.purchase_id = "purchased", result["purchaseId"]
+            for seat in seats:
+                self.status[seat] = "booked"
+                del self.held_by[seat]
+        assert result["totalAmount"] == sum(self.prices[seat[0]] for seat in seats)
+        assert len({detail["ticketCode"] for detail in result["details"]}) == len(seats)
+
+    def _give_back(self, hold: ModelHold, key: uuid.UUID, state: str) -> None:
+        if hold.state != "held":
+            return
+        for seat in hold.seats:
+            if self.held_by.get(seat) == key:
+                self.status[seat] = "available"
+                del self.held_by[seat]
+        hold.state = state
+
+
+def seats_in(documents: Iterable[dict[str, Any]]) -> tuple[Seat, ...]:
+    return tuple((one["ticketTypeId"], one["rowNumber"], one["seatNumber"]) for one in documents)
+
+
+def _uuid(value: object) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+
+
+def _time(value: object) -> dt.datetime:
+    return value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
