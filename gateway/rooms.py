@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.rooms import RoomRow, rooms
+from db.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract import Place
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
@@ -31,6 +31,8 @@ TICK_SECONDS: Final = 0.25
 TICKS_AT_ONCE_MAX: Final = 20
 CONFIG_SECONDS: Final = 5.0
 COUNTS_SECONDS: Final = 1.0
+ROOMLESS_MAX: Final = 10_000
+ROOMLESS_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Rooms:
         self._absence_seconds = absence_seconds
         self._connected_seconds = connected_seconds
         self.rows: dict[int, RoomRow] = {}
+        self._roomless: dict[int, float] = {}
         self._counted: dict[int, _Counted] = {}
         self._counting: dict[int, asyncio.Task[RoomCounts]] = {}
 
@@ -109,6 +112,28 @@ class Rooms:
             connected_seconds=self._connected_seconds,
             revision=row.revision,
         )
+
+    async def row(self, event_id: int, *, revision_min: int = 0) -> RoomRow | None:
+        """A room's configuration, read anew where this process knows it not or only before ``revision_min``.
+
+        None for an event without a room. An event younger than the last refresh has one all the same: taking
+        it for roomless would let fans past its door.
+        """
+        known = self.rows.get(event_id)
+        if known is not None and known.revision >= revision_min:
+            return known
+        if self._roomless.get(event_id, 0) > time.monotonic():
+            return None
+        async with self._engine.connect() as connection:
+            try:
+                found = await room(connection, event_id)
+            except UnknownRoomError:
+                if len(self._roomless) >= ROOMLESS_MAX:
+                    self._roomless.clear()
+                self._roomless[event_id] = time.monotonic() + ROOMLESS_SECONDS
+                return None
+        await self.configure(found)
+        return found
 
     async def keep_refreshed(self) -> None:
         """Refresh for as long as the process runs."""
@@ -152,7 +177,8 @@ class Rooms:
         known = self._counted.get(event_id)
         if known is not None and time.monotonic() - known.at < COUNTS_SECONDS:
             return known.counts
-        if event_id not in self.rows:
+        row = await self.row(event_id)
+        if row is None:
             return None
         task = self._counting.get(event_id)
         if task is None:
@@ -162,7 +188,7 @@ class Rooms:
         try:
             return await asyncio.shield(task)
         except RoomUnknown:
-            await self.configure(self.rows[event_id])
+            await self.configure(row)
             return await self._count(event_id)
 
     async def _count(self, event_id: int) -> RoomCounts:

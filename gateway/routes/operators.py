@@ -13,6 +13,7 @@ from litestar.params import Parameter
 
 from booking_lane.lane import lane_of, queue_name
 from db.rooms import RoomRow, UnknownRoomError, change_room, room_log
+from db.rooms import room as room_row
 from gateway.contract import ID_MAX, RoomAnswer, RoomList, RoomLogLine, RoomLogList, RoomPatch
 from gateway.problems import ProblemError, invalid
 from gateway.rooms import room_state
@@ -28,6 +29,8 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
     counts = await known.rooms.counts(row.event_id)
     if counts is None:
         return None
+    # Another gateway may have changed it since this one read it.
+    row = await known.rooms.row(row.event_id, revision_min=counts.config.revision) or row
     hall = await known.hall(row.event_id)
     lane = lane_of(row.event_id, known.config.lanes)
     queued = await known.jobs.llen(f"rq:queue:{queue_name(lane)}")
@@ -62,7 +65,7 @@ async def _rooms(known: Services) -> tuple[RoomAnswer, ...]:
 
 
 async def _row(known: Services, event_id: int) -> RoomRow:
-    row = known.rooms.rows.get(event_id)
+    row = await known.rooms.row(event_id)
     if row is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return row
@@ -92,19 +95,18 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     """Steer the door: Postgres and its log first, then Redis, then every gateway."""
     known = services(request)
     operator = known.identity.operator(request)
-    row = await _row(known, event_id)
     changes: dict[str, object] = {
         name: value
         for name in ("rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "autopilot")
         if (value := getattr(data, name)) is not msgspec.UNSET
     }
-    state = _state(row.state, data)
-    if state is not None:
-        changes["state"] = state
-    if not changes:
-        raise invalid("nothing to change is named")
     try:
         async with known.engine.begin() as connection:
+            state = _state((await room_row(connection, event_id)).state, data)
+            if state is not None:
+                changes["state"] = state
+            if not changes:
+                raise invalid("nothing to change is named")
             changed = await change_room(connection, event_id, changes, operator.name, data.why)
     except UnknownRoomError:
         raise ProblemError("unknown_event", "This event has no waiting room.") from None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from sse_starlette.sse import AppStatus
 
 from gateway.contract import Place
@@ -112,6 +113,8 @@ class LineStreams:
         """A room's news, from Redis."""
         news = msgspec.json.decode(payload, type=News)
         self._rooms.forget_counts(news.event)
+        if news.config is not None:
+            self._start(self._read_room(news.event, news.config))
         event = self._events.get(news.event)
         if event is None:
             return
@@ -132,9 +135,21 @@ class LineStreams:
                     watcher.due_at = 0.0
 
     def _look_at(self, watchers: Iterable[FanStream]) -> None:
-        task = asyncio.get_running_loop().create_task(self._look(list(watchers)))
+        self._start(self._look(list(watchers)))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
+
+    async def _read_room(self, event_id: int, revision: int) -> None:
+        """Another gateway changed the room: know it as it is before the next refresh."""
+        if event_id not in self._rooms.rows:
+            return
+        try:
+            await self._rooms.row(event_id, revision_min=revision)
+        except (SQLAlchemyError, RedisError, OSError) as error:
+            logger.warning("event %d: room not read: %s", event_id, error)
 
     async def _look(self, watchers: list[FanStream]) -> None:
         """Ask for each fan's standing, where rank alone does not tell it."""
