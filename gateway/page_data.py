@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+import msgspec
 from litestar.datastructures import Cookie
 
-from gateway.contract import EventAnswer
+from gateway.contract import EventAnswer, PurchaseAnswer
 from gateway.halls import Hall, UnknownEventError
 from gateway.identity import Session
 from gateway.problems import ProblemError
 from gateway.rooms import room_state
-from gateway.routes.booking import find_purchases
 from gateway.routes.events import find_events
 from gateway.routes.pages import (
     EventView,
@@ -76,6 +76,8 @@ class PagesFromServices:
             on_sale_at=event.on_sale_at,
             currency=event.currency,
             seats_per_fan_max=event.seats_per_fan_max,
+            hold_seconds=self._services.config.hold_seconds,
+            absence_seconds=self._services.config.absence_seconds,
             tickets=[
                 TicketView(
                     ticket_type_id=ticket.ticket_type_id,
@@ -107,6 +109,7 @@ class PagesFromServices:
             ahead=place.ahead,
             waiting=place.waiting,
             eta_seconds=place.eta_seconds,
+            eta_range=place.eta_range,
         )
 
     async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:
@@ -122,10 +125,10 @@ class PagesFromServices:
         await self._services.rooms.line.leave(event_id, user_id)
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
-        found = await find_purchases(self._services, user_id, purchase_id)
+        found = await self._services.reader.purchases(user_id, purchase_id)
         if not found:
             return None
-        purchase = found[0]
+        purchase = msgspec.json.decode(found[0], type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
         return PurchaseView(
             purchase_id=purchase.purchase_id,

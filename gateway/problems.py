@@ -7,12 +7,14 @@ import re
 from typing import Any
 
 import msgspec
+import psycopg
 import redis.exceptions
 import sqlalchemy.exc
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
 from booking_lane.problems import problem
+from gateway.routes.pages import error_page, wants_html
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +80,14 @@ def _on_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[byte
     return problem_response(error.document, error.headers)
 
 
-def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes] | Response[str]:
     cause = error.__cause__
     if isinstance(cause, SerializationException) and isinstance(cause.__cause__, msgspec.MsgspecError):
         found = invalid_body(cause.__cause__)
         return problem_response(found.document)
     status = error.status_code
+    if wants_html(request):
+        return error_page(status)
     code = _BY_STATUS.get(status)
     if code is None:
         if status < 500:
@@ -109,7 +113,7 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
 
 def _on_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     logger.warning("%s %s: a part is away: %s", request.method, request.url.path, error)
-    failing = "postgres" if isinstance(error, sqlalchemy.exc.SQLAlchemyError) else "redis"
+    failing = "postgres" if isinstance(error, sqlalchemy.exc.SQLAlchemyError | psycopg.Error) else "redis"
     away = ProblemError("unavailable", retry_after_seconds=UNAVAILABLE_RETRY_SECONDS, failing=failing)
     return problem_response(away.document, away.headers)
 
@@ -129,5 +133,6 @@ HANDLERS: dict[int | type[Exception], Any] = {
     sqlalchemy.exc.OperationalError: _on_outage,
     sqlalchemy.exc.InterfaceError: _on_outage,
     sqlalchemy.exc.TimeoutError: _on_outage,
+    psycopg.OperationalError: _on_outage,
     Exception: _on_anything,
 }

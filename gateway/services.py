@@ -15,6 +15,7 @@ from gateway.config import GatewayConfig
 from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
 from gateway.problems import ProblemError
+from gateway.reader import Reader
 from gateway.rooms import Rooms
 from gateway.streams.lines import LineStreams
 from waiting_room.limits import address_prefix, allow
@@ -30,6 +31,7 @@ class Services:
     jobs: redis.asyncio.Redis
     identity: Identity
     captcha: Captcha
+    reader: Reader
     halls: Halls
     rooms: Rooms
     desk: Desk

@@ -22,7 +22,7 @@ from booking_lane.commands import (
     command_id_for,
 )
 from booking_lane.results import JobRecord
-from db.models import Purchase, PurchaseDetail, Reservation, Ticket
+from db.models import Reservation
 from gateway.booking import WAIT_SECONDS_MAX
 from gateway.contract import (
     ID_MAX,
@@ -30,7 +30,6 @@ from gateway.contract import (
     Job,
     JobAccepted,
     PurchaseAnswer,
-    PurchaseDetailAnswer,
     PurchaseList,
     ReservationAnswer,
     ReservationList,
@@ -43,7 +42,6 @@ from gateway.routes.queue import pass_cookie_name, verify_captcha
 from gateway.services import AnyRequest, Services, services
 from waiting_room.errors import TokenInvalid
 
-PURCHASES_MAX: Final = 200
 HOLDS_MAX: Final = 100
 KEY_CHARACTERS_MAX: Final = 128
 
@@ -85,9 +83,7 @@ def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
     """A job's answer, its recorded body unchanged."""
     head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
     body = head + (record.body[1:] if record.body else b'"status":"queued"}')
-    return Response(
-        body, status_code=200, media_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+    return Response(body, status_code=200, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _accepted(command_id: uuid.UUID) -> Response[bytes]:
@@ -274,73 +270,26 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
     )
 
 
-async def find_purchases(
-    known: Services, user_id: int, purchase_id: uuid.UUID | None = None
-) -> tuple[PurchaseAnswer, ...]:
-    """The fan's purchases, the newest first, or the one named."""
-    query = (
-        select(
-            Purchase.purchase_id,
-            Purchase.event_id,
-            Purchase.user_id,
-            Purchase.total_amount,
-            Purchase.currency,
-            Purchase.purchase_at,
-            Purchase.status,
-        )
-        .where(Purchase.user_id == user_id)
-        .order_by(Purchase.purchase_at.desc(), Purchase.purchase_id)
-        .limit(PURCHASES_MAX)
-    )
-    if purchase_id is not None:
-        query = query.where(Purchase.purchase_id == purchase_id)
-    async with known.engine.connect() as connection:
-        purchases = (await connection.execute(query)).all()
-        if not purchases:
-            return ()
-        rows = await connection.execute(
-            select(
-                PurchaseDetail.purchase_id,
-                PurchaseDetail.ticket_type_id,
-                Ticket.ticket_type,
-                PurchaseDetail.row_number,
-                PurchaseDetail.seat_number,
-                PurchaseDetail.amount,
-                PurchaseDetail.ticket_code,
-                PurchaseDetail.cancelled_at,
-            )
-            .join(
-                Ticket,
-                (Ticket.event_id == PurchaseDetail.event_id) & (Ticket.ticket_type_id == PurchaseDetail.ticket_type_id),
-            )
-            .where(
-                PurchaseDetail.event_id.in_({row.event_id for row in purchases}),
-                PurchaseDetail.purchase_id.in_([row.purchase_id for row in purchases]),
-            )
-            .order_by(PurchaseDetail.ticket_type_id, PurchaseDetail.row_number, PurchaseDetail.seat_number)
-        )
-        details: dict[uuid.UUID, list[PurchaseDetailAnswer]] = {}
-        for row in rows:
-            fields = row._asdict()
-            details.setdefault(fields.pop("purchase_id"), []).append(PurchaseDetailAnswer(**fields))
-    return tuple(PurchaseAnswer(**row._asdict(), details=tuple(details.get(row.purchase_id, ()))) for row in purchases)
-
-
-@get("/api/purchases")
-async def purchases(request: AnyRequest) -> PurchaseList:
+@get("/api/purchases", responses={200: ResponseSpec(PurchaseList)})
+async def purchases(request: AnyRequest) -> Response[bytes]:
     """The fan's own purchases."""
     known = services(request)
-    return PurchaseList(purchases=await find_purchases(known, known.identity.fan(request).user_id))
+    found = await known.reader.purchases(known.identity.fan(request).user_id)
+    return _own(b'{"purchases":[%s]}' % b",".join(found))
 
 
-@get("/api/purchases/{purchase_id:uuid}")
-async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> PurchaseAnswer:
+@get("/api/purchases/{purchase_id:uuid}", responses={200: ResponseSpec(PurchaseAnswer)})
+async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""
     known = services(request)
-    found = await find_purchases(known, known.identity.fan(request).user_id, purchase_id)
+    found = await known.reader.purchases(known.identity.fan(request).user_id, purchase_id)
     if not found:
         raise ProblemError("unknown_purchase")
-    return found[0]
+    return _own(found[0])
+
+
+def _own(body: bytes) -> Response[bytes]:
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 ROUTES = [reserve, checkout, release, job, reservations, purchases, purchase]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import redis
 import redis.asyncio
 
+from booking_lane.gathering import GatheringRedis
+
 SOCKET_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
@@ -23,7 +25,7 @@ def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
 
 
 def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
-    """An asynchronous client for the gateway's own calls."""
+    """An asynchronous client for the gateway's own calls, which gathers them."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=connections_max,
@@ -32,4 +34,4 @@ def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=30,
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    return GatheringRedis(connection_pool=pool)

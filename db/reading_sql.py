@@ -1,0 +1,28 @@
+"""The SQL that the gateway reads bookings by: answers of the contract, made where the rows are."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PURCHASES: Final = """
+SELECT json_build_object(
+         'purchaseId', p.purchase_id, 'eventId', p.event_id, 'userId', p.user_id,
+         'totalAmount', p.total_amount, 'currency', p.currency,
+         'purchaseAt', to_char(p.purchase_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+         'status', p.status,
+         'details', (SELECT json_agg(json_build_object(
+                              'ticketTypeId', d.ticket_type_id, 'ticketType', t.ticket_type,
+                              'rowNumber', d.row_number, 'seatNumber', d.seat_number,
+                              'amount', d.amount, 'ticketCode', d.ticket_code,
+                              'cancelledAt', to_char(d.cancelled_at AT TIME ZONE 'UTC',
+                                                     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+                            ORDER BY d.ticket_type_id, d.row_number, d.seat_number)
+                       FROM purchase_detail d
+                       JOIN ticket t USING (event_id, ticket_type_id)
+                      WHERE d.event_id = p.event_id AND d.purchase_id = p.purchase_id))::text
+  FROM purchase p
+ WHERE p.user_id = %(user_id)s
+   AND (%(purchase_id)s::uuid IS NULL OR p.purchase_id = %(purchase_id)s::uuid)
+ ORDER BY p.purchase_at DESC, p.purchase_id
+ LIMIT %(purchases_max)s
+"""
