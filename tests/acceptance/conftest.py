@@ -1,0 +1,192 @@
+"""One site a module: real gateways, real workers, a database of its own; and what its tests do with it.
+
+A module tunes its site by constants: ``GATEWAYS`` (how many, default 1), ``WORKERS`` (default 1) and ``ENVIRON``
+(further environment variables). When the module is done, the audit with the ledger of all that its fans were
+told must be clean, unless it says ``AUDITED = False``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from admitone.crowd.ledger import Ledger
+from db.audit import audit
+from db.operators import add_operator
+from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from tests.client import Client, Fan
+from tests.services import Service, Services
+
+OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
+_sites = count(1)
+
+OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=100_000)
+"""A room that admits at once."""
+HALL = (
+    TicketTypePlan(ticket_type="General", price=4900, rows=6, seats_per_row=10),
+    TicketTypePlan(ticket_type="VIP", price=12900, rows=3, seats_per_row=8),
+)
+
+
+@dataclass
+class Site:
+    """A running site and its clients. ``ledger_path`` keeps what fans were told."""
+
+    database_url: str
+    redis_url: str
+    services: Services
+    ledger_path: Path
+    ledger: Ledger
+    gateways: list[Service] = field(default_factory=list)
+    addresses: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def url(self) -> str:
+        return self.gateways[0].url
+
+    def client(self, gateway: int = 0) -> Client:
+        """Somebody without a session."""
+        return Client(self.gateways[gateway].url)
+
+    def fan(self, gateway: int = 0) -> Fan:
+        """A fan with a session."""
+        return Fan.arrive(self.gateways[gateway].url, self.ledger)
+
+    def admitted_fan(self, event_id: int, gateway: int = 0) -> Fan:
+        """A fan who holds a pass of the event, whose door must be open."""
+        fan = self.fan(gateway)
+        joined = fan.join(event_id)
+        assert joined.json["state"] == "admitted", joined.content
+        return fan
+
+    def operator(self, gateway: int = 0) -> Client:
+        """An operator with a session, from a network of their own, for tries are limited."""
+        add_operator(self.database_url, OPERATOR, PASSWORD)
+        client = Client(self.gateways[gateway].url, source=f"127.0.{next(self.addresses) % 200 + 10}.1")
+        answer = client.post("/api/ops/session", {"name": OPERATOR, "password": PASSWORD})
+        assert answer.status == 201, answer.content
+        client.headers["Authorization"] = f"Bearer {answer.json['token']}"
+        return client
+
+    def event(
+        self,
+        *,
+        room: RoomSeed = OPEN_DOOR,
+        hall: tuple[TicketTypePlan, ...] = HALL,
+        seats_per_fan_max: int = 10,
+        on_sale_in: dt.timedelta = dt.timedelta(hours=-1),
+    ) -> int:
+        """A new event; gives its id."""
+        now = dt.datetime.now(dt.UTC)
+        plan = EventPlan(
+            name="Nachtflug",
+            artist="Lena Brandt",
+            venue="Kulturhalle",
+            date=now + dt.timedelta(weeks=6),
+            on_sale_at=now + on_sale_in,
+            currency="EUR",
+            ticket_types=hall,
+            room=room,
+            seats_per_fan_max=seats_per_fan_max,
+        )
+        with psycopg.connect(self.database_url) as connection:
+            return create_event(connection, plan)
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url, socket_timeout=10)
+
+    def bookings(self) -> str:
+        """A checksum of every booking table."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute(_CHECKSUM).fetchone()
+        assert row is not None
+        return str(row[0])
+
+
+_CHECKSUM = """
+SELECT md5(concat(
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM event t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM ticket t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM seat t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM reservation t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM purchase t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM purchase_detail t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM booking_command t),
+    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM outbox t)))
+"""
+
+
+def environ_of(database_url: str, redis_url: str, further: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a site's processes: limits out of the way, little work."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADMITONE_")}
+    return {
+        **inherited,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "ADMITONE_SECRET": "a secret of the tests, of no use anywhere else",
+        "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
+        "ADMITONE_JOINS_PER_MINUTE": "1000000",
+        "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
+        "ADMITONE_CAPTCHA_WORK_MAX": "100",
+        "PYTHONUNBUFFERED": "1",
+        **further,
+    }
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """A migrated, empty database of the module's own."""
+    name = f"site_{next(_sites)}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template_database)))
+        yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest,
+    module_database_url: str,
+    valkey_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """The module's site; audited at its end."""
+    further: dict[str, str] = getattr(request.module, "ENVIRON", {})
+    folder = tmp_path_factory.mktemp("site")
+    ledger_path = folder / "ledger.jsonl"
+    with redis.Redis.from_url(valkey_url, socket_timeout=10) as client:
+        client.flushall()
+    services = Services(environ_of(module_database_url, valkey_url, further), folder)
+    with Ledger(ledger_path) as ledger:
+        site = Site(module_database_url, valkey_url, services, ledger_path, ledger)
+        try:
+            for _ in range(getattr(request.module, "WORKERS", 1)):
+                services.worker()
+            site.gateways += [services.gateway() for _ in range(getattr(request.module, "GATEWAYS", 1))]
+            yield site
+            if getattr(request.module, "AUDITED", True):
+                grace_seconds = int(further.get("ADMITONE_HOLD_GRACE_SECONDS", "15"))
+                broken = audit(module_database_url, grace_seconds=grace_seconds, ledger=ledger_path)
+                assert broken == [], f"{broken}\n{services.report()}"
+        finally:
+            services.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    site = getattr(item, "funcargs", {}).get("site")
+    if isinstance(site, Site) and report.failed:
+        report.sections.append(("logs of the module's processes", site.services.report()))
+    return report
