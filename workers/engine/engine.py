@@ -16,6 +16,7 @@ from booking_lane.commands import KINDS, Command, Outcome, Sweep
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from workers.engine.book import Book, Purchase, Refused
+from workers.engine.free_rows import KeptRows
 from workers.engine.transaction import Connection, Transaction, event_changes
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Engine:
         self._now_ms = now_ms
         self._config = config
         self._connection: Connection | None = None
+        self._kept = KeptRows()
 
     def close(self) -> None:
         if self._connection is not None:
@@ -162,7 +164,7 @@ class Engine:
         probe = self._config.probe
         connection = self.connection()
         with connection.transaction():
-            work = Transaction(connection, locks=self._config.locks)
+            work = Transaction(connection, self._kept, locks=self._config.locks)
             book, recorded = work.lock_and_read(commands, self._config.hold_seconds, self._config.hold_grace_seconds)
             probe("locked")
             outcomes, new = self._decide(book, commands, recorded)
@@ -171,6 +173,7 @@ class Engine:
                 work.write(book, new)
             probe("written")
         probe("committed")
+        self._keep_rows(book)
         return Applied(
             tuple(outcomes),
             event_changes(book),
@@ -181,6 +184,12 @@ class Engine:
             ),
             tuple(_fan(purchase) for purchase in book.changes.purchases),
         )
+
+    def _keep_rows(self, book: Book) -> None:
+        changed = book.changes.event_ids()
+        for event_id, event in book.events.items():
+            rows = {kind: rows for kind, rows in book.free_rows.items() if kind[0] == event_id}
+            self._kept.keep(event_id, event.version + (event_id in changed), rows)
 
     def _decide(
         self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]

@@ -1,9 +1,12 @@
-"""Free seats of one ticket type, row by row, for choosing the best block."""
+"""Free seats of one ticket type, row by row, for choosing the best block; and keeping them between batches."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from typing import Final
+
+EVENTS_KEPT_MAX: Final = 16
 
 
 class FreeRows:
@@ -16,6 +19,7 @@ class FreeRows:
 
     def __init__(self, free: Iterable[tuple[int, int, bool]]) -> None:
         self._rows: dict[int, list[int]] = {}
+        self._order: list[int] = []
         self._lapsed: set[tuple[int, int]] = set()
         self.count = 0
         for row, seat, lapsed in sorted(free):
@@ -23,6 +27,7 @@ class FreeRows:
             self.count += 1
             if lapsed:
                 self._lapsed.add((row, seat))
+        self._order = list(self._rows)
 
     def is_lapsed(self, row: int, seat: int) -> bool:
         return (row, seat) in self._lapsed
@@ -33,10 +38,16 @@ class FreeRows:
         if index < len(seats) and seats[index] == seat:
             del seats[index]
             self.count -= 1
+            if not seats:
+                del self._rows[row]
+                del self._order[bisect_left(self._order, row)]
         self._lapsed.discard((row, seat))
 
     def give(self, row: int, seat: int) -> None:
-        seats = self._rows.setdefault(row, [])
+        seats = self._rows.get(row)
+        if seats is None:
+            seats = self._rows[row] = []
+            insort(self._order, row)
         index = bisect_left(seats, seat)
         if index == len(seats) or seats[index] != seat:
             insort(seats, seat)
@@ -50,7 +61,9 @@ class FreeRows:
         a single seat between sold ones is the last to sell.
         """
         second: tuple[int, list[int]] | None = None
-        for row in sorted(self._rows):
+        for row in self._order:
+            if len(self._rows[row]) < quantity:
+                continue
             for run in _runs(self._rows[row]):
                 left_over = len(run) - quantity
                 if left_over < 0:
@@ -60,6 +73,26 @@ class FreeRows:
                     return block
                 second = second or block
         return second
+
+
+class KeptRows:
+    """Free rows from one batch to the next: exact, for they are used only under the event's lock and while the
+    event's version is the one they were left at. Whoever takes them hands them back after the commit, or not at all.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[int, dict[tuple[int, int], FreeRows]]] = {}
+
+    def take(self, event_id: int, version: int) -> dict[tuple[int, int], FreeRows]:
+        """The event's rows by (event_id, ticket_type_id) as of ``version``; empty where they are not known."""
+        kept_version, rows = self._kept.pop(event_id, (-1, {}))
+        return rows if kept_version == version else {}
+
+    def keep(self, event_id: int, version: int, rows: dict[tuple[int, int], FreeRows]) -> None:
+        if rows:
+            while len(self._kept) >= EVENTS_KEPT_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[event_id] = (version, rows)
 
 
 def _runs(seats: list[int]) -> Iterable[list[int]]:

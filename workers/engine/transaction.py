@@ -15,7 +15,7 @@ from booking_lane.commands import Checkout, Command, Outcome, Release, Reserve, 
 from booking_lane.results import Count, EventChange, SeatChange
 from db import booking_sql as sql
 from workers.engine.book import Book, Detail, EventNow, EventSeat, Hold, Purchase, SeatNow, TicketNow
-from workers.engine.free_rows import FreeRows
+from workers.engine.free_rows import FreeRows, KeptRows
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -49,8 +49,9 @@ class Transaction:
         locks: False takes neither advisory nor row locks. Only for the tests that show what then breaks.
     """
 
-    def __init__(self, connection: Connection, *, locks: bool) -> None:
+    def __init__(self, connection: Connection, kept: KeptRows, *, locks: bool) -> None:
         self._connection = connection
+        self._kept = kept
         self._locks = locks
 
     def lock_and_read(
@@ -89,7 +90,13 @@ class Transaction:
                 [{"event_id": event_id, "reservation_id": hold} for event_id, hold in named],
             )
             bought = _with_rows(connection, sql.READ_BOUGHT, fan_rows)
-            swept = sorted({command.event_id for command in commands if isinstance(command, Sweep)})
+            swept = sorted(
+                {
+                    command.event_id
+                    for command in commands
+                    if isinstance(command, Sweep) or (isinstance(command, Reserve) and command.best_available)
+                }
+            )
             lapsed = _ask(
                 connection,
                 sql.READ_LAPSED_HOLDS,
@@ -111,6 +118,7 @@ class Transaction:
         book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds)
         for event_id, version, on_sale_at, currency, seats_per_fan_max in events:
             book.events[event_id] = EventNow(version, on_sale_at, currency, seats_per_fan_max)
+            book.free_rows |= self._kept.take(event_id, version)
         for event_id, ticket_type_id, *rest in tickets:
             book.tickets[event_id, ticket_type_id] = TicketNow(*rest)
         for row in [*holds_named, *holds_of_fans]:
@@ -119,6 +127,8 @@ class Transaction:
             hold = _hold(row)
             book.add_hold(hold)
             book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
+        # Seats whose hold has lapsed since the rows were read are free without a sweep: read the rows anew.
+        book.free_rows = {kind: rows for kind, rows in book.free_rows.items() if kind[0] not in book.lapsed}
         for event_id, user_id, count in bought:
             book.bought_counts[event_id, user_id] = count
         self._read_seats(book, commands)
@@ -145,7 +155,7 @@ class Transaction:
             )
             free = {
                 kind: _ask(connection, sql.READ_FREE_SEATS, event_id=kind[0], ticket_type_id=kind[1])
-                for kind in sorted(kinds)
+                for kind in sorted(kinds - book.free_rows.keys())
             }
             purchases = _with_rows(
                 connection,
