@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: Annotated[int, _int("commands in one batch at most", 1, 4096)] = 512
     batches_unfinished_max: Annotated[int, _int("batches a gateway has under way in a lane", 1, 16)] = 2
     lane_buffer_max: Annotated[int, _int("commands waiting in a gateway for a lane; beyond it 503", 1, 100_000)] = 4096
+    lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 5
     command_deadline_seconds: Annotated[int, _int("a command not applied by then is timed_out", 1, 300)] = 30
     result_ttl_seconds: Annotated[int, _int("how long Redis remembers a job's result", 60, 86_400)] = 3600
     command_keep_hours: Annotated[int, _int("how long Postgres remembers a command's outcome", 1, 720)] = 24

@@ -40,6 +40,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         batch_max=settings.batch_max,
         batches_unfinished_max=settings.batches_unfinished_max,
         lane_buffer_max=settings.lane_buffer_max,
+        lane_wait_seconds_max=settings.lane_wait_seconds_max,
         command_deadline_seconds=settings.command_deadline_seconds,
         result_ttl_seconds=settings.result_ttl_seconds,
         hold_seconds=settings.hold_seconds,

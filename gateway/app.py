@@ -147,6 +147,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     listeners = _news(known)
     keepers = [
         *(listener.listen for listener in listeners),
+        known.desk.keep_finishing,
         known.halls.verify,
         known.rooms.keep_refreshed,
         known.rooms.keep_admitting,

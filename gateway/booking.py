@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS_MAX: Final = 30.0
 LATE_SECONDS: Final = 5
+LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 LATENCIES_KEPT: Final = 2000
 LATENCY_SECONDS: Final = 60.0
@@ -104,6 +106,16 @@ class Desk:
         if news.origin == self._origin:
             self.lanes[news.lane].finished(news.batch_id)
 
+    async def keep_finishing(self) -> None:
+        """Find, for as long as the process runs, the finished batches whose message was lost."""
+        while True:
+            await asyncio.sleep(LOST_SECONDS)
+            for lane in self.lanes:
+                for batch_id, command_id in lane.unfinished(LOST_SECONDS):
+                    record = await self.waiters.read(command_id)
+                    if record is not None and record.body:
+                        lane.finished(batch_id)
+
     @property
     def backlog(self) -> int:
         """Commands waiting in this process."""
@@ -149,6 +161,9 @@ class Desk:
             except LaneFullError as full:
                 raise ProblemError("overloaded", retry_after_seconds=full.retry_after_seconds) from None
             try:
+                done, _ = await asyncio.wait((taken,), timeout=self._config.lane_wait_seconds_max)
+                if not done and lane.withdraw(taken):
+                    raise ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
                 await taken
             except LaneUnavailableError as away:
                 raise ProblemError(
@@ -158,7 +173,8 @@ class Desk:
                 ) from None
             if wait_seconds <= 0:
                 return None
-            record = await self.waiters.wait(command.command_id, outcome, wait_seconds)
+            left = max(0.0, wait_seconds - (time.monotonic() - started))
+            record = await self.waiters.wait(command.command_id, outcome, left)
             if record is not None:
                 _refuse_reuse(record, command.body_hash)
                 now = time.monotonic()

@@ -23,6 +23,7 @@ class GatewayConfig:
     batch_max: int
     batches_unfinished_max: int
     lane_buffer_max: int
+    lane_wait_seconds_max: int
     command_deadline_seconds: int
     result_ttl_seconds: int
 

@@ -6,6 +6,7 @@ No timer to tune: light load keeps its low latency, heavy load grows the batch.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import sys
 import uuid
@@ -63,8 +64,8 @@ class Coalescer:
         self._unfinished_max = unfinished_max
         self._buffer_max = buffer_max
         self._batch_seconds_max = batch_seconds_max
-        self._waiting: deque[tuple[Command, asyncio.Future[None]]] = deque()
-        self._unfinished: dict[uuid.UUID, asyncio.TimerHandle] = {}
+        self._waiting: dict[asyncio.Future[None], Command] = {}
+        self._unfinished: dict[uuid.UUID, tuple[asyncio.TimerHandle, uuid.UUID]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._due = False
         self.clock_offset_ms: int | None = None
@@ -86,16 +87,29 @@ class Coalescer:
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((command, taken))
+        self._waiting[taken] = command
         if not self._due and len(self._unfinished) < self._unfinished_max:
             # After this turn of the loop, so that commands read in one turn leave together.
             self._due = True
             loop.call_soon(self._leave)
         return taken
 
+    def withdraw(self, taken: asyncio.Future[None]) -> bool:
+        """Take back a command that has not left yet; False if it has, and Redis may get it."""
+        return self._waiting.pop(taken, None) is not None
+
+    def unfinished(self, seconds_min: float) -> list[tuple[uuid.UUID, uuid.UUID]]:
+        """(batch id, a command's id) of batches that left so long ago and whose message has not come."""
+        now = asyncio.get_running_loop().time()
+        return [
+            (batch_id, command_id)
+            for batch_id, (timer, command_id) in self._unfinished.items()
+            if now - (timer.when() - self._batch_seconds_max) >= seconds_min
+        ]
+
     def finished(self, batch_id: uuid.UUID) -> None:
         """The batch's message has come; idempotent."""
-        timer = self._unfinished.pop(batch_id, None)
+        timer, _ = self._unfinished.pop(batch_id, (None, None))
         if timer is not None:
             timer.cancel()
             self._leave()
@@ -112,11 +126,14 @@ class Coalescer:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._unfinished) < self._unfinished_max:
             count = min(self._batch_max, len(self._waiting))
-            entries = [self._waiting.popleft() for _ in range(count)]
-            batch = Batch(command_id_new(), self._origin, self._lane, tuple(command for command, _ in entries))
-            self._unfinished[batch.batch_id] = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
+            takens = list(itertools.islice(self._waiting, count))
+            batch = Batch(
+                command_id_new(), self._origin, self._lane, tuple([self._waiting.pop(taken) for taken in takens])
+            )
+            timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
+            self._unfinished[batch.batch_id] = (timer, batch.commands[0].command_id)
             self.batch_sizes.append(count)
-            self._sending.add(task := loop.create_task(self._send(batch, [taken for _, taken in entries])))
+            self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
 
     async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:
