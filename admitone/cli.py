@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -84,6 +82,8 @@ def gateway(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
 ) -> None:
     """Serve pages, API and streams."""
+    import uvicorn
+
     settings = _settings()
     _need_secret(settings)
     uvicorn.run(
@@ -168,6 +168,8 @@ def crowd(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
 ) -> None:
     """Send simulated fans through the whole sale, over real HTTP and SSE."""
+    import uvloop
+
     from admitone.crowd import CrowdPlan, run_crowd
 
     settings = _settings(need=False)

@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 from .altcha import Altcha
 from .captcha import Captcha, CaptchaConfig, CaptchaFailed, CaptchaOffer, CaptchaUnavailable
 from .off import NoCaptcha
-from .recaptcha import Recaptcha, RecaptchaEnterprise
 
 __all__ = [
     "Altcha",
@@ -39,9 +38,14 @@ def build_captcha(config: CaptchaConfig, redis: Redis) -> Captcha:
                 ttl_seconds=config.ttl_seconds,
             )
         case "recaptcha":
+            # Imported where it is asked for: its HTTP client takes a third of a second to import.
+            from .recaptcha import Recaptcha
+
             _need(config, "site_key", "secret")
             return Recaptcha(config, redis)
         case "recaptcha_enterprise":
+            from .recaptcha import RecaptchaEnterprise
+
             _need(config, "site_key", "secret", "project")
             return RecaptchaEnterprise(config, redis)
 

@@ -39,13 +39,13 @@ def pass_cookie_name(event_id: int) -> str:
     return f"admitone_pass_{event_id}"
 
 
-def pass_cookies(known: Services, event_id: int, place: Place) -> list[Cookie]:
-    if place.admission_pass is None:
+def pass_cookies(known: Services, event_id: int, admission_pass: str | None) -> list[Cookie]:
+    if admission_pass is None:
         return []
     return [
         Cookie(
             key=pass_cookie_name(event_id),
-            value=place.admission_pass,
+            value=admission_pass,
             max_age=24 * 3600,
             path="/",
             httponly=True,
@@ -148,7 +148,7 @@ async def join(
         place,
         status_code=200 if standing.joined == "known" else 201,
         headers=NO_STORE,
-        cookies=pass_cookies(known, event_id, place),
+        cookies=pass_cookies(known, event_id, place.admission_pass),
     )
 
 
@@ -190,7 +190,7 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
     restored = _place_token(known, request, event_id, fan, token)
     standing, counts = await find_place(known, event_id, fan, restored)
     place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place))
+    return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place.admission_pass))
 
 
 @get("/api/queue/{event_id:int}/stream", media_type="text/event-stream")
@@ -225,20 +225,19 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""
     known = services(request)
     fan = known.identity.fan(request)
-    counts = await _known_room(known, event_id)
+    await _known_room(known, event_id)
     try:
         standing = await known.rooms.line.claim(event_id, fan.user_id)
     except NotCalled as refused:
         raise ProblemError("not_called", state=refused.state) from None
     except RoomError as refused:
         raise ProblemError("not_called", str(refused)) from None
-    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
-    assert place.admission_pass is not None
     assert standing.pass_until_ms is not None
+    token = known.rooms.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
     return Response(
-        Claimed(admission_pass=place.admission_pass, expires_at=from_ms(standing.pass_until_ms)),
+        Claimed(admission_pass=token, expires_at=from_ms(standing.pass_until_ms)),
         headers=NO_STORE,
-        cookies=pass_cookies(known, event_id, place),
+        cookies=pass_cookies(known, event_id, token),
     )
 
 
