@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from bench import report
+from bench.parts import engine, generator, memory, overload, purchase, reads, reserve, room, streams
 from bench.report import Part
-from bench.servers import machine, system
+from bench.servers import System, machine, system
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Seconds = Annotated[float, typer.Option(min=1, help="Of each measurement.")]
+Connections = Annotated[int, typer.Option(min=1)]
+Baseline = Annotated[bool, typer.Option(help="Measure stock RQ too.")]
 
 
 @app.callback()
@@ -18,28 +24,87 @@ def _main() -> None:
     """Benchmarks, each against a reference in the same run."""
 
 
-def _finish(name: str, parts: list[Part]) -> None:
+def _run(name: str, *measures: Callable[[System], Part]) -> list[Part]:
+    """Each on a system of its own, so that none inherits another's tables and caches."""
+    on = machine()
+    parts = []
+    for measure in measures:
+        with system() as running:
+            parts.append(measure(running))
+        report.write(name, {"machine": on, "parts": [report.document(part) for part in parts]})
     report.show(parts)
-    path = report.write(name, {"machine": machine(), "parts": [report.document(part) for part in parts]})
-    typer.echo(f"Written to {path}")
+    typer.echo(f"Written to bench/results/{name}.json")
+    return parts
 
 
-@app.command()
-def reserve(
-    connections: Annotated[int, typer.Option(min=1)] = 256,
-    seconds: Annotated[float, typer.Option(min=1)] = 10.0,
-    baseline: Annotated[bool, typer.Option(help="Measure stock RQ too.")] = False,
-) -> None:
+@app.command("reserve")
+def reserve_(seconds: Seconds = 10.0, connections: Connections = 256, baseline: Baseline = False) -> None:
     """Reserve through HTTP against the no-op, and with --baseline against stock RQ."""
-    from bench.parts import generator
-    from bench.parts import reserve as part
+    _run(
+        "reserve",
+        generator.measure,
+        lambda running: reserve.measure(running, seconds=seconds, connections=connections, baseline=baseline),
+    )
 
-    with system() as running:
-        parts = [
-            generator.measure(running),
-            part.measure(running, seconds=seconds, connections=connections, baseline=baseline),
-        ]
-    _finish("reserve", parts)
+
+@app.command("engine")
+def engine_(seconds: Seconds = 5.0) -> None:
+    """The booking engine against pgbench."""
+    _run("engine", lambda running: engine.measure(running, seconds=seconds))
+
+
+@app.command("purchase")
+def purchase_(seconds: Seconds = 10.0, baseline: Baseline = True) -> None:
+    """Checkout against stock RQ, and the whole purchase."""
+    _run("purchase", lambda running: purchase.measure(running, seconds=seconds, baseline=baseline))
+
+
+@app.command("reads")
+def reads_(seconds: Seconds = 6.0) -> None:
+    """Initial call and seats map of the 80,000-seat event against the no-op GET."""
+    _run("reads", lambda running: reads.measure(running, seconds=seconds))
+
+
+@app.command("streams")
+def streams_(fans: Annotated[int, typer.Option(min=1)] = 15_000, seconds: Seconds = 15.0) -> None:
+    """Streaming fans on one gateway against bare ASGI and nchan."""
+    _run("streams", lambda running: streams.measure(running, count=fans, seconds=seconds))
+
+
+@app.command("room")
+def room_(fans_max: Annotated[int, typer.Option(min=2_000)] = 1_000_000) -> None:
+    """The waiting room's scripts with up to a million in line."""
+    sizes = [size for size in room.SIZES if size < fans_max]
+    _run("room", lambda _: room.measure(sizes=[*sizes, fans_max]))
+
+
+@app.command("overload")
+def overload_(seconds: Seconds = 30.0) -> None:
+    """1.5 times the peak, open-loop, over four gateways."""
+    _run("overload", lambda running: overload.measure(running, seconds=seconds))
+
+
+@app.command("memory")
+def memory_(minutes: Annotated[float, typer.Option(min=0.2)] = 10.0) -> None:
+    """Memory of a gateway with 5,000 fans and of a worker under load."""
+    _run("memory", lambda running: memory.measure(running, minutes=minutes))
+
+
+@app.command("all")
+def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory part.")] = 10.0) -> None:
+    """Every part, one after another."""
+    _run(
+        "parts",
+        generator.measure,
+        engine.measure,
+        reserve.measure,
+        purchase.measure,
+        reads.measure,
+        streams.measure,
+        lambda _: room.measure(),
+        overload.measure,
+        lambda running: memory.measure(running, minutes=minutes),
+    )
 
 
 if __name__ == "__main__":

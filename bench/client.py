@@ -193,7 +193,7 @@ class Connection:
 
 
 def _dechunked(body: bytes) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while True:
         line_end = body.index(b"\r\n", at)

@@ -26,7 +26,7 @@ Pair = tuple[int, int, int]
 
 def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None = None) -> int:
     """A hall of ``seats`` in blocks of up to 10,000, on sale, its room off unless given."""
-    blocks = []
+    blocks: list[TicketTypePlan] = []
     left = seats
     while left > 0:
         rows = min(ROWS_OF_BLOCK, -(-left // SEATS_OF_ROW))

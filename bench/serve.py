@@ -6,6 +6,7 @@ The same command line, server and settings; only the application is the bench's.
 from __future__ import annotations
 
 import sys
+import time
 
 from litestar import Litestar, post
 
@@ -13,6 +14,7 @@ import admitone.asgi
 from admitone.cli import main as admitone_main
 from gateway.services import AnyRequest, services
 from gateway.streams import lines
+from waiting_room.model import RoomCounts
 
 _create = admitone.asgi.create
 
@@ -34,15 +36,12 @@ def _place_every(seconds: float) -> None:
 
     The stamp is what the age of a delivered event is measured from; it is rendered once a turn.
     """
-    import time
-
-    lines.INTERVALS = ((2**62, seconds),)  # type: ignore[misc]
     tail = lines._tail
 
-    def stamped(*args: object) -> bytes:
-        return tail(*args)[:-1] + b',"at":%d}' % time.time_ns()  # type: ignore[arg-type]
+    def stamped(counts: RoomCounts, waiting: int) -> bytes:
+        return tail(counts, waiting)[:-1] + b',"at":%d}' % time.time_ns()
 
-    lines._tail = stamped
+    vars(lines).update(INTERVALS=((2**62, seconds),), _tail=stamped)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -114,11 +115,11 @@ class System:
         urls = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url}
         return inherited | ENVIRON | urls | more
 
-    def start(self, name: str, *command: str, address: Address = ("127.0.0.1", 0), **environ: str) -> Program:
+    def start(self, name: str, *command: str, port: int = 0, environ: Mapping[str, str] | None = None) -> Program:
         """Start ``python -m command…``; returns at once."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
-        process = spawn([sys.executable, "-m", *command], log=log, folder=ROOT, environ=self.environ(**environ))
-        program = Program(name, process, log, address)
+        process = spawn([sys.executable, "-m", *command], log=log, folder=ROOT, environ=self.environ(**(environ or {})))
+        program = Program(name, process, log, ("127.0.0.1", port))
         self.programs.append(program)
         return program
 
@@ -136,8 +137,8 @@ class System:
                 self.start(
                     f"gateway-{number}" if count > 1 else "gateway",
                     *("bench.serve", *options, "gateway", "--host", "127.0.0.1", "--port", str(port)),
-                    address=("127.0.0.1", port),
-                    **environ,
+                    port=port,
+                    environ=environ,
                 )
             )
         for program in started:
@@ -146,7 +147,7 @@ class System:
 
     def worker(self, **environ: str) -> Program:
         """``admitone worker``: a process a lane, one for housekeeping, one for cron."""
-        program = self.start("worker", "admitone", "worker", **environ)
+        program = self.start("worker", "admitone", "worker", environ=environ)
         with self.redis() as client:
             until = time.monotonic() + READY_SECONDS_MAX
             while not next(client.scan_iter(match="booking:alive:lane-*", count=1000), None):
@@ -195,8 +196,6 @@ def system() -> Iterator[System]:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""One of the baseline's applications under uvicorn as the gateway runs it: ``python -m bench.baseline.serve APP PORT``."""
+"""A baseline under uvicorn as the gateway runs it: ``python -m bench.baseline.serve APP PORT``."""
 
 from __future__ import annotations
 

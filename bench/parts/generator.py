@@ -20,7 +20,7 @@ CONNECTIONS = 64
 def measure(system: System, seconds: float = 3.0) -> Part:
     part = Part("generator")
     port = free_port()
-    tiny = system.start("tiny", "bench.baseline.tiny", str(port), address=("127.0.0.1", port))
+    tiny = system.start("tiny", "bench.baseline.tiny", str(port), port=port)
     await_answer(tiny, "/")
     ceiling = get_load(tiny.address, "/", seconds)
     said = wrk(tiny.address, "/", seconds, CONNECTIONS)

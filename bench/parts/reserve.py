@@ -110,7 +110,7 @@ def ours(system: System, seconds: float, connections: int, part: Part) -> tuple[
 def stock(system: System, seconds: float, connections: int, part: Part, workers: int = 1) -> Load:
     """The baseline's reserve at ``connections``."""
     port = free_port()
-    app = system.start("baseline", "bench.baseline.serve", "app:create", str(port), address=("127.0.0.1", port))
+    app = system.start("baseline", "bench.baseline.serve", "app:create", str(port), port=port)
     started = [system.start(f"baseline-worker-{number}", "bench.baseline.worker") for number in range(workers)]
     await_answer(app, "/schema")
     hall = Hall(system, 40_000, 10_000)
@@ -123,7 +123,7 @@ def stock(system: System, seconds: float, connections: int, part: Part, workers:
 
 def _forget_queue(system: System) -> None:
     with system.redis() as client:
-        Queue(jobs.QUEUE, connection=client).empty()
+        client.flushdb()
 
 
 def rq_round_trip(system: System, count: int = 200) -> Latencies:

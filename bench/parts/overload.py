@@ -1,0 +1,77 @@
+"""Open-loop load at 1.5 times the closed-loop peak, over four gateways: what is served, what is refused and how."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bench.load import closed_loop, open_loop, repeat
+from bench.parts.reserve import Hall, mean_batch
+from bench.processes import apart
+from bench.report import Part
+from bench.servers import System
+from bench.stats import percentile
+
+GATEWAYS = 4
+FACTOR = 1.5
+CONNECTIONS = 512
+CONNECTIONS_MAX = 12_000
+SEATS = 400_000
+
+
+def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0) -> Part:
+    part = Part("overload")
+    gateways = system.gateways(GATEWAYS)
+    worker = system.worker()
+    addresses = [gateway.address for gateway in gateways]
+    hall = Hall(system, SEATS, 50_000)
+    raw = hall.reserves(int(peak_seconds * 5_000))
+    closed = apart(
+        lambda: closed_loop(
+            addresses, repeat("reserve", iter(raw)), connections=CONNECTIONS, seconds=peak_seconds, warm_seconds=2.0
+        )
+    )
+    peak = closed.rate("reserve", "200")
+    with system.connect() as connection:
+        peak_batch = mean_batch(connection, hall.event_id)
+    over = Hall(system, SEATS, 50_000)
+    offered = FACTOR * peak
+    more = over.reserves(int(seconds * offered) + 1)
+    load = apart(
+        lambda: open_loop(
+            addresses,
+            repeat("reserve", iter(more)),
+            per_second=offered,
+            seconds=seconds,
+            connections_max=CONNECTIONS_MAX,
+        )
+    )
+    with system.connect() as connection:
+        over_batch = mean_batch(connection, over.event_id)
+    system.stop(worker, *gateways)
+    outcomes: Counter[str] = load.steps["reserve"].outcomes
+    served = load.rate("reserve", "200")
+    refused = sum(number for name, number in outcomes.items() if name.startswith("503"))
+    total = outcomes.total()
+    begun = int(offered * seconds)
+    part.add(
+        f"served at {FACTOR} times the peak, {GATEWAYS} gateways",
+        served,
+        "/s",
+        "closed-loop peak",
+        peak,
+        "≥ 0.9",
+        f"offered {offered:.0f}/s",
+    )
+    part.add("mean batch", over_batch, "commands", "at the closed-loop peak", peak_batch, "≥ 1")
+    part.add("answered 503", refused / begun, "of the offered")
+    part.add("answered neither 200 nor 503, or not in time", 1 - (outcomes["200"] + refused) / begun, "of the offered")
+    by_second = Counter(int(at - min(load.steps["reserve"].ended)) for at in load.steps["reserve"].ended)
+    part.details = {
+        "peak": closed.document(),
+        "overload": load.document(),
+        "offered": begun,
+        "answered": total,
+        "answersBySecond": [by_second[second] for second in range(int(seconds) + 1)],
+        "p99Ms": round(percentile(sorted(load.steps["reserve"].seconds), 0.99) * 1000, 1),
+    }
+    return part

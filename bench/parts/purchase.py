@@ -1,0 +1,143 @@
+"""Checkout against stock RQ's, and the whole purchase: reserve, checkout with a real captcha, the ticket read.
+
+The captchas' proofs of work are computed beforehand; the gateway verifies each for real. The baseline's checkout
+verifies none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench import fans
+from bench.client import Address, request
+from bench.load import Flow, closed_loop, repeat
+from bench.parts.reserve import CONNECTIONS, WARM_SECONDS
+from bench.processes import Apart, apart, gather
+from bench.report import Part
+from bench.servers import System, await_answer, free_port
+from bench.stats import Load
+
+TIGERFANS_TICKETS_PER_SECOND = 977
+"""The best published Python figure, on 4 cores with TigerBeetle (TigerFans); a purchase there is one ticket."""
+BASELINE_HOLDS = 700
+
+Held = tuple[str, bytes]
+"""(session, reservation id)."""
+
+
+def hold(addresses: Sequence[Address], event_id: int, count: int, seats: int) -> list[Held]:
+    """So many holds of two seats each, every one another fan's. Call it in a process of its own."""
+    held: list[Held] = []
+
+    def one(token: str, pair: fans.Pair) -> Flow:
+        status, body = yield "reserve", fans.reserve(token, event_id, pair)
+        found = fans.member(body, b"reservationId")
+        if status == 200 and found:
+            held.append((token, found))
+
+    sessions = fans.sessions(count)
+    flows = (one(token, pair) for (token, _), pair in zip(sessions, fans.pairs(seats), strict=False))
+    closed_loop(addresses, flows, connections=128, seconds=600)
+    return held
+
+
+def solutions(address: Address, count: int, processes: int = 2) -> list[str]:
+    """So many solved captchas, of challenges fetched from the gateway."""
+    found = apart(lambda: fans.challenges(address, count))
+    shares = [found[number::processes] for number in range(processes)]
+    solved = gather([Apart(lambda share=share: [fans.solve(one) for one in share]) for share in shares])  # type: ignore[misc]
+    return [one for some in solved for one in some]
+
+
+def _checkout_load(address: Address, event_id: int, held: list[Held], captchas: list[str], seconds: float) -> Load:
+    raw = [
+        fans.checkout(token, event_id, reservation_id, captcha)
+        for (token, reservation_id), captcha in zip(held, captchas, strict=False)
+    ]
+    return apart(
+        lambda: closed_loop(
+            [address],
+            repeat("checkout", iter(raw)),
+            connections=CONNECTIONS,
+            seconds=seconds,
+            warm_seconds=WARM_SECONDS,
+        )
+    )
+
+
+def _purchases(event_id: int, captchas: list[str], seats: int) -> Iterator[Flow]:
+    sessions = fans.sessions(len(captchas))
+    for (token, _), captcha, pair in zip(sessions, captchas, fans.pairs(seats), strict=False):
+        yield _purchase(event_id, token, captcha, pair)
+
+
+def _purchase(event_id: int, token: str, captcha: str, pair: fans.Pair) -> Flow:
+    status, body = yield "reserve", fans.reserve(token, event_id, pair)
+    found = fans.member(body, b"reservationId")
+    if status != 200 or not found:
+        return
+    status, body = yield "checkout", fans.checkout(token, event_id, found, captcha)
+    bought = fans.member(body, b"purchaseId")
+    if status == 200 and bought:
+        yield "ticket", request("GET", f"/api/purchases/{bought.decode()}", token=token)
+
+
+def stock(system: System, seconds: float) -> Load:
+    """The baseline's checkout, best of one and two workers."""
+    found = []
+    for workers in (1, 2):
+        port = free_port()
+        app = system.start("baseline", "bench.baseline.serve", "app:create", str(port), port=port)
+        started = [system.start(f"baseline-worker-{number}", "bench.baseline.worker") for number in range(workers)]
+        await_answer(app, "/schema")
+        with system.connect() as connection:
+            event_id = fans.new_event(connection, 10_000)
+        held = apart(lambda: hold([app.address], event_id, BASELINE_HOLDS, 10_000))
+        found.append(_checkout_load(app.address, event_id, held, ["none"] * len(held), seconds))
+        system.stop(*started, app)
+        with system.redis() as client:
+            client.flushdb()
+    return max(found, key=lambda load: load.rate("checkout", "200"))
+
+
+def measure(
+    system: System, *, seconds: float = 10.0, baseline: bool = True, purchases_a_second_max: int = 2500
+) -> Part:
+    part = Part("purchase")
+    count = int((seconds + WARM_SECONDS) * purchases_a_second_max)
+    with system.connect() as connection:
+        checkout_event, purchase_event = fans.new_event(connection, 2 * count), fans.new_event(connection, 2 * count)
+    (gateway,) = system.gateways()
+    worker = system.worker()
+    captchas = solutions(gateway.address, 2 * count)
+    held = apart(lambda: hold([gateway.address], checkout_event, count, 2 * count))
+    bought = _checkout_load(gateway.address, checkout_event, held, captchas[:count], seconds)
+    whole = apart(
+        lambda: closed_loop(
+            [gateway.address],
+            _purchases(purchase_event, captchas[count:], 2 * count),
+            connections=CONNECTIONS,
+            seconds=seconds,
+            warm_seconds=WARM_SECONDS,
+        )
+    )
+    system.stop(worker, gateway)
+    part.details = {"checkout": bought.document(), "purchase": whole.document()}
+    rate = bought.rate("checkout", "200")
+    if baseline:
+        reference = stock(system, seconds)
+        part.details["stockRqCheckout"] = reference.document()
+        against = "stock RQ, best of 1 and 2 workers"
+        part.add("checkout, 256 connections", rate, "/s", against, reference.rate("checkout", "200"), "≥ 20")
+    else:
+        part.add("checkout, 256 connections", rate, "/s")
+    part.add(
+        "whole purchase: reserve, checkout, ticket read",
+        2 * whole.rate("ticket", "200"),
+        "tickets/s",
+        "TigerFans as published, 4 cores",
+        TIGERFANS_TICKETS_PER_SECOND,
+        "≥ 1",
+        f"{whole.rate('ticket', '200'):.0f} purchases/s of two tickets",
+    )
+    return part

@@ -1,0 +1,210 @@
+"""Fans streaming their places on one gateway process, against a bare ASGI broadcast and nchan in nginx.
+
+The gateway tells each fan a place of their own, after one read of all ranks from Valkey a turn; both references
+send everybody the same bytes. The interval is set to a second for all (by default it grows with the distance),
+and the frames carry the time at which they were rendered, for their age.
+"""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from bench import fans
+from bench.baseline.broadcast import PLACE
+from bench.client import Address, request
+from bench.load import closed_loop, repeat
+from bench.processes import apart
+from bench.report import Part
+from bench.servers import System, Use, ask, free_port, sum_use
+from bench.sse import Crowd, Seen
+from bench.stats import percentile
+from db.seed import RoomSeed
+
+FANS = 15_000
+SETTLE_SECONDS = 4.0
+PLACE_SECONDS = 0.9
+"""The gateway looks who is due four times a second, so this is a place a second."""
+NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+NCHAN = """\
+load_module {module};
+daemon off;
+master_process on;
+user {user};
+worker_processes 1;
+worker_rlimit_nofile 20000;
+error_log {folder}/nginx.log warn;
+pid {folder}/nginx.pid;
+events {{ worker_connections 19000; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  nchan_shared_memory_size 256M;
+  server {{
+    listen 127.0.0.1:{port} backlog=16384;
+    location = /live {{ return 204; }}
+    location = /sub {{ nchan_subscriber eventsource; nchan_channel_id places; nchan_message_buffer_length 1; }}
+    location = /pub {{ nchan_publisher; nchan_channel_id places; nchan_message_buffer_length 1; }}
+  }}
+}}
+"""
+
+
+class Streamed:
+    """One server's figures."""
+
+    def __init__(self, seen: Seen, before: Use, open_: Use, begin: Use, end: Use, fans_: int) -> None:
+        ordered = sorted(seen.ages)
+        self.streams = seen.streams
+        self.kb_a_fan = (open_.rss_bytes - before.rss_bytes) / 1024 / fans_
+        self.us_an_event = (end.cpu_seconds - begin.cpu_seconds) / max(seen.events, 1) * 1e6
+        self.age_p99_seconds = percentile(ordered, 0.99)
+        self.document = {
+            "streams": seen.streams,
+            "refused": dict(seen.refused),
+            "lost": seen.lost,
+            "events": seen.events,
+            "eventsPerSecond": round(seen.events / seen.seconds, 1),
+            "bytesAnEvent": round(seen.bytes / max(seen.events, 1), 1),
+            "kbAFan": round(self.kb_a_fan, 2),
+            "cpuMicrosecondsAnEvent": round(self.us_an_event, 2),
+            "ageP50Seconds": round(percentile(ordered, 0.5), 4),
+            "ageP99Seconds": round(self.age_p99_seconds, 4),
+            "ageMaxSeconds": round(percentile(ordered, 1.0), 4),
+            "generatorShareOfACore": round(seen.cpu_seconds / seen.seconds, 3),
+        }
+
+
+def stream(
+    targets: Sequence[tuple[Address, bytes, str]],
+    use: Callable[[], Use],
+    seconds: float,
+    each_second: Callable[[], None] | None = None,
+) -> Streamed:
+    """Open all, let them settle, measure for ``seconds``."""
+    before = use()
+    crowd = Crowd(targets)
+    crowd.await_open(180)
+    _pass(SETTLE_SECONDS, each_second)
+    opened = use()
+    crowd.begin()
+    begin = use()
+    _pass(seconds, each_second)
+    end = use()
+    return Streamed(crowd.end(), before, opened, begin, end, len(targets))
+
+
+def _pass(seconds: float, each_second: Callable[[], None] | None) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if each_second is not None:
+            each_second()
+        time.sleep(min(1.0, left))
+
+
+def gateway(system: System, count: int, seconds: float) -> Streamed:
+    with system.connect() as connection:
+        event_id = fans.new_event(connection, 1_000, RoomSeed(state="paused", line_cap=count + 1_000))
+    # The line is joined through a process of its own, so that the streaming one's memory is its streams'.
+    (doorman,) = system.gateways()
+    tokens = [token for token, _ in fans.sessions(count)]
+    joins = [request("POST", f"/api/queue/{event_id}", token=token) for token in tokens]
+    joined = apart(lambda: closed_loop([doorman.address], repeat("join", iter(joins)), connections=32, seconds=300))
+    assert joined.count("join", "201") == count, joined.document()
+    system.stop(doorman)
+    (program,) = system.gateways(place_seconds=PLACE_SECONDS)
+    asked = [request("GET", f"/api/queue/{event_id}/stream", "Accept: text/event-stream", token=t) for t in tokens]
+    found = stream([(program.address, one, "") for one in asked], program.use, seconds)
+    found.document["joinsPerSecond"] = round(joined.rate("join"), 1)
+    system.stop(program)
+    return found
+
+
+def bare(system: System, count: int, seconds: float) -> Streamed:
+    port = free_port()
+    program = system.start("broadcast", "bench.baseline.serve", "broadcast:create", str(port), port=port)
+    while ask_once(program.address) != 200:
+        time.sleep(0.1)
+    targets = [(program.address, request("GET", "/", "Accept: text/event-stream"), "")] * count
+    found = stream(targets, program.use, seconds)
+    system.stop(program)
+    return found
+
+
+def ask_once(address: Address) -> int:
+    """Whether a stream opens there: its status, 0 if nobody listens."""
+    try:
+        with socket.create_connection(address, timeout=2) as probe:
+            probe.sendall(request("GET", "/"))
+            return int(probe.recv(64)[9:12] or b"0")
+    except OSError:
+        return 0
+
+
+def nchan_missing() -> str:
+    """Why nchan cannot be measured here; empty if it can."""
+    if shutil.which("nginx") is None:
+        return "no nginx; Debian: apt-get install nginx libnginx-mod-nchan"
+    if not NCHAN_MODULE.exists():
+        return "nginx without nchan; Debian: apt-get install libnginx-mod-nchan"
+    return ""
+
+
+def nchan(system: System, count: int, seconds: float) -> Streamed:
+    port = free_port()
+    address = ("127.0.0.1", port)
+    folder = system.folder / "nginx"
+    folder.mkdir()
+    configuration = folder / "nginx.conf"
+    configuration.write_text(NCHAN.format(module=NCHAN_MODULE, folder=folder, port=port, user=getpass.getuser()))
+    program = shutil.which("nginx") or "nginx"
+    command = [program, "-c", str(configuration), "-p", str(folder), "-e", str(folder / "e.log")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 10
+        while ask(address, request("GET", "/live"), 2)[0] != 204:
+            if time.monotonic() > until:
+                raise RuntimeError(f"nginx did not start: {(folder / 'e.log').read_text()}")
+            time.sleep(0.1)
+        parent = psutil.Process(process.pid)
+
+        def publish() -> None:
+            # nchan adds "data: " and the frame's end itself.
+            data = (PLACE % time.time_ns()).partition(b"data: ")[2].rstrip()
+            ask(address, request("POST", "/pub", body=data), 5)
+
+        publish()
+        targets = [(address, request("GET", "/sub", "Accept: text/event-stream"), "")] * count
+        return stream(targets, lambda: sum_use([parent, *parent.children(recursive=True)]), seconds, publish)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nchan: bool = True) -> Part:
+    part = Part("streams")
+    ours = gateway(system, count, seconds)
+    reference = bare(system, count, seconds)
+    part.details = {"gateway": ours.document, "bareAsgi": reference.document}
+    note = f"{count:,} fans, a place a second each"
+    part.add("memory a fan", ours.kb_a_fan, "KB", aim="≤ 12", note=note)
+    part.add("memory a fan", ours.kb_a_fan, "KB", "bare ASGI", reference.kb_a_fan)
+    part.add("CPU an event", ours.us_an_event, "µs", "bare ASGI", reference.us_an_event, "≤ 1.5")
+    part.add("p99 age of an event", ours.age_p99_seconds, "s", aim="≤ 1")
+    missing = nchan_missing() if with_nchan else "left out"
+    if missing:
+        part.details["nchan"] = {"skipped": missing}
+        return part
+    nginx = nchan(system, count, seconds)
+    part.details["nchan"] = nginx.document
+    part.add("memory a fan", ours.kb_a_fan, "KB", "nchan", nginx.kb_a_fan)
+    part.add("CPU an event", ours.us_an_event, "µs", "nchan", nginx.us_an_event, "≤ 3")
+    return part
