@@ -1,0 +1,119 @@
+"""The storm on seats that everybody wants, and the proof that its tests can fail.
+
+One lane and three workers on it, so that only locks keep transactions apart. With them each seat is sold once;
+without them (negative control) the audit or the database must notice; without the unique index either, seats
+are sold twice. A control that stays clean would mean that the storm proves nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from admitone.crowd.ledger import Ledger
+from admitone.embedded.process import spawn
+from db.audit import audit
+from db.seed import TicketTypePlan
+from tests.acceptance.conftest import Site
+from tests.client import Fan
+from tests.services import ROOT, Service
+from tests.storming import FANS, SEATS, TRIES, storm
+
+GATEWAYS = 2
+WORKERS = 0
+AUDITED = False
+ENVIRON = {"ADMITONE_LANES": "1", "ADMITONE_BATCH_MAX": "6", "ADMITONE_BATCHES_UNFINISHED_MAX": "4"}
+HALL = (TicketTypePlan(ticket_type="General", price=4900, rows=2, seats_per_row=10),)
+LANE_WORKERS = 3
+PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.1}
+"""Between decision and writing at most: wide enough that transactions of several workers overlap."""
+
+
+@contextmanager
+def lane_workers(site: Site, folder: Path, locks: str) -> Iterator[list[Service]]:
+    """Three worker pools on the one lane."""
+    started = []
+    try:
+        for number in range(LANE_WORKERS):
+            log = folder / f"{locks}-{number}.log"
+            command = [sys.executable, "-m", "tests.lockless_worker", locks, str(PAUSE_SECONDS[locks])]
+            process = spawn(command, log=log, folder=ROOT, environ=dict(site.services.environ))
+            started.append(Service(f"{locks}-{number}", process, log))
+        yield started
+    finally:
+        for service in started:
+            service.stop()
+
+
+def crowd(site: Site, event_id: int, ledger: Ledger) -> list[Fan]:
+    """As many fans as there are seats are let in at a time: these need no door."""
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("UPDATE room SET state = 'off' WHERE event_id = %s", (event_id,))
+
+    def arrive(number: int) -> Fan:
+        return Fan.arrive(site.gateways[number % 2].url, ledger)
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(arrive, range(FANS)))
+
+
+def seats_sold_twice(site: Site) -> int:
+    with psycopg.connect(site.database_url) as connection:
+        row = connection.execute(
+            """
+            SELECT count(*) FROM (SELECT FROM purchase_detail WHERE cancelled_at IS NULL
+             GROUP BY event_id, ticket_type_id, row_number, seat_number HAVING count(*) > 1) AS twice
+            """
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
+    event_id = site.event(hall=HALL)
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger, lane_workers(site, tmp_path, "locks") as workers:
+        found = storm(crowd(site, event_id, ledger), event_id, also_at=site.url)
+    assert found.held == dict.fromkeys(SEATS, 1)
+    assert found.bought == dict.fromkeys(SEATS, 1)
+    assert found.reserves == {"held": len(SEATS), "seats_taken": found.reserves["seats_taken"]}
+    assert found.reserves["seats_taken"] >= (FANS - len(SEATS)) * TRIES, "the rest tried in vain"
+    assert found.checkouts == {"bought": 2 * len(SEATS)}, "an impatient second click gets the same purchase"
+    for answer in found.answers:
+        if answer.code == "seats_taken":
+            assert len(answer.problem["seats"]) == 1
+            assert answer.problem["detail"]
+    document = site.client().get(f"/api/initial-call/{event_id}?minVersion=1").json
+    assert [(ticket["availableCount"], ticket["heldCount"]) for ticket in document["tickets"]] == [(0, 0)]
+    assert audit(site.database_url, ledger=path) == [], [worker.text()[-2000:] for worker in workers]
+
+
+def test_without_locks_the_audit_or_the_database_notices(site: Site, tmp_path: Path) -> None:
+    event_id = site.event(hall=HALL)
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless") as workers:
+        found = storm(crowd(site, event_id, ledger), event_id, buy=False)
+    broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
+    logs = "".join(worker.text() for worker in workers)
+    noticed = {name for name in ("DeadlockDetected", "UniqueViolation") if name in logs}
+    assert "told_holds_apart" in broken or noticed, (broken, found.reserves)
+    assert max(found.held.values()) > 1 or noticed, "some seat was promised to two fans"
+
+
+def test_without_locks_and_index_seats_are_sold_twice(site: Site, tmp_path: Path) -> None:
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("DROP INDEX uq_purchase_detail_live_seat")
+    assert seats_sold_twice(site) == 0
+    path = tmp_path / "ledger.jsonl"
+    event_id = site.event(hall=HALL)
+    with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless"):
+        found = storm(crowd(site, event_id, ledger), event_id, also_at=site.url)
+    broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
+    assert seats_sold_twice(site) > 0, (found.checkouts, broken)
+    assert "told_seat_sold_once" in broken
+    assert max(found.bought.values()) > 1

@@ -1,0 +1,36 @@
+"""A worker pool whose engine can do without its locks: the negative control's way to start one.
+
+Reads the same environment as ``admitone worker``. Arguments: ``locks`` or ``lockless``, then the longest
+time in seconds that a transaction sleeps between its decisions and its writes; each draws its own, so that they
+overtake one another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+import sys
+import time
+
+from admitone.settings import Settings
+from admitone.wiring import worker_config
+from workers.pool import Pool
+
+
+def main(locks: str, sleep_seconds: str) -> None:
+    """Work lane 0 until told to end."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    seconds_max = float(sleep_seconds)
+
+    def probe(point: str) -> None:
+        if point == "decided":
+            time.sleep(random.uniform(0, seconds_max))
+
+    config = worker_config(Settings.load())
+    engine = dataclasses.replace(config.engine, locks={"locks": True, "lockless": False}[locks], probe=probe)
+    Pool(dataclasses.replace(config, engine=engine), lanes=(0,)).start()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
