@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import pytest
+
+from booking_lane.commands import Command
+from booking_lane.results import Count, SeatChange
+from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
+from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
+from workers.engine.engine import NOTHING
+
+A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+VIP1 = (2, 1, 1)
+
+
+def test_a_batch_of_reserves(books: Books) -> None:
+    commands: list[Command] = [
+        reserve(books.event, 1, A1, VIP1),
+        reserve(books.event, 2, A1),
+        reserve(books.event, 3, A2),
+    ]
+    applied = books.engine().apply(commands)
+    first, taken, third = bodies(applied, *commands)
+    assert (first["totalAmount"], first["version"]) == (17800, 1)
+    assert (taken["code"], taken["version"]) == ("seats_taken", 1)
+    assert books.statuses() == {A1: "reserved", VIP1: "reserved", A2: "reserved"}
+    (hold,) = books.rows("SELECT * FROM reservation WHERE reservation_id = %s", first["reservationId"])
+    assert (hold["user_id"], hold["state"], hold["ticket_type_ids"], hold["row_numbers"], hold["seat_numbers"]) == (
+        1,
+        "held",
+        [1, 2],
+        [1, 1],
+        [1, 1],
+    )
+    assert hold["expires_at"] == dt.datetime.fromisoformat(first["expiresAt"])
+    assert hold["expires_at"] - hold["created_at"] == dt.timedelta(seconds=HOLD_SECONDS)
+    (seat,) = books.rows("SELECT * FROM seat WHERE ticket_type_id = 2 AND status = 'reserved'")
+    assert seat["held_until"] == hold["expires_at"] + dt.timedelta(seconds=GRACE_SECONDS)
+    assert third["reservationId"] != first["reservationId"]
+    ends = {user: end for _, user, end in applied.holds_until_ms}
+    assert ends == {1: int(hold["expires_at"].timestamp() * 1000), 3: ends[3]}
+
+
+def test_the_time_of_a_hold_is_postgres_own(books: Books) -> None:
+    (before,) = books.rows("SELECT clock_timestamp() AS now")
+    books.engine().apply([reserve(books.event, 1, A1)])
+    (after,) = books.rows("SELECT clock_timestamp() AS now, created_at FROM reservation")
+    assert before["now"] <= after["created_at"] <= after["now"]
+
+
+def test_a_batch_raises_the_version_by_one(books: Books) -> None:
+    engine = books.engine()
+    for expected in (1, 2, 3):
+        engine.apply([reserve(books.event, fan, (1, expected, fan)) for fan in range(1, 6)])
+        assert books.version() == expected
+    engine.apply([reserve(books.event, 9, (1, 1, 1))])
+    assert books.version() == 3, "nothing changed"
+
+
+def test_checkout_writes_purchase_details_and_outbox(books: Books) -> None:
+    engine = books.engine()
+    held = reserve(books.event, 1, A1, VIP1)
+    (hold,) = bodies(engine.apply([held]), held)
+    command = checkout(books.event, 1, hold=hold["reservationId"])
+    applied = engine.apply([command])
+    (bought,) = bodies(applied, command)
+    assert applied.bought == ((books.event, 1),)
+    (purchase,) = books.rows("SELECT * FROM purchase")
+    assert str(purchase["purchase_id"]) == bought["purchaseId"]
+    assert (purchase["user_id"], purchase["total_amount"], purchase["currency"]) == (1, 17800, "EUR")
+    details = books.rows("SELECT * FROM purchase_detail ORDER BY ticket_type_id")
+    assert [(row["amount"], row["ticket_code"]) for row in details] == [
+        (one["amount"], one["ticketCode"]) for one in bought["details"]
+    ]
+    (told,) = books.rows("SELECT * FROM outbox")
+    assert told["payload"] == {"purchaseId": bought["purchaseId"], "userId": 1}
+    assert told["sent_at"] is None
+    assert books.statuses() == {A1: "booked", VIP1: "booked"}
+    again = checkout(books.event, 1, hold=hold["reservationId"])
+    (same,) = bodies(engine.apply([again]), again)
+    assert {**same, "version": 0} == {**bought, "version": 0}, "another command on the hold tells the same purchase"
+    assert books.number("SELECT count(*) FROM purchase") == 1
+
+
+def test_reserve_and_checkout_in_one_batch(books: Books) -> None:
+    commands: list[Command] = [reserve(books.event, 1, A1), checkout(books.event, 1, A1), reserve(books.event, 2, A1)]
+    applied = books.engine().apply(commands)
+    assert codes(applied, *commands) == ["ok", "ok", "seats_taken"]
+    assert applied.holds_until_ms == (), "nothing is held any more"
+    assert books.number("SELECT count(*) FROM reservation WHERE state = 'purchased'") == 1
+    assert books.version() == 1
+
+
+def test_release_then_reserve_in_one_batch(books: Books) -> None:
+    engine = books.engine()
+    held = reserve(books.event, 1, A1, A2)
+    (hold,) = bodies(engine.apply([held]), held)
+    commands: list[Command] = [release(books.event, 1, hold["reservationId"]), reserve(books.event, 2, A1)]
+    assert codes(engine.apply(commands), *commands) == ["ok", "ok"]
+    assert books.statuses() == {A1: "reserved"}
+
+
+def test_commands_past_their_deadline_change_nothing(books: Books) -> None:
+    books.now_ms = 1_000
+    late = reserve(books.event, 1, A1, deadline_ms=999)
+    in_time = reserve(books.event, 2, A2, deadline_ms=1_000)
+    applied = books.engine().apply([late, in_time])
+    assert codes(applied, late, in_time) == ["timed_out", "ok"]
+    assert books.statuses() == {A2: "reserved"}
+    books.now_ms = 0
+    assert codes(books.engine().apply([late]), late) == ["timed_out"], "it is so for good"
+
+
+def test_a_batch_wholly_past_its_deadline_touches_no_table_but_its_outcomes(books: Books) -> None:
+    books.engine().apply([reserve(books.event, 1, A1)])
+    before = books.everything()
+    books.now_ms = 10
+    late: list[Command] = [
+        reserve(books.event, 2, A2, deadline_ms=9),
+        checkout(books.event, 1, A1, deadline_ms=9),
+        best(books.event, 3, 1, 2, deadline_ms=9),
+    ]
+    applied = books.engine().apply(late)
+    assert codes(applied, *late) == ["timed_out"] * 3
+    assert applied.changes == ()
+    assert books.everything() == before
+
+
+def test_what_readers_hear(books: Books) -> None:
+    engine = books.engine()
+    engine.apply([reserve(books.event, 1, A1)])
+    commands: list[Command] = [reserve(books.event, 2, A2), checkout(books.event, 1, A1)]
+    applied = engine.apply(commands)
+    (change,) = applied.changes
+    assert (change.event_id, change.version) == (books.event, 2)
+    assert change.seats == (SeatChange(*A1, "booked"), SeatChange(*A2, "reserved"))
+    assert change.counts == (Count(1, 398, 1), Count(2, 4, 0))
+    nothing = engine.apply([reserve(books.event, 3, A1)])
+    assert nothing.changes == ()
+
+
+def test_two_events_in_one_batch(books: Books) -> None:
+    other = books.event_new()
+    commands: list[Command] = [reserve(other, 1, A1), reserve(books.event, 1, A1), reserve(books.event, 1, A2)]
+    applied = books.engine().apply(commands)
+    assert codes(applied, *commands) == ["ok", "ok", "ok"]
+    assert [(change.event_id, change.version) for change in applied.changes] == [(books.event, 1), (other, 1)]
+    assert books.version(other) == books.version() == 1
+
+
+def test_an_unknown_event_is_answered_and_not_recorded(books: Books) -> None:
+    commands: list[Command] = [reserve(404, 1, A1), reserve(books.event, 1, A1), sweep(404)]
+    assert codes(books.engine().apply(commands), *commands) == ["unknown_event", "ok"]
+    assert books.number("SELECT count(*) FROM booking_command") == 1
+
+
+def test_the_empty_batch_is_nothing(books: Books) -> None:
+    assert books.engine().apply([]) == NOTHING
+
+
+def test_a_sale_that_has_not_begun(books: Books) -> None:
+    later = books.event_new(on_sale_at=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    command = reserve(later, 1, A1)
+    (refused,) = bodies(books.engine().apply([command]), command)
+    assert refused["code"] == "not_on_sale"
+    assert dt.datetime.fromisoformat(refused["onSaleAt"]) > dt.datetime.now(dt.UTC)
+
+
+def test_the_limit_counts_what_was_bought_before(books: Books) -> None:
+    engine = books.engine()
+    seats = [(1, 1, seat) for seat in range(1, 9)]
+    engine.apply([reserve(books.event, 1, *seats), checkout(books.event, 1, *seats)])
+    commands: list[Command] = [
+        reserve(books.event, 1, *[(1, 2, seat) for seat in (1, 2, 3)]),
+        reserve(books.event, 1, A1, A2),
+    ]
+    assert codes(engine.apply(commands), *commands) == ["limit_exceeded", "seats_taken"]
+    commands = [reserve(books.event, 1, (1, 2, 1), (1, 2, 2)), reserve(books.event, 1, (1, 2, 3))]
+    assert codes(engine.apply(commands), *commands) == ["ok", "limit_exceeded"]
+
+
+# -- holds and their end
+
+
+def test_the_grace_is_the_owners(books: Books) -> None:
+    engine = books.engine()
+    held = reserve(books.event, 1, A1)
+    (hold,) = bodies(engine.apply([held]), held)
+    books.pass_time(HOLD_SECONDS + 1)
+    commands: list[Command] = [reserve(books.event, 2, A1), checkout(books.event, 1, hold=hold["reservationId"])]
+    assert codes(engine.apply(commands), *commands) == ["seats_taken", "ok"]
+
+
+def test_a_lapsed_seat_is_free_without_any_sweep(books: Books) -> None:
+    engine = books.engine()
+    engine.apply([reserve(books.event, 1, A1, A2)])
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS)
+    commands: list[Command] = [reserve(books.event, 2, A1), checkout(books.event, 1, A1, A2), sweep(books.event)]
+    assert codes(engine.apply(commands), *commands) == ["ok", "hold_expired"]
+    assert books.statuses() == {A1: "reserved"}
+
+
+def test_a_sweep_gives_back_and_records_no_outcome(books: Books) -> None:
+    engine = books.engine()
+    engine.apply([reserve(books.event, 1, A1, VIP1), reserve(books.event, 2, A2), checkout(books.event, 2, A2)])
+    applied = engine.apply([sweep(books.event)])
+    assert applied == NOTHING, "nothing has lapsed"
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS)
+    applied = engine.apply([sweep(books.event), sweep(books.event)])
+    assert applied.outcomes == ()
+    (change,) = applied.changes
+    assert change.seats == (SeatChange(*A1, "available"), SeatChange(*VIP1, "available"))
+    assert books.statuses() == {A2: "booked"}
+    assert books.number("SELECT count(*) FROM booking_command") == 3
+    assert books.number("SELECT count(*) FROM reservation WHERE state = 'lapsed'") == 1
+
+
+# -- best available
+
+
+def test_best_available_is_chosen_inside_the_lock(books: Books) -> None:
+    engine = books.engine()
+    engine.apply([reserve(books.event, 1, *[(1, 1, seat) for seat in range(1, 10)])])
+    commands: list[Command] = [best(books.event, fan, 1, 4) for fan in range(2, 6)]
+    found = bodies(engine.apply(commands), *commands)
+    places = [[(seat["rowNumber"], seat["seatNumber"]) for seat in one["seats"]] for one in found]
+    assert places[0] == [(1, seat) for seat in (10, 11, 12, 13)]
+    flat = [place for block in places for place in block]
+    assert len(flat) == len(set(flat)) == 16
+
+
+def test_best_available_after_each_kind_of_change(books: Books) -> None:
+    """What an engine keeps of free rows between batches never differs from what Postgres says."""
+    engine, other = books.engine(), books.engine()
+
+    def block(fan: int, quantity: int = 4) -> list[int]:
+        command = best(books.event, fan, 2, quantity)
+        (found,) = bodies(engine.apply([command]), command)
+        return [seat["seatNumber"] for seat in found.get("seats", [])]
+
+    assert block(1, 2) == [1, 2]
+    other.apply([reserve(books.event, 2, (2, 1, 3))])
+    assert block(3, 1) == [4], "another engine took a seat"
+    assert block(4, 1) == []
+    (hold,) = books.rows("SELECT reservation_id FROM reservation WHERE user_id = 2")
+    other.apply([release(books.event, 2, hold["reservation_id"])])
+    assert block(5, 1) == [3], "and gave it back"
+    engine.apply([checkout(books.event, 1, (2, 1, 1), (2, 1, 2))])
+    assert block(6, 1) == []
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS)
+    assert block(7, 2) == [3, 4], "holds have lapsed, and nobody swept"
+    command = best(books.event, 8, 2, 1)
+    (refused,) = bodies(engine.apply([command]), command)
+    assert refused["code"] == "no_block"
+    engine.apply([checkout(books.event, 7, (2, 1, 3), (2, 1, 4)), sweep(books.event)])
+    command = best(books.event, 8, 2, 1)
+    (refused,) = bodies(engine.apply([command]), command)
+    assert refused["code"] == "sold_out"
+
+
+@pytest.mark.parametrize("quantity", [1, 3, 10])
+def test_a_whole_stand_sold_by_best_available(books: Books, quantity: int) -> None:
+    engine = books.engine()
+    commands: list[Command] = [best(books.event, fan, 1, quantity) for fan in range(1, 451)]
+    applied = [engine.apply(commands[start : start + 150]) for start in (0, 150, 300)]
+    answers = [
+        code
+        for part, start in zip(applied, (0, 150, 300), strict=True)
+        for code in codes(part, *commands[start : start + 150])
+    ]
+    whole = 20 * (20 // quantity)
+    assert answers.count("ok") == min(whole, 450)
+    assert set(answers) <= {"ok", "no_block"}
+
+
+def test_a_hold_named_wrongly_changes_nothing(books: Books) -> None:
+    engine = books.engine()
+    held = reserve(books.event, 1, A1)
+    (hold,) = bodies(engine.apply([held]), held)
+    before = books.everything()
+    commands: list[Command] = [
+        checkout(books.event, 2, hold=hold["reservationId"]),
+        checkout(books.event, 2, A1),
+        checkout(books.event, 1, A1, A2),
+        checkout(books.event, 1, hold=uuid.uuid4()),
+        release(books.event, 2, hold["reservationId"]),
+        release(books.event, 1, uuid.uuid4()),
+    ]
+    assert codes(engine.apply(commands), *commands) == [
+        "not_your_hold",
+        "not_your_hold",
+        "hold_mismatch",
+        "hold_mismatch",
+        "not_your_hold",
+        "hold_mismatch",
+    ]
+    assert books.everything() == before
