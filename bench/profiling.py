@@ -22,19 +22,8 @@ class Profile:
             raise RuntimeError("py-spy is missing: pip install py-spy")
         self.name = name
         self._file = folder / f"{name}.collapsed"
-        command = [
-            program,
-            "record",
-            "--pid",
-            str(pid),
-            "--rate",
-            "200",
-            "--gil",
-            "--format",
-            "raw",
-            "--output",
-            str(self._file),
-        ]
+        command = [program, "record", "--pid", str(pid), "--rate", "200", "--gil"]
+        command += ["--format", "raw", "--output", str(self._file)]
         self._process = subprocess.Popen(
             [*command, "--duration", str(round(seconds))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

