@@ -149,6 +149,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
         known.halls.verify,
+        known.halls.keep_streams,
         known.rooms.keep_refreshed,
         known.rooms.keep_admitting,
         known.lines.run,

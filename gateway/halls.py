@@ -29,6 +29,7 @@ UNKNOWN_SECONDS: Final = 2.0
 DELTAS_KEPT_MAX: Final = 512
 BEHIND_SECONDS: Final = 0.2
 VERIFY_SECONDS: Final = 0.35
+KEEP_SECONDS: Final = 0.5
 MIN_VERSION_SECONDS_MAX: Final = 1.0
 EVENT_SECONDS: Final = 60.0
 """How old an event's name, prices and hall may be; bookings are never that old."""
@@ -337,6 +338,14 @@ class Halls:
         """Messages may have been missed: look at every event's version."""
         for hall in self._halls.values():
             hall.behind_since = time.monotonic() - BEHIND_SECONDS
+
+    async def keep_streams(self) -> None:
+        """Keep the streams alive, and end those whose time has come, for as long as the process runs."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            for hall in list(self._halls.values()):
+                for stream in list(hall.streams):
+                    stream.keep()
 
     async def verify(self) -> None:
         """Compare versions with Postgres for as long as the process runs; read anew what fell behind."""

@@ -70,7 +70,7 @@ class Rooms:
         self.line = line
         self.tokens = tokens
         self._absence_seconds = absence_seconds
-        self._connected_seconds = connected_seconds
+        self.connected_seconds = connected_seconds
         self.rows: dict[int, RoomRow] = {}
         self._roomless: dict[int, float] = {}
         self._counted: dict[int, _Counted] = {}
@@ -109,7 +109,7 @@ class Rooms:
             claim_window_seconds=row.claim_window_seconds,
             pass_seconds=row.pass_seconds,
             absence_seconds=self._absence_seconds,
-            connected_seconds=self._connected_seconds,
+            connected_seconds=self.connected_seconds,
             revision=row.revision,
         )
 

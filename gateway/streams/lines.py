@@ -16,11 +16,10 @@ from typing import Any, Final
 import msgspec
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
-from sse_starlette.sse import AppStatus
 
 from gateway.contract import Place
 from gateway.rooms import Rooms, from_ms, room_state
-from gateway.streams.stream import PING_FRAME, Stream, frame
+from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
 from waiting_room.model import News, RoomCounts
@@ -28,8 +27,7 @@ from waiting_room.model import News, RoomCounts
 logger = logging.getLogger(__name__)
 
 LOOP_SECONDS: Final = 0.25
-HEARTBEAT_SECONDS: Final = 4.0
-PING_SECONDS: Final = 15.0
+HEARTBEAT_SECONDS_MAX: Final = 4.0
 INTERVALS: Final[tuple[tuple[int, float], ...]] = ((100, 1.0), (1_000, 2.0), (10_000, 4.0))
 """(up to this many ahead, tell the place so often); the rest as often as `INTERVAL_FAR`."""
 INTERVAL_FAR: Final = 8.0
@@ -70,13 +68,15 @@ class LineStreams:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._events: dict[int, _EventStreams] = {}
+        # Several a connected time, or the door would take those who listen for ghosts.
+        self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.connected_seconds / 3)
         self._heartbeat_at = 0.0
         self._looks: set[asyncio.Task[None]] = set()
 
     @property
     def ending(self) -> bool:
         """The process was told to end."""
-        return bool(AppStatus.should_exit)
+        return ending()
 
     @property
     def count(self) -> int:
@@ -88,6 +88,7 @@ class LineStreams:
         """Tell the fan's place now and from now on."""
         watcher = FanStream(stream, event_id, fan, session, place.position or 0)
         event = self._events.setdefault(event_id, _EventStreams())
+        event.room_state = event.room_state or place.room_state
         event.of_fans.setdefault(fan, []).append(watcher)
         self._tell_place(watcher, place, counts)
 
@@ -228,7 +229,7 @@ class LineStreams:
                     await self._turn(event_id, started)
                 except (RedisError, RoomUnknown, OSError) as error:
                     logger.warning("event %d: places not told: %s", event_id, error)
-            if started - self._heartbeat_at >= HEARTBEAT_SECONDS:
+            if started - self._heartbeat_at >= self._heartbeat_seconds:
                 self._heartbeat_at = started
                 try:
                     await self._heartbeat()
@@ -254,12 +255,9 @@ class LineStreams:
         for some in event.of_fans.values():
             for watcher in some:
                 stream = watcher.stream
-                if now >= stream.ends_at:
-                    stream.end()
-                elif watcher.state in ("waiting", "") and now >= watcher.due_at:
+                stream.keep()
+                if watcher.state in ("waiting", "") and now >= watcher.due_at:
                     due.append(watcher)
-                elif now - stream.wrote_at >= PING_SECONDS:
-                    stream.write(PING_FRAME)
         state = room_state(counts)
         if state != event.room_state:
             event.room_state, before = state, event.room_state
@@ -270,6 +268,12 @@ class LineStreams:
             await self._tell_due(event_id, counts, due, now)
 
     async def _tell_due(self, event_id: int, counts: RoomCounts, due: list[FanStream], now: float) -> None:
+        if room_state(counts) in ("sold_out", "closed"):
+            # There are no positions to tell any more, but these have not yet heard why.
+            for watcher in due:
+                watcher.due_at = now + 1.0
+            self._look_at(due)
+            return
         ranks = await self._rooms.line.positions(event_id, [watcher.fan for watcher in due])
         tail = _tail(counts, ranks.waiting)
         unsure: list[FanStream] = []
@@ -283,7 +287,7 @@ class LineStreams:
             self._look_at(unsure)
 
     async def _heartbeat(self) -> None:
-        since = time.monotonic() - 2 * HEARTBEAT_SECONDS
+        since = time.monotonic() - 2 * self._heartbeat_seconds
         for event_id, event in list(self._events.items()):
             shown: dict[int, int] = {}
             for fan, some in event.of_fans.items():

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final
 
 from sse_starlette import EventSourceResponse
+from sse_starlette.sse import AppStatus
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -23,8 +24,14 @@ Scope = MutableMapping[str, Any]
 RETRY_MS: Final = 2000
 """How long a client waits before it reconnects; sent once, first."""
 RETRY_FRAME: Final = b"retry: %d\n\n" % RETRY_MS
+PING_SECONDS: Final = 15.0
 PING_FRAME: Final = b": ping\n\n"
 BYE_FRAME: Final = b"event: bye\ndata: {}\n\n"
+
+
+def ending() -> bool:
+    """The process was told to end."""
+    return bool(AppStatus.should_exit)
 
 
 class Stream:
@@ -69,6 +76,14 @@ class Stream:
             self._step(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
         else:
             self._blocked.cancel()
+
+    def keep(self) -> None:
+        """Farewell when it is time for it, else a sign of life after a silence; to be called each second or so."""
+        now = time.monotonic()
+        if ending() or now >= self.ends_at:
+            self.end()
+        elif now - self.wrote_at >= PING_SECONDS:
+            self.write(PING_FRAME)
 
     def _step(self, sending: Awaitable[None]) -> None:
         # The server's send only suspends while the socket's buffer is full. Running it by hand to its first
