@@ -18,6 +18,7 @@ from workers.engine.engine import NOTHING, Applied, Engine
 logger = logging.getLogger(__name__)
 
 EVENTS_SWEPT_MAX = 100
+CLOCK_SECONDS = 5.0
 
 
 class Booking:
@@ -113,17 +114,28 @@ class Booking:
 
 
 def jobs_clock(client: redis.Redis) -> Callable[[], int]:
-    """The jobs' Redis' clock in milliseconds, read anew every few seconds and carried on monotonically."""
-    read_at = -1e9
-    offset_ms = 0.0
+    """The jobs' Redis' clock in milliseconds: read now and anew every few seconds, carried on monotonically
+    meanwhile and while Redis is away, for no batch may fail by its clock.
+
+    Raises:
+        redis.RedisError: Redis does not answer now; the function returned never raises.
+    """
+
+    def read() -> tuple[float, float]:
+        seconds, micros = client.time()
+        mono = time.monotonic()
+        return mono, int(seconds) * 1000 + int(micros) / 1000 - mono * 1000
+
+    read_at, offset_ms = read()
 
     def now_ms() -> int:
         nonlocal read_at, offset_ms
-        mono = time.monotonic()
-        if mono - read_at > 5:
-            seconds, micros = client.time()
-            offset_ms = int(seconds) * 1000 + int(micros) / 1000 - mono * 1000
-            read_at = mono
-        return int(mono * 1000 + offset_ms)
+        if time.monotonic() - read_at > CLOCK_SECONDS:
+            try:
+                read_at, offset_ms = read()
+            except redis.RedisError as error:
+                logger.warning("Redis' clock is carried on: %s", error)
+                read_at = time.monotonic()
+        return int(time.monotonic() * 1000 + offset_ms)
 
     return now_ms
