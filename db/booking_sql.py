@@ -172,6 +172,8 @@ SELECT k.event_id, k.command_id, k.kind, k.user_id, k.body_hash, k.outcome, %(no
              outcome jsonb)
 """
 
+RECORD_OUTCOMES: Final = WRITE_OUTCOMES + "ON CONFLICT DO NOTHING\n"
+
 WRITE_OUTBOX: Final = """
 INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
 SELECT k.event_id, k.outbox_id, k.kind, k.payload, %(now)s

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
+from rq.timeouts import BaseTimeoutException
 
 from booking_lane.commands import KINDS, Command, Outcome, Sweep
 from booking_lane.problems import problem
@@ -35,6 +38,16 @@ _AWAY = (
     errors.DiskFull,
     errors.OutOfMemory,
     errors.IdleInTransactionSessionTimeout,
+    errors.QueryCanceled,
+)
+_SESSION = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "statement_timeout": 30_000,
+        # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
+        "idle_in_transaction_session_timeout": 10_000,
+    }.items()
 )
 
 
@@ -111,8 +124,11 @@ class Engine:
                 self._conninfo,
                 autocommit=True,
                 connect_timeout=3,
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
                 application_name="admitone-worker",
-                options="-c timezone=UTC -c statement_timeout=30000",
+                options=_SESSION,
             )
         return self._connection
 
@@ -121,6 +137,7 @@ class Engine:
 
         Raises:
             OutageError: Postgres stayed away; the same batch may be applied again, it happens once.
+            rq.timeouts.BaseTimeoutException: RQ's limit of the job's time has passed; likewise.
         """
         started = time.monotonic()
         pause = RETRY_PAUSE_SECONDS
@@ -144,6 +161,8 @@ class Engine:
                 self.close()
                 time.sleep(pause)
                 pause = min(pause * 2, RECONNECT_PAUSE_SECONDS_MAX)
+            except BaseTimeoutException:
+                raise
             except Exception as error:
                 return self._bisect(commands, error)
 
@@ -158,12 +177,38 @@ class Engine:
         if isinstance(command, Sweep):
             return NOTHING
         outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
-        return Applied((outcome,), (), (), ())
+        return Applied((self._recorded(outcome),), (), (), ())
+
+    def _recorded(self, outcome: Outcome) -> Outcome:
+        """Record a failure, for it must not succeed in a re-run; an outcome recorded earlier stands."""
+        try:
+            with self._transaction() as connection:
+                return Transaction(connection, self._kept, locks=self._config.locks).record(outcome)
+        except psycopg.Error as error:
+            logger.warning("failure of command %s not recorded: %s", outcome.command_id, error)
+            return outcome
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        connection = self.connection()
+        try:
+            with connection.transaction():
+                yield connection
+        except Exception as error:
+            # RQ's limit comes by a signal, in the midst of anything: psycopg may fail in its wake and hide it, and
+            # the connection is of no further use.
+            if connection.info.transaction_status != TransactionStatus.IDLE:
+                self.close()
+            raised: BaseException | None = error
+            while raised is not None:
+                if isinstance(raised, BaseTimeoutException):
+                    raise raised from None
+                raised = raised.__context__
+            raise
 
     def _apply_once(self, commands: Sequence[Command]) -> Applied:
         probe = self._config.probe
-        connection = self.connection()
-        with connection.transaction():
+        with self._transaction() as connection:
             work = Transaction(connection, self._kept, locks=self._config.locks)
             book, recorded = work.lock_and_read(commands, self._config.hold_seconds, self._config.hold_grace_seconds)
             probe("locked")

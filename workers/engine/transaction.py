@@ -42,6 +42,22 @@ def _hold(row: Sequence[Any]) -> Hold:
     return Hold(event_id, reservation_id, user_id, state, seats, total, expires_at)
 
 
+def _recorded(row: Sequence[Any]) -> Outcome:
+    event_id, command_id, kind, user_id, body_hash, body = row
+    return Outcome(command_id, event_id, user_id, kind, bytes(body_hash), body.encode())
+
+
+def _outcome_row(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "event_id": outcome.event_id,
+        "command_id": outcome.command_id,
+        "kind": outcome.kind,
+        "user_id": outcome.user_id,
+        "body_hash": "\\x" + outcome.body_hash.hex(),
+        "outcome": msgspec.Raw(outcome.body),
+    }
+
+
 class Transaction:
     """Reads what ``commands`` need and writes what they change. The caller begins, commits and rolls back.
 
@@ -104,17 +120,7 @@ class Transaction:
                 grace_seconds=grace_seconds,
                 holds_max=SWEPT_HOLDS_MAX,
             )
-        recorded = {
-            row[1]: Outcome(
-                command_id=row[1],
-                event_id=row[0],
-                kind=row[2],
-                user_id=row[3],
-                body_hash=bytes(row[4]),
-                body=row[5].encode(),
-            )
-            for row in outcomes
-        }
+        recorded = {row[1]: _recorded(row) for row in outcomes}
         book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds)
         for event_id, version, on_sale_at, currency, seats_per_fan_max in events:
             book.events[event_id] = EventNow(version, on_sale_at, currency, seats_per_fan_max)
@@ -213,22 +219,17 @@ class Transaction:
         if event_ids := sorted(changes.event_ids()):
             _ask(connection, sql.WRITE_VERSIONS, event_ids=event_ids)
         if outcomes:
-            _with_rows(
-                connection,
-                sql.WRITE_OUTCOMES,
-                [
-                    {
-                        "event_id": outcome.event_id,
-                        "command_id": outcome.command_id,
-                        "kind": outcome.kind,
-                        "user_id": outcome.user_id,
-                        "body_hash": "\\x" + outcome.body_hash.hex(),
-                        "outcome": msgspec.Raw(outcome.body),
-                    }
-                    for outcome in outcomes
-                ],
-                now=book.now,
-            )
+            _with_rows(connection, sql.WRITE_OUTCOMES, [_outcome_row(outcome) for outcome in outcomes], now=book.now)
+
+    def record(self, outcome: Outcome) -> Outcome:
+        """Record an outcome that no decision made; returns the one that stands, which may be an earlier one."""
+        connection = self._connection
+        now = _ask(connection, sql.CLOCK).fetchone()
+        assert now is not None
+        _with_rows(connection, sql.RECORD_OUTCOMES, [_outcome_row(outcome)], now=now[0])
+        key = {"event_id": outcome.event_id, "command_id": outcome.command_id}
+        row = _with_rows(connection, sql.READ_OUTCOMES, [key]).fetchone()
+        return outcome if row is None else _recorded(row)
 
     def _write_holds(self, book: Book) -> None:
         new = book.changes.new_holds
