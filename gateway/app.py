@@ -21,6 +21,7 @@ from booking_lane.clients import async_client, jobs_client
 from booking_lane.results import channel
 from db.engines import create_engine
 from db.urls import psycopg_conninfo
+from gateway.bodies import StrictRequest
 from gateway.booking import Desk
 from gateway.captcha import build_captcha
 from gateway.config import GatewayConfig
@@ -30,7 +31,6 @@ from gateway.news import News
 from gateway.page_data import PagesFromServices
 from gateway.problems import HANDLERS
 from gateway.reader import Reader
-from gateway.requests import LeanRequest
 from gateway.rooms import Rooms
 from gateway.routes import booking, events, health, operators, pages, queue, sessions
 from gateway.services import Services
@@ -186,7 +186,7 @@ def create_app(config: GatewayConfig) -> Litestar:
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(known), sync_to_thread=False)},
         exception_handlers=HANDLERS,
-        request_class=LeanRequest,
+        request_class=StrictRequest,
         logging_config=None,
         lifespan=[_lifespan],
         request_max_body_size=config.body_bytes_max,

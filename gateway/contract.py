@@ -19,6 +19,8 @@ SeatInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
 CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
+NO_NUL = r"^[^\x00]*$"
+"""Postgres keeps no NUL in text."""
 
 
 class _Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -85,7 +87,7 @@ class JoinBody(_Body, kw_only=True):
 
 
 class OperatorBody(_Body, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
     password: Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
@@ -98,7 +100,7 @@ class RoomPatch(_Body, kw_only=True):
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     autopilot: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
-    why: Annotated[str, Meta(max_length=500)] = ""
+    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
 
 class SessionAnswer(_Answer, kw_only=True):

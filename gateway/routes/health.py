@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from litestar import Response, get
+from litestar.openapi.datastructures import ResponseSpec
 from sqlalchemy import text
 
 from gateway.contract import Health
@@ -21,7 +22,7 @@ async def live() -> Health:
     return Health(status="ok")
 
 
-@get("/health/ready")
+@get("/health/ready", responses={200: ResponseSpec(Health), 503: ResponseSpec(Health)})
 async def ready(request: AnyRequest) -> Response[bytes]:
     """503 with the failing parts named, within two seconds of one failing."""
     known = services(request)
