@@ -1,0 +1,201 @@
+"""The published description: it names every path of the contract, and answers are as it says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Site
+from tests.client import Answer
+
+CONTRACT = {
+    "/api/session": {"post": 201},
+    "/api/captcha": {"get": 200},
+    "/api/captcha/challenge": {"get": 200},
+    "/api/initial-call/{event_id}": {"get": 200},
+    "/api/events": {"get": 200},
+    "/api/events/{event_id}/seats": {"get": 200},
+    "/api/events/{event_id}/live": {"get": 200},
+    "/api/reserve": {"post": 202},
+    "/api/checkout": {"put": 202, "post": 202},
+    "/api/reservations": {"get": 200},
+    "/api/reservations/{reservation_id}": {"delete": 202},
+    "/api/jobs/{job_id}": {"get": 200},
+    "/api/purchases": {"get": 200},
+    "/api/purchases/{purchase_id}": {"get": 200},
+    "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
+    "/api/queue/{event_id}/stream": {"get": 200},
+    "/api/queue/{event_id}/claim": {"post": 200},
+    "/api/ops/session": {"post": 201},
+    "/api/ops/rooms": {"get": 200},
+    "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
+    "/api/ops/rooms/{event_id}/log": {"get": 200},
+    "/api/ops/stream": {"get": 200},
+    "/health/live": {"get": 200},
+    "/health/ready": {"get": 200},
+}
+
+
+@pytest.fixture(scope="module")
+def document(site: Site) -> dict[str, Any]:
+    answer = site.client().get("/schema/openapi.json")
+    assert answer.status == 200
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while (reference := schema.get("$ref")) is not None:
+        schema = document["components"]["schemas"][reference.removeprefix("#/components/schemas/")]
+    return schema
+
+
+TYPES: dict[str, Any] = {
+    "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool,
+    "null": type(None),
+}  # fmt: skip
+
+
+def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, path: str = "$") -> list[str]:
+    """Where ``value`` differs from its JSON Schema, of the words that our schemas use."""
+    schema = resolved(document, schema)
+    if not schema:
+        return []
+    for word in ("oneOf", "anyOf"):
+        if word in schema:
+            tried = [faults(document, option, value, path) for option in schema[word]]
+            return [] if [] in tried else [f"{path}: fits no {word}: {tried}"]
+    if "allOf" in schema:
+        return [fault for option in schema["allOf"] for fault in faults(document, option, value, path)]
+    if "const" in schema and value != schema["const"]:
+        return [f"{path}: {value!r} is not {schema['const']!r}"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{path}: {value!r} is none of {schema['enum']}"]
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    is_kind = [isinstance(value, TYPES[kind]) and (kind == "boolean") == isinstance(value, bool) for kind in kinds]
+    if kinds and not any(is_kind):
+        return [f"{path}: {value!r} is no {kinds}"]
+    found = []
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        found += [f"{path}.{name}: missing" for name in schema.get("required", []) if name not in value]
+        if properties:
+            found += [f"{path}.{name}: not in the schema" for name in value if name not in properties]
+        for name, member in value.items():
+            found += faults(document, properties.get(name, {}), member, f"{path}.{name}")
+    if isinstance(value, list):
+        firsts = schema.get("prefixItems", [])
+        for index, member in enumerate(value):
+            item = firsts[index] if index < len(firsts) else schema.get("items", {})
+            if isinstance(item, dict):
+                found += faults(document, item, member, f"{path}[{index}]")
+    return found
+
+
+def test_every_path_of_the_contract_is_described(document: dict[str, Any]) -> None:
+    described = {
+        path: {method for method in methods if method in ("get", "post", "put", "patch", "delete")}
+        for path, methods in document["paths"].items()
+    }
+    for path, methods in CONTRACT.items():
+        assert path in described, path
+        assert described[path] == set(methods), path
+        for method, status in methods.items():
+            operation = document["paths"][path][method]
+            assert str(status) in operation["responses"], (path, method)
+            for name in re.findall(r"{(\w+)}", path):
+                assert name in [parameter["name"] for parameter in operation["parameters"]], (path, method)
+    assert document["info"]["title"] == "Admit One"
+    apis = {path for path in described if path.startswith("/api/")}
+    assert apis <= set(CONTRACT), "nothing is served that the contract does not know"
+
+
+def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
+    names = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_parameters_and_bodies_are_described(document: dict[str, Any]) -> None:
+    def parameters(path: str, method: str) -> set[str]:
+        return {parameter["name"].lower() for parameter in document["paths"][path][method].get("parameters", [])}
+
+    assert parameters("/api/reserve", "post") >= {"idempotency-key", "prefer"}
+    assert parameters("/api/checkout", "put") >= {"idempotency-key", "prefer"}
+    assert parameters("/api/reservations/{reservation_id}", "delete") >= {"idempotency-key", "prefer", "eventid"}
+    assert parameters("/api/jobs/{job_id}", "get") >= {"wait"}
+    assert parameters("/api/initial-call/{event_id}", "get") >= {"minversion"}
+    assert parameters("/api/events/{event_id}/seats", "get") >= {"minversion"}
+    assert parameters("/api/queue/{event_id}/stream", "get") >= {"token"}
+    assert parameters("/api/events", "get") >= {"q", "from", "to", "venue", "cursor", "limit"}
+    body = document["paths"]["/api/reserve"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    reserve = resolved(document, body)
+    assert set(reserve["properties"]) == {"userId", "eventId", "seatDetails", "bestAvailable"}
+    assert reserve["required"] == ["eventId"]
+    body = document["paths"]["/api/checkout"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    assert set(resolved(document, body)["properties"]) == {
+        "userId", "eventId", "seatDetails", "reservationId", "captchaToken", "recaptchaToken",
+    }  # fmt: skip
+
+
+def test_streams_are_described_as_streams(document: dict[str, Any]) -> None:
+    for path in ("/api/events/{event_id}/live", "/api/queue/{event_id}/stream", "/api/ops/stream"):
+        assert "text/event-stream" in document["paths"][path]["get"]["responses"]["200"]["content"], path
+
+
+def test_answers_are_as_described(site: Site, document: dict[str, Any]) -> None:
+    def check(path: str, method: str, answer: Answer) -> None:
+        response = document["paths"][path][method]["responses"][str(answer.status)]
+        schema = response["content"]["application/json"]["schema"]
+        assert schema, (path, method, "an empty schema says nothing")
+        assert faults(document, schema, answer.json) == [], (path, method, answer.status)
+
+    event_id = site.event()
+    client, operator = site.client(), site.operator()
+    check("/api/session", "post", client.post("/api/session"))
+    check("/api/captcha", "get", client.get("/api/captcha"))
+    fan = site.fan()
+    check("/api/queue/{event_id}", "post", fan.join(event_id))
+    check("/api/queue/{event_id}", "get", fan.poll(event_id))
+    check("/api/queue/{event_id}/claim", "post", fan.claim(event_id))
+    check("/api/reserve", "post", fan.reserve(event_id, [(1, 2, 2)], wait=0))
+    held = fan.reserve(event_id, [(1, 1, 1)])
+    check("/api/reserve", "post", held)
+    failed = fan.reserve(event_id, [(1, 1, 1), (1, 1, 2)])
+    assert failed.code == "seats_taken"
+    check("/api/reserve", "post", failed)
+    check("/api/jobs/{job_id}", "get", fan.job(held.json["jobId"]))
+    check("/api/reservations", "get", fan.get(f"/api/reservations?eventId={event_id}"))
+    check("/api/initial-call/{event_id}", "get", client.get(f"/api/initial-call/{event_id}"))
+    check("/api/events/{event_id}/seats", "get", client.get(f"/api/events/{event_id}/seats"))
+    check("/api/events", "get", client.get("/api/events"))
+    bought = fan.checkout(event_id, held.result["reservationId"])
+    check("/api/checkout", "put", bought)
+    check("/api/purchases", "get", fan.get("/api/purchases"))
+    purchase = fan.get(f"/api/purchases/{bought.result['purchaseId']}")
+    check("/api/purchases/{purchase_id}", "get", purchase)
+    check("/api/ops/rooms", "get", operator.get("/api/ops/rooms"))
+    check("/api/ops/rooms/{event_id}", "get", operator.get(f"/api/ops/rooms/{event_id}"))
+    patched = operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 5})
+    check("/api/ops/rooms/{event_id}", "patch", patched)
+    check("/api/ops/rooms/{event_id}/log", "get", operator.get(f"/api/ops/rooms/{event_id}/log"))
+    check("/health/ready", "get", client.get("/health/ready"))
+    # The check itself can fail.
+    schema = document["paths"]["/api/purchases/{purchase_id}"]["get"]["responses"]["200"]["content"]
+    schema = schema["application/json"]["schema"]
+    assert faults(document, schema, purchase.json | {"extra": 1})
+    assert faults(document, schema, purchase.json | {"totalAmount": "much"})
+    assert faults(document, schema, {"purchaseId": "x"})
+
+
+def test_the_description_can_be_browsed(site: Site) -> None:
+    answer = site.client().get("/schema")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/html")

@@ -1,0 +1,264 @@
+"""The door's controls: every change in force within a second, at the other gateway, and written down."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from db.seed import RoomSeed
+from tests.acceptance.conftest import OPERATOR, Site
+from tests.client import Client, Fan
+
+GATEWAYS = 2
+EFFECTIVE_SECONDS = 1.0
+ONE_AT_A_TIME = RoomSeed(rate_per_minute=60_000, capacity=1)
+FIELDS = {
+    "ratePerMinute": 120,
+    "capacity": 7,
+    "lineCap": 9,
+    "claimWindowSeconds": 33,
+    "passSeconds": 77,
+    "paused": True,
+    "autopilot": True,
+}
+
+
+@pytest.fixture(scope="module")
+def operator(site: Site) -> Client:
+    return site.operator(0)
+
+
+@pytest.fixture(scope="module")
+def other(site: Site, operator: Client) -> Client:
+    """The same operator at the other gateway."""
+    client = site.client(1)
+    client.headers = dict(operator.headers)
+    return client
+
+
+def room_of(client: Client, event_id: int) -> dict[str, Any]:
+    answer = client.get(f"/api/ops/rooms/{event_id}")
+    assert answer.status == 200, answer.content
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def log_of(client: Client, event_id: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"/api/ops/rooms/{event_id}/log").json["entries"]
+    return found
+
+
+def shows(client: Client, event_id: int, field: str, value: object) -> bool:
+    return bool(room_of(client, event_id)[field] == value)
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> None:
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not in force after {seconds} s"
+        time.sleep(0.02)
+
+
+def test_a_room_in_numbers(site: Site, operator: Client) -> None:
+    event_id = site.event(room=RoomSeed(rate_per_minute=60_000, capacity=3))
+    fans = [site.fan() for _ in range(5)]
+    for fan in fans:
+        fan.join(event_id)
+    fans[0].hold(event_id, [(1, 1, 1), (1, 1, 2)])
+    hold = fans[1].hold(event_id, [(2, 1, 1)])
+    fans[1].checkout(event_id, hold["reservationId"])
+    within(3, lambda: room_of(operator, event_id)["called"] == 1)
+    room = room_of(operator, event_id)
+    assert set(room) >= {
+        "state", "waiting", "called", "admitted", "ratePerMinute", "capacity", "lineCap", "paused", "autopilot",
+        "noShowRate", "p95BookingMs", "backlog", "sold", "held", "free",
+    }  # fmt: skip
+    expected = {
+        "eventId": event_id, "name": "Nachtflug", "state": "open", "waiting": 1, "called": 1, "admitted": 2,
+        "ratePerMinute": 60_000, "capacity": 3, "lineCap": 5000, "paused": False, "autopilot": False,
+        "sold": 1, "held": 2, "free": 81, "backlog": 0,
+    }  # fmt: skip
+    assert {name: room[name] for name in expected} == expected
+    assert room["p95BookingMs"] > 0
+    listed = {listed["eventId"]: listed for listed in operator.get("/api/ops/rooms").json["rooms"]}
+    assert listed[event_id]["free"] == 81
+
+
+def test_each_change_is_in_force_within_a_second_everywhere(site: Site, operator: Client, other: Client) -> None:
+    event_id = site.event()
+    assert room_of(other, event_id)["revision"] == 1
+    for number, (field, value) in enumerate(FIELDS.items(), 2):
+        answer = operator.patch(f"/api/ops/rooms/{event_id}", {field: value, "why": f"because {field}"})
+        changed_at = time.monotonic()
+        assert answer.status == 200
+        assert answer.json[field] == value
+        assert answer.json["revision"] == number
+        within(EFFECTIVE_SECONDS, partial(shows, other, event_id, field, value))
+        assert time.monotonic() - changed_at < EFFECTIVE_SECONDS
+    lines = log_of(other, event_id)
+    assert [line["operator"] for line in lines] == [OPERATOR] * len(FIELDS)
+    assert {line["why"] for line in lines} == {f"because {field}" for field in FIELDS}
+    told = {line["field"]: (line["from"], line["to"]) for line in lines}
+    assert told["capacity"] == ("100000", "7")
+    assert told["state"] == ("open", "paused")
+    assert told["autopilot"] == ("false", "true")
+    assert [line["at"] for line in lines] == sorted((line["at"] for line in lines), reverse=True)
+
+
+def test_a_change_without_difference_is_none(site: Site, operator: Client) -> None:
+    event_id = site.event()
+    assert operator.patch(f"/api/ops/rooms/{event_id}", {"lineCap": 5000}).json["revision"] == 1
+    assert log_of(operator, event_id) == []
+
+
+def test_capacity_opens_the_door_at_the_other_gateway(site: Site, operator: Client) -> None:
+    event_id = site.event(room=ONE_AT_A_TIME)
+    site.admitted_fan(event_id)
+    fan = site.fan(1)
+    fan.join(event_id)
+    with fan.line(event_id) as line:
+        line.next("place")
+        changed_at = time.monotonic()
+        operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 2, "claimWindowSeconds": 44})
+        called = line.data("called", seconds_max=3)
+        assert time.monotonic() - changed_at < EFFECTIVE_SECONDS
+    assert 0 < called["claimBySeconds"] <= 60
+
+
+def test_the_claim_window_and_the_pass_are_as_set(site: Site, operator: Client) -> None:
+    event_id = site.event(room=ONE_AT_A_TIME)
+    inside = site.admitted_fan(event_id)
+    fan = site.fan(1)
+    fan.join(event_id)
+    operator.patch(f"/api/ops/rooms/{event_id}", {"claimWindowSeconds": 44, "passSeconds": 10})
+    with fan.line(event_id) as line:
+        line.next("place")
+        inside.leave(event_id)
+        assert 42 <= line.data("called")["claimBySeconds"] <= 44
+    assert 42 <= fan.poll(event_id).json["claimBySeconds"] <= 44
+    fan.claim(event_id)
+    with site.redis() as redis:
+        end_ms = redis.zscore(f"room:{{{event_id}}}:admitted", str(fan.user_id))
+        seconds, _ = redis.time()
+    assert 8 <= end_ms / 1000 - seconds <= 11
+
+
+def test_the_rate_is_kept_across_gateways(site: Site, operator: Client) -> None:
+    """Sixty a minute, whoever asks: after two seconds no more than the first and one a second are in."""
+    event_id = site.event(room=RoomSeed(rate_per_minute=0, capacity=100))
+    fans = [site.fan(number % 2) for number in range(12)]
+    for fan in fans:
+        fan.join(event_id)
+    operator.patch(f"/api/ops/rooms/{event_id}", {"ratePerMinute": 60})
+    started = time.monotonic()
+    while time.monotonic() - started < 2.2:
+        states = [fan.poll(event_id).json["state"] for fan in fans]
+    elapsed = time.monotonic() - started
+    called = states.count("called")
+    assert 2 <= called <= 1 + elapsed + 1
+    assert states[:called] == ["called"] * called, "in the order they came"
+
+
+def test_closing_wins_over_pausing(site: Site, operator: Client, other: Client) -> None:
+    event_id = site.event()
+    path = f"/api/ops/rooms/{event_id}"
+    assert operator.patch(path, {"closed": True}).json["state"] == "closed"
+    # At once at the other gateway, which must not think the room open still.
+    assert other.patch(path, {"paused": True}).json["state"] == "closed"
+    assert operator.patch(path, {"paused": False}).json["state"] == "closed"
+    assert other.patch(path, {"closed": False}).json["state"] == "open"
+    assert operator.patch(path, {"paused": True}).json["state"] == "paused"
+    assert other.patch(path, {"paused": False}).json["state"] == "open"
+    off = site.event(room=RoomSeed(state="off"))
+    assert operator.patch(f"/api/ops/rooms/{off}", {"paused": True}).code == "invalid_request"
+
+
+BAD: list[Any] = [
+    {},
+    {"why": "nothing named"},
+    {"ratePerMinute": -1},
+    {"ratePerMinute": 1_000_001},
+    {"ratePerMinute": 2**63},
+    {"ratePerMinute": 1.5},
+    {"ratePerMinute": "300"},
+    {"ratePerMinute": None},
+    {"capacity": -1},
+    {"lineCap": 5_000_001},
+    {"claimWindowSeconds": 0},
+    {"claimWindowSeconds": 3601},
+    {"passSeconds": 4},
+    {"passSeconds": 86_401},
+    {"paused": 1},
+    {"paused": "yes"},
+    {"closed": None},
+    {"state": "open"},
+    {"unknown": 1},
+    {"capacity": 5, "unknown": 1},
+    {"capacity": 5, "why": "x" * 501},
+    {"capacity": 5, "why": "nul\0"},
+    [],
+    "paused",
+    None,
+]
+
+
+@pytest.mark.parametrize("body", BAD, ids=lambda body: json.dumps(body)[:40])
+def test_bad_values_change_nothing(site: Site, operator: Client, body: object, event: int) -> None:
+    before = room_of(operator, event)
+    answer = operator.call("PATCH", f"/api/ops/rooms/{event}", raw=json.dumps(body).encode())
+    assert (answer.status, answer.code) == (400, "invalid_request")
+    assert answer.json["detail"]
+    assert room_of(operator, event)["revision"] == before["revision"]
+
+
+@pytest.fixture(scope="module")
+def event(site: Site) -> int:
+    return site.event()
+
+
+def test_a_fan_steers_nothing(site: Site, operator: Client, event: int) -> None:
+    fan: Fan = site.fan()
+    revision = room_of(operator, event)["revision"]
+    assert fan.patch(f"/api/ops/rooms/{event}", {"closed": True}).code == "not_operator"
+    assert room_of(operator, event)["revision"] == revision
+
+
+@pytest.mark.parametrize("path", ["/api/ops/rooms/{}", "/api/ops/rooms/{}/log"])
+def test_unknown_rooms_are_said_to_be(operator: Client, path: str) -> None:
+    answer = operator.get(path.format(987_654_321))
+    assert (answer.status, answer.code) == (404, "unknown_event")
+
+
+def test_an_unknown_room_cannot_be_steered(operator: Client) -> None:
+    answer = operator.patch("/api/ops/rooms/987654321", {"capacity": 1})
+    assert (answer.status, answer.code) == (404, "unknown_event")
+
+
+def test_the_console_hears_every_room_each_second(site: Site, operator: Client, other: Client) -> None:
+    event_id = site.event()
+    room_of(other, event_id)
+    with other.stream("/api/ops/stream") as stream:
+
+        def next_of_event() -> dict[str, Any]:
+            while True:
+                room: dict[str, Any] = stream.data("room", seconds_max=3)
+                if room["eventId"] == event_id:
+                    return room
+
+        assert stream.retry_ms is None or stream.retry_ms > 0
+        assert next_of_event()["capacity"] == 100_000
+        first_at = time.monotonic()
+        next_of_event()
+        assert 0.7 < time.monotonic() - first_at < 1.6
+        operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 12})
+        changed_at = time.monotonic()
+        within(3, lambda: next_of_event()["capacity"] == 12)
+        assert time.monotonic() - changed_at < EFFECTIVE_SECONDS + 0.5
+        fan = site.admitted_fan(event_id)
+        fan.hold(event_id, [(1, 1, 1)])
+        within(3, lambda: next_of_event()["held"] == 1)
