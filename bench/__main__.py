@@ -90,6 +90,34 @@ def memory_(minutes: Annotated[float, typer.Option(min=0.2)] = 10.0) -> None:
     _run("memory", lambda running: memory.measure(running, minutes=minutes))
 
 
+@app.command("stadium")
+def stadium_(
+    fans: Annotated[int, typer.Option(min=1)] = 40_000,
+    seats: Annotated[int, typer.Option(min=0, help="Twice the fans unless given; never fewer.")] = 0,
+    gateways: Annotated[int, typer.Option(min=1, help="Gateway processes.")] = 3,
+    rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Admissions a minute.")] = 60_000,
+    capacity: Annotated[int, typer.Option(min=1, help="Fans called and admitted at a time.")] = 1_500,
+    front: Annotated[float, typer.Option(min=0, max=1, help="Share of fans who go for the best seats.")] = 0.2,
+    name: Annotated[str, typer.Option(help="Of the files in bench/results.")] = "stadium",
+) -> None:
+    """Sell out a stadium, everything through real HTTP and SSE."""
+    from bench import stadium
+
+    with system() as running:
+        result = stadium.run(
+            running,
+            fans_count=fans,
+            seats=max(seats, 2 * fans),
+            gateways=gateways,
+            rate_per_minute=rate,
+            capacity=capacity,
+            front_share=front,
+            name=name,
+        )
+    if result["failedRequests"] or not result["audit"]["clean"] or result["unfinishedFans"]:
+        raise typer.Exit(1)
+
+
 @app.command("all")
 def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory part.")] = 10.0) -> None:
     """Every part, one after another."""

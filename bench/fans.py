@@ -83,9 +83,9 @@ def reserve(token: str, event_id: int, pair: Pair, *headers: str) -> bytes:
     return request("POST", "/api/reserve", WAIT, *headers, token=token, body=body)
 
 
-def checkout(token: str, event_id: int, reservation_id: bytes, captcha: str) -> bytes:
+def checkout(token: str, event_id: int, reservation_id: bytes, captcha: str, *headers: str) -> bytes:
     body = b'{"eventId":%d,"reservationId":"%s","captchaToken":"%s"}' % (event_id, reservation_id, captcha.encode())
-    return request("POST", "/api/checkout", WAIT, token=token, body=body)
+    return request("POST", "/api/checkout", WAIT, *headers, token=token, body=body)
 
 
 def member(body: bytes, name: bytes) -> bytes:
