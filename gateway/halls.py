@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import EventChange
 from db.models import Event, Seat, Ticket
-from gateway.contract import EventAnswer, SeatRow, Section, TicketAnswer
+from gateway.contract import ID_MAX, EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.streams.stream import Stream, frame
 
 logger = logging.getLogger(__name__)
@@ -263,6 +263,8 @@ class Halls:
             UnknownEventError
             sqlalchemy.exc.OperationalError: it must be read and Postgres is away.
         """
+        if not 1 <= event_id <= ID_MAX:
+            raise UnknownEventError(event_id)
         hall = self._halls.get(event_id)
         if hall is None:
             until = self._unknown.get(event_id)

@@ -80,6 +80,15 @@ def _on_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[byte
     return problem_response(error.document, error.headers)
 
 
+def _path(fault: dict[str, Any]) -> str:
+    """Where a fault is, by its name on the wire: Litestar tells the handler's argument."""
+    key = str(fault.get("key", "$"))
+    if fault.get("source") == "header":
+        return key.replace("_", "-").title()
+    first, *rest = key.rstrip("_").split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes] | Response[str]:
     cause = error.__cause__
     if isinstance(cause, SerializationException) and isinstance(cause.__cause__, msgspec.MsgspecError):
@@ -100,10 +109,10 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
     if code == "invalid_request":
         faults = error.extra if isinstance(error.extra, list) else []
         members["errors"] = [
-            {"path": str(fault.get("key", "$")), "message": str(fault.get("message", ""))}
+            {"path": _path(fault), "message": str(fault.get("message", ""))}
             for fault in faults
             if isinstance(fault, dict)
-        ]
+        ] or [{"path": "$", "message": error.detail}]
         said = "; ".join(f"{fault['message']} (at {fault['path']})" for fault in members["errors"])
         detail = said or None
     document = problem(code, detail, **members)

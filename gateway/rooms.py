@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.rooms import RoomRow, UnknownRoomError, room, rooms
-from gateway.contract import Place
+from gateway.contract import ID_MAX, Place
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
 from waiting_room.line import Line
@@ -122,7 +122,7 @@ class Rooms:
         known = self.rows.get(event_id)
         if known is not None and known.revision >= revision_min:
             return known
-        if self._roomless.get(event_id, 0) > time.monotonic():
+        if not 1 <= event_id <= ID_MAX or self._roomless.get(event_id, 0) > time.monotonic():
             return None
         async with self._engine.connect() as connection:
             try:

@@ -125,7 +125,14 @@ async def events(
 def find_events(
     q: str, venue: str, from_: dt.datetime | None, to: dt.datetime | None
 ) -> Select[int, str, str, dt.datetime, str, dt.datetime, str, int]:
-    """Events that hold ``q`` in name, artist or venue, by date."""
+    """Events that hold ``q`` in name, artist or venue, by date.
+
+    Raises:
+        ProblemError: ``invalid_request`` for a NUL, which Postgres does not take, or a time without offset.
+    """
+    for name, text in (("q", q), ("venue", venue)):
+        if "\0" in text:
+            raise invalid("no text holds a NUL", name)
     query = select(
         Event.event_id,
         Event.name,
