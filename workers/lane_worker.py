@@ -9,6 +9,10 @@ from typing import Any
 
 import redis
 from rq import SimpleWorker
+from rq.worker import BaseWorker
+from rq.worker_registration import get_keys
+
+from booking_lane.lane import rq_queue
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +28,12 @@ def alive_key(queue: str, worker: str) -> str:
 
 def alive_workers(client: redis.Redis, queue: str) -> set[str]:
     """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`."""
-    prefix = alive_key(queue, "")
-    keys: list[bytes] = list(client.scan_iter(match=prefix + "*", count=1000))
-    return {key.decode()[len(prefix) :] for key in keys}
+    keys = sorted(get_keys(rq_queue(client, queue)))
+    names = [key.removeprefix(BaseWorker.redis_worker_namespace_prefix) for key in keys]
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.exists(alive_key(queue, name))
+        return {name for name, alive in zip(names, pipe.execute(), strict=True) if alive}
 
 
 class LaneWorker(SimpleWorker):

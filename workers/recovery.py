@@ -7,7 +7,7 @@ import time
 
 import redis
 from rq import Queue
-from rq.executions import Execution
+from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 
 from booking_lane.lane import rq_queue
@@ -39,7 +39,7 @@ class Recovery:
         queue = rq_queue(self._client, queue_name)
         alive = alive_workers(self._client, queue_name)
         registry = queue.started_job_registry
-        lost: list[str] = []
+        lost: dict[str, list[Execution]] = {}
         started: set[str] = set()
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
             started.add(job_id)
@@ -49,31 +49,30 @@ class Recovery:
                 execution = Execution(execution_id, job_id, self._client)
                 if alive and self._young(f"{job_id}:{execution_id}"):
                     continue
-            if execution.worker_name in alive:
-                continue
-            with self._client.pipeline() as pipe:
-                pipe.zrem(registry.key, execution.composite_key)
-                pipe.delete(execution.key)
-                pipe.execute()
-            lost.append(job_id)
+            if execution.worker_name not in alive:
+                lost.setdefault(job_id, []).append(execution)
         transit = queue.intermediate_queue.get_job_ids()
         for job_id in transit:
-            if job_id in started or (alive and self._young(job_id)):
-                continue
-            lost.append(job_id)
+            if job_id not in started and not (alive and self._young(job_id)):
+                lost.setdefault(job_id, [])
         self._forget_gone({*transit})
-        back = 0
-        for job_id in reversed(list(dict.fromkeys(lost))):
-            back += self._put_back(queue, job_id)
+        back = sum(self._put_back(queue, job_id, lost[job_id]) for job_id in reversed(lost))
         if back:
             logger.warning("%s: %d batches of a dead worker put back to work", queue_name, back)
         return back
 
-    def _put_back(self, queue: Queue, job_id: str) -> bool:
+    def _put_back(self, queue: Queue, job_id: str, executions: list[Execution]) -> bool:
+        """In one MULTI: who dies in the midst of it loses no batch."""
         known = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
         with self._client.pipeline() as pipe:
             if known is not None:
                 queue.enqueue_job(known, pipeline=pipe, at_front=True)
+            for execution in executions:
+                pipe.zrem(queue.started_job_registry.key, execution.composite_key)
+                pipe.delete(execution.key)
+                pipe.srem(execution.worker_executions_key, execution.composite_key)
+                # RQ fetches every execution of a job that it deletes, and fails where one is missing.
+                ExecutionRegistry(job_id, self._client).remove(execution, pipe)
             pipe.lrem(queue.intermediate_queue_key, 0, job_id)
             pipe.execute()
         return known is not None
