@@ -20,11 +20,17 @@ LATE_SECONDS_MAX: Final = 5
 """A recurring job that waited longer is dropped: the next one does its work."""
 
 
+WAITING_MAX: Final = 100
+"""Jobs that wait in a queue; beyond it nothing recurring is added. Nobody works a queue that long."""
+
+
 class _Recurring(CronJob):
     """RQ's cron job, enqueued in msgpack: the original pickles."""
 
-    def enqueue(self, connection: redis.Redis) -> Job:
+    def enqueue(self, connection: redis.Redis) -> Job | None:  # type: ignore[override]  # RQ makes no use of it
         queue = rq_queue(connection, self.queue_name)
+        if queue.count >= WAITING_MAX:
+            return None
         assert self.func is not None
         return queue.enqueue(self.func, args=self.args, kwargs=self.kwargs, **self.job_options)
 

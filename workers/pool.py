@@ -142,7 +142,9 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Until the worker sets its own, and never the pool's that it was born with.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     client = jobs_client(config.jobs_redis_url)
     if role == CRON:
         Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pickletools
+import zlib
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+import redis
+
+from booking_lane.clients import jobs_client
+from booking_lane.lane import rq_queue
+from booking_lane.serializer import MsgpackSerializer
+from workers.cron import HOUSEKEEPING_QUEUE, LATE_SECONDS_MAX, WAITING_MAX, Cron
+
+
+@pytest.fixture
+def jobs(redis_url: str) -> Iterator[redis.Redis]:
+    client = jobs_client(redis_url)
+    yield client
+    client.connection_pool.disconnect()
+
+
+def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis) -> None:
+    cron = Cron(jobs, lanes=3)
+    cron.enqueue_jobs()
+    found = {}
+    for name in ("lane-0", "lane-1", "lane-2", HOUSEKEEPING_QUEUE):
+        for job_id in rq_queue(jobs, name).get_job_ids():
+            key = f"rq:job:{job_id}"
+            data = zlib.decompress(cast(bytes, jobs.hget(key, "data")))
+            with pytest.raises(ValueError, match="opcode"):
+                list(pickletools.genops(data))
+            function, _, args, _ = MsgpackSerializer.loads(data)
+            found[name, function] = args
+            assert 0 < jobs.ttl(key) <= LATE_SECONDS_MAX, "one that comes late is dropped"
+    assert found == {
+        ("lane-0", "workers.jobs.sweep"): [0],
+        ("lane-1", "workers.jobs.sweep"): [1],
+        ("lane-2", "workers.jobs.sweep"): [2],
+        (HOUSEKEEPING_QUEUE, "workers.jobs.reconcile"): [],
+        (HOUSEKEEPING_QUEUE, "workers.jobs.forget"): [],
+    }
+    cron.enqueue_jobs()
+    assert rq_queue(jobs, "lane-0").count == 1, "not before its time"
+
+
+def test_a_lane_that_nobody_works_does_not_grow_without_end(jobs: redis.Redis) -> None:
+    queue = rq_queue(jobs, "lane-0")
+    jobs.rpush(queue.key, *range(WAITING_MAX - 1))
+    for _ in range(3):
+        Cron(jobs, lanes=1).enqueue_jobs()
+    assert queue.count == WAITING_MAX
