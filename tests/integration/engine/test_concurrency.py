@@ -34,9 +34,9 @@ def some_commands(books: Books, dice: random.Random, holds: list[tuple[int, str]
         owner, hold = dice.choice(holds) if holds else (fan, None)
         match dice.randint(0, 5):
             case 0 | 1:
-                commands += [reserve(books.event, fan, *seats), checkout(books.event, fan, *seats)][
-                    : dice.randint(1, 2)
-                ]
+                commands.append(reserve(books.event, fan, *seats))
+                if dice.random() < 0.5:
+                    commands.append(checkout(books.event, fan, *seats))
             case 2:
                 commands.append(best(books.event, fan, dice.randint(1, 2), dice.randint(1, 3)))
             case 3 if hold:
