@@ -102,3 +102,21 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python $(VENV)/uv.lo
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python $(VENV)/uv.lock
 	$(call install,requirements-dev.lock)
 	@touch $@ $(VENV)/.runtime
+
+# Performance. Each target prints its table and writes bench/results; the aims stand in the table.
+# Options: make bench-stadium BENCH="--fans 2000", make bench BENCH="--minutes 2".
+BENCH ?=
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure every part beside its reference (about half an hour)
+	@command -v wrk >/dev/null || echo "wrk is missing (Debian: apt-get install wrk); its cross-checks are left out." >&2
+	@command -v nginx >/dev/null || echo "nginx is missing (Debian: apt-get install nginx libnginx-mod-nchan)." >&2
+	$(BIN)/python -m bench all $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/.dev ## Measure engine, HTTP and SSE in a smaller form; one JSON line
+	@$(BIN)/python -m bench quick
+
+.PHONY: bench-stadium
+bench-stadium: $(VENV)/.dev ## Sell 80,000 seats to 40,000 fans over real HTTP and SSE
+	$(BIN)/python -m bench stadium $(BENCH)

