@@ -35,6 +35,7 @@ from gateway.rooms import Rooms
 from gateway.routes import booking, events, health, operators, pages, queue, sessions
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
+from gateway.streams.stream import serve
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
@@ -171,10 +172,20 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         await known.engine.dispose()
 
 
+class Gateway(Litestar):
+    """Litestar, with streams that outlast its call (`gateway.streams.stream.serve`)."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await serve(super().__call__, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(config: GatewayConfig) -> Litestar:
     """The ASGI application of one gateway process."""
     known = build_services(config)
-    app = Litestar(
+    app = Gateway(
         route_handlers=[
             *sessions.ROUTES,
             *events.ROUTES,

@@ -7,9 +7,12 @@ request scans a table, and no answer is older than a message takes, or a second 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
 import logging
 import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -31,6 +34,9 @@ BEHIND_SECONDS: Final = 0.2
 VERIFY_SECONDS: Final = 0.35
 KEEP_SECONDS: Final = 0.5
 MIN_VERSION_SECONDS_MAX: Final = 1.0
+SEATS_SECONDS: Final = 0.25
+"""How old a rendered seat map may be while seats change; no reader's own booking waits for it (`minVersion`)."""
+GZIP_LEVEL: Final = 1
 EVENT_SECONDS: Final = 60.0
 """How old an event's name, prices and hall may be; bookings are never that old."""
 
@@ -39,6 +45,29 @@ _encode = msgspec.json.Encoder().encode
 
 class UnknownEventError(LookupError):
     """There is no such event."""
+
+
+@dataclass(slots=True)
+class Rendered:
+    """An answer's bytes with what HTTP says of them, each made once."""
+
+    version: int
+    at: float
+    body: bytes
+    _tag: str = ""
+    _gzipped: bytes = b""
+
+    @property
+    def tag(self) -> str:
+        if not self._tag:
+            self._tag = f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
+        return self._tag
+
+    @property
+    def gzipped(self) -> bytes:
+        if not self._gzipped:
+            self._gzipped = gzip.compress(self.body, GZIP_LEVEL, mtime=0)
+        return self._gzipped
 
 
 class Hall:
@@ -58,7 +87,7 @@ class Hall:
         self.lock = asyncio.Lock()
         self.changed = asyncio.Event()
         self._sections = b"[]"
-        self._seats: tuple[int, bytes] | None = None
+        self._seats: Rendered | None = None
         self._tickets: tuple[int, bytes] | None = None
 
     @property
@@ -77,16 +106,27 @@ class Hall:
         self._sections = _encode(sections)
         self._seats = None
 
-    def seats_json(self) -> bytes:
-        """The answer of `GET …/seats`, rendered once a version."""
-        if self._seats is None or self._seats[0] != self.version:
+    def seats_rendered(self, version_min: int | None = None) -> Rendered:
+        """The answer of `GET …/seats`: of this version, or of one at most `SEATS_SECONDS` ago.
+
+        A hall that sells changes its version many times a second, and a stadium's map is a megabyte to render.
+        """
+        now = time.monotonic()
+        known = self._seats
+        if known is not None and known.version != self.version:
+            young = now - known.at < SEATS_SECONDS
+            if not young or (version_min is not None and known.version < version_min):
+                known = None
+        if known is None:
             taken = _encode([[*seat, status] for seat, status in self.taken.items()])
-            self._seats = (
+            body = b'{"eventId":%d,"version":%d,"sections":%s,"taken":%s}' % (
+                self.event_id,
                 self.version,
-                b'{"eventId":%d,"version":%d,"sections":%s,"taken":%s}'
-                % (self.event_id, self.version, self._sections, taken),
+                self._sections,
+                taken,
             )
-        return self._seats[1]
+            known = self._seats = Rendered(self.version, now, body)
+        return known
 
     def tickets_json(self) -> bytes:
         if self._tickets is None or self._tickets[0] != self.version:

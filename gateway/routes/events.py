@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from sqlalchemy import Select, or_, select, tuple_
 
 from db.models import Event
 from gateway.contract import ID_MAX, EventAnswer, EventList, InitialCall, SeatMap
-from gateway.halls import Hall
+from gateway.halls import Hall, Rendered
 from gateway.problems import invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
@@ -24,6 +23,7 @@ from gateway.streams.stream import Stream, StreamResponse
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
+GZIP_BYTES_MIN = 4096
 CHARACTERS_MAX = 200
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
@@ -40,13 +40,18 @@ async def room_json(known: Services, event_id: int) -> bytes:
     return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), counts.waiting)
 
 
-def _cacheable(request: AnyRequest, body: bytes) -> Response[bytes]:
-    """``body`` with an ETag, or 304 where the client has it."""
-    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if tag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
+def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
+    """The answer with an ETag, gzipped where that pays, or 304 where the client has it."""
+    headers = {"ETag": rendered.tag, "Cache-Control": "no-cache"}
+    if rendered.tag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
         return Response(b"", status_code=304, headers=headers, media_type="application/json")
-    return Response(body, headers=headers, media_type="application/json")
+    if len(rendered.body) < GZIP_BYTES_MIN:
+        return Response(rendered.body, headers=headers, media_type="application/json")
+    headers["Vary"] = "Accept-Encoding"
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(rendered.body, headers=headers, media_type="application/json")
+    headers["Content-Encoding"] = "gzip"
+    return Response(rendered.gzipped, headers=headers, media_type="application/json")
 
 
 @get("/api/initial-call/{event_id:int}", responses={200: ResponseSpec(InitialCall)})
@@ -60,14 +65,14 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
         await room_json(known, event_id),
         hall.version,
     )
-    return _cacheable(request, body)
+    return _cacheable(request, Rendered(hall.version, 0.0, body))
 
 
 @get("/api/events/{event_id:int}/seats", responses={200: ResponseSpec(SeatMap)})
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
     """The hall, and the seats that are not free."""
     hall = await services(request).hall(event_id, version_min=min_version)
-    return _cacheable(request, hall.seats_json())
+    return _cacheable(request, hall.seats_rendered(min_version))
 
 
 @get("/api/events/{event_id:int}/live", media_type="text/event-stream")

@@ -21,8 +21,9 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import Dependency, Parameter
+from litestar.params import Parameter, SkipValidation
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class PageData(Protocol):
         """The fan's own purchase; None also for somebody else's."""
 
 
-Pages = Annotated[PageData, Dependency(skip_validation=True)]
+Pages = NamedDependency[SkipValidation[PageData]]
 
 
 def format_money(amount: int, currency: str) -> str:

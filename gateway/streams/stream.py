@@ -20,12 +20,17 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 RETRY_MS: Final = 2000
 """How long a client waits before it reconnects; sent once, first."""
 RETRY_FRAME: Final = b"retry: %d\n\n" % RETRY_MS
 PING_SECONDS: Final = 15.0
 PING_FRAME: Final = b": ping\n\n"
+_SEND: Final = "admitone.send"
+_OPENED: Final = "admitone.opened"
+_STAYING: Final = frozenset({"type", "method"})
+"""What of its scope the server still asks for while a response goes on."""
 BYE_FRAME: Final = b"event: bye\ndata: {}\n\n"
 
 
@@ -120,7 +125,7 @@ class Stream:
 
 
 class StreamResponse(EventSourceResponse):
-    """Opens a stream, hands it to ``subscribe`` and sleeps until the client has gone or the stream ended.
+    """Opens a stream and hands it to ``subscribe``; `serve` stays with it.
 
     Args:
         subscribe: called with the open stream; writes the first frames and returns what undoes it.
@@ -144,16 +149,33 @@ class StreamResponse(EventSourceResponse):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        stream = Stream(send, self._seconds_max, self._send_seconds_max)
+        stream = Stream(scope[_SEND], self._seconds_max, self._send_seconds_max)
         stream.write(RETRY_FRAME)
-        leave = await self._subscribe(stream)
-        try:
-            while not stream.closed:
-                if (await receive())["type"] == "http.disconnect":
-                    break
-        finally:
-            stream.closed = True
-            await asyncio.shield(leave())
+        scope[_OPENED] = (stream, await self._subscribe(stream))
+
+
+async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Have ``app`` answer, then stay with the stream it may have opened until the client goes or it ends.
+
+    The stay is out here, after the framework has returned, so that a sleeping stream keeps none of its frames,
+    its request nor its headers alive: they were half of a stream's memory.
+    """
+    scope[_SEND] = send
+    await app(scope, receive, send)
+    opened = scope.pop(_OPENED, None)
+    if opened is None:
+        return
+    stream, leave = opened
+    del opened, app, send
+    for name in scope.keys() - _STAYING:
+        del scope[name]
+    try:
+        while not stream.closed:
+            if (await receive())["type"] == "http.disconnect":
+                break
+    finally:
+        stream.closed = True
+        await asyncio.shield(leave())
 
 
 def frame(event: str, data: bytes, event_id: int | None = None) -> bytes:
