@@ -74,6 +74,7 @@ class Recovery:
                 # RQ fetches every execution of a job that it deletes, and fails where one is missing.
                 ExecutionRegistry(job_id, self._client).remove(execution, pipe)
             pipe.lrem(queue.intermediate_queue_key, 0, job_id)
+            pipe.delete(queue.intermediate_queue.get_first_seen_key(job_id))
             pipe.execute()
         return known is not None
 
