@@ -1,0 +1,37 @@
+"""`admitone worker`, that stops where a test tells it to: python -m tests.integration.workers.entry FOLDER.
+
+At each probe named by a file FOLDER/<point> the process writes its id to FOLDER/reached and waits, until the
+file is gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+from admitone.settings import Settings
+from admitone.wiring import worker_config
+from workers.pool import Pool
+
+STALLED_SECONDS_MAX = 30
+
+
+def main(folder: Path) -> None:
+    def probe(point: str) -> None:
+        stop = folder / point
+        if not stop.exists():
+            return
+        (folder / "reached").write_text(str(os.getpid()))
+        until = time.monotonic() + STALLED_SECONDS_MAX
+        while stop.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+
+    config = worker_config(Settings.load())
+    Pool(dataclasses.replace(config, engine=dataclasses.replace(config.engine, probe=probe))).start()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

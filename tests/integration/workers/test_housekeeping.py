@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+from redis import asyncio as aioredis
+
+from booking_lane.clients import jobs_client
+from booking_lane.commands import Command
+from booking_lane.results import decode_record, job_key
+from db.audit import audit
+from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, connect
+from tests.services import free_port
+from tests.unit.booking_lane.asks import batch, checkout, reserve
+from waiting_room.line import Line, Slots
+from waiting_room.model import RoomConfig, Stock
+from workers import housekeeping as housekeeping_module
+from workers.booking import Booking
+from workers.config import WorkerConfig
+from workers.engine.engine import Engine, EngineConfig
+from workers.housekeeping import Housekeeping
+
+A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+MARGIN_SECONDS = 60
+PASS_SECONDS = 120
+KEEP_HOURS = 24
+ENGINE = EngineConfig(hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5)
+
+
+@dataclass
+class House:
+    """A room whose fans are in, with the worker's two halves: what books, and what keeps the room in step."""
+
+    books: Books
+    client: redis.Redis
+    line: Line
+    engine: Engine
+    housekeeping: Housekeeping
+
+    @property
+    def event(self) -> int:
+        return self.books.event
+
+    def booking(self, slots: Slots | None = None) -> Booking:
+        return Booking(
+            self.engine,
+            self.client,
+            slots or Slots(self.client),
+            lanes=1,
+            result_ttl_seconds=60,
+            grace_seconds=GRACE_SECONDS,
+            pass_margin_ms=MARGIN_SECONDS * 1000,
+            probe=lambda point: None,
+        )
+
+    async def admit(self, *fans: int) -> None:
+        for fan in fans:
+            await self.line.join(self.event, fan)
+        while (await self.line.admit(self.event)).more:
+            pass
+        for fan in fans:
+            await self.line.claim(self.event, fan)
+        assert set(await self.passes()) >= set(fans)
+
+    async def passes(self) -> dict[int, int]:
+        """The ends of live passes, in ms."""
+        ends: dict[int, int] = {}
+        cursor = -1
+        while cursor:
+            page = await self.line.admitted_page(self.event, max(cursor, 0))
+            ends |= {fan.fan: fan.pass_until_ms for fan in page.fans}
+            cursor = page.cursor
+        return ends
+
+    async def stock(self) -> Stock | None:
+        return (await self.line.counts(self.event)).stock
+
+    def pass_end_ms(self, fan: int) -> object:
+        """The end of the fan's hold and the margin, but for a rounded millisecond."""
+        end_ms = self.books.number(
+            "SELECT (extract(epoch FROM max(expires_at)) * 1000)::bigint FROM reservation WHERE user_id = %s", fan
+        )
+        return pytest.approx(end_ms + MARGIN_SECONDS * 1000, rel=0, abs=1)
+
+
+@pytest.fixture
+async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
+    client = jobs_client(redis_url)
+    with connect(database_url) as connection:
+        books = Books(database_url, connection, 0)
+        books.event = books.event_new(room="open")
+        engine = Engine(database_url, lambda: 0, ENGINE)
+        config = WorkerConfig(database_url, redis_url, redis_url, 1, 60, KEEP_HOURS, ENGINE, MARGIN_SECONDS)
+        async with aioredis.Redis.from_url(redis_url, socket_timeout=10) as line_client:
+            line = Line(line_client)
+            await line.configure(
+                books.event, RoomConfig(rate_per_minute=60_000, capacity=1000, pass_seconds=PASS_SECONDS)
+            )
+            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), config))
+        engine.close()
+    client.connection_pool.disconnect()
+    assert audit(database_url, grace_seconds=GRACE_SECONDS) == []
+
+
+def a_days_bookings(house: House) -> list[Command]:
+    """Fan 1 buys, fan 2 holds, fan 3 holds what it then buys, and a hold besides."""
+    return [
+        reserve(house.event, 1, A1),
+        checkout(house.event, 1, A1),
+        reserve(house.event, 2, A2),
+        reserve(house.event, 3, A3),
+        checkout(house.event, 3, A3),
+        reserve(house.event, 3, (1, 2, 1)),
+    ]
+
+
+async def test_a_batch_settles_the_rooms_slots_at_once(house: House) -> None:
+    await house.admit(1, 2, 4)
+    before = await house.passes()
+    commands: list[Command] = [*a_days_bookings(house)[:3]]
+    house.booking().book(batch(*commands))
+    after = await house.passes()
+    assert set(after) == {2, 4}, "who has bought has left"
+    assert after[2] == house.pass_end_ms(2), "a pass outlives its hold"
+    assert after[4] == before[4]
+    assert await house.stock() == Stock(402, 1, 1)
+    assert (await house.line.standing(house.event, 1, touch=False)).state == "done"
+    for command in commands:
+        found = house.client.get(job_key(command.command_id))
+        assert isinstance(found, bytes)
+        assert decode_record(found).body
+
+
+async def test_what_a_crash_left_unsettled_is_reconciled(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    await house.admit(1, 2, 3, 4)
+    before = await house.passes()
+    commands = a_days_bookings(house)
+    house.engine.apply(commands)  # and the worker dies before it settles
+    assert await house.passes() == before
+    for _ in range(2):
+        house.housekeeping.reconcile()
+        after = await house.passes()
+        assert set(after) == {2, 3, 4}
+        assert after[2] == house.pass_end_ms(2)
+        assert after[3] == house.pass_end_ms(3), "who bought and holds more stays"
+        assert after[4] == before[4]
+        assert await house.stock() == Stock(400, 2, 1)
+    assert caplog.text.count("freed late") == 1
+
+
+async def test_a_purchase_counts_for_the_admission_it_was_made_under(house: House) -> None:
+    await house.admit(1)
+    house.booking().book(batch(*a_days_bookings(house)[:2]))
+    assert await house.passes() == {}
+    await house.admit(1)
+    house.housekeeping.reconcile()
+    assert set(await house.passes()) == {1}, "a fan may come again"
+
+
+async def test_a_lapsed_hold_extends_no_pass(house: House) -> None:
+    await house.admit(2)
+    house.engine.apply([reserve(house.event, 2, A2)])
+    house.books.pass_time(HOLD_SECONDS + 1)
+    before = await house.passes()
+    house.housekeeping.reconcile()
+    assert await house.passes() == before
+
+
+async def test_stock_never_goes_back_to_an_older_version(house: House) -> None:
+    house.engine.apply([reserve(house.event, 2, A2)])
+    await house.line.set_stock(house.event, free=1, held=1, version=9)
+    house.housekeeping.reconcile()
+    assert await house.stock() == Stock(1, 1, 9)
+
+
+async def test_a_room_that_redis_lost_is_passed_over(house: House) -> None:
+    house.client.flushall()
+    house.engine.apply(a_days_bookings(house))
+    house.housekeeping.reconcile()
+
+
+async def test_many_admitted_fans_are_reconciled_page_by_page(house: House) -> None:
+    fans = range(1, 301)
+    await house.admit(*fans)
+    house.engine.apply(
+        [
+            command
+            for fan in fans
+            for seat in [(1, 1 + (fan - 1) // 20, 1 + (fan - 1) % 20)]
+            for command in (reserve(house.event, fan, seat), checkout(house.event, fan, seat))
+        ]
+    )
+    house.housekeeping.reconcile()
+    assert await house.passes() == {}
+
+
+async def test_a_line_out_of_reach_spoils_no_booking(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    away = Slots(jobs_client(f"redis://127.0.0.1:{free_port()}"))
+    command = reserve(house.event, 2, A2)
+    house.booking(away).book(batch(command))
+    found = house.client.get(job_key(command.command_id))
+    assert isinstance(found, bytes)
+    assert decode_record(found).body
+    assert "reconciliation will" in caplog.text
+
+
+async def test_a_sweep_takes_the_lanes_events_with_lapsed_holds(house: House) -> None:
+    house.engine.apply([reserve(house.event, 2, A2)])
+    house.booking().sweep(0)
+    assert house.books.version() == 1
+    house.books.pass_time(HOLD_SECONDS + GRACE_SECONDS)
+    house.booking().sweep(1)
+    assert house.books.version() == 1, "another lane's"
+    house.booking().sweep(0)
+    assert house.books.statuses() == {}
+    assert await house.stock() == Stock(404, 0, 2)
+
+
+# -- forgetting
+
+
+async def test_only_what_is_old_is_forgotten_a_bounded_number_a_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "FORGOTTEN_ROWS_MAX", 3)
+    monkeypatch.setattr(housekeeping_module, "FORGET_ROUNDS_MAX", 2)
+    old = [reserve(house.event, fan, A1) for fan in range(1, 11)]
+    house.engine.apply(old)
+    house.books.connection.execute(
+        "UPDATE booking_command SET recorded_at = recorded_at - make_interval(hours => %s)", (KEEP_HOURS,)
+    )
+    young = [reserve(house.event, fan, A2) for fan in range(11, 16)]
+    bodies(house.engine.apply(young), *young)
+    house.books.connection.execute(
+        "UPDATE booking_command SET recorded_at = recorded_at - make_interval(hours => %s, mins => -1)"
+        " WHERE user_id > 10",
+        (KEEP_HOURS,),
+    )
+    for left in (4, 0, 0):
+        house.housekeeping.forget()
+        counted = house.books.rows(
+            "SELECT count(*) FILTER (WHERE user_id <= 10) AS old, count(*) FILTER (WHERE user_id > 10) AS young"
+            " FROM booking_command"
+        )
+        assert counted == [{"old": left, "young": 5}]
