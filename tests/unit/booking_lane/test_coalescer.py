@@ -271,3 +271,29 @@ async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batche
     assert refused > 0, "what the lane cannot take is refused, not kept"
     for coalescer in coalescers:
         assert coalescer.backlog <= 64
+
+
+async def test_a_command_that_has_not_left_can_be_taken_back(coalescer: Coalescer, gate: Gate) -> None:
+    first = coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await first
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    waiting = coalescer.submit(reserve(1, 3, (1, 1, 3)))
+    stays = coalescer.submit(reserve(1, 4, (1, 1, 4)))
+    assert not coalescer.withdraw(first), "Redis has it"
+    assert coalescer.withdraw(waiting)
+    assert not coalescer.withdraw(waiting)
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.wait_for(stays, 1)
+    assert [command.user_id for command in gate.batches[2].commands] == [4]
+    assert not waiting.done()
+
+
+async def test_batches_whose_message_is_late_are_named(coalescer: Coalescer, gate: Gate) -> None:
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    await asyncio.sleep(0.06)
+    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
+    first, second = gate.batches
+    assert coalescer.unfinished(0.05) == [(first.batch_id, first.commands[0].command_id)]
+    assert len(coalescer.unfinished(0)) == 2
+    coalescer.finished(first.batch_id)
+    assert [batch_id for batch_id, _ in coalescer.unfinished(0)] == [second.batch_id]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.engine.free_rows import FreeRows
+from workers.engine.free_rows import EVENTS_KEPT_MAX, FreeRows, KeptRows
 
 
 def rows(*free: tuple[int, int], lapsed: tuple[tuple[int, int], ...] = ()) -> FreeRows:
@@ -64,3 +64,21 @@ def test_the_best_block_is_the_one_a_search_finds(
             blocks.append((alone, row, block))
     best = min(blocks, key=lambda found: found[0], default=None)
     assert kept.best(quantity) == (None if best is None else best[1:])
+
+
+def test_kept_rows_are_those_of_the_version_they_were_left_at() -> None:
+    kept, free = KeptRows(), {(7, 1): rows((1, 1))}
+    kept.keep(7, 3, free)
+    assert kept.take(7, 3) == free
+    assert kept.take(7, 3) == {}, "whoever takes them hands them back, or they are read anew"
+    kept.keep(7, 3, free)
+    assert kept.take(7, 4) == {}, "another engine has booked since"
+    assert kept.take(7, 3) == {}
+
+
+def test_rows_of_few_events_are_kept() -> None:
+    kept = KeptRows()
+    for event in range(EVENTS_KEPT_MAX + 5):
+        kept.keep(event, 1, {(event, 1): rows((1, 1))})
+    found = [event for event in range(EVENTS_KEPT_MAX + 5) if kept.take(event, 1)]
+    assert found == list(range(5, EVENTS_KEPT_MAX + 5))

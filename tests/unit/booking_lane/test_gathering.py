@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+from redis import asyncio as aioredis
+
+from booking_lane.clients import async_client
+from booking_lane.gathering import GATHERED_MAX
+from tests.services import free_port
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[aioredis.Redis]:
+    client = async_client(redis_url)
+    yield client
+    await client.aclose()
+    await client.connection_pool.disconnect()
+
+
+async def test_commands_of_one_turn_share_a_connection(client: aioredis.Redis, jobs: redis.Redis) -> None:
+    await client.ping()
+    before = jobs.info("clients")["connected_clients"]
+    count = GATHERED_MAX
+    await asyncio.gather(*[client.set(f"key:{number}", number) for number in range(count)])
+    answers = await asyncio.gather(*[client.get(f"key:{number}") for number in range(count)])
+    assert answers == [str(number).encode() for number in range(count)], "each its own answer"
+    assert jobs.info("clients")["connected_clients"] == before
+
+
+async def test_more_than_fits_leaves_in_several_trips(client: aioredis.Redis) -> None:
+    count = 2 * GATHERED_MAX + 1
+    answers = await asyncio.gather(*[client.echo(str(number)) for number in range(count)])
+    assert answers == [str(number).encode() for number in range(count)]
+
+
+async def test_a_command_that_fails_fails_alone(client: aioredis.Redis) -> None:
+    await client.set("text", "no number")
+    first, wrong, last = await asyncio.gather(
+        client.echo("first"), client.incr("text"), client.echo("last"), return_exceptions=True
+    )
+    assert (first, last) == (b"first", b"last")
+    assert isinstance(wrong, redis.ResponseError)
+
+
+async def test_who_leaves_takes_nobody_with_it(client: aioredis.Redis) -> None:
+    leaves = asyncio.ensure_future(client.echo("leaves"))
+    stays = asyncio.ensure_future(client.echo("stays"))
+    await asyncio.sleep(0)
+    leaves.cancel()
+    assert await asyncio.wait_for(stays, 2) == b"stays"
+
+
+async def test_redis_away_is_told_to_everybody() -> None:
+    away = async_client(f"redis://127.0.0.1:{free_port()}")
+    answers = await asyncio.gather(*[away.get("key") for _ in range(3)], return_exceptions=True)
+    assert [isinstance(answer, redis.ConnectionError) for answer in answers] == [True] * 3
+    await away.aclose()
