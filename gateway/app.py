@@ -38,7 +38,7 @@ from gateway.streams.lines import LineStreams
 from gateway.streams.stream import serve
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
-from waiting_room.tokens import Tokens
+from waiting_room.tokens import HOLD_MARGIN_SECONDS, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ def build_services(config: GatewayConfig) -> Services:
         tokens,
         absence_seconds=config.absence_seconds,
         connected_seconds=config.connected_seconds,
+        rebuild_seconds=config.rebuild_seconds,
+        pass_seconds_min=config.hold_seconds + HOLD_MARGIN_SECONDS,
     )
     return Services(
         config=config,

@@ -31,6 +31,7 @@ class GatewayConfig:
     seats_per_request_max: int
     absence_seconds: int
     connected_seconds: int
+    rebuild_seconds: int
 
     session_seconds: int
     sessions_per_minute: int

@@ -23,10 +23,13 @@ from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
 from waiting_room.model import News, RoomCounts
+from waiting_room.operations import CHUNK
 
 logger = logging.getLogger(__name__)
 
 LOOP_SECONDS: Final = 0.25
+KEEP_SECONDS: Final = 1.0
+"""How often a stream that is told no places is looked after."""
 HEARTBEAT_SECONDS_MAX: Final = 4.0
 INTERVALS: Final[tuple[tuple[int, float], ...]] = ((100, 1.0), (1_000, 2.0), (10_000, 4.0))
 """(up to this many ahead, tell the place so often); the rest as often as `INTERVAL_FAR`."""
@@ -173,19 +176,19 @@ class LineStreams:
         before, watcher.state = watcher.state, place.state
         if place.state == "called" and place.claim_by_seconds is not None:
             if before != "called":
-                self._write(watcher, _called(place.claim_by_seconds))
+                watcher.stream.write(_called(place.claim_by_seconds))
             return
         if place.state == "admitted" and place.admission_pass is not None:
             if before != "admitted":
-                self._write(watcher, _admitted(place.admission_pass, place.expires_at))
+                watcher.stream.write(_admitted(place.admission_pass, place.expires_at))
             return
         if place.state in ("sold_out", "closed"):
             if before != place.state:
-                self._write(watcher, frame(place.state, b"{}"))
+                watcher.stream.write(frame(place.state, b"{}"))
             return
         if place.position is None or place.ahead is None:
             document = {"state": place.state, "roomState": place.room_state, "position": None, "ahead": None}
-            self._write(watcher, frame("place", _encode(document)))
+            watcher.stream.write(frame("place", _encode(document)))
             return
         self._tell_position(watcher, place.position, counts, _tail(counts, place.waiting))
 
@@ -195,8 +198,7 @@ class LineStreams:
         watcher.shown = position
         watcher.state = "waiting"
         watcher.due_at = time.monotonic() + interval_seconds(position - 1)
-        self._write(
-            watcher,
+        watcher.stream.write(
             b'event: place\ndata: {"position":%d,"ahead":%d,%s%s\n\n'
             % (position, position - 1, _estimate(counts, position - 1), tail),
         )
@@ -205,16 +207,12 @@ class LineStreams:
         row = self._rooms.rows.get(watcher.event_id)
         window = row.claim_window_seconds if row is not None else 0
         watcher.state = "called"
-        self._write(watcher, _called(window))
+        watcher.stream.write(_called(window))
 
     def _tell_admitted(self, watcher: FanStream, until_ms: int) -> None:
         watcher.state = "admitted"
         token = self._rooms.sign_pass(watcher.event_id, watcher.fan, until_ms)
-        self._write(watcher, _admitted(token, from_ms(until_ms)))
-
-    def _write(self, watcher: FanStream, what: bytes) -> None:
-        if watcher.stream.write(what):
-            watcher.stream.heard_at = watcher.stream.wrote_at
+        watcher.stream.write(_admitted(token, from_ms(until_ms)))
 
     # -- the loop
 
@@ -251,27 +249,26 @@ class LineStreams:
         counts = await self._rooms.counts(event_id)
         if counts is None:
             return
-        due: list[FanStream] = []
-        for some in event.of_fans.values():
-            for watcher in some:
-                stream = watcher.stream
-                stream.keep()
-                if watcher.state in ("waiting", "") and now >= watcher.due_at:
-                    due.append(watcher)
+        due = [watcher for some in event.of_fans.values() for watcher in some if now >= watcher.due_at]
         state = room_state(counts)
         if state != event.room_state:
             event.room_state, before = state, event.room_state
             if before and ({state, before} & {"sold_out", "closed"}):
                 self._look_at([watcher for some in event.of_fans.values() for watcher in some])
                 return
-        if due:
-            await self._tell_due(event_id, counts, due, now)
+        waiting: list[FanStream] = []
+        for watcher in due:
+            watcher.due_at = now + KEEP_SECONDS
+            watcher.stream.keep()
+            if watcher.state in ("waiting", ""):
+                waiting.append(watcher)
+        for start in range(0, len(waiting), CHUNK):
+            # A chunk at a time: between them the loop has time for whoever else asks.
+            await self._tell_due(event_id, counts, waiting[start : start + CHUNK])
 
-    async def _tell_due(self, event_id: int, counts: RoomCounts, due: list[FanStream], now: float) -> None:
+    async def _tell_due(self, event_id: int, counts: RoomCounts, due: list[FanStream]) -> None:
         if room_state(counts) in ("sold_out", "closed"):
             # There are no positions to tell any more, but these have not yet heard why.
-            for watcher in due:
-                watcher.due_at = now + 1.0
             self._look_at(due)
             return
         ranks = await self._rooms.line.positions(event_id, [watcher.fan for watcher in due])
@@ -280,7 +277,6 @@ class LineStreams:
         for watcher, rank in zip(due, ranks.ranks, strict=True):
             if rank < 0:
                 unsure.append(watcher)
-                watcher.due_at = now + 1.0
                 continue
             self._tell_position(watcher, rank + 1, counts, tail)
         if unsure:
@@ -295,9 +291,9 @@ class LineStreams:
                     stream = watcher.stream
                     if watcher.state not in ("waiting", "called", "admitted") or stream.closed:
                         continue
-                    if stream.heard_at < since and stream.write(PING_FRAME):
-                        stream.heard_at = stream.wrote_at
-                    if stream.heard_at >= since:
+                    if stream.wrote_at < since:
+                        stream.write(PING_FRAME)
+                    if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or watcher.shown, watcher.shown)
             if shown:
                 await self._rooms.line.heartbeat(event_id, shown)

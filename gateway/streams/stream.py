@@ -46,7 +46,7 @@ class Stream:
         send_seconds_max: a frame that the client has not taken by then ends the stream.
     """
 
-    __slots__ = ("_blocked", "_send", "_send_seconds_max", "closed", "ends_at", "heard_at", "wrote_at")
+    __slots__ = ("_blocked", "_send", "_send_seconds_max", "closed", "ends_at", "wrote_at")
 
     def __init__(self, send: Send, seconds_max: float, send_seconds_max: float) -> None:
         now = time.monotonic()
@@ -56,7 +56,6 @@ class Stream:
         self.closed = False
         self.ends_at = now + seconds_max
         self.wrote_at = now
-        self.heard_at = now
 
     @property
     def is_behind(self) -> bool:
