@@ -25,7 +25,7 @@ def main(locks: str, sleep_seconds: str) -> None:
 
     def probe(point: str) -> None:
         if point == "decided":
-            time.sleep(random.uniform(0, seconds_max))
+            time.sleep(random.uniform(seconds_max / 2, seconds_max))
 
     config = worker_config(Settings.load())
     engine = dataclasses.replace(config.engine, locks={"locks": True, "lockless": False}[locks], probe=probe)

@@ -32,17 +32,18 @@ class Storm:
         return Counter(seat for seats in self.purchases.values() for seat in seats)
 
 
-def storm(fans: Sequence[Fan], event_id: int, *, also_at: str = "", buy: bool = True) -> Storm:
+def storm(fans: Sequence[Fan], event_id: int, gateways: Sequence[str], *, buy: bool = True) -> Storm:
     """All at once, each fan tries `TRIES` seats in turn until one is held, each fan from another seat on.
 
-    With ``buy`` those who hold a seat buy it, impatiently: the same checkout at the gateway ``also_at`` as well.
+    With ``buy`` those who hold a seat then buy it, all at once too, and impatiently: each sends the same
+    checkout to every one of ``gateways``.
     """
     found = Storm()
     lock = threading.Lock()
     start = threading.Barrier(len(fans))
-    captchas = [(solve_captcha(fan), solve_captcha(fan)) for fan in fans]
 
-    def reserve(number: int) -> str | None:
+    def reserve(number: int) -> str:
+        start.wait(30)
         for step in range(TRIES):
             seat = SEATS[(number + step) % len(SEATS)]
             answer = fans[number].reserve(event_id, [seat], wait=30)
@@ -53,9 +54,23 @@ def storm(fans: Sequence[Fan], event_id: int, *, also_at: str = "", buy: bool = 
             if not answer.code:
                 reservation_id: str = answer.result["reservationId"]
                 return reservation_id
-        return None
+        return ""
 
-    def checkout(fan: Fan, reservation_id: str, captcha: str) -> None:
+    with ThreadPoolExecutor(len(fans)) as pool:
+        reservation_ids = list(pool.map(reserve, range(len(fans))))
+    if not buy:
+        return found
+    clicks = [
+        (clicker, reservation_id, solve_captcha(fan))
+        for fan, reservation_id in zip(fans, reservation_ids, strict=True)
+        if reservation_id
+        for clicker in map(fan.at, gateways)
+    ]
+    click_start = threading.Barrier(len(clicks))
+
+    def checkout(click: tuple[Fan, str, str]) -> None:
+        fan, reservation_id, captcha = click
+        click_start.wait(30)
         answer = fan.checkout(event_id, reservation_id, captcha=captcha, wait=30)
         with lock:
             found.answers.append(answer)
@@ -63,20 +78,6 @@ def storm(fans: Sequence[Fan], event_id: int, *, also_at: str = "", buy: bool = 
             if not answer.code:
                 found.purchases[answer.result["purchaseId"]] = seats_of(answer.result["details"])
 
-    def storm_in(number: int) -> None:
-        start.wait(30)
-        reservation_id = reserve(number)
-        if reservation_id is None or not buy:
-            return
-        fan, (first, second) = fans[number], captchas[number]
-        with ThreadPoolExecutor(2) as clicks:
-            twice = (
-                clicks.submit(checkout, fan, reservation_id, first),
-                clicks.submit(checkout, fan.at(also_at or fan.url), reservation_id, second),
-            )
-            for click in twice:
-                click.result()
-
-    with ThreadPoolExecutor(len(fans)) as pool:
-        list(pool.map(storm_in, range(len(fans))))
+    with ThreadPoolExecutor(len(clicks)) as pool:
+        list(pool.map(checkout, clicks))
     return found

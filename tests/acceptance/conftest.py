@@ -25,7 +25,7 @@ from db.audit import audit
 from db.operators import add_operator
 from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.client import Client, Fan
-from tests.services import Service, Services
+from tests.services import Service, Services, await_ready, free_port
 
 OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
 _sites = count(1)
@@ -154,6 +154,12 @@ def module_database_url(postgres_url: str, template_database: str) -> Iterator[s
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def _start_gateway(services: Services) -> Service:
+    """Not yet ready: so that several start at a time."""
+    port = free_port()
+    return services.start("gateway", "--port", str(port), url=f"http://127.0.0.1:{port}")
+
+
 @pytest.fixture(scope="module")
 def site(
     request: pytest.FixtureRequest,
@@ -173,7 +179,9 @@ def site(
         try:
             for _ in range(getattr(request.module, "WORKERS", 1)):
                 services.worker()
-            site.gateways += [services.gateway() for _ in range(getattr(request.module, "GATEWAYS", 1))]
+            site.gateways += [_start_gateway(services) for _ in range(getattr(request.module, "GATEWAYS", 1))]
+            for gateway in site.gateways:
+                await_ready(gateway)
             yield site
             if getattr(request.module, "AUDITED", True):
                 grace_seconds = int(further.get("ADMITONE_HOLD_GRACE_SECONDS", "15"))
