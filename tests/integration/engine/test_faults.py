@@ -257,7 +257,7 @@ def test_an_outage_beyond_its_time_is_told(books: Books) -> None:
 def test_a_cancelled_statement_is_no_poison(books: Books) -> None:
     """As the statement timeout does while another session sits on the event's lock."""
     engine = books.engine()
-    commands: list[Command] = [reserve(books.event, fan, seat_of(fan)) for fan in range(1, 5)]
+    commands: list[Command] = [reserve(books.event, 1, A1)]
     found: list[str] = []
     batch = threading.Thread(target=lambda: found.extend(codes(engine.apply(commands), *commands)))
     with event_locked(books):
@@ -266,7 +266,7 @@ def test_a_cancelled_statement_is_no_poison(books: Books) -> None:
         books.rows("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE " + THE_ENGINES)
         await_waiting(books)
     batch.join(10)
-    assert found == ["ok"] * 4
+    assert found == ["ok"]
 
 
 def test_rqs_time_limit_ends_the_batch_and_spoils_nothing(books: Books) -> None:
