@@ -42,7 +42,7 @@ SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.ro
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, user_id bigint)
   JOIN reservation r USING (event_id, user_id)
- WHERE r.state IN ('held', 'lapsed')
+ WHERE r.state = 'held' OR r.state = 'lapsed' AND r.expires_at > clock_timestamp() - interval '1 hour'
 """
 
 READ_HOLDS: Final = """
