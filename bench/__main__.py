@@ -98,9 +98,10 @@ def stadium_(
     seats: Annotated[int, typer.Option(min=0, help="Twice the fans unless given; never fewer.")] = 0,
     gateways: Annotated[int, typer.Option(min=1, help="Gateway processes.")] = 3,
     rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Admissions a minute.")] = 60_000,
-    capacity: Annotated[int, typer.Option(min=1, help="Fans called and admitted at a time.")] = 1_500,
+    capacity: Annotated[int, typer.Option(min=1, help="Fans called and admitted at a time.")] = 800,
     front: Annotated[float, typer.Option(min=0, max=1, help="Share of fans who go for the best seats.")] = 0.2,
     name: Annotated[str, typer.Option(help="Of the files in bench/results.")] = "stadium",
+    profile: Annotated[bool, typer.Option("--profile", help="With py-spy; slows what it looks at.")] = False,
 ) -> None:
     """Sell out a stadium, everything through real HTTP and SSE."""
     from bench import stadium
@@ -115,6 +116,7 @@ def stadium_(
             capacity=capacity,
             front_share=front,
             name=name,
+            profile=profile,
         )
     if result["failedRequests"] or not result["audit"]["clean"] or result["unfinishedFans"]:
         raise typer.Exit(1)

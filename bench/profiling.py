@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 
 LINES_MAX = 25
+TRUNK_SHARE = 0.9
+"""Frames under nearly every sample say nothing."""
 
 
 class Profile:
@@ -42,13 +44,16 @@ class Profile:
             for frame in {frame.rpartition(":")[0] for frame in frames}:
                 all_[frame] += int(number)
         total = max(samples, 1)
-        lines = [f"{self.name}: {total} samples; own time, then with callees"]
-        for (one, count), (other, more) in zip(own.most_common(LINES_MAX), all_.most_common(LINES_MAX), strict=False):
+        branches = Counter({frame: number for frame, number in all_.items() if number < TRUNK_SHARE * total})
+        lines = [f"{self.name}: {total} samples holding the GIL; own time, then with callees"]
+        for (one, count), (other, more) in zip(
+            own.most_common(LINES_MAX), branches.most_common(LINES_MAX), strict=False
+        ):
             lines.append(f"{count / total:6.1%} {one[-70:]:70} {more / total:6.1%} {other[-70:]}")
         return "\n".join(lines)
 
 
-def lane_worker_pid(pool_pid: int, cpu_most: bool = True) -> int:
-    """The worker pool's busiest child."""
-    children = psutil.Process(pool_pid).children()
-    return max(children, key=lambda child: sum(child.cpu_times()[:2])).pid
+def busiest_child(pid: int) -> int:
+    """The worker pool's busiest process: the lane's."""
+    children = psutil.Process(pid).children()
+    return max(children, key=lambda child: child.cpu_times().user).pid

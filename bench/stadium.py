@@ -24,6 +24,7 @@ from admitone.crowd.ledger import Ledger
 from bench import fans, picture, report
 from bench.client import request
 from bench.processes import Apart
+from bench.profiling import Profile, busiest_child
 from bench.servers import SECRET, System, Use, ask, machine, sum_use
 from bench.stadium_fans import HONEST, Crowd, Plan, Sale
 from bench.stats import Latencies, Load, percentile
@@ -38,6 +39,7 @@ FANS_OF_A_PROCESS = 14_000
 ARRIVE_SECONDS_MAX = 900.0
 SALE_SECONDS_MAX = 900.0
 SAMPLE_SECONDS = 1.0
+PROFILE_AFTER_SECONDS, PROFILE_SECONDS = 3.0, 8.0
 STEPS = ("claim", "reserve", "checkout", "ticket")
 AIM_SECONDS, STRETCH_SECONDS = 150, 60
 SAID = (
@@ -187,14 +189,15 @@ def run(
     seats: int = 80_000,
     gateways: int = 3,
     rate_per_minute: int = 60_000,
-    capacity: int = 1_500,
+    capacity: int = 800,
     front_share: float = 0.2,
     name: str = "stadium",
+    profile: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Sell it out; gives the result's document, which is written to ``bench/results`` with its picture.
 
-    ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
+    ``profile`` says where gateway and worker spend their time, and slows them (py-spy). ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
     """
     console = console or Console(width=200)
 
@@ -207,7 +210,7 @@ def run(
     with system.connect() as connection:
         event_id = fans.new_event(connection, seats, room)
     programs = system.gateways(gateways)
-    system.worker()
+    worker = system.worker()
     steward = Steward(system, event_id)
     processes = -(-fans_count // FANS_OF_A_PROCESS) if fans_count > 2_000 else 1
     fork = multiprocessing.get_context("fork")
@@ -229,12 +232,18 @@ def run(
     doors_wall = time.time()
     doors = timeline.began = time.perf_counter()
     steward.open_doors()
+    profiles = []
     until = doors + SALE_SECONDS_MAX
     while any(crowd.process.is_alive() and not crowd.receiver.poll() for crowd in crowds):
         if time.perf_counter() > until:
             end.set()
         time.sleep(max(0.0, SAMPLE_SECONDS - (time.perf_counter() - doors) % SAMPLE_SECONDS))
         timeline.sample()
+        if profile and not profiles and time.perf_counter() - doors > PROFILE_AFTER_SECONDS:
+            for what, pid in (("gateway", programs[0].process.pid), ("worker", busiest_child(worker.process.pid))):
+                profiles.append(Profile(pid, system.folder, PROFILE_SECONDS, name=what))
+    for one in profiles:
+        console.print(one.text(), highlight=False, markup=False)
     sales = [crowd.result() for crowd in crowds]
     return _conclude(
         system,
