@@ -197,7 +197,8 @@ def run(
 ) -> dict[str, Any]:
     """Sell it out; gives the result's document, which is written to ``bench/results`` with its picture.
 
-    ``profile`` says where gateway and worker spend their time, and slows them (py-spy). ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
+    ``profile`` says where gateway and worker spend their time, and slows them (py-spy).
+    ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
     """
     console = console or Console(width=200)
 
@@ -232,7 +233,7 @@ def run(
     doors_wall = time.time()
     doors = timeline.began = time.perf_counter()
     steward.open_doors()
-    profiles = []
+    profiles: list[Profile] = []
     until = doors + SALE_SECONDS_MAX
     while any(crowd.process.is_alive() and not crowd.receiver.poll() for crowd in crowds):
         if time.perf_counter() > until:
