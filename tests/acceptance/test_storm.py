@@ -30,7 +30,7 @@ AUDITED = False
 ENVIRON = {"ADMITONE_LANES": "1", "ADMITONE_BATCH_MAX": "6", "ADMITONE_BATCHES_UNFINISHED_MAX": "4"}
 HALL = (TicketTypePlan(ticket_type="General", price=4900, rows=2, seats_per_row=10),)
 LANE_WORKERS = 3
-PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.2}
+PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.12}
 """Between decision and writing at most: wide enough that transactions of several workers overlap."""
 
 
