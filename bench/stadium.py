@@ -338,6 +338,7 @@ def _conclude(
         "calledAfterSeconds": _spread(waited),
         "calledToTicketSeconds": _spread(journeys),
         "cpuSeconds": _cpu_seconds(timeline),
+        "cpuMillisecondsAFan": _cpu_a_fan(timeline, len(bought)),
         "timeline": {
             "ticketsSold": [2 * count for count in bought_by_second],
             "fansCalled": called_by_second,
@@ -382,6 +383,14 @@ def _cpu_seconds(timeline: Timeline) -> dict[str, float]:
     return {name: round(spent, 1) for name, spent in totals.items()}
 
 
+def _cpu_a_fan(timeline: Timeline, buyers: int) -> dict[str, float]:
+    """CPU milliseconds after doors for each fan who bought: what docs/performance.md sizes a sale by."""
+    totals: dict[str, float] = defaultdict(float)
+    for name, spent in _cpu_seconds(timeline).items():
+        totals[name.partition("-")[0]] += spent * 1000 / max(buyers, 1)
+    return {name: round(spent, 2) for name, spent in totals.items()}
+
+
 def _draw(result: dict[str, Any], timeline: Timeline, fans_count: int, seconds: int) -> str:
     sold, total = [], 0
     for count in result["timeline"]["ticketsSold"]:
@@ -424,6 +433,8 @@ def _print(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
     cpu = ", ".join(f"{name} {spent}" for name, spent in result["cpuSeconds"].items())
     console.print(f"CPU seconds after doors: {cpu}", highlight=False)
+    cpu = ", ".join(f"{name} {spent}" for name, spent in result["cpuMillisecondsAFan"].items())
+    console.print(f"CPU milliseconds for each fan: {cpu}", highlight=False)
     console.print(
         f"{result['seatsBooked']:,} seats sold {result['soldOutSeconds']} s after doors "
         f"({result['ticketsPerSecond']:.0f} tickets/s; aim {AIM_SECONDS} s, stretch {STRETCH_SECONDS} s); "

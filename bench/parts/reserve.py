@@ -82,7 +82,7 @@ def ours(system: System, seconds: float, connections: int, part: Part) -> tuple[
     worker = system.worker()
     wanted = int(seconds * RESERVES_PER_SECOND_MAX)
     hall = Hall(system, min(-(-2 * wanted // 10_000) * 10_000, SEATS), min(wanted, SESSIONS))
-    noop = load([gateway.address], "noop", hall.noops(), connections, seconds)
+    noop = load([gateway.address], "noop", hall.noops(), connections, seconds / 2)
     before = system.uses()
     began = time.perf_counter()
     many = load([gateway.address], "reserve", iter(hall.reserves(wanted)), connections, seconds)
@@ -92,7 +92,7 @@ def ours(system: System, seconds: float, connections: int, part: Part) -> tuple[
         batch = mean_batch(connection, hall.event_id)
     one_hall = Hall(system, 10_000, 5_000)
     one = load([gateway.address], "reserve", iter(one_hall.reserves(5_000)), 1, seconds)
-    again = load([gateway.address], "noop", hall.noops(), connections, seconds)
+    again = load([gateway.address], "noop", hall.noops(), connections, seconds / 2)
     part.details["ours"] = {
         "reserve": many.document(),
         "noop": noop.document(),
