@@ -27,6 +27,8 @@ async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str
         Tokens(settings.secret, place_seconds=1, hold_seconds=settings.hold_seconds),
         absence_seconds=settings.absence_seconds,
         connected_seconds=settings.connected_seconds,
+        rebuild_seconds=settings.rebuild_seconds,
+        hold_seconds=settings.hold_seconds,
     )
     try:
         async with engine.begin() as connection:

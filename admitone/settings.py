@@ -79,6 +79,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     absence_seconds: Annotated[int, _int("an absent fan's place is kept this long", 5, 3600)] = 120
     connected_seconds: Annotated[int, _int("a heartbeat counts as connected this long", 2, 120)] = 15
 
+    rebuild_seconds: Annotated[
+        int, _int("a room that Redis lost takes back known places this long before new ones; 0: not at all", 0, 600)
+    ] = 10
+
     session_seconds: Annotated[int, _int("a fan's session lives this long", 60, 2_592_000)] = 172_800
     sessions_per_minute: Annotated[int, _int("new sessions per address prefix", 1, 10_000_000)] = 1200
     joins_per_minute: Annotated[int, _int("joins per address prefix", 1, 10_000_000)] = 1200

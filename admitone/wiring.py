@@ -47,6 +47,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         seats_per_request_max=settings.seats_per_request_max,
         absence_seconds=settings.absence_seconds,
         connected_seconds=settings.connected_seconds,
+        rebuild_seconds=settings.rebuild_seconds,
         session_seconds=settings.session_seconds,
         sessions_per_minute=settings.sessions_per_minute,
         joins_per_minute=settings.joins_per_minute,

@@ -36,3 +36,40 @@ DELETE FROM booking_command c
          LIMIT %(rows_max)s) AS old
  WHERE c.event_id = old.event_id AND c.command_id = old.command_id
 """
+
+ROOMS_OPEN: Final = """
+SELECT event_id, epoch FROM room WHERE state NOT IN ('off', 'closed')
+"""
+
+RECORD_EPOCH: Final = """
+UPDATE room SET epoch = %(epoch)s WHERE event_id = %(event_id)s AND epoch < %(epoch)s
+"""
+
+RECORD_DEPARTURES: Final = """
+INSERT INTO departed_place AS d (event_id, user_id, state, epoch, number, departed_at)
+SELECT %(event_id)s, k.user_id, k.state, k.epoch, k.number, to_timestamp(k.at_ms / 1000.0)
+  FROM unnest(%(user_ids)s::bigint[], %(states)s::text[], %(epochs)s::bigint[], %(numbers)s::bigint[],
+              %(at_ms)s::bigint[]) AS k (user_id, state, epoch, number, at_ms)
+    ON CONFLICT (event_id, user_id) DO UPDATE
+   SET state = excluded.state, epoch = excluded.epoch, number = excluded.number, departed_at = excluded.departed_at
+ WHERE (excluded.epoch, excluded.number) >= (d.epoch, d.number)
+"""
+
+FANS_WITH_HOLDS: Final = """
+SELECT r.user_id, (extract(epoch FROM min(r.created_at)) * 1000)::bigint,
+       (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
+  FROM reservation r
+ WHERE r.event_id = %(event_id)s AND r.state = 'held' AND r.expires_at > clock_timestamp()
+ GROUP BY r.user_id
+ LIMIT %(rows_max)s
+"""
+
+FORGET_DEPARTURES: Final = """
+DELETE FROM departed_place d
+ USING (SELECT event_id, user_id
+          FROM departed_place
+         WHERE departed_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         ORDER BY departed_at
+         LIMIT %(rows_max)s) AS old
+ WHERE d.event_id = old.event_id AND d.user_id = old.user_id
+"""

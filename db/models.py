@@ -253,7 +253,10 @@ class Outbox(Base):
 
 
 class Room(Base):
-    """An event's waiting room as its operator set it: the truth that Redis holds a copy of."""
+    """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
+
+    ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened.
+    """
 
     __tablename__ = "room"
     __table_args__ = (
@@ -272,6 +275,24 @@ class Room(Base):
     pass_seconds: Mapped[int] = mapped_column(Integer, server_default="900")
     autopilot: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     revision: Mapped[int] = mapped_column(server_default="1")
+    epoch: Mapped[int] = mapped_column(server_default="0")
+
+
+class DepartedPlace(Base):
+    """The last place of a fan that ended: after Redis lost the line, no token brings it or one before it back."""
+
+    __tablename__ = "departed_place"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        Index("ix_departed_place_at", "departed_at"),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    epoch: Mapped[int]
+    number: Mapped[int]
+    departed_at: Mapped[dt.datetime]
 
 
 class RoomLog(Base):

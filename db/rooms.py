@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.models import Room, RoomLog
+from db.models import DepartedPlace, Purchase, Reservation, Room, RoomLog
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000
+HOLDS_MAX = 10_000
 
 _FIELD_TYPES: Mapping[str, type] = {
     "state": str,
@@ -32,7 +33,7 @@ class UnknownRoomError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room's configuration; ``revision`` goes up by one with each change."""
+    """A room's configuration; ``revision`` goes up by one with each change, ``epoch`` is the line's."""
 
     event_id: int
     state: str
@@ -43,6 +44,28 @@ class RoomRow:
     pass_seconds: int
     autopilot: bool
     revision: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FanRecord:
+    """What Postgres knows of a fan's part in an event, whatever Redis forgot. None: there is no such thing."""
+
+    departed: tuple[int, int] | None
+    """(epoch, number) of the last place that ended."""
+    departed_at: dt.datetime | None
+    bought_at: dt.datetime | None
+    hold_ends_at: dt.datetime | None
+    """Of holds that live."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A fan's live holds: from the first one's beginning to the last one's end."""
+
+    user_id: int
+    began_at: dt.datetime
+    ends_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class RoomLogRow:
     why: str
 
 
+_LIVE = (Reservation.state == "held", Reservation.expires_at > func.clock_timestamp())
 _ROOMS = select(*(Room.__table__.c[field.name] for field in fields(RoomRow)))
 _LOG = select(*(RoomLog.__table__.c[field.name] for field in fields(RoomLogRow)))
 
@@ -75,6 +99,43 @@ async def rooms(connection: AsyncConnection) -> list[RoomRow]:
     """All rooms, the newest event's first, `ROOMS_MAX` at most."""
     found = await connection.execute(_ROOMS.order_by(Room.event_id.desc()).limit(ROOMS_MAX))
     return [RoomRow(**row._asdict()) for row in found]
+
+
+async def fan_record(connection: AsyncConnection, event_id: int, user_id: int) -> FanRecord:
+    """The fan's departure, latest purchase and live hold."""
+    departure = (
+        await connection.execute(
+            select(DepartedPlace.epoch, DepartedPlace.number, DepartedPlace.departed_at).where(
+                DepartedPlace.event_id == event_id, DepartedPlace.user_id == user_id
+            )
+        )
+    ).one_or_none()
+    bought_at = select(func.max(Purchase.purchase_at)).where(Purchase.event_id == event_id, Purchase.user_id == user_id)
+    hold_ends_at = select(func.max(Reservation.expires_at)).where(
+        Reservation.event_id == event_id, Reservation.user_id == user_id, *_LIVE
+    )
+    booked = (await connection.execute(select(bought_at.scalar_subquery(), hold_ends_at.scalar_subquery()))).one()
+    return FanRecord(
+        departed=None if departure is None else (departure.epoch, departure.number),
+        departed_at=None if departure is None else departure.departed_at,
+        bought_at=booked[0],
+        hold_ends_at=booked[1],
+    )
+
+
+async def live_holds(connection: AsyncConnection, event_id: int) -> list[HoldRow]:
+    """Who holds seats of the event now, `HOLDS_MAX` fans at most."""
+    found = await connection.execute(
+        select(
+            Reservation.user_id,
+            func.min(Reservation.created_at).label("began_at"),
+            func.max(Reservation.expires_at).label("ends_at"),
+        )
+        .where(Reservation.event_id == event_id, *_LIVE)
+        .group_by(Reservation.user_id)
+        .limit(HOLDS_MAX)
+    )
+    return [HoldRow(**row._asdict()) for row in found]
 
 
 async def change_room(

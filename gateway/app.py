@@ -38,7 +38,7 @@ from gateway.streams.lines import LineStreams
 from gateway.streams.stream import serve
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
-from waiting_room.tokens import HOLD_MARGIN_SECONDS, Tokens
+from waiting_room.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def build_services(config: GatewayConfig) -> Services:
         absence_seconds=config.absence_seconds,
         connected_seconds=config.connected_seconds,
         rebuild_seconds=config.rebuild_seconds,
-        pass_seconds_min=config.hold_seconds + HOLD_MARGIN_SECONDS,
+        hold_seconds=config.hold_seconds,
     )
     return Services(
         config=config,

@@ -17,13 +17,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.rooms import RoomRow, UnknownRoomError, room, rooms
+from db.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, live_holds, room, rooms
 from gateway.contract import ID_MAX, Place
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
 from waiting_room.line import Line
-from waiting_room.model import RoomConfig, RoomCounts, Standing
-from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
+from waiting_room.model import RoomConfig, RoomCounts, Slot, Standing
+from waiting_room.tokens import HOLD_MARGIN_SECONDS, AdmissionPass, PlaceToken, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class _Counted:
 
 def room_state(counts: RoomCounts) -> str:
     """The room's state as fans are told it: with every seat sold and none held, ``sold_out``."""
-    state = counts.config.state
+    state = counts.state
     stock = counts.stock
     if state in ("open", "paused") and stock is not None and stock.free <= 0 and stock.held <= 0:
         return "sold_out"
@@ -54,7 +54,7 @@ class Rooms:
     """Configuration, ticks and counts of all rooms.
 
     Args:
-        absence_seconds, connected_seconds: the same for every room (settings).
+        absence_seconds, connected_seconds, rebuild_seconds, hold_seconds: the same for every room (settings).
     """
 
     def __init__(
@@ -65,13 +65,18 @@ class Rooms:
         *,
         absence_seconds: int,
         connected_seconds: int,
+        rebuild_seconds: int,
+        hold_seconds: int,
     ) -> None:
         self._engine = engine
         self.line = line
         self.tokens = tokens
         self._absence_seconds = absence_seconds
         self.connected_seconds = connected_seconds
+        self._rebuild_seconds = rebuild_seconds
+        self._hold_ms = (hold_seconds + HOLD_MARGIN_SECONDS) * 1000
         self.rows: dict[int, RoomRow] = {}
+        self._opened: set[int] = set()
         self._roomless: dict[int, float] = {}
         self._counted: dict[int, _Counted] = {}
         self._counting: dict[int, asyncio.Task[RoomCounts]] = {}
@@ -93,12 +98,36 @@ class Rooms:
                 await self.configure(row)
         for event_id in self.rows.keys() - {row.event_id for row in found}:
             del self.rows[event_id]
+            self._opened.discard(event_id)
 
     async def configure(self, row: RoomRow) -> None:
         """Let Redis, and by it every gateway, know a room's configuration."""
         self.rows[row.event_id] = row
-        await self.line.configure(row.event_id, self._config(row))
+        # The worker records the epoch within seconds; before that, this process may know that the room was open.
+        epoch = max(row.epoch, 1 if row.event_id in self._opened else 0)
+        configured = await self.line.configure(
+            row.event_id, self._config(row), after_epoch=epoch, rebuild_seconds=self._rebuild_seconds
+        )
+        self._opened.add(row.event_id)
         self._counted.pop(row.event_id, None)
+        if configured == "created" and epoch > 0 and row.state != "off":
+            logger.warning("event %d: Redis had lost the room, it is being rebuilt", row.event_id)
+            await self._retake_held(row.event_id)
+
+    async def _retake_held(self, event_id: int) -> None:
+        """Slots to the fans with live holds. Should this fail midway, the worker's housekeeping does it."""
+        try:
+            async with self._engine.connect() as connection:
+                holds = await live_holds(connection, event_id)
+            await self.line.retake(
+                event_id,
+                [
+                    Slot(hold.user_id, to_ms(hold.ends_at) + HOLD_MARGIN_SECONDS * 1000, to_ms(hold.began_at))
+                    for hold in holds
+                ],
+            )
+        except (SQLAlchemyError, RedisError, OSError) as error:
+            logger.warning("event %d: slots of live holds not retaken: %s", event_id, error)
 
     def _config(self, row: RoomRow) -> RoomConfig:
         return RoomConfig(
@@ -200,14 +229,44 @@ class Rooms:
         """The next `counts` reads anew: something was just changed."""
         self._counted.pop(event_id, None)
 
+    # -- what Redis lost
+
+    async def restore(
+        self, event_id: int, fan: int, place: PlaceToken | None, admission: AdmissionPass | None
+    ) -> PlaceToken | None:
+        """Undo the loss for a fan of whom Redis knows nothing; the tokens are verified ones.
+
+        A pass whose nominal end, or whose fan's live hold, is still to come takes its slot again. Returns the
+        place to join with: None without one, and for a place that ended or was bought from.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        async with self._engine.connect() as connection:
+            record = await fan_record(connection, event_id, fan)
+        if place is not None and not _lives(place, record):
+            place = None
+        if admission is not None:
+            row = await self.row(event_id)
+            # A pass tells its end only. No purchase or departure of its admission is older than this.
+            since_ms = admission.until_ms - max(self._hold_ms, row.pass_seconds * 1000 if row else 0)
+            ended = [to_ms(at) for at in (record.departed_at, record.bought_at) if at is not None]
+            until_ms = admission.until_ms
+            if record.hold_ends_at is not None:
+                until_ms = max(until_ms, to_ms(record.hold_ends_at) + HOLD_MARGIN_SECONDS * 1000)
+            if all(at_ms < since_ms for at_ms in ended):
+                await self.line.retake(event_id, [Slot(fan, until_ms, since_ms)])
+        return place
+
     # -- what a fan is told
 
     def place(self, event_id: int, standing: Standing, counts: RoomCounts, fan: int, session: str) -> Place:
         """A standing as the API tells it, with its tokens signed."""
-        state = room_state(counts)
+        # The counts may be a second older than the standing.
+        state = "rebuilding" if standing.room_state == "rebuilding" else room_state(counts)
         told = state if state in ("closed", "sold_out") and standing.state in ("waiting", "none") else standing.state
         waits = told == "waiting"
-        ahead = max(standing.shown - 1, 0) if waits else None
+        ahead = standing.shown - 1 if waits and standing.shown else None
         estimate = eta_in(counts, ahead) if ahead is not None else None
         token = None
         if standing.number and standing.joined_at_ms is not None:
@@ -243,6 +302,17 @@ class Rooms:
 
     def sign_pass(self, event_id: int, fan: int, until_ms: int) -> str:
         return self.tokens.sign_pass(AdmissionPass(event=event_id, fan=fan, until_ms=until_ms))
+
+
+def _lives(place: PlaceToken, record: FanRecord) -> bool:
+    """Whether the place may come back: no later departure nor purchase speaks against it."""
+    if record.departed is not None and record.departed >= (place.epoch, place.number):
+        return False
+    return record.bought_at is None or to_ms(record.bought_at) < place.joined_at_ms
+
+
+def to_ms(moment: dt.datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def from_ms(moment_ms: int) -> dt.datetime:

@@ -7,7 +7,7 @@ import logging
 from db import housekeeping_sql as sql
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
-from waiting_room.model import Admitted
+from waiting_room.model import Admitted, Slot
 from workers.config import WorkerConfig
 from workers.engine.engine import Engine
 
@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 FORGOTTEN_ROWS_MAX = 5_000
 FORGET_ROUNDS_MAX = 20
+DEPARTURE_CHUNKS_MAX = 100
+HOLDS_MAX = 10_000
+PLACE_KEEP_HOURS = 7 * 24
+"""As long as a place token lives."""
 
 
 class Housekeeping:
@@ -44,6 +48,47 @@ class Housekeeping:
                 if cursor == 0:
                     break
 
+    def remember(self) -> None:
+        """Record what must outlive the loss of Redis: each room's epoch and the places that ended. Where Redis
+        has lost a room, give those with live holds their slots back.
+        """
+        for event_id, epoch in self._engine.connection().execute(sql.ROOMS_OPEN).fetchall():
+            try:
+                counts = self._slots.counts(event_id)
+            except RoomUnknown:
+                continue
+            if counts.epoch > epoch:
+                self._engine.connection().execute(sql.RECORD_EPOCH, {"event_id": event_id, "epoch": counts.epoch})
+            self._record_departures(event_id)
+            if counts.now_ms - counts.rebuilt_at_ms < self._config.engine.hold_seconds * 1000:
+                self._retake(event_id)
+
+    def _record_departures(self, event_id: int) -> None:
+        for _ in range(DEPARTURE_CHUNKS_MAX):
+            gone = self._slots.departing(event_id)
+            if not gone:
+                return
+            self._engine.connection().execute(
+                sql.RECORD_DEPARTURES,
+                {
+                    "event_id": event_id,
+                    "user_ids": [one.fan for one in gone],
+                    "states": [one.state for one in gone],
+                    "epochs": [one.epoch for one in gone],
+                    "numbers": [one.number for one in gone],
+                    "at_ms": [one.at_ms for one in gone],
+                },
+            )
+            self._slots.recorded(event_id, gone)
+
+    def _retake(self, event_id: int) -> None:
+        margin_ms = self._config.hold_pass_margin_seconds * 1000
+        rows = self._engine.connection().execute(sql.FANS_WITH_HOLDS, {"event_id": event_id, "rows_max": HOLDS_MAX})
+        slots = [Slot(user_id, end_ms + margin_ms, began_ms) for user_id, began_ms, end_ms in rows]
+        retaken = self._slots.retake(event_id, slots)
+        if retaken:
+            logger.warning("event %d: Redis had lost %d slots of fans with live holds", event_id, retaken)
+
     def _settle(self, event_id: int, fans: list[Admitted]) -> None:
         if not fans:
             return
@@ -71,11 +116,14 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes older than promised, a bounded number a run."""
-        for _ in range(FORGET_ROUNDS_MAX):
-            deleted = self._engine.connection().execute(
-                sql.FORGET_OUTCOMES,
-                {"keep_hours": self._config.command_keep_hours, "rows_max": FORGOTTEN_ROWS_MAX},
-            )
-            if deleted.rowcount < FORGOTTEN_ROWS_MAX:
-                break
+        """Delete outcomes and departures older than promised, a bounded number a run."""
+        for old, keep_hours in (
+            (sql.FORGET_OUTCOMES, self._config.command_keep_hours),
+            (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
+        ):
+            for _ in range(FORGET_ROUNDS_MAX):
+                deleted = self._engine.connection().execute(
+                    old, {"keep_hours": keep_hours, "rows_max": FORGOTTEN_ROWS_MAX}
+                )
+                if deleted.rowcount < FORGOTTEN_ROWS_MAX:
+                    break

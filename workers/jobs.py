@@ -51,7 +51,8 @@ def sweep(lane: int) -> None:
 
 
 def reconcile() -> None:
-    """Compare the rooms' slots with what Postgres says of their fans."""
+    """Compare the rooms' slots with what Postgres says of their fans, and record what Redis may lose."""
+    _housekeeping().remember()
     _housekeeping().reconcile()
 
 

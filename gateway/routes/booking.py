@@ -38,7 +38,7 @@ from gateway.contract import (
     SeatDetail,
 )
 from gateway.problems import ProblemError, invalid
-from gateway.routes.queue import pass_cookie_name, verify_captcha
+from gateway.routes.queue import admission_pass, verify_captcha
 from gateway.services import AnyRequest, Services, services
 from waiting_room.errors import TokenInvalid
 
@@ -123,16 +123,19 @@ async def _need_admission(known: Services, request: AnyRequest, event_id: int, u
     row = await known.rooms.row(event_id)
     if row is None or row.state == "off":
         return
-    token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
     reason = "There is no admission pass with this request."
-    if token is not None:
-        try:
-            known.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
+    try:
+        admission = admission_pass(known, request, event_id, user_id)
+        if admission is not None:
+            if await known.rooms.line.admitted_until(event_id, user_id) is not None:
+                return
+            # Redis may have lost it; where it has not, this changes nothing.
+            await known.rooms.restore(event_id, user_id, None, admission)
             if await known.rooms.line.admitted_until(event_id, user_id) is not None:
                 return
             reason = "The admission pass has ended."
-        except TokenInvalid as error:
-            reason = f"The admission pass is not valid: {error.reason}."
+    except TokenInvalid as error:
+        reason = f"The admission pass is not valid: {error.reason}."
     raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
 
 

@@ -28,7 +28,7 @@ from waiting_room.errors import (
     TokenInvalid,
 )
 from waiting_room.model import RoomCounts, Standing
-from waiting_room.tokens import PlaceToken
+from waiting_room.tokens import AdmissionPass, PlaceToken
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
@@ -88,8 +88,28 @@ async def _known_room(known: Services, event_id: int) -> RoomCounts:
     return counts
 
 
+def admission_pass(known: Services, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
+    """The pass that came with the request.
+
+    Raises:
+        TokenInvalid: it is not ours, or not for this event and fan.
+    """
+    token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
+    return None if token is None else known.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
+
+
+def _pass_if_valid(known: Services, request: AnyRequest, event_id: int, fan: Session) -> AdmissionPass | None:
+    with contextlib.suppress(TokenInvalid):
+        return admission_pass(known, request, event_id, fan.user_id)
+    return None
+
+
 async def take_place(
-    known: Services, event_id: int, fan: Session, token: PlaceToken | None
+    known: Services,
+    event_id: int,
+    fan: Session,
+    token: PlaceToken | None,
+    admission: AdmissionPass | None = None,
 ) -> tuple[Standing, RoomCounts]:
     """Join the line, or find where one stands.
 
@@ -98,6 +118,10 @@ async def take_place(
     """
     counts = await _known_room(known, event_id)
     try:
+        if token is not None or admission is not None:
+            standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
+            if standing.state == "none":
+                token = await known.rooms.restore(event_id, fan.user_id, token, admission)
         standing = await known.rooms.line.join(event_id, fan.user_id, token)
     except RetryLater as later:
         raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
@@ -112,7 +136,11 @@ async def take_place(
 
 
 async def find_place(
-    known: Services, event_id: int, fan: Session, token: PlaceToken | None
+    known: Services,
+    event_id: int,
+    fan: Session,
+    token: PlaceToken | None,
+    admission: AdmissionPass | None = None,
 ) -> tuple[Standing, RoomCounts]:
     """Where the fan stands; this is a heartbeat. A token restores what Redis has lost.
 
@@ -126,8 +154,15 @@ async def find_place(
         await known.rooms.configure(known.rooms.rows[event_id])
         raise ProblemError("rebuilding", retry_after_seconds=2) from None
     if standing.state == "none":
+        if token is not None or admission is not None:
+            token = await known.rooms.restore(event_id, fan.user_id, token, admission)
+            standing = await known.rooms.line.standing(event_id, fan.user_id)
+            if standing.state != "none":
+                return standing, counts
         if token is not None:
             return await take_place(known, event_id, fan, token)
+        if standing.room_state == "rebuilding":
+            raise ProblemError("rebuilding", retry_after_seconds=2)
         if standing.room_state not in ("off", "closed", "sold_out"):
             raise ProblemError("not_in_line")
     return standing, counts
@@ -142,7 +177,7 @@ async def join(
     fan = known.identity.fan(request)
     restored = _place_token(known, request, event_id, fan, token)
     await require_captcha(known, request, event_id, fan, data.captcha_token if data else None)
-    standing, counts = await take_place(known, event_id, fan, restored)
+    standing, counts = await take_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
     place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(
         place,
@@ -188,7 +223,7 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
     known = services(request)
     fan = known.identity.fan(request)
     restored = _place_token(known, request, event_id, fan, token)
-    standing, counts = await find_place(known, event_id, fan, restored)
+    standing, counts = await find_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
     place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place.admission_pass))
 
@@ -200,7 +235,7 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
     fan = known.identity.fan(request)
     restored = _place_token(known, request, event_id, fan, token)
     known.take_stream()
-    standing, counts = await find_place(known, event_id, fan, restored)
+    standing, counts = await find_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
     place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:

@@ -20,9 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.contract import Place
 from gateway.rooms import Rooms, from_ms, room_state
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
-from waiting_room.errors import RoomUnknown
+from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.eta import eta_in
-from waiting_room.model import News, RoomCounts
+from waiting_room.model import News, RoomCounts, Standing
 from waiting_room.operations import CHUNK
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ LOOP_SECONDS: Final = 0.25
 KEEP_SECONDS: Final = 1.0
 """How often a stream that is told no places is looked after."""
 HEARTBEAT_SECONDS_MAX: Final = 4.0
+LOOKS_AT_ONCE: Final = 16
 INTERVALS: Final[tuple[tuple[int, float], ...]] = ((100, 1.0), (1_000, 2.0), (10_000, 4.0))
 """(up to this many ahead, tell the place so often); the rest as often as `INTERVAL_FAR`."""
 INTERVAL_FAR: Final = 8.0
@@ -48,7 +49,10 @@ def interval_seconds(ahead: int) -> float:
 
 @dataclass(slots=True, eq=False)
 class FanStream:
-    """A fan's stream on an event's line; ``shown`` is the lowest position told (0: none yet)."""
+    """A fan's stream on an event's line; ``shown`` is the lowest position told (0: none yet).
+
+    ``place`` and ``admission`` are the signed tokens told last: they bring back what Redis may lose.
+    """
 
     stream: Stream
     event_id: int
@@ -57,6 +61,9 @@ class FanStream:
     shown: int = 0
     due_at: float = 0.0
     state: str = ""
+    place: str | None = None
+    admission: str | None = None
+    look_due: bool = False
 
 
 @dataclass(slots=True)
@@ -157,23 +164,50 @@ class LineStreams:
 
     async def _look(self, watchers: list[FanStream]) -> None:
         """Ask for each fan's standing, where rank alone does not tell it."""
-        for watcher in watchers:
-            if watcher.stream.closed:
-                continue
-            try:
-                counts = await self._rooms.counts(watcher.event_id)
-                standing = await self._rooms.line.standing(watcher.event_id, watcher.fan, touch=False)
-            except (RedisError, RoomUnknown, OSError) as error:
-                logger.debug("standing not read: %s", error)
-                continue
-            if counts is not None:
-                place = self._rooms.place(watcher.event_id, standing, counts, watcher.fan, watcher.session)
-                self._tell_place(watcher, place, counts)
+        due = [watcher for watcher in watchers if not watcher.look_due]
+        for watcher in due:
+            watcher.look_due = True
+        rest = iter(due)
+
+        async def look() -> None:
+            for watcher in rest:
+                watcher.look_due = False
+                try:
+                    await self._look_at_one(watcher)
+                except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
+                    logger.debug("standing not read: %s", error)
+
+        await asyncio.gather(*(look() for _ in range(min(LOOKS_AT_ONCE, len(due)))))
+
+    async def _look_at_one(self, watcher: FanStream) -> None:
+        if watcher.stream.closed:
+            return
+        event_id, fan = watcher.event_id, watcher.fan
+        counts = await self._rooms.counts(event_id)
+        standing = await self._rooms.line.standing(event_id, fan, touch=False)
+        if standing.state == "none" and standing.room_state != "off" and (watcher.place or watcher.admission):
+            # Redis lost the fan, whose stream goes on: nothing is asked of them.
+            standing = await self._restored(watcher)
+        if counts is not None:
+            self._tell_place(watcher, self._rooms.place(event_id, standing, counts, fan, watcher.session), counts)
+
+    async def _restored(self, watcher: FanStream) -> Standing:
+        """Raises:
+        RoomError: the line does not take the place back (yet).
+        """
+        event_id, fan, tokens = watcher.event_id, watcher.fan, self._rooms.tokens
+        place = tokens.verify_place(watcher.place, event=event_id, fan=fan) if watcher.place else None
+        admission = tokens.verify_pass(watcher.admission, event=event_id, fan=fan) if watcher.admission else None
+        place = await self._rooms.restore(event_id, fan, place, admission)
+        if place is not None:
+            return await self._rooms.line.join(event_id, fan, place)
+        return await self._rooms.line.standing(event_id, fan)
 
     # -- telling
 
     def _tell_place(self, watcher: FanStream, place: Place, counts: RoomCounts) -> None:
         before, watcher.state = watcher.state, place.state
+        watcher.place, watcher.admission = place.token, place.admission_pass
         if place.state == "called" and place.claim_by_seconds is not None:
             if before != "called":
                 watcher.stream.write(_called(place.claim_by_seconds))
@@ -187,8 +221,7 @@ class LineStreams:
                 watcher.stream.write(frame(place.state, b"{}"))
             return
         if place.position is None or place.ahead is None:
-            document = {"state": place.state, "roomState": place.room_state, "position": None, "ahead": None}
-            watcher.stream.write(frame("place", _encode(document)))
+            self._tell_no_position(watcher, place.state, place.room_state)
             return
         self._tell_position(watcher, place.position, counts, _tail(counts, place.waiting))
 
@@ -203,6 +236,11 @@ class LineStreams:
             % (position, position - 1, _estimate(counts, position - 1), tail),
         )
 
+    def _tell_no_position(self, watcher: FanStream, state: str, room_state: str) -> None:
+        watcher.due_at = time.monotonic() + 1.0
+        document = {"state": state, "roomState": room_state, "position": None, "ahead": None}
+        watcher.stream.write(frame("place", _encode(document)))
+
     def _tell_called(self, watcher: FanStream, claim_by_ms: int) -> None:
         row = self._rooms.rows.get(watcher.event_id)
         window = row.claim_window_seconds if row is not None else 0
@@ -211,7 +249,7 @@ class LineStreams:
 
     def _tell_admitted(self, watcher: FanStream, until_ms: int) -> None:
         watcher.state = "admitted"
-        token = self._rooms.sign_pass(watcher.event_id, watcher.fan, until_ms)
+        watcher.admission = token = self._rooms.sign_pass(watcher.event_id, watcher.fan, until_ms)
         watcher.stream.write(_admitted(token, from_ms(until_ms)))
 
     # -- the loop
@@ -277,8 +315,11 @@ class LineStreams:
         for watcher, rank in zip(due, ranks.ranks, strict=True):
             if rank < 0:
                 unsure.append(watcher)
-                continue
-            self._tell_position(watcher, rank + 1, counts, tail)
+            elif counts.state == "rebuilding":
+                # Others are still coming back: a position told now might have to rise.
+                self._tell_no_position(watcher, "waiting", "rebuilding")
+            else:
+                self._tell_position(watcher, rank + 1, counts, tail)
         if unsure:
             self._look_at(unsure)
 
@@ -296,7 +337,8 @@ class LineStreams:
                     if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or watcher.shown, watcher.shown)
             if shown:
-                await self._rooms.line.heartbeat(event_id, shown)
+                gone = await self._rooms.line.heartbeat(event_id, shown)
+                self._look_at([watcher for fan in gone for watcher in event.of_fans.get(fan, ())])
 
 
 def _called(claim_by_seconds: int) -> bytes:

@@ -56,7 +56,7 @@ def eta_in(room: RoomCounts, ahead: int) -> Eta | None:
     slots = config.capacity
     if room.stock is not None and config.stock_factor > 0:
         slots = min(slots, math.ceil(config.stock_factor * room.stock.free))
-    if config.state != "open" or slots == 0:
+    if room.state != "open" or slots == 0:
         return None
     return eta(
         ahead,

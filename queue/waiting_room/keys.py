@@ -22,6 +22,7 @@ ROOM_KEYS: Final = (
     "bucket",  # hash tokens, at: the rate's token bucket
     "pace",  # hash slot → "index:called:claimed:missed:admitted:moved:backlogged", a ring of ten minutes
     "stock",  # hash free, held, version
+    "departing",  # hash fan → "state:score:at_ms": ended, and not yet recorded in Postgres
 )
 """In the order in which room.lua takes them from KEYS."""
 

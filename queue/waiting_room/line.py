@@ -12,7 +12,18 @@ from redis import Redis
 from redis import asyncio as aioredis
 
 from . import operations
-from .model import AdmittedPage, Configured, Positions, RoomConfig, RoomCounts, Standing, Stock, Tick
+from .model import (
+    AdmittedPage,
+    Configured,
+    Departure,
+    Positions,
+    RoomConfig,
+    RoomCounts,
+    Slot,
+    Standing,
+    Stock,
+    Tick,
+)
 from .operations import Operation, chunks
 from .scripts import run, run_sync
 from .tokens import PlaceToken
@@ -30,13 +41,16 @@ class Line:
         reply = await run(self._client, operation.script, operation.keys, operation.args)
         return operation.read(reply)
 
-    async def configure(self, event: int, config: RoomConfig) -> Configured:
+    async def configure(
+        self, event: int, config: RoomConfig, *, after_epoch: int = 0, rebuild_seconds: float = 0
+    ) -> Configured:
         """Open the room or change it, unless a revision as new is there; tells every gateway.
 
-        ``created`` where Redis knew no such room: if Postgres did, Redis lost it, and the room should be
-        ``rebuilding`` for a while.
+        ``created`` where Redis knew no such room. With the last ``after_epoch`` known of it, Redis has lost it:
+        its next epoch is a later one, and it is ``rebuilding`` for ``rebuild_seconds``, then as configured, by
+        itself. Nobody is called in that time, nor before everybody had time to be heard.
         """
-        return await self._run(operations.configure(event, config))
+        return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
 
     async def join(self, event: int, fan: int, place: PlaceToken | None = None) -> Standing:
         """Take a place, or the one already held. A verified ``place`` restores one that Redis lost.
@@ -107,6 +121,13 @@ class Line:
         """Let live passes last at least until ms; never shortens. How many now end later."""
         return sum([await self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items())])
 
+    async def retake(self, event: int, slots: Iterable[Slot]) -> int:
+        """These fans were admitted before Redis lost the room: their slots are theirs again. How many were.
+
+        Nothing changes for who has a place that this Redis gave, or whose place it knows to have ended.
+        """
+        return sum([await self._run(operations.retake(event, chunk)) for chunk in chunks(slots)])
+
     async def finish(self, event: int, fans: Iterable[int]) -> int:
         """These fans have bought: done, and their slots free. How many slots."""
         return sum([await self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans))])
@@ -148,6 +169,18 @@ class Slots:
     def extend(self, event: int, ends: Mapping[int, int]) -> int:
         """See `Line.extend`."""
         return sum(self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items()))
+
+    def retake(self, event: int, slots: Iterable[Slot]) -> int:
+        """See `Line.retake`."""
+        return sum(self._run(operations.retake(event, chunk)) for chunk in chunks(slots))
+
+    def departing(self, event: int) -> list[Departure]:
+        """Some places that ended and are not yet `recorded`, at most `operations.CHUNK`."""
+        return self._run(operations.departing(event))
+
+    def recorded(self, event: int, departures: list[Departure]) -> int:
+        """These are in Postgres; a fan who departed again since is still `departing`."""
+        return self._run(operations.recorded(event, departures)) if departures else 0
 
     def finish(self, event: int, fans: Iterable[int]) -> int:
         """See `Line.finish`."""

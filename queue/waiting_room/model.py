@@ -57,7 +57,8 @@ class Standing:
     """Where a fan stands.
 
     ``ahead`` is the true rank, ``position`` is ``ahead + 1`` and ``shown`` the lowest position the fan was
-    ever shown: give fans ``shown``, operators ``position``. The three are 0 unless the fan waits. ``epoch``
+    ever shown: give fans ``shown``, operators ``position``. The three are 0 unless the fan waits, ``shown``
+    also while the room is rebuilding. ``epoch``
     and ``number`` are of the place held, or of the one that ended, or 0. ``joined`` says whether this call
     made the place.
     """
@@ -118,6 +119,28 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """The slot of a fan admitted before Redis lost the room; ``since_ms`` is when, or a moment before."""
+
+    fan: int
+    until_ms: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A place that ended: done, expired or left."""
+
+    fan: int
+    state: str
+    epoch: int
+    number: int
+    at_ms: int
+    told: bytes
+    """As Redis has it, to strike it off."""
+
+
+@dataclass(frozen=True, slots=True)
 class AdmittedPage:
     """Some of the admitted; ``cursor`` asks for the next page and is 0 at the end."""
 
@@ -141,7 +164,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
-    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back."""
+    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back.
+
+    ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
+    """
 
     waiting: int
     away: int
@@ -152,6 +178,15 @@ class RoomCounts:
     epoch: int
     stock: Stock | None
     now_ms: int
+    rebuilt_at_ms: int = 0
+    rebuild_until_ms: int = 0
+
+    @property
+    def state(self) -> RoomState:
+        """As configured, or ``rebuilding`` while the places that Redis lost come back."""
+        if self.now_ms < self.rebuild_until_ms and self.config.state in ("open", "paused", "lobby"):
+            return "rebuilding"
+        return self.config.state
 
 
 class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

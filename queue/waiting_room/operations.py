@@ -13,10 +13,12 @@ from .model import (
     Admitted,
     AdmittedPage,
     Configured,
+    Departure,
     Pace,
     Positions,
     RoomConfig,
     RoomCounts,
+    Slot,
     Standing,
     Stock,
     Tick,
@@ -28,6 +30,10 @@ Item = TypeVar("Item")
 
 CHUNK: Final = 200
 """Fans handed to one script at most, so that none holds Redis for long."""
+
+NUMBERS_PER_EPOCH: Final = 2**23
+EPOCH_ZERO_S: Final = 1_750_000_000
+"""How room.lua makes one score of epoch and number."""
 
 BUCKETS_A_MINUTE: Final = 6
 PACE_BUCKET_MS: Final = 10_000
@@ -59,11 +65,14 @@ def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def configure(event: int, config: RoomConfig) -> Operation[Configured]:
+def configure(
+    event: int, config: RoomConfig, after_epoch: int = 0, rebuild_seconds: float = 0
+) -> Operation[Configured]:
     fields = asdict(config)
     del fields["revision"]
     pairs = [part for pair in fields.items() for part in pair]
-    return _on(event, "configure", lambda reply: reply.decode(), config.revision, *pairs)
+    rebuild_ms = round(rebuild_seconds * 1000)
+    return _on(event, "configure", lambda reply: reply.decode(), config.revision, after_epoch, rebuild_ms, *pairs)
 
 
 def join(event: int, fan: int, place: PlaceToken | None) -> Operation[Standing]:
@@ -106,6 +115,19 @@ def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
 def extend(event: int, ends: Sequence[tuple[int, int]]) -> Operation[int]:
     fans, untils_ms = zip(*ends, strict=True)
     return _alone(event, "extend", ["admitted"], int, *fans, *untils_ms)
+
+
+def retake(event: int, slots: Sequence[Slot]) -> Operation[int]:
+    return _on(event, "retake", int, *(part for slot in slots for part in (slot.fan, slot.until_ms, slot.since_ms)))
+
+
+def departing(event: int) -> Operation[list[Departure]]:
+    return _alone(event, "departing", ["departing"], _departures, CHUNK)
+
+
+def recorded(event: int, departures: Sequence[Departure]) -> Operation[int]:
+    pairs = [part for gone in departures for part in (gone.fan, gone.told.decode())]
+    return Operation("recorded", [room_key(event, "departing")], pairs, int)
 
 
 def finish(event: int, fans: Sequence[int]) -> Operation[int]:
@@ -171,6 +193,15 @@ def _admitted_page(reply: Sequence[bytes]) -> AdmittedPage:
     return AdmittedPage(cursor=numbers[0], fans=fans)
 
 
+def _departures(reply: Sequence[bytes]) -> list[Departure]:
+    found = []
+    for fan, told in zip(reply[::2], reply[1::2], strict=True):
+        state, score, at_ms = told.split(b":")
+        epoch_offset, number = divmod(int(score), NUMBERS_PER_EPOCH)
+        found.append(Departure(int(fan), state.decode(), epoch_offset + EPOCH_ZERO_S, number, int(at_ms), told))
+    return found
+
+
 def _number(text: bytes) -> int | float:
     number = float(text)
     return int(number) if number.is_integer() else number
@@ -192,6 +223,8 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         epoch=int(fields["epoch"]),
         stock=Stock(*(int(part) for part in stock)) if stock else None,
         now_ms=now_ms,
+        rebuilt_at_ms=int(fields.get("rebuilt_at", 0)),
+        rebuild_until_ms=int(fields.get("rebuild_until", 0)),
     )
 
 

@@ -23,6 +23,7 @@ ABSENCE_SECONDS = 5
 ENVIRON = {
     "ADMITONE_CONNECTED_SECONDS": str(CONNECTED_SECONDS),
     "ADMITONE_ABSENCE_SECONDS": str(ABSENCE_SECONDS),
+    "ADMITONE_REBUILD_SECONDS": "1",
 }
 SHUT = RoomSeed(rate_per_minute=0, capacity=100)
 """A room that takes fans into the line and calls nobody."""
@@ -350,7 +351,7 @@ def test_place_tokens_restore_the_order_that_redis_lost(site: Site) -> None:
     newcomer = site.fan()
     await_that(lambda: fans[3].poll(event_id, place_token=tokens[3]).code != "rebuilding")
     with fans[3].line(event_id, place_token=tokens[3]) as line:
-        assert line.data("place")["position"] == 1
+        await_that(lambda: line.data("place")["position"] == 1)
         await_that(lambda: newcomer.join(event_id).status == 201)
         assert fans[1].poll(event_id, place_token=tokens[1]).json["state"] == "waiting"
         assert fans[0].join(event_id, place_token=tokens[0]).status in (200, 201)

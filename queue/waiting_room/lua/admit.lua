@@ -26,9 +26,8 @@ if absence_over(0) then
   end_places(lapsed(AWAY), AWAY, 'expired')
 end
 
--- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
 local calls = 0
-if room.state == 'open' and now >= room.resumed_at + room.connected_ms then
+if door_open() then
   local tokens = tokens_now()
   local slots = math.min(math.floor(tokens), slots_free())
   local front = slots > 0 and redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1) or {}

@@ -1,7 +1,8 @@
 -- configure.lua: open a room or change its configuration, if the revision is newer or nothing is there.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event, 2 revision, then field, value, … of the configuration
--- Returns created | updated | kept
+-- ARGV  1 event, 2 revision, 3 after_epoch (the last known; 0: never opened), 4 rebuild_ms,
+--       then field, value, … of the configuration
+-- Returns created | updated | kept; where a room that had been open is created, it is rebuilding for rebuild_ms
 
 if room.state and tonumber(ARGV[2]) <= room.revision then
   return 'kept'
@@ -9,10 +10,16 @@ end
 local outcome = 'updated'
 if not room.state then
   outcome = 'created'
-  redis.call('HSET', CONFIG, 'epoch', int(now_s), 'number', '0')
+  local after_epoch, rebuild_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
+  local epoch = math.max(now_s, after_epoch + 1)
+  redis.call('HSET', CONFIG, 'epoch', int(epoch), 'first_epoch', int(epoch), 'number', '0')
+  if after_epoch > 0 and rebuild_ms > 0 then
+    redis.call('HSET', CONFIG, 'rebuilt_at', int(now), 'rebuild_until', int(now + rebuild_ms),
+      'ticked_at', int(now), 'resumed_at', int(now))
+  end
 end
 -- How fast the line moved before is no guide to how fast it will under another configuration.
-redis.call('HSET', CONFIG, 'revision', ARGV[2], 'paced_from', int(now_s), unpack(ARGV, 3))
+redis.call('HSET', CONFIG, 'revision', ARGV[2], 'paced_from', int(now_s), unpack(ARGV, 5))
 news.config = tonumber(ARGV[2])
 close()
 return outcome

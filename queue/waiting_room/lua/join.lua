@@ -65,7 +65,7 @@ end
 
 local waiting = redis.call('ZCARD', LINE)
 local tokens = tokens_now()
-local at_once = room.state == 'open' and waiting == 0 and tokens >= 1 and slots_free() >= 1
+local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free() >= 1
 if not at_once and waiting + redis.call('ZCARD', AWAY) >= room.line_cap then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
@@ -78,13 +78,8 @@ if not at_once and waiting + redis.call('ZCARD', AWAY) >= room.line_cap then
   }
 end
 
-local epoch, number = room.epoch, room.number + 1
-if number >= NUMBERS_PER_EPOCH then
-  epoch, number = math.max(now_s, epoch + 1), 1
-end
-redis.call('HSET', CONFIG, 'epoch', int(epoch), 'number', int(number))
 forget_ended()
-local score = score_of(epoch, number)
+local score = next_score()
 if at_once then
   put_tokens(tokens - 1)
   admit_fan(fan, score, now)

@@ -5,8 +5,8 @@
 -- A fan holds a place while `places` names them, and is then in exactly one of line, away, called, admitted.
 -- Fans and scores travel as decimal strings: cjson and tostring() round numbers of more than 14 digits.
 
-local CONFIG, LINE, PLACES, SEEN, AWAY, CALLED, MISSED, ADMITTED, ENDED, ENDED_BEFORE, SHOWN, BUCKET, PACE, STOCK =
-  unpack(KEYS)
+local CONFIG, LINE, PLACES, SEEN, AWAY, CALLED, MISSED, ADMITTED, ENDED, ENDED_BEFORE, SHOWN, BUCKET, PACE, STOCK,
+  DEPARTING = unpack(KEYS)
 local EVENT = ARGV[1]
 
 local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly until 2059
@@ -30,7 +30,7 @@ do
   local values = redis.call('HMGET', CONFIG,
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
-    'ticked_at', 'resumed_at')
+    'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch')
   room = {
     state = values[1] or nil,
     rate_per_minute = tonumber(values[2]) or 0,
@@ -49,7 +49,12 @@ do
     forgotten = tonumber(values[15]) or 0,               -- and in what was forgotten of both
     ticked_at = tonumber(values[16]) or 0,
     resumed_at = tonumber(values[17]) or 0,
+    first_epoch = tonumber(values[20]) or 0,             -- this Redis' own; places before it were restored
   }
+  local rebuild_until = tonumber(values[19]) or 0
+  if now < rebuild_until and (room.state == 'open' or room.state == 'paused' or room.state == 'lobby') then
+    room.state = 'rebuilding'
+  end
   -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
   -- claim window start afresh when the room comes back, so that an outage expires no one. An empty room only slept.
   if room.ticked_at > 0 and now - room.ticked_at > room.connected_ms then
@@ -71,6 +76,16 @@ end
 
 local function epoch_and_number(score)
   return math.floor(score / NUMBERS_PER_EPOCH) + EPOCH_ZERO_S, score % NUMBERS_PER_EPOCH
+end
+
+-- The score of a new place, behind all others.
+local function next_score()
+  room.number = room.number + 1
+  if room.number >= NUMBERS_PER_EPOCH then
+    room.epoch, room.number = math.max(now_s, room.epoch + 1), 1
+  end
+  redis.call('HSET', CONFIG, 'epoch', int(room.epoch), 'number', int(room.number))
+  return score_of(room.epoch, room.number)
 end
 
 -- score, joined_at_ms, admitted_at_ms (0 before) of the fan's place; nil without one.
@@ -109,6 +124,10 @@ local function remember_ended(pairs_of_fans)
     room.ended_top = 0
   end
   redis.call('HSET', ENDED, unpack(pairs_of_fans))
+  -- Until the housekeeping worker has them in Postgres; were it away for long, the room would still be bounded.
+  if redis.call('HLEN', DEPARTING) < ENDED_MAX then
+    redis.call('HSET', DEPARTING, unpack(pairs_of_fans))
+  end
 end
 
 -- End the places of fans who stand in the sorted set `where`.
@@ -232,6 +251,11 @@ local function put_tokens(tokens)
   redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens), 'at', int(now))
 end
 
+-- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
+local function door_open()
+  return room.state == 'open' and now >= room.resumed_at + room.connected_ms
+end
+
 -- How many more fans capacity and stock let in; a stock never told limits nobody.
 local function slots_free()
   local active = redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf')
@@ -267,7 +291,9 @@ local function standing_of(fan, touch, joined)
       state = 'waiting'
       ahead = redis.call('ZCOUNT', LINE, '-inf', '(' .. int(score))
       shown = tonumber(redis.call('HGET', SHOWN, fan))
-      if not shown or shown > ahead + 1 then
+      if room.state == 'rebuilding' then
+        shown = 0 -- a position told while others are still coming back would have to rise
+      elseif not shown or shown > ahead + 1 then
         shown = ahead + 1
         redis.call('HSET', SHOWN, fan, int(shown))
       end

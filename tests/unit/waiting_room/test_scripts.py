@@ -19,7 +19,7 @@ from tests.unit.waiting_room.room import Room
 from waiting_room import operations, scripts
 from waiting_room.keys import ROOM_KEYS, room_keys
 from waiting_room.line import Slots
-from waiting_room.model import RoomConfig, Stock
+from waiting_room.model import RoomConfig, Slot, Stock
 
 T = TypeVar("T")
 
@@ -37,9 +37,9 @@ def test_each_script_says_what_it_takes(name: str) -> None:
 
 
 def test_keys_come_in_the_order_the_scripts_take_them() -> None:
-    taken = re.search(r"local ([A-Z_, ]+) =\s+unpack\(KEYS\)", LUA["room.lua"])
+    taken = re.search(r"local ([A-Z_,\s]+?)\s=\s+unpack\(KEYS\)", LUA["room.lua"])
     assert taken is not None
-    assert [name.lower() for name in taken[1].split(", ")] == list(ROOM_KEYS)
+    assert [name.lower() for name in re.split(r",\s+", taken[1])] == list(ROOM_KEYS)
 
 
 async def test_a_server_that_forgot_the_scripts_is_sent_them(room: Room, redis_url: str) -> None:
@@ -100,6 +100,9 @@ def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
     assert run(operations.admitted(42, [4])) == [2**43]
     run(operations.admitted_page(42, 0))
     assert run(operations.finish(42, [2, 4])) == 2
+    assert run(operations.retake(42, [Slot(7, 2**43, 1)])) == 1
+    gone = run(operations.departing(42))
+    assert run(operations.recorded(42, gone)) == len(gone) > 0
     run(operations.standing(42, 3, touch=True))
     run(operations.counts(42))
     assert scripts.run_sync(cluster, "allow", ("allow:a:b",), (1,))[0] == 1

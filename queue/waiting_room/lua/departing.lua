@@ -1,0 +1,6 @@
+-- departing.lua: some of the fans whose places ended and who are not yet known in Postgres.
+-- KEYS  1 departing
+-- ARGV  1 how many at most
+-- Returns {fan, "state:score:at_ms", …}
+
+return redis.call('HRANDFIELD', KEYS[1], ARGV[1], 'WITHVALUES')

@@ -1,0 +1,12 @@
+-- recorded.lua: these departures are in Postgres now.
+-- KEYS  1 departing
+-- ARGV  fan, "state:score:at_ms", … as they were read (at most operations.CHUNK fans)
+-- Returns how many were struck off; a fan who departed again since stays on
+
+local struck = 0
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+    struck = struck + redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+return struck
