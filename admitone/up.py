@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from admitone.embedded.account import own_file
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedError, FolderLock
+from admitone.embedded.server import EmbeddedServer
 from admitone.embedded.valkey import EmbeddedValkey
 from admitone.running import forget, note
 from admitone.settings import Settings
@@ -52,8 +53,6 @@ DEMO_RATE_PER_MINUTE_MAX = 30
 DEMO_CAPACITY_SHARE = 3  # one in so many of the crowd is inside
 # Most of the crowd gives its seats back, so that the map moves and the hall lasts for half an hour.
 DEMO_CROWD = ("--release-hold", "0.8", "--abandon-hold", "0.1", "--abandon-in-line", "0.1", "--think", "20")
-
-Server = EmbeddedPostgres | EmbeddedValkey
 
 
 class UpError(RuntimeError):
@@ -122,7 +121,7 @@ def _run(
         "REDIS_URL": settings.redis_url,
         "PYTHONUNBUFFERED": "1",
     }
-    embedded: dict[str, Server] = {
+    embedded: dict[str, EmbeddedServer] = {
         "DATABASE_URL": EmbeddedPostgres(folder / "postgres"),
         "REDIS_URL": EmbeddedValkey(folder / "valkey"),
     }
@@ -173,7 +172,7 @@ def _run(
 
 
 def _watch(
-    servers: dict[str, Server],
+    servers: dict[str, EmbeddedServer],
     children: list[Child],
     environ: dict[str, str],
     note_again: Callable[[], None],
@@ -197,7 +196,7 @@ def _watch(
         time.sleep(WATCH_SECONDS)
 
 
-def _start_again(server: Server) -> str:
+def _start_again(server: EmbeddedServer) -> str:
     until = time.monotonic() + SERVER_RESTART_SECONDS_MAX
     while True:
         server.stop()

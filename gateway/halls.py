@@ -43,6 +43,19 @@ EVENT_SECONDS: Final = 60.0
 _encode = msgspec.json.Encoder().encode
 
 
+EVENT_COLUMNS: Final = (
+    Event.event_id,
+    Event.name,
+    Event.artist,
+    Event.date,
+    Event.venue,
+    Event.on_sale_at,
+    Event.currency,
+    Event.seats_per_fan_max,
+)
+"""What `EventAnswer` is made of."""
+
+
 class UnknownEventError(LookupError):
     """There is no such event."""
 
@@ -194,19 +207,7 @@ class Hall:
         """
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         event = (
-            await connection.execute(
-                select(
-                    Event.event_id,
-                    Event.name,
-                    Event.artist,
-                    Event.date,
-                    Event.venue,
-                    Event.on_sale_at,
-                    Event.currency,
-                    Event.seats_per_fan_max,
-                    Event.version,
-                ).where(Event.event_id == self.event_id)
-            )
+            await connection.execute(select(*EVENT_COLUMNS, Event.version).where(Event.event_id == self.event_id))
         ).one_or_none()
         if event is None:
             raise UnknownEventError(self.event_id)

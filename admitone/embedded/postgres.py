@@ -11,8 +11,6 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 import psycopg
@@ -21,13 +19,13 @@ from admitone.embedded.account import own_file, own_folder, reachable_binaries, 
 from admitone.embedded.process import (
     AlreadyRunningError,
     EmbeddedError,
-    FolderLock,
     last_lines,
     package_folder,
     spawn,
     stop,
     stop_orphan,
 )
+from admitone.embedded.server import EmbeddedServer
 
 NAME = "admitone"
 START_SECONDS_MAX = 60.0  # crash recovery may have a good deal of WAL to replay
@@ -58,7 +56,7 @@ full_page_writes = off
 AUTHENTICATION = "local all all scram-sha-256\n"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One PostgreSQL server and its data in `data_dir`, kept between runs.
 
     It listens on a Unix socket only, with a random password kept beside the data (mode 0600). `durable=False`
@@ -69,12 +67,8 @@ class EmbeddedPostgres:
     name = "Postgres"
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.durable = durable
-        self.log = self.data_dir.with_name(self.data_dir.name + ".log")
-        self.url = ""
-        self._lock = FolderLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
-        self._process: subprocess.Popen[bytes] | None = None
         self._borrowed_socket: Path | None = None
 
     def start(self) -> str:
@@ -160,33 +154,15 @@ class EmbeddedPostgres:
             time.sleep(0.01)
         raise EmbeddedError(f"Postgres was not ready after {START_SECONDS_MAX:.0f} s; see {self.log}.")
 
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        stop(process, polite=signal.SIGINT, firm=signal.SIGQUIT)
+
     def stop(self) -> None:
         """Stop the server and leave the data clean; harmless if it is not running."""
-        if self._process is not None:
-            stop(self._process, polite=signal.SIGINT, firm=signal.SIGQUIT)
-            self._process = None
+        super().stop()
         if self._borrowed_socket is not None:
             shutil.rmtree(self._borrowed_socket, ignore_errors=True)
             self._borrowed_socket = None
-        self.url = ""
-        self._lock.release()
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _refuse_other_version(data: Path) -> None:

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,13 +19,13 @@ from admitone.embedded.process import (
     Account,
     AlreadyRunningError,
     EmbeddedError,
-    FolderLock,
     last_lines,
     package_folder,
     spawn,
     stop,
     stop_orphan,
 )
+from admitone.embedded.server import EmbeddedServer
 
 START_SECONDS_MAX = 60.0  # a large AOF takes a while to load
 PORT_TRIES_MAX = 5
@@ -50,7 +48,7 @@ appendfsync everysec
 """
 
 
-class EmbeddedValkey:
+class EmbeddedValkey(EmbeddedServer):
     """One Valkey server and its append-only file in `data_dir`, kept between runs.
 
     It listens on a free port of 127.0.0.1 with a random password, both in its configuration
@@ -61,12 +59,8 @@ class EmbeddedValkey:
     name = "Valkey"
 
     def __init__(self, data_dir: Path, *, appendonly: bool = True) -> None:
-        self.data_dir = data_dir.absolute()
+        super().__init__(data_dir)
         self.appendonly = appendonly
-        self.log = self.data_dir.with_name(self.data_dir.name + ".log")
-        self.url = ""
-        self._lock = FolderLock(self.data_dir.with_name(self.data_dir.name + ".lock"))
-        self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._password = secrets.token_hex(24)
 
@@ -128,30 +122,8 @@ class EmbeddedValkey:
                     return True
         raise EmbeddedError(f"Valkey did not answer after {START_SECONDS_MAX:.0f} s; see {self.log}.")
 
-    def stop(self) -> None:
-        """Stop the server with its append-only file written out; harmless if it is not running."""
-        if self._process is not None:
-            stop(self._process)
-            self._process = None
-        self.url = ""
-        self._lock.release()
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        stop(process)
 
 
 def _binary() -> Path:

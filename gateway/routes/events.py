@@ -15,7 +15,7 @@ from sqlalchemy import Select, or_, select, tuple_
 
 from db.models import Event
 from gateway.contract import ID_MAX, EventAnswer, EventList, InitialCall, SeatMap
-from gateway.halls import Hall, Rendered
+from gateway.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.problems import invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
@@ -138,16 +138,7 @@ def find_events(
     for name, text in (("q", q), ("venue", venue)):
         if "\0" in text:
             raise invalid("no text holds a NUL", name)
-    query = select(
-        Event.event_id,
-        Event.name,
-        Event.artist,
-        Event.date,
-        Event.venue,
-        Event.on_sale_at,
-        Event.currency,
-        Event.seats_per_fan_max,
-    ).order_by(Event.date, Event.event_id)
+    query = select(*EVENT_COLUMNS).order_by(Event.date, Event.event_id)
     if q:
         query = query.where(
             or_(*(column.icontains(q, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))
