@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,6 +29,7 @@ from db.migrate import migrate
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 40.0
 STOP_SECONDS_MAX = 20.0
+PORTS = (18_000, 31_999)
 SECRET = "a secret of the benchmarks, of no use anywhere else"
 
 ENVIRON = {
@@ -196,10 +199,12 @@ def system() -> Iterator[System]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that the kernel gives to clients, of which a load takes tens of thousands."""
+    while True:
+        port = random.randint(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def ask(address: Address, raw: bytes, seconds_max: float = 30.0) -> tuple[int, bytes]:

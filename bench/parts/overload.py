@@ -71,7 +71,7 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
         "overload": load.document(),
         "offered": begun,
         "answered": total,
-        "answersBySecond": [by_second[second] for second in range(int(seconds) + 1)],
+        "answersBySecondSinceTheFirst": [by_second[second] for second in range(int(seconds) + 1)],
         "p99Ms": round(percentile(sorted(load.steps["reserve"].seconds), 0.99) * 1000, 1),
     }
     return part

@@ -68,9 +68,9 @@ def _checkout_load(address: Address, event_id: int, held: list[Held], captchas: 
 
 
 def _purchases(event_id: int, captchas: list[str], seats: int) -> Iterator[Flow]:
-    sessions = fans.sessions(len(captchas))
-    for (token, _), captcha, pair in zip(sessions, captchas, fans.pairs(seats), strict=False):
-        yield _purchase(event_id, token, captcha, pair)
+    """A flow for each captcha; the sessions are signed now, not while the time runs."""
+    ready = list(zip(fans.sessions(len(captchas)), captchas, fans.pairs(seats), strict=False))
+    return (_purchase(event_id, token, captcha, pair) for (token, _), captcha, pair in ready)
 
 
 def _purchase(event_id: int, token: str, captcha: str, pair: fans.Pair) -> Flow:
@@ -114,10 +114,11 @@ def measure(system: System, *, seconds: float = 10.0, baseline: bool = True) -> 
     captchas = solutions(gateway.address, 2 * count)
     held = apart(lambda: hold([gateway.address], checkout_event, count, 2 * count))
     bought = _checkout_load(gateway.address, checkout_event, held, captchas[:count], seconds)
+    flows = _purchases(purchase_event, captchas[count:], 2 * count)
     whole = apart(
         lambda: closed_loop(
             [gateway.address],
-            _purchases(purchase_event, captchas[count:], 2 * count),
+            flows,
             connections=CONNECTIONS,
             seconds=seconds,
             warm_seconds=min(WARM_SECONDS, seconds / 4),
