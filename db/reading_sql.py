@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PURCHASES: Final = """
-SELECT json_build_object(
+_PURCHASE: Final = """json_build_object(
          'purchaseId', p.purchase_id, 'eventId', p.event_id, 'userId', p.user_id,
          'totalAmount', p.total_amount, 'currency', p.currency,
          'purchaseAt', to_char(p.purchase_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -19,10 +18,18 @@ SELECT json_build_object(
                             ORDER BY d.ticket_type_id, d.row_number, d.seat_number)
                        FROM purchase_detail d
                        JOIN ticket t USING (event_id, ticket_type_id)
-                      WHERE d.event_id = p.event_id AND d.purchase_id = p.purchase_id))::text
+                      WHERE d.event_id = p.event_id AND d.purchase_id = p.purchase_id))::text"""
+
+PURCHASES_OF_FAN: Final = f"""
+SELECT {_PURCHASE}
   FROM purchase p
  WHERE p.user_id = %(user_id)s
-   AND (%(purchase_id)s::uuid IS NULL OR p.purchase_id = %(purchase_id)s::uuid)
  ORDER BY p.purchase_at DESC, p.purchase_id
  LIMIT %(purchases_max)s
-"""
+"""  # noqa: S608 - of constants alone
+
+PURCHASES_NAMED: Final = f"""
+SELECT k.asked, {_PURCHASE}
+  FROM json_to_recordset(%(rows)s) AS k (asked int, purchase_id uuid, user_id bigint)
+  JOIN purchase p ON p.purchase_id = k.purchase_id AND p.user_id = k.user_id
+"""  # noqa: S608 - of constants alone

@@ -75,6 +75,7 @@ class Desk:
             unfinished_max=config.batches_unfinished_max,
             buffer_max=config.lane_buffer_max,
             batch_seconds_max=config.command_deadline_seconds + LATE_SECONDS,
+            wait_seconds_max=config.lane_wait_seconds_max,
         )
 
     async def start(self) -> None:

@@ -125,10 +125,10 @@ class PagesFromServices:
         await self._services.rooms.line.leave(event_id, user_id)
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
-        found = await self._services.reader.purchases(user_id, purchase_id)
-        if not found:
+        found = await self._services.reader.purchase(user_id, purchase_id)
+        if found is None:
             return None
-        purchase = msgspec.json.decode(found[0], type=PurchaseAnswer)
+        purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
         return PurchaseView(
             purchase_id=purchase.purchase_id,

@@ -285,10 +285,10 @@ async def purchases(request: AnyRequest) -> Response[bytes]:
 async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""
     known = services(request)
-    found = await known.reader.purchases(known.identity.fan(request).user_id, purchase_id)
-    if not found:
+    found = await known.reader.purchase(known.identity.fan(request).user_id, purchase_id)
+    if found is None:
         raise ProblemError("unknown_purchase")
-    return _own(found[0])
+    return _own(found)
 
 
 def _own(body: bytes) -> Response[bytes]:

@@ -230,7 +230,8 @@ class LineStreams:
         position = min(watcher.shown or rank, rank)
         watcher.shown = position
         watcher.state = "waiting"
-        watcher.due_at = time.monotonic() + interval_seconds(position - 1)
+        # A turn early: the loop comes by in steps, and an interval is to be kept, not exceeded.
+        watcher.due_at = time.monotonic() + interval_seconds(position - 1) - LOOP_SECONDS
         watcher.stream.write(
             b'event: place\ndata: {"position":%d,"ahead":%d,%s%s\n\n'
             % (position, position - 1, _estimate(counts, position - 1), tail),

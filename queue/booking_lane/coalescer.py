@@ -13,12 +13,18 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import Final
 
 import redis
 
 from booking_lane.commands import Batch, Command, command_id_new
 
 logger = logging.getLogger(__name__)
+
+RATE_SECONDS: Final = 5.0
+"""Over how long the lane's pace is measured."""
+RATE_SECONDS_MIN: Final = 0.25
+LEFT_MAX: Final = 10_000
 
 
 class LaneFullError(Exception):
@@ -55,6 +61,7 @@ class Coalescer:
         unfinished_max: int,
         buffer_max: int,
         batch_seconds_max: float,
+        wait_seconds_max: float,
     ) -> None:
         self._lane = lane
         self._enqueue = enqueue
@@ -64,6 +71,8 @@ class Coalescer:
         self._unfinished_max = unfinished_max
         self._buffer_max = buffer_max
         self._batch_seconds_max = batch_seconds_max
+        self._wait_seconds_max = wait_seconds_max
+        self._left: deque[tuple[float, int]] = deque(maxlen=LEFT_MAX)
         self._waiting: dict[asyncio.Future[None], Command] = {}
         self._unfinished: dict[uuid.UUID, tuple[asyncio.TimerHandle, uuid.UUID]] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -83,7 +92,7 @@ class Coalescer:
             LaneFullError: the buffer is full.
             LaneUnavailableError: (the future) Redis did not answer.
         """
-        if len(self._waiting) >= self._buffer_max:
+        if len(self._waiting) >= self._taken_now():
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
@@ -93,6 +102,20 @@ class Coalescer:
             self._due = True
             loop.call_soon(self._leave)
         return taken
+
+    def _taken_now(self) -> int:
+        """How many may wait: the buffer, or what at the lane's pace leaves while a command may wait, if that is less.
+
+        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches
+        may always wait: a pace measured on light load says little.
+        """
+        now = asyncio.get_running_loop().time()
+        while self._left and now - self._left[0][0] > RATE_SECONDS:
+            self._left.popleft()
+        if not self._left:
+            return self._buffer_max
+        pace = sum(count for _, count in self._left) / max(RATE_SECONDS_MIN, now - self._left[0][0])
+        return min(self._buffer_max, max(2 * self._batch_max, int(pace * self._wait_seconds_max)))
 
     def withdraw(self, taken: asyncio.Future[None]) -> bool:
         """Take back a command that has not left yet; False if it has, and Redis may get it."""
@@ -133,6 +156,7 @@ class Coalescer:
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
             self._unfinished[batch.batch_id] = (timer, batch.commands[0].command_id)
             self.batch_sizes.append(count)
+            self._left.append((loop.time(), count))
             self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
 

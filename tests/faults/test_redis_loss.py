@@ -113,7 +113,7 @@ def test_the_line_outlives_the_loss_of_redis(site: Site, valkey: Valkey, loss: s
         assert chooser.reserve(event_id, [(1, 2, 2)], wait=0).status == 202
         for fan in reversed(polling):
             await_that(lambda fan=fan: heard(fan))  # type: ignore[misc]
-        assert left.join(event_id, place_token=tokens[left.user_id]).code == "rebuilding"
+        await_that(lambda: left.join(event_id, place_token=tokens[left.user_id]).code == "rebuilding")
         await_that(lambda: set(before) <= set(in_line(site, event_id)))
         assert joined(newcomer).json["state"] == "waiting"
         assert joined(left).json["state"] == "waiting"

@@ -3,7 +3,8 @@
 -- ARGV  1 event, then fan, pass_until_ms, admitted_at_ms (or a moment before), … (at most operations.CHUNK fans)
 -- Returns how many slots were retaken. Who holds a place given since, or whose place ended since, is left alone.
 
-if not room.state or room.first_epoch == 0 then
+-- Where nothing was lost, whoever is not admitted was never, or is no longer.
+if not room.state or room.rebuilt_at == 0 then
   return 0
 end
 local first_score = score_of(room.first_epoch, 0)

@@ -49,6 +49,7 @@ do
     forgotten = tonumber(values[15]) or 0,               -- and in what was forgotten of both
     ticked_at = tonumber(values[16]) or 0,
     resumed_at = tonumber(values[17]) or 0,
+    rebuilt_at = tonumber(values[18]) or 0,              -- when Redis was found to have lost the room; 0: never
     first_epoch = tonumber(values[20]) or 0,             -- this Redis' own; places before it were restored
   }
   local rebuild_until = tonumber(values[19]) or 0

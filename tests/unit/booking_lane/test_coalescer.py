@@ -63,6 +63,7 @@ def make(
         unfinished_max=2,
         buffer_max=buffer_max,
         batch_seconds_max=batch_seconds_max,
+        wait_seconds_max=5,
     )
 
 
@@ -248,6 +249,7 @@ async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batche
                 unfinished_max=2,
                 buffer_max=64,
                 batch_seconds_max=30,
+                wait_seconds_max=5,
             )
         )
     worker = asyncio.create_task(lane.work())
