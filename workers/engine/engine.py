@@ -47,9 +47,10 @@ _SESSION = " ".join(
         "statement_timeout": 30_000,
         # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
         "idle_in_transaction_session_timeout": 10_000,
-        # A sale fills empty tables faster than statistics follow. Every statement here reaches a few rows by key,
-        # in the order it is written: a plan made for the empty table, kept, made a batch take seconds.
-        "plan_cache_mode": "force_custom_plan",
+        # A sale fills empty tables faster than statistics follow: a plan made for the empty table, kept, made a
+        # batch take seconds. Every statement here reaches a few rows by key, in the order it is written; told so,
+        # one plan is right for ever, and planning anew for each batch (half of a small one's time) is spared.
+        "plan_cache_mode": "force_generic_plan",
         "join_collapse_limit": 1,
         "enable_seqscan": "off",
         "enable_hashjoin": "off",
