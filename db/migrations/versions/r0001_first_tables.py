@@ -53,9 +53,8 @@ def upgrade() -> None:
         sa.Column("outcome", postgresql.JSONB(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_booking_command_event", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("event_id", "command_id", name="pk_booking_command"),
+        sa.PrimaryKeyConstraint("command_id", "event_id", name="pk_booking_command"),
     )
-    op.create_index("ix_booking_command_id", "booking_command", ["command_id"])
     op.create_index("ix_booking_command_recorded_at", "booking_command", ["recorded_at"])
     op.create_table(
         "outbox",
@@ -83,9 +82,8 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('confirmed', 'cancelled')", name=op.f("ck_purchase_status")),
         sa.CheckConstraint("total_amount >= 0", name=op.f("ck_purchase_total")),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_purchase_event"),
-        sa.PrimaryKeyConstraint("event_id", "purchase_id", name="pk_purchase"),
+        sa.PrimaryKeyConstraint("purchase_id", "event_id", name="pk_purchase"),
     )
-    op.create_index("ix_purchase_id", "purchase", ["purchase_id"])
     op.create_index("ix_purchase_user", "purchase", ["user_id", "event_id"])
     op.create_table(
         "reservation",
@@ -103,10 +101,10 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('held', 'purchased', 'released', 'lapsed')", name=op.f("ck_reservation_state")),
         sa.CheckConstraint("expires_at <= lifetime_ends_at", name=op.f("ck_reservation_lifetime")),
         sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name="fk_reservation_event", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("event_id", "reservation_id", name="pk_reservation"),
+        sa.PrimaryKeyConstraint("reservation_id", "event_id", name="pk_reservation"),
         postgresql_with=UPDATED_OFTEN,
     )
-    op.create_index("ix_reservation_user", "reservation", ["event_id", "user_id"])
+    op.create_index("ix_reservation_user", "reservation", ["user_id", "event_id"])
     op.create_index(
         "ix_reservation_held_expiry",
         "reservation",
@@ -179,8 +177,8 @@ def upgrade() -> None:
             name="fk_purchase_detail_purchase",
         ),
         sa.PrimaryKeyConstraint(
-            "event_id",
             "purchase_id",
+            "event_id",
             "ticket_type_id",
             "row_number",
             "seat_number",
@@ -190,7 +188,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_purchase_detail_live_seat",
         "purchase_detail",
-        ["event_id", "ticket_type_id", "row_number", "seat_number"],
+        ["ticket_type_id", "row_number", "seat_number", "event_id"],
         unique=True,
         postgresql_where=sa.text("cancelled_at IS NULL"),
     )
