@@ -1,5 +1,8 @@
 """The SQL of the hot path: what one batch reads, locks and writes, each statement once for the whole batch.
 
+Bounds on time are ``statement_timestamp()`` where an index is to find them: it is stable, ``clock_timestamp()``
+is not, and would be compared with every row.
+
 Every statement names ``event_id``, so that it stays on one shard where the schema is distributed.
 Rows travel as one JSON parameter and meet the tables through ``json_to_recordset``: encoding them takes a
 fraction of what arrays of text cost on the client.
@@ -59,7 +62,7 @@ SELECT event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers, s
   FROM reservation
  WHERE event_id = ANY (%(event_ids)s::bigint[])
    AND state = 'held'
-   AND expires_at <= clock_timestamp() - make_interval(secs => %(grace_seconds)s)
+   AND expires_at <= statement_timestamp() - make_interval(secs => %(grace_seconds)s)
  ORDER BY event_id, expires_at
  LIMIT %(holds_max)s
 """
@@ -186,6 +189,6 @@ SELECT DISTINCT event_id
   FROM reservation
  WHERE state = 'held'
    AND event_id %% %(lanes)s = %(lane)s
-   AND expires_at <= clock_timestamp() - make_interval(secs => %(grace_seconds)s)
+   AND expires_at <= statement_timestamp() - make_interval(secs => %(grace_seconds)s)
  LIMIT %(events_max)s
 """

@@ -152,7 +152,7 @@ class Reservation(Base):
         CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
         PrimaryKeyConstraint("reservation_id", "event_id"),
         Index("ix_reservation_user", "user_id", "event_id"),
-        Index("ix_reservation_held_expiry", "event_id", "expires_at", postgresql_where=text("state = 'held'")),
+        Index("ix_reservation_held_expiry", "expires_at", "event_id", postgresql_where=text("state = 'held'")),
         {"postgresql_with": _UPDATED_OFTEN},
     )
 

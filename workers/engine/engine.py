@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 RETRY_PAUSE_SECONDS = 0.02
 RECONNECT_PAUSE_SECONDS_MAX = 1.0
 CONFLICTS_MAX = 20
+PLANS_SECONDS_MAX = 1.0
 
 # What another transaction or the server's state caused, and trying again may cure.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
@@ -48,8 +49,8 @@ _SESSION = " ".join(
         # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
         "idle_in_transaction_session_timeout": 10_000,
         # A sale fills empty tables faster than statistics follow: a plan made for the empty table, kept, made a
-        # batch take seconds. Every statement here reaches a few rows by key, in the order it is written; told so,
-        # one plan is right for ever, and planning anew for each batch (half of a small one's time) is spared.
+        # batch take seconds. Every statement here reaches a few rows by key, in the order it is written. Plans
+        # are kept, for planning is half of a small batch's time, and made anew each second (PLANS_SECONDS_MAX).
         "plan_cache_mode": "force_generic_plan",
         "join_collapse_limit": 1,
         "enable_seqscan": "off",
@@ -115,6 +116,7 @@ class Engine:
         self._config = config
         self._connection: Connection | None = None
         self._kept = KeptRows()
+        self._planned_at = float("-inf")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -216,6 +218,7 @@ class Engine:
 
     def _apply_once(self, commands: Sequence[Command]) -> Applied:
         probe = self._config.probe
+        self._plan_anew()
         with self._transaction() as connection:
             work = Transaction(connection, self._kept, locks=self._config.locks)
             book, recorded = work.lock_and_read(commands, self._config.hold_seconds, self._config.hold_grace_seconds)
@@ -237,6 +240,13 @@ class Engine:
             ),
             tuple(_fan(purchase) for purchase in book.changes.purchases),
         )
+
+    def _plan_anew(self) -> None:
+        """Forget plans of a second ago: they were made for the sizes the tables had then."""
+        now = time.monotonic()
+        if now - self._planned_at > PLANS_SECONDS_MAX:
+            self.connection().execute("DISCARD PLANS")
+            self._planned_at = now
 
     def _keep_rows(self, book: Book) -> None:
         changed = book.changes.event_ids()

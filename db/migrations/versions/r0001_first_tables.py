@@ -108,7 +108,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_reservation_held_expiry",
         "reservation",
-        ["event_id", "expires_at"],
+        ["expires_at", "event_id"],
         postgresql_where=sa.text("state = 'held'"),
     )
     op.create_table(
