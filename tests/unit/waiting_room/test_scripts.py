@@ -100,7 +100,9 @@ def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
     assert run(operations.admitted(42, [4])) == [2**43]
     run(operations.admitted_page(42, 0))
     assert run(operations.finish(42, [2, 4])) == 2
-    assert run(operations.retake(42, [Slot(7, 2**43, 1)])) == 1
+    assert run(operations.retake(42, [Slot(7, 2**43, 1)])) == 0, "a pass retakes nothing where nothing was lost"
+    assert run(operations.configure(43, config, after_epoch=1, rebuild_seconds=1)) == "created"
+    assert run(operations.retake(43, [Slot(7, 2**43, 1)])) == 1
     gone = run(operations.departing(42))
     assert run(operations.recorded(42, gone)) == len(gone) > 0
     run(operations.standing(42, 3, touch=True))
