@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from litestar.datastructures import Cookie
 
-from gateway.contract import EventAnswer, PurchaseAnswer
+from gateway.contract import PurchaseAnswer
 from gateway.halls import Hall, UnknownEventError
 from gateway.identity import Session
 from gateway.problems import ProblemError
@@ -52,7 +52,7 @@ class PagesFromServices:
             rows = (await connection.execute(find_events(q, "", None, None).limit(limit))).all()
         views = []
         for row in rows:
-            view = await self.event_view(EventAnswer(**row._asdict()).event_id)
+            view = await self.event_view(row.event_id)
             if view is not None:
                 views.append(view)
         return views

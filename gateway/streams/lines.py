@@ -88,10 +88,6 @@ class LineStreams:
         """The process was told to end."""
         return ending()
 
-    @property
-    def count(self) -> int:
-        return sum(len(some) for event in self._events.values() for some in event.of_fans.values())
-
     async def subscribe(
         self, stream: Stream, event_id: int, fan: int, session: str, place: Place, counts: RoomCounts
     ) -> Callable[[], Awaitable[None]]:

@@ -57,11 +57,6 @@ class Stream:
         self.ends_at = now + seconds_max
         self.wrote_at = now
 
-    @property
-    def is_behind(self) -> bool:
-        """The client has not yet taken the last frame; the next would be lost."""
-        return self._blocked is not None
-
     def write(self, frame: bytes) -> bool:
         """Send a whole frame; False if the stream is closed or behind, and the frame was dropped."""
         if self.closed or self._blocked is not None:
