@@ -16,7 +16,7 @@ PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 py
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(VENV)/.runtime ## Start everything and print the page's address (options: UP="--port 9000 --crowd 0")
@@ -41,6 +41,14 @@ imports: $(VENV)/.dev ## Check that imports run one way
 .PHONY: pytest
 pytest: $(VENV)/.dev ## Run the tests alone (options: PYTEST="tests/unit -k lock")
 	$(BIN)/pytest $(PYTEST)
+
+.PHONY: test-faults
+test-faults: $(VENV)/.dev ## Run every fault test, the long ones too (options: PYTEST="-k redis")
+	$(BIN)/pytest tests/faults -m "long or not long" $(PYTEST)
+
+.PHONY: test-deep
+test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock")
+	$(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend

@@ -13,12 +13,19 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import redis
+from hypothesis import settings
 from psycopg import sql
 
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
 from db.migrate import migrate
 from tests.services import Services
+
+# `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
+# settings(max_examples=3 * settings.default.max_examples).
+settings.register_profile("everyday", max_examples=100, deadline=None)
+settings.register_profile("deep", max_examples=5000, deadline=None)
+settings.load_profile("everyday")
 
 _database_numbers = count(1)
 
