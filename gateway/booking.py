@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -108,7 +109,7 @@ class Desk:
             self.lanes[news.lane].finished(news.batch_id)
 
     async def keep_finishing(self) -> None:
-        """Find, for as long as the process runs, the finished batches whose message was lost."""
+        """Find, for as long as the process runs, the finished batches and outcomes whose message was lost."""
         while True:
             await asyncio.sleep(LOST_SECONDS)
             for lane in self.lanes:
@@ -116,6 +117,7 @@ class Desk:
                     record = await self.waiters.read(command_id)
                     if record is not None and record.body:
                         lane.finished(batch_id)
+            await self.waiters.reread()
 
     @property
     def backlog(self) -> int:
@@ -157,30 +159,26 @@ class Desk:
         started = time.monotonic()
         outcome = self.waiters.expect(command.command_id)
         try:
-            try:
-                taken = lane.submit(command)
-            except LaneFullError as full:
-                raise ProblemError("overloaded", retry_after_seconds=full.retry_after_seconds) from None
-            try:
-                done, _ = await asyncio.wait((taken,), timeout=self._config.lane_wait_seconds_max)
-                if not done and lane.withdraw(taken):
-                    raise ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
-                await taken
-            except LaneUnavailableError as away:
-                raise ProblemError(
-                    "unavailable",
-                    "The booking lane did not answer; retry with the same Idempotency-Key.",
-                    retry_after_seconds=away.retry_after_seconds,
-                ) from None
-            if wait_seconds <= 0:
-                return None
-            left = max(0.0, wait_seconds - (time.monotonic() - started))
-            record = await self.waiters.wait(command.command_id, outcome, left)
-            if record is not None:
-                _refuse_reuse(record, command.body_hash)
-                now = time.monotonic()
-                self._latencies.append((now, (now - started) * 1000))
-            return record
+            taken = lane.submit(command)
+            if wait_seconds > 0:
+                # The outcome says that the lane took it; only a refusal comes the other way.
+                taken.add_done_callback(partial(_pass_refusal, outcome))
+                record = await self.waiters.wait(outcome, wait_seconds)
+                if record is not None:
+                    _refuse_reuse(record, command.body_hash)
+                    now = time.monotonic()
+                    self._latencies.append((now, (now - started) * 1000))
+                    return record
+            await taken
+            return None
+        except LaneFullError as full:
+            raise ProblemError("overloaded", retry_after_seconds=full.retry_after_seconds) from None
+        except LaneUnavailableError as away:
+            raise ProblemError(
+                "unavailable",
+                "The booking lane did not answer; retry with the same Idempotency-Key.",
+                retry_after_seconds=away.retry_after_seconds,
+            ) from None
         finally:
             self.waiters.forget(command.command_id, outcome)
 
@@ -207,7 +205,7 @@ class Desk:
                 return await self.recorded(command_id)
             if record.body or outcome is None:
                 return record
-            return await self.waiters.wait(command_id, outcome, wait_seconds) or record
+            return await self.waiters.wait(outcome, wait_seconds) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)
@@ -233,6 +231,12 @@ class Desk:
         return JobRecord(
             row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
         )
+
+
+def _pass_refusal(outcome: asyncio.Future[JobRecord | None], taken: asyncio.Future[None]) -> None:
+    error = None if taken.cancelled() else taken.exception()
+    if error is not None and not outcome.done():
+        outcome.set_exception(error)
 
 
 def _refuse_reuse(record: JobRecord, body_hash: bytes) -> None:

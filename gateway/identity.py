@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 import time
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-import jwt
 import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
 
 from gateway.problems import ProblemError
+from waiting_room.errors import TokenInvalid
+from waiting_room.signing import Signer
 
-ALGORITHM: Final = "HS256"
 FAN_COOKIE: Final = "admitone_session"
 OPERATOR_COOKIE: Final = "admitone_operator"
 OPERATOR_SECONDS: Final = 12 * 3600
-TOKEN_CHARS_MAX: Final = 1024
 VERIFIED_MAX: Final = 50_000
 VERIFIED_SECONDS: Final = 600.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,6 +34,12 @@ class Session(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class _Claims(msgspec.Struct, frozen=True):
+    sub: str
+    role: Literal["fan", "operator"]
+    jti: str
+
+
 class Identity:
     """Signs and verifies sessions.
 
@@ -46,7 +49,7 @@ class Identity:
     """
 
     def __init__(self, secret: str, *, session_seconds: int, open_auth: bool, secure: bool) -> None:
-        self._key = hmac.digest(secret.encode(), b"admitone session v1", hashlib.sha256)
+        self._signer = Signer(secret, "admitone session v1", _Claims)
         self._session_seconds = session_seconds
         self._secure = secure
         self.open_auth = open_auth
@@ -137,38 +140,24 @@ class Identity:
         known = self._verified.get(token)
         if known is not None and known[0] > now:
             return known[1]
-        if len(token) > TOKEN_CHARS_MAX:
-            raise ProblemError("session_invalid")
         try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                options={"require": ["exp", "sub", "jti"], "verify_iat": False},
+            claims, ends_at_seconds = self._signer.verify(token)
+            session = (
+                Session(int(claims.sub), "fan", claims.jti)
+                if claims.role == "fan"
+                else Session(0, "operator", claims.jti, claims.sub)
             )
-            role = claims.get("role")
-            if role == "fan":
-                session = Session(int(claims["sub"]), "fan", str(claims["jti"]))
-            elif role == "operator":
-                session = Session(0, "operator", str(claims["jti"]), str(claims["sub"]))
-            else:
-                raise jwt.InvalidTokenError("role")
-        except (jwt.InvalidTokenError, ValueError):
+        except (TokenInvalid, ValueError):
             raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"}) from None
         if len(self._verified) >= VERIFIED_MAX:
             self._verified.clear()
-        until = min(now + VERIFIED_SECONDS, now + float(claims["exp"]) - time.time())
+        until = min(now + VERIFIED_SECONDS, now + ends_at_seconds - time.time())
         self._verified[token] = (until, session)
         return session
 
-    def _sign(self, subject: str, role: str, seconds: int) -> str:
-        claims = {
-            "sub": subject,
-            "role": role,
-            "jti": secrets.token_urlsafe(9),
-            "exp": int(time.time()) + seconds,
-        }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+    def _sign(self, subject: str, role: Literal["fan", "operator"], seconds: int) -> str:
+        claims = _Claims(subject, role, secrets.token_urlsafe(9))
+        return self._signer.sign(claims, int(time.time()) + seconds)
 
 
 def _refuse_cross_site(request: AnyRequest) -> None:

@@ -1,11 +1,14 @@
-"""Litestar's request, with its headers built the short way: they were a sixth of a booking's cost."""
+"""Litestar's request and response the short way, for what is asked most: by profile, a third of a booking's cost."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.datastructures import Headers
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 from litestar.utils.scope.state import ScopeState
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -22,7 +25,33 @@ class LeanHeaders(Headers):
 
 
 class LeanRequest(Request[Any, Any, Any]):
-    """Makes its headers once, lean."""
+    """Makes its headers once, lean, and reads its body without a generator."""
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            RequestEntityTooLarge: it is longer than the route takes, or says so.
+            ClientException: the client went before its end.
+        """
+        state = self._connection_state
+        if state.body is not Empty:
+            return state.body
+        bytes_max = self.route_handler.resolve_request_max_body_size() or math.inf
+        said = self.headers.get("content-length", "")
+        if said.isdigit() and int(said) > bytes_max:
+            raise RequestEntityTooLarge
+        body, more = b"", True
+        while more:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise ClientException("The client went before the end of its request.")
+            body = body + message["body"] if body else message["body"]
+            if len(body) > bytes_max:
+                raise RequestEntityTooLarge
+            more = message["more_body"]
+        state.body = body
+        return body
 
     @property
     def headers(self) -> Headers:
@@ -30,3 +59,25 @@ class LeanRequest(Request[Any, Any, Any]):
         if state.headers is Empty:
             state.headers = LeanHeaders(self.scope["headers"])
         return state.headers
+
+
+class Answer(Response[bytes]):
+    """A finished JSON body, with the few headers it has; sent as it is."""
+
+    def __init__(self, body: bytes, *, status_code: int = 200, location: str | None = None) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+        ]
+        if location is not None:
+            headers.append((b"location", location.encode()))
+        self._start: Any = {"type": "http.response.start", "status": status_code, "headers": headers}
+        self._body: Any = {"type": "http.response.body", "body": body}
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
+        return self._send
+
+    async def _send(self, scope: Any, receive: Any, send: Any) -> None:
+        await send(self._start)
+        await send(self._body)

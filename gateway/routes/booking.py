@@ -38,6 +38,7 @@ from gateway.contract import (
     SeatDetail,
 )
 from gateway.problems import ProblemError, invalid
+from gateway.requests import Answer
 from gateway.routes.queue import admission_pass, verify_captcha
 from gateway.services import AnyRequest, Services, services
 from waiting_room.errors import TokenInvalid
@@ -83,17 +84,13 @@ def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
     """A job's answer, its recorded body unchanged."""
     head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
     body = head + (record.body[1:] if record.body else b'"status":"queued"}')
-    return Response(body, status_code=200, media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Answer(body)
 
 
 def _accepted(command_id: uuid.UUID) -> Response[bytes]:
     href = f"/api/jobs/{command_id}"
-    return Response(
-        msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href)),
-        status_code=202,
-        media_type="application/json",
-        headers={"Location": href, "Cache-Control": "no-store"},
-    )
+    body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href))
+    return Answer(body, status_code=202, location=href)
 
 
 async def _earlier(
@@ -278,7 +275,7 @@ async def purchases(request: AnyRequest) -> Response[bytes]:
     """The fan's own purchases."""
     known = services(request)
     found = await known.reader.purchases(known.identity.fan(request).user_id)
-    return _own(b'{"purchases":[%s]}' % b",".join(found))
+    return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
 
 @get("/api/purchases/{purchase_id:uuid}", responses={200: ResponseSpec(PurchaseAnswer)})
@@ -288,11 +285,7 @@ async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[byte
     found = await known.reader.purchase(known.identity.fan(request).user_id, purchase_id)
     if found is None:
         raise ProblemError("unknown_purchase")
-    return _own(found)
-
-
-def _own(body: bytes) -> Response[bytes]:
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Answer(found)
 
 
 ROUTES = [reserve, checkout, release, job, reservations, purchases, purchase]

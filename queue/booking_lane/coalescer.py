@@ -6,7 +6,6 @@ No timer to tune: light load keeps its low latency, heavy load grows the batch.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import sys
 import uuid
@@ -72,8 +71,10 @@ class Coalescer:
         self._buffer_max = buffer_max
         self._batch_seconds_max = batch_seconds_max
         self._wait_seconds_max = wait_seconds_max
-        self._left: deque[tuple[float, int]] = deque(maxlen=LEFT_MAX)
-        self._waiting: dict[asyncio.Future[None], Command] = {}
+        self._left: deque[tuple[float, int]] = deque()
+        self._left_commands = 0
+        self._waiting: deque[tuple[asyncio.Future[None], Command, float]] = deque()
+        self._refusing: asyncio.TimerHandle | None = None
         self._unfinished: dict[uuid.UUID, tuple[asyncio.TimerHandle, uuid.UUID]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._due = False
@@ -89,14 +90,16 @@ class Coalescer:
         """A future that is done once Redis has the command's job and marker.
 
         Raises:
-            LaneFullError: the buffer is full.
+            LaneFullError: the buffer is full; or (the future) the command waited too long and never left.
             LaneUnavailableError: (the future) Redis did not answer.
         """
         if len(self._waiting) >= self._taken_now():
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
-        self._waiting[taken] = command
+        self._waiting.append((taken, command, loop.time()))
+        if self._refusing is None:
+            self._refusing = loop.call_later(self._wait_seconds_max, self._refuse)
         if not self._due and len(self._unfinished) < self._unfinished_max:
             # After this turn of the loop, so that commands read in one turn leave together.
             self._due = True
@@ -110,16 +113,26 @@ class Coalescer:
         may always wait: a pace measured on light load says little.
         """
         now = asyncio.get_running_loop().time()
-        while self._left and now - self._left[0][0] > RATE_SECONDS:
-            self._left.popleft()
+        while self._left and (now - self._left[0][0] > RATE_SECONDS or len(self._left) > LEFT_MAX):
+            self._left_commands -= self._left.popleft()[1]
         if not self._left:
             return self._buffer_max
-        pace = sum(count for _, count in self._left) / max(RATE_SECONDS_MIN, now - self._left[0][0])
+        pace = self._left_commands / max(RATE_SECONDS_MIN, now - self._left[0][0])
         return min(self._buffer_max, max(2 * self._batch_max, int(pace * self._wait_seconds_max)))
 
-    def withdraw(self, taken: asyncio.Future[None]) -> bool:
-        """Take back a command that has not left yet; False if it has, and Redis may get it."""
-        return self._waiting.pop(taken, None) is not None
+    def _refuse(self) -> None:
+        """Take back the commands that have waited too long to leave."""
+        now = asyncio.get_running_loop().time()
+        self._refusing = None
+        while self._waiting:
+            taken, _, since = self._waiting[0]
+            left = since + self._wait_seconds_max - now
+            if left > 0:
+                self._refusing = asyncio.get_running_loop().call_later(left, self._refuse)
+                return
+            self._waiting.popleft()
+            if not taken.done():
+                taken.set_exception(LaneFullError())
 
     def unfinished(self, seconds_min: float) -> list[tuple[uuid.UUID, uuid.UUID]]:
         """(batch id, a command's id) of batches that left so long ago and whose message has not come."""
@@ -149,14 +162,14 @@ class Coalescer:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._unfinished) < self._unfinished_max:
             count = min(self._batch_max, len(self._waiting))
-            takens = list(itertools.islice(self._waiting, count))
-            batch = Batch(
-                command_id_new(), self._origin, self._lane, tuple([self._waiting.pop(taken) for taken in takens])
-            )
+            leaving = [self._waiting.popleft() for _ in range(count)]
+            takens = [taken for taken, _, _ in leaving]
+            batch = Batch(command_id_new(), self._origin, self._lane, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
             self._unfinished[batch.batch_id] = (timer, batch.commands[0].command_id)
             self.batch_sizes.append(count)
             self._left.append((loop.time(), count))
+            self._left_commands += count
             self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
 

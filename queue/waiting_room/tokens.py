@@ -1,22 +1,17 @@
 """Signed tokens: the place in line, which restores it where Redis lost it, and the admission pass.
 
-Compact JWTs, HS256 only. Each purpose has a key of its own, derived from the secret, so that neither a place
-nor a session can pass for an admission.
+Each purpose has a key of its own, so that neither a place nor a session can pass for an admission.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import jwt
 import msgspec
 
 from .errors import TokenInvalid
+from .signing import Signer
 
-ALGORITHM: Final = "HS256"
-TOKEN_CHARS_MAX: Final = 1024
 HOLD_MARGIN_SECONDS: Final = 60
 """A live hold keeps a pass alive until the hold's end plus this."""
 
@@ -52,13 +47,13 @@ class Tokens:
     """
 
     def __init__(self, secret: str, *, place_seconds: int, hold_seconds: int) -> None:
-        self._place_key = _derived(secret, "admitone place token v1")
-        self._pass_key = _derived(secret, "admitone admission pass v1")
+        self._places = Signer(secret, "admitone place token v1", PlaceToken)
+        self._passes = Signer(secret, "admitone admission pass v1", AdmissionPass)
         self._place_seconds = place_seconds
         self._pass_margin_seconds = hold_seconds + HOLD_MARGIN_SECONDS
 
     def sign_place(self, place: PlaceToken) -> str:
-        return _sign(place, place.joined_at_ms // 1000 + self._place_seconds, self._place_key)
+        return self._places.sign(place, place.joined_at_ms // 1000 + self._place_seconds)
 
     def verify_place(self, token: str, *, event: int, fan: int) -> PlaceToken:
         """The place, if the token is ours and for this event and fan; the session is the caller's to compare.
@@ -66,10 +61,10 @@ class Tokens:
         Raises:
             TokenInvalid: with the reason.
         """
-        return _verified(token, self._place_key, PlaceToken, event, fan)
+        return _of(self._places.verify(token)[0], event, fan)
 
     def sign_pass(self, admission: AdmissionPass) -> str:
-        return _sign(admission, admission.until_ms // 1000 + self._pass_margin_seconds, self._pass_key)
+        return self._passes.sign(admission, admission.until_ms // 1000 + self._pass_margin_seconds)
 
     def verify_pass(self, token: str, *, event: int, fan: int) -> AdmissionPass:
         """The pass, if the token is ours and for this event and fan. Whether it still lives Redis knows:
@@ -78,29 +73,10 @@ class Tokens:
         Raises:
             TokenInvalid: with the reason.
         """
-        return _verified(token, self._pass_key, AdmissionPass, event, fan)
+        return _of(self._passes.verify(token)[0], event, fan)
 
 
-def _derived(secret: str, purpose: str) -> bytes:
-    return hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)
-
-
-def _sign(claims: PlaceToken | AdmissionPass, ends_s: int, key: bytes) -> str:
-    return jwt.encode({**msgspec.structs.asdict(claims), "exp": ends_s}, key, algorithm=ALGORITHM)
-
-
-def _verified(token: str, key: bytes, kind: type[Claims], event: int, fan: int) -> Claims:
-    if len(token) > TOKEN_CHARS_MAX:
-        raise TokenInvalid("malformed")
-    try:
-        payload: dict[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": ["exp"]})
-        claims = msgspec.convert(payload, kind)
-    except jwt.ExpiredSignatureError:
-        raise TokenInvalid("expired") from None
-    except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
-        raise TokenInvalid("signature") from None
-    except (jwt.InvalidTokenError, msgspec.ValidationError):
-        raise TokenInvalid("malformed") from None
+def _of(claims: Claims, event: int, fan: int) -> Claims:
     if claims.event != event:
         raise TokenInvalid("event")
     if claims.fan != fan:

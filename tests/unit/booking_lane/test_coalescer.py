@@ -53,6 +53,7 @@ def make(
     batch_max: int = 10,
     buffer_max: int = 100,
     batch_seconds_max: float = 30,
+    wait_seconds_max: float = 5,
 ) -> Coalescer:
     return Coalescer(
         1,
@@ -63,7 +64,7 @@ def make(
         unfinished_max=2,
         buffer_max=buffer_max,
         batch_seconds_max=batch_seconds_max,
-        wait_seconds_max=5,
+        wait_seconds_max=wait_seconds_max,
     )
 
 
@@ -275,19 +276,19 @@ async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batche
         assert coalescer.backlog <= 64
 
 
-async def test_a_command_that_has_not_left_can_be_taken_back(coalescer: Coalescer, gate: Gate) -> None:
-    first = coalescer.submit(reserve(1, 1, (1, 1, 1)))
-    await first
-    await coalescer.submit(reserve(1, 2, (1, 1, 2)))
-    waiting = coalescer.submit(reserve(1, 3, (1, 1, 3)))
-    stays = coalescer.submit(reserve(1, 4, (1, 1, 4)))
-    assert not coalescer.withdraw(first), "Redis has it"
-    assert coalescer.withdraw(waiting)
-    assert not coalescer.withdraw(waiting)
-    coalescer.finished(gate.batches[0].batch_id)
-    await asyncio.wait_for(stays, 1)
+async def test_a_command_that_cannot_leave_in_time_is_refused(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    impatient = make(gate, executor, wait_seconds_max=0.2)
+    await impatient.submit(reserve(1, 1, (1, 1, 1)))
+    await impatient.submit(reserve(1, 2, (1, 1, 2)))
+    waiting = impatient.submit(reserve(1, 3, (1, 1, 3)))
+    await asyncio.sleep(0.1)
+    later = impatient.submit(reserve(1, 4, (1, 1, 4)))
+    with pytest.raises(LaneFullError):
+        await asyncio.wait_for(waiting, 1)
+    assert not later.done(), "each has its own time"
+    impatient.finished(gate.batches[0].batch_id)
+    await asyncio.wait_for(later, 1)
     assert [command.user_id for command in gate.batches[2].commands] == [4]
-    assert not waiting.done()
 
 
 async def test_batches_whose_message_is_late_are_named(coalescer: Coalescer, gate: Gate) -> None:
