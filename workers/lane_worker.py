@@ -11,27 +11,21 @@ from typing import Any
 import redis
 from redis.client import Pipeline
 from rq import SimpleWorker
-from rq.worker import BaseWorker
 from rq.worker_registration import get_keys
 
+from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name
 from booking_lane.lane import rq_queue
 
 logger = logging.getLogger(__name__)
 
-ALIVE_SECONDS = 3
-ALIVE_EVERY_SECONDS = 1.0
+HEARTBEAT_EVERY_SECONDS = 1.0
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 60
 
 
-def alive_key(queue: str, worker: str) -> str:
-    return f"booking:alive:{queue}:{worker}"
-
-
 def alive_workers(client: redis.Redis, queue: str) -> set[str]:
     """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`."""
-    keys = sorted(get_keys(rq_queue(client, queue)))
-    names = [key.removeprefix(BaseWorker.redis_worker_namespace_prefix) for key in keys]
+    names = sorted(worker_name(key.encode()) for key in get_keys(rq_queue(client, queue)))
     with client.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.exists(alive_key(queue, name))
@@ -65,7 +59,7 @@ class LaneWorker(SimpleWorker):
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ's, but once a second at most: it asks for nine round trips a job, three of them before the job runs."""
         now = time.monotonic()
-        if pipeline is None and now - self._beat_at < ALIVE_EVERY_SECONDS:
+        if pipeline is None and now - self._beat_at < HEARTBEAT_EVERY_SECONDS:
             return
         self._beat_at = now
         super().heartbeat(timeout, pipeline)

@@ -21,6 +21,7 @@ from uuid import uuid4
 import redis
 from rq.worker_pool import WorkerData, WorkerPool
 
+from booking_lane.alive import alive_key
 from booking_lane.clients import jobs_client
 from booking_lane.lane import queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
@@ -31,7 +32,7 @@ from workers.config import WorkerConfig
 from workers.cron import HOUSEKEEPING_QUEUE, Cron
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
-from workers.lane_worker import LaneWorker, alive_key
+from workers.lane_worker import LaneWorker
 from workers.recovery import Recovery
 
 logger = logging.getLogger(__name__)

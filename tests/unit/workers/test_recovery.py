@@ -10,13 +10,14 @@ from rq import SimpleWorker
 from rq.job import Job
 from rq.worker import BaseWorker
 
+from booking_lane.alive import ALIVE_SECONDS, alive_key
 from booking_lane.clients import jobs_client
 from booking_lane.commands import Batch
 from booking_lane.lane import Lane, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from tests.unit.booking_lane.asks import batch, reserve
 from workers import recovery as recovery_module
-from workers.lane_worker import ALIVE_SECONDS, alive_key, alive_workers
+from workers.lane_worker import alive_workers
 from workers.recovery import Recovery
 
 QUEUE = "lane-0"
