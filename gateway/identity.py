@@ -90,7 +90,7 @@ class Identity:
             if cookie is None:
                 return None
             token = cookie
-            _refuse_cross_site(request)
+            refuse_cross_site(request)
         return self.verify(token.strip())
 
     def fan(self, request: AnyRequest) -> Session:
@@ -160,8 +160,13 @@ class Identity:
         return self._signer.sign(claims, int(time.time()) + seconds)
 
 
-def _refuse_cross_site(request: AnyRequest) -> None:
-    """A cookie proves the browser, not the page: a changing request must come from our own (OWASP CSRF)."""
+def refuse_cross_site(request: AnyRequest) -> None:
+    """A cookie proves the browser, not the page: a request that changes something, or that sets a cookie, must come
+    from our own pages (OWASP CSRF).
+
+    Raises:
+        ProblemError: ``cross_site``.
+    """
     if request.method in _SAFE_METHODS:
         return
     site = request.headers.get("sec-fetch-site")

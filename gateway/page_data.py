@@ -10,7 +10,7 @@ from litestar.datastructures import Cookie
 
 from gateway.contract import PurchaseAnswer
 from gateway.halls import Hall, UnknownEventError
-from gateway.identity import Session
+from gateway.identity import Session, refuse_cross_site
 from gateway.problems import ProblemError
 from gateway.rooms import room_state
 from gateway.routes.events import find_events
@@ -35,11 +35,12 @@ class PagesFromServices:
 
     async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
+        # Lax keeps the cookie from another site's form, so without this the form would be given a new session, which
+        # takes the place of the fan's own.
+        refuse_cross_site(request)
         try:
             session = identity.session(request)
-        except ProblemError as problem:
-            if problem.document["code"] == "cross_site":
-                raise
+        except ProblemError:
             session = None
         if session is not None and session.role == "fan":
             return session.user_id, None

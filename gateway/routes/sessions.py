@@ -7,17 +7,21 @@ from litestar import Response, get, post
 
 from db.operators import verify_operator
 from gateway.captcha import Altcha, CaptchaOffer
-from gateway.contract import OperatorAnswer, OperatorBody, SessionAnswer
+from gateway.contract import ChallengeAnswer, OperatorAnswer, OperatorBody, SessionAnswer
+from gateway.identity import refuse_cross_site
+from gateway.openapi import answers
 from gateway.problems import ProblemError
 from gateway.services import AnyRequest, services
 
 OPERATOR_TRIES_PER_MINUTE = 10
 
 
-@post("/api/session", status_code=201)
+@post("/api/session", status_code=201, responses=answers("rate_limited", "cross_site"))
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     """An anonymous fan's session, as a token and a cookie."""
     known = services(request)
+    # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
+    refuse_cross_site(request)
     await known.limit(request, "session", known.config.sessions_per_minute)
     token, user_id = known.identity.new_fan()
     return Response(
@@ -27,10 +31,22 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     )
 
 
-@post("/api/ops/session", status_code=201)
+@post(
+    "/api/ops/session",
+    status_code=201,
+    responses=answers(
+        "invalid_request",
+        "unauthenticated",
+        "cross_site",
+        "body_too_large",
+        "unsupported_media_type",
+        "rate_limited",
+    ),
+)
 async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Response[OperatorAnswer]:
     """An operator's session, for a name and a password."""
     known = services(request)
+    refuse_cross_site(request)
     await known.limit(request, "operator", OPERATOR_TRIES_PER_MINUTE)
     if not await verify_operator(known.engine, data.name, data.password):
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
@@ -48,7 +64,7 @@ async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     return services(request).captcha.describe()
 
 
-@get("/api/captcha/challenge")
+@get("/api/captcha/challenge", responses=answers("not_found", also={200: ChallengeAnswer}))
 async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     """A fresh ALTCHA challenge."""
     captcha = services(request).captcha
