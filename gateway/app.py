@@ -12,8 +12,6 @@ from typing import Any
 import redis.asyncio
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +26,7 @@ from gateway.config import GatewayConfig
 from gateway.halls import Halls
 from gateway.identity import Identity
 from gateway.news import News
+from gateway.openapi import openapi_config
 from gateway.page_data import PagesFromServices
 from gateway.problems import HANDLERS
 from gateway.reader import Reader
@@ -203,14 +202,7 @@ def create_app(config: GatewayConfig) -> Litestar:
         logging_config=None,
         lifespan=[_lifespan],
         request_max_body_size=config.body_bytes_max,
-        openapi_config=OpenAPIConfig(
-            title="Admit One",
-            version="1",
-            path="/schema",
-            components=Components(
-                security_schemes={"session": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-            ),
-        ),
+        openapi_config=openapi_config(config.seats_per_request_max),
     )
     app.state["services"] = known
     return app

@@ -103,6 +103,37 @@ class RoomPatch(_Body, kw_only=True):
     why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
 
+BODIES: tuple[type[_Body], ...] = (
+    SeatNumbers,
+    SeatDetail,
+    BestAvailableBody,
+    ReserveBody,
+    CheckoutBody,
+    JoinBody,
+    OperatorBody,
+    RoomPatch,
+)
+
+
+class Fault(_Answer, kw_only=True):
+    """What is wrong with a request, and where: a JSON path of the body, or a parameter's name."""
+
+    path: str
+    message: str
+
+
+class ProblemAnswer(_Answer, kw_only=True):
+    """An error (RFC 9457). Beyond these members some codes have their own, e.g. ``seats`` of ``seats_taken``."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    errors: tuple[Fault, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class SessionAnswer(_Answer, kw_only=True):
     token: str
     user_id: int
@@ -110,6 +141,16 @@ class SessionAnswer(_Answer, kw_only=True):
 
 class OperatorAnswer(_Answer, kw_only=True):
     token: str
+
+
+class ChallengeAnswer(_Answer, kw_only=True):
+    """An ALTCHA challenge, as its widget reads it."""
+
+    algorithm: str
+    challenge: str
+    maxnumber: int
+    salt: str
+    signature: str
 
 
 class JobAccepted(_Answer, kw_only=True):

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar import HttpMethod, Response, delete, get, post, route
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from sqlalchemy import func, select
 
@@ -37,6 +36,7 @@ from gateway.contract import (
     SeatAnswer,
     SeatDetail,
 )
+from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError, invalid
 from gateway.requests import Answer
 from gateway.routes.queue import admission_pass, verify_captcha
@@ -49,7 +49,15 @@ KEY_CHARACTERS_MAX: Final = 128
 IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=KEY_CHARACTERS_MAX)]
 Prefer = Annotated[str | None, Parameter(header="Prefer", max_length=200, description="wait=SECONDS, at most 30")]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
-JOB_RESPONSES = {200: ResponseSpec(Job), 202: ResponseSpec(JobAccepted)}
+COMMAND_ANSWERS: Final[dict[int, type | None]] = {200: Job, 202: JobAccepted}
+COMMAND_REFUSED: Final = (
+    *FAN_REFUSED,
+    "invalid_request",
+    "unknown_event",
+    "idempotency_key_reused",
+    "overloaded",
+)
+BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
 
 
 def _wait_seconds(prefer: str | None) -> float:
@@ -136,7 +144,12 @@ async def _need_admission(known: Services, request: AnyRequest, event_id: int, u
     raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
 
 
-@post("/api/reserve", status_code=202, responses=JOB_RESPONSES)
+@post(
+    "/api/reserve",
+    status_code=202,
+    security=FAN,
+    responses=answers(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted", also=COMMAND_ANSWERS),
+)
 async def reserve(
     request: AnyRequest, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
@@ -164,8 +177,8 @@ async def reserve(
     "/api/checkout",
     http_method=[HttpMethod.POST, HttpMethod.PUT],
     status_code=202,
-    responses=JOB_RESPONSES,
-    operation_id=lambda _handler, method, _path: f"Checkout{method.title()}",
+    security=FAN,
+    responses=answers(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable", also=COMMAND_ANSWERS),
 )
 async def checkout(
     request: AnyRequest, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
@@ -197,7 +210,12 @@ async def checkout(
     return await _submit(known, command, wait_seconds)
 
 
-@delete("/api/reservations/{reservation_id:uuid}", status_code=202, responses=JOB_RESPONSES)
+@delete(
+    "/api/reservations/{reservation_id:uuid}",
+    status_code=202,
+    security=FAN,
+    responses=answers(*COMMAND_REFUSED, also=COMMAND_ANSWERS),
+)
 async def release(
     request: AnyRequest,
     reservation_id: uuid.UUID,
@@ -218,7 +236,11 @@ async def release(
     return await _submit(known, Release(**head, reservation_id=reservation_id), wait_seconds)
 
 
-@get("/api/jobs/{job_id:uuid}", responses={200: ResponseSpec(Job)})
+@get(
+    "/api/jobs/{job_id:uuid}",
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_job", also={200: Job}),
+)
 async def job(
     request: AnyRequest,
     job_id: uuid.UUID,
@@ -233,7 +255,11 @@ async def job(
     return _finished(job_id, record)
 
 
-@get("/api/reservations")
+@get(
+    "/api/reservations",
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
+)
 async def reservations(request: AnyRequest, event_id: EventQuery) -> ReservationList:
     """The fan's live holds."""
     known = services(request)
@@ -270,7 +296,7 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
     )
 
 
-@get("/api/purchases", responses={200: ResponseSpec(PurchaseList)})
+@get("/api/purchases", security=FAN, responses=answers(*FAN_REFUSED, also={200: PurchaseList}))
 async def purchases(request: AnyRequest) -> Response[bytes]:
     """The fan's own purchases."""
     known = services(request)
@@ -278,7 +304,11 @@ async def purchases(request: AnyRequest) -> Response[bytes]:
     return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
 
-@get("/api/purchases/{purchase_id:uuid}", responses={200: ResponseSpec(PurchaseAnswer)})
+@get(
+    "/api/purchases/{purchase_id:uuid}",
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_purchase", also={200: PurchaseAnswer}),
+)
 async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""
     known = services(request)

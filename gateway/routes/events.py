@@ -9,13 +9,13 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from sqlalchemy import Select, or_, select, tuple_
 
 from db.models import Event
 from gateway.contract import ID_MAX, EventAnswer, EventList, InitialCall, SeatMap
 from gateway.halls import EVENT_COLUMNS, Hall, Rendered
+from gateway.openapi import answers
 from gateway.problems import invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
@@ -54,7 +54,10 @@ def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
     return Response(rendered.gzipped, headers=headers, media_type="application/json")
 
 
-@get("/api/initial-call/{event_id:int}", responses={200: ResponseSpec(InitialCall)})
+READ_REFUSED = ("invalid_request", "unknown_event")
+
+
+@get("/api/initial-call/{event_id:int}", responses=answers(*READ_REFUSED, also={200: InitialCall, 304: None}))
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     known = services(request)
@@ -68,14 +71,18 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     return _cacheable(request, Rendered(hall.version, 0.0, body))
 
 
-@get("/api/events/{event_id:int}/seats", responses={200: ResponseSpec(SeatMap)})
+@get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
     """The hall, and the seats that are not free."""
     hall = await services(request).hall(event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
 
 
-@get("/api/events/{event_id:int}/live", media_type="text/event-stream")
+@get(
+    "/api/events/{event_id:int}/live",
+    media_type="text/event-stream",
+    responses=answers(*READ_REFUSED, "too_many_streams"),
+)
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""
     known = services(request)
@@ -106,7 +113,7 @@ def _watch(known: Services, hall: Hall, stream: Stream, last_version: int | None
     return leave
 
 
-@get("/api/events")
+@get("/api/events", responses=answers("invalid_request"))
 async def events(
     request: AnyRequest,
     q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",

@@ -15,6 +15,7 @@ from booking_lane.lane import lane_of, queue_name
 from db.rooms import RoomRow, UnknownRoomError, change_room, room_log
 from db.rooms import room as room_row
 from gateway.contract import ID_MAX, RoomAnswer, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.problems import ProblemError, invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
@@ -22,6 +23,7 @@ from gateway.streams.stream import Stream, StreamResponse, frame
 
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
+ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
@@ -71,7 +73,7 @@ async def _row(known: Services, event_id: int) -> RoomRow:
     return row
 
 
-@get("/api/ops/rooms")
+@get("/api/ops/rooms", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def rooms(request: AnyRequest) -> RoomList:
     """Every room in numbers."""
     known = services(request)
@@ -79,7 +81,7 @@ async def rooms(request: AnyRequest) -> RoomList:
     return RoomList(rooms=await _rooms(known))
 
 
-@get("/api/ops/rooms/{event_id:int}")
+@get("/api/ops/rooms/{event_id:int}", security=OPERATOR, responses=answers(*ROOM_REFUSED))
 async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
     known = services(request)
@@ -90,7 +92,11 @@ async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     return found
 
 
-@patch("/api/ops/rooms/{event_id:int}")
+@patch(
+    "/api/ops/rooms/{event_id:int}",
+    security=OPERATOR,
+    responses=answers(*ROOM_REFUSED, "body_too_large", "unsupported_media_type"),
+)
 async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
     """Steer the door: Postgres and its log first, then Redis, then every gateway."""
     known = services(request)
@@ -137,7 +143,7 @@ def _state(state: str, data: RoomPatch) -> str | None:
     return state
 
 
-@get("/api/ops/rooms/{event_id:int}/log")
+@get("/api/ops/rooms/{event_id:int}/log", security=OPERATOR, responses=answers(*ROOM_REFUSED))
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what, the newest first."""
     known = services(request)
@@ -160,7 +166,12 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     )
 
 
-@get("/api/ops/stream", media_type="text/event-stream")
+@get(
+    "/api/ops/stream",
+    media_type="text/event-stream",
+    security=OPERATOR,
+    responses=answers(*OPERATOR_REFUSED, "too_many_streams"),
+)
 async def stream(request: AnyRequest) -> StreamResponse:
     """Every room once a second."""
     known = services(request)

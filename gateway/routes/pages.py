@@ -297,6 +297,16 @@ def _policy(google: bool = False) -> str:
     )
 
 
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": _policy(),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
 def page(
     template: str,
     *,
@@ -307,12 +317,7 @@ def page(
     **context: Any,
 ) -> Response[str]:
     """Render a template with the headers every page has. ``google`` lets reCAPTCHA's own scripts load."""
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": _policy(google),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-    }
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(google)}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return Response(
@@ -442,7 +447,7 @@ def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
 
 @post("/events/{event_id:int}/join")
 async def join_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
-    """Join without scripts. The session cookie is SameSite=Lax: another site's form joins nobody."""
+    """Join without scripts. `PageData.ensure_session` refuses another site's form."""
     user_id, cookie = await pages.ensure_session(request)
     try:
         await pages.join(request, event_id, user_id)

@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from gateway.captcha import CaptchaFailed, CaptchaUnavailable
 from gateway.contract import ID_MAX, Claimed, JoinBody, Place
 from gateway.identity import Session
+from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError
 from gateway.rooms import from_ms
 from gateway.services import AnyRequest, Services, address, services
@@ -33,6 +34,7 @@ from waiting_room.tokens import AdmissionPass, PlaceToken
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
 NO_STORE = {"Cache-Control": "no-store"}
+LINE_REFUSED = (*FAN_REFUSED, "invalid_request", "unknown_event", "rebuilding")
 
 
 def pass_cookie_name(event_id: int) -> str:
@@ -168,7 +170,22 @@ async def find_place(
     return standing, counts
 
 
-@post("/api/queue/{event_id:int}", status_code=201)
+@post(
+    "/api/queue/{event_id:int}",
+    status_code=201,
+    security=FAN,
+    responses=answers(
+        *LINE_REFUSED,
+        "body_too_large",
+        "unsupported_media_type",
+        "rate_limited",
+        "captcha_required",
+        "captcha_failed",
+        "captcha_unavailable",
+        "line_full",
+        also={200: Place},
+    ),
+)
 async def join(
     request: AnyRequest, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
 ) -> Response[Place]:
@@ -217,7 +234,7 @@ async def verify_captcha(known: Services, request: AnyRequest, token: str, actio
         raise ProblemError("captcha_unavailable", retry_after_seconds=away.retry_after_seconds) from None
 
 
-@get("/api/queue/{event_id:int}")
+@get("/api/queue/{event_id:int}", security=FAN, responses=answers(*LINE_REFUSED, "not_in_line"))
 async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) -> Response[Place]:
     """Where one stands; polling is a heartbeat."""
     known = services(request)
@@ -228,7 +245,12 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
     return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place.admission_pass))
 
 
-@get("/api/queue/{event_id:int}/stream", media_type="text/event-stream")
+@get(
+    "/api/queue/{event_id:int}/stream",
+    media_type="text/event-stream",
+    security=FAN,
+    responses=answers(*LINE_REFUSED, "not_in_line", "too_many_streams"),
+)
 async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) -> StreamResponse:
     """One's place as it changes, and the call when it comes."""
     known = services(request)
@@ -255,7 +277,12 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
     )
 
 
-@post("/api/queue/{event_id:int}/claim", status_code=200)
+@post(
+    "/api/queue/{event_id:int}/claim",
+    status_code=200,
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event", "not_called"),
+)
 async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""
     known = services(request)
@@ -276,7 +303,12 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     )
 
 
-@delete("/api/queue/{event_id:int}", status_code=204)
+@delete(
+    "/api/queue/{event_id:int}",
+    status_code=204,
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
+)
 async def leave(request: AnyRequest, event_id: PathEvent) -> None:
     """Leave the line and give up the pass."""
     known = services(request)

@@ -1,0 +1,255 @@
+"""What the published description says beyond the types: problems, headers, links; and the page that shows it.
+
+Litestar describes parameters, bodies and answers from the handlers. `answers` gives a handler the problems it may
+meet, by their codes; `complete` adds what no type can say. Schemathesis holds all of it to a running gateway.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import HttpMethod, Request, Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from booking_lane.problems import CATALOGUE
+from gateway.contract import BODIES, ProblemAnswer
+from gateway.routes.pages import PAGE_HEADERS, templates
+
+PROBLEM_TYPE: Final = "application/problem+json"
+FAN: Final[list[dict[str, list[str]]]] = [{"fan": []}]
+OPERATOR: Final[list[dict[str, list[str]]]] = [{"operator": []}]
+FAN_REFUSED: Final = ("unauthenticated", "session_invalid", "cross_site")
+OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator")
+
+_DESCRIPTIONS: Final = {200: "The answer", 202: "Taken: the job tells what becomes of it", 304: "As the client has it"}
+
+
+def answers(*codes: str, also: Mapping[int, type | None] | None = None) -> dict[int, ResponseSpec]:
+    """A handler's ``responses``: problems by their codes, and ``also`` further answers by status.
+
+    ``unavailable`` is always among them, for nothing works without Postgres and Redis.
+    """
+    found = {
+        status: ResponseSpec(kind, description=_DESCRIPTIONS[status], generate_examples=False)
+        for status, kind in (also or {}).items()
+    }
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for code in dict.fromkeys((*codes, "unavailable")):
+        by_status[CATALOGUE[code].status].append(f"`{code}`: {CATALOGUE[code].detail}")
+    for status, said in by_status.items():
+        found[status] = ResponseSpec(ProblemAnswer, description=" ".join(said), media_type=PROBLEM_TYPE)
+    return found
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
+
+
+_PASS = _header("X-Admission-Pass", "the admission pass; the cookie `admitone_pass_{eventId}` does as well")
+_PLACE = _header("X-Place-Token", "the place token, which restores the place where Redis has lost it")
+_LAST_ID = _header("Last-Event-ID", "the last event's id; the stream goes on from there")
+_KNOWN = _header("If-None-Match", "the ETag of what the client has")
+HEADERS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
+    "bookingReserve": (_PASS,),
+    "queueJoin": (_PLACE, _PASS),
+    "queuePoll": (_PLACE, _PASS),
+    "queueStream": (_PLACE, _PASS),
+    "eventsLive": (_LAST_ID,),
+    "eventsInitialCall": (_KNOWN,),
+    "eventsSeats": (_KNOWN,),
+}
+"""Headers that handlers read by themselves, by operation."""
+
+_EVENT = {"event_id": "$request.path.event_id"}
+_EVENT_OF_BODY = {"event_id": "$request.body#/eventId"}
+_JOB = {"job_id": "$response.body#/jobId"}
+_RESERVE = {
+    "operationId": "bookingReserve",
+    "parameters": {"X-Admission-Pass": "$response.body#/pass", "Prefer": "wait=10"},
+    "requestBody": {"eventId": "$request.path.event_id", "bestAvailable": {"ticketTypeId": 1, "quantity": 1}},
+}
+_HOLD = {"eventId": "$request.body#/eventId", "reservationId": "$response.body#/result/reservationId"}
+_PURCHASE = {
+    "operationId": "bookingPurchase",
+    "parameters": {"purchase_id": "$response.body#/result/purchaseId"},
+}
+LINKS: Final[Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]] = {
+    ("queueJoin", "201"): {
+        "poll": {"operationId": "queuePoll", "parameters": {**_EVENT, "token": "$response.body#/token"}},
+        "claim": {"operationId": "queueClaim", "parameters": _EVENT},
+        "leave": {"operationId": "queueLeave", "parameters": _EVENT},
+        "reserve": _RESERVE,
+    },
+    ("queueClaim", "200"): {"reserve": _RESERVE},
+    ("bookingReserve", "200"): {
+        "job": {"operationId": "bookingJob", "parameters": _JOB},
+        "holds": {"operationId": "bookingReservations", "parameters": {"eventId": "$request.body#/eventId"}},
+        "checkout": {
+            "operationId": "bookingCheckoutPut",
+            "parameters": {"Prefer": "wait=10"},
+            "requestBody": _HOLD,
+        },
+        "release": {
+            "operationId": "bookingRelease",
+            "parameters": {
+                "reservation_id": "$response.body#/result/reservationId",
+                "eventId": "$request.body#/eventId",
+                "Prefer": "wait=10",
+            },
+        },
+        "seats": {"operationId": "eventsSeats", "parameters": _EVENT_OF_BODY},
+    },
+    ("bookingReserve", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
+    ("bookingCheckoutPut", "200"): {"job": {"operationId": "bookingJob", "parameters": _JOB}, "purchase": _PURCHASE},
+    ("bookingCheckoutPut", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
+    ("bookingRelease", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
+    ("bookingPurchases", "200"): {
+        "purchase": {
+            "operationId": "bookingPurchase",
+            "parameters": {"purchase_id": "$response.body#/purchases/0/purchaseId"},
+        }
+    },
+    ("bookingReservations", "200"): {
+        "release": {
+            "operationId": "bookingRelease",
+            "parameters": {
+                "reservation_id": "$response.body#/reservations/0/reservationId",
+                "eventId": "$request.query.eventId",
+                "Prefer": "wait=10",
+            },
+        }
+    },
+    ("eventsEvents", "200"): {
+        "event": {
+            "operationId": "eventsInitialCall",
+            "parameters": {"event_id": "$response.body#/events/0/eventId"},
+        },
+        "join": {"operationId": "queueJoin", "parameters": {"event_id": "$response.body#/events/0/eventId"}},
+    },
+    ("operatorsRooms", "200"): {
+        "room": {"operationId": "operatorsRoom", "parameters": {"event_id": "$response.body#/rooms/0/eventId"}},
+        "log": {"operationId": "operatorsLog", "parameters": {"event_id": "$response.body#/rooms/0/eventId"}},
+    },
+}
+"""What an answer leads to, by (operation, status): how a fan gets from the line to a ticket."""
+
+
+def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
+    """The description with headers, links and the rules of bodies; Litestar's own errors give way to ours.
+
+    Args:
+        seats_max: seats in one request.
+    """
+    operations = {
+        operation["operationId"]: operation
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if isinstance(operation, dict) and "operationId" in operation
+    }
+    for name, operation in operations.items():
+        for parameter in operation.get("parameters", ()):
+            # A parameter that may be left out is never sent as null.
+            options = parameter["schema"].pop("oneOf", ())
+            for option in options:
+                if option != {"type": "null"}:
+                    parameter["schema"].update(option)
+        if name in HEADERS:
+            operation.setdefault("parameters", []).extend(HEADERS[name])
+    for (name, status), links in LINKS.items():
+        operations[name]["responses"][status]["links"] = links
+        assert all(link["operationId"] in operations for link in links.values())
+    _complete_bodies(document["components"]["schemas"], seats_max)
+    return document
+
+
+def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
+    for kind in BODIES:
+        schemas[kind.__name__]["additionalProperties"] = False
+    for body, one, other, other_type in (
+        ("ReserveBody", "seatDetails", "bestAvailable", "object"),
+        ("CheckoutBody", "seatDetails", "reservationId", "string"),
+    ):
+        null = {"type": "null"}
+        schemas[body]["oneOf"] = [
+            {"required": [one], "properties": {one: {"type": "array"}, other: null}},
+            {"required": [other], "properties": {one: null, other: {"type": other_type}}},
+        ]
+        schemas[body]["properties"]["seatDetails"]["maxItems"] = seats_max
+    schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
+    for numbers in schemas["SeatNumbers"]["properties"].values():
+        numbers["maxItems"] = seats_max
+    steered = [name for name in schemas["RoomPatch"]["properties"] if name != "why"]
+    schemas["RoomPatch"]["anyOf"] = [{"required": [name]} for name in steered]
+
+
+class _Description:
+    """The description, completed once."""
+
+    def __init__(self, seats_max: int) -> None:
+        self._seats_max = seats_max
+        self._document: dict[str, Any] | None = None
+
+    def of(self, openapi_schema: dict[str, Any]) -> dict[str, Any]:
+        if self._document is None:
+            self._document = complete(copy.deepcopy(openapi_schema), self._seats_max)
+        return self._document
+
+
+class _Json(JsonRenderPlugin):
+    def __init__(self, description: _Description) -> None:
+        super().__init__()
+        self._description = description
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, self._description.of(openapi_schema))
+
+
+class _Page(OpenAPIRenderPlugin):
+    """The description as a plain page of ours. Litestar's readers load their scripts from elsewhere, which would run
+    at the fans' own origin, and show nothing where there is no internet.
+    """
+
+    def __init__(self, description: _Description) -> None:
+        super().__init__(path="/")
+        self._description = description
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return templates.get_template("schema.html").render(document=self._description.of(openapi_schema)).encode()
+
+
+def openapi_config(seats_max: int) -> OpenAPIConfig:
+    """The description at ``/schema/openapi.json`` and, to read, at ``/schema``."""
+    description = _Description(seats_max)
+    return OpenAPIConfig(
+        title="Admit One",
+        version="1",
+        openapi_router=Router(
+            path="/schema", route_handlers=[], include_in_schema=False, response_headers=PAGE_HEADERS
+        ),
+        render_plugins=[_Page(description), _Json(description)],
+        operation_id_creator=_operation_id,
+        components=Components(
+            security_schemes={
+                "fan": SecurityScheme(
+                    type="http", scheme="bearer", bearer_format="JWT", description="POST /api/session"
+                ),
+                "operator": SecurityScheme(
+                    type="http", scheme="bearer", bearer_format="JWT", description="POST /api/ops/session"
+                ),
+            }
+        ),
+    )
+
+
+def _operation_id(handler: Any, method: Any, _path: Any) -> str:
+    """The handler's module and name, and the method where it has several: bookingReserve, bookingCheckoutPut."""
+    words: list[str] = [handler.fn.__module__.rpartition(".")[2], *handler.handler_name.split("_")]
+    if len(handler.http_methods) > 1:
+        words.append(HttpMethod(method).value)
+    return words[0] + "".join(word.capitalize() for word in words[1:])
