@@ -51,17 +51,17 @@ appendfsync everysec
 class EmbeddedValkey(EmbeddedServer):
     """One Valkey server and its append-only file in `data_dir`, kept between runs.
 
-    It listens on a free port of 127.0.0.1 with a random password, both in its configuration
+    It listens on `port` of 127.0.0.1 (0: a free one) with a random password, both in its configuration
     (mode 0600) and both kept where this object starts it again. `appendonly=False` keeps nothing: for tests.
     Start it from a thread that lives as long as the server should (see `process.spawn`).
     """
 
     name = "Valkey"
 
-    def __init__(self, data_dir: Path, *, appendonly: bool = True) -> None:
+    def __init__(self, data_dir: Path, *, appendonly: bool = True, port: int = 0) -> None:
         super().__init__(data_dir)
         self.appendonly = appendonly
-        self._port = 0
+        self._port = port
         self._password = secrets.token_hex(24)
 
     def start(self) -> str:
