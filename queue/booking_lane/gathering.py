@@ -7,8 +7,10 @@ and redis-py's bookkeeping; gathered, they share them. Idle, a command leaves at
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
+import redis
 import redis.asyncio
 
 GATHERED_MAX: Final = 500
@@ -36,9 +38,18 @@ class GatheringRedis(redis.asyncio.Redis):
     def _leave(self) -> None:
         asked, self._asked = self._asked, []
         for start in range(0, len(asked), GATHERED_MAX):
-            sending = asyncio.get_running_loop().create_task(self._send(asked[start : start + GATHERED_MAX]))
+            together = asked[start : start + GATHERED_MAX]
+            sending = asyncio.get_running_loop().create_task(self._send(together))
             self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            sending.add_done_callback(partial(self._sent, together))
+
+    def _sent(self, asked: list[_Asked], sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        if sending.cancelled():
+            # A loop that ends does this, even before the sending began: nobody may wait for ever.
+            for _, _, waiting in asked:
+                if not waiting.done():
+                    waiting.set_exception(redis.ConnectionError("given up before Redis answered"))
 
     async def _send(self, asked: list[_Asked]) -> None:
         try:

@@ -8,7 +8,7 @@ import redis
 from redis import asyncio as aioredis
 
 from booking_lane.clients import async_client
-from booking_lane.gathering import GATHERED_MAX
+from booking_lane.gathering import GATHERED_MAX, GatheringRedis
 from tests.services import free_port
 
 
@@ -51,6 +51,20 @@ async def test_who_leaves_takes_nobody_with_it(client: aioredis.Redis) -> None:
     await asyncio.sleep(0)
     leaves.cancel()
     assert await asyncio.wait_for(stays, 2) == b"stays"
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+async def test_who_gives_up_the_sending_tells_everybody(client: aioredis.Redis, turns: int) -> None:
+    """As a loop that is shut down does, before the sending begins or in its midst: no caller may wait for ever."""
+    assert isinstance(client, GatheringRedis)
+    asked = [asyncio.ensure_future(client.echo(text)) for text in ("one", "two")]
+    for _ in range(turns + 1):
+        await asyncio.sleep(0)
+    assert client._sending
+    for sending in client._sending:
+        sending.cancel()
+    answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 2)
+    assert [isinstance(answer, redis.ConnectionError) for answer in answers] == [True, True]
 
 
 async def test_redis_away_is_told_to_everybody() -> None:
