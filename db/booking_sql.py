@@ -57,14 +57,18 @@ SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.ro
 """
 
 READ_LAPSED_HOLDS: Final = """
-SELECT event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers, seat_numbers,
-       total_amount, expires_at
-  FROM reservation
- WHERE event_id = ANY (%(event_ids)s::bigint[])
-   AND state = 'held'
-   AND expires_at <= statement_timestamp() - make_interval(secs => %(grace_seconds)s)
- ORDER BY event_id, expires_at
- LIMIT %(holds_max)s
+SELECT l.event_id, l.reservation_id, l.user_id, l.state, l.ticket_type_ids, l.row_numbers, l.seat_numbers,
+       l.total_amount, l.expires_at
+  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM reservation r
+        WHERE r.event_id = e.event_id
+          AND r.state = 'held'
+          AND r.expires_at <= statement_timestamp() - make_interval(secs => %(grace_seconds)s)
+        ORDER BY r.expires_at
+        LIMIT %(holds_max)s) AS l
+ ORDER BY l.event_id, l.expires_at
 """
 
 READ_BOUGHT: Final = """

@@ -21,6 +21,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 SWEPT_HOLDS_MAX = 500
+SWEPT_HOLDS_MIN = 20
+"""Each event's share where many are swept at a time: one with many lapsed holds keeps no other waiting."""
 
 
 def _ask(connection: Connection, statement: str, **parameters: Any) -> Cursor:
@@ -118,7 +120,7 @@ class Transaction:
                 sql.READ_LAPSED_HOLDS,
                 event_ids=swept,
                 grace_seconds=grace_seconds,
-                holds_max=SWEPT_HOLDS_MAX,
+                holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // max(1, len(swept))),
             )
         recorded = {row[1]: _recorded(row) for row in outcomes}
         book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds)

@@ -202,6 +202,18 @@ def test_a_lapsed_seat_is_free_without_any_sweep(books: Books) -> None:
     assert books.statuses() == {A1: "reserved"}
 
 
+def test_an_event_with_many_lapsed_holds_keeps_no_other_waiting(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.engine.transaction.SWEPT_HOLDS_MAX", 6)
+    monkeypatch.setattr("workers.engine.transaction.SWEPT_HOLDS_MIN", 2)
+    events = [books.event, books.event_new()]
+    engine = books.engine()
+    engine.apply([reserve(event, fan, (1, 1, fan)) for event in events for fan in range(1, 9)])
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS + 1)
+    engine.apply([sweep(event) for event in events])
+    swept = "SELECT count(*) FROM reservation WHERE state = 'lapsed' AND event_id = %s"
+    assert [books.number(swept, event) for event in events] == [3, 3]
+
+
 def test_a_sweep_gives_back_and_records_no_outcome(books: Books) -> None:
     engine = books.engine()
     engine.apply([reserve(books.event, 1, A1, VIP1), reserve(books.event, 2, A2), checkout(books.event, 2, A2)])
