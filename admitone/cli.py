@@ -28,7 +28,7 @@ operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer 
 app.add_typer(operator_app, name="operator")
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-GRACE_SECONDS = 9
+GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
 
 

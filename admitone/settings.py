@@ -114,6 +114,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 3600
     streams_max: Annotated[int, _int("open streams in one gateway process; beyond it 503", 1, 1_000_000)] = 18_000
     stream_send_seconds_max: Annotated[int, _int("a reader who takes longer is dropped", 1, 120)] = 10
+    drain_seconds: Annotated[
+        int, _int("told to end, a gateway serves on for so long, not ready, before it says farewell", 0, 4)
+    ] = 2
     db_pool_max: Annotated[int, _int("Postgres connections of one gateway process", 1, 100)] = 8
 
     @classmethod

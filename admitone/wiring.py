@@ -56,6 +56,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         stream_seconds_max=settings.stream_seconds_max,
         streams_max=settings.streams_max,
         stream_send_seconds_max=settings.stream_send_seconds_max,
+        drain_seconds=settings.drain_seconds,
         db_pool_max=settings.db_pool_max,
     )
 

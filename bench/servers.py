@@ -42,6 +42,7 @@ ENVIRON = {
     "ADMITONE_CAPTCHA_WORK_MAX": "1000",
     "ADMITONE_CAPTCHA_TTL_SECONDS": "3600",
     "ADMITONE_LINE_CAP": "5000000",
+    "ADMITONE_DRAIN_SECONDS": "0",
 }
 """What differs from the defaults. Every check stays on."""
 
@@ -145,7 +146,8 @@ class System:
                 )
             )
         for program in started:
-            await_answer(program, "/health/ready")
+            # Alive is enough: a gateway answers only with Postgres and Redis at hand, and the workers may come later.
+            await_answer(program, "/health/live")
         return started
 
     def worker(self, **environ: str) -> Program:

@@ -23,6 +23,7 @@ from gateway.bodies import StrictRequest
 from gateway.booking import Desk
 from gateway.captcha import build_captcha
 from gateway.config import GatewayConfig
+from gateway.ending import Ending
 from gateway.halls import Halls
 from gateway.identity import Identity
 from gateway.news import News
@@ -30,6 +31,7 @@ from gateway.openapi import openapi_config
 from gateway.page_data import PagesFromServices
 from gateway.problems import HANDLERS
 from gateway.reader import Reader
+from gateway.readiness import Readiness
 from gateway.rooms import Rooms
 from gateway.routes import booking, events, health, operators, pages, queue, sessions
 from gateway.services import Services
@@ -45,6 +47,8 @@ REDIS_CONNECTIONS_MAX = 32
 START_SECONDS_MAX = 30.0
 PLACE_SECONDS = 7 * 24 * 3600
 KEEPER_PAUSE_SECONDS = 0.5
+CLOSE_SECONDS_MAX = 1.0
+"""Each part of the end that asks somebody else."""
 GC_THRESHOLDS = (20_000, 20, 50)
 
 
@@ -81,6 +85,7 @@ def build_services(config: GatewayConfig) -> Services:
         rooms=rooms,
         desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
         lines=LineStreams(rooms),
+        readiness=Readiness(config),
     )
 
 
@@ -147,7 +152,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await known.reader.open()
     _settle_memory()
     listeners = _news(known)
+    known.readiness.begin(lambda: (known.streams_open, known.desk.backlog))
+    ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
     keepers = [
+        known.readiness.keep,
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
         known.halls.verify,
@@ -159,18 +167,26 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(*(listener.connected.wait() for listener in listeners)), 5)
+    ending.listen()
     try:
         yield
     finally:
-        await known.desk.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(known.desk.close(), CLOSE_SECONDS_MAX)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await known.captcha.close()
-        for client in (known.line_redis, known.jobs):
-            await client.aclose()
-        await known.reader.close()
-        await known.engine.dispose()
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_close(known), CLOSE_SECONDS_MAX)
+
+
+async def _close(known: Services) -> None:
+    await known.readiness.close()
+    await known.captcha.close()
+    for client in (known.line_redis, known.jobs):
+        await client.aclose()
+    await known.reader.close()
+    await known.engine.dispose()
 
 
 class Gateway(Litestar):

@@ -42,4 +42,5 @@ class GatewayConfig:
     stream_seconds_max: int
     streams_max: int
     stream_send_seconds_max: int
+    drain_seconds: int
     db_pool_max: int

@@ -390,6 +390,12 @@ class Halls:
                 for stream in list(hall.streams):
                     stream.keep()
 
+    def end_streams(self) -> None:
+        """Farewell to every stream; the clients reconnect, elsewhere."""
+        for hall in self._halls.values():
+            for stream in list(hall.streams):
+                stream.end()
+
     async def verify(self) -> None:
         """Compare versions with Postgres for as long as the process runs; read anew what fell behind."""
         while True:

@@ -16,6 +16,7 @@ from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
 from gateway.problems import ProblemError
 from gateway.reader import Reader
+from gateway.readiness import Readiness
 from gateway.rooms import Rooms
 from gateway.streams.lines import LineStreams
 from waiting_room.limits import address_prefix, allow
@@ -36,6 +37,7 @@ class Services:
     rooms: Rooms
     desk: Desk
     lines: LineStreams
+    readiness: Readiness
     streams_open: int = 0
 
     async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
@@ -59,6 +61,15 @@ class Services:
         if not allowance.allowed:
             raise ProblemError("rate_limited", retry_after_seconds=max(1, allowance.retry_after_seconds))
         return allowance.used
+
+    def begin_ending(self) -> None:
+        """The process was told to end: it is not ready from now on."""
+        self.readiness.stopping = True
+
+    def say_farewell(self) -> None:
+        """Streams end with `bye`, and who waits for a job's outcome is told that it is queued."""
+        self.lines.end()
+        self.halls.end_streams()
 
     def take_stream(self) -> None:
         """Count one more open stream.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final
@@ -31,7 +32,13 @@ _SEND: Final = "admitone.send"
 _OPENED: Final = "admitone.opened"
 _STAYING: Final = frozenset({"type", "method"})
 """What of its scope the server still asks for while a response goes on."""
-BYE_FRAME: Final = b"event: bye\ndata: {}\n\n"
+BYE_RETRY_MS: Final = (500, 5_500)
+"""Those sent away together come back over this time, not at once."""
+
+
+def bye_frame() -> bytes:
+    """The farewell, and how long this client waits before it reconnects."""
+    return b"retry: %d\nevent: bye\ndata: {}\n\n" % random.randint(*BYE_RETRY_MS)  # noqa: S311 - spreads them
 
 
 def ending() -> bool:
@@ -65,11 +72,11 @@ class Stream:
         self.wrote_at = time.monotonic()
         return True
 
-    def end(self, frame: bytes = BYE_FRAME) -> None:
+    def end(self) -> None:
         """Say farewell and close."""
         if self.closed:
             return
-        self.write(frame)
+        self.write(bye_frame())
         self.closed = True
         if self._blocked is None:
             self._step(self._send({"type": "http.response.body", "body": b"", "more_body": False}))

@@ -1,0 +1,67 @@
+"""A gateway process' orderly end, from the first SIGTERM or SIGINT on.
+
+It is not ready, and serves on for the drain's seconds, in which a load balancer looks elsewhere. Then every stream
+hears `bye`, requests in flight are answered, and the server ends. A second signal cuts the first part short, the
+next one the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any, Final
+
+EXIT_SECONDS_MAX: Final = 9.5
+"""Whatever hangs by then, a thread that waits for a silent Redis for one, is ended by SIGALRM."""
+
+Handler = Callable[[int, FrameType | None], Any]
+
+
+class Ending:
+    """Comes before the server's own signal handlers.
+
+    Args:
+        begin: called at the first signal, in its handler.
+        farewell: called when streams and waiting requests are to end.
+    """
+
+    def __init__(self, drain_seconds: float, begin: Callable[[], None], farewell: Callable[[], None]) -> None:
+        self._drain_seconds = drain_seconds
+        self._begin = begin
+        self._farewell = farewell
+        self._begun = False
+        self._ended = False
+
+    def listen(self) -> None:
+        """Take the signals from here on; to be called in the running loop. Does nothing but in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server = signal.getsignal(number)
+            if callable(server):
+                signal.signal(number, partial(self._told, loop, server))
+
+    def _told(self, loop: asyncio.AbstractEventLoop, server: Handler, number: int, frame: FrameType | None) -> None:
+        if self._ended:
+            # uvicorn waits for nothing more after a second SIGINT.
+            server(signal.SIGINT, frame)
+            return
+        end = partial(self._end, server, number, frame)
+        if self._begun:
+            loop.call_soon_threadsafe(end)
+            return
+        self._begun = True
+        signal.setitimer(signal.ITIMER_REAL, EXIT_SECONDS_MAX)
+        self._begin()
+        loop.call_soon_threadsafe(loop.call_later, self._drain_seconds, end)
+
+    def _end(self, server: Handler, number: int, frame: FrameType | None) -> None:
+        if not self._ended:
+            self._ended = True
+            server(number, frame)
+            self._farewell()
