@@ -63,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lane_buffer_max: Annotated[int, _int("commands waiting in a gateway for a lane; beyond it 503", 1, 100_000)] = 4096
     lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 5
     command_deadline_seconds: Annotated[int, _int("a command not applied by then is timed_out", 1, 300)] = 30
+    batch_setbacks_max: Annotated[
+        int, _int("a batch that failed or killed its worker so often goes command by command; one alone fails", 1, 100)
+    ] = 3
     result_ttl_seconds: Annotated[int, _int("how long Redis remembers a job's result", 60, 86_400)] = 3600
     command_keep_hours: Annotated[int, _int("how long Postgres remembers a command's outcome", 1, 720)] = 24
 

@@ -69,6 +69,7 @@ def worker_config(settings: Settings) -> WorkerConfig:
         lanes=settings.lanes,
         result_ttl_seconds=settings.result_ttl_seconds,
         command_keep_hours=settings.command_keep_hours,
+        batch_setbacks_max=settings.batch_setbacks_max,
         engine=EngineConfig(
             hold_seconds=settings.hold_seconds,
             hold_grace_seconds=settings.hold_grace_seconds,

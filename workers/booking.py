@@ -56,17 +56,29 @@ class Booking:
         """Apply the batch and publish; a re-run repeats the recorded outcomes.
 
         Raises:
-            OutageError: Postgres stayed away. RQ keeps the job among the failed.
+            OutageError: Postgres stayed away. RQ keeps the job among the failed; housekeeping puts it back.
             redis.RedisError: applied, but Redis did not take the results; a re-run publishes them.
         """
         applied = self._engine.apply(batch.commands)
+        self._publish(batch, applied)
+        self._probe("published")
+        self._settle(applied)
+
+    def give_up(self, batch: Batch) -> None:
+        """End commands that nothing else could end (`Engine.give_up`), and publish.
+
+        Raises:
+            OutageError: Postgres stayed away.
+            redis.RedisError: Redis did not take the results.
+        """
+        self._publish(batch, self._engine.give_up(batch.commands))
+
+    def _publish(self, batch: Batch, applied: Applied) -> None:
         publish(
             self._jobs,
             BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes),
             self._result_ttl_seconds,
         )
-        self._probe("published")
-        self._settle(applied)
 
     def sweep(self, lane: int) -> None:
         """One batch of sweeps for the lane's events that have lapsed holds."""

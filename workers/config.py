@@ -19,3 +19,4 @@ class WorkerConfig:
     command_keep_hours: int
     engine: EngineConfig
     hold_pass_margin_seconds: int = 60
+    batch_setbacks_max: int = 3

@@ -15,7 +15,10 @@ from workers import jobs
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 SWEEP_EVERY_SECONDS: Final = 1
 RECONCILE_EVERY_SECONDS: Final = 10
+RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
+FAILED_KEPT_SECONDS: Final = 300
+"""A recurring job that failed; in an outage one does every second."""
 LATE_SECONDS_MAX: Final = 5
 """A recurring job that waited longer is dropped: the next one does its work."""
 
@@ -43,6 +46,7 @@ class Cron(CronScheduler):
         for lane in range(lanes):
             self._every(SWEEP_EVERY_SECONDS, jobs.sweep, queue_name(lane), lane)
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
+        self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
 
     def _every(self, seconds: int, function: Callable[..., Any], queue: str, *args: object) -> None:
@@ -55,7 +59,7 @@ class Cron(CronScheduler):
                 job_timeout=60,
                 result_ttl=0,
                 ttl=LATE_SECONDS_MAX,
-                failure_ttl=3600,
+                failure_ttl=FAILED_KEPT_SECONDS,
                 name=f"{function.__name__}-{queue}",
             )
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from booking_lane.lane import queue_name
 from db import housekeeping_sql as sql
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
 from workers.config import WorkerConfig
 from workers.engine.engine import Engine
+from workers.setbacks import Setbacks
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +26,22 @@ PLACE_KEEP_HOURS = 7 * 24
 class Housekeeping:
     """The housekeeping worker's work: it uses the engine's connection, never its batches."""
 
-    def __init__(self, engine: Engine, slots: Slots, config: WorkerConfig) -> None:
+    def __init__(self, engine: Engine, slots: Slots, setbacks: Setbacks, config: WorkerConfig) -> None:
         self._engine = engine
         self._slots = slots
+        self._setbacks = setbacks
         self._config = config
+
+    def retry_failed(self) -> None:
+        """Put failed batches back to work, once Postgres answers: past their commands' deadline they are recorded
+        and told as ``timed_out``.
+
+        Raises:
+            psycopg.OperationalError: it does not answer.
+        """
+        self._engine.connection().execute("SELECT 1")
+        for lane in range(self._config.lanes):
+            self._setbacks.retry_failed(queue_name(lane))
 
     def reconcile(self) -> None:
         """Free the slots of fans who have bought, let passes last as long as their holds, set the stock.

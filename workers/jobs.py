@@ -45,6 +45,11 @@ def book(payload: bytes) -> None:
     _booking().book(decode_batch(payload))
 
 
+def give_up(payload: bytes) -> None:
+    """End a batch's commands, which fail unless an outcome of theirs stands, and publish."""
+    _booking().give_up(decode_batch(payload))
+
+
 def sweep(lane: int) -> None:
     """Give back the seats of the lane's lapsed holds."""
     _booking().sweep(lane)
@@ -54,6 +59,11 @@ def reconcile() -> None:
     """Compare the rooms' slots with what Postgres says of their fans, and record what Redis may lose."""
     _housekeeping().remember()
     _housekeeping().reconcile()
+
+
+def retry_failed() -> None:
+    """Put failed batches back to work, so that every command that was acknowledged ends."""
+    _housekeeping().retry_failed()
 
 
 def forget() -> None:

@@ -56,6 +56,9 @@ class LaneWorker(SimpleWorker):
             self._stop_sign.set()
             thread.join(ALIVE_SECONDS)
 
+    def set_shutdown_requested_date(self) -> None:
+        """Not kept: RQ would ask Redis from within a signal handler, in the midst of whatever the batch does."""
+
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ's, but once a second at most: it asks for nine round trips a job, three of them before the job runs."""
         now = time.monotonic()

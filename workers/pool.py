@@ -34,6 +34,7 @@ from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
 from workers.recovery import Recovery
+from workers.setbacks import Setbacks
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Pool(WorkerPool):
         self._roles = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, CRON]
         self._role_of: dict[str, str] = {}
         client = jobs_client(config.jobs_redis_url)
-        self._recovery = Recovery(client)
+        self._recovery = Recovery(client, Setbacks(client, config.batch_setbacks_max))
         super().__init__(
             self._roles[:-1],
             connection=client,
@@ -155,7 +156,8 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
     engine = Engine(config.conninfo, jobs_clock(client), config.engine)
     slots = Slots(jobs_client(config.line_redis_url))
     if role == HOUSEKEEPING_QUEUE:
-        jobs.install(housekeeping=Housekeeping(engine, slots, config))
+        setbacks = Setbacks(client, config.batch_setbacks_max)
+        jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, config))
     else:
         jobs.install(
             Booking(

@@ -13,6 +13,7 @@ from rq.job import Job
 from booking_lane.lane import rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from workers.lane_worker import alive_workers
+from workers.setbacks import Setbacks
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +25,14 @@ class Recovery:
     """Requeues, at the front and in their order, the jobs of workers that give no sign of life.
 
     Safe to run anywhere and at any time: a job put back twice is applied once, for its outcomes are recorded.
+
+    Args:
+        setbacks: what becomes of a batch whose worker died in it.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, setbacks: Setbacks) -> None:
         self._client = client
+        self._setbacks = setbacks
         self._first_seen: dict[str, float] = {}
 
     def recover(self, queue_name: str) -> int:
@@ -66,7 +71,8 @@ class Recovery:
         known = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
         with self._client.pipeline() as pipe:
             if known is not None:
-                queue.enqueue_job(known, pipeline=pipe, at_front=True)
+                # Taken and not yet begun, it cannot be what killed the worker.
+                self._setbacks.put_back(queue, known, pipe, counts=bool(executions), at_front=True)
             for execution in executions:
                 pipe.zrem(queue.started_job_registry.key, execution.composite_key)
                 pipe.delete(execution.key)

@@ -8,6 +8,7 @@ from typing import Final
 import redis
 from rq import Queue
 from rq.job import Job, Retry
+from rq.queue import EnqueueData
 
 from booking_lane.commands import KINDS, Batch, encode_batch
 from booking_lane.results import JobRecord, encode_record, job_key
@@ -15,6 +16,8 @@ from booking_lane.serializer import MsgpackSerializer
 
 BOOK: Final = "workers.jobs.book"
 """Where the worker finds the batch job: named, not imported, for a gateway never imports workers."""
+GIVE_UP: Final = "workers.jobs.give_up"
+"""The job that ends commands which nothing else could end."""
 
 JOB_SECONDS_MAX: Final = 60
 FAILED_KEPT_SECONDS: Final = 86_400
@@ -32,6 +35,23 @@ def queue_name(lane: int) -> str:
 def rq_queue(client: redis.Redis, name: str) -> Queue:
     """An RQ queue that speaks msgpack."""
     return Queue(name, connection=client, serializer=MsgpackSerializer)
+
+
+def job_data(
+    function: str, payload: bytes, *, description: str, meta: dict[str, int], at_front: bool = False
+) -> EnqueueData:
+    """What `rq.Queue.enqueue_many` makes a batch's job of."""
+    return Queue.prepare_data(
+        function,
+        args=[payload],
+        timeout=JOB_SECONDS_MAX,
+        result_ttl=0,
+        failure_ttl=FAILED_KEPT_SECONDS,
+        description=description,
+        at_front=at_front,
+        meta=meta,
+        retry=Retry(max=TRIES_AGAIN_MAX),
+    )
 
 
 class Lane:

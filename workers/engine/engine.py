@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import psycopg
@@ -24,6 +25,8 @@ from workers.engine.transaction import Connection, Transaction, event_changes
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 RETRY_PAUSE_SECONDS = 0.02
 RECONNECT_PAUSE_SECONDS_MAX = 1.0
 CONFLICTS_MAX = 20
@@ -37,7 +40,9 @@ _AWAY = (
     errors.CannotConnectNow,
     errors.TooManyConnections,
     errors.DiskFull,
+    errors.IoError,
     errors.OutOfMemory,
+    errors.ReadOnlySqlTransaction,  # after a failover, until the standby is promoted
     errors.IdleInTransactionSessionTimeout,
     errors.QueryCanceled,
 )
@@ -149,32 +154,53 @@ class Engine:
             OutageError: Postgres stayed away; the same batch may be applied again, it happens once.
             rq.timeouts.BaseTimeoutException: RQ's limit of the job's time has passed; likewise.
         """
+        try:
+            return self._patiently(lambda: self._apply_once(commands))
+        except (BaseTimeoutException, OutageError, *_CONFLICTS):
+            raise
+        except Exception as error:
+            return self._bisect(commands, error)
+
+    def give_up(self, commands: Sequence[Command]) -> Applied:
+        """End commands that can be neither applied nor tried again: outcomes recorded earlier stand, the others
+        fail for good.
+
+        Raises:
+            OutageError: Postgres stayed away; what is recorded by then stays.
+        """
+        outcomes = [self._failed(command) for command in commands if not isinstance(command, Sweep)]
+        return Applied(tuple(outcomes), (), (), ())
+
+    def _patiently(self, work: Callable[[], _T]) -> _T:
+        """``work``'s result; what another transaction or an outage makes it raise is tried again."""
         started = time.monotonic()
         pause = RETRY_PAUSE_SECONDS
         conflicts = 0
         while True:
             try:
-                return self._apply_once(commands)
+                return work()
             except _CONFLICTS as error:
                 conflicts += 1
                 if conflicts > CONFLICTS_MAX:
                     raise
                 logger.warning("batch meets another transaction (%s), trying again", type(error).__name__)
                 time.sleep(RETRY_PAUSE_SECONDS * conflicts)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                connection_lost = self._connection is None or self._connection.closed
-                if not (connection_lost or isinstance(error, _AWAY)):
-                    return self._bisect(commands, error)
+            except psycopg.Error as error:
+                if not self._is_away(error):
+                    raise
                 if time.monotonic() - started > self._config.outage_seconds_max:
                     raise OutageError(str(error)) from error
                 logger.warning("Postgres is away (%s), trying again in %.2f s", type(error).__name__, pause)
                 self.close()
                 time.sleep(pause)
                 pause = min(pause * 2, RECONNECT_PAUSE_SECONDS_MAX)
-            except BaseTimeoutException:
-                raise
-            except Exception as error:
-                return self._bisect(commands, error)
+
+    def _is_away(self, error: psycopg.Error) -> bool:
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
+            self._connection is None or self._connection.closed
+        ):
+            return True
+        return isinstance(error, _AWAY)
 
     def _bisect(self, commands: Sequence[Command], error: Exception) -> Applied:
         """Find the command that breaks its batch; only that one fails."""
@@ -184,16 +210,18 @@ class Engine:
             return self.apply(commands[:middle]) + self.apply(commands[middle:])
         command = commands[0]
         logger.error("command %s of kind %s fails", command.command_id, KINDS[type(command)], exc_info=error)
-        if isinstance(command, Sweep):
-            return NOTHING
-        outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
-        return Applied((self._recorded(outcome),), (), (), ())
+        return NOTHING if isinstance(command, Sweep) else Applied((self._failed(command),), (), (), ())
 
-    def _recorded(self, outcome: Outcome) -> Outcome:
+    def _failed(self, command: Command) -> Outcome:
         """Record a failure, for it must not succeed in a re-run; an outcome recorded earlier stands."""
-        try:
+        outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
+
+        def record() -> Outcome:
             with self._transaction() as connection:
                 return Transaction(connection, self._kept, locks=self._config.locks).record(outcome)
+
+        try:
+            return self._patiently(record)
         except psycopg.Error as error:
             logger.warning("failure of command %s not recorded: %s", outcome.command_id, error)
             return outcome

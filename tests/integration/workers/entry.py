@@ -1,19 +1,23 @@
 """`admitone worker`, that stops where a test tells it to: python -m tests.integration.workers.entry FOLDER.
 
 At each probe named by a file FOLDER/<point> the process writes its id to FOLDER/reached and waits, until the
-file is gone.
+file is gone. While there is a file FOLDER/deadly, a command of the fan it names kills the process that decides it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from admitone.settings import Settings
 from admitone.wiring import worker_config
+from booking_lane.commands import Command
+from workers.engine.book import Book
 from workers.pool import Pool
 
 STALLED_SECONDS_MAX = 30
@@ -29,6 +33,15 @@ def main(folder: Path) -> None:
         while stop.exists() and time.monotonic() < until:
             time.sleep(0.01)
 
+    decide = Book.decide
+
+    def decide_or_die(book: Book, command: Command) -> dict[str, Any]:
+        deadly = folder / "deadly"
+        if deadly.exists() and deadly.read_text() == str(command.user_id):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return decide(book, command)
+
+    Book.decide = decide_or_die  # type: ignore[method-assign]
     config = worker_config(Settings.load())
     Pool(dataclasses.replace(config, engine=dataclasses.replace(config.engine, probe=probe))).start()
 

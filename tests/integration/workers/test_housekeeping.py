@@ -21,6 +21,7 @@ from workers.booking import Booking
 from workers.config import WorkerConfig
 from workers.engine.engine import Engine, EngineConfig
 from workers.housekeeping import Housekeeping
+from workers.setbacks import Setbacks
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
 MARGIN_SECONDS = 60
@@ -98,7 +99,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
             await line.configure(
                 books.event, RoomConfig(rate_per_minute=60_000, capacity=1000, pass_seconds=PASS_SECONDS)
             )
-            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), config))
+            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), Setbacks(client, 3), config))
         engine.close()
     client.connection_pool.disconnect()
     assert audit(database_url, grace_seconds=GRACE_SECONDS) == []

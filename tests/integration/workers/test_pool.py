@@ -77,6 +77,30 @@ def test_a_lane_worker_killed_anywhere_is_replaced_and_its_batch_applied_once(la
     print(f"killed at {point}: answered after {seconds:.2f} s")
 
 
+def test_a_command_that_kills_its_worker_fails_alone(lanes: Lanes) -> None:
+    """Again and again, as a fault in a library's C code would: the others of its batch succeed."""
+    (lanes.folder / "deadly").write_text("13")
+    lanes.pool()
+    event = lanes.event_in_lane(1)
+    lanes.await_workers()
+    commands: list[Command] = [reserve(event, fan, (1, 1 + fan // 20, 1 + fan % 20)) for fan in range(1, 256)]
+    commands.insert(100, deadly := reserve(event, 13, A2))
+    commands.remove(commands[12])
+    batch = lanes.enqueue(1, *commands)
+    seconds, codes = lanes.await_answers(*commands, seconds_max=40)
+    assert codes.count("ok") == len(commands) - 1 == 254
+    assert codes[commands.index(deadly)] == "internal_error"
+    lanes.assert_nothing_left(batch)
+    for lane in range(LANES):
+        assert lanes.queue(lane).failed_job_registry.count == 0
+    # It is ended for good, even where what was wrong with it is mended.
+    (lanes.folder / "deadly").unlink()
+    again = lanes.enqueue(1, deadly)
+    lanes.assert_nothing_left(again)
+    assert lanes.await_answers(deadly)[1] == ["internal_error"]
+    print(f"254 beside a deadly one answered after {seconds:.1f} s")
+
+
 def test_a_whole_pool_killed_is_replaced_by_the_next(lanes: Lanes) -> None:
     first = lanes.pool()
     event = lanes.event_in_lane(0)
@@ -129,6 +153,44 @@ def test_sigterm_lets_the_batch_finish(lanes: Lanes) -> None:
     assert codes == ["ok"] * 6
     lanes.assert_nothing_left(batch)
     assert [alive_workers(lanes.jobs, f"lane-{lane}") for lane in range(LANES)] == [set(), set()]
+
+
+def test_sigint_to_all_its_processes_lets_the_batch_finish(lanes: Lanes) -> None:
+    """As Ctrl-C does, or an init that signals a whole group: the workers hear it twice, from their pool too."""
+    pool = lanes.pool()
+    event = lanes.event_in_lane(0)
+    lanes.await_workers()
+    lanes.stop_at("written")
+    commands = batch_of(event, 3)
+    batch = lanes.enqueue(0, *commands)
+    lanes.reached()
+    begun = time.monotonic()
+    os.killpg(pool.pid, signal.SIGINT)
+    time.sleep(0.5)
+    lanes.go_on("written")
+    pool.process.wait(10)
+    assert time.monotonic() - begun < 10
+    assert pool.process.returncode == 0
+    assert lanes.await_answers(*commands, seconds_max=0.5)[1] == ["ok"] * 6
+    lanes.assert_nothing_left(batch)
+
+
+def test_who_does_not_finish_in_time_is_stopped_and_the_next_pool_does(lanes: Lanes) -> None:
+    first = lanes.pool()
+    event = lanes.event_in_lane(0)
+    lanes.await_workers()
+    lanes.stop_at("written")
+    commands = batch_of(event, 3)
+    batch = lanes.enqueue(0, *commands)
+    lanes.reached()
+    begun = time.monotonic()
+    first.process.send_signal(signal.SIGTERM)
+    first.process.wait(12)
+    assert time.monotonic() - begun < 10
+    lanes.go_on("written")
+    lanes.pool()
+    assert lanes.await_answers(*commands, seconds_max=BACK_SECONDS_MAX + 3)[1] == ["ok"] * 6
+    lanes.assert_nothing_left(batch)
 
 
 def test_two_pools_on_one_lane_stay_correct(lanes: Lanes) -> None:

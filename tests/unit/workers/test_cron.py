@@ -39,6 +39,7 @@ def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis)
         ("lane-1", "workers.jobs.sweep"): [1],
         ("lane-2", "workers.jobs.sweep"): [2],
         (HOUSEKEEPING_QUEUE, "workers.jobs.reconcile"): [],
+        (HOUSEKEEPING_QUEUE, "workers.jobs.retry_failed"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.forget"): [],
     }
     cron.enqueue_jobs()

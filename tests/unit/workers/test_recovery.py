@@ -19,6 +19,7 @@ from tests.unit.booking_lane.asks import batch, reserve
 from workers import recovery as recovery_module
 from workers.lane_worker import alive_workers
 from workers.recovery import Recovery
+from workers.setbacks import Setbacks
 
 QUEUE = "lane-0"
 
@@ -28,6 +29,10 @@ def jobs(redis_url: str) -> Iterator[redis.Redis]:
     client = jobs_client(redis_url)
     yield client
     client.connection_pool.disconnect()
+
+
+def recovery_of(jobs: redis.Redis) -> Recovery:
+    return Recovery(jobs, Setbacks(jobs, 3))
 
 
 def worker(jobs: redis.Redis, name: str, *, alive: bool) -> BaseWorker:
@@ -85,9 +90,9 @@ def test_a_dead_workers_job_comes_back_to_the_front(jobs: redis.Redis, other_ali
         worker(jobs, "other", alive=True)
     queue = rq_queue(jobs, QUEUE)
     assert queue.get_job_ids() == [str(second.batch_id)]
-    assert Recovery(jobs).recover(QUEUE) == 1
+    assert recovery_of(jobs).recover(QUEUE) == 1
     assert queue.get_job_ids() == [str(first.batch_id), str(second.batch_id)]
-    assert Recovery(jobs).recover(QUEUE) == 0
+    assert recovery_of(jobs).recover(QUEUE) == 0
     assert queue.started_job_registry.get_job_ids(cleanup=False) == []
     assert jobs.keys("rq:execution:*") == []
     assert jobs.keys(f"rq:executions:{first.batch_id}") == []
@@ -97,7 +102,7 @@ def test_a_dead_workers_job_comes_back_to_the_front(jobs: redis.Redis, other_ali
 def test_a_living_workers_job_is_left_alone(jobs: redis.Redis) -> None:
     batches(jobs, 1)
     job = take(worker(jobs, "living", alive=True))
-    assert Recovery(jobs).recover(QUEUE) == 0
+    assert recovery_of(jobs).recover(QUEUE) == 0
     assert rq_queue(jobs, QUEUE).started_job_registry.get_job_ids(cleanup=False) == [job.id]
 
 
@@ -105,7 +110,7 @@ def test_several_jobs_come_back_in_their_order(jobs: redis.Redis) -> None:
     made = batches(jobs, 4)
     for name in ("one", "two", "three"):
         take(worker(jobs, name, alive=False), started=False)
-    assert Recovery(jobs).recover(QUEUE) == 3
+    assert recovery_of(jobs).recover(QUEUE) == 3
     assert set(rq_queue(jobs, QUEUE).get_job_ids()[:3]) == {str(one.batch_id) for one in made[:3]}
     assert rq_queue(jobs, QUEUE).get_job_ids()[3] == str(made[3].batch_id)
     assert jobs.llen(rq_queue(jobs, QUEUE).intermediate_queue_key) == 0
@@ -115,7 +120,7 @@ def test_a_job_between_queue_and_worker_is_found(jobs: redis.Redis, monkeypatch:
     (one,) = batches(jobs, 1)
     take(worker(jobs, "dead", alive=False), started=False)
     worker(jobs, "living", alive=True)
-    recovery = Recovery(jobs)
+    recovery = recovery_of(jobs)
     assert recovery.recover(QUEUE) == 0, "the living one may be about to start it"
     monkeypatch.setattr(recovery_module, "IN_TRANSIT_SECONDS", 0)
     assert recovery.recover(QUEUE) == 1
@@ -126,7 +131,7 @@ def test_a_job_between_queue_and_worker_is_found(jobs: redis.Redis, monkeypatch:
 def test_a_job_started_and_still_in_transit_comes_back_once(jobs: redis.Redis) -> None:
     (one,) = batches(jobs, 1)
     take(worker(jobs, "dead", alive=False), prepared=False)
-    assert Recovery(jobs).recover(QUEUE) == 1
+    assert recovery_of(jobs).recover(QUEUE) == 1
     assert rq_queue(jobs, QUEUE).get_job_ids() == [str(one.batch_id)]
     assert jobs.llen(rq_queue(jobs, QUEUE).intermediate_queue_key) == 0
 
@@ -134,7 +139,7 @@ def test_a_job_started_and_still_in_transit_comes_back_once(jobs: redis.Redis) -
 def test_an_expired_recurring_job_leaves_nothing_in_transit(jobs: redis.Redis) -> None:
     queue = rq_queue(jobs, QUEUE)
     jobs.rpush(queue.intermediate_queue_key, "a job whose time was up")
-    assert Recovery(jobs).recover(QUEUE) == 0
+    assert recovery_of(jobs).recover(QUEUE) == 0
     assert jobs.llen(queue.intermediate_queue_key) == 0
 
 
@@ -145,7 +150,7 @@ def test_who_dies_while_putting_back_loses_no_job(jobs: redis.Redis, monkeypatch
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    recovery = Recovery(jobs)
+    recovery = recovery_of(jobs)
     execute = redis.client.Pipeline.execute
     # Wherever it dies, after this or that command to Redis: the next one finds the job.
     for survived in range(3):
@@ -161,7 +166,7 @@ def test_who_dies_while_putting_back_loses_no_job(jobs: redis.Redis, monkeypatch
             dying.setattr(redis.client.Pipeline, "execute", execute_or_die)
             with pytest.raises(KeyboardInterrupt):
                 recovery.recover(QUEUE)
-    assert Recovery(jobs).recover(QUEUE) == 1
+    assert recovery_of(jobs).recover(QUEUE) == 1
     assert rq_queue(jobs, QUEUE).get_job_ids() == [str(one.batch_id)]
 
 
@@ -174,7 +179,7 @@ def test_a_job_put_back_ends_well(jobs: redis.Redis, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("booking_lane.lane.BOOK", "tests.unit.workers.test_recovery.done")
     batches(jobs, 1)
     take(worker(jobs, "dead", alive=False))
-    assert Recovery(jobs).recover(QUEUE) == 1
+    assert recovery_of(jobs).recover(QUEUE) == 1
     successor = SimpleWorker([rq_queue(jobs, QUEUE)], name="successor", connection=jobs, serializer=MsgpackSerializer)
     successor.log_job_description = False
     monkeypatch.setattr(successor, "_install_signal_handlers", lambda: None)
