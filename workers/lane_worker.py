@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from redis.client import Pipeline
 from rq import SimpleWorker
 from rq.worker_registration import get_keys
 
-from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name
+from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name, workers_key
 from booking_lane.lane import rq_queue
 
 logger = logging.getLogger(__name__)
@@ -69,17 +71,25 @@ class LaneWorker(SimpleWorker):
 
     def _sign_of_life(self) -> None:
         client = self._sign_client()
-        keys = [alive_key(queue.name, self.name) for queue in self.queues]
+        where = f"{socket.gethostname()}:{os.getpid()}"
         while True:
             try:
-                for key in keys:
-                    client.set(key, 1, ex=ALIVE_SECONDS)
+                with client.pipeline(transaction=False) as pipe:
+                    for queue in self.queues:
+                        pipe.set(alive_key(queue.name, self.name), where, ex=ALIVE_SECONDS)
+                        # Once more each time: a Redis that lost its data would never know the worker again.
+                        pipe.sadd(workers_key(queue.name), self.key)
+                    pipe.execute()
             except redis.RedisError as error:
                 logger.warning("no sign of life given: %s", error)
             if self._stop_sign.wait(ALIVE_EVERY_SECONDS):
                 break
         try:
-            client.delete(*keys)
+            with client.pipeline(transaction=False) as pipe:
+                for queue in self.queues:
+                    pipe.delete(alive_key(queue.name, self.name))
+                    pipe.srem(workers_key(queue.name), self.key)
+                pipe.execute()
         except redis.RedisError:
             logger.debug("sign of life left to lapse")
         client.close()
