@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis.asyncio
 from litestar import Request
@@ -22,6 +23,7 @@ from gateway.streams.lines import LineStreams
 from waiting_room.limits import address_prefix, allow
 
 AnyRequest = Request[Any, Any, Any]
+LAST_OUTCOMES_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,9 +69,10 @@ class Services:
         self.readiness.stopping = True
 
     def say_farewell(self) -> None:
-        """Streams end with `bye`, and who waits for a job's outcome is told that it is queued."""
+        """Streams end with `bye`, and who still waits a second later for a job's outcome hears that it is queued."""
         self.lines.end()
         self.halls.end_streams()
+        asyncio.get_running_loop().call_later(LAST_OUTCOMES_SECONDS, self.desk.waiters.dismiss)
 
     def take_stream(self) -> None:
         """Count one more open stream.

@@ -63,6 +63,12 @@ class Waiters:
             if not future.done():
                 future.set_result(record)
 
+    def dismiss(self) -> None:
+        """Nobody waits any longer: the process ends, and whoever asks again asks another."""
+        for futures in self._waiting.values():
+            for future in futures:
+                _end(future)
+
     async def reread(self) -> None:
         """Read the jobs that were waited for at the last call already, and wake whose message was lost.
 
