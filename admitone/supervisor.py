@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from admitone.embedded.process import last_lines, spawn, stop
+from admitone.embedded.process import last_lines, spawn
 
 PAUSE_SECONDS_FIRST = 0.5
 PAUSE_SECONDS_MAX = 15.0
@@ -60,6 +62,7 @@ class Child:
         if self._process is None or self._process.poll() is None:
             return
         code = self._process.returncode
+        self.kill()
         self._process = None
         if now - self._started_at >= STEADY_SECONDS:
             self._pause_seconds = PAUSE_SECONDS_FIRST
@@ -68,11 +71,22 @@ class Child:
         self._pause_seconds = min(2 * self._pause_seconds, PAUSE_SECONDS_MAX)
 
     def stop(self) -> None:
-        """Ask it to end (SIGTERM), insist after ``stop_seconds_max``; harmless if it does not run."""
+        """Ask it to end (SIGTERM), kill it after ``stop_seconds_max``; harmless if it does not run."""
         self._restart_at = None
         if self._process is not None:
-            stop(self._process, seconds_max=self.stop_seconds_max)
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self.stop_seconds_max)
+            self.kill()
+            self._process.wait()
             self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL to it and to whatever children of its own it may have left; does not wait."""
+        if self._process is not None:
+            # It leads a process group of its own, see `spawn`.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _how_ended(code: int) -> str:
