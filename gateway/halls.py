@@ -343,14 +343,17 @@ class Halls:
                 del self._halls[event_id]
 
     async def _catch_up(self, hall: Hall, version_min: int) -> None:
-        until = time.monotonic() + MIN_VERSION_SECONDS_MAX
+        asked_at = time.monotonic()
+        until = asked_at + MIN_VERSION_SECONDS_MAX
         while hall.version < version_min and (left := until - time.monotonic()) > 0:
             try:
                 await asyncio.wait_for(hall.changed.wait(), left)
             except TimeoutError:
                 break
-        if hall.version < version_min:
-            await self.reload(hall)
+        # One reading serves all who wait: anybody may ask for a version that will never be.
+        async with hall.lock:
+            if hall.version < version_min and hall.read_whole_at < asked_at:
+                await self._load_anew(hall)
 
     async def _load(self, hall: Hall) -> None:
         async with self._engine.connect() as connection:
@@ -359,12 +362,15 @@ class Halls:
     async def reload(self, hall: Hall) -> None:
         """Read the event anew; its streams get a snapshot."""
         async with hall.lock:
-            before = hall.version
-            await self._load(hall)
-            if hall.version != before:
-                snapshot = hall.snapshot_frame()
-                for stream in hall.streams:
-                    stream.write(snapshot)
+            await self._load_anew(hall)
+
+    async def _load_anew(self, hall: Hall) -> None:
+        before = hall.version
+        await self._load(hall)
+        if hall.version != before:
+            snapshot = hall.snapshot_frame()
+            for stream in hall.streams:
+                stream.write(snapshot)
 
     def hear(self, change: EventChange) -> None:
         """A batch's news of one event."""
