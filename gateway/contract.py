@@ -16,6 +16,7 @@ EventId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 UserId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 TicketTypeId = Annotated[int, Meta(ge=1, le=INT_MAX)]
 SeatInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
 CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
@@ -171,9 +172,9 @@ class EventAnswer(_Answer, kw_only=True):
     event_id: int
     name: str
     artist: str
-    date: dt.datetime
+    date: Moment
     venue: str
-    on_sale_at: dt.datetime
+    on_sale_at: Moment
     currency: str
     seats_per_fan_max: int
 
@@ -230,7 +231,7 @@ class SeatAnswer(_Answer, kw_only=True):
 class ReservationAnswer(_Answer, kw_only=True):
     reservation_id: uuid.UUID
     event_id: int
-    expires_at: dt.datetime
+    expires_at: Moment
     total_amount: int
     currency: str
     seats: tuple[SeatAnswer, ...]
@@ -247,7 +248,7 @@ class PurchaseDetailAnswer(_Answer, kw_only=True):
     seat_number: int
     amount: int
     ticket_code: str
-    cancelled_at: dt.datetime | None = None
+    cancelled_at: Moment | None = None
 
 
 class PurchaseAnswer(_Answer, kw_only=True):
@@ -256,7 +257,7 @@ class PurchaseAnswer(_Answer, kw_only=True):
     user_id: int
     total_amount: int
     currency: str
-    purchase_at: dt.datetime
+    purchase_at: Moment
     status: str
     details: tuple[PurchaseDetailAnswer, ...]
 
@@ -280,14 +281,14 @@ class Place(_Answer, kw_only=True):
     claim_by_seconds: int | None = None
     # ``pass`` is a word of Python's; the wire has the contract's name.
     admission_pass: str | None = msgspec.field(name="pass", default=None)
-    expires_at: dt.datetime | None = None
+    expires_at: Moment | None = None
     href: str
     stream_href: str
 
 
 class Claimed(_Answer, kw_only=True):
     admission_pass: str = msgspec.field(name="pass")
-    expires_at: dt.datetime
+    expires_at: Moment
 
 
 class RoomAnswer(_Answer, kw_only=True):
@@ -319,7 +320,7 @@ class RoomList(_Answer, kw_only=True):
 
 
 class RoomLogLine(_Answer, kw_only=True):
-    at: dt.datetime
+    at: Moment
     operator: str
     field: str
     before: str = msgspec.field(name="from")
@@ -334,3 +335,35 @@ class RoomLogList(_Answer, kw_only=True):
 class Health(_Answer, kw_only=True):
     status: Literal["ok", "failing"]
     failing: tuple[str, ...] = ()
+
+
+ANSWERS: tuple[type[_Answer], ...] = (
+    Fault,
+    ProblemAnswer,
+    SessionAnswer,
+    OperatorAnswer,
+    ChallengeAnswer,
+    JobAccepted,
+    Job,
+    EventAnswer,
+    TicketAnswer,
+    RoomSummary,
+    InitialCall,
+    SeatRow,
+    Section,
+    SeatMap,
+    EventList,
+    SeatAnswer,
+    ReservationAnswer,
+    ReservationList,
+    PurchaseDetailAnswer,
+    PurchaseAnswer,
+    PurchaseList,
+    Place,
+    Claimed,
+    RoomAnswer,
+    RoomList,
+    RoomLogLine,
+    RoomLogList,
+    Health,
+)

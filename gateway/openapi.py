@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from litestar import HttpMethod, Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
@@ -18,7 +19,8 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from booking_lane.problems import CATALOGUE
-from gateway.contract import BODIES, ProblemAnswer
+from gateway.captcha import CaptchaOffer
+from gateway.contract import ANSWERS, BODIES, ProblemAnswer
 from gateway.routes.pages import PAGE_HEADERS, templates
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -27,6 +29,7 @@ OPERATOR: Final[list[dict[str, list[str]]]] = [{"operator": []}]
 FAN_REFUSED: Final = ("unauthenticated", "session_invalid", "cross_site")
 OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator")
 
+WIRE_TYPES: Final = (*BODIES, *ANSWERS, CaptchaOffer)
 _DESCRIPTIONS: Final = {200: "The answer", 202: "Taken: the job tells what becomes of it", 304: "As the client has it"}
 
 
@@ -86,6 +89,11 @@ LINKS: Final[Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]] = {
         "leave": {"operationId": "queueLeave", "parameters": _EVENT},
         "reserve": _RESERVE,
     },
+    ("queueJoin", "200"): {
+        "claim": {"operationId": "queueClaim", "parameters": _EVENT},
+        "leave": {"operationId": "queueLeave", "parameters": _EVENT},
+        "reserve": _RESERVE,
+    },
     ("queueClaim", "200"): {"reserve": _RESERVE},
     ("bookingReserve", "200"): {
         "job": {"operationId": "bookingJob", "parameters": _JOB},
@@ -109,39 +117,26 @@ LINKS: Final[Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]] = {
     ("bookingCheckoutPut", "200"): {"job": {"operationId": "bookingJob", "parameters": _JOB}, "purchase": _PURCHASE},
     ("bookingCheckoutPut", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
     ("bookingRelease", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
-    ("bookingPurchases", "200"): {
-        "purchase": {
-            "operationId": "bookingPurchase",
-            "parameters": {"purchase_id": "$response.body#/purchases/0/purchaseId"},
-        }
-    },
-    ("bookingReservations", "200"): {
-        "release": {
-            "operationId": "bookingRelease",
-            "parameters": {
-                "reservation_id": "$response.body#/reservations/0/reservationId",
-                "eventId": "$request.query.eventId",
-                "Prefer": "wait=10",
-            },
-        }
-    },
-    ("eventsEvents", "200"): {
-        "event": {
-            "operationId": "eventsInitialCall",
-            "parameters": {"event_id": "$response.body#/events/0/eventId"},
-        },
-        "join": {"operationId": "queueJoin", "parameters": {"event_id": "$response.body#/events/0/eventId"}},
-    },
-    ("operatorsRooms", "200"): {
-        "room": {"operationId": "operatorsRoom", "parameters": {"event_id": "$response.body#/rooms/0/eventId"}},
-        "log": {"operationId": "operatorsLog", "parameters": {"event_id": "$response.body#/rooms/0/eventId"}},
-    },
 }
 """What an answer leads to, by (operation, status): how a fan gets from the line to a ticket."""
 
+_SEAT_DETAILS = [{"ticketTypeId": 1, "metaData": {"rowNumbers": [1, 1], "seatNumbers": [1, 2]}}]
+EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "ReserveBody": [
+        {"eventId": 1, "seatDetails": _SEAT_DETAILS},
+        {"eventId": 1, "bestAvailable": {"ticketTypeId": 1, "quantity": 2}},
+    ],
+    "CheckoutBody": [
+        {"eventId": 1, "seatDetails": _SEAT_DETAILS, "captchaToken": "from /api/captcha/challenge"},
+        {"eventId": 1, "reservationId": "019a5b1e-7c1a-7b44-9d3e-5f0a2b6c8d10", "captchaToken": "the same"},
+    ],
+    "JoinBody": [{}],
+    "RoomPatch": [{"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"}],
+}
+
 
 def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
-    """The description with headers, links and the rules of bodies; Litestar's own errors give way to ours.
+    """The description with headers, links, examples and the rules of bodies.
 
     Args:
         seats_max: seats in one request.
@@ -154,23 +149,30 @@ def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
     }
     for name, operation in operations.items():
         for parameter in operation.get("parameters", ()):
-            # A parameter that may be left out is never sent as null.
-            options = parameter["schema"].pop("oneOf", ())
-            for option in options:
-                if option != {"type": "null"}:
-                    parameter["schema"].update(option)
+            _complete_parameter(parameter)
         if name in HEADERS:
             operation.setdefault("parameters", []).extend(HEADERS[name])
     for (name, status), links in LINKS.items():
         operations[name]["responses"][status]["links"] = links
         assert all(link["operationId"] in operations for link in links.values())
-    _complete_bodies(document["components"]["schemas"], seats_max)
+    # msgspec knows its types' bounds better than Litestar, which drops some.
+    schemas = document["components"]["schemas"]
+    schemas |= msgspec.json.schema_components(WIRE_TYPES, ref_template="#/components/schemas/{name}")[1]
+    _complete_bodies(schemas, seats_max)
     return document
 
 
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    """What may be left out is never sent as null."""
+    schema = parameter["schema"]
+    for option in schema.pop("oneOf", ()):
+        if option != {"type": "null"}:
+            schema.update(option)
+    if parameter["name"] in ("event_id", "eventId"):
+        schema["examples"] = [1]
+
+
 def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
-    for kind in BODIES:
-        schemas[kind.__name__]["additionalProperties"] = False
     for body, one, other, other_type in (
         ("ReserveBody", "seatDetails", "bestAvailable", "object"),
         ("CheckoutBody", "seatDetails", "reservationId", "string"),
@@ -180,10 +182,11 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
             {"required": [one], "properties": {one: {"type": "array"}, other: null}},
             {"required": [other], "properties": {one: null, other: {"type": other_type}}},
         ]
-        schemas[body]["properties"]["seatDetails"]["maxItems"] = seats_max
     schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
     for numbers in schemas["SeatNumbers"]["properties"].values():
         numbers["maxItems"] = seats_max
+    for body, examples in EXAMPLES.items():
+        schemas[body]["examples"] = examples
     steered = [name for name in schemas["RoomPatch"]["properties"] if name != "why"]
     schemas["RoomPatch"]["anyOf"] = [{"required": [name]} for name in steered]
 

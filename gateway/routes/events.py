@@ -27,9 +27,12 @@ GZIP_BYTES_MIN = 4096
 CHARACTERS_MAX = 200
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+# No optional parameter is a `| None` of a number or a time: Litestar would read the word "null" as None.
 MinVersion = Annotated[
-    int | None, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
+    int, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
 ]
+EARLIEST = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 
 async def room_json(known: Services, event_id: int) -> bytes:
@@ -58,7 +61,7 @@ READ_REFUSED = ("invalid_request", "unknown_event")
 
 
 @get("/api/initial-call/{event_id:int}", responses=answers(*READ_REFUSED, also={200: InitialCall, 304: None}))
-async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
+async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     known = services(request)
     hall = await known.hall(event_id, version_min=min_version)
@@ -72,7 +75,7 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
 
 
 @get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
-async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = None) -> Response[bytes]:
+async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
     hall = await services(request).hall(event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
@@ -118,8 +121,8 @@ async def events(
     request: AnyRequest,
     q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
     venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
-    from_: Annotated[dt.datetime | None, Parameter(query="from")] = None,
-    to: Annotated[dt.datetime | None, Parameter(query="to")] = None,
+    from_: Annotated[dt.datetime, Parameter(query="from")] = EARLIEST,
+    to: Annotated[dt.datetime, Parameter(query="to")] = LATEST,
     cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> EventList:
