@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import redis
 
 from admitone.embedded.valkey import EmbeddedValkey
 from tests.acceptance.conftest import module_database_url, site
+from tests.faults.harness import Sale, running_sale
 
 __all__ = ["module_database_url", "site"]
 
@@ -45,3 +46,19 @@ def valkey(servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[Val
 @pytest.fixture(scope="module")
 def valkey_url(valkey: Valkey) -> str:
     return valkey.server.url
+
+
+@pytest.fixture(scope="module")
+def sale(servers_folder: Path, module_database_url: str, request: pytest.FixtureRequest) -> Iterator[Sale]:
+    """The module's running sale; a module tunes it by ``SALE``, arguments of `running_sale`."""
+    with running_sale(servers_folder, module_database_url, **getattr(request.module, "SALE", {})) as sale:
+        yield sale
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    sale = getattr(item, "funcargs", {}).get("sale")
+    if isinstance(sale, Sale) and report.failed:
+        report.sections.append(("logs of the sale's processes", sale.services.report()))
+    return report

@@ -88,6 +88,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         doubled: seats sold or held twice at a time, fans who bought or hold twice though they asked once.
         overtaken: fans called after one who joined later.
         gave_up: fans of the crowd who went home with an error, of ``fans``.
+        errors: what the crowd met that should not happen without a fault, by kind.
         recovery_seconds: from each fault's end until a reserve succeeds again with normal latency.
     """
 
@@ -100,6 +101,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     overtaken: int
     gave_up: int
     recovery_seconds: list[float]
+    errors: dict[str, int] = {}
     note: str = ""
 
 
@@ -121,6 +123,7 @@ class Sale:
     folder: Path
     database_url: str
     valkey: EmbeddedValkey
+    valkey_url: str
     services: Services
     balancer: Proxy
     gateways: list[Service] = field(default_factory=list)
@@ -130,7 +133,7 @@ class Sale:
 
     def redis(self) -> redis.Redis:
         """Straight to the server, past any proxy."""
-        return redis.Redis.from_url(self.valkey.url, socket_timeout=10)
+        return redis.Redis.from_url(self.valkey_url, socket_timeout=10)
 
     def kill_gateway(self, number: int) -> None:
         """SIGKILL."""
@@ -221,7 +224,7 @@ def running_sale(
         services = Services(environ_of(gateways_database_url, redis_url, further), folder)
         stack.callback(services.stop)
         balancer = stack.enter_context(Proxy([]))
-        sale = Sale(folder, database_url, valkey, services, balancer)
+        sale = Sale(folder, database_url, valkey, valkey.url, services, balancer)
         sale.valkey_proxy, sale.postgres_proxy = valkey_proxy, postgres_proxy
         sale.workers += [services.worker() for _ in range(workers)]
         for _ in range(gateways):
@@ -236,9 +239,10 @@ def running_sale(
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One reserve of the probe: when it was sent and how long its success took; ``seconds`` is None if it failed."""
+    """One reserve of the probe: when it was sent, how long its answer took, and how long its success, if it was one."""
 
     at: float
+    took: float
     seconds: float | None
     answer: str
 
@@ -301,18 +305,22 @@ class Probe:
         try:
             answer = self._fan.reserve(self._event_id, best=(1, 1), wait=5, key=key)
         except BROKEN as error:
-            self.results.append(Probed(started, None, type(error).__name__))
+            self._note(started, None, type(error).__name__)
             return None
         found = "" if answer.code or answer.status != 200 else str(answer.result["reservationId"])
         seconds = time.monotonic() - started if found else None
-        self.results.append(Probed(started, seconds, answer.code or str(answer.status)))
+        self._note(started, seconds, answer.code or str(answer.status))
         return found if answer.status == 200 else None
 
+    def _note(self, started: float, seconds: float | None, answer: str) -> None:
+        self.results.append(Probed(started, time.monotonic() - started, seconds, answer))
+
     def _released(self, reservation_id: str) -> bool:
+        started = time.monotonic()
         try:
             answer = self._fan.release(self._event_id, reservation_id, wait=5)
         except BROKEN as error:
-            self.results.append(Probed(time.monotonic(), None, type(error).__name__))
+            self._note(started, None, type(error).__name__)
             return False
         return answer.status == 200 and answer.code != "timed_out"
 
@@ -470,13 +478,13 @@ class Rush:
         await_that(lambda: self.acknowledged >= 60 and len(self.probe.results) >= 8, seconds_max)
         self.probe.set_normal()
 
-    def await_recovery(self, seconds_max: float = 30) -> float:
-        """The fault ends now: gives the seconds until a reserve succeeds again with normal latency.
+    def await_recovery(self, seconds_max: float = 30, *, ended: float | None = None) -> float:
+        """The fault ended now (or then): gives the seconds until a reserve succeeds again with normal latency.
 
         Raises:
             AssertionError: none did in time.
         """
-        ended = time.monotonic()
+        ended = time.monotonic() if ended is None else ended
         await_that(lambda: self.probe.recovered_at(ended) is not None, seconds_max)
         recovered = self.probe.recovered_at(ended)
         assert recovered is not None
@@ -500,10 +508,11 @@ class Rush:
             overtaken=self.calls.overtaken(),
             gave_up=fans["error"] + fans["unfinished"],
             recovery_seconds=self.recovery_seconds,
+            errors=dict(errors),
             note=self.note,
         )
         append_row(row)
-        story = f"{row}\nfans {dict(fans)}\nerrors {dict(errors)}\nwaits {dict(self.crowd.summed('waits'))}"
+        story = f"{row}\nfans {dict(fans)}\nwaits {dict(self.crowd.summed('waits'))}"
         self.story = story
         assert broken == [], f"{broken}\n{story}"
         assert self.crowd.violations() == [], story
