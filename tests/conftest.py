@@ -6,19 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
-from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 import redis
 from hypothesis import settings
-from psycopg import sql
 
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
-from db.migrate import migrate
+from tests.databases import Databases
 from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
@@ -26,17 +22,6 @@ from tests.services import Services
 settings.register_profile("everyday", max_examples=100, deadline=None)
 settings.register_profile("deep", max_examples=5000, deadline=None)
 settings.load_profile("everyday")
-
-_database_numbers = count(1)
-
-
-def _with_database(postgres_url: str, name: str) -> str:
-    return urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-
-
-def _execute(postgres_url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 @pytest.fixture(scope="session")
@@ -56,22 +41,17 @@ def postgres_url(servers_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_url: str) -> str:
-    """The name of a migrated database that the tests' own are copied from."""
-    name = "admitone_template"
-    _execute(postgres_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    migrate(_with_database(postgres_url, name))
-    return name
+def databases(postgres_url: str) -> Iterator[Databases]:
+    """The session's databases, made from one migrated template."""
+    with Databases(postgres_url) as databases:
+        yield databases
 
 
 @pytest.fixture
-def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated, empty database of the test's own."""
-    name = f"test_{next(_database_numbers)}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    _execute(postgres_url, copy.format(sql.Identifier(name), sql.Identifier(template_database)))
-    yield _with_database(postgres_url, name)
-    _execute(postgres_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with databases.one() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from admitone.embedded.process import last_lines, spawn, stop
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
+PORTS = (18_000, 31_999)
 
 
 @dataclass
@@ -133,8 +136,9 @@ def await_ready(service: Service) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that was free a moment ago, and that the kernel gives to nobody who asks for any."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randint(*PORTS)
+            probe.bind(("127.0.0.1", port))
+            return port

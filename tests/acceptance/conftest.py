@@ -13,22 +13,20 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 import redis
-from psycopg import sql
 
 from admitone.crowd.ledger import Ledger
 from db.audit import audit
 from db.operators import add_operator
 from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.client import Client, Fan
+from tests.databases import Databases
 from tests.services import Service, Services, await_ready, free_port
 
 OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
-_sites = count(1)
 
 OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=100_000)
 """A room that admits at once."""
@@ -145,14 +143,10 @@ def environ_of(database_url: str, redis_url: str, further: Mapping[str, str]) ->
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+def module_database_url(databases: Databases) -> Iterator[str]:
     """A migrated, empty database of the module's own."""
-    name = f"site_{next(_sites)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template_database)))
-        yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with databases.one() as url:
+        yield url
 
 
 def _start_gateway(services: Services) -> Service:
