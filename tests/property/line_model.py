@@ -1,0 +1,410 @@
+"""The line of one room, naively: a dictionary of places and one loop for each rule. What the scripts must agree with.
+
+Nothing here is quick: places are sorted whenever an order is asked for. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tests.property.scripts import ENDED_MAX, PURGE_CHUNK, WALK_CHUNK
+from waiting_room.errors import (
+    LineFull,
+    NotCalled,
+    Rebuilding,
+    RoomClosed,
+    RoomOff,
+    RoomSoldOut,
+    RoomUnknown,
+)
+from waiting_room.model import Joined, RoomConfig, RoomState, Slot, Standing, Stock, Tick
+from waiting_room.tokens import PlaceToken
+
+MISSES_MAX = 2
+Ticket = tuple[int, int]
+"""(epoch, number): a place in the order of the line."""
+Where = Literal["line", "away", "called", "admitted"]
+
+
+@dataclass
+class Held:
+    """A place somebody holds. ``until`` is the end of the absence, of the claim window or of the pass."""
+
+    fan: int
+    ticket: Ticket
+    joined_at: int
+    admitted_at: int = 0
+    where: Where = "line"
+    until: int = 0
+    seen: int = 0
+    missed: int = 0
+    shown: int | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A place that was left, used or lost."""
+
+    state: str
+    ticket: Ticket
+    at: int
+
+
+@dataclass
+class Generation:
+    """Ended places remembered together, and the highest that ever was among them."""
+
+    ended: dict[int, Ended] = field(default_factory=dict)
+    top: Ticket = (0, 0)
+
+
+@dataclass
+class LineModel:
+    """What Redis knows of the room; ``config`` is None where it knows no such room."""
+
+    now: int
+    config: RoomConfig | None = None
+    epoch: int = 0
+    number: int = 0
+    first_epoch: int = 0
+    ticked_at: int = 0
+    resumed_at: int = 0
+    rebuilt_at: int = 0
+    rebuild_until: int = 0
+    bucket: tuple[float, int] | None = None
+    stock: Stock | None = None
+    held: dict[int, Held] = field(default_factory=dict)
+    ended: Generation = field(default_factory=Generation)
+    ended_before: Generation = field(default_factory=Generation)
+    forgotten: Ticket = (0, 0)
+    departing: dict[int, Ended] = field(default_factory=dict)
+    resumed: int = 0
+
+    # -- what is so
+
+    def begin(self) -> None:
+        """Every operation first looks whether the room was out: no tick came for as long as one may be silent."""
+        self.resumed = self.resumed_at
+        if self.ticked_at and self.config and self.now - self.ticked_at > self.config.connected_seconds * 1000:
+            if self.held:
+                self.resumed = self.now
+            else:
+                self.ticked_at = self.now
+
+    @property
+    def the_config(self) -> RoomConfig:
+        if self.config is None:
+            raise RoomUnknown
+        return self.config
+
+    @property
+    def state(self) -> RoomState:
+        state = self.the_config.state
+        return "rebuilding" if self.now < self.rebuild_until and state in ("open", "paused", "lobby") else state
+
+    def those(self, where: Where) -> list[Held]:
+        """In line by ticket; elsewhere by the end of what they are in."""
+        found = [held for held in self.held.values() if held.where == where]
+        if where == "line":
+            return sorted(found, key=lambda held: (held.ticket, str(held.fan)))
+        return sorted(found, key=lambda held: (held.until, str(held.fan)))
+
+    def ended_of(self, fan: int) -> Ended | None:
+        return self.ended.ended.get(fan) or self.ended_before.ended.get(fan)
+
+    def door_open(self) -> bool:
+        return self.state == "open" and self.now >= self.resumed + self.the_config.connected_seconds * 1000
+
+    def tokens(self) -> float:
+        rate = self.the_config.rate_per_minute
+        if rate <= 0:
+            return 0
+        burst = max(1, rate / 60)
+        if self.bucket is None:
+            return burst
+        tokens, at = self.bucket
+        return min(burst, tokens + max(0, self.now - at) * rate / 60000)
+
+    def active(self) -> int:
+        live = sum(held.until > self.now for held in self.those("admitted"))
+        return len(self.those("called")) + live
+
+    def slots_free(self) -> int:
+        config = self.the_config
+        slots = config.capacity
+        if self.stock is not None and config.stock_factor > 0:
+            slots = min(slots, math.ceil(config.stock_factor * self.stock.free))
+        return max(0, slots - self.active())
+
+    def absence_over(self, ends_at: int) -> bool:
+        return max(ends_at, self.resumed + self.the_config.absence_seconds * 1000) <= self.now
+
+    def claim_over(self, claim_by: int) -> bool:
+        return max(claim_by, self.resumed + self.the_config.claim_window_seconds * 1000) <= self.now
+
+    # -- what changes
+
+    def end(self, fans: list[int], state: str) -> None:
+        self.remember({fan: Ended(state, self.held.pop(fan).ticket, self.now) for fan in fans})
+
+    def remember(self, gone: dict[int, Ended]) -> None:
+        if not gone:
+            return
+        if len(self.ended.ended) >= ENDED_MAX:
+            self.forgotten = max(self.forgotten, self.ended_before.top)
+            self.ended_before, self.ended = self.ended, Generation()
+        self.ended.ended |= gone
+        self.ended.top = max(self.ended.top, *(ended.ticket for ended in gone.values()))
+        if len(self.departing) < ENDED_MAX:
+            self.departing |= gone
+
+    def miss(self, fans: list[int]) -> None:
+        over = []
+        for fan in fans:
+            held = self.held[fan]
+            held.missed += 1
+            if held.missed >= MISSES_MAX:
+                over.append(fan)
+            else:
+                held.where = "line"
+        self.end(over, "expired")
+
+    def settle(self, fan: int) -> Held | None:
+        """The fan's place, once what lapsed is settled."""
+        held = self.held.get(fan)
+        if held is None:
+            return None
+        if held.where == "called" and self.claim_over(held.until):
+            self.miss([fan])
+        elif (held.where == "admitted" and held.until <= self.now) or (
+            held.where == "away" and self.absence_over(held.until)
+        ):
+            self.end([fan], "expired")
+        return self.held.get(fan)
+
+    def admitted(self, held: Held) -> None:
+        held.where, held.admitted_at = "admitted", self.now
+        held.until = self.now + self.the_config.pass_seconds * 1000
+
+    def next_ticket(self) -> Ticket:
+        self.number += 1
+        return self.epoch, self.number
+
+    # -- the operations
+
+    def configure(self, config: RoomConfig, after_epoch: int = 0, rebuild_ms: int = 0) -> str:
+        self.begin()
+        if self.config is not None and config.revision <= self.config.revision:
+            return "kept"
+        outcome = "updated"
+        if self.config is None:
+            outcome = "created"
+            self.epoch = self.first_epoch = max(self.now // 1000, after_epoch + 1)
+            if after_epoch and rebuild_ms:
+                self.rebuilt_at = self.ticked_at = self.resumed_at = self.now
+                self.rebuild_until = self.now + rebuild_ms
+        self.config = replace(config)
+        return outcome
+
+    def lose(self) -> None:
+        self.__init__(self.now)  # type: ignore[misc]
+
+    def standing(self, fan: int, *, touch: bool, joined: Joined = "known") -> Standing:
+        self.begin()
+        return self._standing(fan, touch=touch, joined=joined)
+
+    def _standing(self, fan: int, *, touch: bool, joined: Joined) -> Standing:
+        room_state = self.state
+        held = self.settle(fan)
+        ended = None if held else self.ended_of(fan)
+        ticket = held.ticket if held else ended.ticket if ended else (0, 0)
+        state, ahead, shown, claim_by, pass_until = ended.state if ended else "none", 0, 0, None, None
+        if held:
+            if touch:
+                held.seen = self.now
+                if held.where == "away":
+                    held.where = "line"
+            if held.where == "called":
+                state = "called"
+                claim_by = max(held.until, self.resumed + self.the_config.claim_window_seconds * 1000)
+            elif held.where == "admitted":
+                state, pass_until = "admitted", held.until
+            else:
+                state = "waiting"
+                ahead = sum(other.ticket < held.ticket for other in self.those("line"))
+                if room_state != "rebuilding":
+                    held.shown = shown = min(ahead + 1, held.shown or ahead + 1)
+        return Standing(
+            state=state,  # type: ignore[arg-type]
+            room_state=room_state,
+            epoch=ticket[0],
+            number=ticket[1],
+            ahead=ahead,
+            position=ahead + 1 if state == "waiting" else 0,
+            shown=shown,
+            waiting=len(self.those("line")),
+            claim_by_ms=claim_by,
+            pass_until_ms=pass_until,
+            joined_at_ms=held.joined_at if held else None,
+            now_ms=self.now,
+            joined=joined,
+        )
+
+    def join(self, fan: int, token: PlaceToken | None = None) -> Standing:
+        self.begin()
+        config, state = self.the_config, self.state
+        if state == "off":
+            raise RoomOff
+        if fan in self.held:
+            standing = self._standing(fan, touch=True, joined="known")
+            if fan in self.held:
+                return standing
+        if state in ("closed", "sold_out"):
+            raise {"closed": RoomClosed, "sold_out": RoomSoldOut}[state]
+        ended = self.ended_of(fan)
+        restored = (token.epoch, token.number) if token else (0, 0)
+        if restored > max(ended.ticket if ended else (0, 0), self.forgotten):
+            assert token is not None
+            self._forget_ended(fan)
+            self.held[fan] = Held(fan, restored, token.joined_at_ms)
+            self.epoch, self.number = max((self.epoch, self.number), restored)
+            return self._standing(fan, touch=True, joined="restored")
+        if state == "rebuilding":
+            raise Rebuilding(5)
+        line, tokens = self.those("line"), self.tokens()
+        at_once = not line and tokens >= 1 and self.door_open() and self.slots_free() >= 1
+        if not at_once and len(line) + len(self.those("away")) >= config.line_cap:
+            rate = config.rate_per_minute
+            wait = math.ceil(60 / rate) if rate > 0 and state == "open" else 60
+            raise LineFull(max(5, min(60, wait)))
+        self._forget_ended(fan)
+        held = self.held[fan] = Held(fan, self.next_ticket(), self.now)
+        if at_once:
+            self.bucket = tokens - 1, self.now
+            self.admitted(held)
+        return self._standing(fan, touch=True, joined="new")
+
+    def _forget_ended(self, fan: int) -> None:
+        self.ended.ended.pop(fan, None)
+        self.ended_before.ended.pop(fan, None)
+
+    def heartbeat(self, shown: dict[int, int]) -> list[int]:
+        self.begin()
+        gone, over = [], []
+        for fan, position in shown.items():
+            held = self.held.get(fan)
+            if held and held.where == "away" and self.absence_over(held.until):
+                over.append(fan)
+                held = None
+            if held is None:
+                gone.append(fan)
+                continue
+            held.seen = self.now
+            if held.where == "away":
+                held.where = "line"
+            if position and position < (held.shown or math.inf):
+                held.shown = position
+        self.end(over, "expired")
+        return gone
+
+    def claim(self, fan: int) -> Standing:
+        self.begin()
+        self.the_config  # noqa: B018 - raises where there is no room
+        held = self.settle(fan)
+        if held and held.where == "called":
+            self.admitted(held)
+        standing = self._standing(fan, touch=True, joined="known")
+        if standing.state != "admitted":
+            raise NotCalled(standing.state)
+        return standing
+
+    def leave(self, fan: int) -> bool:
+        self.begin()
+        held = self.settle(fan)
+        if held:
+            self.end([fan], "left")
+        return held is not None
+
+    def finish(self, fans: list[int]) -> int:
+        self.begin()
+        bought = [fan for fan in fans if fan in self.held and self.held[fan].where == "admitted"]
+        late = {}
+        for fan in fans:
+            ended = self.ended_of(fan)
+            if fan not in self.held and ended and ended.state == "expired":
+                late[fan] = Ended("done", ended.ticket, self.now)
+        self.end(bought, "done")
+        self.remember(late)
+        return len(bought)
+
+    def extend(self, ends: dict[int, int]) -> int:
+        later = 0
+        for fan, until in ends.items():
+            held = self.held.get(fan)
+            if held and held.where == "admitted" and self.now < held.until < until:
+                held.until = until
+                later += 1
+        return later
+
+    def retake(self, slot: Slot) -> int:
+        self.begin()
+        if self.config is None or not self.rebuilt_at or slot.until_ms <= self.now:
+            return 0
+        held = self.held.get(slot.fan)
+        if held is None and self.ended_of(slot.fan) is None:
+            held = self.held[slot.fan] = Held(slot.fan, self.next_ticket(), slot.since_ms)
+        elif held and held.ticket < (self.first_epoch, 0) and not held.admitted_at:
+            held.missed, held.shown = 0, None
+        else:
+            return 0
+        held.where, held.until, held.admitted_at, held.seen = "admitted", slot.until_ms, slot.since_ms, self.now
+        return 1
+
+    def set_stock(self, stock: Stock) -> bool:
+        if self.stock is not None and stock.version < self.stock.version:
+            return False
+        self.stock = stock
+        return True
+
+    def tick(self) -> Tick:
+        self.begin()
+        config = self.the_config
+        self.ticked_at, self.resumed_at = self.now, self.resumed
+        before = len(self.held)
+        more = False
+
+        def lapsed(where: Where) -> list[int]:
+            nonlocal more
+            fans = [held.fan for held in self.those(where) if held.until <= self.now][:PURGE_CHUNK]
+            more = more or len(fans) == PURGE_CHUNK
+            return fans
+
+        self.end(lapsed("admitted"), "expired")
+        if self.claim_over(0):
+            self.miss(lapsed("called"))
+        if self.absence_over(0):
+            self.end(lapsed("away"), "expired")
+        calls = 0
+        if self.door_open():
+            tokens = self.tokens()
+            slots = min(math.floor(tokens), self.slots_free())
+            front = self.those("line")[:WALK_CHUNK] if slots else []
+            over = []
+            for held in front:
+                if calls == slots:
+                    break
+                absent_until = held.seen + config.absence_seconds * 1000
+                if held.seen > self.now - config.connected_seconds * 1000:
+                    calls += 1
+                    held.where, held.until = "called", self.now + config.claim_window_seconds * 1000
+                elif self.absence_over(absent_until):
+                    over.append(held.fan)
+                else:
+                    held.where, held.until = "away", absent_until
+            self.end(over, "expired")
+            if front:
+                self.bucket = tokens - calls, self.now
+                more = more or (calls < slots and len(front) == WALK_CHUNK)
+        return Tick(calls, before - len(self.held), more)
