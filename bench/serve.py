@@ -41,7 +41,8 @@ def _place_every(seconds: float) -> None:
     def stamped(counts: RoomCounts, waiting: int) -> bytes:
         return tail(counts, waiting)[:-1] + b',"at":%d}' % time.time_ns()
 
-    vars(lines).update(INTERVALS=((2**62, seconds),), _tail=stamped)
+    turns = round(seconds / lines.TURN_SECONDS)
+    vars(lines).update(_TURNS=[turns] * len(lines.INTERVALS), _tail=stamped)
 
 
 def main() -> None:

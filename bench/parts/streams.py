@@ -1,8 +1,9 @@
 """Fans streaming their places on one gateway process, against a bare ASGI broadcast and nchan in nginx.
 
-The gateway tells each fan a place of their own, after one read of all ranks from Valkey a turn; both references
-send everybody the same bytes. The interval is set to a second for all (by default it grows with the distance),
-and the frames carry the time at which they were rendered, for their age.
+The gateway tells each fan a place and an estimate of their own, after a read of all ranks from Valkey; both
+references send everybody the same bytes. The door is open and lets in one fan at a time. The interval is set to a
+second for all (by default it grows with the distance), and the frames carry the time at which they were rendered,
+for their age.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from db.seed import RoomSeed
 
 FANS = 15_000
 SETTLE_SECONDS = 4.0
-PLACE_SECONDS = 0.9
-"""The gateway looks who is due four times a second, so this is a place a second."""
+PLACE_SECONDS = 1.0
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 NCHAN = """\
 load_module {module};
@@ -113,7 +113,7 @@ def _pass(seconds: float, each_second: Callable[[], None] | None) -> None:
 
 def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:
     with system.connect() as connection:
-        event_id = fans.new_event(connection, 1_000, RoomSeed(state="paused", line_cap=count + 1_000))
+        event_id = fans.new_event(connection, 1_000, RoomSeed(capacity=1, line_cap=count + 1_000))
     # The line is joined through a process of its own, so that the streaming one's memory is its streams'.
     (doorman,) = system.gateways()
     tokens = [token for token, _ in fans.sessions(count)]

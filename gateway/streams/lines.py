@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,30 +23,30 @@ from gateway.contract import Place
 from gateway.rooms import Rooms, from_ms, room_state
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
-from waiting_room.eta import eta_in
+from waiting_room.eta import speed_in
 from waiting_room.model import News, RoomCounts, Standing
-from waiting_room.operations import CHUNK
 
 logger = logging.getLogger(__name__)
 
-LOOP_SECONDS: Final = 0.25
-KEEP_SECONDS: Final = 1.0
+TURN_SECONDS: Final = 0.25
+"""The loop tells in turns; what is due is due in a turn, a number on the process' monotonic clock."""
+KEEP_TURNS: Final = round(1.0 / TURN_SECONDS)
 """How often a stream that is told no places is looked after."""
 HEARTBEAT_SECONDS_MAX: Final = 4.0
 LOOKS_AT_ONCE: Final = 16
-INTERVALS: Final[tuple[tuple[int, float], ...]] = ((100, 1.0), (1_000, 2.0), (10_000, 4.0))
-"""(up to this many ahead, tell the place so often); the rest as often as `INTERVAL_FAR`."""
-INTERVAL_FAR: Final = 8.0
+WRITES_AT_ONCE: Final = 250
+"""Then whoever else asks the process has their time; some 5 ms."""
+BOUNDS: Final = (100, 1_000, 10_000)
+INTERVALS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between two places told, with fewer ahead than each of `BOUNDS`, and with more than the last."""
+_TURNS = [round(seconds / TURN_SECONDS) for seconds in INTERVALS]
+NEVER: Final = -1
 
 _encode = msgspec.json.Encoder().encode
 
 
-def interval_seconds(ahead: int) -> float:
-    """How often a fan with so many ahead is told the place."""
-    for bound, seconds in INTERVALS:
-        if ahead < bound:
-            return seconds
-    return INTERVAL_FAR
+def turn_now() -> int:
+    return int(time.monotonic() / TURN_SECONDS)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,21 +57,67 @@ class FanStream:
     """
 
     stream: Stream
-    event_id: int
+    event: EventStreams
     fan: int
     session: str
     shown: int = 0
-    due_at: float = 0.0
+    due: int = NEVER
     state: str = ""
     place: str | None = None
     admission: str | None = None
     look_due: bool = False
 
 
-@dataclass(slots=True)
-class _EventStreams:
+@dataclass(slots=True, eq=False)
+class EventStreams:
+    """An event's streams, by fan and by the turn in which each is due."""
+
+    event_id: int
+    room_state: str
     of_fans: dict[int, list[FanStream]] = field(default_factory=dict)
-    room_state: str = ""
+    _by_turn: defaultdict[int, list[FanStream]] = field(default_factory=lambda: defaultdict(list))
+
+    def all(self) -> list[FanStream]:
+        return [watcher for some in self.of_fans.values() for watcher in some]
+
+    def put_off(self, watcher: FanStream, turn: int) -> None:
+        """The stream is due in that turn, and in no other."""
+        watcher.due = turn
+        self._by_turn[turn].append(watcher)
+
+    def take_due(self, turn: int) -> list[FanStream]:
+        """Who is due by the turn and still here; each has to be put off again."""
+        due = []
+        for past in sorted(past for past in self._by_turn if past <= turn):
+            for watcher in self._by_turn.pop(past):
+                if watcher.due == past:
+                    watcher.due = NEVER
+                    if not watcher.stream.closed:
+                        due.append(watcher)
+        return due
+
+
+class _Places:
+    """The place frames of a turn: what all of them share is rendered once."""
+
+    def __init__(self, counts: RoomCounts, waiting: int) -> None:
+        self._speed = speed_in(counts)
+        self._tail = _tail(counts, waiting)
+
+    def frame(self, position: int) -> bytes:
+        ahead = position - 1
+        if self._speed is None:
+            return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b\n\n' % (
+                position,
+                ahead,
+                self._tail,
+            )
+        return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b\n\n' % (
+            position,
+            ahead,
+            *self._speed.seconds(ahead),
+            self._tail,
+        )
 
 
 class LineStreams:
@@ -77,7 +125,7 @@ class LineStreams:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._events: dict[int, _EventStreams] = {}
+        self._events: dict[int, EventStreams] = {}
         # Several a connected time, or the door would take those who listen for ghosts.
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.connected_seconds / 3)
         self._heartbeat_at = 0.0
@@ -92,19 +140,22 @@ class LineStreams:
         self, stream: Stream, event_id: int, fan: int, session: str, place: Place, counts: RoomCounts
     ) -> Callable[[], Awaitable[None]]:
         """Tell the fan's place now and from now on."""
-        watcher = FanStream(stream, event_id, fan, session, place.position or 0)
-        event = self._events.setdefault(event_id, _EventStreams())
-        event.room_state = event.room_state or place.room_state
+        event = self._events.get(event_id)
+        if event is None:
+            event = self._events[event_id] = EventStreams(event_id, place.room_state)
+        watcher = FanStream(stream, event, fan, session, place.position or 0)
         event.of_fans.setdefault(fan, []).append(watcher)
+        event.put_off(watcher, turn_now() + KEEP_TURNS)
         self._tell_place(watcher, place, counts)
 
         async def leave() -> None:
             watchers = event.of_fans.get(fan, [])
             watchers.remove(watcher)
+            watcher.due = NEVER
             if not watchers:
                 event.of_fans.pop(fan, None)
-            if not event.of_fans:
-                self._events.pop(event_id, None)
+            if not event.of_fans and self._events.get(event_id) is event:
+                del self._events[event_id]
             if watcher.state == "waiting":
                 # The next connection may be another gateway's: it must not show a higher position.
                 try:
@@ -137,9 +188,9 @@ class LineStreams:
             self._look_at(watchers)
         if news.config is not None:
             # Everybody hears of a changed rate or a pause with the next turn of the loop.
-            for some in event.of_fans.values():
-                for watcher in some:
-                    watcher.due_at = 0.0
+            turn = turn_now()
+            for watcher in event.all():
+                event.put_off(watcher, turn)
 
     def _look_at(self, watchers: Iterable[FanStream]) -> None:
         self._start(self._look(list(watchers)))
@@ -178,7 +229,7 @@ class LineStreams:
     async def _look_at_one(self, watcher: FanStream) -> None:
         if watcher.stream.closed:
             return
-        event_id, fan = watcher.event_id, watcher.fan
+        event_id, fan = watcher.event.event_id, watcher.fan
         counts = await self._rooms.counts(event_id)
         standing = await self._rooms.line.standing(event_id, fan, touch=False)
         if standing.state == "none" and standing.room_state != "off" and (watcher.place or watcher.admission):
@@ -191,7 +242,7 @@ class LineStreams:
         """Raises:
         RoomError: the line does not take the place back (yet).
         """
-        event_id, fan, tokens = watcher.event_id, watcher.fan, self._rooms.tokens
+        event_id, fan, tokens = watcher.event.event_id, watcher.fan, self._rooms.tokens
         place = tokens.verify_place(watcher.place, event=event_id, fan=fan) if watcher.place else None
         admission = tokens.verify_pass(watcher.admission, event=event_id, fan=fan) if watcher.admission else None
         place = await self._rooms.restore(event_id, fan, place, admission)
@@ -206,48 +257,31 @@ class LineStreams:
         watcher.place, watcher.admission = place.token, place.admission_pass
         if place.state == "called" and place.claim_by_seconds is not None:
             if before != "called":
-                watcher.stream.write(_called(place.claim_by_seconds))
+                _tell_once(watcher, _called(place.claim_by_seconds))
             return
         if place.state == "admitted" and place.admission_pass is not None:
             if before != "admitted":
-                watcher.stream.write(_admitted(place.admission_pass, place.expires_at))
+                _tell_once(watcher, _admitted(place.admission_pass, place.expires_at))
             return
         if place.state in ("sold_out", "closed"):
             if before != place.state:
-                watcher.stream.write(frame(place.state, b"{}"))
+                _tell_once(watcher, frame(place.state, b"{}"))
             return
         if place.position is None or place.ahead is None:
-            self._tell_no_position(watcher, place.state, place.room_state)
+            watcher.stream.write(_no_position(place.state, place.room_state))
             return
-        self._tell_position(watcher, place.position, counts, _tail(counts, place.waiting))
-
-    def _tell_position(self, watcher: FanStream, rank: int, counts: RoomCounts, tail: bytes) -> None:
-        """A true rank (1 is next), told as no more than what was told before."""
-        position = min(watcher.shown or rank, rank)
-        watcher.shown = position
-        watcher.state = "waiting"
-        # A turn early: the loop comes by in steps, and an interval is to be kept, not exceeded.
-        watcher.due_at = time.monotonic() + interval_seconds(position - 1) - LOOP_SECONDS
-        watcher.stream.write(
-            b'event: place\ndata: {"position":%d,"ahead":%d,%s%s\n\n'
-            % (position, position - 1, _estimate(counts, position - 1), tail),
-        )
-
-    def _tell_no_position(self, watcher: FanStream, state: str, room_state: str) -> None:
-        watcher.due_at = time.monotonic() + 1.0
-        document = {"state": state, "roomState": room_state, "position": None, "ahead": None}
-        watcher.stream.write(frame("place", _encode(document)))
+        _tell_ranks([watcher], [place.position - 1], _Places(counts, place.waiting), turn_now())
 
     def _tell_called(self, watcher: FanStream, claim_by_ms: int) -> None:
-        row = self._rooms.rows.get(watcher.event_id)
+        row = self._rooms.rows.get(watcher.event.event_id)
         window = row.claim_window_seconds if row is not None else 0
         watcher.state = "called"
-        watcher.stream.write(_called(window))
+        _tell_once(watcher, _called(window))
 
     def _tell_admitted(self, watcher: FanStream, until_ms: int) -> None:
         watcher.state = "admitted"
-        watcher.admission = token = self._rooms.sign_pass(watcher.event_id, watcher.fan, until_ms)
-        watcher.stream.write(_admitted(token, from_ms(until_ms)))
+        watcher.admission = token = self._rooms.sign_pass(watcher.event.event_id, watcher.fan, until_ms)
+        _tell_once(watcher, _admitted(token, from_ms(until_ms)))
 
     # -- the loop
 
@@ -257,72 +291,78 @@ class LineStreams:
             started = time.monotonic()
             if self.ending:
                 self.end()
-            for event_id in list(self._events):
+            for event in list(self._events.values()):
                 try:
-                    await self._turn(event_id, started)
+                    await self._turn(event, int(started / TURN_SECONDS))
                 except (RedisError, RoomUnknown, OSError) as error:
-                    logger.warning("event %d: places not told: %s", event_id, error)
+                    logger.warning("event %d: places not told: %s", event.event_id, error)
             if started - self._heartbeat_at >= self._heartbeat_seconds:
                 self._heartbeat_at = started
                 try:
                     await self._heartbeat()
                 except (RedisError, OSError) as error:
                     logger.warning("no heartbeat: %s", error)
-            await asyncio.sleep(max(0.0, LOOP_SECONDS - (time.monotonic() - started)))
+            await asyncio.sleep(max(0.0, TURN_SECONDS - (time.monotonic() - started)))
 
     def end(self) -> None:
         """Farewell to every stream; the clients reconnect, elsewhere."""
         for event in self._events.values():
-            for some in event.of_fans.values():
-                for watcher in some:
-                    watcher.stream.end()
+            for watcher in event.all():
+                watcher.stream.end()
 
-    async def _turn(self, event_id: int, now: float) -> None:
-        event = self._events.get(event_id)
-        if event is None:
-            return
-        counts = await self._rooms.counts(event_id)
+    async def _turn(self, event: EventStreams, turn: int) -> None:
+        counts = await self._rooms.counts(event.event_id)
         if counts is None:
             return
-        due = [watcher for some in event.of_fans.values() for watcher in some if now >= watcher.due_at]
         state = room_state(counts)
         if state != event.room_state:
             event.room_state, before = state, event.room_state
-            if before and ({state, before} & {"sold_out", "closed"}):
-                self._look_at([watcher for some in event.of_fans.values() for watcher in some])
+            if {state, before} & {"sold_out", "closed"}:
+                self._look_at(event.all())
                 return
+        now = time.monotonic()
         waiting: list[FanStream] = []
-        for watcher in due:
-            watcher.due_at = now + KEEP_SECONDS
-            watcher.stream.keep()
-            if watcher.state in ("waiting", ""):
-                waiting.append(watcher)
-        for start in range(0, len(waiting), CHUNK):
-            # A chunk at a time: between them the loop has time for whoever else asks.
-            await self._tell_due(event_id, counts, waiting[start : start + CHUNK])
-
-    async def _tell_due(self, event_id: int, counts: RoomCounts, due: list[FanStream]) -> None:
-        if room_state(counts) in ("sold_out", "closed"):
-            # There are no positions to tell any more, but these have not yet heard why.
-            self._look_at(due)
-            return
-        ranks = await self._rooms.line.positions(event_id, [watcher.fan for watcher in due])
-        tail = _tail(counts, ranks.waiting)
-        unsure: list[FanStream] = []
-        for watcher, rank in zip(due, ranks.ranks, strict=True):
-            if rank < 0:
-                unsure.append(watcher)
-            elif counts.state == "rebuilding":
-                # Others are still coming back: a position told now might have to rise.
-                self._tell_no_position(watcher, "waiting", "rebuilding")
+        for watcher in event.take_due(turn):
+            if watcher.state not in ("waiting", ""):
+                watcher.stream.keep()
+                event.put_off(watcher, turn + KEEP_TURNS)
+            elif now >= watcher.stream.ends_at:
+                watcher.stream.end()
             else:
-                self._tell_position(watcher, rank + 1, counts, tail)
+                waiting.append(watcher)
+        try:
+            if waiting:
+                await self._tell_waiting(event, counts, waiting, turn)
+        finally:
+            for watcher in waiting:
+                if watcher.due == NEVER:
+                    event.put_off(watcher, turn + KEEP_TURNS)
+
+    async def _tell_waiting(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
+        if event.room_state in ("sold_out", "closed"):
+            # There are no positions to tell any more, but these have not yet heard why.
+            self._look_at(waiting)
+            return
+        ranks = await self._rooms.line.positions(event.event_id, [watcher.fan for watcher in waiting])
+        unsure = [watcher for watcher, rank in zip(waiting, ranks.ranks, strict=True) if rank < 0]
         if unsure:
             self._look_at(unsure)
+        if counts.state == "rebuilding":
+            # Others are still coming back: a position told now might have to rise.
+            document = _no_position("waiting", "rebuilding")
+            for watcher, rank in zip(waiting, ranks.ranks, strict=True):
+                if rank >= 0:
+                    watcher.stream.write(document)
+            return
+        places = _Places(counts, ranks.waiting)
+        for start in range(0, len(waiting), WRITES_AT_ONCE):
+            end = start + WRITES_AT_ONCE
+            _tell_ranks(waiting[start:end], ranks.ranks[start:end], places, turn)
+            await asyncio.sleep(0)
 
     async def _heartbeat(self) -> None:
         since = time.monotonic() - 2 * self._heartbeat_seconds
-        for event_id, event in list(self._events.items()):
+        for event in list(self._events.values()):
             shown: dict[int, int] = {}
             for fan, some in event.of_fans.items():
                 for watcher in some:
@@ -334,8 +374,34 @@ class LineStreams:
                     if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or watcher.shown, watcher.shown)
             if shown:
-                gone = await self._rooms.line.heartbeat(event_id, shown)
+                gone = await self._rooms.line.heartbeat(event.event_id, shown)
                 self._look_at([watcher for fan in gone for watcher in event.of_fans.get(fan, ())])
+
+
+def _tell_ranks(watchers: Sequence[FanStream], ranks: Sequence[int], places: _Places, turn: int) -> None:
+    """True ranks (0 is next; below 0 none), each told as no more than what was told before.
+
+    Who has heard meanwhile that the wait is over is told nothing. This is the hot loop.
+    """
+    frame_of = places.frame
+    for watcher, rank in zip(watchers, ranks, strict=True):
+        if rank < 0 or watcher.state not in ("waiting", ""):
+            continue
+        shown = watcher.shown
+        watcher.shown = position = rank + 1 if rank < shown or shown == 0 else shown
+        watcher.state = "waiting"
+        watcher.stream.write(frame_of(position))
+        watcher.event.put_off(watcher, turn + _TURNS[bisect(BOUNDS, position - 1)])
+
+
+def _tell_once(watcher: FanStream, message: bytes) -> None:
+    """A message that is not told again: who is too far behind to get it reconnects and asks."""
+    if not watcher.stream.write(message):
+        watcher.stream.end()
+
+
+def _no_position(state: str, room_state: str) -> bytes:
+    return frame("place", _encode({"state": state, "roomState": room_state, "position": None, "ahead": None}))
 
 
 def _called(claim_by_seconds: int) -> bytes:
@@ -355,11 +421,3 @@ def _tail(counts: RoomCounts, waiting: int) -> bytes:
         room_state(counts).encode(),
         b"null" if stock is None else b'{"free":%d,"held":%d}' % (stock.free, stock.held),
     )
-
-
-def _estimate(counts: RoomCounts, ahead: int) -> bytes:
-    estimate = eta_in(counts, ahead)
-    if estimate is None:
-        return b'"etaSeconds":null,"etaRange":null,'
-    low, high = estimate.eta_range
-    return b'"etaSeconds":%d,"etaRange":[%d,%d],' % (estimate.eta_seconds, low, high)

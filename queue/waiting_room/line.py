@@ -24,7 +24,7 @@ from .model import (
     Stock,
     Tick,
 )
-from .operations import Operation, chunks
+from .operations import RANKS, Operation, chunks
 from .scripts import run, run_sync
 from .tokens import PlaceToken
 
@@ -69,10 +69,10 @@ class Line:
         return await self._run(operations.standing(event, fan, touch=touch))
 
     async def positions(self, event: int, fans: Iterable[int]) -> Positions:
-        """The true rank of each fan, in one round trip for every `operations.CHUNK` fans."""
+        """The true rank of each fan, in one round trip for every `operations.RANKS` fans."""
         ranks: list[int] = []
         waiting = 0
-        for chunk in chunks(fans):
+        for chunk in chunks(fans, RANKS):
             part = await self._run(operations.positions(event, chunk))
             waiting = part.waiting
             ranks += part.ranks

@@ -1,15 +1,15 @@
 -- heartbeat.lua: many fans were heard from; the absent among them are back in line.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event, then fan, shown position (0: none), … (at most operations.CHUNK fans)
+-- ARGV  1 event, 2 fan and shown position (0: none) of each, with spaces between (at most operations.CHUNK fans)
 -- Returns the fans who hold no place (any more)
 
-if #ARGV < 3 then
-  return {}
-end
 local fans, shown = {}, {}
-for i = 2, #ARGV, 2 do
-  fans[#fans + 1] = ARGV[i]
-  shown[#shown + 1] = tonumber(ARGV[i + 1])
+for fan, position in string.gmatch(ARGV[2], '(%d+) (%d+)') do
+  fans[#fans + 1] = fan
+  shown[#shown + 1] = tonumber(position)
+end
+if #fans == 0 then
+  return {}
 end
 local places = redis.call('HMGET', PLACES, unpack(fans))
 local shown_before = redis.call('HMGET', SHOWN, unpack(fans))
