@@ -40,7 +40,7 @@ imports: $(VENV)/.dev ## Check that imports run one way
 
 .PHONY: pytest
 pytest: $(VENV)/.dev ## Run the tests alone (options: PYTEST="tests/unit -k lock")
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev ## Run every fault test, the long ones too (options: PYTEST="-k redis")

@@ -23,6 +23,14 @@ settings.register_profile("everyday", max_examples=100, deadline=None)
 settings.register_profile("deep", max_examples=5000, deadline=None)
 settings.load_profile("everyday")
 
+XDIST_WORKERS_MAX = 8
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait as much as they work. Each has servers of its own."""
+    return min((os.cpu_count() or 1) + 1, XDIST_WORKERS_MAX)
+
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
