@@ -109,13 +109,15 @@ class Desk:
             self.lanes[news.lane].finished(news.batch_id)
 
     async def keep_finishing(self) -> None:
-        """Find, for as long as the process runs, the finished batches and outcomes whose message was lost."""
+        """Find, for as long as the process runs, the finished batches and outcomes whose message was lost, and the
+        batches that Redis lost: their places in the lane must not stay taken.
+        """
         while True:
             await asyncio.sleep(LOST_SECONDS)
             for lane in self.lanes:
                 for batch_id, command_id in lane.unfinished(LOST_SECONDS):
                     record = await self.waiters.read(command_id)
-                    if record is not None and record.body:
+                    if record is None or record.body or not record.queued:
                         lane.finished(batch_id)
             await self.waiters.reread()
 

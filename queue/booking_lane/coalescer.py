@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final
 
 import redis
@@ -36,6 +38,15 @@ class LaneUnavailableError(Exception):
     """Redis did not say that it has the batch. It may have it: retry with the same Idempotency-Key."""
 
     retry_after_seconds = 2
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A batch that left: the timer that gives it up, one of its commands, and when Redis said that it has it."""
+
+    timer: asyncio.TimerHandle
+    command_id: uuid.UUID
+    taken_at: float = math.inf
 
 
 class Coalescer:
@@ -75,7 +86,7 @@ class Coalescer:
         self._left_commands = 0
         self._waiting: deque[tuple[asyncio.Future[None], Command, float]] = deque()
         self._refusing: asyncio.TimerHandle | None = None
-        self._unfinished: dict[uuid.UUID, tuple[asyncio.TimerHandle, uuid.UUID]] = {}
+        self._unfinished: dict[uuid.UUID, _UnderWay] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._due = False
         self.clock_offset_ms: int | None = None
@@ -135,19 +146,19 @@ class Coalescer:
                 taken.set_exception(LaneFullError())
 
     def unfinished(self, seconds_min: float) -> list[tuple[uuid.UUID, uuid.UUID]]:
-        """(batch id, a command's id) of batches that left so long ago and whose message has not come."""
+        """(batch id, a command's id) of batches that Redis took so long ago and whose message has not come."""
         now = asyncio.get_running_loop().time()
         return [
-            (batch_id, command_id)
-            for batch_id, (timer, command_id) in self._unfinished.items()
-            if now - (timer.when() - self._batch_seconds_max) >= seconds_min
+            (batch_id, batch.command_id)
+            for batch_id, batch in self._unfinished.items()
+            if now - batch.taken_at >= seconds_min
         ]
 
     def finished(self, batch_id: uuid.UUID) -> None:
         """The batch's message has come; idempotent."""
-        timer, _ = self._unfinished.pop(batch_id, (None, None))
-        if timer is not None:
-            timer.cancel()
+        batch = self._unfinished.pop(batch_id, None)
+        if batch is not None:
+            batch.timer.cancel()
             self._leave()
 
     async def drain(self) -> None:
@@ -166,7 +177,7 @@ class Coalescer:
             takens = [taken for taken, _, _ in leaving]
             batch = Batch(command_id_new(), self._origin, self._lane, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
-            self._unfinished[batch.batch_id] = (timer, batch.commands[0].command_id)
+            self._unfinished[batch.batch_id] = _UnderWay(timer, batch.commands[0].command_id)
             self.batch_sizes.append(count)
             self._left.append((loop.time(), count))
             self._left_commands += count
@@ -186,6 +197,8 @@ class Coalescer:
                     taken.set_exception(LaneUnavailableError())
             self.finished(batch.batch_id)
         else:
+            if batch.batch_id in self._unfinished:
+                self._unfinished[batch.batch_id].taken_at = loop.time()
             for taken in takens:
                 if not taken.done():
                     taken.set_result(None)

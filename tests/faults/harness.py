@@ -366,7 +366,7 @@ class Calls:
         news = read_news(payload)
         if news.event != self._event_id:
             return
-        first = [fan for fan, _ in (*news.called, *news.admitted) if fan not in self._known]
+        first = [fan for fan, _ in news.called if fan not in self._known]
         self._known.update(first)
         for fan in first:
             place = client.hget(room_key(self._event_id, "places"), str(fan))
@@ -515,7 +515,7 @@ class Rush:
         story = f"{row}\nfans {dict(fans)}\nwaits {dict(self.crowd.summed('waits'))}"
         self.story = story
         assert broken == [], f"{broken}\n{story}"
-        assert self.crowd.violations() == [], story
+        assert self.crowd.violations() == [], f"{self.crowd.violations()}\n{story}"
         assert (row.lost, row.doubled, row.overtaken) == (0, 0, 0), story
         assert row.fans > 0, story
         assert fans["bought"] > 0, story
