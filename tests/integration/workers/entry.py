@@ -1,7 +1,8 @@
 """`admitone worker`, that stops where a test tells it to: python -m tests.integration.workers.entry FOLDER.
 
 At each probe named by a file FOLDER/<point> the process writes its id to FOLDER/reached and waits, until the
-file is gone. While there is a file FOLDER/deadly, a command of the fan it names kills the process that decides it.
+file is gone; ``taken`` is before the transaction begins. While there is a file FOLDER/deadly, a command of the fan
+it names kills the process that decides it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from admitone.settings import Settings
 from admitone.wiring import worker_config
 from booking_lane.commands import Command
 from workers.engine.book import Book
+from workers.engine.engine import Applied, Engine
 from workers.pool import Pool
 
 STALLED_SECONDS_MAX = 30
@@ -33,7 +36,11 @@ def main(folder: Path) -> None:
         while stop.exists() and time.monotonic() < until:
             time.sleep(0.01)
 
-    decide = Book.decide
+    apply, decide = Engine.apply, Book.decide
+
+    def taken_then_apply(engine: Engine, commands: Sequence[Command]) -> Applied:
+        probe("taken")
+        return apply(engine, commands)
 
     def decide_or_die(book: Book, command: Command) -> dict[str, Any]:
         deadly = folder / "deadly"
@@ -41,7 +48,8 @@ def main(folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return decide(book, command)
 
-    Book.decide = decide_or_die  # type: ignore[method-assign]
+    Engine.apply = taken_then_apply  # type: ignore[method-assign,assignment]
+    Book.decide = decide_or_die  # type: ignore[method-assign,assignment]
     config = worker_config(Settings.load())
     Pool(dataclasses.replace(config, engine=dataclasses.replace(config.engine, probe=probe))).start()
 
