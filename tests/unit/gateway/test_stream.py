@@ -1,0 +1,176 @@
+"""A stream on uvicorn's own connection, as a gateway runs it: uvloop, httptools, a socket whose reader is slow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+
+from gateway.streams.stream import Stream, StreamResponse, frame, serve
+
+SEND_SECONDS_MAX = 1.0
+BIG = frame("place", b'"%s"' % (b"x" * 50_000))
+
+
+class Served:
+    """A server of one stream at a time."""
+
+    def __init__(self) -> None:
+        self.stream: asyncio.Queue[Stream] = asyncio.Queue()
+        self.left = asyncio.Event()
+        self.address = ("127.0.0.1", 0)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await serve(self._answer, scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        response = StreamResponse(self._subscribe, seconds_max=60, send_seconds_max=SEND_SECONDS_MAX)
+        await response(scope, receive, send)
+
+    async def _subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
+        self.stream.put_nowait(stream)
+
+        async def leave() -> None:
+            self.left.set()
+
+        return leave
+
+    async def open(self) -> tuple[Stream, socket.socket]:
+        """A stream, and its client's socket with a small buffer."""
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, self.address)
+        await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        return await asyncio.wait_for(self.stream.get(), 5), client
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[Served]:
+    served = Served()
+    config = uvicorn.Config(
+        served, port=0, loop="uvloop", http="httptools", ws="none", lifespan="off", log_level="error"
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    served.address = server.servers[0].sockets[0].getsockname()
+    try:
+        yield served
+    finally:
+        server.should_exit = server.force_exit = True
+        await running
+
+
+def on_uvloop(scenario: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        async with serving() as served:
+            await asyncio.wait_for(scenario(served), 20)
+
+    uvloop.run(run())
+
+
+async def fill(stream: Stream) -> int:
+    """Write until a frame is refused; how many were taken."""
+    for taken in range(10_000):
+        if not stream.write(BIG):
+            return taken
+        await asyncio.sleep(0)
+    raise AssertionError("a reader who reads nothing was never behind")
+
+
+def test_who_reads_nothing_is_cut_off_and_left() -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        with client:
+            await fill(stream)
+            assert not stream.closed, "being behind is not the end yet"
+            wrote_at, behind_since = stream.wrote_at, time.monotonic()
+            assert not stream.write(b": ping\n\n")
+            assert stream.wrote_at == wrote_at, "what was not written is no heartbeat"
+            await asyncio.wait_for(served.left.wait(), 5)
+            assert time.monotonic() - behind_since > SEND_SECONDS_MAX / 2
+        assert not stream.write(BIG)
+
+    on_uvloop(scenario)
+
+
+def test_who_catches_up_has_whole_frames_and_stays() -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        loop = asyncio.get_running_loop()
+        with client:
+            taken = await fill(stream)
+            received = bytearray()
+            while received.count(b"event: place") < taken or not received.endswith(b"\n\n\r\n"):
+                received += await loop.sock_recv(client, 65_536)
+            assert received.count(b"%x\r\n%b\r\n" % (len(BIG), BIG)) == taken
+            assert stream.write(BIG), "nobody is behind any more"
+            await asyncio.sleep(SEND_SECONDS_MAX * 1.5)
+            assert not stream.closed
+            assert not served.left.is_set()
+
+    on_uvloop(scenario)
+
+
+def test_who_is_behind_at_the_end_is_cut_off_at_once() -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        with client:
+            await fill(stream)
+            ended_at = time.monotonic()
+            stream.end()
+            await asyncio.wait_for(served.left.wait(), 5)
+            assert time.monotonic() - ended_at < SEND_SECONDS_MAX
+
+    on_uvloop(scenario)
+
+
+def test_the_end_is_a_farewell_and_a_whole_response() -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        loop = asyncio.get_running_loop()
+        with client:
+            stream.end()
+            received = bytearray()
+            while not received.endswith(b"0\r\n\r\n"):
+                received += await loop.sock_recv(client, 65_536)
+            assert b"event: bye\ndata: {}\n\n" in received
+            await asyncio.wait_for(served.left.wait(), 5)
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            again = await asyncio.wait_for(served.stream.get(), 5)
+            assert again is not stream, "the connection serves the next request"
+
+    on_uvloop(scenario)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_who_is_gone_is_left(reset: bool) -> None:
+    async def scenario(served: Served) -> None:
+        stream, client = await served.open()
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        until = time.monotonic() + 5
+        while stream.write(b": ping\n\n"):
+            assert time.monotonic() < until
+            await asyncio.sleep(0)
+        await asyncio.wait_for(served.left.wait(), 5)
+
+    on_uvloop(scenario)
+
+
+def test_another_servers_send_is_refused() -> None:
+    async def send(message: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="uvicorn"):
+        Stream(send, 60, SEND_SECONDS_MAX)
