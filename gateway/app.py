@@ -24,6 +24,7 @@ from gateway.booking import Desk
 from gateway.captcha import build_captcha
 from gateway.config import GatewayConfig
 from gateway.ending import Ending
+from gateway.express import Express
 from gateway.halls import Halls
 from gateway.identity import Identity
 from gateway.news import News
@@ -49,7 +50,7 @@ PLACE_SECONDS = 7 * 24 * 3600
 KEEPER_PAUSE_SECONDS = 0.5
 CLOSE_SECONDS_MAX = 1.0
 """Each part of the end that asks somebody else."""
-GC_THRESHOLDS = (20_000, 20, 50)
+GC_THRESHOLDS = (100_000, 20, 50)
 
 
 def build_services(config: GatewayConfig) -> Services:
@@ -190,13 +191,18 @@ async def _close(known: Services) -> None:
 
 
 class Gateway(Litestar):
-    """Litestar, with streams that outlast its call (`gateway.streams.stream.serve`)."""
+    """Litestar, with a short way to what is asked most, and streams that outlast its call
+    (`gateway.streams.stream.serve`)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._express = Express(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await serve(super().__call__, scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+        elif not await self._express.answers(scope, receive, send):
+            await serve(super().__call__, scope, receive, send)
 
 
 def create_app(config: GatewayConfig) -> Litestar:

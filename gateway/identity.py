@@ -25,7 +25,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 AnyRequest = Request[Any, Any, Any]
 
 
-class Session(msgspec.Struct, frozen=True):
+class Session(msgspec.Struct, frozen=True, gc=False):
     """A verified session. ``user_id`` is 0 for an operator, whose ``name`` is told; ``jti`` names the session."""
 
     user_id: int

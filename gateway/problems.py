@@ -145,3 +145,10 @@ HANDLERS: dict[int | type[Exception], Any] = {
     psycopg.OperationalError: _on_outage,
     Exception: _on_anything,
 }
+
+
+def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What the handler of the error's nearest kind says."""
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response: Response[Any] = handler(request, error)
+    return response

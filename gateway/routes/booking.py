@@ -45,9 +45,12 @@ from waiting_room.errors import TokenInvalid
 
 HOLDS_MAX: Final = 100
 KEY_CHARACTERS_MAX: Final = 128
+PREFER_CHARACTERS_MAX: Final = 200
 
 IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=KEY_CHARACTERS_MAX)]
-Prefer = Annotated[str | None, Parameter(header="Prefer", max_length=200, description="wait=SECONDS, at most 30")]
+Prefer = Annotated[
+    str | None, Parameter(header="Prefer", max_length=PREFER_CHARACTERS_MAX, description="wait=SECONDS, at most 30")
+]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
 COMMAND_ANSWERS: Final[dict[int, type | None]] = {200: Job, 202: JobAccepted}
 COMMAND_REFUSED: Final = (
