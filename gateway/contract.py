@@ -277,7 +277,7 @@ class Place(_Answer, kw_only=True):
     ahead: int | None
     waiting: int
     eta_seconds: int | None
-    eta_range: tuple[int, int] | None = None
+    eta_range: Annotated[tuple[int, ...], Meta(min_length=2, max_length=2)] | None = None
     claim_by_seconds: int | None = None
     # ``pass`` is a word of Python's; the wire has the contract's name.
     admission_pass: str | None = msgspec.field(name="pass", default=None)

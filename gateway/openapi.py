@@ -46,7 +46,9 @@ def answers(*codes: str, also: Mapping[int, type | None] | None = None) -> dict[
     for code in dict.fromkeys((*codes, "unavailable")):
         by_status[CATALOGUE[code].status].append(f"`{code}`: {CATALOGUE[code].detail}")
     for status, said in by_status.items():
-        found[status] = ResponseSpec(ProblemAnswer, description=" ".join(said), media_type=PROBLEM_TYPE)
+        found[status] = ResponseSpec(
+            ProblemAnswer, description=" ".join(said), media_type=PROBLEM_TYPE, generate_examples=False
+        )
     return found
 
 
@@ -150,6 +152,11 @@ def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
     for name, operation in operations.items():
         for parameter in operation.get("parameters", ()):
             _complete_parameter(parameter)
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        if "oneOf" in body.get("schema", {}):
+            # A body that may be null may as well be left out.
+            body["schema"] = body["schema"]["oneOf"][0]
+            operation["requestBody"]["required"] = False
         if name in HEADERS:
             operation.setdefault("parameters", []).extend(HEADERS[name])
     for (name, status), links in LINKS.items():
@@ -182,6 +189,7 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
             {"required": [one], "properties": {one: {"type": "array"}, other: null}},
             {"required": [other], "properties": {one: null, other: {"type": other_type}}},
         ]
+        schemas[body]["properties"]["seatDetails"]["anyOf"][0]["maxItems"] = seats_max
     schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
     for numbers in schemas["SeatNumbers"]["properties"].values():
         numbers["maxItems"] = seats_max

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from sqlalchemy import Select, or_, select, tuple_
 
 from db.models import Event
-from gateway.contract import ID_MAX, EventAnswer, EventList, InitialCall, SeatMap
+from gateway.contract import ID_MAX, EventAnswer, EventId, EventList, InitialCall, Moment, SeatMap
 from gateway.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.openapi import answers
 from gateway.problems import invalid
@@ -27,12 +27,10 @@ GZIP_BYTES_MIN = 4096
 CHARACTERS_MAX = 200
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
-# No optional parameter is a `| None` of a number or a time: Litestar would read the word "null" as None.
+# Not `int | None`: Litestar would read the word "null" as None.
 MinVersion = Annotated[
     int, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
 ]
-EARLIEST = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
-LATEST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 
 async def room_json(known: Services, event_id: int) -> bytes:
@@ -121,13 +119,14 @@ async def events(
     request: AnyRequest,
     q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
     venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
-    from_: Annotated[dt.datetime, Parameter(query="from")] = EARLIEST,
-    to: Annotated[dt.datetime, Parameter(query="to")] = LATEST,
+    # Words, since Litestar would read a number as seconds of the epoch.
+    from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
+    to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
     cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> EventList:
     """Events by date, the soonest first; go on with ``cursor`` while there is one."""
-    query = find_events(q, venue, from_, to)
+    query = find_events(q, venue, _moment(from_, "from"), _moment(to, "to"))
     if cursor is not None:
         query = query.where(tuple_(Event.date, Event.event_id) > _read_cursor(cursor))
     async with services(request).engine.connect() as connection:
@@ -143,7 +142,7 @@ def find_events(
     """Events that hold ``q`` in name, artist or venue, by date.
 
     Raises:
-        ProblemError: ``invalid_request`` for a NUL, which Postgres does not take, or a time without offset.
+        ProblemError: ``invalid_request`` for a NUL, which Postgres does not take.
     """
     for name, text in (("q", q), ("venue", venue)):
         if "\0" in text:
@@ -155,14 +154,20 @@ def find_events(
         )
     if venue:
         query = query.where(Event.venue.icontains(venue, autoescape=True))
-    for bound in (from_, to):
-        if bound is not None and bound.tzinfo is None:
-            raise invalid("a time needs its offset, e.g. 2026-06-12T19:30:00Z", "from" if bound is from_ else "to")
     if from_ is not None:
         query = query.where(Event.date >= from_)
     if to is not None:
         query = query.where(Event.date <= to)
     return query
+
+
+def _moment(text: str | None, name: str) -> dt.datetime | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.convert(text, Moment)
+    except msgspec.ValidationError:
+        raise invalid("a time with its offset is needed, e.g. 2026-06-12T19:30:00Z", name) from None
 
 
 def _cursor(last: EventAnswer) -> str:
@@ -171,7 +176,7 @@ def _cursor(last: EventAnswer) -> str:
 
 def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[dt.datetime, int])
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[Moment, EventId])
     except ValueError:
         raise invalid("not a cursor of ours", "cursor") from None
 

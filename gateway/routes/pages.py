@@ -120,7 +120,8 @@ class Standing:
     ahead: int | None = None
     waiting: int | None = None
     eta_seconds: int | None = None
-    eta_range: tuple[int, int] | None = None
+    eta_range: tuple[int, ...] | None = None
+    """The least and the most, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +205,7 @@ def format_time(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%a %-d %b %Y, %H:%M UTC")
 
 
-def format_eta(seconds: int | None, least_most: tuple[int, int] | None = None) -> str:
+def format_eta(seconds: int | None, least_most: tuple[int, ...] | None = None) -> str:
     """An estimate in words, e.g. ``About 4-7 minutes``, from its range in seconds, as the script says it."""
     if seconds is None:
         return "We are working out how long it will take"
