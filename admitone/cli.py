@@ -41,17 +41,20 @@ def _settings(*, need: bool = True) -> Settings:
     """The environment, completed by what a running `admitone up` noted."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     try:
-        settings = Settings.load()
-        noted = running.read(Path(settings.data_dir))
-        for name, value in noted.items():
-            if name != "ADMITONE_URL":
-                os.environ.setdefault(name, value)
-        settings = Settings.load()
+        settings = _with_noted(Settings.load())
     except SettingsError as error:
         raise _fail(str(error)) from None
     if need and not (settings.database_url and settings.redis_url):
         raise _fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")
     return settings
+
+
+def _with_noted(settings: Settings) -> Settings:
+    """Raises SettingsError."""
+    for name, value in running.read(Path(settings.data_dir)).items():
+        if name != "ADMITONE_URL":
+            os.environ.setdefault(name, value)
+    return Settings.load()
 
 
 def _need_secret(settings: Settings) -> None:
@@ -255,6 +258,45 @@ def audit(
     if violations:
         raise typer.Exit(1)
     typer.echo("Every invariant holds.")
+
+
+@app.command()
+def doctor(
+    url: Annotated[str, typer.Option(help="Where fans come in, e.g. https://tickets.example.org.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="For alarms: one JSON object.")] = False,
+) -> None:
+    """Tell what is up, what is behind and what is not set up for a sale, each with the fix; exit 0, 1 or 2."""
+    from admitone.doctor.examination import examine, exit_code
+    from admitone.doctor.finding import Finding, Level
+    from admitone.doctor.report import as_json, show
+    from admitone.doctor.site import open_site
+
+    found: list[Finding]
+    try:
+        given = Settings.load()
+        settings = _with_noted(given)
+    except SettingsError as problem:
+        found = [Finding("setup", "settings", Level.ERROR, str(problem), "Correct it; no process starts with it.")]
+    else:
+        missing = [name for name, value in _servers_of(settings).items() if not value]
+        if missing:
+            says = f"{' and '.join(missing)} not set, and no `admitone up` runs in {settings.data_dir}"
+            found = [Finding("setup", "settings", Level.ERROR, says, "Set them, or start `admitone up`.")]
+        else:
+            embedded = tuple(name for name, value in _servers_of(given).items() if not value)
+            noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL", "") if embedded else ""
+            with open_site(settings, embedded, url or noted) as site:
+                found = examine(site)
+    code = exit_code(found)
+    if json:
+        typer.echo(as_json(found, code))
+    else:
+        show(found, code, Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False))
+    raise typer.Exit(code)
+
+
+def _servers_of(settings: Settings) -> dict[str, str]:
+    return {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
 
 
 @operator_app.command("add")

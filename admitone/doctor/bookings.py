@@ -1,0 +1,57 @@
+"""What the workers should have done by now: lapsed holds swept, notifications sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from admitone.doctor.finding import Finding, fine, warning
+from admitone.doctor.site import Site
+from db.audit import SWEEP_SECONDS_MAX
+
+OUTBOX_SECONDS_MAX: Final = 60
+COUNTED_MAX: Final = 10_000
+
+_LAPSED: Final = """
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)), 0)::float
+  FROM (SELECT expires_at
+          FROM reservation
+         WHERE state = 'held'
+           AND expires_at < statement_timestamp() - make_interval(secs => %(seconds)s)
+         ORDER BY expires_at
+         LIMIT %(counted_max)s) AS lapsed
+"""
+_UNSENT: Final = """
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float
+  FROM (SELECT created_at
+          FROM outbox
+         WHERE sent_at IS NULL
+         ORDER BY outbox_id
+         LIMIT %(counted_max)s) AS unsent
+"""
+
+
+def examine(site: Site) -> Iterator[Finding]:
+    if site.postgres is None:
+        return
+    seconds = site.settings.hold_grace_seconds + SWEEP_SECONDS_MAX
+    count, age = site.rows(_LAPSED, {"seconds": seconds, "counted_max": COUNTED_MAX})[0]
+    if count:
+        yield warning(
+            "behind",
+            "lapsed_holds",
+            f"{count} lapsed holds are not swept, the oldest ended {age:.0f} s ago; their seats sell all the same",
+            "See that cron and the lanes' workers run.",
+        )
+    else:
+        yield fine("behind", "lapsed_holds", "Lapsed holds are swept")
+    count, age = site.rows(_UNSENT, {"counted_max": COUNTED_MAX})[0]
+    if count and age > OUTBOX_SECONDS_MAX:
+        yield warning(
+            "behind",
+            "outbox",
+            f"{count} notifications are not sent, the oldest is {age:.0f} s old",
+            "See that what empties the table outbox runs; the purchases themselves are complete.",
+        )
+    else:
+        yield fine("behind", "outbox", f"The outbox holds {count} unsent notifications")

@@ -1,0 +1,48 @@
+"""Clocks: each decision is one clock's own, but tokens and deadlines travel between machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import redis
+
+from admitone.doctor.finding import Finding, fine
+from admitone.doctor.site import Site
+
+SKEW_SECONDS_MAX: Final = 1.0
+
+
+def examine(site: Site) -> Iterator[Finding]:
+    """Compared with this host's clock, each reading taken at the middle of its round trip."""
+    ahead: dict[str, float] = {"this host": 0.0}
+    if site.postgres is not None:
+        query = "SELECT extract(epoch FROM clock_timestamp())::float8"
+        ahead["Postgres"] = _ahead_seconds(lambda: float(site.value(query)))
+    for name, client in (("Redis", site.line), ("the jobs' Redis", site.jobs if site.jobs is not site.line else None)):
+        if client is not None:
+            ahead[name] = _ahead_seconds(lambda client=client: _redis_seconds(client))  # type: ignore[misc]
+    first, last = min(ahead, key=ahead.__getitem__), max(ahead, key=ahead.__getitem__)
+    skew = ahead[last] - ahead[first]
+    if skew > SKEW_SECONDS_MAX:
+        yield site.misconfigured(
+            "setup",
+            "clocks",
+            f"The clock of {last} is {skew:.1f} s ahead of that of {first}",
+            "Let NTP (chrony, systemd-timesyncd) set the clocks of all machines.",
+        )
+    elif len(ahead) > 1:
+        yield fine("setup", "clocks", f"Clocks are {skew:.2f} s apart at most")
+
+
+def _redis_seconds(client: redis.Redis) -> float:
+    seconds, micros = client.time()
+    return seconds + micros / 1e6
+
+
+def _ahead_seconds(read: Callable[[], float]) -> float:
+    read()  # the first round trip is not like the others
+    before = time.time()
+    there = read()
+    return there - (before + time.time()) / 2

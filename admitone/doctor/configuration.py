@@ -1,0 +1,86 @@
+"""The settings themselves: what is fit for a test and not for a sale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from admitone.doctor.finding import Finding, fine, warning
+from admitone.doctor.site import Site
+
+SECRET_CHARACTERS_MIN: Final = 32
+SECRET_DIFFERENT_MIN: Final = 12
+TEST_KEYS: Final = ("6LeIxAcTAAAAA",)
+"""How Google's public reCAPTCHA keys begin, which let everybody through:
+https://developers.google.com/recaptcha/docs/faq."""
+
+
+def examine(site: Site) -> Iterator[Finding]:
+    found = [*_identity(site), *_captcha(site), *_servers(site)]
+    yield from found
+    if not found:
+        yield fine("setup", "settings", "The settings are fit for production")
+
+
+def _identity(site: Site) -> Iterator[Finding]:
+    settings = site.settings
+    if settings.env != "production":
+        yield warning(
+            "setup",
+            "env",
+            "ADMITONE_ENV is development: cookies are not Secure, and unsafe settings are not refused",
+            "Set ADMITONE_ENV=production.",
+        )
+    if settings.auth == "open":
+        yield site.misconfigured(
+            "setup",
+            "open_auth",
+            "ADMITONE_AUTH is open: whoever names a fan's id acts as that fan",
+            "Leave ADMITONE_AUTH away.",
+        )
+    secret = settings.secret
+    if not secret:
+        yield site.misconfigured(
+            "setup", "secret", "ADMITONE_SECRET is not set", "Set it to what `openssl rand -base64 48` prints."
+        )
+    elif len(secret) < SECRET_CHARACTERS_MIN or len(set(secret)) < SECRET_DIFFERENT_MIN:
+        yield site.misconfigured(
+            "setup",
+            "secret",
+            f"ADMITONE_SECRET can be guessed: {len(secret)} characters, {len(set(secret))} different ones",
+            "Set it to what `openssl rand -base64 48` prints, on every process.",
+        )
+
+
+def _captcha(site: Site) -> Iterator[Finding]:
+    settings = site.settings
+    if settings.captcha == "off":
+        yield site.misconfigured(
+            "setup", "captcha", "The captcha is off: checkout is open to bots", "Set ADMITONE_CAPTCHA=altcha."
+        )
+    elif any(key.startswith(TEST_KEYS) for key in (settings.captcha_site_key, settings.captcha_secret)):
+        yield site.misconfigured(
+            "setup",
+            "captcha",
+            "The captcha runs on Google's public test keys, which let everybody through",
+            "Set ADMITONE_CAPTCHA_SITE_KEY and ADMITONE_CAPTCHA_SECRET to your own.",
+        )
+    elif settings.captcha_verify_url and urlsplit(settings.captcha_verify_url).scheme != "https":
+        yield site.misconfigured(
+            "setup",
+            "captcha",
+            "The captcha is verified over plain HTTP",
+            "Let ADMITONE_CAPTCHA_VERIFY_URL begin with https://.",
+        )
+
+
+def _servers(site: Site) -> Iterator[Finding]:
+    if site.embedded:
+        yield site.misconfigured(
+            "setup",
+            "embedded_servers",
+            f"{' and '.join(site.embedded)} not given: the embedded servers of `admitone up` serve, on this machine's "
+            "disk alone",
+            "Give both, of servers that are backed up and watched.",
+        )

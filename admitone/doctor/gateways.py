@@ -1,0 +1,80 @@
+"""Gateways, by the presence each writes several times a second: up, alike, and able to hold their streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from admitone.doctor.finding import Finding, error, fine, warning
+from admitone.doctor.site import Site
+from gateway.presence import Presence, key_print
+
+FILES_BESIDE_STREAMS: Final = 500
+"""Open files of a gateway besides its streams: other requests, servers, the log."""
+
+
+def examine(site: Site) -> Iterator[Finding]:
+    if site.jobs is None:
+        return
+    here = site.gateways
+    if not here:
+        yield error("up", "gateways", "No gateway runs", "Start `admitone gateway`.")
+        return
+    streams = sum(one.streams for one in here)
+    names = ", ".join(f"{one.host}:{one.pid}" for one in here[:4]) + (", ..." if len(here) > 4 else "")
+    processes = "process" if len(here) == 1 else "processes"
+    yield fine("up", "gateways", f"{len(here)} gateway {processes} ({names}), {streams} open streams")
+    for one in here:
+        if one.failing == ("stopping",):
+            yield warning("up", "gateway_stopping", f"The gateway {_name(one)} is stopping", "Nothing; it soon ends.")
+        elif one.failing:
+            says = f"The gateway {_name(one)} is not ready: {', '.join(one.failing)}"
+            yield error("up", "gateway_not_ready", says, "Mend what is named here or on the other lines.")
+    yield from _alike(site, here)
+    yield from _files(site, here)
+    buffered = sum(one.backlog for one in here)
+    if buffered:
+        says = f"{buffered} commands wait in gateways for their lanes"
+        yield warning("behind", "gateway_backlog", says, "Lower the rooms' rates until the workers keep pace.")
+
+
+def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
+    prints = {one.key_print for one in here}
+    if site.settings.secret:
+        prints.add(key_print(site.settings.secret))
+    if len(prints) > 1:
+        yield error(
+            "setup",
+            "secrets_differ",
+            "Gateways, or they and this command, sign with different secrets: fans lose their places between them",
+            "Give every process the same ADMITONE_SECRET.",
+        )
+    lanes = {one.lanes for one in here} | {site.settings.lanes}
+    if len(lanes) > 1:
+        yield error(
+            "setup",
+            "lanes_differ",
+            f"Processes count {' and '.join(map(str, sorted(lanes)))} lanes: an event's bookings meet in two of them",
+            "Give every process the same ADMITONE_LANES.",
+        )
+    versions = {one.version for one in here}
+    if len(versions) > 1:
+        says = f"Gateways run releases {' and '.join(sorted(versions))}"
+        yield warning("setup", "versions_differ", says, "Finish the upgrade.")
+
+
+def _files(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
+    for one in here:
+        needed = one.streams_max + FILES_BESIDE_STREAMS
+        if 0 <= one.files_max < needed:
+            yield site.misconfigured(
+                "setup",
+                "open_files",
+                f"The gateway {_name(one)} may open {one.files_max} files, and {one.streams_max} streams",
+                f"Raise its limit (ulimit -n, LimitNOFILE) to {needed}, or lower ADMITONE_STREAMS_MAX.",
+            )
+            return
+
+
+def _name(one: Presence) -> str:
+    return f"{one.host}:{one.pid}"

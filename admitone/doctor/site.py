@@ -1,0 +1,108 @@
+"""What the doctor looks at: the settings, and a connection to each server, all with bounded patience."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, LiteralString, cast
+
+import psycopg
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from admitone.doctor.finding import Finding, Kind, Level
+from admitone.settings import Settings
+from db.urls import psycopg_conninfo
+from gateway.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+
+CONNECT_SECONDS_MAX: Final = 3
+ANSWER_SECONDS_MAX: Final = 5
+
+
+@dataclass(slots=True)
+class Site:
+    """``postgres``, ``jobs`` and ``line`` are None where the server does not answer; ``errors`` says why.
+
+    ``embedded`` names the variables that were not given, so that `admitone up`'s own servers are used.
+    ``public_url`` is where fans come in, empty if nobody said.
+    """
+
+    settings: Settings
+    embedded: tuple[str, ...] = ()
+    public_url: str = ""
+    postgres: psycopg.Connection[tuple[Any, ...]] | None = None
+    jobs: redis.Redis | None = None
+    line: redis.Redis | None = None
+    errors: dict[str, str] = field(default_factory=dict)
+    gateways: tuple[Presence, ...] = ()
+
+    def misconfigured(self, kind: Kind, code: str, says: str, fix: str) -> Finding:
+        """An error in production; in development a reminder of what is still to be done."""
+        level = Level.ERROR if self.settings.env == "production" else Level.WARNING
+        return Finding(kind, code, level, says, fix)
+
+    def rows(self, query: LiteralString, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Raises:
+        psycopg.Error: among them that it took longer than `ANSWER_SECONDS_MAX`.
+        """
+        assert self.postgres is not None
+        return self.postgres.execute(query, parameters).fetchall()
+
+    def value(self, query: LiteralString, parameters: dict[str, object] | None = None) -> Any:
+        return self.rows(query, parameters)[0][0]
+
+
+@contextlib.contextmanager
+def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) -> Iterator[Site]:
+    """Connect to what answers."""
+    with contextlib.ExitStack() as opened:
+        site = Site(settings, embedded, public_url)
+        try:
+            site.postgres = opened.enter_context(
+                psycopg.connect(
+                    psycopg_conninfo(settings.database_url),
+                    autocommit=True,
+                    connect_timeout=CONNECT_SECONDS_MAX,
+                    application_name="admitone-doctor",
+                    options=f"-c statement_timeout={ANSWER_SECONDS_MAX * 1000}",
+                )
+            )
+        except (psycopg.Error, ValueError) as problem:
+            site.errors["postgres"] = _first_line(problem)
+        site.line = _redis(site, opened, "line_redis", settings.redis_url)
+        if settings.jobs_redis_url in ("", settings.redis_url):
+            site.jobs = site.line
+        else:
+            site.jobs = _redis(site, opened, "jobs_redis", settings.jobs_redis_url)
+        if site.jobs is not None:
+            site.gateways = _gateways(site.jobs)
+        yield site
+
+
+def _redis(site: Site, opened: contextlib.ExitStack, name: str, url: str) -> redis.Redis | None:
+    try:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS_MAX,
+            socket_connect_timeout=CONNECT_SECONDS_MAX,
+            retry=Retry(NoBackoff(), 0),
+        )
+        opened.callback(client.close)
+        client.ping()
+    except (redis.RedisError, ValueError, OSError) as problem:
+        site.errors[name] = _first_line(problem)
+        return None
+    return client
+
+
+def _gateways(jobs: redis.Redis) -> tuple[Presence, ...]:
+    known = sorted(cast(set[bytes], jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+    told = jobs.mget([presence_key(gateway.decode()) for gateway in known]) if known else []
+    present = (decode_presence(value) for value in told if value is not None)
+    return tuple(sorted(present, key=lambda one: (one.host, one.pid)))
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem) or type(problem).__name__).strip().splitlines()[0]

@@ -1,0 +1,98 @@
+"""Redis or Valkey, the line's and the jobs': up, writable, durable, and never forgetting what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import redis
+
+from admitone.doctor.finding import Finding, error, fine, warning
+from admitone.doctor.site import Site
+
+FULL: Final = 0.8
+"""Of maxmemory: from there on it is time to act."""
+
+
+def examine(site: Site) -> Iterator[Finding]:
+    same = site.settings.jobs_redis_url in ("", site.settings.redis_url)
+    yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=same)
+    if not same:
+        yield from _one(site, "jobs_redis", "ADMITONE_JOBS_REDIS_URL", site.jobs, holds_jobs=True)
+
+
+def _one(site: Site, name: str, variable: str, client: redis.Redis | None, *, holds_jobs: bool) -> Iterator[Finding]:
+    if client is None:
+        yield error(
+            "up",
+            name,
+            f"Redis does not answer: {site.errors[name]}",
+            f"Start it, or correct {variable}, then look again.",
+        )
+        return
+    facts: dict[str, Any] = client.info()
+    product = str(facts.get("server_name", "redis")).capitalize()
+    version = facts.get("valkey_version") or facts["redis_version"]
+    yield _writes(name, variable, f"{product} {version}", facts)
+    if facts.get("cluster_enabled") and holds_jobs:
+        yield error(
+            "setup",
+            f"{name}_cluster",
+            f"{product} is a cluster, on which RQ's jobs do not run",
+            "Set ADMITONE_JOBS_REDIS_URL to a Redis that is none; the line may stay.",
+        )
+    yield from _persistence(site, name, product, client, facts)
+    yield from _memory(site, name, product, facts)
+
+
+def _writes(name: str, variable: str, what: str, facts: dict[str, Any]) -> Finding:
+    if facts["role"] not in ("master", "primary"):
+        return error("up", name, f"{what} is a replica: it takes no writes", f"Let {variable} name the primary.")
+    for key in ("aof_last_write_status", "aof_last_bgrewrite_status"):
+        if facts.get(key, "ok") != "ok":
+            return error("up", name, f"{what} cannot write its append-only file", "Make room on its disk.")
+    limit = int(facts.get("maxmemory", 0))
+    if limit and int(facts["used_memory"]) >= limit and facts.get("maxmemory_policy") == "noeviction":
+        return error("up", name, f"{what} is full: it takes no writes", "Raise its maxmemory.")
+    return fine("up", name, f"{what} answers")
+
+
+def _persistence(site: Site, name: str, product: str, client: redis.Redis, facts: dict[str, Any]) -> Iterator[Finding]:
+    if not facts["aof_enabled"]:
+        yield site.misconfigured(
+            "setup",
+            f"{name}_appendonly",
+            f"{product} keeps no append-only file: a restart loses queued bookings that were answered 202",
+            "Set appendonly yes (CONFIG SET appendonly yes at once, and in its configuration).",
+        )
+        return
+    try:
+        told = client.config_get("appendfsync").get("appendfsync", "")
+    except redis.ResponseError:
+        return  # not this user's to read
+    if told == "no":
+        yield site.misconfigured(
+            "setup",
+            f"{name}_appendfsync",
+            f"{product} leaves it to the system when its append-only file reaches the disk (appendfsync no)",
+            "Set appendfsync everysec, or always where not even a second of queued bookings may be lost.",
+        )
+
+
+def _memory(site: Site, name: str, product: str, facts: dict[str, Any]) -> Iterator[Finding]:
+    policy = facts.get("maxmemory_policy", "noeviction")
+    limit, used = int(facts.get("maxmemory", 0)), int(facts["used_memory"])
+    if policy != "noeviction":
+        yield site.misconfigured(
+            "setup",
+            f"{name}_eviction",
+            f"{product} throws keys away when it is full ({policy}): places in line and results among them",
+            "Set maxmemory-policy noeviction, so that it refuses instead.",
+        )
+    if limit and used > FULL * limit:
+        yield warning(
+            "behind",
+            f"{name}_memory",
+            f"{product} uses {used / limit:.0%} of its maxmemory",
+            "Raise its maxmemory before it refuses writes.",
+        )
