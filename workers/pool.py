@@ -43,7 +43,7 @@ LOOP_SECONDS: Final = 0.25
 RECOVER_EVERY_SECONDS: Final = 1.0
 RESPAWN_PAUSE_SECONDS: Final = 0.5
 GC_THRESHOLDS: Final = (20_000, 20, 50)
-STOP_SECONDS_MAX: Final = 8.0
+STOP_SECONDS_MAX: Final = 7.0
 _PR_SET_PDEATHSIG: Final = 1
 
 _fork = get_context("fork").Process
