@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import secrets
 import sys
 from pathlib import Path
@@ -89,6 +90,9 @@ def gateway(
 
     settings = _settings()
     _need_secret(settings)
+    # Each stream is an open file; the soft limit is there for programs that use select().
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvicorn.run(
         "admitone.asgi:create",
         factory=True,
