@@ -22,6 +22,7 @@ from db.urls import psycopg_conninfo
 from gateway.bodies import StrictRequest
 from gateway.booking import Desk
 from gateway.captcha import build_captcha
+from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.ending import Ending
 from gateway.express import Express
@@ -59,7 +60,8 @@ def build_services(config: GatewayConfig) -> Services:
     line_redis = async_client(config.line_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(config.jobs_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
     halls = Halls(engine)
-    tokens = Tokens(config.secret, place_seconds=PLACE_SECONDS, hold_seconds=config.hold_seconds)
+    clock = Clock(line_redis)
+    tokens = Tokens(config.secret, place_seconds=PLACE_SECONDS, hold_seconds=config.hold_seconds, now=clock.now)
     rooms = Rooms(
         engine,
         Line(line_redis),
@@ -74,13 +76,15 @@ def build_services(config: GatewayConfig) -> Services:
         engine=engine,
         line_redis=line_redis,
         jobs=jobs,
+        clock=clock,
         identity=Identity(
             config.secret,
             session_seconds=config.session_seconds,
             open_auth=config.open_auth,
             secure=config.production,
+            now=clock.now,
         ),
-        captcha=build_captcha(config.captcha, line_redis),
+        captcha=build_captcha(config.captcha, line_redis, clock.now),
         reader=Reader(psycopg_conninfo(config.database_url), config.db_pool_max),
         halls=halls,
         rooms=rooms,
@@ -115,6 +119,7 @@ async def _begin(known: Services) -> None:
     until = asyncio.get_running_loop().time() + START_SECONDS_MAX
     while True:
         try:
+            await known.clock.read()
             await known.desk.start()
             await known.rooms.refresh()
         except (RedisError, SQLAlchemyError, OSError) as error:
@@ -157,6 +162,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
     keepers = [
         known.readiness.keep,
+        known.clock.keep,
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
         known.halls.verify,

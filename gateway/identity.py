@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -46,10 +47,20 @@ class Identity:
     Args:
         open_auth: requests without a session are taken at their word (development and load tests only).
         secure: cookies travel over TLS only.
+        now: the clock that ends sessions (Unix time, seconds).
     """
 
-    def __init__(self, secret: str, *, session_seconds: int, open_auth: bool, secure: bool) -> None:
-        self._signer = Signer(secret, "admitone session v1", _Claims)
+    def __init__(
+        self,
+        secret: str,
+        *,
+        session_seconds: int,
+        open_auth: bool,
+        secure: bool,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._signer = Signer(secret, "admitone session v1", _Claims, now=now)
+        self._now = now
         self._session_seconds = session_seconds
         self._secure = secure
         self.open_auth = open_auth
@@ -151,13 +162,13 @@ class Identity:
             raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"}) from None
         if len(self._verified) >= VERIFIED_MAX:
             self._verified.clear()
-        until = min(now + VERIFIED_SECONDS, now + ends_at_seconds - time.time())
+        until = min(now + VERIFIED_SECONDS, now + ends_at_seconds - self._now())
         self._verified[token] = (until, session)
         return session
 
     def _sign(self, subject: str, role: Literal["fan", "operator"], seconds: int) -> str:
         claims = _Claims(subject, role, secrets.token_urlsafe(9))
-        return self._signer.sign(claims, int(time.time()) + seconds)
+        return self._signer.sign(claims, int(self._now()) + seconds)
 
 
 def refuse_cross_site(request: AnyRequest) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking import Desk
 from gateway.captcha import Captcha
+from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
@@ -32,6 +33,7 @@ class Services:
     engine: AsyncEngine
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
+    clock: Clock
     identity: Identity
     captcha: Captcha
     reader: Reader

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from redis.asyncio import Redis
 
 from .altcha import Altcha
@@ -19,8 +22,8 @@ __all__ = [
 ]
 
 
-def build_captcha(config: CaptchaConfig, redis: Redis) -> Captcha:
-    """The provider that ``config`` names; ``redis`` remembers the used tokens.
+def build_captcha(config: CaptchaConfig, redis: Redis, now: Callable[[], float] = time.time) -> Captcha:
+    """The provider that ``config`` names; ``redis`` remembers the used tokens, ``now`` (Unix time, seconds) ends them.
 
     Raises:
         ValueError: a reCAPTCHA provider without what it needs to ask Google, or ALTCHA without a secret.
@@ -36,18 +39,19 @@ def build_captcha(config: CaptchaConfig, redis: Redis) -> Captcha:
                 secret=config.process_secret,
                 work_max=config.work_max,
                 ttl_seconds=config.ttl_seconds,
+                now=now,
             )
         case "recaptcha":
             # Imported where it is asked for: its HTTP client takes a third of a second to import.
             from .recaptcha import Recaptcha
 
             _need(config, "site_key", "secret")
-            return Recaptcha(config, redis)
+            return Recaptcha(config, redis, now)
         case "recaptcha_enterprise":
             from .recaptcha import RecaptchaEnterprise
 
             _need(config, "site_key", "secret", "project")
-            return RecaptchaEnterprise(config, redis)
+            return RecaptchaEnterprise(config, redis, now)
 
 
 def _need(config: CaptchaConfig, *fields: str) -> None:

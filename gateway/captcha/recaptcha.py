@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import msgspec
 from redis.asyncio import Redis
@@ -72,8 +73,9 @@ class _Recaptcha(ABC):
 
     provider: Provider
 
-    def __init__(self, config: CaptchaConfig, redis: Redis) -> None:
+    def __init__(self, config: CaptchaConfig, redis: Redis, now: Callable[[], float] = time.time) -> None:
         self._config = config
+        self._now = now
         self._used = UsedTokens(redis)
         self._client = VerifyClient(config.timeout_seconds)
 
@@ -93,7 +95,7 @@ class _Recaptcha(ABC):
             if failed.reason == "already_used" and await self._used.serves(token, command_id):
                 return
             raise
-        await self._used.take(token, command_id, int(time.time()) + self._config.ttl_seconds)
+        await self._used.take(token, command_id, int(self._now()) + self._config.ttl_seconds)
 
     async def close(self) -> None:
         await self._client.close()

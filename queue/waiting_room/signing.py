@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -36,11 +37,13 @@ class Signer(Generic[Claims]):
 
     Args:
         purpose: goes into the key, so that a token of one purpose is no token of another.
+        now: the clock that ends tokens (Unix time, seconds).
     """
 
-    def __init__(self, secret: str, purpose: str, kind: type[Claims]) -> None:
+    def __init__(self, secret: str, purpose: str, kind: type[Claims], *, now: Callable[[], float] = time.time) -> None:
         self.key = hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)
         self._decode = msgspec.json.Decoder(kind).decode
+        self._now = now
 
     def sign(self, claims: Claims, ends_at_seconds: int) -> str:
         """A token good until then (Unix time)."""
@@ -66,7 +69,7 @@ class Signer(Generic[Claims]):
             claims = self._decode(decoded)
         except (ValueError, msgspec.MsgspecError):
             raise TokenInvalid("malformed") from None
-        if ends_at_seconds <= time.time():
+        if ends_at_seconds <= self._now():
             raise TokenInvalid("expired")
         return claims, ends_at_seconds
 

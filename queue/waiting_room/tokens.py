@@ -5,6 +5,8 @@ Each purpose has a key of its own, so that neither a place nor a session can pas
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import msgspec
@@ -43,12 +45,14 @@ class Tokens:
 
     ``place_seconds`` is a place token's life from the joining on, ``hold_seconds`` the longest life of a
     hold: a pass token ends for good at its nominal end plus that plus `HOLD_MARGIN_SECONDS`, since until then
-    Redis may have extended it.
+    Redis may have extended it. ``now`` is the clock that ends tokens (Unix time, seconds).
     """
 
-    def __init__(self, secret: str, *, place_seconds: int, hold_seconds: int) -> None:
-        self._places = Signer(secret, "admitone place token v1", PlaceToken)
-        self._passes = Signer(secret, "admitone admission pass v1", AdmissionPass)
+    def __init__(
+        self, secret: str, *, place_seconds: int, hold_seconds: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self._places = Signer(secret, "admitone place token v1", PlaceToken, now=now)
+        self._passes = Signer(secret, "admitone admission pass v1", AdmissionPass, now=now)
         self._place_seconds = place_seconds
         self._pass_margin_seconds = hold_seconds + HOLD_MARGIN_SECONDS
 

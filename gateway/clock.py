@@ -1,0 +1,47 @@
+"""The clock that ends what the gateways sign: Redis', for theirs may be an hour apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+READ_SECONDS: Final = 10.0
+
+
+class Clock:
+    """Redis' time, carried on by the process's monotonic clock; until it was first read, the process's own.
+
+    Sessions, places, passes and captchas signed by one gateway are verified by another: all must go by one clock, the
+    same that ends passes in the line.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._ahead_seconds: float | None = None
+
+    def now(self) -> float:
+        """Unix time, seconds."""
+        return time.time() if self._ahead_seconds is None else time.monotonic() + self._ahead_seconds
+
+    async def read(self) -> None:
+        """Raises:
+        redis.RedisError
+        """
+        seconds, micros = await self._client.time()
+        self._ahead_seconds = int(seconds) + int(micros) / 1_000_000 - time.monotonic()
+
+    async def keep(self) -> None:
+        """Follow Redis' clock for as long as the process runs."""
+        while True:
+            await asyncio.sleep(READ_SECONDS)
+            try:
+                await self.read()
+            except (RedisError, OSError) as error:
+                logger.debug("clock not read: %s", error)
