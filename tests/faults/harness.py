@@ -104,6 +104,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int] = {}
     note: str = ""
 
+    @classmethod
+    def of_no_sale(cls, fault: str, *, recovery_seconds: list[float], note: str) -> Self:
+        """A run in which nobody bought anything."""
+        return cls(
+            at=dt.datetime.now(dt.UTC),
+            fault=fault,
+            fans=0,
+            acknowledged=0,
+            lost=0,
+            doubled=0,
+            overtaken=0,
+            gave_up=0,
+            recovery_seconds=recovery_seconds,
+            note=note,
+        )
+
 
 def append_row(row: Row, path: Path = ROWS_PATH) -> None:
     path.parent.mkdir(exist_ok=True)
@@ -139,11 +155,12 @@ class Sale:
         """SIGKILL."""
         self.gateways[number].kill()
 
-    def restart_gateway(self, number: int) -> Service:
+    def restart_gateway(self, number: int, **environ: str) -> Service:
         """Start a gateway anew at the address of one that ended."""
-        service = self.services.gateway(port=_port(self.gateways[number]))
-        self.gateways[number] = service
-        return service
+        gateway = _start_gateway(self.services, _port(self.gateways[number]), **environ)
+        self.gateways[number] = gateway
+        await_ready(gateway)
+        return gateway
 
     def kill_valkey(self) -> None:
         """SIGKILL; it stays away until `start_valkey`."""
@@ -228,10 +245,8 @@ def running_sale(
         sale.valkey_proxy, sale.postgres_proxy = valkey_proxy, postgres_proxy
         sale.workers += [services.worker() for _ in range(workers)]
         for _ in range(gateways):
-            port = free_port()
-            url = f"http://127.0.0.1:{port}"
-            sale.gateways.append(services.start("gateway", "--port", str(port), url=url))
-            balancer.upstreams.append(("127.0.0.1", port))
+            sale.gateways.append(gateway := _start_gateway(services, free_port()))
+            balancer.upstreams.append(("127.0.0.1", _port(gateway)))
         for gateway in sale.gateways:
             await_ready(gateway)
         yield sale
@@ -239,7 +254,9 @@ def running_sale(
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One reserve of the probe: when it was sent, how long its answer took, and how long its success, if it was one."""
+    """One reserve of the probe, or a release that failed: when it was sent, how long its answer took, and how long
+    its success, if it was one.
+    """
 
     at: float
     took: float
@@ -322,7 +339,10 @@ class Probe:
         except BROKEN as error:
             self._note(started, None, type(error).__name__)
             return False
-        return answer.status == 200 and answer.code != "timed_out"
+        if answer.status == 200 and answer.code != "timed_out":
+            return True
+        self._note(started, None, answer.code or str(answer.status))
+        return False
 
 
 class Calls:
@@ -544,6 +564,11 @@ SELECT count(*)
         SELECT user_id FROM reservation WHERE event_id = %(event)s AND user_id <> %(probe)s
          GROUP BY user_id HAVING count(*) > 1) AS twice
 """
+
+
+def _start_gateway(services: Services, port: int, **environ: str) -> Service:
+    """Not yet ready: so that several start at a time."""
+    return services.start("gateway", "--port", str(port), url=f"http://127.0.0.1:{port}", **environ)
 
 
 def _port(service: Service) -> int:
