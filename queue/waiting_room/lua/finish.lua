@@ -5,7 +5,7 @@
 
 local pass_ends = redis.call('ZMSCORE', ADMITTED, unpack(ARGV, 2))
 local places = redis.call('HMGET', PLACES, unpack(ARGV, 2))
-local bought, late = {}, {}
+local bought, late, late_top = {}, {}, 0
 for i, pass_end in ipairs(pass_ends) do
   local fan = ARGV[i + 1]
   if pass_end then
@@ -16,13 +16,14 @@ for i, pass_end in ipairs(pass_ends) do
     if state == 'expired' then
       late[#late + 1] = fan
       late[#late + 1] = 'done:' .. int(score) .. ':' .. int(now)
+      late_top = math.max(late_top, score)
       news.ended[#news.ended + 1] = '[' .. fan .. ',"done"]'
     end
   end
 end
 end_places(bought, ADMITTED, 'done')
 if #late > 0 then
-  remember_ended(late)
+  remember_ended(late, late_top)
 end
 close()
 return #bought

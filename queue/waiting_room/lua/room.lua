@@ -69,7 +69,6 @@ end
 
 local news = { called = {}, admitted = {}, waiting = {}, ended = {} }
 local pace = { called = 0, claimed = 0, missed = 0, admitted = 0, moved = 0, backlogged = 0 }
-local ended_top = 0 -- highest score of the places ended here
 
 local function score_of(epoch, number)
   return (epoch - EPOCH_ZERO_S) * NUMBERS_PER_EPOCH + number
@@ -113,17 +112,19 @@ local function ended_of(fan)
   return state, tonumber(score), tonumber(at)
 end
 
--- Remember ended places: fan, "state:score:at_ms", … Two generations bound the memory. When the older one goes,
--- `forgotten` keeps its highest score, so that no place token up to it can bring back a place that had ended.
-local function remember_ended(pairs_of_fans)
+-- Remember ended places: fan, "state:score:at_ms", … and the highest score among them. Two generations bound the
+-- memory. When the older one goes, `forgotten` keeps its highest score, so that no place token up to it can bring
+-- back a place that had ended.
+local function remember_ended(pairs_of_fans, top)
   if redis.call('HLEN', ENDED) >= ENDED_MAX then
     redis.call('UNLINK', ENDED_BEFORE)
     redis.call('RENAME', ENDED, ENDED_BEFORE)
     room.forgotten = math.max(room.forgotten, room.ended_before_top)
-    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_top),
-      'ended_top', '0')
-    room.ended_top = 0
+    room.ended_before_top, room.ended_top = room.ended_top, 0
+    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_before_top))
   end
+  room.ended_top = math.max(room.ended_top, top)
+  redis.call('HSET', CONFIG, 'ended_top', int(room.ended_top))
   redis.call('HSET', ENDED, unpack(pairs_of_fans))
   -- Until the housekeeping worker has them in Postgres; were it away for long, the room would still be bounded.
   if redis.call('HLEN', DEPARTING) < ENDED_MAX then
@@ -137,12 +138,12 @@ local function end_places(fans, where, state)
     return
   end
   local places = redis.call('HMGET', PLACES, unpack(fans))
-  local ended = {}
+  local ended, top = {}, 0
   for i, fan in ipairs(fans) do
     local score = string.match(places[i], '^%d+')
     ended[2 * i - 1] = fan
     ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
-    ended_top = math.max(ended_top, tonumber(score))
+    top = math.max(top, tonumber(score))
     news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
   end
   redis.call('ZREM', where, unpack(fans))
@@ -150,7 +151,7 @@ local function end_places(fans, where, state)
   redis.call('HDEL', SEEN, unpack(fans))
   redis.call('HDEL', MISSED, unpack(fans))
   redis.call('HDEL', SHOWN, unpack(fans))
-  remember_ended(ended)
+  remember_ended(ended, top)
 end
 
 -- Put fans back in line from the sorted set `where`, each at the old score.
@@ -317,9 +318,6 @@ end
 
 -- Last call of every operation that changes something: keep the pace, tell the gateways.
 local function close()
-  if ended_top > room.ended_top then
-    redis.call('HSET', CONFIG, 'ended_top', int(ended_top))
-  end
   local changed = false
   for _, count in pairs(pace) do
     changed = changed or count ~= 0
