@@ -1,0 +1,68 @@
+"""Fairness: who stays, and claims when called, comes in in the order of joining, whatever breaks around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import redis
+from hypothesis import settings
+
+from tests.property.fairness import Sale, Story
+from tests.property.scripts import Change, Scripts
+
+pytestmark = pytest.mark.deep
+
+
+def runs() -> int:
+    """A hundred, and fifty times as many in `make test-deep`."""
+    assert settings.default is not None
+    return settings.default.max_examples
+
+
+def play(url: str, monkeypatch: pytest.MonkeyPatch, seeds: range, *changes: Change) -> Iterator[Story]:
+    """So many random sales, on scripts sabotaged by ``changes``."""
+    monkeypatch.setattr("waiting_room.scripts.script", Scripts(*changes))
+    for seed in seeds:
+        with redis.Redis.from_url(url, socket_timeout=10) as client:
+            client.flushall()
+        yield asyncio.run(Sale(url, seed).run())
+
+
+CONTROLS = {
+    "the door calls from the back": Change(
+        "admit", "redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)", "redis.call('ZREVRANGE', LINE, 0, WALK_CHUNK - 1)"
+    ),
+    "who joins twice gets a new place": Change(
+        "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local"
+    ),
+    "a missed claim goes to the back": Change(
+        "room", "members[2 * i - 1] = string.match(places[i], '^%d+')", "members[2 * i - 1] = int(next_score())"
+    ),
+    "a token restores nothing": Change("join", "if token_number > 0 then", "if false then"),
+    "numbers begin anew after a loss": Change(
+        "configure", "local epoch = math.max(now_s, after_epoch + 1)", "local epoch = EPOCH_ZERO_S + 1"
+    ),
+    "the absent are called": Change("admit", "if seen_at > now - room.connected_ms then", "if true then"),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_control_of_fairness(redis_url: str, monkeypatch: pytest.MonkeyPatch, control: str) -> None:
+    """With the line so sabotaged, the same check on the same sales finds somebody overtaken or left out."""
+    stories = play(redis_url, monkeypatch, range(40), CONTROLS[control])
+    assert any(story.overtaken() or story.left_out() for story in stories)
+
+
+def test_admission_follows_the_order_of_joining(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    admitted, lost, unfaithful = 0, 0, 0
+    for seed, story in enumerate(play(redis_url, monkeypatch, range(runs()))):
+        assert story.overtaken() == [], f"sale {seed}"
+        assert story.left_out() == set(), f"sale {seed}"
+        admitted += len(story.admitted)
+        lost += story.lost
+        unfaithful += len(set(story.joined) - story.faithful)
+    print(admitted, lost, unfaithful)
+    assert lost > 10
+    assert unfaithful > 100

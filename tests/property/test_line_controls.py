@@ -1,0 +1,173 @@
+"""What the line promises, one by one; and that with each guard off, the same check, or the machine, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from redis import Redis
+
+from tests.property.line_machine import EVENT, machine_on
+from tests.property.scripts import ENDED_MAX, SMALL, Change, Scripts, Valkey
+from waiting_room import operations
+from waiting_room.model import RoomConfig, Standing
+from waiting_room.tokens import PlaceToken
+
+CONFIG = RoomConfig(
+    rate_per_minute=60_000,
+    capacity=1,
+    claim_window_seconds=20,
+    pass_seconds=30,
+    connected_seconds=5,
+    absence_seconds=10,
+)
+TICK_MS = 1000
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url, socket_timeout=10) as client:
+        yield client
+
+
+def room(client: Redis, *changes: Change) -> Valkey:
+    valkey = Valkey(client, Scripts(*SMALL, *changes))
+    valkey.do(operations.configure(EVENT, CONFIG))
+    return valkey
+
+
+def join(valkey: Valkey, fan: int, token: PlaceToken | None = None) -> Standing:
+    return valkey.do(operations.join(EVENT, fan, token))
+
+
+def state(valkey: Valkey, fan: int) -> str:
+    return valkey.do(operations.standing(EVENT, fan, touch=False)).state
+
+
+def go_on(valkey: Valkey, seconds: int, *heard: int) -> None:
+    """Time passes, a tick a second; these fans are heard from."""
+    for _ in range(seconds):
+        valkey.set_clock(valkey.now_ms + TICK_MS)
+        if heard:
+            valkey.do(operations.heartbeat(EVENT, [(fan, 0) for fan in heard]))
+        while valkey.do(operations.admit(EVENT)).more:
+            pass
+
+
+def token_of(fan: int, standing: Standing) -> PlaceToken:
+    assert standing.joined_at_ms is not None
+    return PlaceToken(
+        event=EVENT,
+        fan=fan,
+        epoch=standing.epoch,
+        number=standing.number,
+        joined_at_ms=standing.joined_at_ms,
+        session="",
+    )
+
+
+def check_claim_window(valkey: Valkey) -> None:
+    """Who is called and does not claim holds the next one up for one claim window, and for no longer."""
+    for fan in (1, 2, 3):
+        join(valkey, fan)
+    valkey.do(operations.leave(EVENT, 1))
+    go_on(valkey, 1, 2, 3)
+    assert (state(valkey, 2), state(valkey, 3)) == ("called", "waiting")
+    go_on(valkey, CONFIG.claim_window_seconds, 3)
+    assert state(valkey, 3) == "called"
+
+
+def check_join_once(valkey: Valkey) -> None:
+    """Who joins again, by a refresh or in a second tab, stands where they stood."""
+    for fan in (1, 2, 3):
+        join(valkey, fan)
+    again = join(valkey, 2)
+    assert (again.joined, again.number, again.ahead) == ("known", 2, 0)
+    assert valkey.do(operations.positions(EVENT, [2, 3])).ranks == [0, 1]
+
+
+def check_forgotten(valkey: Valkey) -> None:
+    """A place that ended does not come back by its token, though the end itself is forgotten at last.
+
+    Those whose ends fill the memory end in one tick with the one that is to come back: the last of the old
+    generation and the first of the new.
+    """
+    for fan in range(1, ENDED_MAX):
+        join(valkey, fan)
+        valkey.do(operations.leave(EVENT, fan))
+    token = token_of(5, join(valkey, 5))
+    join(valkey, 6)
+    go_on(valkey, CONFIG.pass_seconds - CONFIG.absence_seconds, 6)
+    go_on(valkey, CONFIG.absence_seconds)
+    assert (state(valkey, 5), state(valkey, 6)) == ("expired", "expired")
+    for fan in range(7, 7 + ENDED_MAX):
+        join(valkey, fan)
+        valkey.do(operations.leave(EVENT, fan))
+    assert state(valkey, 5) == "none"
+    assert join(valkey, 5, token).joined == "new"
+
+
+@pytest.mark.parametrize("check", [check_claim_window, check_join_once, check_forgotten])
+def test_the_line_keeps_its_promises(client: Redis, check: object) -> None:
+    assert callable(check)
+    check(room(client))
+
+
+def test_control_without_the_claim_window(client: Redis) -> None:
+    never = Change("room", "return math.max(claim_by, room.resumed_at + room.claim_window_ms) <= now", "return false")
+    with pytest.raises(AssertionError):
+        check_claim_window(room(client, never))
+
+
+def test_control_without_idempotent_joins(client: Redis) -> None:
+    anew = Change("join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local")
+    with pytest.raises(AssertionError):
+        check_join_once(room(client, anew))
+
+
+def test_control_without_a_memory_of_the_forgotten(client: Redis) -> None:
+    with pytest.raises(AssertionError):
+        check_forgotten(
+            room(client, Change("join", "math.max(ended_score or 0, room.forgotten)", "(ended_score or 0)"))
+        )
+
+
+SABOTAGES = {
+    "joins are not idempotent": Change(
+        "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local"
+    ),
+    "capacity bounds nobody": Change("room", "return math.max(0, slots)\n", "return 1000\n"),
+    "the cap bounds nobody": Change("join", ">= room.line_cap", ">= 1000"),
+    "the rate gives a call for nothing": Change(
+        "room", "string.format('%.17g', tokens)", "string.format('%.17g', tokens + 1)"
+    ),
+    "the door calls from the back": Change(
+        "admit", "redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)", "redis.call('ZREVRANGE', LINE, 0, WALK_CHUNK - 1)"
+    ),
+    "a claim leaves the fan called": Change("claim", "  redis.call('ZREM', CALLED, fan)\n", ""),
+    "positions rise": Change("room", "elseif not shown or shown > ahead + 1 then", "else"),
+    "an ended place comes back": Change(
+        "join", "if restored_score <= math.max(ended_score or 0, room.forgotten) then", "if false then"
+    ),
+    "numbers begin anew after a loss": Change(
+        "configure", "local epoch = math.max(now_s, after_epoch + 1)", "local epoch = EPOCH_ZERO_S + 1"
+    ),
+}
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("sabotage", SABOTAGES)
+def test_control_the_machine_notices(client: Redis, sabotage: str) -> None:
+    """Within six times the examples it is given every day; most in the first few."""
+    assert settings.default is not None
+    budget = settings(
+        max_examples=6 * settings.default.max_examples,
+        stateful_step_count=50,
+        phases=[Phase.generate],
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine_on(client, SABOTAGES[sabotage]), settings=budget)
