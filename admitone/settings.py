@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: Annotated[int, _int("commands in one batch at most", 1, 4096)] = 512
     batches_unfinished_max: Annotated[int, _int("batches a gateway has under way in a lane", 1, 16)] = 2
     lane_buffer_max: Annotated[int, _int("commands waiting in a gateway for a lane; beyond it 503", 1, 100_000)] = 4096
-    lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 5
+    lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 2
     command_deadline_seconds: Annotated[int, _int("a command not applied by then is timed_out", 1, 300)] = 30
     batch_setbacks_max: Annotated[
         int, _int("a batch that failed or killed its worker so often goes command by command; one alone fails", 1, 100)
