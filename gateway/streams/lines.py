@@ -85,15 +85,17 @@ class EventStreams:
         watcher.due = turn
         self._by_turn[turn].append(watcher)
 
-    def take_due(self, turn: int) -> list[FanStream]:
-        """Who is due by the turn and still here; each has to be put off again."""
+    def turns_due(self, turn: int) -> list[int]:
+        return sorted(due for due in self._by_turn if due <= turn)
+
+    def take(self, turn: int) -> list[FanStream]:
+        """Who is due in just that turn and still here; each has to be put off again."""
         due = []
-        for past in sorted(past for past in self._by_turn if past <= turn):
-            for watcher in self._by_turn.pop(past):
-                if watcher.due == past:
-                    watcher.due = NEVER
-                    if not watcher.stream.closed:
-                        due.append(watcher)
+        for watcher in self._by_turn.pop(turn):
+            if watcher.due == turn:
+                watcher.due = NEVER
+                if not watcher.stream.closed:
+                    due.append(watcher)
         return due
 
 
@@ -187,10 +189,10 @@ class LineStreams:
         if watchers:
             self._look_at(watchers)
         if news.config is not None:
-            # Everybody hears of a changed rate or a pause with the next turn of the loop.
+            # Everybody hears of a changed rate or a pause within a second.
             turn = turn_now()
-            for watcher in event.all():
-                event.put_off(watcher, turn)
+            for number, watcher in enumerate(event.all()):
+                event.put_off(watcher, turn + number // WRITES_AT_ONCE % KEEP_TURNS)
 
     def _look_at(self, watchers: Iterable[FanStream]) -> None:
         self._start(self._look(list(watchers)))
@@ -320,9 +322,14 @@ class LineStreams:
             if {state, before} & {"sold_out", "closed"}:
                 self._look_at(event.all())
                 return
+        for due in event.turns_due(turn):
+            # From when they were due: a late turn is not to gather the fans of two for good. Far behind, it may.
+            await self._tell_due(event, counts, event.take(due), max(due, turn - KEEP_TURNS + 1))
+
+    async def _tell_due(self, event: EventStreams, counts: RoomCounts, due: list[FanStream], turn: int) -> None:
         now = time.monotonic()
         waiting: list[FanStream] = []
-        for watcher in event.take_due(turn):
+        for watcher in due:
             if watcher.state not in ("waiting", ""):
                 watcher.stream.keep()
                 event.put_off(watcher, turn + KEEP_TURNS)
