@@ -23,6 +23,9 @@ ROOM_KEYS: Final = (
     "pace",  # hash slot → "index:called:claimed:missed:admitted:moved:backlogged", a ring of ten minutes
     "stock",  # hash free, held, version
     "departing",  # hash fan → "state:score:at_ms": ended, and not yet recorded in Postgres
+    "lobby",  # zset fan → score by which the lobby was entered: until its draw
+    "history",  # hash fan → "what:at_ms;…", for the receipt
+    "history_before",  # the generation before it
 )
 """In the order in which room.lua takes them from KEYS."""
 

@@ -5,7 +5,7 @@ Clients must give bytes (``decode_responses=False``). Fans are user ids. Every t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from redis import Redis
@@ -16,6 +16,9 @@ from .model import (
     AdmittedPage,
     Configured,
     Departure,
+    Drawn,
+    LobbyPage,
+    Noted,
     Positions,
     RoomConfig,
     RoomCounts,
@@ -99,6 +102,24 @@ class Line:
             RoomUnknown: Redis knows no such room.
         """
         return await self._run(operations.admit(event))
+
+    async def lobby_page(self, event: int, after: int, size: int) -> LobbyPage | None:
+        """Some fans of the lobby, behind ``after`` (0 first); None where its draw is not due.
+
+        The last page closes the lobby's list; the pages can be read again.
+        """
+        return await self._run(operations.lobby_page(event, after, size))
+
+    async def place_drawn(self, event: int, epoch: int, first: int, fans: Sequence[int], *, last: bool) -> Drawn | None:
+        """Give drawn places to fans in their order, `operations.CHUNK` at most, numbered from ``first``.
+
+        Nothing changes unless ``first`` is the next number to be given. None where the draw is not under way.
+        """
+        return await self._run(operations.place_drawn(event, epoch, first, fans, last=last))
+
+    async def history(self, event: int, fan: int) -> list[Noted]:
+        """What befell the fan, the oldest first, at most `RoomConfig.receipt_entries_max`."""
+        return await self._run(operations.history(event, fan))
 
     async def claim(self, event: int, fan: int) -> Standing:
         """Turn the call into an admission; for an admitted fan the same pass again.

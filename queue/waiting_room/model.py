@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-FanState = Literal["waiting", "called", "admitted", "done", "expired", "left", "none"]
+FanState = Literal["lobby", "waiting", "called", "admitted", "done", "expired", "left", "none"]
 RoomState = Literal["off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed"]
 Configured = Literal["created", "updated", "kept"]
 Joined = Literal["new", "restored", "known"]
@@ -24,7 +24,9 @@ class RoomConfig:
 
     ``rate_per_minute`` may be a fraction; 0 calls nobody. ``capacity`` bounds the fans called and admitted at
     a time, ``line_cap`` those in line. With a stock known, called and admitted stay within ``stock_factor``
-    times the free seats; 0 does not look at the stock.
+    times the free seats; 0 does not look at the stock. With a ``draw_at_ms`` (the on-sale) the room is closed
+    until ``lobby_at_ms``, then a lobby, which is drawn at ``draw_at_ms``; 0: there is no lobby. ``receipt_*``
+    bound how much is noted of each fan, and of how many (twice as many at most).
 
     Raises:
         ValueError: a field is out of its bounds.
@@ -39,12 +41,20 @@ class RoomConfig:
     absence_seconds: int = 120
     connected_seconds: int = 15
     stock_factor: float = 2.0
+    lobby_at_ms: int = 0
+    draw_at_ms: int = 0
+    receipt_entries_max: int = 50
+    receipt_fans_max: int = 250_000
     revision: int = 1
 
     def __post_init__(self) -> None:
         if self.state not in ROOM_STATES:
             raise ValueError(f"state must be one of {', '.join(ROOM_STATES)}, not {self.state!r}")
-        for name in ("rate_per_minute", "stock_factor", "capacity", "line_cap", "revision"):
+        if self.receipt_entries_max < 1 or self.receipt_fans_max < 1:
+            raise ValueError("receipt_entries_max and receipt_fans_max must be 1 or more")
+        for name in (
+            "rate_per_minute", "stock_factor", "capacity", "line_cap", "lobby_at_ms", "draw_at_ms", "revision",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         for name in ("claim_window_seconds", "pass_seconds", "absence_seconds", "connected_seconds"):
@@ -93,11 +103,38 @@ class Positions:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one `admit` did: fans called, places ended, and whether to call again at once."""
+    """What one `admit` did: fans called, places ended, whether to call again at once, and whether the lobby is due
+    to be drawn."""
 
     called: int
     ended: int
     more: bool
+    draw_due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LobbyPage:
+    """Some fans of a lobby that is due to be drawn; ``last``: these were the last, and its list is closed."""
+
+    after: int
+    fans: list[bytes]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """How far the draw has come: the number of the first place still to be given; ``done``: there is none."""
+
+    next_number: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A line of a fan's history: ``what`` is a word of `receipts.REASONS`."""
+
+    what: str
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +201,8 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
-    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back.
+    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back; ``lobby``
+    are to be drawn. ``draw`` is pending, closed (being drawn) or done, ``drawn`` how many places were drawn.
 
     ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
     """
@@ -180,13 +218,26 @@ class RoomCounts:
     now_ms: int
     rebuilt_at_ms: int = 0
     rebuild_until_ms: int = 0
+    lobby: int = 0
+    draw: Literal["pending", "closed", "done"] = "pending"
+    drawn: int = 0
+
+    @property
+    def undrawn(self) -> bool:
+        """The room has a lobby that is not drawn yet."""
+        return self.config.draw_at_ms > 0 and self.draw != "done"
 
     @property
     def state(self) -> RoomState:
-        """As configured, or ``rebuilding`` while the places that Redis lost come back."""
-        if self.now_ms < self.rebuild_until_ms and self.config.state in ("open", "paused", "lobby"):
+        """As configured; ``closed`` before the lobby and ``lobby`` until it is drawn; ``rebuilding`` while the
+        places that Redis lost come back. The same as room.lua has it.
+        """
+        state = self.config.state
+        if self.undrawn and state in ("open", "paused"):
+            state = "closed" if self.now_ms < self.config.lobby_at_ms else "lobby"
+        if self.now_ms < self.rebuild_until_ms and state in ("open", "paused", "lobby"):
             return "rebuilding"
-        return self.config.state
+        return state
 
 
 class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

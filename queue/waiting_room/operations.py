@@ -14,6 +14,9 @@ from .model import (
     AdmittedPage,
     Configured,
     Departure,
+    Drawn,
+    LobbyPage,
+    Noted,
     Pace,
     Positions,
     RoomConfig,
@@ -79,10 +82,10 @@ def configure(
 
 def join(event: int, fan: int, place: PlaceToken | None) -> Operation[Standing]:
     if place is None:
-        return _on(event, "join", _standing, fan, 0, 0, 0)
+        return _on(event, "join", _standing, fan, 0, 0, 0, 0)
     if place.event != event or place.fan != fan:
         raise ValueError("the place token is of another event or fan")
-    return _on(event, "join", _standing, fan, place.epoch, place.number, place.joined_at_ms)
+    return _on(event, "join", _standing, fan, place.epoch, place.number, place.joined_at_ms, int(place.lobby))
 
 
 def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
@@ -108,6 +111,18 @@ def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int
 
 def admit(event: int) -> Operation[Tick]:
     return _on(event, "admit", _tick)
+
+
+def lobby_page(event: int, after: int, size: int) -> Operation[LobbyPage | None]:
+    return _on(event, "lobby_page", lambda reply: _lobby_page(reply, size), after, size)
+
+
+def place_drawn(event: int, epoch: int, first: int, fans: Sequence[int], *, last: bool) -> Operation[Drawn | None]:
+    return _on(event, "place_drawn", _drawn, epoch, first, int(last), *fans)
+
+
+def history(event: int, fan: int) -> Operation[list[Noted]]:
+    return _alone(event, "history", ["history", "history_before"], _history, fan)
 
 
 def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
@@ -186,7 +201,22 @@ def _ends(reply: Sequence[int]) -> list[int | None]:
 
 def _tick(reply: Sequence[Any]) -> Tick:
     _refuse(reply)
-    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]))
+    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]), draw_due=bool(reply[4]))
+
+
+def _lobby_page(reply: Sequence[Any], size: int) -> LobbyPage | None:
+    if reply[0] != b"ok":
+        return None
+    return LobbyPage(after=int(reply[1]), fans=list(reply[2:]), last=len(reply) - 2 < size)
+
+
+def _drawn(reply: Sequence[Any]) -> Drawn | None:
+    return Drawn(next_number=reply[1], done=bool(reply[2])) if reply[0] == b"ok" else None
+
+
+def _history(reply: bytes) -> list[Noted]:
+    entries = (entry.split(":") for entry in reply.decode().split(";") if entry)
+    return [Noted(what, int(at_ms)) for what, at_ms in entries]
 
 
 def _admitted_page(reply: Sequence[bytes]) -> AdmittedPage:
@@ -211,10 +241,10 @@ def _number(text: bytes) -> int | float:
 
 def _counts(reply: Sequence[Any]) -> RoomCounts:
     _refuse(reply)
-    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace = reply
+    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby = reply
     fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
     known = RoomConfig.__dataclass_fields__
-    config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state"}
+    config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state" and name in fields}
     return RoomCounts(
         waiting=waiting,
         away=away,
@@ -227,6 +257,9 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         now_ms=now_ms,
         rebuilt_at_ms=int(fields.get("rebuilt_at", 0)),
         rebuild_until_ms=int(fields.get("rebuild_until", 0)),
+        lobby=lobby,
+        draw=fields.get("draw", b"pending").decode(),  # type: ignore[arg-type]
+        drawn=int(fields.get("drawn", 0)),
     )
 
 

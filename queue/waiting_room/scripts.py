@@ -15,7 +15,9 @@ from redis.exceptions import NoScriptError
 
 Args: TypeAlias = Sequence[str | int | float]
 
-ALONE = frozenset({"admitted", "admitted_page", "allow", "departing", "extend", "positions", "recorded", "stock"})
+ALONE = frozenset(
+    {"admitted", "admitted_page", "allow", "departing", "extend", "history", "positions", "recorded", "stock"}
+)
 """Scripts that know one thing only and run without room.lua before them; they name the keys they take."""
 
 

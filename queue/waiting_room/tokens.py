@@ -19,7 +19,7 @@ HOLD_MARGIN_SECONDS: Final = 60
 
 
 class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A fan's place in line, bound to the fan's session."""
+    """A fan's place in line, bound to the fan's session; with ``lobby`` it is one to be drawn."""
 
     event: int
     fan: int
@@ -27,6 +27,7 @@ class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     joined_at_ms: int
     session: str
+    lobby: bool = False
 
 
 class AdmissionPass(msgspec.Struct, frozen=True, kw_only=True):

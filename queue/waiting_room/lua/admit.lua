@@ -1,13 +1,13 @@
 -- admit.lua: one tick of the door; any process may call it at any time.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event
--- Returns {code or ok, fans called, places ended, 1 if more work is due now}: unknown_room
+-- Returns {code or ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due}: unknown_room
 
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line
 
 if not room.state then
-  return { 'unknown_room', 0, 0, 0 }
+  return { 'unknown_room', 0, 0, 0, 0 }
 end
 redis.call('HSET', CONFIG, 'ticked_at', int(now), 'resumed_at', int(room.resumed_at))
 
@@ -44,12 +44,14 @@ if door_open() then
         calls = calls + 1
         called[2 * calls - 1] = claim_by
         called[2 * calls] = fan
+        note(fan, 'called')
         news.called[calls] = '[' .. fan .. ',' .. claim_by .. ']'
       elseif absence_over(ends_at) then
         over[#over + 1] = fan
       else
         away[#away + 1] = int(ends_at)
         away[#away + 1] = fan
+        note(fan, 'skipped')
       end
     end
     redis.call('ZREM', LINE, unpack(front, 1, walked))
@@ -70,4 +72,4 @@ if door_open() then
   end
 end
 close()
-return { 'ok', calls, #news.ended, more and 1 or 0 }
+return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0 }

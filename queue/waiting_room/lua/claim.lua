@@ -15,6 +15,7 @@ if where == CALLED then
   local score, joined_at = place_of(fan)
   redis.call('ZREM', CALLED, fan)
   local pass_until = admit_fan(fan, score, joined_at)
+  note(fan, 'admitted')
   pace.claimed = pace.claimed + 1
   news.admitted[1] = '[' .. fan .. ',' .. int(pass_until) .. ']'
 end

@@ -1,7 +1,8 @@
 -- counts.lua: the room in numbers.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event
--- Returns {ok, now_ms, waiting, away, called, admitted, config pairs, stock {free, held, version} or {}, pace buckets},
+-- Returns {ok, now_ms, waiting, away, called, admitted, config pairs, stock {free, held, version} or {}, pace buckets,
+-- fans in the lobby},
 -- or {unknown_room, 0}
 
 if not room.state then
@@ -12,5 +13,5 @@ return {
   'ok', now,
   redis.call('ZCARD', LINE), redis.call('ZCARD', AWAY), redis.call('ZCARD', CALLED),
   redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf'),
-  redis.call('HGETALL', CONFIG), stock[1] and stock or {}, redis.call('HVALS', PACE),
+  redis.call('HGETALL', CONFIG), stock[1] and stock or {}, redis.call('HVALS', PACE), redis.call('ZCARD', LOBBY),
 }

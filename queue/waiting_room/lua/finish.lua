@@ -17,6 +17,7 @@ for i, pass_end in ipairs(pass_ends) do
       late[#late + 1] = fan
       late[#late + 1] = 'done:' .. int(score) .. ':' .. int(now)
       late_top = math.max(late_top, score)
+      note(fan, 'done')
       news.ended[#news.ended + 1] = '[' .. fan .. ',"done"]'
     end
   end

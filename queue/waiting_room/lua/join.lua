@@ -1,6 +1,7 @@
 -- join.lua: take a place in line, or be told the one already held.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event, 2 fan, 3 epoch, 4 number, 5 joined_at_ms of a verified place token (0 0 0 without one)
+-- ARGV  1 event, 2 fan, 3 epoch, 4 number, 5 joined_at_ms of a verified place token (0 0 0 without one),
+--       6 whether it is of the lobby (0 or 1)
 -- Returns the standing, or {code, retry_after_seconds}: unknown_room room_off closed sold_out rebuilding line_full
 
 local REBUILDING_RETRY_SECONDS = 5
@@ -9,6 +10,7 @@ local LINE_FULL_RETRY_SECONDS_MAX = 60
 
 local fan = ARGV[2]
 local token_epoch, token_number, token_joined_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local token_of_lobby = ARGV[6] == '1'
 
 if not room.state then
   return { 'unknown_room', 0 }
@@ -31,7 +33,17 @@ end
 
 local _, ended_score = ended_of(fan)
 local restored_score
-if token_number > 0 then
+if token_of_lobby then
+  if ended_score then
+    token_of_lobby = false
+  elseif room.draw == 'done' then
+    -- Redis lost them, and they missed the draw: behind all drawn, before all who joined later.
+    token_epoch = tonumber(redis.call('HGET', CONFIG, 'drawn_epoch'))
+    token_number = redis.call('HINCRBY', CONFIG, 'drawn', 1)
+    restored_score = score_of(token_epoch, token_number)
+    token_of_lobby = false
+  end
+elseif token_number > 0 then
   restored_score = score_of(token_epoch, token_number)
   if restored_score <= math.max(ended_score or 0, room.forgotten) then
     restored_score = nil
@@ -45,10 +57,25 @@ local function forget_ended()
   end
 end
 
+local function enter_lobby(joined_at)
+  local score = next_score()
+  put_place(fan, score, joined_at, 0)
+  redis.call('ZADD', LOBBY, int(score), fan)
+end
+
+if token_of_lobby and room.undrawn then
+  enter_lobby(token_joined_at)
+  note(fan, 'lobby_restored')
+  local standing = standing_of(fan, true, 'restored')
+  close()
+  return standing
+end
+
 if restored_score then
   forget_ended()
   put_place(fan, restored_score, token_joined_at, 0)
   redis.call('ZADD', LINE, int(restored_score), fan)
+  note(fan, 'restored')
   -- Those who join later stand behind every restored place, even if this Redis' clock or counter fell back.
   if restored_score > score_of(room.epoch, room.number) then
     redis.call('HSET', CONFIG, 'epoch', int(token_epoch), 'number', int(token_number))
@@ -66,7 +93,7 @@ end
 local waiting = redis.call('ZCARD', LINE)
 local tokens = tokens_now()
 local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free() >= 1
-if not at_once and waiting + redis.call('ZCARD', AWAY) >= room.line_cap then
+if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
   if room.rate_per_minute > 0 and room.state == 'open' then
@@ -79,13 +106,20 @@ if not at_once and waiting + redis.call('ZCARD', AWAY) >= room.line_cap then
 end
 
 forget_ended()
-local score = next_score()
-if at_once then
-  put_tokens(tokens - 1)
-  admit_fan(fan, score, now)
+if room.undrawn and now < room.draw_at then
+  enter_lobby(now)
+  note(fan, 'lobby')
 else
-  put_place(fan, score, now, 0)
-  redis.call('ZADD', LINE, int(score), fan)
+  local score = next_score()
+  note(fan, 'joined')
+  if at_once then
+    put_tokens(tokens - 1)
+    admit_fan(fan, score, now)
+    note(fan, 'straight')
+  else
+    put_place(fan, score, now, 0)
+    redis.call('ZADD', LINE, int(score), fan)
+  end
 end
 local standing = standing_of(fan, true, 'new')
 close()

@@ -26,6 +26,7 @@ for i = 2, #ARGV, 3 do
     put_place(fan, score, joined_at, admitted_at)
     redis.call('ZADD', ADMITTED, int(pass_until), fan)
     redis.call('HSET', SEEN, fan, int(now))
+    note(fan, 'retaken')
     news.admitted[#news.admitted + 1] = '[' .. fan .. ',' .. int(pass_until) .. ']'
     retaken = retaken + 1
   end

@@ -6,13 +6,15 @@
 -- Fans and scores travel as decimal strings: cjson and tostring() round numbers of more than 14 digits.
 
 local CONFIG, LINE, PLACES, SEEN, AWAY, CALLED, MISSED, ADMITTED, ENDED, ENDED_BEFORE, SHOWN, BUCKET, PACE, STOCK,
-  DEPARTING = unpack(KEYS)
+  DEPARTING, LOBBY, HISTORY, HISTORY_BEFORE = unpack(KEYS)
 local EVENT = ARGV[1]
 
 local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly until 2059
 local EPOCH_ZERO_S = 1750000000
 local MISSES_MAX = 2              -- the claim missed so often ends the place
 local ENDED_MAX = 100000          -- ended places remembered in each of two generations
+local HISTORY_MS = 604800000     -- a week, as long as a place token lives
+local HISTORY_ENTRY_BYTES_MIN = 19
 local PACE_BUCKET_MS = 10000
 local PACE_BUCKETS = 60
 
@@ -30,7 +32,7 @@ do
   local values = redis.call('HMGET', CONFIG,
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
-    'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch')
+    'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch', 'lobby_at_ms', 'draw_at_ms', 'draw', 'drawn')
   room = {
     state = values[1] or nil,
     rate_per_minute = tonumber(values[2]) or 0,
@@ -51,11 +53,21 @@ do
     resumed_at = tonumber(values[17]) or 0,
     rebuilt_at = tonumber(values[18]) or 0,              -- when Redis was found to have lost the room; 0: never
     first_epoch = tonumber(values[20]) or 0,             -- this Redis' own; places before it were restored
+    lobby_at = tonumber(values[21]) or 0,
+    draw_at = tonumber(values[22]) or 0,                 -- the on-sale that ends the lobby; 0: there is none
+    draw = values[23] or 'pending',                      -- then closed (its list), then done
+    drawn = tonumber(values[24]) or 0,                   -- places given by it so far
   }
+  -- Until its lobby is drawn an open room is not open yet.
+  room.undrawn = room.draw_at > 0 and room.draw ~= 'done'
+  if room.undrawn and (room.state == 'open' or room.state == 'paused') then
+    room.state = now < room.lobby_at and 'closed' or 'lobby'
+  end
   local rebuild_until = tonumber(values[19]) or 0
   if now < rebuild_until and (room.state == 'open' or room.state == 'paused' or room.state == 'lobby') then
     room.state = 'rebuilding'
   end
+  room.draw_due = room.undrawn and room.state == 'lobby' and now >= room.draw_at
   -- While no tick ran for this long (Redis or every gateway was down) nobody could be heard: the time away and the
   -- claim window start afresh when the room comes back, so that an outage expires no one. An empty room only slept.
   if room.ticked_at > 0 and now - room.ticked_at > room.connected_ms then
@@ -78,14 +90,38 @@ local function epoch_and_number(score)
   return math.floor(score / NUMBERS_PER_EPOCH) + EPOCH_ZERO_S, score % NUMBERS_PER_EPOCH
 end
 
+-- The epoch of the places drawn: the second of the on-sale, later than the lobby's own and whatever Redis lost.
+local function draw_epoch()
+  return math.floor(room.draw_at / 1000)
+end
+
+-- From the on-sale on, who joins stands behind everybody drawn, and is numbered after them.
+local function begin_draw()
+  if room.draw_at > 0 and now >= room.draw_at and room.epoch <= draw_epoch() then
+    room.epoch, room.number = draw_epoch() + 1, redis.call('ZCARD', LOBBY)
+    redis.call('HSET', CONFIG, 'epoch', int(room.epoch), 'number', int(room.number))
+  end
+end
+
 -- The score of a new place, behind all others.
 local function next_score()
+  begin_draw()
   room.number = room.number + 1
   if room.number >= NUMBERS_PER_EPOCH then
     room.epoch, room.number = math.max(now_s, room.epoch + 1), 1
   end
   redis.call('HSET', CONFIG, 'epoch', int(room.epoch), 'number', int(room.number))
   return score_of(room.epoch, room.number)
+end
+
+-- What befell fans, to be told on their receipts: written once, by close().
+local noted, notes = {}, {}
+local function note(fan, what)
+  if not notes[fan] then
+    noted[#noted + 1] = fan
+    notes[fan] = ''
+  end
+  notes[fan] = notes[fan] .. what .. ':' .. int(now) .. ';'
 end
 
 -- score, joined_at_ms, admitted_at_ms (0 before) of the fan's place; nil without one.
@@ -132,6 +168,9 @@ local function remember_ended(pairs_of_fans, top)
   end
 end
 
+-- How an expired place is told on the receipt, by where it stood; in line it was an absence.
+local EXPIRED = { [ADMITTED] = 'pass_over', [CALLED] = 'unclaimed' }
+
 -- End the places of fans who stand in the sorted set `where`.
 local function end_places(fans, where, state)
   if #fans == 0 then
@@ -140,7 +179,9 @@ local function end_places(fans, where, state)
   local places = redis.call('HMGET', PLACES, unpack(fans))
   local ended, top = {}, 0
   for i, fan in ipairs(fans) do
-    local score = string.match(places[i], '^%d+')
+    -- To leave the lobby forfeits nothing: there is no place in it yet.
+    local score = where == LOBBY and '0' or string.match(places[i], '^%d+')
+    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state)
     ended[2 * i - 1] = fan
     ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
     top = math.max(top, tonumber(score))
@@ -164,6 +205,9 @@ local function back_in_line(fans, where)
   for i, fan in ipairs(fans) do
     members[2 * i - 1] = string.match(places[i], '^%d+')
     members[2 * i] = fan
+    if where == AWAY then
+      note(fan, 'back')
+    end
   end
   redis.call('ZREM', where, unpack(fans))
   redis.call('ZADD', LINE, unpack(members))
@@ -186,6 +230,7 @@ local function miss_claims(fans)
       over[#over + 1] = fan
     else
       back[#back + 1] = fan
+      note(fan, 'missed')
       news.waiting[#news.waiting + 1] = fan
     end
   end
@@ -223,6 +268,9 @@ local function settle(fan)
     end
     end_places({ fan }, AWAY, 'expired')
     return nil
+  end
+  if room.undrawn and redis.call('ZSCORE', LOBBY, fan) then
+    return LOBBY
   end
   return LINE
 end
@@ -269,6 +317,11 @@ local function slots_free()
   return math.max(0, slots)
 end
 
+-- How many wait: in line, and in the lobby while there is one.
+local function in_line()
+  return redis.call('ZCARD', LINE) + (room.undrawn and redis.call('ZCARD', LOBBY) or 0)
+end
+
 -- The fan's standing as an array, see operations.py; with `touch` the call is a heartbeat.
 local function standing_of(fan, touch, joined)
   local state, score, ahead, claim_by, pass_until, joined_at, shown = 'none', 0, 0, 0, 0, 0, 0
@@ -289,12 +342,14 @@ local function standing_of(fan, touch, joined)
       state, claim_by = 'called', value
     elseif where == ADMITTED then
       state, pass_until = 'admitted', value
+    elseif where == LOBBY then
+      state = 'lobby'
     else
       state = 'waiting'
       ahead = redis.call('ZCOUNT', LINE, '-inf', '(' .. int(score))
       shown = tonumber(redis.call('HGET', SHOWN, fan))
-      if room.state == 'rebuilding' then
-        shown = 0 -- a position told while others are still coming back would have to rise
+      if room.state == 'rebuilding' or room.undrawn then
+        shown = 0 -- a position told while others still come to stand before it would have to rise
       elseif not shown or shown > ahead + 1 then
         shown = ahead + 1
         redis.call('HSET', SHOWN, fan, int(shown))
@@ -311,13 +366,42 @@ local function standing_of(fan, touch, joined)
     epoch, number = epoch_and_number(score)
   end
   return {
-    'ok', state, room.state, joined, epoch, number, ahead, shown, redis.call('ZCARD', LINE), claim_by, pass_until,
-    joined_at, now,
+    'ok', state, room.state, joined, epoch, number, ahead, shown, in_line(), claim_by, pass_until, joined_at, now,
   }
 end
 
--- Last call of every operation that changes something: keep the pace, tell the gateways.
+-- Append to the fans' histories. Two generations bound how many there are, and each is bounded itself.
+local function write_history()
+  if #noted == 0 then
+    return
+  end
+  local limits = redis.call('HMGET', CONFIG, 'receipt_entries_max', 'receipt_fans_max')
+  local entries_max, fans_max = tonumber(limits[1]) or 50, tonumber(limits[2]) or 250000
+  if redis.call('HLEN', HISTORY) >= fans_max then
+    redis.call('UNLINK', HISTORY_BEFORE)
+    redis.call('RENAME', HISTORY, HISTORY_BEFORE)
+  end
+  local known = redis.call('HMGET', HISTORY, unpack(noted))
+  local before = redis.call('HMGET', HISTORY_BEFORE, unpack(noted))
+  local written = {}
+  for i, fan in ipairs(noted) do
+    local history = (known[i] or before[i] or '') .. notes[fan]
+    if #history > entries_max * HISTORY_ENTRY_BYTES_MIN then
+      local _, entries = string.gsub(history, ';', '')
+      for _ = entries_max + 1, entries do
+        history = string.sub(history, string.find(history, ';', 1, true) + 1)
+      end
+    end
+    written[2 * i - 1] = fan
+    written[2 * i] = history
+  end
+  redis.call('HSET', HISTORY, unpack(written))
+  redis.call('PEXPIRE', HISTORY, HISTORY_MS)
+end
+
+-- Last call of every operation that changes something: keep the pace and the histories, tell the gateways.
 local function close()
+  write_history()
   local changed = false
   for _, count in pairs(pace) do
     changed = changed or count ~= 0
