@@ -108,8 +108,12 @@ def _second_up(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _await_ready(up: _Up) -> None:
+    _await_ok(up, "/health/ready")
+
+
+def _await_ok(up: _Up, path: str) -> None:
     until = time.monotonic() + UP_SECONDS_MAX
-    while _status(up.url + "/health/ready") != 200:
+    while _status(up.url + path) != 200:
         assert time.monotonic() < until, up.output.read_text()
         time.sleep(0.1)
 
@@ -152,7 +156,8 @@ def test_up_comes_up_refuses_a_second_mends_what_dies_and_leaves_nothing(data: P
             again.await_text(f"{name} has ended; starting it again")
             again.await_text(f"{name} is back")
             _await_ready(again)
-        assert _status(again.url + "/api/initial-call/1") == 200
+        # A gateway may learn of its dead connections by the first request that meets one.
+        _await_ok(again, "/api/initial-call/1")
     finally:
         code = again.stop(signal.SIGTERM)
     assert code == 0
