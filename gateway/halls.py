@@ -102,6 +102,7 @@ class Hall:
         self._sections = b"[]"
         self._seats: Rendered | None = None
         self._tickets: tuple[int, bytes] | None = None
+        self._initial_call: tuple[bytes, Rendered] | None = None
 
     @property
     def free(self) -> int:
@@ -145,6 +146,18 @@ class Hall:
         if self._tickets is None or self._tickets[0] != self.version:
             self._tickets = (self.version, _encode(tuple(self.tickets.values())))
         return self._tickets[1]
+
+    def initial_call(self, room: bytes) -> Rendered:
+        """The event, its ticket types' counts and its ``room`` (JSON), made once for all who ask meanwhile."""
+        if self._initial_call is None or self._initial_call[0] != room or self._initial_call[1].version != self.version:
+            body = b'{"event":%s,"tickets":%s,"room":%s,"version":%d}' % (
+                _encode(self.event),
+                self.tickets_json(),
+                room,
+                self.version,
+            )
+            self._initial_call = (room, Rendered(self.version, 0.0, body))
+        return self._initial_call[1]
 
     def snapshot_frame(self) -> bytes:
         data = b'{"version":%d,"taken":%s,"tickets":%s}' % (
@@ -250,7 +263,7 @@ class Hall:
         if version != self.version:
             self.deltas.clear()
         self.version = version
-        self._seats = self._tickets = None
+        self._seats = self._tickets = self._initial_call = None
         self.behind_since = None
         missed, self.missed = self.missed, []
         for change in missed:

@@ -64,15 +64,11 @@ class LeanRequest(Request[Any, Any, Any]):
 class Answer(Response[bytes]):
     """A finished JSON body, with the few headers it has; sent as it is."""
 
-    def __init__(self, body: bytes, *, status_code: int = 200, location: str | None = None) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"no-store"),
-        ]
-        if location is not None:
-            headers.append((b"location", location.encode()))
-        self._start: Any = {"type": "http.response.start", "status": status_code, "headers": headers}
+    def __init__(self, body: bytes, *, status_code: int = 200, headers: dict[bytes, bytes] | None = None) -> None:
+        head = {b"content-type": b"application/json", b"cache-control": b"no-store", **(headers or {})}
+        if status_code != 304:
+            head[b"content-length"] = b"%d" % len(body)
+        self._start: Any = {"type": "http.response.start", "status": status_code, "headers": [*head.items()]}
         self._body: Any = {"type": "http.response.body", "body": body}
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:

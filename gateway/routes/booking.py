@@ -101,7 +101,7 @@ def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
 def _accepted(command_id: uuid.UUID) -> Response[bytes]:
     href = f"/api/jobs/{command_id}"
     body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href))
-    return Answer(body, status_code=202, location=href)
+    return Answer(body, status_code=202, headers={b"location": href.encode()})
 
 
 async def _earlier(

@@ -17,6 +17,7 @@ from gateway.contract import ID_MAX, EventAnswer, EventId, EventList, InitialCal
 from gateway.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.openapi import answers
 from gateway.problems import invalid
+from gateway.requests import Answer
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
 from gateway.streams.stream import Stream, StreamResponse
@@ -43,16 +44,17 @@ async def room_json(known: Services, event_id: int) -> bytes:
 
 def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
     """The answer with an ETag, gzipped where that pays, or 304 where the client has it."""
-    headers = {"ETag": rendered.tag, "Cache-Control": "no-cache"}
-    if rendered.tag in (part.strip() for part in request.headers.get("if-none-match", "").split(",")):
-        return Response(b"", status_code=304, headers=headers, media_type="application/json")
+    headers = {b"etag": rendered.tag.encode(), b"cache-control": b"no-cache"}
+    asked = request.headers.get("if-none-match")
+    if asked is not None and rendered.tag in (part.strip() for part in asked.split(",")):
+        return Answer(b"", status_code=304, headers=headers)
     if len(rendered.body) < GZIP_BYTES_MIN:
-        return Response(rendered.body, headers=headers, media_type="application/json")
-    headers["Vary"] = "Accept-Encoding"
+        return Answer(rendered.body, headers=headers)
+    headers[b"vary"] = b"Accept-Encoding"
     if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(rendered.body, headers=headers, media_type="application/json")
-    headers["Content-Encoding"] = "gzip"
-    return Response(rendered.gzipped, headers=headers, media_type="application/json")
+        return Answer(rendered.body, headers=headers)
+    headers[b"content-encoding"] = b"gzip"
+    return Answer(rendered.gzipped, headers=headers)
 
 
 READ_REFUSED = ("invalid_request", "unknown_event")
@@ -63,13 +65,7 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     """The event, its ticket types with their counts, and its room."""
     known = services(request)
     hall = await known.hall(event_id, version_min=min_version)
-    body = b'{"event":%s,"tickets":%s,"room":%s,"version":%d}' % (
-        msgspec.json.encode(hall.event),
-        hall.tickets_json(),
-        await room_json(known, event_id),
-        hall.version,
-    )
-    return _cacheable(request, Rendered(hall.version, 0.0, body))
+    return _cacheable(request, hall.initial_call(await room_json(known, event_id)))
 
 
 @get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
