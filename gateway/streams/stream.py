@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -34,6 +35,8 @@ _SEND: Final = "admitone.send"
 _OPENED: Final = "admitone.opened"
 _STAYING: Final = frozenset({"type", "method"})
 """What of its scope the server still asks for while a response goes on."""
+LIMITS_UNTAKEN: Final = hasattr(socket, "TCP_USER_TIMEOUT")
+"""Linux."""
 BYE_RETRY_MS: Final = (500, 5_500)
 """Those sent away together come back over this time, not at once."""
 
@@ -69,6 +72,11 @@ class Stream:
         self._cycle = cycle
         self._transport = cycle.transport
         self._flow = cycle.flow
+        if LIMITS_UNTAKEN:
+            # The kernel takes some megabytes for a reader who takes none, and asks a machine that is gone for a quarter
+            # of an hour: only it knows what was acknowledged.
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(send_seconds_max * 1000))
         self._send_seconds_max = send_seconds_max
         self._waiting: asyncio.Task[None] | None = None
         self.closed = False
