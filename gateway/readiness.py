@@ -77,7 +77,7 @@ class Readiness:
             version=version("admitone"),
             streams=0,
             streams_max=config.streams_max,
-            files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            files_max=0,
             backlog=0,
             lanes=config.lanes,
             # Of the engine, of the reader, and the one of this.
@@ -87,7 +87,10 @@ class Readiness:
 
         def presence() -> bytes:
             streams, backlog = counts()
-            told = msgspec.structs.replace(begun, streams=streams, backlog=backlog, failing=self.failing)
+            files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            told = msgspec.structs.replace(
+                begun, streams=streams, backlog=backlog, files_max=files_max, failing=self.failing
+            )
             return encode_presence(told)
 
         if config.jobs_redis_url == config.line_redis_url:

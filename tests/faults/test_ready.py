@@ -246,7 +246,7 @@ def _await_worker(ground: Ground) -> None:
 
 
 FAULTS: list[tuple[Callable[[Ground], Mend], set[str], bool]] = [
-    (migrations_are_behind, {"migrations"}, False),
+    (migrations_are_behind, {"migrations"}, True),
     (postgres_is_read_only, {"postgres"}, True),
     (postgres_stops, {"postgres"}, False),
     (postgres_takes_no_connections, {"postgres"}, True),
