@@ -82,6 +82,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     absence_seconds: Annotated[int, _int("an absent fan's place is kept this long", 5, 3600)] = 120
     connected_seconds: Annotated[int, _int("a heartbeat counts as connected this long", 2, 120)] = 15
 
+    lobby_minutes: Annotated[
+        int,
+        _int(
+            "an event made before its on-sale opens its lobby so long before it, to be drawn then; 0: none", 0, 10_080
+        ),
+    ] = 30
+    receipt_entries_max: Annotated[int, _int("changes of state kept on a fan's receipt, the latest", 1, 1000)] = 50
+    receipt_fans_max: Annotated[
+        int, _int("fans whose receipts an event keeps, and as many of those before them; for a week", 1000, 5_000_000)
+    ] = 250_000
+    draw_reads_per_minute: Annotated[int, _int("reads of draws' public lists per address prefix", 1, 10_000_000)] = 600
+
     rebuild_seconds: Annotated[
         int, _int("a room that Redis lost takes back known places this long before new ones; 0: not at all", 0, 600)
     ] = 10

@@ -48,6 +48,9 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         absence_seconds=settings.absence_seconds,
         connected_seconds=settings.connected_seconds,
         rebuild_seconds=settings.rebuild_seconds,
+        receipt_entries_max=settings.receipt_entries_max,
+        receipt_fans_max=settings.receipt_fans_max,
+        draw_reads_per_minute=settings.draw_reads_per_minute,
         session_seconds=settings.session_seconds,
         sessions_per_minute=settings.sessions_per_minute,
         joins_per_minute=settings.joins_per_minute,
@@ -86,4 +89,5 @@ def room_seed(settings: Settings) -> RoomSeed:
         line_cap=settings.line_cap,
         claim_window_seconds=settings.claim_window_seconds,
         pass_seconds=settings.pass_seconds,
+        lobby_minutes=settings.lobby_minutes,
     )

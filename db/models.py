@@ -27,6 +27,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
@@ -260,7 +261,8 @@ class Outbox(Base):
 class Room(Base):
     """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
 
-    ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened.
+    ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened. The room opens as
+    a lobby ``lobby_minutes`` before the on-sale; 0: without one. Who moves ``event.on_sale_at`` raises ``revision``.
     """
 
     __tablename__ = "room"
@@ -269,6 +271,7 @@ class Room(Base):
         CheckConstraint(_one_of("state", ROOM_STATES), name="state"),
         CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name="limits"),
         CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name="lifetimes"),
+        CheckConstraint("lobby_minutes >= 0", name="lobby"),
     )
 
     event_id: Mapped[int] = mapped_column(primary_key=True)
@@ -281,6 +284,45 @@ class Room(Base):
     autopilot: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     revision: Mapped[int] = mapped_column(server_default="1")
     epoch: Mapped[int] = mapped_column(server_default="0")
+    lobby_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class Draw(Base):
+    """The draw of an event's lobby. ``seed`` is secret until ``drawn_at``, committed to by ``seed_hash`` from the
+    first; ``fan_key`` is always secret. ``epoch`` is that of the places drawn.
+    """
+
+    __tablename__ = "draw"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint("(drawn_at IS NULL) = (participants IS NULL)", name="drawn"),
+        CheckConstraint("(drawn_at IS NULL) = (epoch IS NULL)", name="epoch"),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    seed: Mapped[bytes] = mapped_column(LargeBinary)
+    seed_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    fan_key: Mapped[bytes] = mapped_column(LargeBinary)
+    committed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    drawn_at: Mapped[dt.datetime | None]
+    participants: Mapped[int | None] = mapped_column(Integer)
+    epoch: Mapped[int | None]
+
+
+class DrawEntry(Base):
+    """A fan of the lobby, and the number drawn."""
+
+    __tablename__ = "draw_entry"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["draw.event_id"], ondelete="CASCADE"),
+        PrimaryKeyConstraint("user_id", "event_id"),
+        UniqueConstraint("event_id", "number"),
+    )
+
+    event_id: Mapped[int]
+    user_id: Mapped[int]
+    number: Mapped[int] = mapped_column(Integer)
+    fan_hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class DepartedPlace(Base):

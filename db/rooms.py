@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.models import DepartedPlace, Purchase, Reservation, Room, RoomLog
+from db.draws import commit_seed
+from db.models import DepartedPlace, Draw, Event, Purchase, Reservation, Room, RoomLog
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000
@@ -24,6 +25,7 @@ _FIELD_TYPES: Mapping[str, type] = {
     "claim_window_seconds": int,
     "pass_seconds": int,
     "autopilot": bool,
+    "lobby_minutes": int,
 }
 
 
@@ -33,7 +35,10 @@ class UnknownRoomError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class RoomRow:
-    """A room's configuration; ``revision`` goes up by one with each change, ``epoch`` is the line's."""
+    """A room's configuration; ``revision`` goes up by one with each change, ``epoch`` is the line's.
+
+    ``has_draw``: a seed was committed to, so there is a lobby to be drawn at ``on_sale_at``.
+    """
 
     event_id: int
     state: str
@@ -44,7 +49,10 @@ class RoomRow:
     pass_seconds: int
     autopilot: bool
     revision: int
-    epoch: int = 0
+    epoch: int
+    lobby_minutes: int
+    on_sale_at: dt.datetime
+    has_draw: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,15 @@ class RoomLogRow:
 
 
 _LIVE = (Reservation.state == "held", Reservation.expires_at > func.clock_timestamp())
-_ROOMS = select(*(Room.__table__.c[field.name] for field in fields(RoomRow)))
+_ROOMS = (
+    select(
+        *(Room.__table__.c[field.name] for field in fields(RoomRow) if field.name in Room.__table__.c),
+        Event.on_sale_at,
+        Draw.event_id.is_not(None).label("has_draw"),
+    )
+    .join(Event, Event.event_id == Room.event_id)
+    .outerjoin(Draw, Draw.event_id == Room.event_id)
+)
 _LOG = select(*(RoomLog.__table__.c[field.name] for field in fields(RoomLogRow)))
 
 
@@ -154,10 +170,12 @@ async def change_room(
     for field, value in changes.items():
         if type(value) is not _FIELD_TYPES.get(field):
             raise ValueError(f"a room's {field} cannot be set to {value!r}")
-    before = await _one(connection, _ROOMS.where(Room.event_id == event_id).with_for_update())
+    before = await _one(connection, _ROOMS.where(Room.event_id == event_id).with_for_update(of=Room))
     changed = {field: value for field, value in changes.items() if value != getattr(before, field)}
     if not changed:
         return before
+    if changed.get("lobby_minutes"):
+        await commit_seed(connection, event_id)
     await connection.execute(
         update(Room).where(Room.event_id == event_id).values(**changed, revision=Room.revision + 1)
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from db.draws import commit_seed_sync
 from db.urls import psycopg_conninfo
 
 SEATS_MAX = 500_000
@@ -30,6 +31,8 @@ class RoomSeed:
     line_cap: int = 5000
     claim_window_seconds: int = 60
     pass_seconds: int = 900
+    lobby_minutes: int = 0
+    """Of an event whose sale is yet to begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +106,9 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         cursor.execute(
             """
             INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap,
-                              claim_window_seconds, pass_seconds)
-            VALUES (%s, %s, %s, %s, %s, %s, %s)
+                              claim_window_seconds, pass_seconds, lobby_minutes)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, CASE WHEN %s > clock_timestamp() THEN %s ELSE 0 END)
+            RETURNING lobby_minutes
             """,
             (
                 event_id,
@@ -114,8 +118,13 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.room.line_cap,
                 plan.room.claim_window_seconds,
                 plan.room.pass_seconds,
+                plan.on_sale_at,
+                plan.room.lobby_minutes,
             ),
         )
+        (lobby_minutes,) = cursor.fetchone() or (0,)
+        if lobby_minutes:
+            commit_seed_sync(connection, event_id)
         cursor.executemany(
             """
             INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)

@@ -32,6 +32,9 @@ class GatewayConfig:
     absence_seconds: int
     connected_seconds: int
     rebuild_seconds: int
+    receipt_entries_max: int
+    receipt_fans_max: int
+    draw_reads_per_minute: int
 
     session_seconds: int
     sessions_per_minute: int

@@ -30,7 +30,8 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: int) -> None:
     other = seed_demo(database_url, room=RoomSeed(state="off", rate_per_minute=1))
     async with engine.connect() as connection:
-        assert await room(connection, event_id) == RoomRow(
+        found = await room(connection, event_id)
+        assert found == RoomRow(
             event_id=event_id,
             state="open",
             rate_per_minute=300,
@@ -40,6 +41,10 @@ async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: 
             pass_seconds=900,
             autopilot=False,
             revision=1,
+            epoch=0,
+            lobby_minutes=0,
+            on_sale_at=found.on_sale_at,
+            has_draw=False,
         )
         assert [found.event_id for found in await rooms(connection)] == [other, event_id]
 
