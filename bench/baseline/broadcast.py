@@ -13,8 +13,8 @@ Receive = Callable[[], Awaitable[Message]]
 
 HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
 PLACE = (
-    b'event: place\ndata: {"position":12345,"ahead":12344,"etaSeconds":2469,"etaRange":[1975,3704],"waiting":15000,'
-    b'"ratePerMinute":300,"state":"waiting","roomState":"open","stock":{"free":80000,"held":0},"at":%d}\n\n'
+    b'event: place\ndata: {"position":12345,"ahead":12344,"etaSeconds":24690,"etaRange":[19753,37037],"waiting":15000,'
+    b'"ratePerMinute":300,"state":"waiting","roomState":"open","stock":null,"at":%d}\n\n'
 )
 """As long as the gateway's frame."""
 

@@ -104,11 +104,14 @@ def stream(
 
 
 def _pass(seconds: float, each_second: Callable[[], None] | None) -> None:
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    now = time.monotonic()
+    until = now + seconds
+    while now < until:
+        due = min(now + 1.0, until)
         if each_second is not None:
             each_second()
-        time.sleep(min(1.0, left))
+        time.sleep(max(0.0, due - time.monotonic()))
+        now = time.monotonic()
 
 
 def gateway(system: System, count: int, seconds: float, settle: float = SETTLE_SECONDS) -> Streamed:

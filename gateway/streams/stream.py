@@ -2,8 +2,8 @@
 
 `StreamResponse` is sse-starlette's `EventSourceResponse` with a `__call__` of its own. The original starts four
 tasks a stream (39 KB and 60 µs of CPU an event when measured); here a stream is the request's own task, asleep
-until the client goes, and whoever has news writes to the connection's transport: ASGI's ``send`` for a frame, a
-coroutine, a dictionary and an exception each, cost a third of all that Python did for it.
+until the client goes, and whoever has news writes to the connection's transport: through ASGI's ``send``, with a
+coroutine, a dictionary and an exception each, a frame cost 6 µs where it now costs 1.
 """
 
 from __future__ import annotations
