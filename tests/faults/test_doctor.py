@@ -21,7 +21,9 @@ import psycopg
 import pytest
 import redis
 import trustme
+from typer.testing import CliRunner
 
+from admitone.cli import app
 from admitone.doctor.examination import examine, exit_code
 from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import open_site
@@ -390,14 +392,16 @@ def test_the_command_has_a_screen_plain_lines_json_and_an_exit_code(ground: Grou
     assert "ok      postgres: Postgres 18" in unsafe.stdout
     assert "\x1b" not in unsafe.stdout
 
-    reminded = _run(ground, "--json", "--url", ground.gateway.url, ADMITONE_ENV="development")
+    environ = {**ground.services.environ, "ADMITONE_ENV": "development"}
+    reminded = CliRunner().invoke(app, ["doctor", "--json", "--url", ground.gateway.url], env=environ)
     document = json.loads(reminded.stdout)
-    assert (reminded.returncode, document["status"]) == (1, "warning")
+    assert (reminded.exit_code, document["status"]) == (1, "warning")
     assert {one["kind"] for one in document["findings"]} == {"up", "behind", "setup"}
     assert all(one["fix"] for one in document["findings"] if one["level"] != "ok")
 
-    refused = _run(ground, "--json", ADMITONE_AUTH="open")
-    assert refused.returncode == 2
+    environ = {**ground.services.environ, "ADMITONE_AUTH": "open"}
+    refused = CliRunner().invoke(app, ["doctor", "--json"], env=environ)
+    assert refused.exit_code == 2
     assert "ADMITONE_AUTH=open" in json.loads(refused.stdout)["findings"][0]["says"]
 
 
