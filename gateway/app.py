@@ -35,7 +35,7 @@ from gateway.problems import HANDLERS
 from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
-from gateway.routes import booking, events, health, operators, pages, queue, sessions
+from gateway.routes import booking, draws, events, health, operators, pages, queue, sessions
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
 from gateway.streams.stream import serve
@@ -70,6 +70,9 @@ def build_services(config: GatewayConfig) -> Services:
         connected_seconds=config.connected_seconds,
         rebuild_seconds=config.rebuild_seconds,
         hold_seconds=config.hold_seconds,
+        receipt_entries_max=config.receipt_entries_max,
+        receipt_fans_max=config.receipt_fans_max,
+        now=clock.now,
     )
     return Services(
         config=config,
@@ -165,6 +168,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         known.clock.keep,
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
+        known.desk.keep_figures,
         known.halls.verify,
         known.halls.keep_streams,
         known.rooms.keep_refreshed,
@@ -219,6 +223,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *sessions.ROUTES,
             *events.ROUTES,
             *queue.ROUTES,
+            *draws.ROUTES,
             *booking.ROUTES,
             *operators.ROUTES,
             *health.ROUTES,

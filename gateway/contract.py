@@ -98,6 +98,7 @@ class RoomPatch(_Body, kw_only=True):
     line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
     claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
     pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
+    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     autopilot: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
@@ -189,6 +190,8 @@ class TicketAnswer(_Answer, kw_only=True):
 
 
 class RoomSummary(_Answer, kw_only=True):
+    """``waiting`` are in line, and in the lobby while there is one."""
+
     state: str
     waiting: int
 
@@ -266,6 +269,77 @@ class PurchaseList(_Answer, kw_only=True):
     purchases: tuple[PurchaseAnswer, ...]
 
 
+class Lobby(_Answer, kw_only=True):
+    """A lobby to be drawn at the on-sale: ``early`` before it opens, ``drawing`` from the on-sale on.
+
+    ``seed_hash`` is the SHA-256 of the seed, in hexadecimal; ``fan_hash`` stands for the fan in the public list.
+    """
+
+    state: Literal["early", "open", "drawing"]
+    opens_at: Moment
+    on_sale_at: Moment
+    seconds_to_on_sale: float
+    participants: int
+    drawn: int
+    seed_hash: str
+    fan_hash: str | None
+
+
+class DrawAnswer(_Answer, kw_only=True):
+    """A draw as everybody may know it: the seed is told once it is drawn. Hashes and keys are in hexadecimal."""
+
+    event_id: int
+    state: Literal["early", "open", "drawing", "drawn"]
+    on_sale_at: Moment
+    opens_at: Moment
+    rule: str
+    seed_hash: str
+    seed: str | None
+    participants: int
+    drawn_at: Moment | None
+    list_href: str
+
+
+class DrawList(_Answer, kw_only=True):
+    """Fan hashes in the drawn order, from number ``first`` on; ``next`` is the number to go on with, if any."""
+
+    first: int
+    fan_hashes: tuple[str, ...]
+    next: int | None
+
+
+class ReceiptEntry(_Answer, kw_only=True):
+    """What befell the fan: the state it led to, and why."""
+
+    at: Moment
+    state: str
+    reason: str
+
+
+class DrawProof(_Answer, kw_only=True):
+    """The fan's part in the draw. What is told only afterwards is null before; ``number`` also for who took no part."""
+
+    state: Literal["early", "open", "drawing", "drawn"]
+    rule: str
+    seed_hash: str
+    fan_hash: str
+    seed: str | None
+    draw_value: str | None
+    number: int | None
+    participants: int
+    href: str
+
+
+class Receipt(_Answer, kw_only=True):
+    """A fan's own history, the oldest first, and the proof of the draw where there is a lobby."""
+
+    event_id: int
+    user_id: int
+    state: str
+    entries: tuple[ReceiptEntry, ...]
+    draw: DrawProof | None
+
+
 class Place(_Answer, kw_only=True):
     """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line."""
 
@@ -284,6 +358,7 @@ class Place(_Answer, kw_only=True):
     expires_at: Moment | None = None
     href: str
     stream_href: str
+    lobby: Lobby | None = None
 
 
 class Claimed(_Answer, kw_only=True):
@@ -304,6 +379,8 @@ class RoomAnswer(_Answer, kw_only=True):
     line_cap: int
     claim_window_seconds: int
     pass_seconds: int
+    lobby_minutes: int
+    lobby: int
     paused: bool
     autopilot: bool
     no_show_rate: float
@@ -359,6 +436,12 @@ ANSWERS: tuple[type[_Answer], ...] = (
     PurchaseDetailAnswer,
     PurchaseAnswer,
     PurchaseList,
+    Lobby,
+    DrawAnswer,
+    DrawList,
+    ReceiptEntry,
+    DrawProof,
+    Receipt,
     Place,
     Claimed,
     RoomAnswer,

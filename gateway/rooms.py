@@ -10,15 +10,20 @@ import datetime as dt
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.draws import draw_row, drawn_number
 from db.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, live_holds, room, rooms
-from gateway.contract import ID_MAX, Place
+from gateway.contract import ID_MAX, Lobby, Place
+from gateway.draws import Draws
+from waiting_room.draw import fan_hash
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in
 from waiting_room.line import Line
@@ -33,6 +38,14 @@ CONFIG_SECONDS: Final = 5.0
 COUNTS_SECONDS: Final = 1.0
 ROOMLESS_MAX: Final = 10_000
 ROOMLESS_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What is known of a draw before it: the seed's SHA-256 in hexadecimal, and the key of the fans' hashes."""
+
+    seed_hash: str
+    fan_key: bytes
 
 
 @dataclass(slots=True)
@@ -54,7 +67,9 @@ class Rooms:
     """Configuration, ticks and counts of all rooms.
 
     Args:
-        absence_seconds, connected_seconds, rebuild_seconds, hold_seconds: the same for every room (settings).
+        absence_seconds, connected_seconds, rebuild_seconds, hold_seconds, receipt_entries_max, receipt_fans_max:
+            the same for every room (settings).
+        now: Redis' clock (Unix time, seconds).
     """
 
     def __init__(
@@ -67,6 +82,9 @@ class Rooms:
         connected_seconds: int,
         rebuild_seconds: int,
         hold_seconds: int,
+        receipt_entries_max: int,
+        receipt_fans_max: int,
+        now: Callable[[], float],
     ) -> None:
         self._engine = engine
         self.line = line
@@ -75,6 +93,11 @@ class Rooms:
         self.connected_seconds = connected_seconds
         self._rebuild_seconds = rebuild_seconds
         self._hold_ms = (hold_seconds + HOLD_MARGIN_SECONDS) * 1000
+        self._receipt_entries_max = receipt_entries_max
+        self._receipt_fans_max = receipt_fans_max
+        self._now = now
+        self._draws = Draws(engine, line)
+        self.commitments: dict[int, Commitment] = {}
         self.rows: dict[int, RoomRow] = {}
         self._opened: set[int] = set()
         self._roomless: dict[int, float] = {}
@@ -103,6 +126,11 @@ class Rooms:
     async def configure(self, row: RoomRow) -> None:
         """Let Redis, and by it every gateway, know a room's configuration."""
         self.rows[row.event_id] = row
+        if row.has_draw and row.event_id not in self.commitments:
+            async with self._engine.connect() as connection:
+                drawn = await draw_row(connection, row.event_id)
+            if drawn is not None:
+                self.commitments[row.event_id] = Commitment(drawn.seed_hash.hex(), drawn.fan_key)
         # The worker records the epoch within seconds; before that, this process may know that the room was open.
         epoch = max(row.epoch, 1 if row.event_id in self._opened else 0)
         configured = await self.line.configure(
@@ -139,6 +167,10 @@ class Rooms:
             pass_seconds=row.pass_seconds,
             absence_seconds=self._absence_seconds,
             connected_seconds=self.connected_seconds,
+            lobby_at_ms=to_ms(row.on_sale_at - dt.timedelta(minutes=row.lobby_minutes)) if row.has_draw else 0,
+            draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
+            receipt_entries_max=self._receipt_entries_max,
+            receipt_fans_max=self._receipt_fans_max,
             revision=row.revision,
         )
 
@@ -196,6 +228,8 @@ class Rooms:
                 logger.warning("event %d: Redis knows no such room, configuring it anew", event_id)
                 await self.configure(row)
                 return
+            if tick.draw_due:
+                self._draws.begin(event_id)
             if not tick.more:
                 return
 
@@ -244,6 +278,12 @@ class Rooms:
         """
         async with self._engine.connect() as connection:
             record = await fan_record(connection, event_id, fan)
+            if place is not None and place.lobby:
+                # Who has drawn stands there; who has not is still to draw.
+                number = await drawn_number(connection, event_id, fan)
+                drawn = await draw_row(connection, event_id) if number is not None else None
+                if number is not None and drawn is not None and drawn.epoch is not None:
+                    place = msgspec.structs.replace(place, epoch=drawn.epoch, number=number, lobby=False)
         if place is not None and not _lives(place, record):
             place = None
         if admission is not None:
@@ -263,7 +303,9 @@ class Rooms:
     def place(self, event_id: int, standing: Standing, counts: RoomCounts, fan: int, session: str) -> Place:
         """A standing as the API tells it, with its tokens signed."""
         # The counts may be a second older than the standing.
-        state = "rebuilding" if standing.room_state == "rebuilding" else room_state(counts)
+        state = room_state(counts)
+        if "rebuilding" in (state, standing.room_state) or "lobby" in (state, standing.room_state):
+            state = standing.room_state
         told = state if state in ("closed", "sold_out") and standing.state in ("waiting", "none") else standing.state
         waits = told == "waiting"
         ahead = standing.shown - 1 if waits and standing.shown else None
@@ -278,6 +320,7 @@ class Rooms:
                     number=standing.number,
                     joined_at_ms=standing.joined_at_ms,
                     session=session,
+                    lobby=standing.state == "lobby",
                 )
             )
         admission = None
@@ -287,7 +330,7 @@ class Rooms:
             state=told,
             room_state=state,
             token=token,
-            ticket_number=standing.number or None,
+            ticket_number=None if standing.state == "lobby" else standing.number or None,
             position=None if ahead is None else ahead + 1,
             ahead=ahead,
             waiting=standing.waiting,
@@ -298,6 +341,29 @@ class Rooms:
             expires_at=None if standing.pass_until_ms is None else from_ms(standing.pass_until_ms),
             href=f"/api/queue/{event_id}",
             stream_href=f"/api/queue/{event_id}/stream",
+            lobby=self.lobby(event_id, counts, fan) if state in ("lobby", "closed", "rebuilding") else None,
+        )
+
+    def lobby(self, event_id: int, counts: RoomCounts, fan: int | None = None) -> Lobby | None:
+        """The lobby, with the fan's hash; None where there is none, or it was drawn."""
+        commitment = self.commitments.get(event_id)
+        if commitment is None or not counts.undrawn:
+            return None
+        seconds = counts.config.draw_at_ms / 1000 - self._now()
+        state: Literal["early", "open", "drawing"] = "open"
+        if seconds <= 0:
+            state = "drawing"
+        elif counts.config.lobby_at_ms / 1000 > self._now():
+            state = "early"
+        return Lobby(
+            state=state,
+            opens_at=from_ms(counts.config.lobby_at_ms),
+            on_sale_at=from_ms(counts.config.draw_at_ms),
+            seconds_to_on_sale=round(max(0.0, seconds), 3),
+            participants=counts.lobby + counts.drawn,
+            drawn=counts.drawn,
+            seed_hash=commitment.seed_hash,
+            fan_hash=None if fan is None else fan_hash(commitment.fan_key, fan),
         )
 
     def sign_pass(self, event_id: int, fan: int, until_ms: int) -> str:

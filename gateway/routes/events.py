@@ -39,7 +39,8 @@ async def room_json(known: Services, event_id: int) -> bytes:
     counts = await known.rooms.counts(event_id)
     if counts is None:
         return b'{"state":"off","waiting":0}'
-    return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), counts.waiting)
+    waiting = counts.waiting + (counts.lobby if counts.undrawn else 0)
+    return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), waiting)
 
 
 def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:

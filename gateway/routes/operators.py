@@ -23,6 +23,9 @@ from gateway.streams.stream import Stream, StreamResponse, frame
 
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
+STEERED: Final = (
+    "rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "lobby_minutes", "autopilot",
+)  # fmt: skip
 ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
@@ -49,10 +52,12 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         line_cap=row.line_cap,
         claim_window_seconds=row.claim_window_seconds,
         pass_seconds=row.pass_seconds,
+        lobby_minutes=row.lobby_minutes,
+        lobby=counts.lobby,
         paused=row.state == "paused",
         autopilot=row.autopilot,
         no_show_rate=counts.pace.no_show_rate,
-        p95_booking_ms=known.desk.p95_ms(),
+        p95_booking_ms=known.desk.p95_ms(lane),
         backlog=int(queued) + known.desk.lanes[lane].backlog,
         sold=hall.quantity - hall.free - hall.held,
         held=hall.held,
@@ -102,13 +107,14 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     known = services(request)
     operator = known.identity.operator(request)
     changes: dict[str, object] = {
-        name: value
-        for name in ("rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "autopilot")
-        if (value := getattr(data, name)) is not msgspec.UNSET
+        name: value for name in STEERED if (value := getattr(data, name)) is not msgspec.UNSET
     }
     try:
         async with known.engine.begin() as connection:
-            state = _state((await room_row(connection, event_id)).state, data)
+            before = await room_row(connection, event_id)
+            if "lobby_minutes" in changes and before.on_sale_at.timestamp() <= known.clock.now():
+                raise invalid("the sale has begun, there is no lobby before it any more", "$.lobbyMinutes")
+            state = _state(before.state, data)
             if state is not None:
                 changes["state"] = state
             if not changes:

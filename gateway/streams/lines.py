@@ -19,7 +19,7 @@ import msgspec
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.contract import Place
+from gateway.contract import Lobby, Place
 from gateway.rooms import Rooms, from_ms, room_state
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
@@ -40,6 +40,10 @@ BOUNDS: Final = (100, 1_000, 10_000)
 INTERVALS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
 """Seconds between two places told, with fewer ahead than each of `BOUNDS`, and with more than the last."""
 _TURNS = [round(seconds / TURN_SECONDS) for seconds in INTERVALS]
+LOBBY_NEAR_SECONDS: Final = 60.0
+LOBBY_NEAR_INTERVAL: Final = 2.0
+LOBBY_FAR_INTERVAL: Final = 8.0
+"""Seconds between two frames of a lobby, in the last minute and the draw, and before: a client counts by itself."""
 NEVER: Final = -1
 
 _encode = msgspec.json.Encoder().encode
@@ -269,6 +273,9 @@ class LineStreams:
             if before != place.state:
                 _tell_once(watcher, frame(place.state, b"{}"))
             return
+        if place.lobby is not None:
+            watcher.stream.write(_lobby(place.state, place.room_state, counts, place.lobby))
+            return
         if place.position is None or place.ahead is None:
             watcher.stream.write(_no_position(place.state, place.room_state))
             return
@@ -330,7 +337,7 @@ class LineStreams:
         now = time.monotonic()
         waiting: list[FanStream] = []
         for watcher in due:
-            if watcher.state not in ("waiting", ""):
+            if watcher.state not in ("waiting", "lobby", ""):
                 watcher.stream.keep()
                 event.put_off(watcher, turn + KEEP_TURNS)
             elif now >= watcher.stream.ends_at:
@@ -350,6 +357,10 @@ class LineStreams:
             # There are no positions to tell any more, but these have not yet heard why.
             self._look_at(waiting)
             return
+        if counts.undrawn:
+            # There are no ranks yet; the heartbeat finds who is not there any more.
+            self._tell_lobby(event, counts, waiting, turn)
+            return
         ranks = await self._rooms.line.positions(event.event_id, [watcher.fan for watcher in waiting])
         unsure = [watcher for watcher, rank in zip(waiting, ranks.ranks, strict=True) if rank < 0]
         if unsure:
@@ -367,6 +378,18 @@ class LineStreams:
             _tell_ranks(waiting[start:end], ranks.ranks[start:end], places, turn)
             await asyncio.sleep(0)
 
+    def _tell_lobby(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
+        """The time to the on-sale, the same for all: before the draw, and while it goes on."""
+        lobby = self._rooms.lobby(event.event_id, counts)
+        if lobby is None:
+            return
+        frames = {state: _lobby(state, event.room_state, counts, lobby) for state in ("lobby", "waiting")}
+        far = lobby.seconds_to_on_sale > LOBBY_NEAR_SECONDS
+        turns = round((LOBBY_FAR_INTERVAL if far else LOBBY_NEAR_INTERVAL) / TURN_SECONDS)
+        for watcher in waiting:
+            watcher.stream.write(frames[watcher.state or "lobby"])
+            event.put_off(watcher, turn + turns)
+
     async def _heartbeat(self) -> None:
         since = time.monotonic() - 2 * self._heartbeat_seconds
         for event in list(self._events.values()):
@@ -374,7 +397,7 @@ class LineStreams:
             for fan, some in event.of_fans.items():
                 for watcher in some:
                     stream = watcher.stream
-                    if watcher.state not in ("waiting", "called", "admitted") or stream.closed:
+                    if watcher.state not in ("lobby", "waiting", "called", "admitted") or stream.closed:
                         continue
                     if stream.wrote_at < since:
                         stream.write(PING_FRAME)
@@ -392,7 +415,7 @@ def _tell_ranks(watchers: Sequence[FanStream], ranks: Sequence[int], places: _Pl
     """
     frame_of = places.frame
     for watcher, rank in zip(watchers, ranks, strict=True):
-        if rank < 0 or watcher.state not in ("waiting", ""):
+        if rank < 0 or watcher.state not in ("waiting", "lobby", ""):
             continue
         shown = watcher.shown
         watcher.shown = position = rank + 1 if rank < shown or shown == 0 else shown
@@ -409,6 +432,26 @@ def _tell_once(watcher: FanStream, message: bytes) -> None:
 
 def _no_position(state: str, room_state: str) -> bytes:
     return frame("place", _encode({"state": state, "roomState": room_state, "position": None, "ahead": None}))
+
+
+def _lobby(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -> bytes:
+    return frame(
+        "place",
+        _encode(
+            {
+                "position": None,
+                "ahead": None,
+                "etaSeconds": None,
+                "etaRange": None,
+                "waiting": counts.waiting + counts.lobby,
+                "ratePerMinute": counts.config.rate_per_minute,
+                "state": state,
+                "roomState": room_state,
+                "stock": None,
+                "lobby": lobby,
+            }
+        ),
+    )
 
 
 def _called(claim_by_seconds: int) -> bytes:

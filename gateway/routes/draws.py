@@ -1,0 +1,160 @@
+"""Draws of lobbies as everybody may recheck them, and each fan's own receipt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+
+from db.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
+from gateway.contract import ID_MAX, INT_MAX, DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
+from gateway.openapi import FAN, FAN_REFUSED, answers
+from gateway.problems import ProblemError
+from gateway.rooms import from_ms
+from gateway.services import AnyRequest, Services, services
+from waiting_room.draw import draw_value, fan_hash
+from waiting_room.model import RoomCounts
+from waiting_room.receipts import REASONS
+
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+RULE: Final = (
+    "Places are in the order of drawValue = HMAC-SHA256(key = seed as 32 bytes, message = fanHash as 32 lowercase "
+    "hexadecimal digits), compared byte by byte; equal ones by fanHash. SHA-256(seed) = seedHash."
+)
+NO_STORE: Final = {"Cache-Control": "no-store"}
+FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+State = Literal["early", "open", "drawing", "drawn"]
+
+
+async def _draw(known: Services, event_id: int) -> tuple[DrawRow, RoomCounts, State] | None:
+    """The event's draw; None where it has none."""
+    counts = await known.rooms.counts(event_id)
+    if counts is None or event_id not in known.rooms.commitments:
+        return None
+    async with known.engine.connect() as connection:
+        drawn = await draw_row(connection, event_id)
+    if drawn is None:
+        return None
+    lobby = known.rooms.lobby(event_id, counts)
+    return drawn, counts, "drawn" if drawn.drawn_at is not None else lobby.state if lobby is not None else "drawing"
+
+
+async def _public_draw(known: Services, request: AnyRequest, event_id: int) -> tuple[DrawRow, RoomCounts, State]:
+    """Raises:
+    ProblemError: ``rate_limited``, ``unknown_event``.
+    """
+    await known.limit(request, "draw", known.config.draw_reads_per_minute)
+    found = await _draw(known, event_id)
+    if found is None:
+        await known.hall(event_id)
+        raise ProblemError("unknown_event", "This event has no lobby, so there is no draw.")
+    return found
+
+
+@get(
+    "/api/events/{event_id:int}/draw",
+    responses=answers("invalid_request", "unknown_event", "rate_limited"),
+)
+async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]:
+    """The draw: what was committed to before it, and the seed after it."""
+    drawn, counts, state = await _public_draw(services(request), request, event_id)
+    answer = DrawAnswer(
+        event_id=event_id,
+        state=state,
+        on_sale_at=from_ms(counts.config.draw_at_ms),
+        opens_at=from_ms(counts.config.lobby_at_ms),
+        rule=RULE,
+        seed_hash=drawn.seed_hash.hex(),
+        seed=None if drawn.seed is None else drawn.seed.hex(),
+        participants=_participants(drawn, counts),
+        drawn_at=drawn.drawn_at,
+        list_href=f"/api/events/{event_id}/draw/list",
+    )
+    return Response(answer, headers=NO_STORE)
+
+
+def _participants(drawn: DrawRow, counts: RoomCounts) -> int:
+    return counts.lobby if drawn.participants is None else drawn.participants
+
+
+@get(
+    "/api/events/{event_id:int}/draw/list",
+    responses=answers("invalid_request", "unknown_event", "rate_limited", also={200: DrawList}),
+)
+async def draw_list(
+    request: AnyRequest,
+    event_id: PathEvent,
+    first: Annotated[int, Parameter(ge=1, le=INT_MAX, description="the number to begin with")] = 1,
+) -> Response[bytes]:
+    """Who took part, as hashes, in the drawn order; none before the draw."""
+    known = services(request)
+    drawn, _, _ = await _public_draw(known, request, event_id)
+    if drawn.participants is None:
+        return _json(DrawList(first=first, fan_hashes=(), next=None), NO_STORE)
+    async with known.engine.connect() as connection:
+        found = await fan_hashes(connection, event_id, first, HASHES_MAX)
+    behind = first + len(found)
+    page = DrawList(
+        first=first,
+        fan_hashes=tuple(one.hex() for one in found),
+        next=behind if behind <= drawn.participants else None,
+    )
+    return _json(page, FOREVER)
+
+
+def _json(answer: Any, headers: dict[str, str]) -> Response[bytes]:
+    return Response(msgspec.json.encode(answer), media_type="application/json", headers=headers)
+
+
+@get(
+    "/api/queue/{event_id:int}/receipt",
+    security=FAN,
+    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
+)
+async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]:
+    """What befell the session's own fan, and the proof of the draw."""
+    known = services(request)
+    fan = known.identity.fan(request).user_id
+    if await known.rooms.counts(event_id) is None:
+        await known.hall(event_id)
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    history = await known.rooms.line.history(event_id, fan)
+    entries = tuple(
+        ReceiptEntry(at=from_ms(one.at_ms), state=REASONS[one.what][0], reason=REASONS[one.what][1]) for one in history
+    )
+    answer = Receipt(
+        event_id=event_id,
+        user_id=fan,
+        state=entries[-1].state if entries else "none",
+        entries=entries,
+        draw=await _proof(known, event_id, fan),
+    )
+    return Response(answer, headers=NO_STORE)
+
+
+async def _proof(known: Services, event_id: int, fan: int) -> DrawProof | None:
+    found = await _draw(known, event_id)
+    if found is None:
+        return None
+    drawn, counts, state = found
+    own = fan_hash(drawn.fan_key, fan)
+    number = None
+    if drawn.seed is not None:
+        async with known.engine.connect() as connection:
+            number = await drawn_number(connection, event_id, fan)
+    return DrawProof(
+        state=state,
+        rule=RULE,
+        seed_hash=drawn.seed_hash.hex(),
+        fan_hash=own,
+        seed=None if drawn.seed is None else drawn.seed.hex(),
+        draw_value=None if drawn.seed is None else draw_value(drawn.seed, own).hex(),
+        number=number,
+        participants=_participants(drawn, counts),
+        href=f"/events/{event_id}/draw",
+    )
+
+
+ROUTES = [draw, draw_list, receipt]
