@@ -169,6 +169,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
         known.desk.keep_figures,
+        known.desk.keep_figures,
         known.halls.verify,
         known.halls.keep_streams,
         known.rooms.keep_refreshed,

@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
 from booking_lane.commands import Command, command_id_new
+from booking_lane.figures import Figures
+from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of
 from booking_lane.results import JobRecord, decode_news, decode_record, encode_record, job_key
 from booking_lane.waiters import Waiters
@@ -33,8 +35,8 @@ WAIT_SECONDS_MAX: Final = 30.0
 LATE_SECONDS: Final = 5
 LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
-LATENCIES_KEPT: Final = 2000
-LATENCY_SECONDS: Final = 60.0
+FIGURES_SECONDS: Final = 1.0
+READINGS_KEPT: Final = 61
 
 
 class Desk:
@@ -63,7 +65,8 @@ class Desk:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
         self._clock_offset_ms: int | None = None
         self.lanes = [self._coalescer(number, jobs_sync) for number in range(config.lanes)]
-        self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES_KEPT)
+        self.figures: tuple[Figures, ...] = (Figures(),) * config.lanes
+        self._readings: deque[tuple[float, tuple[Figures, ...]]] = deque(maxlen=READINGS_KEPT)
 
     def _coalescer(self, number: int, jobs_sync: redis.Redis) -> Coalescer:
         config = self._config
@@ -126,11 +129,23 @@ class Desk:
         """Commands waiting in this process."""
         return sum(lane.backlog for lane in self.lanes)
 
-    def p95_ms(self) -> float | None:
-        """The 95th percentile of the last minute's bookings from arrival to outcome; None without any."""
-        since = time.monotonic() - LATENCY_SECONDS
-        recent = sorted(latency for at, latency in self._latencies if at >= since)
-        return round(recent[int(len(recent) * 0.95)], 1) if recent else None
+    async def keep_figures(self) -> None:
+        """Read the lanes' figures each second, for as long as the process runs."""
+        while True:
+            read = await asyncio.gather(*(read_figures(self._jobs, lane.number) for lane in self.lanes))
+            self.figures = tuple(read)
+            self._readings.append((time.monotonic(), self.figures))
+            await asyncio.sleep(FIGURES_SECONDS)
+
+    def recent(self, lane: int, seconds: float) -> Figures:
+        """What the lane did in the last ``seconds`` (at most a minute), at every gateway."""
+        since = time.monotonic() - seconds
+        earlier = next((figures for at, figures in self._readings if at >= since), self.figures)
+        return self.figures[lane].since(earlier[lane])
+
+    def p95_ms(self, lane: int, seconds: float = 60.0) -> float | None:
+        """The 95th percentile of the lane's recent commands from arrival to outcome; None without any."""
+        return self.recent(lane, seconds).wait_ms(0.95)
 
     # -- commands
 
@@ -158,7 +173,6 @@ class Desk:
             ProblemError: ``overloaded`` or ``unavailable``.
         """
         lane = self.lanes[lane_of(command.event_id, self._config.lanes)]
-        started = time.monotonic()
         outcome = self.waiters.expect(command.command_id)
         try:
             taken = lane.submit(command)
@@ -168,8 +182,6 @@ class Desk:
                 record = await self.waiters.wait(outcome, wait_seconds)
                 if record is not None:
                     _refuse_reuse(record, command.body_hash)
-                    now = time.monotonic()
-                    self._latencies.append((now, (now - started) * 1000))
                     return record
             await taken
             return None

@@ -28,6 +28,7 @@ class Booking:
         jobs: the jobs' Redis; outcomes are published there.
         slots: the rooms' slots, in the line's Redis.
         pass_margin_ms: how long a pass outlives its hold.
+        now_ms: the jobs' Redis' clock.
         probe: called at ``published`` (see `workers.engine.engine.EngineConfig`).
     """
 
@@ -41,6 +42,7 @@ class Booking:
         result_ttl_seconds: int,
         grace_seconds: int,
         pass_margin_ms: int,
+        now_ms: Callable[[], int],
         probe: Callable[[str], None],
     ) -> None:
         self._engine = engine
@@ -50,6 +52,7 @@ class Booking:
         self._result_ttl_seconds = result_ttl_seconds
         self._grace_seconds = grace_seconds
         self._pass_margin_ms = pass_margin_ms
+        self._now_ms = now_ms
         self._probe = probe
 
     def book(self, batch: Batch) -> None:
@@ -78,6 +81,8 @@ class Booking:
             self._jobs,
             BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes),
             self._result_ttl_seconds,
+            commands=batch.commands,
+            now_ms=self._now_ms(),
         )
 
     def sweep(self, lane: int) -> None:

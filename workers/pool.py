@@ -153,7 +153,8 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
     if role == CRON:
         Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]
         return
-    engine = Engine(config.conninfo, jobs_clock(client), config.engine)
+    now_ms = jobs_clock(client)
+    engine = Engine(config.conninfo, now_ms, config.engine)
     slots = Slots(jobs_client(config.line_redis_url))
     if role == HOUSEKEEPING_QUEUE:
         setbacks = Setbacks(client, config.batch_setbacks_max)
@@ -168,6 +169,7 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
                 result_ttl_seconds=config.result_ttl_seconds,
                 grace_seconds=config.engine.hold_grace_seconds,
                 pass_margin_ms=config.hold_pass_margin_seconds * 1000,
+                now_ms=now_ms,
                 probe=config.engine.probe,
             )
         )

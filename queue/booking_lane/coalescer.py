@@ -73,7 +73,7 @@ class Coalescer:
         batch_seconds_max: float,
         wait_seconds_max: float,
     ) -> None:
-        self._lane = lane
+        self.number = lane
         self._enqueue = enqueue
         self._executor = executor
         self._origin = origin
@@ -175,7 +175,7 @@ class Coalescer:
             count = min(self._batch_max, len(self._waiting))
             leaving = [self._waiting.popleft() for _ in range(count)]
             takens = [taken for taken, _, _ in leaving]
-            batch = Batch(command_id_new(), self._origin, self._lane, tuple([command for _, command, _ in leaving]))
+            batch = Batch(command_id_new(), self._origin, self.number, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
             self._unfinished[batch.batch_id] = _UnderWay(timer, batch.commands[0].command_id)
             self.batch_sizes.append(count)

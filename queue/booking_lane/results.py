@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 import redis
 
-from booking_lane.commands import Outcome
+from booking_lane.commands import Command, Outcome
+from booking_lane.figures import count
 
 
 class JobRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -75,8 +77,13 @@ def channel(lane: int) -> str:
     return f"booking:lane:{lane}"
 
 
-def publish(client: redis.Redis, news: BatchNews, ttl_seconds: int) -> None:
-    """Write every outcome's key and tell every gateway, in one pipeline.
+def publish(
+    client: redis.Redis, news: BatchNews, ttl_seconds: int, *, commands: Sequence[Command] = (), now_ms: int = 0
+) -> None:
+    """Write every outcome's key, tell every gateway, and count the ``commands`` in the lane's figures: one pipeline.
+
+    Args:
+        now_ms: the jobs' Redis' clock, by which the commands' waits are measured.
 
     Raises:
         redis.RedisError: Redis did not take it; a re-run of the batch publishes again.
@@ -86,4 +93,6 @@ def publish(client: redis.Redis, news: BatchNews, ttl_seconds: int) -> None:
             record = JobRecord(outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body)
             pipe.set(job_key(outcome.command_id), encode_record(record), ex=ttl_seconds)
         pipe.publish(channel(news.lane), _encode(news))
+        if commands:
+            count(pipe, news.lane, commands, news.outcomes, now_ms)
         pipe.execute()

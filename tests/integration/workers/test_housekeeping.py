@@ -53,6 +53,7 @@ class House:
             result_ttl_seconds=60,
             grace_seconds=GRACE_SECONDS,
             pass_margin_ms=MARGIN_SECONDS * 1000,
+            now_ms=lambda: 0,
             probe=lambda point: None,
         )
 

@@ -1,0 +1,132 @@
+"""What a lane has done since Redis knows it: counted by its workers in the round trip that publishes a batch.
+
+One hash a lane, of counters that only grow, so that any gateway can tell the whole site's figures and anybody can
+take the difference of two readings. A Redis that lost its data begins again at nothing, as a restarted process does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+import redis.asyncio
+
+from booking_lane.commands import Command, Outcome, Sweep
+
+WAIT_BOUNDS_MS: Final = (
+    *(2, 5, 7, 10, 15, 22, 33, 50, 75, 110, 160, 240, 360),
+    *(540, 800, 1200, 1800, 2700, 4000, 6000, 9000, 13_500, 20_000, 30_000),
+)
+"""Upper bounds of the classes that a command's wait, arrival to outcome, is counted in: half as much again each."""
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """A reading of one or more lanes. All grow; ``waits`` has a class for each bound and one beyond the last."""
+
+    batches: int = 0
+    commands: Mapping[tuple[str, str], int] = {}
+    """(kind, ``succeeded`` or the problem's code) → how many."""
+    waits: tuple[int, ...] = (0,) * (len(WAIT_BOUNDS_MS) + 1)
+    waits_sum_ms: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            self.batches + other.batches,
+            Counter(self.commands) + Counter(other.commands),
+            tuple(map(sum, zip(self.waits, other.waits, strict=True))),
+            self.waits_sum_ms + other.waits_sum_ms,
+        )
+
+    def since(self, earlier: Figures) -> Figures:
+        """What came after an earlier reading; the whole, if Redis lost its data between them."""
+        if earlier.batches > self.batches:
+            return self
+        return Figures(
+            self.batches - earlier.batches,
+            Counter(self.commands) - Counter(earlier.commands),
+            tuple(max(0, now - then) for now, then in zip(self.waits, earlier.waits, strict=True)),
+            max(0, self.waits_sum_ms - earlier.waits_sum_ms),
+        )
+
+    def wait_ms(self, share: float) -> float | None:
+        """The wait that ``share`` of the commands did not exceed, interpolated in its class; None without any."""
+        total = sum(self.waits)
+        if total == 0:
+            return None
+        left = share * total
+        below = 0.0
+        for bound, number in zip((*WAIT_BOUNDS_MS, WAIT_BOUNDS_MS[-1]), self.waits, strict=True):
+            if number and left <= number:
+                return round(below + (bound - below) * left / number, 1)
+            left -= number
+            below = float(bound)
+        return below
+
+
+def figures_key(lane: int) -> str:
+    return f"lane:{lane}:figures"
+
+
+def count(pipe: Any, lane: int, commands: Sequence[Command], outcomes: Sequence[Outcome], now_ms: int) -> None:
+    """Put a finished batch's figures into ``pipe``."""
+    grown: Counter[str] = Counter(batches=1)
+    for command in commands:
+        if not isinstance(command, Sweep):
+            waited_ms = max(0, now_ms - command.received_at_ms)
+            grown[f"wait:{bisect_left(WAIT_BOUNDS_MS, waited_ms)}"] += 1
+            grown["wait_ms"] += waited_ms
+    for outcome in outcomes:
+        grown[f"command:{outcome.kind}:{_how(outcome.body)}"] += 1
+    for field, number in grown.items():
+        pipe.hincrby(figures_key(lane), field, number)
+
+
+class _Problem(msgspec.Struct):
+    code: str
+
+
+class _Body(msgspec.Struct):
+    status: str
+    problem: _Problem | None = None
+
+
+_body = msgspec.json.Decoder(_Body).decode
+
+
+def _how(body: bytes) -> str:
+    if body.startswith(b'{"status":"succeeded"'):
+        return "succeeded"
+    known = _body(body)
+    return known.problem.code if known.problem is not None else known.status
+
+
+async def read(client: redis.asyncio.Redis, lane: int) -> Figures:
+    """A lane's figures.
+
+    Raises:
+        redis.RedisError
+    """
+    return _figures(cast(dict[bytes, bytes], await client.hgetall(figures_key(lane))))
+
+
+def _figures(fields: Mapping[bytes, bytes]) -> Figures:
+    waits = [0] * (len(WAIT_BOUNDS_MS) + 1)
+    commands: dict[tuple[str, str], int] = {}
+    batches = waits_sum_ms = 0
+    for raw, value in fields.items():
+        name, _, rest = raw.decode().partition(":")
+        number = int(value)
+        if name == "batches":
+            batches = number
+        elif name == "wait_ms":
+            waits_sum_ms = number
+        elif name == "wait" and int(rest) < len(waits):
+            waits[int(rest)] = number
+        elif name == "command":
+            kind, _, how = rest.partition(":")
+            commands[kind, how] = number
+    return Figures(batches, commands, tuple(waits), waits_sum_ms)
