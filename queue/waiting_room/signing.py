@@ -12,7 +12,7 @@ import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
 
@@ -26,7 +26,8 @@ Claims = TypeVar("Claims", bound=msgspec.Struct)
 
 
 class _Life(msgspec.Struct):
-    exp: int
+    # What no clock reaches does not fit a float either, and callers reckon with it.
+    exp: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 _life = msgspec.json.Decoder(_Life).decode
