@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from admitone import running
+from admitone.logs import start_logging
 from admitone.settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -28,7 +29,6 @@ app = typer.Typer(
 operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer the door.")
 app.add_typer(operator_app, name="operator")
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
 
@@ -40,7 +40,7 @@ def _fail(message: str) -> typer.Exit:
 
 def _settings(*, need: bool = True) -> Settings:
     """The environment, completed by what a running `admitone up` noted."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    start_logging()
     try:
         settings = _with_noted(Settings.load())
     except SettingsError as error:
@@ -103,6 +103,7 @@ def gateway(
         http="httptools",
         ws="none",
         access_log=False,
+        log_config=None,
         log_level="warning",
         backlog=SOCKETS_WAITING_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -19,4 +19,7 @@ def create_engine(database_url: str, pool_max: int) -> AsyncEngine:
     url = sqlalchemy_url(database_url)
     if "connect_timeout" not in url.query:
         url = url.update_query_dict({"connect_timeout": _CONNECT_SECONDS})
-    return create_async_engine(url, pool_size=pool_max, max_overflow=0, pool_timeout=_POOL_WAIT_SECONDS)
+    # Without the parameters: what a fan searched for or an operator is called is no business of a log.
+    return create_async_engine(
+        url, pool_size=pool_max, max_overflow=0, pool_timeout=_POOL_WAIT_SECONDS, hide_parameters=True
+    )
