@@ -13,6 +13,10 @@ PREFIX = "ADMITONE_"
 UNPREFIXED = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 
 
+SECRET_LETTERS_MIN = 8
+"""Different characters of a secret: words repeated have fewer, 32 random digits practically never."""
+
+
 class SettingsError(ValueError):
     """A variable of the environment is missing, malformed or out of its bounds."""
 
@@ -162,8 +166,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return
         if self.auth == "open":
             raise SettingsError("ADMITONE_AUTH=open trusts a client's word for who they are: not in production")
-        if len(self.secret) < 32:
-            raise SettingsError("ADMITONE_SECRET must have at least 32 characters in production")
+        if len(self.secret) < 32 or len(set(self.secret)) < SECRET_LETTERS_MIN:
+            raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
         if self.captcha == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
