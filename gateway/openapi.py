@@ -133,6 +133,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"eventId": 1, "reservationId": "019a5b1e-7c1a-7b44-9d3e-5f0a2b6c8d10", "captchaToken": "the same"},
     ],
     "JoinBody": [{}],
+    "OperatorBody": [{"name": "Ada", "password": "correct horse battery staple"}],
     "RoomPatch": [{"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"}],
 }
 
