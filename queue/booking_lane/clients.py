@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import redis
 import redis.asyncio
+from redis.maint_notifications import MaintNotificationsConfig
 
 from booking_lane.gathering import GatheringRedis
 
 SOCKET_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
+NO_MAINTENANCE = MaintNotificationsConfig(enabled=False)
+"""With them on, redis-py 8 gives out pooled connections that the server has closed: long after a restart each fails."""
 
 
 def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
@@ -20,6 +23,7 @@ def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
         socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=30,
+        maint_notifications_config=NO_MAINTENANCE,
     )
     return redis.Redis(connection_pool=pool)
 
@@ -33,5 +37,6 @@ def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
         socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         health_check_interval=30,
+        maint_notifications_config=NO_MAINTENANCE,
     )
     return GatheringRedis(connection_pool=pool)
