@@ -61,7 +61,7 @@ NORMAL_FACTOR: Final = 2.0
 NORMAL_SECONDS_MIN: Final = 0.5
 """A reserve that takes less is normal on any machine."""
 NORMAL_IN_A_ROW: Final = 3
-BROKEN: Final = (OSError, http.client.HTTPException, AssertionError)
+BROKEN: Final = (OSError, http.client.HTTPException, ValueError, AssertionError)
 """A broken connection, half an answer, or a 5xx, which the crowd counts as an error too."""
 LOSSES: Final = frozenset({"told_as_recorded", "told_hold_kept", "told_purchase_kept", "told_seats_kept"})
 DOUBLES: Final = frozenset(

@@ -22,7 +22,8 @@ from tests.faults.harness import Row, Sale, append_row, await_that, rss_bytes
 from tests.services import Service
 
 SEND_SECONDS_MAX = 4
-SALE = {"gateways": 1, "ADMITONE_STREAM_SEND_SECONDS_MAX": str(SEND_SECONDS_MAX)}
+ENVIRON = {"ADMITONE_STREAM_SEND_SECONDS_MAX": str(SEND_SECONDS_MAX)}
+SALE = {"gateways": 1, **ENVIRON}
 LISTENERS = 10
 ASKING_AT_ONCE = 50
 READ_BYTES = 1024
@@ -36,16 +37,6 @@ SOCKET_BYTES_MAX = 40_000
 SO_ATTACH_FILTER = 26
 
 
-@pytest.fixture(autouse=True)
-def _many_files() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-
-
-def test_sockets_that_take_nothing(sale: Sale) -> None:
-    held_by(sale, slow=100, gone=100)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_two_thousand_sockets_that_take_nothing(sale: Sale) -> None:
@@ -53,6 +44,9 @@ def test_two_thousand_sockets_that_take_nothing(sale: Sale) -> None:
 
 
 def held_by(sale: Sale, slow: int, gone: int) -> None:
+    """Open so many, and see them closed while `LISTENERS` go on hearing of their places."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     gateway = sale.gateways[0]
     event_id = sale.event(room=RoomSeed(rate_per_minute=60_000, capacity=0))
     listeners = [Fan.arrive(gateway.url) for _ in range(LISTENERS)]

@@ -25,15 +25,9 @@ ANSWER_SECONDS_MAX = 20.0
 MEMORY_MORE_BYTES_MAX = 150_000_000
 
 
-def test_killed_and_restarted_with_its_append_only_file(sale: Sale) -> None:
-    with sale.rush("Valkey SIGKILL, restart with AOF") as rush:
-        rush.await_normal()
-        killed_and_restarted(rush)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_killed_and_restarted_again_and_again(sale: Sale) -> None:
+def test_killed_and_restarted_with_its_append_only_file(sale: Sale) -> None:
     with sale.rush("Valkey SIGKILL, restart with AOF") as rush:
         rush.await_normal()
         for _ in range(REPEATED):
@@ -47,15 +41,9 @@ def killed_and_restarted(rush: Rush) -> None:
     rush.await_recovery(60)
 
 
-def test_forgets_everything(sale: Sale) -> None:
-    with sale.rush("Valkey FLUSHALL", fans=30) as rush:
-        rush.await_normal()
-        forgotten(rush)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_forgets_everything_again_and_again(sale: Sale) -> None:
+def test_forgets_everything(sale: Sale) -> None:
     with sale.rush("Valkey FLUSHALL", fans=30) as rush:
         rush.await_normal()
         for _ in range(REPEATED):
@@ -94,6 +82,7 @@ def test_stopped_for_thirty_seconds(sale: Sale) -> None:
         assert slowest_answer_seconds(rush, stopped_at) < ANSWER_SECONDS_MAX
 
 
+@pytest.mark.long
 def test_out_of_memory(sale: Sale) -> None:
     """Nothing more may be written: 503s that say so, and all goes on once there is memory again."""
     with sale.rush("Valkey maxmemory reached") as rush, sale.redis() as client:
