@@ -28,6 +28,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
+from booking_lane.clients import NO_MAINTENANCE
 from booking_lane.lane import queue_name
 from db.revision import head
 from db.urls import psycopg_conninfo
@@ -219,6 +220,7 @@ class RedisLook:
             socket_connect_timeout=LOOK_SECONDS_MAX,
             retry=Retry(NoBackoff(), 0),
             max_connections=1,
+            maint_notifications_config=NO_MAINTENANCE,
         )
         self._parts = parts
         self._queues = [queue_name(number) for number in range(lanes)]

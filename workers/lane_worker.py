@@ -41,6 +41,9 @@ class LaneWorker(SimpleWorker):
     too long to wait for when a worker dies.
     """
 
+    max_connection_wait_time = 1.0
+    """RQ's own minute would have a lane asleep long after Redis is back."""
+
     def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
         kwargs |= {"worker_ttl": WORKER_TTL_SECONDS, "maintenance_interval": MAINTENANCE_SECONDS}
         super().__init__(*args, **kwargs)

@@ -22,7 +22,7 @@ import redis
 from rq.worker_pool import WorkerData, WorkerPool
 
 from booking_lane.alive import alive_key
-from booking_lane.clients import jobs_client
+from booking_lane.clients import jobs_client, prompt_client
 from booking_lane.lane import queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from waiting_room.line import Slots
@@ -178,7 +178,7 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
         name=name,
         connection=client,
         serializer=MsgpackSerializer,
-        sign=lambda: jobs_client(config.jobs_redis_url, connections_max=1),
+        sign=lambda: prompt_client(config.jobs_redis_url),
     )
     # What stands now stays; the collector's pauses were a tenth of a busy lane's time.
     gc.collect()

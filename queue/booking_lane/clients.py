@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import redis
 import redis.asyncio
+from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
 
 from booking_lane.gathering import GatheringRedis
 
 SOCKET_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
+PROMPT_SECONDS = 1.0
 NO_MAINTENANCE = MaintNotificationsConfig(enabled=False)
 """With them on, redis-py 8 gives out pooled connections that the server has closed: long after a restart each fails."""
 
@@ -26,6 +29,20 @@ def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
         maint_notifications_config=NO_MAINTENANCE,
     )
     return redis.Redis(connection_pool=pool)
+
+
+def prompt_client(url: str) -> redis.Redis:
+    """One connection that says at once when Redis is away, for what is tried again anyway a moment later: the others
+    wait for seconds between their own tries.
+    """
+    return redis.Redis.from_url(
+        url,
+        max_connections=1,
+        socket_timeout=PROMPT_SECONDS,
+        socket_connect_timeout=PROMPT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=NO_MAINTENANCE,
+    )
 
 
 def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
