@@ -169,7 +169,6 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
         known.desk.keep_figures,
-        known.desk.keep_figures,
         known.halls.verify,
         known.halls.keep_streams,
         known.rooms.keep_refreshed,
@@ -213,7 +212,11 @@ class Gateway(Litestar):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
         elif not await self._express.answers(scope, receive, send):
-            await serve(super().__call__, scope, receive, send)
+            await serve(self._the_long_way, scope, receive, send)
+
+    async def _the_long_way(self, scope: Any, receive: Any, send: Any) -> None:
+        known: Services = self.state["services"]
+        await super().__call__(scope, receive, known.traffic.watch(scope, send))
 
 
 def create_app(config: GatewayConfig) -> Litestar:

@@ -16,6 +16,7 @@ from litestar.routes import HTTPRoute
 from gateway.bodies import StrictRequest
 from gateway.problems import answer_to
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
+from gateway.services import services
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
 _HANDLERS: Final = frozenset({reserve.fn, checkout.fn})
@@ -42,6 +43,7 @@ class Express:
         scope["app"] = scope["litestar_app"] = self._app
         scope["route_handler"] = handler
         scope["path_params"] = {}
+        scope["path_template"] = scope["path"]
         request = StrictRequest(scope, receive, send)
         headers = request.headers
         key, prefer = headers.get("idempotency-key"), headers.get("prefer")
@@ -52,9 +54,10 @@ class Express:
         )
         if not ordinary:
             return False
+        watched = services(request).traffic.watch(scope, send)
         try:
             response = await handler.fn(request=request, data=await request.json(), idempotency_key=key, prefer=prefer)
         except Exception as error:
             response = answer_to(request, error)
-        await response.to_asgi_response(app=None, request=request)(scope, receive, send)
+        await response.to_asgi_response(app=None, request=request)(scope, receive, watched)
         return True

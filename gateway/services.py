@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import redis.asyncio
@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
+from gateway.metrics import Traffic
 from gateway.problems import ProblemError
 from gateway.reader import Reader
 from gateway.readiness import Readiness
@@ -43,6 +44,7 @@ class Services:
     lines: LineStreams
     readiness: Readiness
     streams_open: int = 0
+    traffic: Traffic = field(default_factory=Traffic)
 
     async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
         """The event.

@@ -66,7 +66,8 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
     )
 
 
-async def _rooms(known: Services) -> tuple[RoomAnswer, ...]:
+async def room_answers(known: Services) -> tuple[RoomAnswer, ...]:
+    """Every room in numbers."""
     found = [await _room(known, row) for row in list(known.rooms.rows.values())]
     return tuple(room for room in found if room is not None)
 
@@ -83,7 +84,7 @@ async def rooms(request: AnyRequest) -> RoomList:
     """Every room in numbers."""
     known = services(request)
     known.identity.operator(request)
-    return RoomList(rooms=await _rooms(known))
+    return RoomList(rooms=await room_answers(known))
 
 
 @get("/api/ops/rooms/{event_id:int}", security=OPERATOR, responses=answers(*ROOM_REFUSED))
@@ -207,7 +208,7 @@ async def _tell(known: Services, opened: Stream) -> None:
         if time.monotonic() >= opened.ends_at or known.lines.ending:
             opened.end()
             return
-        for found in await _rooms(known):
+        for found in await room_answers(known):
             opened.write(frame("room", msgspec.json.encode(found)))
         await asyncio.sleep(STREAM_SECONDS)
 
