@@ -68,6 +68,14 @@ lock: $(VENV)/.dev ## Write both lock files anew from pyproject.toml (options: L
 	$(COMPILE) $(LOCK) --group build --output-file requirements.lock
 	$(COMPILE) $(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
+# Behind a mirror the advisory services may be out of reach: then ADVISORIES names a clone of
+# github.com/pypa/advisory-database, and the audit says that it is not a whole one.
+ADVISORIES ?=
+
+.PHONY: audit-packages
+audit-packages: $(VENV)/.dev ## Audit both lock files for known vulnerabilities (options: ADVISORIES=/path/to/clone)
+	@$(BIN)/python -m tests.security.packages $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
 .PHONY: venv
 venv: $(VENV)/.dev ## Make the virtual environment, development tools included
 
