@@ -1,0 +1,8 @@
+"""The acceptance tests' site, under attack."""
+
+from __future__ import annotations
+
+from tests.acceptance.conftest import module_database_url, site
+from tests.browser.test_fan_way import browser
+
+__all__ = ["browser", "module_database_url", "site"]
