@@ -19,11 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.draws import DrawRow, drawn_fans, record_draw
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Line
-from waiting_room.operations import CHUNK, chunks
+from waiting_room.operations import chunks
 
 logger = logging.getLogger(__name__)
 
-LISTED_AT_ONCE: Final = 500
+LISTED_AT_ONCE: Final = 250
+PLACED_AT_ONCE: Final = 50
+"""Each of them takes Redis some 13 µs where 100,000 are in the lobby."""
 READ_AT_ONCE: Final = 5_000
 YIELD_SECONDS: Final = 0.2
 """Who finds that another gateway is placing waits as long, and goes on should that one have ended."""
@@ -81,7 +83,7 @@ class Draws:
         while True:
             async with self._engine.connect() as connection:
                 fans = await drawn_fans(connection, event_id, next_number, READ_AT_ONCE)
-            for chunk in list(chunks(fans, CHUNK)) or [[]]:
+            for chunk in list(chunks(fans, PLACED_AT_ONCE)) or [[]]:
                 first, behind = next_number, next_number + len(chunk)
                 told = await self._line.place_drawn(
                     event_id, drawn.epoch, first, chunk, last=behind > drawn.participants

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import redis
 
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.report import Part
+from gateway.draws import LISTED_AT_ONCE, PLACED_AT_ONCE
 from waiting_room import operations
 from waiting_room.keys import room_key
 from waiting_room.line import Slots
@@ -109,6 +111,42 @@ def times(client: redis.Redis, size: int) -> Times:
     return found
 
 
+def draw_times(client: redis.Redis, size: int) -> Times:
+    """The scripts of a draw with ``size`` fans in the lobby, as the gateways call them."""
+    client.flushall()
+    slots = Slots(client)
+    slots.configure(EVENT, _config("open", 1))
+    sale_at_ms = slots.counts(EVENT).now_ms + DAY_SECONDS * 1000
+    slots.configure(EVENT, replace(_config("open", 2), draw_at_ms=sale_at_ms))
+    fans = [4 * 10**15 + number for number in range(size)]
+    _fill(client, fans)
+    slots.configure(EVENT, replace(_config("paused", 3), draw_at_ms=slots.counts(EVENT).now_ms))
+    epoch = slots.counts(EVENT).config.draw_at_ms // 1000
+    found: Times = {"lobby page": _time(client, _pages(client))}
+    random.Random(size).shuffle(fans)
+    drawn = list(operations.chunks(fans, PLACED_AT_ONCE))
+    found["place drawn"] = _time(
+        client,
+        (
+            operations.place_drawn(EVENT, epoch, number * PLACED_AT_ONCE + 1, chunk, last=number == len(drawn) - 1)
+            for number, chunk in enumerate(drawn)
+        ),
+    )
+    assert slots.counts(EVENT).draw == "done"
+    return found
+
+
+def _pages(client: redis.Redis) -> Iterator[Operation[Any]]:
+    after, last = 0, False
+    while not last:
+        one = operations.lobby_page(EVENT, after, LISTED_AT_ONCE)
+        yield one
+        # The same again, to know where the next one begins: it changes nothing.
+        page = one.read(run_sync(client, one.script, one.keys, one.args))
+        assert page is not None
+        after, last = page.after, page.last
+
+
 def _called(client: redis.Redis) -> list[int]:
     found: list[bytes] = client.zrange(room_key(EVENT, "called"), 0, -1)  # type: ignore[assignment]
     return [int(fan) for fan in found]
@@ -123,7 +161,7 @@ def measure(*, sizes: Sequence[int] = SIZES) -> Part:
     ):
         client.config_set("slowlog-log-slower-than", 0)
         client.config_set("slowlog-max-len", 20_000)
-        by_size = {size: times(client, size) for size in sizes}
+        by_size = {size: times(client, size) | draw_times(client, size) for size in sizes}
     most = max(sizes)
     for name in by_size[sizes[0]]:
         first, last = by_size[sizes[0]][name][0], by_size[most][name][0]

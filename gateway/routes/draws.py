@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -15,8 +16,8 @@ from gateway.problems import ProblemError
 from gateway.rooms import from_ms
 from gateway.services import AnyRequest, Services, services
 from waiting_room.draw import draw_value, fan_hash
-from waiting_room.model import RoomCounts
-from waiting_room.receipts import REASONS
+from waiting_room.model import Noted, RoomCounts
+from waiting_room.receipts import DRAWN, REASONS
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 RULE: Final = (
@@ -117,34 +118,44 @@ async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]
     """What befell the session's own fan, and the proof of the draw."""
     known = services(request)
     fan = known.identity.fan(request).user_id
-    if await known.rooms.counts(event_id) is None:
+    counts = await known.rooms.counts(event_id)
+    if counts is None:
         await known.hall(event_id)
         raise ProblemError("unknown_event", "This event has no waiting room.")
     history = await known.rooms.line.history(event_id, fan)
-    entries = tuple(
-        ReceiptEntry(at=from_ms(one.at_ms), state=REASONS[one.what][0], reason=REASONS[one.what][1]) for one in history
-    )
+    noted = list(history.noted)
+    if history.joined_at_ms is not None:
+        was_lobby = history.joined_at_ms < counts.config.draw_at_ms
+        noted.append(Noted("lobby" if was_lobby else "joined", history.joined_at_ms))
+    entries = [
+        ReceiptEntry(at=from_ms(one.at_ms), state=REASONS[one.what][0], reason=REASONS[one.what][1]) for one in noted
+    ]
+    proof, drawn_at = await _proof(known, event_id, fan)
+    if proof is not None and proof.number is not None and drawn_at is not None:
+        entries.append(ReceiptEntry(at=drawn_at, state=DRAWN[0], reason=DRAWN[1]))
+        entries.sort(key=lambda entry: entry.at)
     answer = Receipt(
         event_id=event_id,
         user_id=fan,
         state=entries[-1].state if entries else "none",
-        entries=entries,
-        draw=await _proof(known, event_id, fan),
+        entries=tuple(entries),
+        draw=proof,
     )
     return Response(answer, headers=NO_STORE)
 
 
-async def _proof(known: Services, event_id: int, fan: int) -> DrawProof | None:
+async def _proof(known: Services, event_id: int, fan: int) -> tuple[DrawProof | None, dt.datetime | None]:
+    """The proof, None for an event without a lobby; and when it was drawn."""
     found = await _draw(known, event_id)
     if found is None:
-        return None
+        return None, None
     drawn, counts, state = found
     own = fan_hash(drawn.fan_key, fan)
     number = None
     if drawn.seed is not None:
         async with known.engine.connect() as connection:
             number = await drawn_number(connection, event_id, fan)
-    return DrawProof(
+    proof = DrawProof(
         state=state,
         rule=RULE,
         seed_hash=drawn.seed_hash.hex(),
@@ -155,6 +166,7 @@ async def _proof(known: Services, event_id: int, fan: int) -> DrawProof | None:
         participants=_participants(drawn, counts),
         href=f"/events/{event_id}/draw",
     )
+    return proof, drawn.drawn_at
 
 
 ROUTES = [draw, draw_list, receipt]

@@ -17,8 +17,8 @@ from .model import (
     Configured,
     Departure,
     Drawn,
+    History,
     LobbyPage,
-    Noted,
     Positions,
     RoomConfig,
     RoomCounts,
@@ -117,8 +117,8 @@ class Line:
         """
         return await self._run(operations.place_drawn(event, epoch, first, fans, last=last))
 
-    async def history(self, event: int, fan: int) -> list[Noted]:
-        """What befell the fan, the oldest first, at most `RoomConfig.receipt_entries_max`."""
+    async def history(self, event: int, fan: int) -> History:
+        """What befell the fan: at most the latest `RoomConfig.receipt_entries_max` notes."""
         return await self._run(operations.history(event, fan))
 
     async def claim(self, event: int, fan: int) -> Standing:

@@ -138,6 +138,14 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What was noted of a fan, the oldest first; ``joined_at_ms`` of a place of which nothing is noted yet."""
+
+    noted: list[Noted]
+    joined_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stock:
     """Seats left to sell and seats in holds, as of ``version`` of the event."""
 

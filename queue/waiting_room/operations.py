@@ -15,6 +15,7 @@ from .model import (
     Configured,
     Departure,
     Drawn,
+    History,
     LobbyPage,
     Noted,
     Pace,
@@ -26,6 +27,7 @@ from .model import (
     Stock,
     Tick,
 )
+from .receipts import ENDINGS
 from .tokens import PlaceToken
 
 T = TypeVar("T")
@@ -121,8 +123,8 @@ def place_drawn(event: int, epoch: int, first: int, fans: Sequence[int], *, last
     return _on(event, "place_drawn", _drawn, epoch, first, int(last), *fans)
 
 
-def history(event: int, fan: int) -> Operation[list[Noted]]:
-    return _alone(event, "history", ["history", "history_before"], _history, fan)
+def history(event: int, fan: int) -> Operation[History]:
+    return _alone(event, "history", ["history", "history_before", "places"], _history, fan)
 
 
 def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
@@ -214,9 +216,11 @@ def _drawn(reply: Sequence[Any]) -> Drawn | None:
     return Drawn(next_number=reply[1], done=bool(reply[2])) if reply[0] == b"ok" else None
 
 
-def _history(reply: bytes) -> list[Noted]:
-    entries = (entry.split(":") for entry in reply.decode().split(";") if entry)
-    return [Noted(what, int(at_ms)) for what, at_ms in entries]
+def _history(reply: Sequence[bytes]) -> History:
+    entries = (entry.split(":") for entry in reply[0].decode().split(";") if entry)
+    noted = [Noted(what, int(at_ms)) for what, at_ms in entries]
+    joined_at_ms = int(reply[1].split(b":")[1]) if reply[1] and (not noted or noted[-1].what in ENDINGS) else None
+    return History(noted, joined_at_ms)
 
 
 def _admitted_page(reply: Sequence[bytes]) -> AdmittedPage:

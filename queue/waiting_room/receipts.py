@@ -9,8 +9,6 @@ from .model import FanState
 
 REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
     "lobby": ("lobby", "joined_lobby"),
-    "lobby_restored": ("lobby", "restored"),
-    "drawn": ("waiting", "drawn"),
     "joined": ("waiting", "joined"),
     "restored": ("waiting", "restored"),
     "called": ("called", "called"),
@@ -27,3 +25,7 @@ REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
     "absent": ("expired", "absent_too_long"),
 }
 """By the word that the scripts note."""
+ENDINGS: Final = frozenset({"left", "done", "pass_over", "unclaimed", "absent"})
+"""After one of them a place is a new one."""
+DRAWN: Final[tuple[FanState, str]] = ("waiting", "drawn")
+"""Noted by the draw itself, in Postgres."""

@@ -6,10 +6,22 @@
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line
 
+-- Two generations bound how many fans' histories there are.
+local function bound_histories()
+  local fans_max = tonumber(redis.call('HGET', CONFIG, 'receipt_fans_max')) or 250000
+  if redis.call('HLEN', HISTORY) >= fans_max then
+    redis.call('UNLINK', HISTORY_BEFORE)
+    redis.call('RENAME', HISTORY, HISTORY_BEFORE)
+    redis.call('HSET', CONFIG, 'histories_before', '1')
+    room.histories_before = '1'
+  end
+end
+
 if not room.state then
   return { 'unknown_room', 0, 0, 0, 0 }
 end
 redis.call('HSET', CONFIG, 'ticked_at', int(now), 'resumed_at', int(room.resumed_at))
+bound_histories()
 
 local more = false
 local function lapsed(key)

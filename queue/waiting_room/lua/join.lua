@@ -65,7 +65,7 @@ end
 
 if token_of_lobby and room.undrawn then
   enter_lobby(token_joined_at)
-  note(fan, 'lobby_restored')
+  note(fan, 'restored')
   local standing = standing_of(fan, true, 'restored')
   close()
   return standing
@@ -108,10 +108,8 @@ end
 forget_ended()
 if room.undrawn and now < room.draw_at then
   enter_lobby(now)
-  note(fan, 'lobby')
 else
   local score = next_score()
-  note(fan, 'joined')
   if at_once then
     put_tokens(tokens - 1)
     admit_fan(fan, score, now)

@@ -31,7 +31,6 @@ local function place(fans)
       members[#members + 1] = fan
       held[#held + 1] = fan
       held[#held + 1] = score .. string.match(places[i], ':.*$')
-      note(fan, 'drawn')
     end
   end
   if #gone > 0 then

@@ -32,7 +32,8 @@ do
   local values = redis.call('HMGET', CONFIG,
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
-    'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch', 'lobby_at_ms', 'draw_at_ms', 'draw', 'drawn')
+    'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch', 'lobby_at_ms', 'draw_at_ms', 'draw', 'drawn',
+    'receipt_entries_max', 'histories_before')
   room = {
     state = values[1] or nil,
     rate_per_minute = tonumber(values[2]) or 0,
@@ -57,6 +58,8 @@ do
     draw_at = tonumber(values[22]) or 0,                 -- the on-sale that ends the lobby; 0: there is none
     draw = values[23] or 'pending',                      -- then closed (its list), then done
     drawn = tonumber(values[24]) or 0,                   -- places given by it so far
+    receipt_entries_max = tonumber(values[25]) or 50,
+    histories_before = values[26],                       -- there is an older generation of them
   }
   -- Until its lobby is drawn an open room is not open yet.
   room.undrawn = room.draw_at > 0 and room.draw ~= 'done'
@@ -114,14 +117,16 @@ local function next_score()
   return score_of(room.epoch, room.number)
 end
 
--- What befell fans, to be told on their receipts: written once, by close().
-local noted, notes = {}, {}
-local function note(fan, what)
+-- What befell fans, to be told on their receipts: written once, by close(). `place` is given where it ends here. To
+-- have joined is not noted, for the place tells it: the first note after it brings it along.
+local noted, notes, noted_places = {}, {}, {}
+local function note(fan, what, place)
   if not notes[fan] then
     noted[#noted + 1] = fan
     notes[fan] = ''
   end
   notes[fan] = notes[fan] .. what .. ':' .. int(now) .. ';'
+  noted_places[fan] = place
 end
 
 -- score, joined_at_ms, admitted_at_ms (0 before) of the fan's place; nil without one.
@@ -181,7 +186,7 @@ local function end_places(fans, where, state)
   for i, fan in ipairs(fans) do
     -- To leave the lobby forfeits nothing: there is no place in it yet.
     local score = where == LOBBY and '0' or string.match(places[i], '^%d+')
-    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state)
+    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state, places[i])
     ended[2 * i - 1] = fan
     ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
     top = math.max(top, tonumber(score))
@@ -370,25 +375,29 @@ local function standing_of(fan, touch, joined)
   }
 end
 
--- Append to the fans' histories. Two generations bound how many there are, and each is bounded itself.
+local ENDINGS = { left = true, done = true, pass_over = true, unclaimed = true, absent = true }
+
+-- Append to the fans' histories, each of which is bounded; how many there are, admit.lua sees to.
 local function write_history()
   if #noted == 0 then
     return
   end
-  local limits = redis.call('HMGET', CONFIG, 'receipt_entries_max', 'receipt_fans_max')
-  local entries_max, fans_max = tonumber(limits[1]) or 50, tonumber(limits[2]) or 250000
-  if redis.call('HLEN', HISTORY) >= fans_max then
-    redis.call('UNLINK', HISTORY_BEFORE)
-    redis.call('RENAME', HISTORY, HISTORY_BEFORE)
-  end
   local known = redis.call('HMGET', HISTORY, unpack(noted))
-  local before = redis.call('HMGET', HISTORY_BEFORE, unpack(noted))
+  local before = room.histories_before and redis.call('HMGET', HISTORY_BEFORE, unpack(noted)) or {}
+  local places = redis.call('HMGET', PLACES, unpack(noted))
   local written = {}
   for i, fan in ipairs(noted) do
-    local history = (known[i] or before[i] or '') .. notes[fan]
-    if #history > entries_max * HISTORY_ENTRY_BYTES_MIN then
+    local history = known[i] or before[i] or ''
+    local place = noted_places[fan] or places[i]
+    if place and (history == '' or ENDINGS[string.match(history, '([%a_]+):%d+;$')]) then
+      local joined_at = string.match(place, '^%d+:(%d+)')
+      local where = room.draw_at > tonumber(joined_at) and 'lobby' or 'joined'
+      history = history .. where .. ':' .. joined_at .. ';'
+    end
+    history = history .. notes[fan]
+    if #history > room.receipt_entries_max * HISTORY_ENTRY_BYTES_MIN then
       local _, entries = string.gsub(history, ';', '')
-      for _ = entries_max + 1, entries do
+      for _ = room.receipt_entries_max + 1, entries do
         history = string.sub(history, string.find(history, ';', 1, true) + 1)
       end
     end

@@ -10,11 +10,12 @@ from tests.unit.waiting_room.test_lobby import draw, hours_to_sale
 from tests.unit.waiting_room.test_rebuild import rebuild
 from tests.unit.waiting_room.test_restore import tokens_of
 from waiting_room.model import Slot
-from waiting_room.receipts import REASONS
+from waiting_room.receipts import ENDINGS, REASONS
 
 
 async def told(room: Room, fan: int) -> list[str]:
-    return [one.what for one in await room.line.history(42, fan)]
+    history = await room.line.history(42, fan)
+    return [one.what for one in history.noted] + ["…"] * (history.joined_at_ms is not None)
 
 
 def test_every_word_of_the_scripts_has_a_meaning() -> None:
@@ -28,21 +29,24 @@ def test_every_word_of_the_scripts_has_a_meaning() -> None:
     words |= {
         word for text in texts for word in re.findall(r"EXPIRED = .*", text) for word in re.findall("'(.+?)'", word)
     }
-    assert words - {"expired"} | {"left", "done"} == set(REASONS)
+    assert words - {"expired"} | {"left", "done", "lobby", "joined"} == set(REASONS)
+    (endings,) = re.findall(r"ENDINGS = {(.*)}", "".join(texts))
+    assert set(re.findall(r"\w+(?= =)", endings)) == ENDINGS
 
 
 async def test_from_the_lobby_to_the_purchase(room: Room) -> None:
     await hours_to_sale(room, 1)
     await room.line.join(42, 1)
     await room.line.join(42, 1)
+    assert await told(room, 1) == ["…"], "to have joined is told by the place"
     await hours_to_sale(room, 0)
     await draw(room)
     await room.called(1)
     await room.line.claim(42, 1)
     await room.line.claim(42, 1)
     await room.line.finish(42, [1])
-    assert await told(room, 1) == ["lobby", "drawn", "called", "admitted", "done"]
-    at = [one.at_ms for one in await room.line.history(42, 1)]
+    assert await told(room, 1) == ["lobby", "called", "admitted", "done"]
+    at = [one.at_ms for one in (await room.line.history(42, 1)).noted]
     assert at == sorted(at)
     assert abs(at[0] - (await room.line.counts(42)).now_ms) < 60_000
     assert await told(room, 2) == []
@@ -85,7 +89,7 @@ async def test_after_a_loss_it_begins_anew(room: Room) -> None:
     await room.line.join(42, 1, tokens[1])
     now_ms = (await room.line.counts(42)).now_ms
     await room.line.retake(42, [Slot(1, now_ms + 60_000, 1)])
-    assert await told(room, 1) == ["restored", "retaken"]
+    assert await told(room, 1) == ["joined", "restored", "retaken"]
 
 
 async def test_a_history_keeps_its_latest_lines(room: Room) -> None:
@@ -100,9 +104,12 @@ async def test_the_histories_are_bounded_in_all_and_in_time(room: Room) -> None:
     await room.open(receipt_fans_max=3, state="paused")
     for fan in range(1, 9):
         await room.line.join(42, fan)
-    assert [await told(room, fan) for fan in (1, 4, 8)] == [[], ["joined"], ["joined"]]
+        await room.line.leave(42, fan)
+        await room.tick()
+    assert [await told(room, fan) for fan in (1, 4, 8)] == [[], ["joined", "left"], ["joined", "left"]]
+    await room.line.join(42, 4)
     await room.line.leave(42, 4)
-    assert await told(room, 4) == ["joined", "left"], "who goes on takes the lines along"
+    assert await told(room, 4) == ["joined", "left"] * 2, "who goes on takes the lines along"
     kept = sum([await room.client.hlen(room.keys[name]) for name in ("history", "history_before")])
     assert kept <= 2 * 3
     assert 0 < await room.client.ttl(room.keys["history"]) <= 7 * 24 * 3600
