@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
+from admitone.settings import SECRET_LETTERS_MIN
 
 SECRET_CHARACTERS_MIN: Final = 32
-SECRET_DIFFERENT_MIN: Final = 12
 TEST_KEYS: Final = ("6LeIxAcTAAAAA",)
 """How Google's public reCAPTCHA keys begin, which let everybody through:
 https://developers.google.com/recaptcha/docs/faq."""
@@ -44,7 +44,7 @@ def _identity(site: Site) -> Iterator[Finding]:
         yield site.misconfigured(
             "setup", "secret", "ADMITONE_SECRET is not set", "Set it to what `openssl rand -base64 48` prints."
         )
-    elif len(secret) < SECRET_CHARACTERS_MIN or len(set(secret)) < SECRET_DIFFERENT_MIN:
+    elif len(secret) < SECRET_CHARACTERS_MIN or len(set(secret)) < SECRET_LETTERS_MIN:
         yield site.misconfigured(
             "setup",
             "secret",
