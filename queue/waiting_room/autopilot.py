@@ -1,0 +1,148 @@
+"""Steering the door by what the booking engine bears: a pure function of what is seen, so that it can be simulated.
+
+A fan admitted now books many seconds later. Plain AIMD, which cuts by a fixed share until the effect shows, cuts
+several times for one overload and swings (ADR 13). So upwards it feels its way: while the workers are idle for a good
+part of the time, faster; near the rate that was borne before, slowly. Downwards it does not guess: while commands wait,
+those that end tell the engine's pace, and the rate it bears is that pace over the commands a fan makes. To follow a
+measured bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion
+Control", ACM Queue 14:5, 2016).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+STEP_SECONDS: Final = 1.0
+WINDOW_SECONDS: Final = 10.0
+"""Over how long p95, ended commands and troubles are looked at."""
+REACTION_SECONDS: Final = 15.0
+"""From one cut to the next: long enough for it to begin to show. Meanwhile the backlog itself slows the door."""
+EASY_SHARE: Final = 0.7
+"""Below this share of the target p95 there is room for more."""
+BUSY_SHARE: Final = 0.6
+"""Workers busy for less than this share of the time bear more for certain."""
+GROWTH_SHARE: Final = 0.016
+"""Of the rate, a second, while workers are idle: in the half minute until it shows, not half as much again."""
+PROBE_SHARE: Final = 0.0006
+"""Of the rate, a second, near what was borne."""
+START_SHARE: Final = 0.25
+BORNE_SHARE: Final = 0.92
+TROUBLED_SHARE: Final = 0.7
+DRAIN_SECONDS: Final = 15.0
+"""A backlog of so long stops the door; a shorter one slows it in proportion."""
+NO_SHOW_MAX: Final = 0.8
+FLOOR_PER_MINUTE: Final = 6.0
+FORGETTING: Final = 0.003
+"""Of the commands and fans counted so far, a look: what a fan makes of commands is learnt over some minutes."""
+
+Cause = Literal["raised", "held", "slowed", "capacity", "ceiling", "stock", "nobody", "troubles"]
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """A look at the sale over the last `WINDOW_SECONDS`.
+
+    ``backlog`` are commands not ended, ``ended_per_second`` those ended, ``admitted_per_second`` fans admitted,
+    ``busy_share`` how much of the time the lane's worker was at work, ``troubles`` commands that failed for no
+    fault of the fan's. ``slots_free`` is what capacity and stock leave,
+    ``stock_bound`` whether it is the stock.
+    """
+
+    at_seconds: float
+    waiting: int
+    slots_free: int
+    stock_bound: bool
+    p95_ms: float | None
+    backlog: int
+    ended_per_second: float
+    admitted_per_second: float
+    busy_share: float
+    troubles: int
+    no_show_rate: float
+
+
+class Steering(msgspec.Struct, frozen=True, kw_only=True):
+    """What the autopilot asks of the door, and why.
+
+    ``shows_per_minute`` is how many it wants to come in, ``rate_per_minute`` how many it calls for that, less what a
+    backlog needs to drain; ``borne_per_minute`` what was borne at the last cut.
+    """
+
+    at_seconds: float
+    rate_per_minute: float
+    shows_per_minute: float
+    borne_per_minute: float = 0.0
+    commands: float = 0.0
+    fans: float = 0.0
+    cut_at_seconds: float = 0.0
+    cause: Cause = "raised"
+    why: str = ""
+
+
+def start(ceiling_per_minute: int, at_seconds: float) -> Steering:
+    """The first steering: a share of the ceiling."""
+    rate = max(min(FLOOR_PER_MINUTE, ceiling_per_minute), ceiling_per_minute * START_SHARE)
+    return Steering(
+        at_seconds=at_seconds,
+        rate_per_minute=rate,
+        shows_per_minute=rate,
+        why="started at a quarter of the ceiling",
+    )
+
+
+def steer(last: Steering, sight: Sight, ceiling_per_minute: int, target_ms: float) -> Steering:
+    """The next steering; call it each `STEP_SECONDS`.
+
+    Args:
+        ceiling_per_minute: the operator's rate; never exceeded.
+        target_ms: what the 95th percentile of bookings shall not exceed.
+    """
+    ceiling = float(ceiling_per_minute)
+    shows = min(last.shows_per_minute, ceiling)
+    borne, cut_at = last.borne_per_minute, last.cut_at_seconds
+    commands = last.commands * (1 - FORGETTING) + sight.ended_per_second
+    fans = last.fans * (1 - FORGETTING) + sight.admitted_per_second
+    p95_ms = sight.p95_ms or 0.0
+    backlog_seconds = sight.backlog / sight.ended_per_second if sight.ended_per_second else float(sight.backlog > 0)
+    pressure = max(p95_ms, backlog_seconds * 1000) / target_ms
+    cause: Cause
+    if pressure > 1 or sight.troubles:
+        cause = "troubles" if sight.troubles else "slowed"
+        what = (
+            f"{sight.troubles} bookings failed in the last {WINDOW_SECONDS:.0f} s"
+            if sight.troubles
+            else f"p95 {max(p95_ms, backlog_seconds * 1000):.0f} ms over the {target_ms:.0f} ms target"
+        )
+        if sight.at_seconds - cut_at >= REACTION_SECONDS:
+            bears = sight.ended_per_second * 60 * fans / commands if commands else shows
+            shows = borne = min(shows, bears) * (TROUBLED_SHARE if sight.troubles else BORNE_SHARE)
+            cut_at = sight.at_seconds
+        why = f"slowed: {what}"
+    elif sight.waiting == 0:
+        cause, why = "nobody", "nobody waits"
+    elif sight.slots_free == 0:
+        cause = "stock" if sight.stock_bound else "capacity"
+        why = "as many are admitted as can still buy" if sight.stock_bound else "as many are admitted as may be at once"
+    elif pressure > EASY_SHARE:
+        cause, why = "held", f"held: p95 {p95_ms:.0f} ms of the {target_ms:.0f} ms target"
+    elif shows >= ceiling * (1 - min(sight.no_show_rate, NO_SHOW_MAX)) - 1e-9:
+        cause, why = "ceiling", "at the operator's ceiling"
+    else:
+        shows *= 1 + (GROWTH_SHARE if sight.busy_share < BUSY_SHARE or shows < borne else PROBE_SHARE)
+        cause, why = "raised", f"raised: p95 {p95_ms:.0f} ms, well under the {target_ms:.0f} ms target"
+    shows = min(max(shows, min(FLOOR_PER_MINUTE, ceiling)), ceiling)
+    no_show_rate = min(max(sight.no_show_rate, 0.0), NO_SHOW_MAX)
+    if no_show_rate >= 0.01:
+        why += f"; {no_show_rate:.0%} of calls are not answered, so more are called"
+    return Steering(
+        at_seconds=sight.at_seconds,
+        rate_per_minute=min(ceiling, shows / (1 - no_show_rate)) * max(0.0, 1 - backlog_seconds / DRAIN_SECONDS),
+        shows_per_minute=shows,
+        borne_per_minute=borne,
+        commands=commands,
+        fans=fans,
+        cut_at_seconds=cut_at,
+        cause=cause,
+        why=why,
+    )
