@@ -237,9 +237,10 @@ def test_a_key_is_its_fans(site: Site, event_id: int) -> None:
 def test_what_is_one_fans_is_no_others(site: Site, event_id: int, described: list[Operation]) -> None:
     """Every described operation that names something by an id, asked for by the wrong people."""
     owner, thief = site.admitted_fan(event_id), site.admitted_fan(event_id)
-    bought = owner.buy(event_id, [(2, 3, 1)])
+    first = owner.hold(event_id, [(2, 3, 1)])
     job = owner.reserve(event_id, [(2, 3, 2)])
     hold = job.result
+    bought = owner.checkout(event_id, first["reservationId"]).result
     ids = {
         "event_id": event_id,
         "eventId": event_id,

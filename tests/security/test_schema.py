@@ -1,0 +1,284 @@
+"""Schemathesis over the gateway's own description: every check, examples, boundaries, drawn data and links.
+
+As a fan, as an operator and as nobody, each a process of its own with a seed of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.acceptance.conftest import Site
+from tests.services import ROOT
+
+ENVIRON = {"ADMITONE_CAPTCHA": "off"}
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+SECONDS_MAX = 280
+LONG_SECONDS_MAX = 1500
+pytestmark = pytest.mark.timeout(SECONDS_MAX + 20)
+
+KNOWN = {("AllowHeaderMismatch", "OPTIONS")}
+"""Litestar answers OPTIONS with the methods of the handler that was registered first."""
+OPERATORS_PATHS = "/api/ops"
+WAY = (
+    "POST /api/queue/{event_id}",
+    "POST /api/queue/{event_id}/claim",
+    "POST /api/reserve",
+    "GET /api/jobs/{job_id}",
+    "PUT /api/checkout",
+    "GET /api/purchases/{purchase_id}",
+    "GET /api/reservations",
+    "DELETE /api/reservations/{reservation_id}",
+)
+"""A fan's way and its turnings."""
+STEPS = (
+    ("claim", "reserve", "job"),
+    ("reserve", "holds"),
+    ("reserve", "seats"),
+    ("reserve", "release"),
+    (
+        "reserve",
+        "checkout",
+        "purchase",
+    ),
+)
+"""Links to be followed one after the other, each from a join."""
+
+
+@dataclass
+class Run:
+    """A finished run."""
+
+    report: Mapping[str, Any]
+    events: Path
+    output: str
+
+    @property
+    def faults(self) -> list[str]:
+        """The failures, without what is known."""
+        return [
+            f"{failure['title']}: {operation}"
+            for failure in self.report["failures"]
+            for operation in failure["operations"]
+            if (failure["type"], operation.split()[0]) not in KNOWN
+        ]
+
+    @property
+    def cases(self) -> int:
+        return int(self.report["test_cases"]["generated"])
+
+    def accepted(self, operation: str, phase: str) -> int:
+        """How many requests of the operation were answered 2xx in this phase."""
+        return self._accepted[operation, phase]
+
+    @functools.cached_property
+    def _accepted(self) -> Counter[tuple[str, str]]:
+        found: Counter[tuple[str, str]] = Counter()
+        for line in self.events.read_text().splitlines():
+            scenario = json.loads(line).get("ScenarioFinished")
+            if scenario is None:
+                continue
+            recorder = scenario["recorder"]
+            for name, interaction in recorder.get("interactions", {}).items():
+                case, response = recorder["cases"][name]["value"], interaction.get("response") or {}
+                if 200 <= response.get("status_code", 0) < 300:
+                    found[f"{case['method']} {case['path']}", scenario["phase"]] += 1
+        return found
+
+    def check(self, *, cases_min: int) -> None:
+        """Raises:
+        AssertionError: a fault, an error of the run itself, or fewer cases than would say anything.
+        """
+        assert self.faults == [], self.output[-6000:]
+        assert self.report["errors"] == [], self.output[-6000:]
+        assert self.report["complete"], self.report["stop_reason"]
+        assert self.cases >= cases_min, self.output[-3000:]
+
+
+@dataclass
+class Started:
+    """A run under way."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    def finish(self, seconds_max: float = SECONDS_MAX) -> Run:
+        self.process.wait(seconds_max)
+        output = (self.folder / "output.txt").read_text()
+        assert (self.folder / "report.json").exists(), output[-6000:]
+        return Run(json.loads((self.folder / "report.json").read_text()), self.folder / "events.ndjson", output)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def start(site: Site, folder: Path, headers: Mapping[str, str], *arguments: str, seed: int = 1) -> Started:
+    """Run Schemathesis with these headers and arguments."""
+    said = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"),
+        f"{site.url}/schema/openapi.json",
+        *("--checks", "all", "--no-color", "--seed", str(seed)),
+        *("--report-json-path", str(folder / "report.json"), "--report-ndjson-path", str(folder / "events.ndjson")),
+        *said,
+        *arguments,
+    ]
+    with (folder / "output.txt").open("wb") as output:
+        # It leaves a cache where it runs, and finds its hooks on the path.
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return Started(process, folder)
+
+
+@dataclass
+class People:
+    """Who asks, by the headers they send. The fan is admitted to event 1, which the description's examples name."""
+
+    nobody: Mapping[str, str]
+    fan: Mapping[str, str]
+    operator: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def people(site: Site) -> People:
+    assert (site.event(seats_per_fan_max=100), site.event()) == (1, 2)
+    fan = site.admitted_fan(1)
+    return People({}, fan.headers, site.operator().headers)
+
+
+@pytest.fixture(scope="module")
+def runs(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Started]]:
+    """The short runs, started together."""
+    started = {
+        "fan": start(
+            site,
+            tmp_path_factory.mktemp("fan"),
+            people.fan,
+            *("--phases", "examples,coverage,fuzzing", "-n", "3", "--exclude-path-regex", "^/api/ops"),
+            # POST /api/checkout is PUT's own handler: the long form's.
+            *("--exclude-operation-id", "bookingCheckoutPost"),
+        ),
+        "way": start(
+            site,
+            tmp_path_factory.mktemp("way"),
+            people.fan,
+            *("--phases", "stateful", "-n", "30"),
+            *(word for operation in WAY for word in ("--include-name", operation)),
+        ),
+        "operator": start(
+            site,
+            tmp_path_factory.mktemp("operator"),
+            people.operator,
+            *("--phases", "examples,coverage,fuzzing", "--include-path-regex", "^/api/ops/(?!session)", "-n", "3"),
+        ),
+        "nobody": start(site, tmp_path_factory.mktemp("nobody"), {}, "--phases", "examples,fuzzing", "-n", "2"),
+    }
+    yield started
+    for run in started.values():
+        run.end()
+
+
+def test_a_fan_finds_no_fault(runs: dict[str, Started]) -> None:
+    runs["fan"].finish().check(cases_min=500)
+
+
+def test_the_links_hold_in_any_order(runs: dict[str, Started]) -> None:
+    run = runs["way"].finish()
+    run.check(cases_min=40)
+    for operation in WAY[:3]:
+        assert run.accepted(operation, "stateful") > 0, (operation, run.output[-3000:])
+
+
+@pytest.mark.parametrize("steps", STEPS, ids="-".join)
+def test_the_links_lead_from_the_line_to_a_ticket(site: Site, steps: tuple[str, ...]) -> None:
+    """As a client would who knows nothing but the description."""
+    fan = site.fan()
+    document = fan.get("/schema/openapi.json").json
+    described = {
+        operation["operationId"]: (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    name, values, body = "queueJoin", {"event_id": site.event()}, None
+    for step in (*steps, ""):
+        method, path, operation = described[name]
+        query: dict[str, str] = {}
+        headers: dict[str, str] = {}
+        for parameter in operation.get("parameters", ()):
+            if parameter["name"] in values and parameter["in"] != "path":
+                (query if parameter["in"] == "query" else headers)[parameter["name"]] = str(values[parameter["name"]])
+        address = path.format(**values) + (f"?{urlencode(query)}" if query else "")
+        answer = fan.call(method, address, body, headers=headers)
+        assert answer.status < 300, (name, answer.content)
+        assert answer.code == "", (name, answer.content)
+        if not step:
+            break
+        said = {"path": values, "query": values, "request": body, "response": answer.json}
+        link = operation["responses"][str(answer.status)]["links"][step]
+        name, values = link["operationId"], resolved(link.get("parameters", {}), said)
+        body = resolved(link.get("requestBody"), said)
+
+
+def resolved(value: Any, said: Mapping[str, Any]) -> Any:
+    """A link's value with its runtime expressions resolved (OpenAPI 3.1, 4.8.20.4)."""
+    if isinstance(value, dict):
+        return {name: resolved(member, said) for name, member in value.items()}
+    if not isinstance(value, str) or not value.startswith("$"):
+        return value
+    source, _, pointer = value.partition("#/")
+    if not pointer:
+        _, where, name = source.split(".", 2)
+        return said[where][name]
+    found = said[source.split(".")[0].removeprefix("$")]
+    for part in pointer.split("/"):
+        found = found[int(part) if isinstance(found, list) else part]
+    return found
+
+
+def test_an_operator_finds_no_fault(runs: dict[str, Started]) -> None:
+    run = runs["operator"].finish()
+    run.check(cases_min=50)
+    assert run.accepted("PATCH /api/ops/rooms/{event_id}", "coverage") > 0
+
+
+def test_nobody_finds_no_fault(runs: dict[str, Started]) -> None:
+    runs["nobody"].finish().check(cases_min=50)
+
+
+def test_the_logs_tell_of_no_fault(site: Site, runs: dict[str, Started]) -> None:
+    for run in runs.values():
+        run.process.wait(SECONDS_MAX)
+    for service in site.services.started:
+        assert "Traceback" not in service.text(), service.text()[-3000:]
+
+
+@pytest.mark.long
+@pytest.mark.deep
+@pytest.mark.timeout(3 * LONG_SECONDS_MAX)
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("who", ["fan", "operator", "nobody"])
+def test_the_long_form(site: Site, people: People, tmp_path: Path, who: str, seed: int) -> None:
+    paths = ("--exclude-path-regex", "^/api/ops/session") if who == "operator" else ()
+    headers = getattr(people, who)
+    started = start(site, tmp_path, headers, "-n", "100", "-w", "2", *paths, seed=seed)
+    try:
+        started.finish(LONG_SECONDS_MAX).check(cases_min=2000)
+    finally:
+        started.end()
