@@ -57,6 +57,9 @@ class GatheringRedis(redis.asyncio.Redis):
                 for args, options, _ in asked:
                     pipe.pipeline_execute_command(*args, **options)  # type: ignore[no-untyped-call]
                 answers = await pipe.execute(raise_on_error=False)
+        except RuntimeError as error:
+            # What uvloop says of a connection that was closed a moment ago; asyncio's own loop says OSError.
+            answers = [redis.ConnectionError(str(error))] * len(asked)
         except Exception as error:
             answers = [error] * len(asked)
         for (_, _, waiting), answer in zip(asked, answers, strict=True):
