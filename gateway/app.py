@@ -149,6 +149,8 @@ async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
     while True:
         try:
             await keeper()
+        except (RedisError, SQLAlchemyError, OSError) as error:
+            logger.warning("%s: a part is away: %s", keeper.__qualname__, error)
         except Exception:
             logger.exception("%s ended", keeper.__qualname__)
         await asyncio.sleep(KEEPER_PAUSE_SECONDS)
