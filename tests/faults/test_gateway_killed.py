@@ -7,7 +7,7 @@ import pytest
 from tests.faults.harness import Sale
 
 SALE = {"gateways": 2}
-ROUNDS = 10
+ROUNDS = 5
 
 
 @pytest.mark.long
