@@ -275,9 +275,11 @@ def test_the_logs_tell_of_no_fault(site: Site, runs: dict[str, Started]) -> None
 @pytest.mark.parametrize("seed", [2, 3])
 @pytest.mark.parametrize("who", ["fan", "operator", "nobody"])
 def test_the_long_form(site: Site, people: People, tmp_path: Path, who: str, seed: int) -> None:
-    paths = ("--exclude-path-regex", "^/api/ops/session") if who == "operator" else ()
+    phases = "examples,coverage,fuzzing" + ("" if who == "operator" else ",stateful")
+    # Not with several workers: their threads run into CPython's gh-106905.
+    chosen = ("-n", "100", "--phases", phases, "--exclude-operation-id", "sessionsNewOperatorSession")
     headers = getattr(people, who)
-    started = start(site, tmp_path, headers, "-n", "100", "-w", "2", *paths, seed=seed)
+    started = start(site, tmp_path, headers, *chosen, seed=seed)
     try:
         started.finish(LONG_SECONDS_MAX).check(cases_min=2000)
     finally:
