@@ -65,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: Annotated[int, _int("commands in one batch at most", 1, 4096)] = 512
     batches_unfinished_max: Annotated[int, _int("batches a gateway has under way in a lane", 1, 16)] = 2
     lane_buffer_max: Annotated[int, _int("commands waiting in a gateway for a lane; beyond it 503", 1, 100_000)] = 4096
+    autopilot_p95_ms: Annotated[
+        int, _int("what the autopilot keeps the 95th percentile of bookings under", 50, 30_000)
+    ] = 500
     lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 2
     command_deadline_seconds: Annotated[int, _int("a command not applied by then is timed_out", 1, 300)] = 30
     batch_setbacks_max: Annotated[

@@ -41,6 +41,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         batches_unfinished_max=settings.batches_unfinished_max,
         lane_buffer_max=settings.lane_buffer_max,
         lane_wait_seconds_max=settings.lane_wait_seconds_max,
+        autopilot_p95_ms=settings.autopilot_p95_ms,
         command_deadline_seconds=settings.command_deadline_seconds,
         result_ttl_seconds=settings.result_ttl_seconds,
         hold_seconds=settings.hold_seconds,

@@ -19,6 +19,7 @@ from booking_lane.clients import async_client, jobs_client
 from booking_lane.results import channel
 from db.engines import create_engine
 from db.urls import psycopg_conninfo
+from gateway.autopilot import Autopilot
 from gateway.bodies import StrictRequest
 from gateway.booking import Desk
 from gateway.captcha import build_captcha
@@ -175,6 +176,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         known.halls.keep_streams,
         known.rooms.keep_refreshed,
         known.rooms.keep_admitting,
+        Autopilot(known.rooms, known.desk, known.config.autopilot_p95_ms).keep_steering,
         known.lines.run,
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]

@@ -21,7 +21,7 @@ from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableErro
 from booking_lane.commands import Command, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
-from booking_lane.lane import Lane, lane_of
+from booking_lane.lane import Lane, lane_of, queue_name
 from booking_lane.results import JobRecord, decode_news, decode_record, encode_record, job_key
 from booking_lane.waiters import Waiters
 from db.models import BookingCommand
@@ -128,6 +128,15 @@ class Desk:
     def backlog(self) -> int:
         """Commands waiting in this process."""
         return sum(lane.backlog for lane in self.lanes)
+
+    async def backlog_of(self, lane: int, batch_mean: float) -> int:
+        """About how many commands wait for a lane: those in this process, and the batches queued in Redis.
+
+        Raises:
+            redis.RedisError
+        """
+        queued = await self._jobs.llen(f"rq:queue:{queue_name(lane)}")
+        return self.lanes[lane].backlog + round(queued * batch_mean)
 
     async def keep_figures(self) -> None:
         """Read the lanes' figures each second, for as long as the process runs."""

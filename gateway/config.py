@@ -24,6 +24,7 @@ class GatewayConfig:
     batches_unfinished_max: int
     lane_buffer_max: int
     lane_wait_seconds_max: int
+    autopilot_p95_ms: int
     command_deadline_seconds: int
     result_ttl_seconds: int
 

@@ -374,6 +374,7 @@ class RoomAnswer(_Answer, kw_only=True):
     called: int
     admitted: int
     rate_per_minute: int
+    rate_now_per_minute: float
     measured_per_minute: float | None
     capacity: int
     line_cap: int
@@ -383,6 +384,7 @@ class RoomAnswer(_Answer, kw_only=True):
     lobby: int
     paused: bool
     autopilot: bool
+    autopilot_why: str
     no_show_rate: float
     p95_booking_ms: float | None
     backlog: int

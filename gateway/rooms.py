@@ -171,6 +171,7 @@ class Rooms:
             draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
             receipt_entries_max=self._receipt_entries_max,
             receipt_fans_max=self._receipt_fans_max,
+            autopilot=int(row.autopilot),
             revision=row.revision,
         )
 

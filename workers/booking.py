@@ -62,8 +62,9 @@ class Booking:
             OutageError: Postgres stayed away. RQ keeps the job among the failed; housekeeping puts it back.
             redis.RedisError: applied, but Redis did not take the results; a re-run publishes them.
         """
+        began = time.monotonic()
         applied = self._engine.apply(batch.commands)
-        self._publish(batch, applied)
+        self._publish(batch, applied, began)
         self._probe("published")
         self._settle(applied)
 
@@ -74,15 +75,17 @@ class Booking:
             OutageError: Postgres stayed away.
             redis.RedisError: Redis did not take the results.
         """
-        self._publish(batch, self._engine.give_up(batch.commands))
+        began = time.monotonic()
+        self._publish(batch, self._engine.give_up(batch.commands), began)
 
-    def _publish(self, batch: Batch, applied: Applied) -> None:
+    def _publish(self, batch: Batch, applied: Applied, began: float) -> None:
         publish(
             self._jobs,
             BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes),
             self._result_ttl_seconds,
             commands=batch.commands,
             now_ms=self._now_ms(),
+            busy_ms=round((time.monotonic() - began) * 1000),
         )
 
     def sweep(self, lane: int) -> None:

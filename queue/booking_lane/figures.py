@@ -32,6 +32,8 @@ class Figures(msgspec.Struct, frozen=True):
     """(kind, ``succeeded`` or the problem's code) → how many."""
     waits: tuple[int, ...] = (0,) * (len(WAIT_BOUNDS_MS) + 1)
     waits_sum_ms: int = 0
+    busy_ms: int = 0
+    """Of workers' time, at batches."""
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -39,6 +41,7 @@ class Figures(msgspec.Struct, frozen=True):
             Counter(self.commands) + Counter(other.commands),
             tuple(map(sum, zip(self.waits, other.waits, strict=True))),
             self.waits_sum_ms + other.waits_sum_ms,
+            self.busy_ms + other.busy_ms,
         )
 
     def since(self, earlier: Figures) -> Figures:
@@ -50,6 +53,7 @@ class Figures(msgspec.Struct, frozen=True):
             Counter(self.commands) - Counter(earlier.commands),
             tuple(max(0, now - then) for now, then in zip(self.waits, earlier.waits, strict=True)),
             max(0, self.waits_sum_ms - earlier.waits_sum_ms),
+            max(0, self.busy_ms - earlier.busy_ms),
         )
 
     def wait_ms(self, share: float) -> float | None:
@@ -71,9 +75,11 @@ def figures_key(lane: int) -> str:
     return f"lane:{lane}:figures"
 
 
-def count(pipe: Any, lane: int, commands: Sequence[Command], outcomes: Sequence[Outcome], now_ms: int) -> None:
+def count(
+    pipe: Any, lane: int, commands: Sequence[Command], outcomes: Sequence[Outcome], now_ms: int, busy_ms: int
+) -> None:
     """Put a finished batch's figures into ``pipe``."""
-    grown: Counter[str] = Counter(batches=1)
+    grown: Counter[str] = Counter(batches=1, busy_ms=busy_ms)
     for command in commands:
         if not isinstance(command, Sweep):
             waited_ms = max(0, now_ms - command.received_at_ms)
@@ -116,7 +122,7 @@ async def read(client: redis.asyncio.Redis, lane: int) -> Figures:
 def _figures(fields: Mapping[bytes, bytes]) -> Figures:
     waits = [0] * (len(WAIT_BOUNDS_MS) + 1)
     commands: dict[tuple[str, str], int] = {}
-    batches = waits_sum_ms = 0
+    batches = waits_sum_ms = busy_ms = 0
     for raw, value in fields.items():
         name, _, rest = raw.decode().partition(":")
         number = int(value)
@@ -124,9 +130,11 @@ def _figures(fields: Mapping[bytes, bytes]) -> Figures:
             batches = number
         elif name == "wait_ms":
             waits_sum_ms = number
+        elif name == "busy_ms":
+            busy_ms = number
         elif name == "wait" and int(rest) < len(waits):
             waits[int(rest)] = number
         elif name == "command":
             kind, _, how = rest.partition(":")
             commands[kind, how] = number
-    return Figures(batches, commands, tuple(waits), waits_sum_ms)
+    return Figures(batches, commands, tuple(waits), waits_sum_ms, busy_ms)

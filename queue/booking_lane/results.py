@@ -78,12 +78,19 @@ def channel(lane: int) -> str:
 
 
 def publish(
-    client: redis.Redis, news: BatchNews, ttl_seconds: int, *, commands: Sequence[Command] = (), now_ms: int = 0
+    client: redis.Redis,
+    news: BatchNews,
+    ttl_seconds: int,
+    *,
+    commands: Sequence[Command] = (),
+    now_ms: int = 0,
+    busy_ms: int = 0,
 ) -> None:
     """Write every outcome's key, tell every gateway, and count the ``commands`` in the lane's figures: one pipeline.
 
     Args:
         now_ms: the jobs' Redis' clock, by which the commands' waits are measured.
+        busy_ms: how long the worker was at it.
 
     Raises:
         redis.RedisError: Redis did not take it; a re-run of the batch publishes again.
@@ -94,5 +101,5 @@ def publish(
             pipe.set(job_key(outcome.command_id), encode_record(record), ex=ttl_seconds)
         pipe.publish(channel(news.lane), _encode(news))
         if commands:
-            count(pipe, news.lane, commands, news.outcomes, now_ms)
+            count(pipe, news.lane, commands, news.outcomes, now_ms, busy_ms)
         pipe.execute()

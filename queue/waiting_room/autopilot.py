@@ -1,7 +1,7 @@
 """Steering the door by what the booking engine bears: a pure function of what is seen, so that it can be simulated.
 
 A fan admitted now books many seconds later. Plain AIMD, which cuts by a fixed share until the effect shows, cuts
-several times for one overload and swings (ADR 13). So upwards it feels its way: while the workers are idle for a good
+several times for one overload and swings (ADR 14). So upwards it feels its way: while the workers are idle for a good
 part of the time, faster; near the rate that was borne before, slowly. Downwards it does not guess: while commands wait,
 those that end tell the engine's pace, and the rate it bears is that pace over the commands a fan makes. To follow a
 measured bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion
@@ -78,6 +78,10 @@ class Steering(msgspec.Struct, frozen=True, kw_only=True):
     cut_at_seconds: float = 0.0
     cause: Cause = "raised"
     why: str = ""
+
+
+encode_steering: Final = msgspec.json.Encoder().encode
+decode_steering: Final = msgspec.json.Decoder(Steering).decode
 
 
 def start(ceiling_per_minute: int, at_seconds: float) -> Steering:

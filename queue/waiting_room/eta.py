@@ -75,7 +75,7 @@ def speed_in(room: RoomCounts) -> Speed | None:
     if room.state != "open" or slots == 0:
         return None
     return speed(
-        rate_per_minute=config.rate_per_minute,
+        rate_per_minute=room.rate_per_minute,
         measured_per_minute=room.pace.line_per_minute,
         no_show_rate=room.pace.no_show_rate,
         slowest_per_minute=slots * 60 / config.pass_seconds,

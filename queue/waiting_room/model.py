@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from .autopilot import Steering
+
 FanState = Literal["lobby", "waiting", "called", "admitted", "done", "expired", "left", "none"]
 RoomState = Literal["off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed"]
 Configured = Literal["created", "updated", "kept"]
@@ -45,6 +47,7 @@ class RoomConfig:
     draw_at_ms: int = 0
     receipt_entries_max: int = 50
     receipt_fans_max: int = 250_000
+    autopilot: int = 0
     revision: int = 1
 
     def __post_init__(self) -> None:
@@ -229,6 +232,15 @@ class RoomCounts:
     lobby: int = 0
     draw: Literal["pending", "closed", "done"] = "pending"
     drawn: int = 0
+    steering: Steering | None = None
+    steered_at_ms: int = 0
+
+    @property
+    def rate_per_minute(self) -> float:
+        """What the door may admit now: as configured, or less where the autopilot steers."""
+        if not self.config.autopilot or self.steering is None:
+            return self.config.rate_per_minute
+        return min(self.config.rate_per_minute, self.steering.rate_per_minute)
 
     @property
     def undrawn(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
+from .autopilot import Steering, decode_steering, encode_steering
 from .errors import REFUSALS, RETRIES, NotCalled
 from .keys import room_key, room_keys
 from .model import (
@@ -113,6 +114,10 @@ def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int
 
 def admit(event: int) -> Operation[Tick]:
     return _on(event, "admit", _tick)
+
+
+def steer(event: int, after_ms: int, steering: Steering) -> Operation[bool]:
+    return _on(event, "steer", bool, after_ms, steering.rate_per_minute, encode_steering(steering).decode())
 
 
 def lobby_page(event: int, after: int, size: int) -> Operation[LobbyPage | None]:
@@ -264,6 +269,8 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         lobby=lobby,
         draw=fields.get("draw", b"pending").decode(),  # type: ignore[arg-type]
         drawn=int(fields.get("drawn", 0)),
+        steering=decode_steering(fields["steered"]) if "steered" in fields else None,
+        steered_at_ms=int(fields.get("steered_at", 0)),
     )
 
 

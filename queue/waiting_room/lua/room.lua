@@ -33,7 +33,7 @@ do
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
     'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch', 'lobby_at_ms', 'draw_at_ms', 'draw', 'drawn',
-    'receipt_entries_max', 'histories_before')
+    'receipt_entries_max', 'histories_before', 'autopilot', 'steered_rate')
   room = {
     state = values[1] or nil,
     rate_per_minute = tonumber(values[2]) or 0,
@@ -61,6 +61,10 @@ do
     receipt_entries_max = tonumber(values[25]) or 50,
     histories_before = values[26],                       -- there is an older generation of them
   }
+  -- With the autopilot on, the operator's rate is a ceiling.
+  if values[27] == '1' and values[28] then
+    room.rate_per_minute = math.min(room.rate_per_minute, tonumber(values[28]))
+  end
   -- Until its lobby is drawn an open room is not open yet.
   room.undrawn = room.draw_at > 0 and room.draw ~= 'done'
   if room.undrawn and (room.state == 'open' or room.state == 'paused') then

@@ -29,7 +29,7 @@ def batch(redis_url: str, waits_ms: list[int], bodies: list[bytes]) -> None:
     commands.append(Sweep(command_id=command_id_new(), event_id=1, user_id=0, received_at_ms=0, deadline_ms=0))
     outcomes = [Outcome(command_id_new(), 1, 1, "reserve", b"", body) for body in bodies]
     with jobs_client(redis_url).pipeline() as pipe:
-        count(pipe, LANE, commands, outcomes, now_ms)
+        count(pipe, LANE, commands, outcomes, now_ms, 3)
         pipe.execute()
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
 import pytest
 from redis import asyncio as aioredis
 
 from tests.unit.waiting_room.room import Room
+from waiting_room.autopilot import start
 from waiting_room.line import Line
 
 
@@ -290,3 +292,21 @@ class TestStock:
         stock = (await room.line.counts(42)).stock
         assert stock is not None
         assert (stock.free, stock.held, stock.version) == (6, 0, 7)
+
+
+class TestSteering:
+    """The autopilot's rate holds while it is on, and one steering follows another whoever makes it."""
+
+    async def test_the_door_admits_at_the_steered_rate_while_the_autopilot_is_on(self, room: Room) -> None:
+        await room.fill(*range(1, 40), rate_per_minute=60_000, capacity=100, autopilot=1)
+        counts = await room.line.counts(42)
+        assert counts.rate_per_minute == 60_000
+        slow = start(60_000, 0.0)
+        slow = msgspec.structs.replace(slow, rate_per_minute=6.0, why="slowed")
+        assert await room.line.steer(42, counts, slow)
+        assert not await room.line.steer(42, counts, slow), "made from what was seen before another steered"
+        steered = await room.line.counts(42)
+        assert (steered.rate_per_minute, steered.steering) == (6.0, slow)
+        assert (await room.line.admit(42)).called == 1
+        await room.open(rate_per_minute=60_000, capacity=100, autopilot=0)
+        assert (await room.line.counts(42)).rate_per_minute == 60_000
