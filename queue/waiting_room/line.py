@@ -5,13 +5,15 @@ Clients must give bytes (``decode_responses=False``). Fans are user ids. Every t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from redis import Redis
 from redis import asyncio as aioredis
 
 from . import operations
+from .autopilot import Steering
+from .keys import room_key
 from .model import (
     AdmittedPage,
     Configured,
@@ -54,6 +56,10 @@ class Line:
         itself. Nobody is called in that time, nor before everybody had time to be heard.
         """
         return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
+
+    async def steer(self, event: int, counts: RoomCounts, steering: Steering) -> bool:
+        """Let the autopilot's next steering hold; False if another gateway's did since ``counts``."""
+        return await self._run(operations.steer(event, counts.steered_at_ms, steering))
 
     async def join(self, event: int, fan: int, place: PlaceToken | None = None) -> Standing:
         """Take a place, or the one already held. A verified ``place`` restores one that Redis lost.
@@ -190,6 +196,11 @@ class Slots:
     def extend(self, event: int, ends: Mapping[int, int]) -> int:
         """See `Line.extend`."""
         return sum(self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items()))
+
+    def places(self, event: int) -> Iterator[tuple[int, int, int]]:
+        """Every place held: fan, epoch and number; who moves meanwhile comes perhaps twice."""
+        for fan, place in self._client.hscan_iter(room_key(event, "places"), count=operations.CHUNK):
+            yield int(fan), *operations.place_of(place)
 
     def retake(self, event: int, slots: Iterable[Slot]) -> int:
         """See `Line.retake`."""

@@ -170,6 +170,12 @@ def admitted_page(event: int, cursor: int) -> Operation[AdmittedPage]:
     return _alone(event, "admitted_page", ["admitted", "places"], _admitted_page, cursor, CHUNK)
 
 
+def place_of(place: bytes) -> tuple[int, int]:
+    """Epoch and number of a place as Redis keeps it."""
+    epoch_offset, number = divmod(int(place.partition(b":")[0]), NUMBERS_PER_EPOCH)
+    return epoch_offset + EPOCH_ZERO_S, number
+
+
 def _refuse(reply: Sequence[Any]) -> None:
     code = reply[0].decode()
     if code == "ok":
