@@ -95,6 +95,8 @@ define install
 endef
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Empty: a process that may not keep bytecode compiles all it imports at every start, a second or more.
+export PYTHONDONTWRITEBYTECODE :=
 
 $(BIN)/python:
 	@for python in $(PYTHONS); do \

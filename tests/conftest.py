@@ -25,6 +25,9 @@ settings.load_profile("everyday")
 
 XDIST_WORKERS_MAX = 8
 
+# Tests start processes by the hundred. Where bytecode is not kept each of them compiles all it imports, a second's work.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
