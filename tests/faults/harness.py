@@ -352,18 +352,15 @@ class Calls:
         self._sale = sale
         self._event_id = event_id
         self._scores: list[int] = []
+        self._overtaken: list[str] = []
         self._known: set[int] = set()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="calls")
         self._thread.start()
 
-    def overtaken(self) -> int:
-        """Fans called for the first time after one who joined later."""
-        overtaken, highest = 0, 0
-        for score in self._scores:
-            overtaken += score < highest
-            highest = max(highest, score)
-        return overtaken
+    def overtaken(self) -> list[str]:
+        """Fans called for the first time after one who joined later: who, when, and after which number."""
+        return self._overtaken
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -391,7 +388,11 @@ class Calls:
         for fan in first:
             place = client.hget(room_key(self._event_id, "places"), str(fan))
             if isinstance(place, bytes):
-                self._scores.append(int(place.split(b":")[0]))
+                score = int(place.split(b":")[0])
+                if self._scores and score < max(self._scores):
+                    now = dt.datetime.now(dt.UTC).time()
+                    self._overtaken.append(f"{now}: fan {fan}, {score} after {max(self._scores)}, place {place!r}")
+                self._scores.append(score)
 
 
 class Crowd:
@@ -525,7 +526,7 @@ class Rush:
             acknowledged=self.acknowledged,
             lost=lost,
             doubled=doubled,
-            overtaken=self.calls.overtaken(),
+            overtaken=len(self.calls.overtaken()),
             gave_up=fans["error"] + fans["unfinished"],
             recovery_seconds=self.recovery_seconds,
             errors=dict(errors),
@@ -533,6 +534,7 @@ class Rush:
         )
         append_row(row)
         story = f"{row}\nfans {dict(fans)}\nwaits {dict(self.crowd.summed('waits'))}"
+        story += "".join(f"\novertaken {line}" for line in self.calls.overtaken()[:20])
         self.story = story
         assert broken == [], f"{broken}\n{story}"
         assert self.crowd.violations() == [], f"{self.crowd.violations()}\n{story}"
