@@ -13,7 +13,7 @@ from tests.faults import test_sockets_held as sockets_held
 from tests.faults.harness import BROKEN, Sale, await_that
 from tests.faults.proxy import Fate
 from tests.faults.test_network_cut import FATES
-from tests.faults.test_valkey_lost import killed_and_restarted
+from tests.faults.test_valkey_killed import killed_and_restarted
 
 SALE = {"gateways": 2, **sockets_held.ENVIRON}
 OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=1000)
