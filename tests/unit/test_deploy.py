@@ -23,7 +23,7 @@ from admitone.settings import Settings
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "gateway", "worker")
 SECRETS = {
-    "ADMITONE_SECRET": "x" * 32,
+    "ADMITONE_SECRET": "an unlikely secret 0123456789 of the tests",
     "POSTGRES_PASSWORD": "p",
     "VALKEY_PASSWORD": "v",
 }

@@ -9,7 +9,7 @@ import pytest
 from admitone.cli import settings_markdown
 from admitone.settings import Settings, SettingsError
 
-SECRET = "x" * 32
+SECRET = "an unlikely secret 0123456789 of the tests"
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
