@@ -25,7 +25,7 @@ settings.load_profile("everyday")
 
 XDIST_WORKERS_MAX = 8
 
-# Tests start processes by the hundred. Where bytecode is not kept each of them compiles all it imports, a second's work.
+# Tests start many processes. Where bytecode is not kept, each compiles all that it imports: a second's work or two.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
