@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer the door.")
 app.add_typer(operator_app, name="operator")
+draw_app = typer.Typer(no_args_is_help=True, help="The draw of a lobby, which anybody may recheck.")
+app.add_typer(draw_app, name="draw")
 
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
@@ -143,8 +145,11 @@ def migrate() -> None:
 @app.command()
 def seed(
     stadium: Annotated[bool, typer.Option("--stadium", help="80,000 seats instead of the demo's 150.")] = False,
+    on_sale_in: Annotated[
+        float, typer.Option(help="Minutes until the sale begins; the lobby comes before it (ADMITONE_LOBBY_MINUTES).")
+    ] = -60.0,
 ) -> None:
-    """Make a demo event whose sale is on; prints its id."""
+    """Make a demo event, whose sale is on unless told otherwise; prints its id."""
     from admitone.wiring import room_seed
     from db.migrate import migrate as run
     from db.seed import seed_demo, seed_stadium
@@ -152,7 +157,7 @@ def seed(
     settings = _settings()
     run(settings.database_url)
     make = seed_stadium if stadium else seed_demo
-    typer.echo(make(settings.database_url, room=room_seed(settings)))
+    typer.echo(make(settings.database_url, room=room_seed(settings), on_sale_minutes=on_sale_in))
 
 
 @app.command()
@@ -218,6 +223,7 @@ def room(
     rate: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="Admissions a minute.")] = None,
     capacity: Annotated[int | None, typer.Option(min=0, max=1_000_000)] = None,
     line_cap: Annotated[int | None, typer.Option(min=0, max=5_000_000)] = None,
+    lobby_minutes: Annotated[int | None, typer.Option(min=0, max=10_080, help="Before the on-sale.")] = None,
     pause: Annotated[bool | None, typer.Option("--pause/--resume")] = None,
     why: Annotated[str, typer.Option(help="For the log.")] = "",
 ) -> None:
@@ -227,7 +233,12 @@ def room(
     settings = _settings()
     changes: dict[str, object] = {
         name: value
-        for name, value in (("rate_per_minute", rate), ("capacity", capacity), ("line_cap", line_cap))
+        for name, value in (
+            ("rate_per_minute", rate),
+            ("capacity", capacity),
+            ("line_cap", line_cap),
+            ("lobby_minutes", lobby_minutes),
+        )
         if value is not None
     }
     if pause is not None:
@@ -326,6 +337,45 @@ def operator_add(
     except ValueError as error:
         raise _fail(str(error)) from None
     typer.echo(f"Operator {name} may sign in." if password or sys.stdin.isatty() else f"{name} {made}")
+
+
+@draw_app.command("verify")
+def draw_verify(
+    event: Annotated[int | None, typer.Argument(min=1, help="Event id; none with --export.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(exists=True, help="Recheck this file of `admitone draw export` alone.")
+    ] = None,
+) -> None:
+    """Recompute a draw from its seed and its list of fans; exit 1 with what differs from the numbers given."""
+    from admitone.draw import DrawError, verify, verify_export
+
+    if (event is None) == (export is None):
+        raise _fail("Name either an event or a file with --export.")
+    try:
+        if export is not None:
+            checked = verify_export(export)
+        else:
+            assert event is not None
+            settings = _settings()
+            checked = verify(settings.database_url, settings.redis_url, event)
+    except DrawError as error:
+        raise _fail(f"{error}.".capitalize()) from None
+    for difference in checked.differences:
+        typer.echo(difference)
+    if checked.differences:
+        raise typer.Exit(1)
+    typer.echo(f"The draw of {checked.participants} fans is as its seed says; {checked.in_line} stand in line by it.")
+
+
+@draw_app.command("export")
+def draw_export(event: Annotated[int, typer.Argument(min=1, help="Event id.")]) -> None:
+    """Print a draw as everybody may know it: seed, commitment and hashed fans in their order, as JSON."""
+    from admitone.draw import DrawError, export
+
+    try:
+        typer.echo(export(_settings().database_url, event))
+    except DrawError as error:
+        raise _fail(f"{error}.".capitalize()) from None
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from admitone.settings import Settings
@@ -29,6 +30,9 @@ async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str
         connected_seconds=settings.connected_seconds,
         rebuild_seconds=settings.rebuild_seconds,
         hold_seconds=settings.hold_seconds,
+        receipt_entries_max=settings.receipt_entries_max,
+        receipt_fans_max=settings.receipt_fans_max,
+        now=time.time,
     )
     try:
         async with engine.begin() as connection:
@@ -41,7 +45,8 @@ async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str
         assert counts is not None
         return (
             f"event {event_id}: {row.state}, {row.rate_per_minute} a minute, capacity {row.capacity}, "
-            f"line cap {row.line_cap}; waiting {counts.waiting}, called {counts.called}, "
+            f"line cap {row.line_cap}, lobby {row.lobby_minutes} minutes; "
+            f"in the lobby {counts.lobby}, waiting {counts.waiting}, called {counts.called}, "
             f"admitted {counts.admitted}"
         )
     finally:

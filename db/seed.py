@@ -17,6 +17,7 @@ TICKET_TYPES_MAX = 1000
 
 DEMO_NAME = "Nachtflug: Lena Brandt and Band"
 STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
+SALE_BEGUN_MINUTES = -60.0
 _DEMO_WEEKS_AHEAD = 6
 _STADIUM_WEEKS_AHEAD = 20
 
@@ -148,8 +149,14 @@ def _seats(blocks: tuple[TicketTypePlan, ...]) -> Iterator[tuple[int, int, int]]
                 yield number, row, seat
 
 
-def seed_demo(database_url: str, *, room: RoomSeed, name: str = DEMO_NAME) -> int:
-    """A hall of 150 seats, 100 General and 50 VIP, whose sale has begun; returns the event's id."""
+def seed_demo(
+    database_url: str, *, room: RoomSeed, name: str = DEMO_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+) -> int:
+    """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
+
+    Args:
+        on_sale_minutes: until its sale begins; less than 0: it has begun.
+    """
     return _seed(
         database_url,
         weeks_ahead=_DEMO_WEEKS_AHEAD,
@@ -157,6 +164,7 @@ def seed_demo(database_url: str, *, room: RoomSeed, name: str = DEMO_NAME) -> in
         artist="Lena Brandt",
         venue="Kulturhalle am Hafen, Hamburg",
         room=room,
+        on_sale_minutes=on_sale_minutes,
         ticket_types=(
             TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
             TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
@@ -164,8 +172,10 @@ def seed_demo(database_url: str, *, room: RoomSeed, name: str = DEMO_NAME) -> in
     )
 
 
-def seed_stadium(database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME) -> int:
-    """A stadium of 80,000 seats in eight stands, whose sale has begun; returns the event's id."""
+def seed_stadium(
+    database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+) -> int:
+    """A stadium of 80,000 seats in eight stands; returns the event's id. See `seed_demo`."""
     stands = {
         "North Lower": 8900,
         "North Upper": 6900,
@@ -183,6 +193,7 @@ def seed_stadium(database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME)
         artist="The Paper Lanterns",
         venue="Rheinauen-Stadion, Köln",
         room=room,
+        on_sale_minutes=on_sale_minutes,
         ticket_types=tuple(
             TicketTypePlan(ticket_type=stand, price=price, rows=100, seats_per_row=100)
             for stand, price in stands.items()
@@ -205,6 +216,7 @@ def _seed(
     artist: str,
     venue: str,
     room: RoomSeed,
+    on_sale_minutes: float,
     ticket_types: tuple[TicketTypePlan, ...],
 ) -> int:
     with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
@@ -219,7 +231,7 @@ def _seed(
                 artist=artist,
                 venue=venue,
                 date=now.replace(hour=19, minute=0, second=0, microsecond=0) + dt.timedelta(weeks=weeks_ahead),
-                on_sale_at=now - dt.timedelta(hours=1),
+                on_sale_at=now + dt.timedelta(minutes=on_sale_minutes),
                 currency="EUR",
                 ticket_types=ticket_types,
                 room=room,
