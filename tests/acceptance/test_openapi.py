@@ -11,6 +11,9 @@ from tests.acceptance.conftest import Site
 from tests.client import Answer
 
 CONTRACT = {
+    "/api/events/{event_id}/draw": {"get": 200},
+    "/api/events/{event_id}/draw/list": {"get": 200},
+    "/api/queue/{event_id}/receipt": {"get": 200},
     "/api/session": {"post": 201},
     "/api/captcha": {"get": 200},
     "/api/captcha/challenge": {"get": 200},

@@ -34,17 +34,6 @@ CONTROLS = {
     "the door calls from the back": Change(
         "admit", "redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)", "redis.call('ZREVRANGE', LINE, 0, WALK_CHUNK - 1)"
     ),
-    "who joins twice gets a new place": Change(
-        "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local"
-    ),
-    "a missed claim goes to the back": Change(
-        "room", "members[2 * i - 1] = string.match(places[i], '^%d+')", "members[2 * i - 1] = int(next_score())"
-    ),
-    "a token restores nothing": Change("join", "if token_number > 0 then", "if false then"),
-    "numbers begin anew after a loss": Change(
-        "configure", "local epoch = math.max(now_s, after_epoch + 1)", "local epoch = EPOCH_ZERO_S + 1"
-    ),
-    "the absent are called": Change("admit", "if seen_at > now - room.connected_ms then", "if true then"),
 }
 
 

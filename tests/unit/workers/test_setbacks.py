@@ -64,6 +64,7 @@ def enqueued(jobs: redis.Redis) -> list[tuple[str, Batch]]:
     found = []
     for job in Job.fetch_many(rq_queue(jobs, QUEUE).get_job_ids(), connection=jobs, serializer=MsgpackSerializer):
         assert job is not None
+        assert job.func_name is not None
         found.append((job.func_name.rpartition(".")[2], decode_batch(job.args[0])))
     return found
 
