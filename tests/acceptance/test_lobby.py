@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
@@ -40,7 +41,11 @@ def soon(site: Site, room: RoomSeed = LOBBY, *, seconds: float = SALE_SECONDS) -
 
 def drawn(site: Site, event_id: int) -> dict[str, Any]:
     """The draw, once it is done and everybody has a place."""
-    await_that(lambda: site.client().get(f"/api/initial-call/{event_id}").json["room"]["state"] != "lobby")
+
+    def state() -> Any:
+        return site.client().get(f"/api/initial-call/{event_id}").json["room"]["state"]
+
+    await_that(lambda: state() not in ("lobby", "rebuilding"))
     found: dict[str, Any] = site.client().get(f"/api/events/{event_id}/draw").json
     assert found["state"] == "drawn"
     return found
@@ -109,9 +114,11 @@ def test_the_order_is_the_one_that_the_published_seed_gives(site: Site, sale: tu
     assert site.client().get(f"{told['listHref']}?first=5").json["fanHashes"] == listed.json["fanHashes"][4:]
     for fan, hashed in zip(fans, hashes, strict=True):
         number = listed.json["fanHashes"].index(hashed) + 1
+        if number <= LOBBY.capacity:
+            await_that(lambda fan=fan: fan.poll(event_id).json["state"] == "called")  # type: ignore[misc]
         place = fan.poll(event_id).json
         assert place["ticketNumber"] == number
-        assert (place["state"] in ("called", "admitted")) == (number <= LOBBY.capacity)
+        assert (place["state"] == "called") == (number <= LOBBY.capacity)
         assert place["lobby"] is None
         proof = receipt(fan, event_id)["draw"]
         assert (proof["fanHash"], proof["number"], proof["participants"]) == (hashed, number, FANS)
@@ -144,7 +151,7 @@ def test_a_receipt_tells_the_whole_way(site: Site, sale: tuple[int, list[Fan], l
     first.leave(event_id)
     told = receipt(first, event_id)
     assert told["state"] == "left"
-    assert [(entry["state"], entry["reason"]) for entry in told["entries"]] == [
+    assert [(entry["state"], entry["reason"]) for entry in told["entries"][-5:]] == [
         ("lobby", "joined_lobby"),
         ("waiting", "drawn"),
         ("called", "called"),
@@ -155,33 +162,28 @@ def test_a_receipt_tells_the_whole_way(site: Site, sale: tuple[int, list[Fan], l
     assert times == sorted(times)
     assert all(at.utcoffset() == dt.timedelta(0) for at in times)
     last = next(fan for fan in fans if receipt(fan, event_id)["draw"]["number"] == FANS)
-    assert reasons(last, event_id) == ["joined_lobby", "drawn"]
+    assert reasons(last, event_id)[-2:] == ["joined_lobby", "drawn"]
 
 
 def test_the_stream_counts_down_and_then_tells_places(site: Site) -> None:
     event_id = soon(site, RoomSeed(rate_per_minute=0, capacity=3, lobby_minutes=30))
     fans = [site.fan() for _ in range(3)]
-    streams = []
-    for fan in fans:
-        token = fan.join(event_id).json["token"]
-        streams.append(fan.line(event_id, token))
     seconds: list[float] = []
-    late = None
-    for stream in streams:
-        while (place := stream.data("place"))["state"] == "lobby":
-            assert (place["position"], place["roomState"], place["waiting"]) == (None, "lobby", 3)
-            assert len(place["lobby"]["seedHash"]) == 64
-            seconds.append(place["lobby"]["secondsToOnSale"])
-        late = late or site.fan().join(event_id).json
-        assert (place["state"], place["waiting"] >= 3) == ("waiting", True)
+    with contextlib.ExitStack() as streams:
+        opened = [streams.enter_context(fan.line(event_id, fan.join(event_id).json["token"])) for fan in fans]
+        positions = set()
+        for stream in opened:
+            while (place := stream.data("place"))["state"] == "lobby":
+                assert (place["position"], place["roomState"]) == (None, "lobby")
+                assert len(place["lobby"]["seedHash"]) == 64
+                seconds.append(place["lobby"]["secondsToOnSale"])
+            assert place["state"] == "waiting"
+            positions.add(place["position"])
+        assert positions == {1, 2, 3}
     assert len(seconds) >= 6
-    assert max(seconds) <= SALE_SECONDS
-    assert late is not None
-    assert late["ticketNumber"] == 4, "who joins after the draw is behind everybody drawn"
-    positions = {stream.data("place")["position"] for stream in streams}
-    assert positions == {1, 2, 3}
-    for stream in streams:
-        stream.close()
+    assert 0 < max(seconds) <= SALE_SECONDS
+    late = site.fan().join(event_id).json
+    assert (late["ticketNumber"], late["position"]) == (4, 4), "who joins later is behind everybody drawn"
 
 
 def test_before_the_lobby_nobody_gets_in(site: Site) -> None:
@@ -202,16 +204,15 @@ def test_a_fan_of_the_lobby_stays_one_when_redis_loses_it(site: Site) -> None:
     event_id = soon(site, RoomSeed(rate_per_minute=0, capacity=3, lobby_minutes=30), seconds=6)
     fans = [site.fan(number % GATEWAYS) for number in range(5)]
     tokens = [fan.join(event_id).json["token"] for fan in fans]
-    watched = fans[4].line(event_id, tokens[4])
-    watched.data("place")
-    with site.redis() as redis:
-        redis.delete(*room_keys(event_id))
-    for fan, token in zip(fans[:4], tokens, strict=False):
-        place = restored(fan, event_id, token)
-        assert (place["state"], place["position"]) == ("lobby", None)
-    told = drawn(site, event_id)
+    with fans[4].line(event_id, tokens[4]) as watched:
+        watched.data("place")
+        with site.redis() as redis:
+            redis.delete(*room_keys(event_id))
+        for fan, token in zip(fans[:4], tokens, strict=False):
+            place = restored(fan, event_id, token)
+            assert (place["state"], place["position"]) == ("lobby", None)
+        told = drawn(site, event_id)
     assert told["participants"] == 5, "the fan with a stream did nothing for it"
-    watched.close()
     numbers = [fan.poll(event_id).json["ticketNumber"] for fan in fans]
     listed = site.client().get(told["listHref"]).json["fanHashes"]
     assert listed == order_of(told["seed"], listed)
