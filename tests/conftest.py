@@ -91,6 +91,7 @@ def admitone_env(database_url: str, redis_url: str) -> dict[str, str]:
         "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
         "ADMITONE_JOINS_PER_MINUTE": "1000000",
         "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
+        "ADMITONE_LANE_WAIT_SECONDS_MAX": "30",
         "ADMITONE_CAPTCHA_WORK_MAX": "100",
         "ADMITONE_DRAIN_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",

@@ -84,7 +84,7 @@ def test_a_room_in_numbers(site: Site, operator: Client) -> None:
         "sold": 1, "held": 2, "free": 81, "backlog": 0,
     }  # fmt: skip
     assert {name: room[name] for name in expected} == expected
-    assert room["p95BookingMs"] > 0
+    within(3, lambda: (room_of(operator, event_id)["p95BookingMs"] or 0) > 0)
     listed = {listed["eventId"]: listed for listed in operator.get("/api/ops/rooms").json["rooms"]}
     assert listed[event_id]["free"] == 81
 
