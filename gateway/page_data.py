@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import msgspec
 from litestar.datastructures import Cookie
 
-from gateway.contract import PurchaseAnswer
+from gateway.contract import DrawAnswer, PurchaseAnswer
 from gateway.halls import Hall, UnknownEventError
 from gateway.identity import Session, refuse_cross_site
 from gateway.problems import ProblemError
 from gateway.rooms import room_state
+from gateway.routes.draws import public_draw
 from gateway.routes.events import find_events
 from gateway.routes.pages import (
     EventView,
@@ -65,6 +66,14 @@ class PagesFromServices:
             return None
         return await self._view(hall)
 
+    async def draw(self, request: AnyRequest, event_id: int) -> DrawAnswer | None:
+        try:
+            return await public_draw(self._services, request, event_id)
+        except ProblemError as problem:
+            if problem.document["status"] == 404:
+                return None
+            raise
+
     async def _view(self, hall: Hall) -> EventView:
         counts = await self._services.rooms.counts(hall.event_id)
         event = hall.event
@@ -91,7 +100,8 @@ class PagesFromServices:
                 for ticket in hall.tickets.values()
             ],
             room_state="off" if counts is None else room_state(counts),
-            waiting=0 if counts is None else counts.waiting,
+            waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
+            lobby=None if counts is None else self._services.rooms.lobby(event.event_id, counts),
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
@@ -111,6 +121,7 @@ class PagesFromServices:
             waiting=place.waiting,
             eta_seconds=place.eta_seconds,
             eta_range=place.eta_range,
+            fan_hash=None if place.lobby is None else place.lobby.fan_hash,
         )
 
     async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:

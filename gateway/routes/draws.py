@@ -54,14 +54,12 @@ async def _public_draw(known: Services, request: AnyRequest, event_id: int) -> t
     return found
 
 
-@get(
-    "/api/events/{event_id:int}/draw",
-    responses=answers("invalid_request", "unknown_event", "rate_limited"),
-)
-async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]:
-    """The draw: what was committed to before it, and the seed after it."""
-    drawn, counts, state = await _public_draw(services(request), request, event_id)
-    answer = DrawAnswer(
+async def public_draw(known: Services, request: AnyRequest, event_id: int) -> DrawAnswer:
+    """Raises:
+    ProblemError: ``rate_limited``, ``unknown_event``.
+    """
+    drawn, counts, state = await _public_draw(known, request, event_id)
+    return DrawAnswer(
         event_id=event_id,
         state=state,
         on_sale_at=from_ms(counts.config.draw_at_ms),
@@ -73,7 +71,15 @@ async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]
         drawn_at=drawn.drawn_at,
         list_href=f"/api/events/{event_id}/draw/list",
     )
-    return Response(answer, headers=NO_STORE)
+
+
+@get(
+    "/api/events/{event_id:int}/draw",
+    responses=answers("invalid_request", "unknown_event", "rate_limited"),
+)
+async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]:
+    """The draw: what was committed to before it, and the seed after it."""
+    return Response(await public_draw(services(request), request, event_id), headers=NO_STORE)
 
 
 def _participants(drawn: DrawRow, counts: RoomCounts) -> int:

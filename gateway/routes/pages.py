@@ -25,6 +25,8 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from gateway.contract import DrawAnswer, Lobby
+
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -92,6 +94,8 @@ class EventView:
     waiting: int
     hold_seconds: int = 600
     absence_seconds: int = 120
+    lobby: Lobby | None = None
+    """Until it is drawn."""
 
     @property
     def free(self) -> int:
@@ -122,6 +126,8 @@ class Standing:
     eta_seconds: int | None = None
     eta_range: tuple[int, ...] | None = None
     """The least and the most, in seconds."""
+    fan_hash: str | None = None
+    """What stands for the fan in the draw's list, while in the lobby."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +176,9 @@ class PageData(Protocol):
         """Events whose name, artist or venue holds ``q`` (all when empty), soonest first."""
 
     async def event_view(self, event_id: int) -> EventView | None: ...
+
+    async def draw(self, request: Request[Any, Any, Any], event_id: int) -> DrawAnswer | None:
+        """The event's draw as everybody may know it; None where it has no lobby."""
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
         """Where the fan stands (this read is a heartbeat), or None if never joined or left."""
@@ -365,12 +374,16 @@ def _stage(event: EventView, standing: Standing | None) -> str:
     """The part of the event's page to show first; the script moves on from there."""
     if event.room_state == "off":
         return "choose"
-    if standing is not None and standing.state in {"lobby", "waiting"} and event.room_state != "sold_out":
+    if standing is not None and standing.state == "lobby":
+        return "lobby"
+    if standing is not None and standing.state == "waiting" and event.room_state != "sold_out":
         return "waiting"
     if standing is not None and standing.state in {"called", "done", "expired"}:
         return standing.state
     if standing is not None and standing.state == "admitted":
         return "choose"
+    if event.lobby is not None and event.lobby.state == "early":
+        return "early"
     return event.room_state if event.room_state in {"sold_out", "closed", "rebuilding"} else "join"
 
 
@@ -398,6 +411,9 @@ async def _event_page(
         "roomState": event.room_state,
         "state": standing.state if standing else None,
         "holdSeconds": event.hold_seconds,
+        "lobby": None
+        if event.lobby is None
+        else {"state": event.lobby.state, "opensAt": event.lobby.opens_at.isoformat()},
         "tickets": [
             {"ticketTypeId": ticket.ticket_type_id, "ticketType": ticket.ticket_type, "price": ticket.price}
             for ticket in event.tickets
@@ -434,6 +450,17 @@ async def event_page(request: Request[Any, Any, Any], pages: Pages, event_id: in
     """One event: the line, then the seats, then the checkout."""
     user_id, cookie = await pages.ensure_session(request)
     return await _event_page(pages, event_id, user_id, cookie)
+
+
+@get("/events/{event_id:int}/draw")
+async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """The draw of an event's lobby, and a way to recheck it in the browser."""
+    _, cookie = await pages.ensure_session(request)
+    event = await pages.event_view(event_id)
+    draw = await pages.draw(request, event_id)
+    if event is None or draw is None:
+        raise NotFoundException
+    return page("draw.html", cookie=cookie, event=event, draw=draw, data={"eventId": event_id})
 
 
 def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
@@ -505,6 +532,7 @@ def pages_router() -> Router:
         route_handlers=[
             events_page,
             event_page,
+            draw_page,
             join_form,
             leave_form,
             purchase_page,

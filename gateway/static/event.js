@@ -3,7 +3,7 @@
 import { Captcha } from "./captcha.js";
 import { Problem, Stream, book, call, newKey, now, sleep } from "./api.js";
 import { SeatMap, keyOf, seatOf } from "./seats.js";
-import { clock, count, eta, moneyIn, plural, stockWords } from "./words.js";
+import { REASONS, clock, count, countdown, eta, moneyIn, plural, stockWords } from "./words.js";
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -46,7 +46,8 @@ function show(next) {
     part.toggleAttribute("hidden", part.getAttribute("data-stage") !== next);
   $("selection").hidden = next !== "choose";
   document.body.classList.toggle("choosing", next === "choose");
-  if (next !== "waiting" && next !== "called") place.forget();
+  if (next !== "lobby" && next !== "waiting" && next !== "called") place.forget();
+  if (next !== "lobby") lobby.stop();
   if (moved) window.scrollTo({ top: 0, behavior: calm.matches ? "auto" : "smooth" });
 }
 
@@ -205,7 +206,6 @@ const place = {
   /** @param {any} news */
   draw(news) {
     const paused = (news.roomState ?? event.roomState) === "paused";
-    const lobby = news.state === "lobby";
     $("paused").hidden = !paused;
     if (typeof news.position === "number") {
       this.first = Math.max(this.first || Number(keep(`first:${event.eventId}`)) || 0, news.position);
@@ -221,11 +221,11 @@ const place = {
       }
       tab(`${text} in line`, shortCount(news.position));
     } else {
-      $("position").textContent = lobby ? "Lobby" : "–";
-      tab(lobby ? "In the lobby" : "In line");
+      $("position").textContent = "–";
+      tab("In line");
     }
     const wait = paused ? "The line is paused. Your place is kept."
-      : lobby ? "The draw is at the start of the sale."
+      : news.lobby ? "The lobby’s places are being drawn. Yours comes after them."
       : news.ratePerMinute === 0 ? "Nobody is let in just now. Your place is kept."
       : news.position === 1 ? "You are next"
       : eta(news.etaSeconds, news.etaRange);
@@ -238,15 +238,110 @@ const place = {
   },
 };
 
+/** The time before the draw, by the server's clock. */
+const lobby = {
+  timer: 0,
+  due: 0,
+  /** @param {any} news */
+  draw({ lobby: now }) {
+    if (!now) return;
+    this.due = performance.now() + 1000 * now.secondsToOnSale;
+    const drawing = now.state === "drawing";
+    $("lobby-fans").textContent = count(now.participants);
+    $("lobby-seal").textContent = now.seedHash;
+    if (now.fanHash) $("lobby-me").textContent = now.fanHash;
+    $("lobby-progress").hidden = !drawing;
+    $("lobby-progress").setAttribute("value", String(Math.round((1000 * now.drawn) / Math.max(1, now.participants))));
+    $("lobby-label").textContent = drawing ? "The sale is open" : "The sale opens in";
+    $("lobby-words").textContent = drawing
+      ? `The places are being drawn: ${count(now.drawn)} of ${count(now.participants)}.`
+      : "You are in. When it opens, everyone’s place is drawn.";
+    if (!this.timer) this.timer = setInterval(() => this.tick(), 250);
+    this.tick();
+  },
+  tick() {
+    const left = this.due - performance.now();
+    const text = left > 0 ? countdown(left) : "Drawing…";
+    if ($("lobby-left").textContent === text) return;
+    $("lobby-left").textContent = text;
+    tab(left > 0 ? `Lobby: ${text}` : "Drawing places");
+    announce(left > 0 ? `In the lobby. The sale opens in ${text}.` : "The sale is open. Places are being drawn.", left > 0 ? 30000 : 0);
+  },
+  stop() {
+    clearInterval(this.timer);
+    this.timer = 0;
+  },
+};
+
+let earlyTimer = 0;
+/** The lobby is yet to open: the page looks again when it does. @param {any} to */
+function early(to) {
+  show("early");
+  clearInterval(earlyTimer);
+  const left = () => Date.parse(to.opensAt) - now();
+  const tick = () => {
+    $("early-left").textContent = `It opens in ${countdown(left())}. Keep this page open.`;
+    if (left() > -1000) return;
+    clearInterval(earlyTimer);
+    // Spread out, for all whose page waits come now.
+    setTimeout(() => location.reload(), 3000 * Math.random());
+  };
+  earlyTimer = setInterval(tick, 500);
+  tick();
+}
+
+/** What befell the fan, told when asked for. */
+const told = {
+  timer: 0,
+  look() {
+    $("history").hidden = !event.state && !token;
+    if (!/** @type {HTMLDetailsElement} */ ($("history")).open || $("history").hidden || this.timer) return;
+    // A change of state is noted before it is told, but another may follow at once.
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      this.read().catch(() => {});
+    }, 300);
+  },
+  async read() {
+    const receipt = await call("GET", `${queue}/receipt`);
+    const at = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    $("history-lines").replaceChildren(
+      ...receipt.entries.map((/** @type {any} */ entry) => {
+        const line = document.createElement("li");
+        const time = document.createElement("time");
+        time.dateTime = entry.at;
+        time.textContent = at.format(new Date(entry.at));
+        line.append(time, ` ${REASONS[entry.reason] ?? entry.reason}`);
+        return line;
+      }),
+    );
+    const draw = receipt.draw;
+    $("history-draw").hidden = !draw?.number;
+    if (!draw?.number) return;
+    const link = document.createElement("a");
+    link.href = draw.href;
+    link.textContent = "Recheck the draw";
+    $("history-draw").replaceChildren(`You drew place ${count(draw.number)} of ${count(draw.participants)}. `, link);
+  },
+};
+$("history").addEventListener("toggle", () => told.look());
+
 /** Go where the news says the fan stands. @param {any} news @returns {any} */
 function follow(news) {
   if (news.token) token = keep(`place:${event.eventId}`, news.token);
   if (news.pass) pass = news.pass;
   if (news.roomState) event.roomState = news.roomState;
+  if (news.state && news.state !== event.state) {
+    event.state = news.state;
+    told.look();
+  }
   if (stage === "held") return;
   if (news.roomState === "off") return admitted();
   switch (news.state) {
     case "lobby":
+      show("lobby");
+      lobby.draw(news);
+      return place.listen();
     case "waiting":
       show("waiting");
       place.draw(news);
@@ -265,8 +360,10 @@ function follow(news) {
       forgetPlace();
       tab("Your turn has passed");
       return show("expired");
-    case "sold_out":
     case "closed":
+      if (news.lobby?.state === "early") return early(news.lobby);
+    // falls through
+    case "sold_out":
       tab("");
       return show(news.state);
   }
@@ -795,6 +892,7 @@ addEventListener("pageshow", (shown) => {
 });
 
 async function begin() {
+  told.look();
   try {
     const { reservations = [] } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
     if (reservations.length) return hold(reservations[0]);
@@ -802,7 +900,8 @@ async function begin() {
     // No hold can be read now; the place still can.
   }
   if (event.roomState === "off") return admitted();
-  if (event.state || token) return ask(stage === "waiting" || stage === "called" || stage === "choose" ? "join" : stage);
+  if (event.state || token) return ask(["lobby", "waiting", "called", "choose"].includes(stage) ? "join" : stage);
+  if (stage === "early") return early(event.lobby);
   if (stage === "rebuilding") retry.start(10);
 }
 begin();

@@ -35,6 +35,34 @@ export function eta(seconds, range) {
   return `About ${low}–${high} minutes`;
 }
 
+/** A time to come as a clock, with hours and days where there are any. @param {number} ms */
+export function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  if (seconds < 3600) return clock(ms);
+  const hours = Math.floor(seconds / 3600);
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  return `${hours}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** What befell a fan, in words, by the receipt's reason. @type {Record<string, string>} */
+export const REASONS = {
+  joined_lobby: "You entered the lobby.",
+  drawn: "Your place was drawn.",
+  joined: "You joined the line.",
+  restored: "We restored your place after a fault on our side.",
+  called: "It was your turn: you were called.",
+  claim_missed: "You did not come in time when called. You kept your place, this once.",
+  claim_missed_again: "You did not come in time when called again, so your place ended.",
+  skipped_absent: "You were away when your turn came; others went first. Your place was kept for a while.",
+  came_back: "You were back, at your old place.",
+  claimed: "You went in.",
+  no_line: "You went straight in, for nobody was waiting.",
+  left: "You left.",
+  bought: "You bought your tickets.",
+  pass_ended: "Your time inside ended.",
+  absent_too_long: "You were away too long after your turn, so your place ended.",
+};
+
 /** @param {number} n @param {string} one */
 export const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 

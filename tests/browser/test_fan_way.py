@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 import segno
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from db.seed import RoomSeed, seed_demo
 from tests.services import ROOT, Service, Services
@@ -23,32 +20,9 @@ from tests.services import ROOT, Service, Services
 pytestmark = pytest.mark.browser
 
 ARTEFACTS = ROOT / "artefacts"
-CHROMIUM_ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 RIVALS = 5
 PASSWORD = "correct horse battery staple"
 TURN_MS_MAX = 30_000
-EXPECTED_MS_MAX = 15_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("CI"), "no chromium: apt-get install chromium"
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    expect.set_options(timeout=EXPECTED_MS_MAX)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @dataclass
