@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from tests.unit.waiting_room.room import Room
 from waiting_room import operations, scripts
 from waiting_room.keys import ROOM_KEYS, room_keys
 from waiting_room.line import Slots
-from waiting_room.model import RoomConfig, Slot, Stock
+from waiting_room.model import Drawn, LobbyPage, RoomConfig, Slot, Stock
 
 T = TypeVar("T")
 
@@ -107,6 +108,10 @@ def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
     assert run(operations.recorded(42, gone)) == len(gone) > 0
     run(operations.standing(42, 3, touch=True))
     run(operations.counts(42))
+    assert run(operations.history(42, 4)).noted
+    assert run(operations.configure(44, replace(config, draw_at_ms=1))) == "created"
+    assert run(operations.lobby_page(44, 0, 9)) == LobbyPage(0, [], last=True)
+    assert run(operations.place_drawn(44, 1, 1, [], last=True)) == Drawn(1, done=True)
     assert scripts.run_sync(cluster, "allow", ("allow:a:b",), (1,))[0] == 1
 
 
