@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import psycopg
-from sqlalchemy import func, select, text
+from sqlalchemy import case, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,7 +38,15 @@ class DrawRow:
     epoch: int | None
 
 
-_DRAWN = select(Draw.seed_hash, Draw.fan_key, Draw.drawn_at, Draw.participants, Draw.epoch, Draw.seed.label("seed"))
+_DRAWN = select(
+    Draw.seed_hash,
+    Draw.fan_key,
+    # While it is secret the seed does not leave Postgres.
+    case((Draw.drawn_at.is_not(None), Draw.seed)).label("seed"),
+    Draw.drawn_at,
+    Draw.participants,
+    Draw.epoch,
+)
 
 _RECORD: Final = text(
     """
@@ -102,12 +110,7 @@ def commit_seed_sync(connection: psycopg.Connection, event_id: int) -> None:
 async def draw_row(connection: AsyncConnection, event_id: int) -> DrawRow | None:
     """The event's draw; None where it has no lobby."""
     row = (await connection.execute(_DRAWN.where(Draw.event_id == event_id))).one_or_none()
-    return None if row is None else _published(DrawRow(**row._asdict()))
-
-
-def _published(row: DrawRow) -> DrawRow:
-    """Without the seed while it is secret."""
-    return row if row.drawn_at is not None else DrawRow(row.seed_hash, row.fan_key, None, None, None, None)
+    return None if row is None else DrawRow(**row._asdict())
 
 
 async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> DrawRow | None:
