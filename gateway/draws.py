@@ -27,6 +27,7 @@ LISTED_AT_ONCE: Final = 250
 PLACED_AT_ONCE: Final = 50
 """Each of them takes Redis some 13 µs where 100,000 are in the lobby."""
 READ_AT_ONCE: Final = 5_000
+AWAY_SECONDS: Final = 1.0
 YIELD_SECONDS: Final = 0.2
 """Who finds that another gateway is placing waits as long, and goes on should that one have ended."""
 
@@ -62,7 +63,7 @@ class Draws:
             logger.warning("event %d: Redis lost the room during the draw", event_id)
         except (RedisError, SQLAlchemyError, OSError) as error:
             logger.warning("event %d: the draw is interrupted: %s", event_id, error)
-            await asyncio.sleep(YIELD_SECONDS)
+            await asyncio.sleep(AWAY_SECONDS)
 
     async def _listed(self, event_id: int) -> list[bytes] | None:
         """Everybody in the lobby, which nobody enters from then on; None where no draw is due."""
