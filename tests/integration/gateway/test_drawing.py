@@ -130,14 +130,16 @@ async def test_a_great_lobby_is_drawn_without_holding_redis(lobby: Lobby, fans: 
         client.config_set("slowlog-max-len", 100_000)
         client.config_set("slowlog-log-slower-than", 0)
         client.slowlog_reset()
+        client.config_resetstat()
         began = time.monotonic()
         await lobby.draw_on(Draws(lobby.engine, Line(lobby.client)))
         seconds = time.monotonic() - began
         client.config_set("slowlog-log-slower-than", 10_000)
+        scripts: dict[str, Any] = client.info("commandstats")["cmdstat_evalsha"]
         calls = [entry for entry in client.slowlog_get(100_000) if entry["command"].startswith(b"EVALSHA")]
     times_ms = sorted(entry["duration"] / 1000 for entry in calls)
-    told = f"{fans} fans drawn in {seconds:.1f} s by {len(times_ms)} scripts"
-    print(f"{told}: mean {sum(times_ms) / len(times_ms):.2f} ms, longest {times_ms[-5:]} ms")
+    told = f"{fans} fans drawn in {seconds:.1f} s by {scripts['calls']} scripts, {len(times_ms)} in the slow log"
+    print(f"{told}: mean {scripts['usec_per_call'] / 1000:.2f} ms, longest {times_ms[-5:]} ms")
     assert times_ms[len(times_ms) * 99 // 100] < BLOCK_MS_MAX
     checked = verify(lobby.database_url, lobby.redis_url, lobby.event_id)
     assert (checked.participants, checked.in_line, checked.differences) == (fans, fans, ())
