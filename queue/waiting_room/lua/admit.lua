@@ -6,7 +6,9 @@
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line
 
--- Two generations bound how many fans' histories there are.
+local HISTORY_MS = 604800000 -- a week, as long as a place token lives
+
+-- Two generations bound how many fans' histories there are; they end a week after the last fan had a place.
 local function bound_histories()
   local fans_max = tonumber(redis.call('HGET', CONFIG, 'receipt_fans_max')) or 250000
   if redis.call('HLEN', HISTORY) >= fans_max then
@@ -14,6 +16,9 @@ local function bound_histories()
     redis.call('RENAME', HISTORY, HISTORY_BEFORE)
     redis.call('HSET', CONFIG, 'histories_before', '1')
     room.histories_before = '1'
+  end
+  if redis.call('HLEN', PLACES) > 0 then
+    redis.call('PEXPIRE', HISTORY, HISTORY_MS)
   end
 end
 

@@ -13,8 +13,8 @@ local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly
 local EPOCH_ZERO_S = 1750000000
 local MISSES_MAX = 2              -- the claim missed so often ends the place
 local ENDED_MAX = 100000          -- ended places remembered in each of two generations
-local HISTORY_MS = 604800000     -- a week, as long as a place token lives
 local HISTORY_ENTRY_BYTES_MIN = 19
+local HISTORY_ENTRY_BYTES_MAX = 30
 local PACE_BUCKET_MS = 10000
 local PACE_BUCKETS = 60
 
@@ -381,7 +381,7 @@ end
 
 local ENDINGS = { left = true, done = true, pass_over = true, unclaimed = true, absent = true }
 
--- Append to the fans' histories, each of which is bounded; how many there are, admit.lua sees to.
+-- Append to the fans' histories, each of which is bounded; how many there are, and for how long, admit.lua sees to.
 local function write_history()
   if #noted == 0 then
     return
@@ -393,7 +393,7 @@ local function write_history()
   for i, fan in ipairs(noted) do
     local history = known[i] or before[i] or ''
     local place = noted_places[fan] or places[i]
-    if place and (history == '' or ENDINGS[string.match(history, '([%a_]+):%d+;$')]) then
+    if place and (history == '' or ENDINGS[string.match(string.sub(history, -HISTORY_ENTRY_BYTES_MAX), '([%a_]+):%d+;$')]) then
       local joined_at = string.match(place, '^%d+:(%d+)')
       local where = room.draw_at > tonumber(joined_at) and 'lobby' or 'joined'
       history = history .. where .. ':' .. joined_at .. ';'
@@ -409,7 +409,6 @@ local function write_history()
     written[2 * i] = history
   end
   redis.call('HSET', HISTORY, unpack(written))
-  redis.call('PEXPIRE', HISTORY, HISTORY_MS)
 end
 
 -- Last call of every operation that changes something: keep the pace and the histories, tell the gateways.

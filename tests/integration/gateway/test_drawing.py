@@ -27,6 +27,7 @@ from waiting_room.scripts import run_sync
 FANS = 1_000
 FIRST_FAN = 4 * 10**15
 BLOCK_MS_MAX = 5.0
+SLOW_MAX = 10_000
 MINUTE_MS = 60_000
 
 
@@ -127,8 +128,8 @@ async def test_a_great_lobby_is_drawn_without_holding_redis(lobby: Lobby, fans: 
     """By Redis' own times of the scripts. A busy machine's pauses are in the longest, so 99 of 100 are judged."""
     await lobby.fill(fans)
     with redis.Redis.from_url(lobby.redis_url, socket_timeout=60) as client:
-        client.config_set("slowlog-max-len", 100_000)
-        client.config_set("slowlog-log-slower-than", 0)
+        client.config_set("slowlog-max-len", SLOW_MAX)
+        client.config_set("slowlog-log-slower-than", 1000)
         client.slowlog_reset()
         client.config_resetstat()
         began = time.monotonic()
@@ -136,10 +137,11 @@ async def test_a_great_lobby_is_drawn_without_holding_redis(lobby: Lobby, fans: 
         seconds = time.monotonic() - began
         client.config_set("slowlog-log-slower-than", 10_000)
         scripts: dict[str, Any] = client.info("commandstats")["cmdstat_evalsha"]
-        calls = [entry for entry in client.slowlog_get(100_000) if entry["command"].startswith(b"EVALSHA")]
-    times_ms = sorted(entry["duration"] / 1000 for entry in calls)
-    told = f"{fans} fans drawn in {seconds:.1f} s by {scripts['calls']} scripts, {len(times_ms)} in the slow log"
-    print(f"{told}: mean {scripts['usec_per_call'] / 1000:.2f} ms, longest {times_ms[-5:]} ms")
-    assert times_ms[len(times_ms) * 99 // 100] < BLOCK_MS_MAX
+        slow_ms = sorted(entry["duration"] / 1000 for entry in client.slowlog_get(SLOW_MAX))
+    print(
+        f"{fans} fans drawn in {seconds:.1f} s by {scripts['calls']} scripts: mean "
+        f"{scripts['usec_per_call'] / 1000:.2f} ms, {len(slow_ms)} over 1 ms, longest {slow_ms[-5:]} ms"
+    )
+    assert sum(each > BLOCK_MS_MAX for each in slow_ms) <= scripts["calls"] // 100
     checked = verify(lobby.database_url, lobby.redis_url, lobby.event_id)
     assert (checked.participants, checked.in_line, checked.differences) == (fans, fans, ())
