@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from db import booking_sql
 from db.audit import audit
 from tests.property.engine_machine import GRACE_SECONDS, machine_on
+from workers.engine.book import Book
+from workers.engine.free_rows import FreeRows, KeptRows
 
 pytestmark = pytest.mark.deep
 
@@ -22,3 +28,66 @@ def test_no_sequence_of_batches_parts_the_engine_from_its_model(database_url: st
     print(machine.happened.total(), "commands", machine.happened)
     broken = audit(database_url, grace_seconds=GRACE_SECONDS)
     assert broken == [], broken
+
+
+def forgets_outcomes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(booking_sql, "READ_OUTCOMES", booking_sql.READ_OUTCOMES + " WHERE false\n")
+    patch.setattr(booking_sql, "WRITE_OUTCOMES", booking_sql.RECORD_OUTCOMES)
+
+
+def counts_no_purchases(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(booking_sql, "READ_BOUGHT", booking_sql.READ_BOUGHT.replace("WHERE", "WHERE false AND"))
+
+
+def keeps_stale_rows(patch: pytest.MonkeyPatch) -> None:
+    def take(self: KeptRows, event_id: int, version: int) -> dict[tuple[int, int], FreeRows]:
+        return self._kept.pop(event_id, (-1, {}))[1]
+
+    patch.setattr(KeptRows, "take", take)
+
+
+def holds_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Book, "_is_free", lambda self, seat: seat.status == "available")
+
+
+def gives_back_what_others_hold(patch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., Any] = Book._give_back
+
+    def give_back(self: Book, hold: Any, state: str) -> None:
+        for seat in hold.seats:
+            now = self.seats.get((hold.event_id, *seat))
+            if now is not None and now.status == "reserved":
+                now.reservation_id = hold.reservation_id
+        real(self, hold, state)
+
+    patch.setattr(Book, "_give_back", give_back)
+
+
+def sells_lapsed_holds(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Book, "_is_live", lambda self, hold: hold.state == "held")
+
+
+SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "outcomes are not remembered": forgets_outcomes,
+    "purchases do not count for the limit": counts_no_purchases,
+    "free rows are kept whatever happened since": keeps_stale_rows,
+    "lapsed seats stay held": holds_for_ever,
+    "a lapsed hold frees its successor's seats": gives_back_what_others_hold,
+    "a lapsed hold is sold": sells_lapsed_holds,
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
+def test_control_the_machine_notices(database_url: str, monkeypatch: pytest.MonkeyPatch, sabotage: str) -> None:
+    """Within six times the examples it is given every day; most in the first few."""
+    assert settings.default is not None
+    budget = settings(
+        max_examples=6 * settings.default.max_examples,
+        stateful_step_count=STEPS,
+        phases=[Phase.generate],
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    SABOTAGES[sabotage](monkeypatch)
+    with machine_on(database_url) as machine, pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=budget)
