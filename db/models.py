@@ -258,6 +258,10 @@ class Outbox(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
 
 
+MESSAGE_MAX = 280
+"""Characters of a room's message to its line."""
+
+
 class Room(Base):
     """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
 
@@ -272,6 +276,7 @@ class Room(Base):
         CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name="limits"),
         CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name="lifetimes"),
         CheckConstraint("lobby_minutes >= 0", name="lobby"),
+        CheckConstraint(f"char_length(message) <= {MESSAGE_MAX}", name="message"),
     )
 
     event_id: Mapped[int] = mapped_column(primary_key=True)
@@ -285,6 +290,7 @@ class Room(Base):
     revision: Mapped[int] = mapped_column(server_default="1")
     epoch: Mapped[int] = mapped_column(server_default="0")
     lobby_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
+    message: Mapped[str] = mapped_column(server_default="")
 
 
 class Draw(Base):
@@ -343,7 +349,9 @@ class DepartedPlace(Base):
 
 
 class RoomLog(Base):
-    """Who changed what of a room, when, from what to what."""
+    """Who changed what of a room, when, from what to what; ``revision`` is the one that the change made, 0 where an
+    older release did not note it.
+    """
 
     __tablename__ = "room_log"
     __table_args__ = (ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),)
@@ -356,6 +364,7 @@ class RoomLog(Base):
     before: Mapped[str]
     after: Mapped[str]
     why: Mapped[str] = mapped_column(server_default="")
+    revision: Mapped[int] = mapped_column(server_default="0")
 
 
 class Operator(Base):

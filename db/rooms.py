@@ -15,6 +15,7 @@ from db.models import DepartedPlace, Draw, Event, Purchase, Reservation, Room, R
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000
+CHANGES_TOLD_MAX = 50
 HOLDS_MAX = 10_000
 
 _FIELD_TYPES: Mapping[str, type] = {
@@ -26,11 +27,24 @@ _FIELD_TYPES: Mapping[str, type] = {
     "pass_seconds": int,
     "autopilot": bool,
     "lobby_minutes": int,
+    "message": str,
 }
 
 
 class UnknownRoomError(LookupError):
     """The event has no room."""
+
+
+class RoomChangedError(Exception):
+    """Somebody changed the room since the revision that a change was meant for.
+
+    ``revision`` is where it stands; ``since`` what changed meanwhile, the oldest first.
+    """
+
+    def __init__(self, revision: int, since: list[RoomLogRow]) -> None:
+        super().__init__(f"the room stands at revision {revision}")
+        self.revision = revision
+        self.since = since
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class RoomRow:
     lobby_minutes: int
     on_sale_at: dt.datetime
     has_draw: bool
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,7 @@ class RoomLogRow:
     before: str
     after: str
     why: str
+    revision: int
 
 
 _LIVE = (Reservation.state == "held", Reservation.expires_at > func.clock_timestamp())
@@ -155,15 +171,25 @@ async def live_holds(connection: AsyncConnection, event_id: int) -> list[HoldRow
 
 
 async def change_room(
-    connection: AsyncConnection, event_id: int, changes: Mapping[str, object], operator: str, why: str
+    connection: AsyncConnection,
+    event_id: int,
+    changes: Mapping[str, object],
+    operator: str,
+    why: str,
+    *,
+    revision: int | None = None,
 ) -> RoomRow:
     """Set the named fields and log each that differs; where none does, nothing is written.
+
+    Args:
+        revision: the one that the change is meant for; None: whichever it is.
 
     Returns:
         The room as it now stands.
 
     Raises:
         UnknownRoomError: the event has no room.
+        RoomChangedError: it stands at another ``revision``.
         ValueError: no such field, or a value of another type.
         sqlalchemy.exc.IntegrityError: a value out of the bounds that the table sets.
     """
@@ -171,6 +197,8 @@ async def change_room(
         if type(value) is not _FIELD_TYPES.get(field):
             raise ValueError(f"a room's {field} cannot be set to {value!r}")
     before = await _one(connection, _ROOMS.where(Room.event_id == event_id).with_for_update(of=Room))
+    if revision is not None and revision != before.revision:
+        raise RoomChangedError(before.revision, await _changes_since(connection, event_id, revision))
     changed = {field: value for field, value in changes.items() if value != getattr(before, field)}
     if not changed:
         return before
@@ -189,6 +217,7 @@ async def change_room(
                 "before": _as_text(getattr(before, field)),
                 "after": _as_text(value),
                 "why": why,
+                "revision": before.revision + 1,
             }
             for field, value in changed.items()
         ],
@@ -202,6 +231,15 @@ async def room_log(connection: AsyncConnection, event_id: int, limit: int) -> li
         _LOG.where(RoomLog.event_id == event_id).order_by(RoomLog.log_id.desc()).limit(min(limit, LOG_ROWS_MAX))
     )
     return [RoomLogRow(**row._asdict()) for row in found]
+
+
+async def _changes_since(connection: AsyncConnection, event_id: int, revision: int) -> list[RoomLogRow]:
+    found = await connection.execute(
+        _LOG.where(RoomLog.event_id == event_id, RoomLog.revision > revision)
+        .order_by(RoomLog.log_id.desc())
+        .limit(CHANGES_TOLD_MAX)
+    )
+    return [RoomLogRow(**row._asdict()) for row in found][::-1]
 
 
 async def _one(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> RoomRow:

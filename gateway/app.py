@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import redis.asyncio
@@ -147,13 +148,14 @@ def _settle_memory() -> None:
 
 async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what never ends; should it end by a fault of ours, say so and run it again."""
+    name = getattr(keeper, "__qualname__", repr(keeper))
     while True:
         try:
             await keeper()
         except (RedisError, SQLAlchemyError, OSError) as error:
-            logger.warning("%s: a part is away: %s", keeper.__qualname__, error)
+            logger.warning("%s: a part is away: %s", name, error)
         except Exception:
-            logger.exception("%s ended", keeper.__qualname__)
+            logger.exception("%s ended", name)
         await asyncio.sleep(KEEPER_PAUSE_SECONDS)
 
 
@@ -166,7 +168,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     listeners = _news(known)
     known.readiness.begin(lambda: (known.streams_open, known.desk.backlog))
     ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
-    keepers = [
+    keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
         known.readiness.keep,
         known.clock.keep,
         *(listener.listen for listener in listeners),
@@ -178,6 +180,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         known.rooms.keep_admitting,
         Autopilot(known.rooms, known.desk, known.config.autopilot_p95_ms).keep_steering,
         known.lines.run,
+        partial(operators.keep_hours, known),
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from db.models import MESSAGE_MAX
+
 ID_MAX = 2**53 - 1
 INT_MAX = 2**31 - 1
 
@@ -93,6 +95,8 @@ class OperatorBody(_Body, kw_only=True):
 
 
 class RoomPatch(_Body, kw_only=True):
+    """Of the room as it stood at ``revision``, where that is named: at another the change is refused."""
+
     rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
     capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
     line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
@@ -102,6 +106,8 @@ class RoomPatch(_Body, kw_only=True):
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     autopilot: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
+    message: Annotated[str, Meta(max_length=MESSAGE_MAX, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    revision: Annotated[int, Meta(ge=1, le=ID_MAX)] | msgspec.UnsetType = msgspec.UNSET
     why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
 
@@ -359,6 +365,7 @@ class Place(_Answer, kw_only=True):
     href: str
     stream_href: str
     lobby: Lobby | None = None
+    message: str = ""
 
 
 class Claimed(_Answer, kw_only=True):
@@ -367,6 +374,11 @@ class Claimed(_Answer, kw_only=True):
 
 
 class RoomAnswer(_Answer, kw_only=True):
+    """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
+
+    Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by their code.
+    """
+
     event_id: int
     name: str
     state: str
@@ -376,6 +388,7 @@ class RoomAnswer(_Answer, kw_only=True):
     rate_per_minute: int
     rate_now_per_minute: float
     measured_per_minute: float | None
+    called_per_minute: float | None
     capacity: int
     line_cap: int
     claim_window_seconds: int
@@ -386,11 +399,14 @@ class RoomAnswer(_Answer, kw_only=True):
     autopilot: bool
     autopilot_why: str
     no_show_rate: float
+    p50_booking_ms: float | None
     p95_booking_ms: float | None
+    errors: dict[str, int]
     backlog: int
     sold: int
     held: int
     free: int
+    message: str
     revision: int
 
 
@@ -405,10 +421,31 @@ class RoomLogLine(_Answer, kw_only=True):
     before: str = msgspec.field(name="from")
     after: str = msgspec.field(name="to")
     why: str
+    revision: int
 
 
 class RoomLogList(_Answer, kw_only=True):
     entries: tuple[RoomLogLine, ...]
+
+
+class RoomHistory(_Answer, kw_only=True):
+    """A room's last hour, the oldest first: a column a figure, its n-th entry taken at the n-th moment of ``at``
+    (Unix time, seconds), about every ``seconds``. Null: not measured then.
+    """
+
+    seconds: int
+    at: tuple[float, ...]
+    waiting: tuple[int, ...]
+    called: tuple[int, ...]
+    admitted: tuple[int, ...]
+    rate_now_per_minute: tuple[float, ...]
+    called_per_minute: tuple[float | None, ...]
+    p50_booking_ms: tuple[float | None, ...]
+    p95_booking_ms: tuple[float | None, ...]
+    backlog: tuple[int, ...]
+    errors: tuple[int, ...]
+    sold: tuple[int, ...]
+    held: tuple[int, ...]
 
 
 class Health(_Answer, kw_only=True):
@@ -450,5 +487,6 @@ ANSWERS: tuple[type[_Answer], ...] = (
     RoomList,
     RoomLogLine,
     RoomLogList,
+    RoomHistory,
     Health,
 )

@@ -101,6 +101,7 @@ class PagesFromServices:
             ],
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
+            message=self._services.rooms.message(event.event_id),
             lobby=None if counts is None else self._services.rooms.lobby(event.event_id, counts),
         )
 

@@ -343,7 +343,13 @@ class Rooms:
             href=f"/api/queue/{event_id}",
             stream_href=f"/api/queue/{event_id}/stream",
             lobby=self.lobby(event_id, counts, fan) if state in ("lobby", "closed", "rebuilding") else None,
+            message=self.message(event_id),
         )
+
+    def message(self, event_id: int) -> str:
+        """The operators' message to the line; empty: none."""
+        row = self.rows.get(event_id)
+        return "" if row is None else row.message
 
     def lobby(self, event_id: int, counts: RoomCounts, fan: int | None = None) -> Lobby | None:
         """The lobby, with the fan's hash; None where there is none, or it was drawn."""

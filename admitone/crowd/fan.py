@@ -209,6 +209,8 @@ class Fan:
                 return self._take_pass(data)
             case "sold_out" | "closed":
                 raise VisitEnded(event.event)
+            case "message":
+                return False
             case other:
                 self._tally.error(f"stream: event {other!r}")
                 return False

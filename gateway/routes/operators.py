@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
@@ -12,9 +13,10 @@ from litestar import get, patch
 from litestar.params import Parameter
 
 from booking_lane.lane import lane_of, queue_name
-from db.rooms import RoomRow, UnknownRoomError, change_room, room_log
+from db.rooms import RoomChangedError, RoomLogRow, RoomRow, UnknownRoomError, change_room, room_log
 from db.rooms import room as room_row
-from gateway.contract import ID_MAX, RoomAnswer, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.contract import ID_MAX, RoomAnswer, RoomHistory, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.hour import POINT_SECONDS, charted, hour, note, take_turn
 from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.problems import ProblemError, invalid
 from gateway.rooms import room_state
@@ -23,8 +25,10 @@ from gateway.streams.stream import Stream, StreamResponse, frame
 
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
+FIGURES_SECONDS: Final = 60.0
 STEERED: Final = (
     "rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "lobby_minutes", "autopilot",
+    "message",
 )  # fmt: skip
 ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
@@ -38,6 +42,11 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
     row = await known.rooms.row(row.event_id, revision_min=counts.config.revision) or row
     hall = await known.hall(row.event_id)
     lane = lane_of(row.event_id, known.config.lanes)
+    recent = known.desk.recent(lane, FIGURES_SECONDS)
+    errors: Counter[str] = Counter()
+    for (_, how), number in recent.commands.items():
+        if how != "succeeded":
+            errors[how] += number
     queued = await known.jobs.llen(f"rq:queue:{queue_name(lane)}")
     return RoomAnswer(
         event_id=row.event_id,
@@ -49,6 +58,7 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         rate_per_minute=row.rate_per_minute,
         rate_now_per_minute=round(counts.rate_per_minute, 1),
         measured_per_minute=counts.pace.admitted_per_minute,
+        called_per_minute=_rounded(counts.pace.called_per_minute),
         capacity=row.capacity,
         line_cap=row.line_cap,
         claim_window_seconds=row.claim_window_seconds,
@@ -59,13 +69,20 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         autopilot=row.autopilot,
         autopilot_why=counts.steering.why if row.autopilot and counts.steering is not None else "",
         no_show_rate=counts.pace.no_show_rate,
-        p95_booking_ms=known.desk.p95_ms(lane),
+        p50_booking_ms=recent.wait_ms(0.5),
+        p95_booking_ms=recent.wait_ms(0.95),
+        errors=dict(errors),
         backlog=int(queued) + known.desk.lanes[lane].backlog,
         sold=hall.quantity - hall.free - hall.held,
         held=hall.held,
         free=hall.free,
+        message=row.message,
         revision=row.revision,
     )
+
+
+def _rounded(per_minute: float | None) -> float | None:
+    return None if per_minute is None else round(per_minute, 1)
 
 
 async def room_answers(known: Services) -> tuple[RoomAnswer, ...]:
@@ -103,15 +120,22 @@ async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
 @patch(
     "/api/ops/rooms/{event_id:int}",
     security=OPERATOR,
-    responses=answers(*ROOM_REFUSED, "body_too_large", "unsupported_media_type"),
+    responses=answers(*ROOM_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
 )
 async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
-    """Steer the door: Postgres and its log first, then Redis, then every gateway."""
+    """Steer the door: Postgres and its log first, then Redis, then every gateway.
+
+    With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
+    now in force and as ``changes`` what was changed since, as in the log, the oldest first.
+    """
     known = services(request)
     operator = known.identity.operator(request)
     changes: dict[str, object] = {
         name: value for name in STEERED if (value := getattr(data, name)) is not msgspec.UNSET
     }
+    if data.message is not msgspec.UNSET:
+        changes["message"] = data.message.strip()
+    revision = None if data.revision is msgspec.UNSET else data.revision
     try:
         async with known.engine.begin() as connection:
             before = await room_row(connection, event_id)
@@ -122,13 +146,20 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
                 changes["state"] = state
             if not changes:
                 raise invalid("nothing to change is named")
-            changed = await change_room(connection, event_id, changes, operator.name, data.why)
+            changed = await change_room(connection, event_id, changes, operator.name, data.why, revision=revision)
     except UnknownRoomError:
         raise ProblemError("unknown_event", "This event has no waiting room.") from None
+    except RoomChangedError as meanwhile:
+        raise _conflict(meanwhile) from None
     await known.rooms.configure(changed)
     found = await _room(known, changed)
     assert found is not None
     return found
+
+
+def _conflict(meanwhile: RoomChangedError) -> ProblemError:
+    lines = [_log_line(line) for line in meanwhile.since]
+    return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
 
 
 def _state(state: str, data: RoomPatch) -> str | None:
@@ -160,19 +191,28 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     await _row(known, event_id)
     async with known.engine.connect() as connection:
         lines = await room_log(connection, event_id, LOG_LIMIT)
-    return RoomLogList(
-        entries=tuple(
-            RoomLogLine(
-                at=line.at,
-                operator=line.operator,
-                field=line.field,
-                before=line.before,
-                after=line.after,
-                why=line.why,
-            )
-            for line in lines
-        )
+    return RoomLogList(entries=tuple(_log_line(line) for line in lines))
+
+
+def _log_line(line: RoomLogRow) -> RoomLogLine:
+    return RoomLogLine(
+        at=line.at,
+        operator=line.operator,
+        field=line.field,
+        before=line.before,
+        after=line.after,
+        why=line.why,
+        revision=line.revision,
     )
+
+
+@get("/api/ops/rooms/{event_id:int}/history", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
+    """A room's last hour in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    await _row(known, event_id)
+    return await hour(known.line_redis, event_id)
 
 
 @get(
@@ -215,4 +255,13 @@ async def _tell(known: Services, opened: Stream) -> None:
         await asyncio.sleep(STREAM_SECONDS)
 
 
-ROUTES = [rooms, room, change, log, stream]
+async def keep_hours(known: Services) -> None:
+    """Note every room's numbers for as long as the process runs: leaderless, whoever comes first notes all."""
+    while True:
+        if await take_turn(known.line_redis):
+            found = [await _room(known, row) for row in charted(known.rooms.rows.values())]
+            await note(known.line_redis, [room for room in found if room is not None])
+        await asyncio.sleep(POINT_SECONDS / 4)
+
+
+ROUTES = [rooms, room, change, log, history, stream]

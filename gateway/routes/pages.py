@@ -94,6 +94,8 @@ class EventView:
     waiting: int
     hold_seconds: int = 600
     absence_seconds: int = 120
+    message: str = ""
+    """The operators', to the line."""
     lobby: Lobby | None = None
     """Until it is drawn."""
 

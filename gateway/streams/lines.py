@@ -78,6 +78,7 @@ class EventStreams:
 
     event_id: int
     room_state: str
+    message: str
     of_fans: dict[int, list[FanStream]] = field(default_factory=dict)
     _by_turn: defaultdict[int, list[FanStream]] = field(default_factory=lambda: defaultdict(list))
 
@@ -148,10 +149,12 @@ class LineStreams:
         """Tell the fan's place now and from now on."""
         event = self._events.get(event_id)
         if event is None:
-            event = self._events[event_id] = EventStreams(event_id, place.room_state)
+            event = self._events[event_id] = EventStreams(event_id, place.room_state, self._rooms.message(event_id))
         watcher = FanStream(stream, event, fan, session, place.position or 0)
         event.of_fans.setdefault(fan, []).append(watcher)
         event.put_off(watcher, turn_now() + KEEP_TURNS)
+        # Whether there is one or not: who comes back may still show an older one.
+        _tell_once(watcher, _message(event.message))
         self._tell_place(watcher, place, counts)
 
         async def leave() -> None:
@@ -323,6 +326,7 @@ class LineStreams:
         counts = await self._rooms.counts(event.event_id)
         if counts is None:
             return
+        await self._tell_message(event)
         state = room_state(counts)
         if state != event.room_state:
             event.room_state, before = state, event.room_state
@@ -332,6 +336,18 @@ class LineStreams:
         for due in event.turns_due(turn):
             # From when they were due: a late turn is not to gather the fans of two for good. Far behind, it may.
             await self._tell_due(event, counts, event.take(due), max(due, turn - KEEP_TURNS + 1))
+
+    async def _tell_message(self, event: EventStreams) -> None:
+        """Everybody who listens hears of another message, by the turn after this process knows it."""
+        message = self._rooms.message(event.event_id)
+        if message == event.message:
+            return
+        event.message, told = message, _message(message)
+        watchers = event.all()
+        for start in range(0, len(watchers), WRITES_AT_ONCE):
+            for watcher in watchers[start : start + WRITES_AT_ONCE]:
+                _tell_once(watcher, told)
+            await asyncio.sleep(0)
 
     async def _tell_due(self, event: EventStreams, counts: RoomCounts, due: list[FanStream], turn: int) -> None:
         now = time.monotonic()
@@ -452,6 +468,10 @@ def _lobby(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -> byt
             }
         ),
     )
+
+
+def _message(message: str) -> bytes:
+    return frame("message", _encode({"message": message}))
 
 
 def _called(claim_by_seconds: int) -> bytes:

@@ -7,6 +7,9 @@ from typing import Final
 
 NEWS_CHANNEL: Final = "room:news"
 
+HOUR: Final = "hour"
+"""The key of a room's last hour in numbers, a stream of which no script knows (`gateway.hour`)."""
+
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
     "line",  # zset fan → score: in line

@@ -200,14 +200,16 @@ class AdmittedPage:
 class Pace:
     """How the line moved in the last ten minutes.
 
-    ``admitted_per_minute`` is of the last minute. ``line_per_minute`` is how fast the line's front moved
-    while there was a line, over at most five minutes: calls and skipped ghosts, less those put back. Each is
-    None before ten seconds of measuring. ``no_show_rate`` is the share of calls that went unclaimed, 0 to 1.
+    ``admitted_per_minute`` is of the last minute, ``called_per_minute`` of the last ten to twenty seconds.
+    ``line_per_minute`` is how fast the line's front moved while there was a line, over at most five minutes: calls and
+    skipped ghosts, less those put back. Each is None before ten seconds of measuring. ``no_show_rate`` is the share of
+    calls that went unclaimed, 0 to 1.
     """
 
     no_show_rate: float
     admitted_per_minute: float | None
     line_per_minute: float | None
+    called_per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -293,11 +293,13 @@ def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int) -> Pace
     claimed = sum(row[2] for row in rows)
     missed = sum(row[3] for row in rows)
     complete = [row for row in rows if row[0] < now_index]
-    per_minute = None
+    per_minute = called_per_minute = None
     if complete:
         window = min(BUCKETS_A_MINUTE, now_index - complete[0][0])
         admissions = sum(row[4] for row in complete if row[0] >= now_index - window)
         per_minute = admissions * BUCKETS_A_MINUTE / window
+        calls = sum(row[1] for row in rows if row[0] >= now_index - 1)
+        called_per_minute = calls * 60_000 / (now_ms - (now_index - 1) * PACE_BUCKET_MS)
     backlogged = [row for row in complete if row[6] and row[0] >= line_from]
     line_per_minute = None
     if backlogged:
@@ -306,4 +308,5 @@ def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int) -> Pace
         no_show_rate=missed / (claimed + missed) if missed else 0.0,
         admitted_per_minute=per_minute,
         line_per_minute=line_per_minute,
+        called_per_minute=called_per_minute,
     )

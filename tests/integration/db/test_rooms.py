@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engines import create_engine
-from db.rooms import RoomRow, UnknownRoomError, change_room, room, room_log, rooms
+from db.rooms import RoomChangedError, RoomRow, UnknownRoomError, change_room, room, room_log, rooms
 from db.seed import RoomSeed, seed_demo
 
 
@@ -111,11 +111,29 @@ async def test_a_change_of_no_such_field_is_refused(
             await change_room(connection, event_id, changes, "ada", "")
 
 
-@pytest.mark.parametrize("changes", [{"state": "ajar"}, {"rate_per_minute": -1}, {"pass_seconds": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"state": "ajar"}, {"rate_per_minute": -1}, {"pass_seconds": 0}, {"message": "x" * 281}]
+)
 async def test_a_value_out_of_bounds_is_refused(engine: AsyncEngine, event_id: int, changes: dict[str, object]) -> None:
     async with engine.connect() as connection:
         with pytest.raises(IntegrityError):
             await change_room(connection, event_id, changes, "ada", "")
+
+
+async def test_a_change_of_a_room_that_changed_meanwhile_is_refused(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.begin() as connection:
+        await change_room(connection, event_id, {"capacity": 7}, "ada", "narrow doors", revision=1)
+        await change_room(connection, event_id, {"message": "Doors at eight"}, "ben", "", revision=2)
+    async with engine.connect() as connection:
+        with pytest.raises(RoomChangedError) as refused:
+            await change_room(connection, event_id, {"capacity": 9}, "eve", "", revision=1)
+        found = await room(connection, event_id)
+    assert refused.value.revision == 3
+    assert [(line.operator, line.field, line.before, line.after, line.revision) for line in refused.value.since] == [
+        ("ada", "capacity", "500", "7", 2),
+        ("ben", "message", "", "Doors at eight", 3),
+    ]
+    assert (found.capacity, found.message, found.revision) == (7, "Doors at eight", 3)
 
 
 async def test_an_event_without_a_room_is_unknown(engine: AsyncEngine, event_id: int) -> None:
