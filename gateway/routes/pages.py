@@ -258,13 +258,14 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         self._files: dict[str, Asset] = {}
         digest = hashlib.sha256()
-        for path in sorted(folder.iterdir()):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             plain = path.read_bytes()
-            digest.update(path.name.encode() + b"\0" + plain)
+            name = path.relative_to(folder).as_posix()
+            digest.update(name.encode() + b"\0" + plain)
             media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             if media_type.startswith("text/"):
                 media_type += "; charset=utf-8"
-            self._files[path.name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
+            self._files[name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
         self.version = digest.hexdigest()[:12]
 
     def address(self, name: str) -> str:
@@ -510,10 +511,10 @@ async def ops_page() -> Response[str]:
     return page("ops.html")
 
 
-@get("/static/{version:str}/{name:str}")
-async def static_file(request: Request[Any, Any, Any], version: str, name: str) -> Response[bytes]:
+@get("/static/{version:str}/{name:path}")
+async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
-    asset = assets.find(version, name)
+    asset = assets.find(version, name.as_posix().lstrip("/"))
     if asset is None:
         raise NotFoundException
     zipped = "gzip" in request.headers.get("accept-encoding", "")

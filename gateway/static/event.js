@@ -68,6 +68,13 @@ function announce(text, everyMs = 0) {
   $("announcer").textContent = text;
 }
 
+/** What the organiser has to say to the line; empty: nothing. @param {string} text */
+function showMessage(text) {
+  const words = /** @type {HTMLElement} */ ($("line-message").querySelector("span"));
+  if (words.textContent !== text) words.textContent = text;
+  $("line-message").hidden = !text;
+}
+
 let connectionTimer = 0;
 /** A stream that comes back at once is not worth a word. @param {boolean} connected */
 function connection(connected) {
@@ -182,6 +189,7 @@ const place = {
       () => `${queue}/stream${token ? `?token=${encodeURIComponent(token)}` : ""}`,
       {
         place: (news) => follow({ state: "waiting", ...news }),
+        message: (news) => showMessage(news.message ?? ""),
         called: (news) => follow({ ...news, state: "called" }),
         admitted: (news) => follow({ ...news, state: "admitted" }),
         sold_out: () => follow({ state: "sold_out" }),
@@ -331,6 +339,7 @@ function follow(news) {
   if (news.token) token = keep(`place:${event.eventId}`, news.token);
   if (news.pass) pass = news.pass;
   if (news.roomState) event.roomState = news.roomState;
+  if (typeof news.message === "string") showMessage(news.message);
   if (news.state && news.state !== event.state) {
     event.state = news.state;
     told.look();
