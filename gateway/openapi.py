@@ -196,7 +196,7 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
         numbers["maxItems"] = seats_max
     for body, examples in EXAMPLES.items():
         schemas[body]["examples"] = examples
-    steered = [name for name in schemas["RoomPatch"]["properties"] if name != "why"]
+    steered = [name for name in schemas["RoomPatch"]["properties"] if name not in ("revision", "why")]
     schemas["RoomPatch"]["anyOf"] = [{"required": [name]} for name in steered]
 
 

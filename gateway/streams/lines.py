@@ -153,9 +153,9 @@ class LineStreams:
         watcher = FanStream(stream, event, fan, session, place.position or 0)
         event.of_fans.setdefault(fan, []).append(watcher)
         event.put_off(watcher, turn_now() + KEEP_TURNS)
+        self._tell_place(watcher, place, counts)
         # Whether there is one or not: who comes back may still show an older one.
         _tell_once(watcher, _message(event.message))
-        self._tell_place(watcher, place, counts)
 
         async def leave() -> None:
             watchers = event.of_fans.get(fan, [])

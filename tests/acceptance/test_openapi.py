@@ -34,6 +34,7 @@ CONTRACT = {
     "/api/ops/session": {"post": 201},
     "/api/ops/rooms": {"get": 200},
     "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
+    "/api/ops/rooms/{event_id}/history": {"get": 200},
     "/api/ops/rooms/{event_id}/log": {"get": 200},
     "/api/ops/stream": {"get": 200},
     "/health/live": {"get": 200},
@@ -189,6 +190,8 @@ def test_answers_are_as_described(site: Site, document: dict[str, Any]) -> None:
     patched = operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 5})
     check("/api/ops/rooms/{event_id}", "patch", patched)
     check("/api/ops/rooms/{event_id}/log", "get", operator.get(f"/api/ops/rooms/{event_id}/log"))
+    history = operator.get(f"/api/ops/rooms/{event_id}/history")
+    check("/api/ops/rooms/{event_id}/history", "get", history)
     check("/health/ready", "get", client.get("/health/ready"))
     # The check itself can fail.
     schema = document["paths"]["/api/purchases/{purchase_id}"]["get"]["responses"]["200"]["content"]
