@@ -43,8 +43,9 @@ pytest: $(VENV)/.dev ## Run the tests alone (options: PYTEST="tests/unit -k lock
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: test-faults
-test-faults: $(VENV)/.dev ## Run every fault test, the long ones too (options: PYTEST="-k redis")
-	$(BIN)/pytest tests/faults -m "long or not long" $(PYTEST)
+test-faults: $(VENV)/.dev ## Run every fault test, the long ones too, and tell what came of it (options: PYTEST="-k redis")
+	@FAULT_ROWS=yes $(BIN)/pytest tests/faults -m "long or not long" $(PYTEST); ended=$$?; \
+		$(BIN)/python -m tests.faults.table --write && exit $$ended
 
 .PHONY: test-deep
 test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock")

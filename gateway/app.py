@@ -148,7 +148,9 @@ def _settle_memory() -> None:
 
 async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what never ends; should it end by a fault of ours, say so and run it again."""
-    name = getattr(keeper, "__qualname__", repr(keeper))
+    # Not its repr: a partial's has all of its arguments' settings in it.
+    named = keeper.func if isinstance(keeper, partial) else keeper
+    name = getattr(named, "__qualname__", type(named).__name__)
     while True:
         try:
             await keeper()

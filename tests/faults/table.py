@@ -1,4 +1,7 @@
-"""Print the rows of all fault runs as a Markdown table: ``python -m tests.faults.table [FILE]``."""
+"""The rows of all fault runs as a Markdown table: ``python -m tests.faults.table``.
+
+With ``--write`` it goes where it stands in docs/guarantees.md.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,54 @@ import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Final
 
-import msgspec
+from tests.faults.harness import ROWS_PATH, Row, read_rows
+from tests.services import ROOT
 
-from tests.faults.harness import ROWS_PATH, Row
-
-HEAD = (
-    "| fault | runs | acknowledged answers | lost | doubled | overtaken | recovery p50 | recovery max |\n"
-    "|---|---:|---:|---:|---:|---:|---:|---:|"
+DOCUMENT: Final = ROOT / "docs" / "guarantees.md"
+BEGIN: Final = "<!-- fault table: begin (python -m tests.faults.table) -->"
+END: Final = "<!-- fault table: end -->"
+HEAD: Final = (
+    "| fault | runs | fans | acknowledged answers | lost | doubled | overtaken | recovery p50 | recovery max | note |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|"
 )
 
 
 def table(path: Path = ROWS_PATH) -> str:
-    """A line for each fault, in the order in which they were first run; recovery in seconds."""
+    """A line for each fault, by its name; recovery in seconds."""
     by_fault: defaultdict[str, list[Row]] = defaultdict(list)
-    for line in path.read_bytes().splitlines():
-        row = msgspec.json.decode(line, type=Row)
+    for row in read_rows(path):
         by_fault[row.fault].append(row)
-    lines = [HEAD]
-    for fault, rows in by_fault.items():
-        times = [seconds for row in rows for seconds in row.recovery_seconds]
-        sums = [sum(getattr(row, name) for row in rows) for name in ("acknowledged", "lost", "doubled", "overtaken")]
-        # A run may meet its fault several times; each time it recovered is one.
-        runs = max(len(rows), len(times))
-        recovery = (f"{statistics.median(times):.1f} s", f"{max(times):.1f} s") if times else ("–", "–")
-        lines.append(f"| {' | '.join([fault, str(runs), *map(str, sums), *recovery])} |")
-    return "\n".join(lines)
+    return "\n".join([HEAD, *(_line(fault, by_fault[fault]) for fault in sorted(by_fault, key=str.casefold))])
+
+
+def _line(fault: str, rows: list[Row]) -> str:
+    times = [seconds for row in rows for seconds in row.recovery_seconds]
+    names = ("fans", "acknowledged", "lost", "doubled", "overtaken")
+    sums = [f"{sum(getattr(row, name) for row in rows):,}" for name in names]
+    # A run may meet its fault several times; each time it recovered is one.
+    runs = max(len(rows), len(times))
+    recovery = [f"{statistics.median(times):.1f} s", f"{max(times):.1f} s"] if times else ["–", "–"]
+    notes = "; ".join(dict.fromkeys(row.note for row in rows if row.note))
+    return f"| {' | '.join([fault, str(runs), *sums, *recovery, notes])} |"
+
+
+def written(document: str, found: str) -> str:
+    """The document with this table in it.
+
+    Raises:
+        ValueError: it has no place for one.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{found}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(Path(sys.argv[1]) if len(sys.argv) > 1 else ROWS_PATH) + "\n")
+    if sys.argv[1:] == ["--write"]:
+        DOCUMENT.write_text(written(DOCUMENT.read_text(), table()))
+    else:
+        sys.stdout.write(table() + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import io
 import json
 import signal
 import ssl
@@ -21,11 +22,13 @@ import psycopg
 import pytest
 import redis
 import trustme
+from rich.console import Console
 from typer.testing import CliRunner
 
 from admitone.cli import app
 from admitone.doctor.examination import examine, exit_code
 from admitone.doctor.finding import Finding, Level
+from admitone.doctor.report import show
 from admitone.doctor.site import open_site
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import package_folder
@@ -43,6 +46,8 @@ from waiting_room.keys import room_key, room_keys
 SECRET = "Kq3vT8wZ1nB6yR4mX9cL2jH7dF5gS0pA"
 LANES = 2
 SEEN_SECONDS_MAX = 20.0
+SCREEN = (110, 50)
+"""Columns and lines of a terminal on a laptop."""
 FAKETIME = package_folder("libfaketime") / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
 
 
@@ -201,6 +206,10 @@ def test_a_bare_server_lacks_everything_and_a_started_site_lacks_nothing(ground:
         answer = _run(ground, "--url", url, SSL_CERT_FILE=authority, ADMITONE_TRUSTED_PROXIES="127.0.0.1")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "findings are well" in answer.stdout
+    width, height = SCREEN
+    screen = io.StringIO()
+    show(list(ground.examine().values()), 0, Console(file=screen, force_terminal=True, width=width))
+    assert len(screen.getvalue().splitlines()) <= height, screen.getvalue()
     assert f":{ground.gateway.pid})" in answer.stdout
 
 

@@ -229,7 +229,9 @@ def test_twenty_times_what_the_lane_takes(tmp_path: Path) -> None:
                 overtaken=0,
                 gave_up=0,
                 recovery_seconds=[] if recovered is None else [round(recovered, 3)],
-                note=story,
+                note=f"{told.begun / SECONDS / rate:.0f} times {rate:.0f}/s; refused after {p50_ms:.0f} ms (median), "
+                f"{p99_ms:.0f} ms (p99); at most {queued_max} batches in the queue; "
+                + ", ".join(f"{name} +{size} MB" for name, size in megabytes.items()),
             )
         )
         assert broken == [], story

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from db.seed import RoomSeed
 from tests.client import Answer, Fan
 from tests.faults import test_sockets_held as sockets_held
-from tests.faults.harness import BROKEN, Sale, await_that
+from tests.faults.harness import BROKEN, Row, Sale, append_row, await_that
 from tests.faults.proxy import Fate
 from tests.faults.test_network_cut import FATES
 from tests.faults.test_valkey_killed import killed_and_restarted
+from tests.services import Service
 
 SALE = {"gateways": 2, **sockets_held.ENVIRON}
 OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=1000)
 ALWAYS: Mapping[str, Mapping[Fate, float]] = {fate.name: {fate: 1.0} for fate in Fate}
 CUT_SECONDS = 3
+QUEUED = 20
+QUEUED_MIN = 2
 
 
 def test_one_rush_through_every_fault(sale: Sale) -> None:
@@ -35,6 +43,8 @@ def test_one_rush_through_every_fault(sale: Sale) -> None:
             sale.balancer.fates = {}
         rush.await_recovery()
     assert sale.balancer.met.total() > 0
+    for service in sale.services.started:
+        assert "Config(" not in service.text(), "settings are nothing for a log"
 
 
 def test_sockets_that_take_nothing(sale: Sale) -> None:
@@ -72,6 +82,95 @@ def test_what_a_killed_gateway_had_taken_is_answered_by_the_other(sale: Sale) ->
         await_that(lambda: first_in_line.poll(event_id).json["state"] == "called")
     finally:
         sale.restart_gateway(0)
+
+
+@contextlib.contextmanager
+def asleep(worker: Service) -> Iterator[None]:
+    """Whatever is taken meanwhile stays in the queue."""
+    pool = psutil.Process(worker.pid)
+    processes = [pool, *pool.children(recursive=True)]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def test_queued_202s_outlive_a_killed_valkey(sale: Sale) -> None:
+    """Its append-only file has them all, though nobody had begun with any."""
+    event_id = sale.event(room=OPEN_DOOR)
+    fans = [Fan.arrive(sale.balancer.url) for _ in range(QUEUED)]
+    for fan in fans:
+        assert fan.join(event_id).json["state"] == "admitted"
+
+    def reserve(number: int) -> Answer:
+        return fans[number].reserve(event_id, [(1, number + 1, 1)], wait=0)
+
+    with ThreadPoolExecutor(QUEUED) as callers:
+        with asleep(sale.workers[0]):
+            # More than a gateway puts into the queue of a lane that is asleep; the rest wait for their 202.
+            asked = [callers.submit(reserve, number) for number in range(QUEUED)]
+            await_that(lambda: sum(one.done() for one in asked) >= QUEUED_MIN)
+            time.sleep(0.5)
+            queued = sum(one.done() and one.result().status == 202 for one in asked)
+            sale.kill_valkey()
+            sale.start_valkey()
+        woken_at = time.monotonic()
+        told = [one.result() for one in asked]
+    taken = [(fan, answer.json["jobId"]) for fan, answer in zip(fans, told, strict=True) if answer.status == 202]
+    ends = [fan.job(job_id, wait="20") for fan, job_id in taken]
+    recovered_seconds = time.monotonic() - woken_at
+    lost = sum(end.status != 200 or end.json["status"] != "succeeded" for end in ends)
+    held = len(holds_of(fans, event_id))
+    append_row(
+        Row(
+            at=dt.datetime.now(dt.UTC),
+            fault="Valkey SIGKILL, restart with AOF, while 202s wait in the queue",
+            fans=len(fans),
+            acknowledged=len(taken),
+            lost=lost,
+            doubled=max(0, held - len(fans)),
+            overtaken=0,
+            gave_up=len(fans) - len(taken),
+            recovery_seconds=[round(recovered_seconds, 3)],
+            note=f"{queued} in the queue when it was killed",
+        )
+    )
+    assert queued >= QUEUED_MIN
+    assert lost == 0, [end.content for end in ends]
+    assert len(taken) <= held <= len(fans)
+
+
+def test_a_202_that_redis_lost_is_found_out_and_asked_again(sale: Sale) -> None:
+    """404 wherever it is asked for; the same request with the same key is the same job, and happens once."""
+    event_id = sale.event(room=OPEN_DOOR)
+    fan = Fan.arrive(sale.balancer.url)
+    assert fan.join(event_id).json["state"] == "admitted"
+    with asleep(sale.workers[0]), sale.redis() as client:
+        told = fan.reserve(event_id, [(1, 1, 1)], wait=0, key="mine")
+        assert told.status == 202
+        client.flushall()
+    job_id = told.json["jobId"]
+    for at_gateway in (fan.at(gateway.url) for gateway in sale.gateways):
+        await_that(lambda one=at_gateway: one.job(job_id).code == "unknown_job")  # type: ignore[misc]
+    assert holds_of([fan], event_id) == []
+
+    def asked_again() -> bool:
+        answer = fan.reserve(event_id, [(1, 1, 1)], key="mine")
+        return answer.status == 200 and answer.json["jobId"] == job_id and answer.json["status"] == "succeeded"
+
+    await_that(asked_again, 30)
+    assert len(holds_of([fan], event_id)) == 1
+
+
+def holds_of(fans: Sequence[Fan], event_id: int) -> list[str]:
+    return [
+        hold["reservationId"]
+        for fan in fans
+        for hold in fan.get(f"/api/reservations?eventId={event_id}").json["reservations"]
+    ]
 
 
 @pytest.mark.parametrize("fates", ALWAYS.values(), ids=ALWAYS.keys())

@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,25 @@ def test_a_worker_killed_at_each_point(sale: Sale) -> None:
             kill_at(sale, point)
             assert rush.await_recovery() < BACK_SECONDS_MAX
             assert put_back(sale) == killed, "its batch was under way"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_worker_killed_twenty_times_at_points_drawn(sale: Sale) -> None:
+    rng = random.Random(4)
+    with sale.rush("worker kill -9 at named points drawn at random") as rush:
+        rush.await_normal()
+        met: Counter[str] = Counter()
+        before = put_back(sale)
+        for killed in range(1, RANDOM_KILLS + 1):
+            time.sleep(rng.uniform(0, 0.5))
+            point = rng.choice(list(POINTS))
+            kill_at(sale, point)
+            met[point] += 1
+            assert rush.await_recovery() < BACK_SECONDS_MAX
+            assert put_back(sale) == before + killed, "its batch was under way"
+        rush.note = ", ".join(f"{count} {POINTS[point]}" for point, count in sorted(met.items()))
+    assert set(met) == set(POINTS)
 
 
 @pytest.mark.long
