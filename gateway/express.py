@@ -7,6 +7,7 @@ arguments and wrapping responses; a request that is out of the ordinary goes the
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Final
 
 from litestar import Litestar
@@ -54,10 +55,11 @@ class Express:
         )
         if not ordinary:
             return False
-        watched = services(request).traffic.watch(scope, send)
+        began_at = time.perf_counter()
         try:
             response = await handler.fn(request=request, data=await request.json(), idempotency_key=key, prefer=prefer)
         except Exception as error:
             response = answer_to(request, error)
-        await response.to_asgi_response(app=None, request=request)(scope, receive, watched)
+        services(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
+        await response.to_asgi_response(app=None, request=request)(scope, receive, send)
         return True

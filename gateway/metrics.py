@@ -23,6 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from booking_lane.figures import WAIT_BOUNDS_MS, Figures
+from gateway.connections import write_whole
 from gateway.contract import RoomAnswer
 from waiting_room.model import ROOM_STATES
 
@@ -63,9 +64,19 @@ class Watched:
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._traffic.answered(self._scope, message["status"], time.perf_counter() - self._began_at)
-            del self._scope, self._traffic
+            self._answered(message["status"])
         await self._send(message)
+
+    def write_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """As `gateway.connections.write_whole`."""
+        if not write_whole(self._send, status, headers, body):
+            return False
+        self._answered(status)
+        return True
+
+    def _answered(self, status: int) -> None:
+        self._traffic.answered(self._scope, status, time.perf_counter() - self._began_at)
+        del self._scope, self._traffic
 
 
 class _Fixed(Collector):

@@ -13,6 +13,8 @@ from litestar.types import Empty
 from litestar.utils.scope.state import ScopeState
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway.connections import write_whole
+
 
 class LeanHeaders(Headers):
     """The same multi-dict; only its making skips the test for every type it could be made of."""
@@ -68,12 +70,14 @@ class Answer(Response[bytes]):
         head = {b"content-type": b"application/json", b"cache-control": b"no-store", **(headers or {})}
         if status_code != 304:
             head[b"content-length"] = b"%d" % len(body)
-        self._start: Any = {"type": "http.response.start", "status": status_code, "headers": [*head.items()]}
-        self._body: Any = {"type": "http.response.body", "body": body}
+        self.status_code = self._status = status_code
+        self._headers = [*head.items()]
+        self._body = body
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
         return self._send
 
     async def _send(self, scope: Any, receive: Any, send: Any) -> None:
-        await send(self._start)
-        await send(self._body)
+        if not write_whole(send, self._status, self._headers, self._body):
+            await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+            await send({"type": "http.response.body", "body": self._body})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -63,6 +64,7 @@ COMMAND_REFUSED: Final = (
 BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
 
 
+@lru_cache(maxsize=64)
 def _wait_seconds(prefer: str | None) -> float:
     """The ``wait`` of RFC 7240; what cannot be read is ignored, as the RFC has it."""
     for part in (prefer or "").split(","):

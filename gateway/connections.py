@@ -1,0 +1,46 @@
+"""An answer's way to uvicorn's connection past ASGI's messages: one piece of bytes instead of two dictionaries, two
+coroutines and two writes, which by profile were a fifth of a booking's cost at the gateway (ADR 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+
+def write_whole(send: Any, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Answer a request at once, as uvicorn's own ``send`` would in two steps; False where it must go that way: there
+    is another server, or the connection is ending, behind, or was answered already.
+
+    Args:
+        send: ASGI's; one that watches has a ``write_whole`` of its own.
+        headers: ours, nothing of a client's in them; with a content-length of ``body``.
+    """
+    watched = getattr(send, "write_whole", None)
+    if watched is not None:
+        return bool(watched(status, headers, body))
+    cycle = getattr(send, "__self__", None)
+    if (
+        not isinstance(cycle, RequestResponseCycle)
+        or cycle.response_started
+        or cycle.disconnected
+        or cycle.access_log
+        or not cycle.keep_alive
+        or cycle.flow.write_paused
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    parts = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"\r\n", body)
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
