@@ -131,6 +131,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     captcha_ttl_seconds: Annotated[int, _int("an ALTCHA challenge is good this long", 10, 3600)] = 600
 
     body_bytes_max: Annotated[int, _int("request body", 1024, 10_485_760)] = 65_536
+    event_bytes_max: Annotated[
+        int, _int("request body of an operator who makes or changes an event", 1024, 67_108_864)
+    ] = 8_388_608
+    event_seats_max: Annotated[int, _int("seats of an event that an operator makes or changes", 1, 500_000)] = 200_000
     stream_seconds_max: Annotated[
         int, _int("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)
     ] = 3600

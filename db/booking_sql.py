@@ -41,7 +41,7 @@ SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count
 
 READ_HOLDS_OF_FANS: Final = """
 SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.row_numbers, r.seat_numbers,
-       r.total_amount, r.expires_at
+       r.total_amount, r.expires_at, r.amounts
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, user_id bigint)
   JOIN reservation r USING (event_id, user_id)
@@ -50,7 +50,7 @@ SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.ro
 
 READ_HOLDS: Final = """
 SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.row_numbers, r.seat_numbers,
-       r.total_amount, r.expires_at
+       r.total_amount, r.expires_at, r.amounts
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, reservation_id uuid)
   JOIN reservation r USING (event_id, reservation_id)
@@ -58,7 +58,7 @@ SELECT r.event_id, r.reservation_id, r.user_id, r.state, r.ticket_type_ids, r.ro
 
 READ_LAPSED_HOLDS: Final = """
 SELECT l.event_id, l.reservation_id, l.user_id, l.state, l.ticket_type_ids, l.row_numbers, l.seat_numbers,
-       l.total_amount, l.expires_at
+       l.total_amount, l.expires_at, l.amounts
   FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
  CROSS JOIN LATERAL (
        SELECT *
@@ -125,12 +125,12 @@ UPDATE seat s
 
 WRITE_NEW_HOLDS: Final = """
 INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,
-                         seat_numbers, total_amount, created_at, expires_at, lifetime_ends_at)
+                         seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at)
 SELECT k.event_id, k.reservation_id, k.user_id, k.state, k.ticket_type_ids, k.row_numbers, k.seat_numbers,
-       k.total_amount, %(now)s, k.expires_at, k.expires_at
+       k.amounts, k.total_amount, %(now)s, k.expires_at, k.expires_at
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, reservation_id uuid, user_id bigint, state text,
-             ticket_type_ids int[], row_numbers int[], seat_numbers int[], total_amount bigint,
+             ticket_type_ids int[], row_numbers int[], seat_numbers int[], amounts bigint[], total_amount bigint,
              expires_at timestamptz)
 """
 

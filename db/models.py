@@ -72,7 +72,9 @@ class Base(DeclarativeBase):
 
 
 class Event(Base):
-    """One performance that is sold. ``version`` goes up by one with each batch that changes its bookings."""
+    """One performance that is sold. ``version`` goes up by one with each batch that changes its bookings and with each
+    change by an operator, ``revision`` with the latter only.
+    """
 
     __tablename__ = "event"
     __table_args__ = (
@@ -90,6 +92,7 @@ class Event(Base):
     seats_per_fan_max: Mapped[int] = mapped_column(Integer, server_default="10")
     version: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(server_default="1")
 
 
 class Ticket(Base):
@@ -144,7 +147,9 @@ class Seat(Base):
 
 
 class Reservation(Base):
-    """A hold. Its seats stand in three arrays of one length; ``lifetime_ends_at`` caps any renewal."""
+    """A hold. Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
+    an older release); ``lifetime_ends_at`` caps any renewal.
+    """
 
     __tablename__ = "reservation"
     __table_args__ = (
@@ -168,6 +173,7 @@ class Reservation(Base):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     lifetime_ends_at: Mapped[dt.datetime]
+    amounts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
 
 
 class Purchase(Base):
@@ -365,6 +371,23 @@ class RoomLog(Base):
     after: Mapped[str]
     why: Mapped[str] = mapped_column(server_default="")
     revision: Mapped[int] = mapped_column(server_default="0")
+
+
+class EventLog(Base):
+    """Who changed what of an event's definition, when, from what to what; ``revision`` is the one it made."""
+
+    __tablename__ = "event_log"
+    __table_args__ = (ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),)
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    log_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    operator: Mapped[str]
+    field: Mapped[str]
+    before: Mapped[str]
+    after: Mapped[str]
+    why: Mapped[str] = mapped_column(server_default="")
+    revision: Mapped[int]
 
 
 class Operator(Base):

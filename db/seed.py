@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
 
+from db.blocks import SeatBlock
 from db.draws import commit_seed_sync
+from db.events import TICKET_TYPES_MAX, add_ticket_types
 from db.urls import psycopg_conninfo
 
 SEATS_MAX = 500_000
-TICKET_TYPES_MAX = 1000
 
 DEMO_NAME = "Nachtflug: Lena Brandt and Band"
 STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
@@ -38,16 +38,23 @@ class RoomSeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketTypePlan:
-    """A block of ``rows`` × ``seats_per_row`` seats of one price (minor units), numbered from 1."""
+    """A block of ``rows`` × ``seats_per_row`` seats of one price (minor units), numbered from 1; or ``blocks``, none of
+    which overlap.
+    """
 
     ticket_type: str
     price: int
-    rows: int
-    seats_per_row: int
+    rows: int = 0
+    seats_per_row: int = 0
+    blocks: tuple[SeatBlock, ...] = ()
+
+    @property
+    def hall(self) -> tuple[SeatBlock, ...]:
+        return self.blocks or (SeatBlock(rows=self.rows, seats_per_row=self.seats_per_row),)
 
     @property
     def quantity(self) -> int:
-        return self.rows * self.seats_per_row
+        return sum(block.quantity for block in self.hall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +78,9 @@ class EventPlan:
     def __post_init__(self) -> None:
         if not 1 <= len(self.ticket_types) <= TICKET_TYPES_MAX:
             raise ValueError(f"an event has 1 to {TICKET_TYPES_MAX} ticket types")
-        if any(block.rows < 1 or block.seats_per_row < 1 for block in self.ticket_types):
+        if any(block.rows < 1 or block.seats_per_row < 1 for kind in self.ticket_types for block in kind.hall):
             raise ValueError("a ticket type has at least one row of one seat")
-        if sum(block.quantity for block in self.ticket_types) > SEATS_MAX:
+        if sum(kind.quantity for kind in self.ticket_types) > SEATS_MAX:
             raise ValueError(f"an event has at most {SEATS_MAX} seats")
         if not re.fullmatch("[A-Z]{3}", self.currency):
             raise ValueError("a currency is three capital letters, as ISO 4217 has them")
@@ -126,27 +133,9 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         (lobby_minutes,) = cursor.fetchone() or (0,)
         if lobby_minutes:
             commit_seed_sync(connection, event_id)
-        cursor.executemany(
-            """
-            INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)
-            VALUES (%s, %s, %s, %s, %s, %s)
-            """,
-            [
-                (event_id, number, block.ticket_type, block.price, block.quantity, block.quantity)
-                for number, block in enumerate(plan.ticket_types, 1)
-            ],
-        )
-        with cursor.copy("COPY seat (event_id, ticket_type_id, row_number, seat_number) FROM STDIN") as copy:
-            for number, row, seat in _seats(plan.ticket_types):
-                copy.write_row((event_id, number, row, seat))
+        kinds = [(kind.ticket_type, kind.price, kind.hall) for kind in plan.ticket_types]
+        add_ticket_types(connection, event_id, 1, kinds)
     return int(event_id)
-
-
-def _seats(blocks: tuple[TicketTypePlan, ...]) -> Iterator[tuple[int, int, int]]:
-    for number, block in enumerate(blocks, 1):
-        for row in range(1, block.rows + 1):
-            for seat in range(1, block.seats_per_row + 1):
-                yield number, row, seat
 
 
 def seed_demo(

@@ -34,10 +34,11 @@ from gateway.news import News
 from gateway.openapi import openapi_config
 from gateway.page_data import PagesFromServices
 from gateway.problems import HANDLERS
+from gateway.programme import Programme
 from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
-from gateway.routes import booking, draws, events, health, operators, pages, queue, sessions
+from gateway.routes import booking, draws, events, health, operators, pages, programme, queue, sessions
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
 from gateway.streams.stream import serve
@@ -96,6 +97,7 @@ def build_services(config: GatewayConfig) -> Services:
         desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
         lines=LineStreams(rooms),
         readiness=Readiness(config),
+        programme=Programme(psycopg_conninfo(config.database_url), halls, rooms),
     )
 
 
@@ -203,6 +205,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 async def _close(known: Services) -> None:
     await known.readiness.close()
     await known.captcha.close()
+    known.programme.close()
     for client in (known.line_redis, known.jobs):
         await client.aclose()
     await known.reader.close()
@@ -239,6 +242,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *draws.ROUTES,
             *booking.ROUTES,
             *operators.ROUTES,
+            programme.router(config.event_bytes_max),
             *health.ROUTES,
             pages.pages_router(),
         ],

@@ -23,14 +23,22 @@ class StrictRequest(LeanRequest):
         Raises:
             ProblemError: ``unsupported_media_type`` or ``invalid_request``.
         """
+        field = self.route_handler.parsed_data_field
+        assert field is not None
+        return await self.json_of(field.annotation)
+
+    async def json_of(self, body_type: Any) -> Any:
+        """The body as this type.
+
+        Raises:
+            ProblemError: ``unsupported_media_type`` or ``invalid_request``.
+        """
         media_type = self.content_type[0]
         if media_type and media_type != "application/json":
             raise ProblemError("unsupported_media_type")
         body = await self.body()
-        field = self.route_handler.parsed_data_field
-        assert field is not None
         try:
-            return _decoder(field.annotation).decode(body)
+            return _decoder(body_type).decode(body)
         except msgspec.MsgspecError as error:
             raise invalid_body(error) from None
         except (UnicodeDecodeError, RecursionError):

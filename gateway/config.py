@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from db.seed import RoomSeed
 from gateway.captcha import CaptchaConfig
 
 
@@ -18,6 +19,8 @@ class GatewayConfig:
     open_auth: bool
     production: bool
     captcha: CaptchaConfig
+    room: RoomSeed
+    """Of a new event."""
 
     lanes: int
     batch_max: int
@@ -43,6 +46,8 @@ class GatewayConfig:
     joins_free_per_minute: int
 
     body_bytes_max: int
+    event_bytes_max: int
+    event_seats_max: int
     stream_seconds_max: int
     streams_max: int
     stream_send_seconds_max: int

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from db.events import TICKET_TYPES_MAX
 from db.models import MESSAGE_MAX
 
 ID_MAX = 2**53 - 1
+PRICE_MAX = 10**10
+"""Minor units: so that a thousand seats' total is still exact in a browser."""
 INT_MAX = 2**31 - 1
 
 EventId = Annotated[int, Meta(ge=1, le=ID_MAX)]
@@ -111,7 +114,128 @@ class RoomPatch(_Body, kw_only=True):
     why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
 
+HallInt = Annotated[int, Meta(ge=0, le=99_999)]
+Price = Annotated[int, Meta(ge=0, le=PRICE_MAX)]
+Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]
+Why = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+Revision = Annotated[int, Meta(ge=1, le=ID_MAX)]
+
+
+class HallBlock(_Body, kw_only=True):
+    """``rows`` rows of ``seatsPerRow`` seats, numbered from ``firstRow`` and ``firstSeat`` on."""
+
+    rows: Annotated[int, Meta(ge=1, le=100_000)]
+    seats_per_row: Annotated[int, Meta(ge=1, le=100_000)]
+    first_row: HallInt = 1
+    first_seat: HallInt = 1
+
+
+class HallRow(_Body, kw_only=True):
+    """Seats of one row, each by its number."""
+
+    row_number: HallInt
+    seat_numbers: Annotated[tuple[HallInt, ...], Meta(min_length=1, max_length=10_000)]
+
+
+Blocks = Annotated[tuple[HallBlock, ...], Meta(max_length=20_000)]
+Rows = Annotated[tuple[HallRow, ...], Meta(max_length=20_000)]
+
+
+class TicketTypeBody(_Body, kw_only=True):
+    """A new ticket type: its seats are ``blocks`` and ``rows`` together, and what a CSV has of its name."""
+
+    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+    price: Price
+    blocks: Blocks = ()
+    rows: Rows = ()
+
+
+class NewRoomBody(_Body, kw_only=True):
+    """The room that a new event starts with; what is left out is as the settings say."""
+
+    state: Literal["off", "open", "paused", "closed"] | msgspec.UnsetType = msgspec.UNSET
+    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
+    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
+    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventBody(_Body, kw_only=True):
+    """A new event, whole. Prices are in minor units of the currency.
+
+    ``csv`` has a line a seat, under a line that names the columns: ``ticketType,row,seat``.
+    """
+
+    name: Word
+    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] = ""
+    venue: Word
+    date: Moment
+    on_sale_at: Moment
+    currency: Currency
+    seats_per_fan_max: SeatsPerFan = 10
+    ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
+    csv: str = ""
+    room: NewRoomBody = msgspec.field(default_factory=NewRoomBody)
+    why: Why = ""
+
+
+class TicketTypePatch(_Body, kw_only=True):
+    ticket_type_id: TicketTypeId
+    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    price: Price | msgspec.UnsetType = msgspec.UNSET
+
+
+class SeatsOfTypeBody(_Body, kw_only=True):
+    ticket_type_id: TicketTypeId
+    blocks: Blocks = ()
+    rows: Rows = ()
+
+
+class EventPatch(_Body, kw_only=True):
+    """Of the event as it stood at ``revision``, where that is named: at another the change is refused.
+
+    A price is that of reservations to come: what is held or bought keeps its own.
+    """
+
+    name: Word | msgspec.UnsetType = msgspec.UNSET
+    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    venue: Word | msgspec.UnsetType = msgspec.UNSET
+    date: Moment | msgspec.UnsetType = msgspec.UNSET
+    on_sale_at: Moment | msgspec.UnsetType = msgspec.UNSET
+    currency: Currency | msgspec.UnsetType = msgspec.UNSET
+    seats_per_fan_max: SeatsPerFan | msgspec.UnsetType = msgspec.UNSET
+    ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    add_seats: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove_seats: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    revision: Revision | msgspec.UnsetType = msgspec.UNSET
+    why: Why = ""
+
+
+class SeatsBody(_Body, kw_only=True):
+    """Seats to be added to a hall, and to be removed from it."""
+
+    add: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    revision: Revision | msgspec.UnsetType = msgspec.UNSET
+    why: Why = ""
+
+
 BODIES: tuple[type[_Body], ...] = (
+    HallBlock,
+    HallRow,
+    TicketTypeBody,
+    NewRoomBody,
+    EventBody,
+    TicketTypePatch,
+    EventPatch,
+    SeatsOfTypeBody,
+    SeatsBody,
     SeatNumbers,
     SeatDetail,
     BestAvailableBody,
@@ -123,11 +247,23 @@ BODIES: tuple[type[_Body], ...] = (
 )
 
 
+class SeatAnswer(_Answer, kw_only=True):
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+
+
 class Fault(_Answer, kw_only=True):
-    """What is wrong with a request, and where: a JSON path of the body, or a parameter's name."""
+    """What is wrong with a request, and where: a JSON path of the body, or a parameter's name.
+
+    ``line`` is of a CSV, whose first line names the columns. ``seats`` are those that it is about, the first hundred.
+    """
 
     path: str
     message: str
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    seats: tuple[SeatAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProblemAnswer(_Answer, kw_only=True):
@@ -229,12 +365,6 @@ class SeatMap(_Answer, kw_only=True):
 class EventList(_Answer, kw_only=True):
     events: tuple[EventAnswer, ...]
     cursor: str | None = None
-
-
-class SeatAnswer(_Answer, kw_only=True):
-    ticket_type_id: int
-    row_number: int
-    seat_number: int
 
 
 class ReservationAnswer(_Answer, kw_only=True):
@@ -448,12 +578,79 @@ class RoomHistory(_Answer, kw_only=True):
     held: tuple[int, ...]
 
 
+class DefinedTicketType(_Answer, kw_only=True):
+    """A ticket type with its seats as blocks, none of which overlap; ``booked`` of its ``quantity`` are sold."""
+
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+    booked_count: int
+    blocks: tuple[HallBlock, ...]
+
+
+class EventDefinition(_Answer, kw_only=True):
+    """An event as it is defined, whole."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: Moment
+    on_sale_at: Moment
+    currency: str
+    seats_per_fan_max: int
+    ticket_types: tuple[DefinedTicketType, ...]
+    is_on_sale: bool
+    has_lobby: bool
+    version: int
+    revision: int
+
+
+class EventPreview(_Answer, kw_only=True):
+    """What would become of a change: all that speaks against it, or the event as it would be (a new one's id: 0)."""
+
+    valid: bool
+    faults: tuple[Fault, ...]
+    event: EventDefinition | None
+
+
+class DefinedEvent(_Answer, kw_only=True):
+    """A line of the list of events."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: Moment
+    on_sale_at: Moment
+    currency: str
+    quantity: int
+    sold: int
+    held: int
+    revision: int
+
+
+class DefinedEventList(_Answer, kw_only=True):
+    """Events, the newest first; ``next`` is the id to go on before, if any."""
+
+    events: tuple[DefinedEvent, ...]
+    next: int | None
+
+
 class Health(_Answer, kw_only=True):
     status: Literal["ok", "failing"]
     failing: tuple[str, ...] = ()
 
 
 ANSWERS: tuple[type[_Answer], ...] = (
+    DefinedTicketType,
+    EventDefinition,
+    EventPreview,
+    DefinedEvent,
+    DefinedEventList,
     Fault,
     ProblemAnswer,
     SessionAnswer,

@@ -92,6 +92,7 @@ class Hall:
         self.tickets: dict[int, TicketAnswer] = {}
         self.taken: dict[tuple[int, int, int], str] = {}
         self.version = -1
+        self.revision = -1
         self.read_whole_at = -EVENT_SECONDS
         self.missed: list[EventChange] = []
         self.behind_since: float | None = None
@@ -160,8 +161,9 @@ class Hall:
         return self._initial_call[1]
 
     def snapshot_frame(self) -> bytes:
-        data = b'{"version":%d,"taken":%s,"tickets":%s}' % (
+        data = b'{"version":%d,"revision":%d,"taken":%s,"tickets":%s}' % (
             self.version,
+            self.revision,
             _encode([[*seat, status] for seat, status in self.taken.items()]),
             self.tickets_json(),
         )
@@ -220,7 +222,9 @@ class Hall:
         """
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         event = (
-            await connection.execute(select(*EVENT_COLUMNS, Event.version).where(Event.event_id == self.event_id))
+            await connection.execute(
+                select(*EVENT_COLUMNS, Event.version, Event.revision).where(Event.event_id == self.event_id)
+            )
         ).one_or_none()
         if event is None:
             raise UnknownEventError(self.event_id)
@@ -245,12 +249,12 @@ class Hall:
                 ),
             )
         )
-        now = time.monotonic()
-        if now - self.read_whole_at > EVENT_SECONDS:
-            await self._load_sections(connection)
-            self.read_whole_at = now
         facts = event._asdict()
-        version = facts.pop("version")
+        version, revision = facts.pop("version"), facts.pop("revision")
+        now = time.monotonic()
+        if revision != self.revision or now - self.read_whole_at > EVENT_SECONDS:
+            await self._load_sections(connection)
+            self.read_whole_at, self.revision = now, revision
         self.event = EventAnswer(**facts)
         self.tickets = {row.ticket_type_id: TicketAnswer(**row._asdict()) for row in tickets}
         self.taken = {(row[0], row[1], row[2]): row[3] for row in taken}
@@ -371,6 +375,13 @@ class Halls:
     async def _load(self, hall: Hall) -> None:
         async with self._engine.connect() as connection:
             await hall.load(connection)
+
+    async def renew(self, event_id: int) -> None:
+        """An operator has just made or changed the event: this process knows it at once, the others by its version."""
+        self._unknown.pop(event_id, None)
+        hall = self._halls.get(event_id)
+        if hall is not None and hall.version >= 0:
+            await self.reload(hall)
 
     async def reload(self, hall: Hall) -> None:
         """Read the event anew; its streams get a snapshot."""

@@ -134,8 +134,42 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
     ],
     "JoinBody": [{}],
     "OperatorBody": [{"name": "Ada", "password": "correct horse battery staple"}],
+    "EventBody": [
+        {
+            "name": "Nachtflug",
+            "artist": "Lena Brandt",
+            "venue": "Kulturhalle",
+            "date": "2030-06-12T19:30:00Z",
+            "onSaleAt": "2030-03-01T09:00:00Z",
+            "currency": "EUR",
+            "ticketTypes": [
+                {"ticketType": "Stalls", "price": 4900, "blocks": [{"rows": 10, "seatsPerRow": 20}]},
+                {"ticketType": "Boxes", "price": 12900, "rows": [{"rowNumber": 1, "seatNumbers": [1, 2, 5, 6]}]},
+            ],
+            "room": {"state": "paused", "ratePerMinute": 120, "lobbyMinutes": 30},
+        }
+    ],
+    "EventPatch": [{"ticketTypes": [{"ticketTypeId": 1, "price": 5900}], "why": "the second price band"}],
+    "SeatsBody": [
+        {"add": [{"ticketTypeId": 1, "blocks": [{"rows": 2, "seatsPerRow": 20, "firstRow": 21}]}]},
+        {
+            "remove": [{"ticketTypeId": 1, "rows": [{"rowNumber": 3, "seatNumbers": [1]}]}],
+            "why": "a camera stands there",
+        },
+    ],
     "RoomPatch": [{"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"}],
 }
+
+
+READ_BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "programmeSeats": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/SeatsBody"}},
+        },
+    },
+}
+"""Bodies that handlers read by themselves, by operation."""
 
 
 def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
@@ -150,6 +184,8 @@ def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
         for operation in methods.values()
         if isinstance(operation, dict) and "operationId" in operation
     }
+    for name, request_body in READ_BODIES.items():
+        operations[name]["requestBody"] = dict(request_body)
     for name, operation in operations.items():
         for parameter in operation.get("parameters", ()):
             _complete_parameter(parameter)

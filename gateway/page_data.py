@@ -33,6 +33,7 @@ class PagesFromServices:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.captcha_provider = services.captcha.provider
+        self.new_room = services.config.room
 
     async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
@@ -102,6 +103,7 @@ class PagesFromServices:
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
             message=self._services.rooms.message(event.event_id),
+            revision=hall.revision,
             lobby=None if counts is None else self._services.rooms.lobby(event.event_id, counts),
         )
 

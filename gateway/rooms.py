@@ -197,6 +197,17 @@ class Rooms:
         await self.configure(found)
         return found
 
+    async def renew(self, event_id: int) -> None:
+        """The room was just made or changed: configure it at once.
+
+        Raises:
+            UnknownRoomError: the event has none.
+        """
+        self._roomless.pop(event_id, None)
+        async with self._engine.connect() as connection:
+            found = await room(connection, event_id)
+        await self.configure(found)
+
     async def keep_refreshed(self) -> None:
         """Refresh for as long as the process runs."""
         while True:

@@ -18,6 +18,7 @@ from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
 from gateway.metrics import Traffic
 from gateway.problems import ProblemError
+from gateway.programme import Programme
 from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
@@ -43,6 +44,7 @@ class Services:
     desk: Desk
     lines: LineStreams
     readiness: Readiness
+    programme: Programme
     streams_open: int = 0
     traffic: Traffic = field(default_factory=Traffic)
 

@@ -25,6 +25,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from db.seed import RoomSeed
 from gateway.contract import DrawAnswer, Lobby
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class EventView:
     """The operators', to the line."""
     lobby: Lobby | None = None
     """Until it is drawn."""
+    revision: int = 0
+    """Goes up with each change by an operator."""
 
     @property
     def free(self) -> int:
@@ -170,6 +173,8 @@ class PageData(Protocol):
 
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
+    new_room: RoomSeed
+    """What a new event's room starts with."""
 
     async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
         """The fan's user id, and the session cookie to set if the request came without a valid one."""
@@ -414,6 +419,7 @@ async def _event_page(
         "roomState": event.room_state,
         "state": standing.state if standing else None,
         "holdSeconds": event.hold_seconds,
+        "revision": event.revision,
         "lobby": None
         if event.lobby is None
         else {"state": event.lobby.state, "opensAt": event.lobby.opens_at.isoformat()},
@@ -511,6 +517,23 @@ async def ops_page() -> Response[str]:
     return page("ops.html")
 
 
+@get("/ops/events")
+async def programme_page() -> Response[str]:
+    """The console's list of events."""
+    return page("programme.html", view="list")
+
+
+@get(["/ops/events/new", "/ops/events/{event_id:int}"])
+async def event_form_page(pages: Pages, event_id: int | None = None) -> Response[str]:
+    """The console's form of an event: a new one, or one to be changed. Its script asks the operators' API."""
+    return page(
+        "programme.html",
+        view="new" if event_id is None else "edit",
+        room=pages.new_room,
+        data={"eventId": event_id, "exponents": EXPONENTS},
+    )
+
+
 @get("/static/{version:str}/{name:path}")
 async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
@@ -540,6 +563,8 @@ def pages_router() -> Router:
             leave_form,
             purchase_page,
             ops_page,
+            programme_page,
+            event_form_page,
             static_file,
         ],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},

@@ -526,6 +526,7 @@ async function called(seconds) {
 let map = null;
 /** @type {Stream | null} */
 let live = null;
+let renewing = false;
 let turnTimer = 0;
 
 /** @param {string} [expiresAt] */
@@ -585,12 +586,20 @@ async function openMap() {
   live = new Stream(
     () => `/api/events/${event.eventId}/live`,
     {
-      snapshot: (news) => map?.snapshot(news.taken),
+      snapshot: (news) => (news.revision === event.revision ? map?.snapshot(news.taken) : renew()),
       seats: (news) => map?.change(news.seats),
       bye: () => {},
     },
     connection,
   );
+}
+
+/** The organiser has changed the hall or its prices: show it anew, once every server knows it. */
+function renew() {
+  if (renewing) return;
+  renewing = true;
+  say("The organiser has just changed this hall. We show it anew…");
+  setTimeout(() => location.reload(), 1500 + 1500 * Math.random());
 }
 
 function stopLive() {

@@ -61,6 +61,16 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "timed_out": Problem(
         503, "Not processed in time", "The request was not processed in time and changed nothing; try again."
     ),
+    "event_invalid": Problem(
+        422, "Not a possible event", "The event cannot be as it is described; nothing was changed."
+    ),
+    "unknown_ticket_type": Problem(404, "Unknown ticket type", "The event has no such ticket type."),
+    "seats_exist": Problem(409, "Seats there already", "The hall has some of these seats already."),
+    "seats_sold": Problem(409, "Seats sold", "Some of these seats are sold, and what is sold stays."),
+    "seats_held": Problem(409, "Seats held", "Fans hold some of these seats; try again when the holds have ended."),
+    "currency_in_use": Problem(409, "Currency in use", "Seats are sold or held in the currency that the event has."),
+    "limit_too_low": Problem(409, "Fans have more", "Some fan has more seats of this event than that already."),
+    "sale_begun": Problem(409, "The sale has begun", "The beginning of a sale that has begun cannot be moved."),
     "conflict": Problem(409, "Changed meanwhile", "Somebody else changed this meanwhile; read it again."),
     "body_too_large": Problem(413, "Body too large", "The request's body is larger than is taken here."),
     "unsupported_media_type": Problem(415, "Unsupported media type", "Send JSON with Content-Type: application/json."),

@@ -37,6 +37,10 @@ CONTRACT = {
     "/api/ops/rooms/{event_id}/history": {"get": 200},
     "/api/ops/rooms/{event_id}/log": {"get": 200},
     "/api/ops/stream": {"get": 200},
+    "/api/ops/events": {"get": 200, "post": 201},
+    "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
+    "/api/ops/events/{event_id}/seats": {"post": 200},
+    "/api/ops/events/{event_id}/log": {"get": 200},
     "/health/live": {"get": 200},
     "/health/ready": {"get": 200},
 }

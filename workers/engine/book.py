@@ -54,6 +54,8 @@ class Hold:
     seats: tuple[Seat, ...]
     total_amount: int
     expires_at: dt.datetime
+    amounts: tuple[int, ...]
+    """Of each seat, as agreed when it was held, whatever an operator has made of the prices since."""
 
 
 @dataclass(slots=True)
@@ -182,14 +184,16 @@ class Book:
             )
         seats = self._best_available(command) if command.best_available else command.seats
         expires_at = self.now + dt.timedelta(seconds=self.hold_seconds)
+        amounts = tuple(self.tickets[command.event_id, seat[0]].price for seat in seats)
         hold = Hold(
             event_id=command.event_id,
             reservation_id=command_id_new(),
             user_id=command.user_id,
             state="held",
             seats=seats,
-            total_amount=sum(self.tickets[command.event_id, seat[0]].price for seat in seats),
+            total_amount=sum(amounts),
             expires_at=expires_at,
+            amounts=amounts,
         )
         held_until = expires_at + dt.timedelta(seconds=self.grace_seconds)
         for seat in seats:
@@ -215,13 +219,10 @@ class Book:
             total_amount=hold.total_amount,
             currency=self.events[hold.event_id].currency,
             purchase_at=self.now,
-            details=[Detail(seat, self.tickets[hold.event_id, seat[0]].price, ticket_code()) for seat in hold.seats],
+            details=[
+                Detail(seat, amount, ticket_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)
+            ],
         )
-        # The price agreed is the price held, even where an operator has changed it since.
-        if sum(detail.amount for detail in purchase.details) != hold.total_amount:
-            share, rest = divmod(hold.total_amount, len(hold.seats))
-            for index, detail in enumerate(purchase.details):
-                detail.amount = share + (1 if index < rest else 0)
         for seat in hold.seats:
             self._move(hold.event_id, seat, SeatNow("booked"))
         self._close(hold, "purchased")
@@ -369,8 +370,8 @@ class Book:
             "totalAmount": hold.total_amount,
             "currency": self.events[hold.event_id].currency,
             "seats": [
-                {**document, "amount": self.tickets[hold.event_id, document["ticketTypeId"]].price}
-                for document in seat_documents(hold.seats)
+                {**document, "amount": amount}
+                for document, amount in zip(seat_documents(hold.seats), hold.amounts, strict=True)
             ],
         }
 

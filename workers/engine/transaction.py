@@ -39,9 +39,17 @@ def _seat_rows(keys: Iterable[EventSeat]) -> list[dict[str, Any]]:
 
 
 def _hold(row: Sequence[Any]) -> Hold:
-    event_id, reservation_id, user_id, state, types, rows, numbers, total, expires_at = row
+    event_id, reservation_id, user_id, state, types, rows, numbers, total, expires_at, amounts = row
     seats = tuple(zip(types, rows, numbers, strict=True))
-    return Hold(event_id, reservation_id, user_id, state, seats, total, expires_at)
+    return Hold(
+        event_id, reservation_id, user_id, state, seats, total, expires_at, tuple(amounts) or _shares(total, len(seats))
+    )
+
+
+def _shares(total: int, count: int) -> tuple[int, ...]:
+    """A total in parts: of a hold that an older release made, which noted no more."""
+    share, rest = divmod(total, count)
+    return tuple(share + (index < rest) for index in range(count))
 
 
 def _recorded(row: Sequence[Any]) -> Outcome:
@@ -248,6 +256,7 @@ class Transaction:
                         "ticket_type_ids": [seat[0] for seat in hold.seats],
                         "row_numbers": [seat[1] for seat in hold.seats],
                         "seat_numbers": [seat[2] for seat in hold.seats],
+                        "amounts": hold.amounts,
                         "total_amount": hold.total_amount,
                         "expires_at": hold.expires_at,
                     }

@@ -69,8 +69,10 @@ class Hall:
             lapsed = hold.state == "held" and not model.is_live(hold, self.now)
             of_fan = hold.fan in fans and hold.state in ("held", "lapsed")
             if key in named or of_fan or (swept and lapsed):
-                total = sum(PRICES[seat[0]] for seat in hold.seats)
-                book.add_hold(Hold(EVENT, key, hold.fan, hold.state, hold.seats, total, hold.expires_at))
+                amounts = tuple(PRICES[seat[0]] for seat in hold.seats)
+                book.add_hold(
+                    Hold(EVENT, key, hold.fan, hold.state, hold.seats, sum(amounts), hold.expires_at, amounts)
+                )
                 if hold.state == "purchased":
                     book.purchases_of_holds[key] = self.purchases[key]
             if swept and lapsed:

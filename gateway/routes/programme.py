@@ -1,0 +1,261 @@
+"""Events as operators make and change them: whole or not at all, and never so that a fan is stranded."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+import psycopg
+from litestar import Response, Router, get, patch, post
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+from psycopg import IsolationLevel
+
+from db.events import (
+    Edited,
+    EventChangedError,
+    EventEdit,
+    EventLogRow,
+    EventRefusedError,
+    EventRow,
+    UnknownEventError,
+    describe,
+    edit_event,
+    event_log,
+    list_events,
+    log_event,
+    read_event,
+)
+from db.seed import EventPlan, create_event
+from gateway.bodies import StrictRequest
+from gateway.contract import (
+    ID_MAX,
+    DefinedEvent,
+    DefinedEventList,
+    EventBody,
+    EventDefinition,
+    EventPatch,
+    EventPreview,
+    Fault,
+    RoomLogLine,
+    RoomLogList,
+    SeatsBody,
+)
+from gateway.event_drafts import Draft, definition, faults_of, planned, refused
+from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.problems import ProblemError
+from gateway.services import AnyRequest, Services, services
+
+LOG_LIMIT: Final = 200
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 200
+READ_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request")
+BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid")
+EDIT_REFUSED: Final = (
+    *BODY_REFUSED, "unknown_event", "unknown_ticket_type", "unknown_seats", "seats_exist", "seats_sold", "seats_held",
+    "currency_in_use", "limit_too_low", "sale_begun", "conflict",
+)  # fmt: skip
+CSV_TYPE: Final = "text/csv"
+
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+DryRun = Annotated[bool, Parameter(query="dryRun", description="only say what would become of it")]
+
+
+def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Before the body is read: nobody else makes a gateway read megabytes."""
+    known: Services = connection.app.state["services"]
+    known.identity.operator(connection)  # type: ignore[arg-type]
+
+
+@get("/api/ops/events", security=OPERATOR, responses=answers(*READ_REFUSED))
+async def events(
+    request: AnyRequest,
+    before: Annotated[int, Parameter(ge=1, le=ID_MAX, description="only events with a lower id")] = ID_MAX,
+    limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+) -> DefinedEventList:
+    """Events, the newest first; go on with ``before`` set to ``next`` while there is one."""
+    found = await services(request).programme.run(lambda connection: list_events(connection, before, limit + 1))
+    return DefinedEventList(
+        events=tuple(DefinedEvent(**dataclasses.asdict(one)) for one in found[:limit]),
+        next=found[limit - 1].event_id if len(found) > limit else None,
+    )
+
+
+@post(
+    "/api/ops/events",
+    status_code=201,
+    security=OPERATOR,
+    responses=answers(*BODY_REFUSED, also={200: EventPreview}),
+)
+async def create(
+    request: AnyRequest, data: EventBody, dry_run: DryRun = False
+) -> Response[EventDefinition] | Response[EventPreview]:
+    """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    draft = Draft(known.config.event_seats_max)
+    plan = await known.programme.think(lambda: draft.plan(data, known.config.room))
+    if dry_run:
+        now = dt.datetime.fromtimestamp(known.clock.now(), dt.UTC)
+        return _preview(draft.faults, None if plan is None else planned(plan, now))
+    if plan is None:
+        raise refused(draft.faults)
+    made = await known.programme.run(lambda connection: _make(connection, plan, operator.name, data.why))
+    await known.programme.tell(made.event_id, configure=True)
+    return Response(definition(made), status_code=201, headers={"Location": f"/api/ops/events/{made.event_id}"})
+
+
+def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: str) -> EventRow:
+    lines = [("ticket_types", "", describe(kind.ticket_type, kind.price, kind.hall)) for kind in plan.ticket_types]
+    with connection.transaction():
+        event_id = create_event(connection, plan)
+        log_event(connection, event_id, operator, why, 1, [*lines[::-1], ("event", "", plan.name)])
+        return read_event(connection, event_id)
+
+
+@get("/api/ops/events/{event_id:int}", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
+async def event(request: AnyRequest, event_id: PathEvent) -> EventDefinition:
+    """The event whole, as it is defined."""
+    return definition(await _read(services(request), event_id))
+
+
+@patch(
+    "/api/ops/events/{event_id:int}",
+    security=OPERATOR,
+    responses=answers(*EDIT_REFUSED),
+)
+async def change(
+    request: AnyRequest, event_id: PathEvent, data: EventPatch, dry_run: DryRun = False
+) -> EventDefinition | EventPreview:
+    """Change an event's facts, prices and ticket types: all of it, or nothing where a fan would be stranded.
+
+    With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
+    now in force and as ``changes`` what was changed since, as in the log, the oldest first.
+    """
+    known = services(request)
+    draft = Draft(known.config.event_seats_max)
+    edit = await known.programme.think(lambda: draft.edit(data))
+    return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+
+
+@post(
+    "/api/ops/events/{event_id:int}/seats",
+    status_code=200,
+    security=OPERATOR,
+    responses=answers(*EDIT_REFUSED),
+)
+async def seats(request: AnyRequest, event_id: PathEvent, dry_run: DryRun = False) -> EventDefinition | EventPreview:
+    """Add seats to an event's hall and remove some, or with a CSV add the seats on its lines: all of it, or nothing."""
+    known = services(request)
+    draft = Draft(known.config.event_seats_max)
+    assert isinstance(request, StrictRequest)
+    if request.content_type[0] == CSV_TYPE:
+        types = (await _read(known, event_id, with_seats=False)).ticket_types
+        try:
+            text = (await request.body()).decode()
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            draft.fault("$", "the file is not in UTF-8", line=line)
+            raise refused(draft.faults) from None
+        edit = await known.programme.think(lambda: draft.seats_of_csv(text, types))
+        return await _edit(request, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
+    data: SeatsBody = await request.json_of(SeatsBody)
+    edit = await known.programme.think(lambda: draft.seats(data))
+    return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+
+
+@get("/api/ops/events/{event_id:int}/log", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
+async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
+    """Who changed what of the event, the newest first."""
+    known = services(request)
+    await _read(known, event_id, with_seats=False)
+    lines = await known.programme.run(lambda connection: event_log(connection, event_id, LOG_LIMIT))
+    return RoomLogList(entries=tuple(_log_line(line) for line in lines))
+
+
+async def _read(known: Services, event_id: int, *, with_seats: bool = True) -> EventRow:
+    def read(connection: psycopg.Connection) -> EventRow:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            return read_event(connection, event_id, with_seats=with_seats)
+
+    try:
+        return await known.programme.run(read)
+    except UnknownEventError:
+        raise ProblemError("unknown_event") from None
+
+
+async def _edit(
+    request: AnyRequest,
+    event_id: int,
+    draft: Draft,
+    edit: EventEdit,
+    *,
+    dry_run: bool,
+    why: str,
+    revision: int | msgspec.UnsetType,
+) -> EventDefinition | EventPreview:
+    """Apply an edit; where the draft has faults, or for a dry run, only look what Postgres has against it too.
+
+    Raises:
+        ProblemError: of `EDIT_REFUSED`.
+    """
+    known = services(request)
+    operator = known.identity.operator(request)
+    only_look = dry_run or bool(draft.faults)
+
+    def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
+        with connection.transaction(force_rollback=only_look):
+            edited = edit_event(
+                connection,
+                event_id,
+                edit,
+                operator.name,
+                why,
+                seats_max=known.config.event_seats_max,
+                revision=None if revision is msgspec.UNSET else revision,
+            )
+            return read_event(connection, event_id), edited
+
+    faults = list(draft.faults)
+    found: EventRow | None = None
+    try:
+        found, edited = await known.programme.run(work)
+    except EventRefusedError as refusal:
+        faults += faults_of(refusal.refusals)
+    except EventChangedError as meanwhile:
+        lines = [_log_line(line) for line in meanwhile.since]
+        raise ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines)) from None
+    except UnknownEventError:
+        raise ProblemError("unknown_event") from None
+    told = None if faults or found is None else definition(found)
+    if dry_run:
+        return EventPreview(valid=not faults, faults=tuple(faults), event=told)
+    if told is None:
+        raise refused(faults)
+    if edited.changed:
+        await known.programme.tell(event_id, configure=edited.sale_moved)
+    return told
+
+
+def _preview(faults: Sequence[Fault], event: EventDefinition | None) -> Response[EventPreview]:
+    return Response(EventPreview(valid=not faults, faults=tuple(faults), event=event), status_code=200)
+
+
+def _log_line(line: EventLogRow) -> RoomLogLine:
+    return RoomLogLine(**dataclasses.asdict(line))
+
+
+def router(body_bytes_max: int) -> Router:
+    """The routes, which take larger bodies than a fan's."""
+    return Router(
+        path="/",
+        route_handlers=[events, create, event, change, seats, log],
+        guards=[operators_only],
+        request_max_body_size=body_bytes_max,
+    )

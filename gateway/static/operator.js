@@ -1,0 +1,63 @@
+// @ts-check
+// An operator's sign-in on a page of the console.
+import { Problem, call } from "./api.js";
+
+/** @param {string} id */
+export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
+export const signedOut = (error) => error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
+
+/**
+ * Show the page's view once somebody is signed in: `begin` asks the API, and shows it.
+ * @param {() => Promise<void>} begin
+ */
+export async function enter(begin) {
+  try {
+    await begin();
+    $("sign-in").hidden = true;
+    $("view").hidden = false;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (signedOut(error)) {
+      $("view").hidden = true;
+      $("sign-in").hidden = false;
+      /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in-form [name=name]"))?.focus();
+      return;
+    }
+    say(error.status === 404 ? "There is no such event." : `${error.message} Reload in a few seconds.`);
+  }
+}
+
+/** A message above all else, with what it lists. @param {string} text @param {Node[]} [lines] @param {boolean} [good] */
+export function say(text, lines = [], good = false) {
+  const box = $("message");
+  box.textContent = text;
+  box.hidden = !text;
+  box.classList.toggle("good", good);
+  if (lines.length) {
+    const list = document.createElement("ul");
+    list.append(...lines);
+    box.append(list);
+  }
+}
+
+/** @param {() => Promise<void>} begin */
+export function watchSignIn(begin) {
+  $("sign-in-form").addEventListener("submit", async (submit) => {
+    submit.preventDefault();
+    const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
+    const words = $("sign-in-message");
+    words.hidden = true;
+    try {
+      await call("POST", "/api/ops/session", { body: Object.fromEntries(new FormData(form)) });
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
+      words.hidden = false;
+      return;
+    }
+    form.reset();
+    await enter(begin);
+  });
+}
