@@ -477,7 +477,11 @@ class Receipt(_Answer, kw_only=True):
 
 
 class Place(_Answer, kw_only=True):
-    """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line."""
+    """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line.
+
+    ``linePerMinute`` is how fast the line is forecast to move: while it stays, no estimate rises. With ``mayRunOut``
+    the seats would not reach this place if everybody before it took two.
+    """
 
     state: str
     room_state: str
@@ -488,6 +492,8 @@ class Place(_Answer, kw_only=True):
     waiting: int
     eta_seconds: int | None
     eta_range: Annotated[tuple[int, ...], Meta(min_length=2, max_length=2)] | None = None
+    line_per_minute: float | None = None
+    may_run_out: bool = False
     claim_by_seconds: int | None = None
     # ``pass`` is a word of Python's; the wire has the contract's name.
     admission_pass: str | None = msgspec.field(name="pass", default=None)

@@ -6,6 +6,7 @@ Leaderless: every gateway ticks every open room; the script lets no more through
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import logging
 import random
@@ -25,7 +26,7 @@ from gateway.contract import ID_MAX, Lobby, Place
 from gateway.draws import Draws
 from waiting_room.draw import fan_hash
 from waiting_room.errors import RoomUnknown
-from waiting_room.eta import eta_in
+from waiting_room.eta import eta_in, forecast, seats_reach, speed_in
 from waiting_room.line import Line
 from waiting_room.model import RoomConfig, RoomCounts, Slot, Standing
 from waiting_room.tokens import HOLD_MARGIN_SECONDS, AdmissionPass, PlaceToken, Tokens
@@ -267,9 +268,22 @@ class Rooms:
             return await self._count(event_id)
 
     async def _count(self, event_id: int) -> RoomCounts:
-        counts = await self.line.counts(event_id)
+        counts = await self._forecast(event_id, await self.line.counts(event_id))
         self._counted[event_id] = _Counted(counts, time.monotonic())
         return counts
+
+    async def _forecast(self, event_id: int, counts: RoomCounts) -> RoomCounts:
+        """The counts with the forecast that every gateway tells: another, where it is time for one."""
+        told = forecast(counts)
+        if told is None or told == counts.forecast:
+            return counts
+        try:
+            if await self.line.tell(event_id, counts, told):
+                return dataclasses.replace(counts, forecast=told)
+            return await self.line.counts(event_id)
+        except RedisError as error:
+            logger.warning("event %d: forecast not told: %s", event_id, error)
+            return counts
 
     def forget_counts(self, event_id: int) -> None:
         """The next `counts` reads anew: something was just changed."""
@@ -322,6 +336,7 @@ class Rooms:
         waits = told == "waiting"
         ahead = standing.shown - 1 if waits and standing.shown else None
         estimate = eta_in(counts, ahead) if ahead is not None else None
+        speed, reach = speed_in(counts), seats_reach(counts)
         token = None
         if standing.number and standing.joined_at_ms is not None:
             token = self.tokens.sign_place(
@@ -348,6 +363,8 @@ class Rooms:
             waiting=standing.waiting,
             eta_seconds=None if estimate is None else estimate.eta_seconds,
             eta_range=None if estimate is None else estimate.eta_range,
+            line_per_minute=None if estimate is None or speed is None else round(speed.expected, 1),
+            may_run_out=ahead is not None and reach is not None and ahead >= reach,
             claim_by_seconds=standing.claim_by_seconds,
             admission_pass=admission,
             expires_at=None if standing.pass_until_ms is None else from_ms(standing.pass_until_ms),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from bisect import bisect
 from collections import defaultdict
@@ -23,7 +24,7 @@ from gateway.contract import Lobby, Place
 from gateway.rooms import Rooms, from_ms, room_state
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
-from waiting_room.eta import speed_in
+from waiting_room.eta import seats_reach, speed_in
 from waiting_room.model import News, RoomCounts, Standing
 
 logger = logging.getLogger(__name__)
@@ -109,21 +110,26 @@ class _Places:
 
     def __init__(self, counts: RoomCounts, waiting: int) -> None:
         self._speed = speed_in(counts)
-        self._tail = _tail(counts, waiting)
+        reach = seats_reach(counts)
+        self._reach = math.inf if reach is None else reach
+        pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
+        tail = _tail(counts, waiting)
+        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
 
     def frame(self, position: int) -> bytes:
         ahead = position - 1
+        tail = self._tails[ahead >= self._reach]
         if self._speed is None:
             return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b\n\n' % (
                 position,
                 ahead,
-                self._tail,
+                tail,
             )
         return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b\n\n' % (
             position,
             ahead,
             *self._speed.seconds(ahead),
-            self._tail,
+            tail,
         )
 
 

@@ -19,6 +19,7 @@ from .model import (
     Configured,
     Departure,
     Drawn,
+    Forecast,
     History,
     LobbyPage,
     Positions,
@@ -56,6 +57,10 @@ class Line:
         itself. Nobody is called in that time, nor before everybody had time to be heard.
         """
         return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
+
+    async def tell(self, event: int, counts: RoomCounts, told: Forecast) -> bool:
+        """Let fans be told another forecast; False if another gateway told one since ``counts``."""
+        return await self._run(operations.tell(event, counts.forecast, told))
 
     async def steer(self, event: int, counts: RoomCounts, steering: Steering) -> bool:
         """Let the autopilot's next steering hold; False if another gateway's did since ``counts``."""

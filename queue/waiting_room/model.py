@@ -204,12 +204,41 @@ class Pace:
     ``line_per_minute`` is how fast the line's front moved while there was a line, over at most five minutes: calls and
     skipped ghosts, less those put back. Each is None before ten seconds of measuring. ``no_show_rate`` is the share of
     calls that went unclaimed, 0 to 1.
+
+    ``measured_seconds`` are those of ``line_per_minute``, ``calling_seconds`` since the first call. ``moved_per_call``
+    is how many people the line moved by with a call, ``missed_share`` how many of the calls made a claim window ago
+    were missed (``no_show_rate`` is lower at first, for claims come sooner than misses); each is None before thirty.
+    ``freed`` slots became free in the last three minutes, ``freed_per_minute``.
     """
 
     no_show_rate: float
     admitted_per_minute: float | None
     line_per_minute: float | None
     called_per_minute: float | None = None
+    measured_seconds: float = 0.0
+    calling_seconds: float = 0.0
+    moved_per_call: float | None = None
+    missed_share: float | None = None
+    freed: int = 0
+    freed_per_minute: float = 0.0
+
+
+class Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a line is told to move, in people a minute, since ``at_ms`` and from a ``grade`` of knowledge.
+
+    ``paced_from_ms`` is when the room was last changed in what its speed depends on.
+    """
+
+    at_ms: int
+    paced_from_ms: int
+    grade: int
+    expected: float
+    lowest: float
+    highest: float
+
+
+encode_forecast: Final = msgspec.json.Encoder().encode
+decode_forecast: Final = msgspec.json.Decoder(Forecast).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +265,8 @@ class RoomCounts:
     drawn: int = 0
     steering: Steering | None = None
     steered_at_ms: int = 0
+    forecast: Forecast | None = None
+    paced_from_ms: int = 0
 
     @property
     def rate_per_minute(self) -> float:

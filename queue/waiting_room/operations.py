@@ -16,6 +16,7 @@ from .model import (
     Configured,
     Departure,
     Drawn,
+    Forecast,
     History,
     LobbyPage,
     Noted,
@@ -27,6 +28,8 @@ from .model import (
     Standing,
     Stock,
     Tick,
+    decode_forecast,
+    encode_forecast,
 )
 from .receipts import ENDINGS
 from .tokens import PlaceToken
@@ -46,6 +49,9 @@ EPOCH_ZERO_S: Final = 1_750_000_000
 BUCKETS_A_MINUTE: Final = 6
 PACE_BUCKET_MS: Final = 10_000
 LINE_PACE_BUCKETS: Final = 30
+FREED_PACE_BUCKETS: Final = 18
+CALLS_MIN: Final = 30
+"""A ratio of fewer is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,12 @@ def admit(event: int) -> Operation[Tick]:
 
 def steer(event: int, after_ms: int, steering: Steering) -> Operation[bool]:
     return _on(event, "steer", bool, after_ms, steering.rate_per_minute, encode_steering(steering).decode())
+
+
+def tell(event: int, told: Forecast | None, told_next: Forecast) -> Operation[bool]:
+    before = "0:0" if told is None else f"{told.at_ms}:{told.grade}"
+    after = f"{told_next.at_ms}:{told_next.grade}"
+    return _on(event, "tell", bool, before, after, encode_forecast(told_next).decode())
 
 
 def lobby_page(event: int, after: int, size: int) -> Operation[LobbyPage | None]:
@@ -265,7 +277,7 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         away=away,
         called=called,
         admitted=admitted_count,
-        pace=read_pace(pace, now_ms, int(fields["paced_from"]) * 1000),
+        pace=read_pace(pace, now_ms, int(fields["paced_from"]) * 1000, config["claim_window_seconds"]),
         config=RoomConfig(state=fields["state"].decode(), **config),  # type: ignore[arg-type]
         epoch=int(fields["epoch"]),
         stock=Stock(*(int(part) for part in stock)) if stock else None,
@@ -277,18 +289,21 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         drawn=int(fields.get("drawn", 0)),
         steering=decode_steering(fields["steered"]) if "steered" in fields else None,
         steered_at_ms=int(fields.get("steered_at", 0)),
+        forecast=decode_forecast(fields["forecast"]) if "forecast" in fields else None,
+        paced_from_ms=int(fields["paced_from"]) * 1000,
     )
 
 
-def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int) -> Pace:
-    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged" each).
+def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int, claim_window_seconds: float = 0.0) -> Pace:
+    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged:freed" each).
 
     The line's speed is read only from whole buckets since the last change of the configuration.
     """
     now_index = now_ms // PACE_BUCKET_MS
     line_from = max(now_index - LINE_PACE_BUCKETS, paced_from_ms // PACE_BUCKET_MS + 1)
     oldest = now_index - 10 * BUCKETS_A_MINUTE
-    rows = sorted(tuple(int(part) for part in bucket.split(b":")) for bucket in buckets)
+    # An older release did not count the freed.
+    rows = sorted((*(int(part) for part in bucket.split(b":")), 0)[:8] for bucket in buckets)
     rows = [row for row in rows if oldest < row[0] <= now_index]
     claimed = sum(row[2] for row in rows)
     missed = sum(row[3] for row in rows)
@@ -304,9 +319,24 @@ def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int) -> Pace
     line_per_minute = None
     if backlogged:
         line_per_minute = max(0.0, sum(row[5] for row in backlogged) * BUCKETS_A_MINUTE / len(backlogged))
+    calling = [row for row in rows if row[1]]
+    called = sum(row[1] for row in backlogged)
+    settled = sum(row[1] for row in rows if (row[0] + 1) * PACE_BUCKET_MS <= now_ms - claim_window_seconds * 1000)
+    freed = freed_per_minute = 0.0
+    if complete:
+        freed_from = max(now_index - FREED_PACE_BUCKETS, complete[0][0], paced_from_ms // PACE_BUCKET_MS + 1)
+        if freed_from < now_index:
+            freed = sum(row[7] for row in complete if row[0] >= freed_from)
+            freed_per_minute = freed * BUCKETS_A_MINUTE / (now_index - freed_from)
     return Pace(
         no_show_rate=missed / (claimed + missed) if missed else 0.0,
         admitted_per_minute=per_minute,
         line_per_minute=line_per_minute,
         called_per_minute=called_per_minute,
+        measured_seconds=len(backlogged) * PACE_BUCKET_MS / 1000,
+        calling_seconds=(now_ms - calling[0][0] * PACE_BUCKET_MS) / 1000 if calling else 0.0,
+        missed_share=min(1.0, missed / settled) if settled >= CALLS_MIN else None,
+        moved_per_call=max(0.0, sum(row[5] for row in backlogged)) / called if called >= CALLS_MIN else None,
+        freed=int(freed),
+        freed_per_minute=freed_per_minute,
     )

@@ -18,8 +18,19 @@ if not room.state then
       'ticked_at', int(now), 'resumed_at', int(now))
   end
 end
--- How fast the line moved before is no guide to how fast it will under another configuration.
-redis.call('HSET', CONFIG, 'revision', ARGV[2], 'paced_from', int(now_s), unpack(ARGV, 5))
+-- How fast the line moved before is no guide to how fast it will with another of these; anything else leaves it as it is.
+local PACED_BY = {
+  state = true, rate_per_minute = true, capacity = true, claim_window_seconds = true, pass_seconds = true,
+  stock_factor = true, autopilot = true,
+}
+local paced_anew = outcome == 'created'
+for i = 5, #ARGV, 2 do
+  paced_anew = paced_anew or PACED_BY[ARGV[i]] and redis.call('HGET', CONFIG, ARGV[i]) ~= ARGV[i + 1]
+end
+if paced_anew then
+  redis.call('HSET', CONFIG, 'paced_from', int(now_s))
+end
+redis.call('HSET', CONFIG, 'revision', ARGV[2], unpack(ARGV, 5))
 news.config = tonumber(ARGV[2])
 close()
 return outcome

@@ -87,7 +87,7 @@ do
 end
 
 local news = { called = {}, admitted = {}, waiting = {}, ended = {} }
-local pace = { called = 0, claimed = 0, missed = 0, admitted = 0, moved = 0, backlogged = 0 }
+local pace = { called = 0, claimed = 0, missed = 0, admitted = 0, moved = 0, backlogged = 0, freed = 0 }
 
 local function score_of(epoch, number)
   return (epoch - EPOCH_ZERO_S) * NUMBERS_PER_EPOCH + number
@@ -196,6 +196,9 @@ local function end_places(fans, where, state)
     top = math.max(top, tonumber(score))
     news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
   end
+  if where == ADMITTED or where == CALLED then
+    pace.freed = pace.freed + #fans
+  end
   redis.call('ZREM', where, unpack(fans))
   redis.call('HDEL', PLACES, unpack(fans))
   redis.call('HDEL', SEEN, unpack(fans))
@@ -217,6 +220,9 @@ local function back_in_line(fans, where)
     if where == AWAY then
       note(fan, 'back')
     end
+  end
+  if where == CALLED then
+    pace.freed = pace.freed + #fans
   end
   redis.call('ZREM', where, unpack(fans))
   redis.call('ZADD', LINE, unpack(members))
@@ -421,7 +427,7 @@ local function close()
   if changed then
     local index = math.floor(now / PACE_BUCKET_MS)
     local slot = int(index % PACE_BUCKETS)
-    local sums = { 0, 0, 0, 0, 0, 0 }
+    local sums = { 0, 0, 0, 0, 0, 0, 0 }
     local kept = redis.call('HGET', PACE, slot)
     if kept and string.match(kept, '^%d+') == int(index) then
       local i = 0
@@ -433,6 +439,7 @@ local function close()
     redis.call('HSET', PACE, slot, table.concat({
       int(index), int(sums[1] + pace.called), int(sums[2] + pace.claimed), int(sums[3] + pace.missed),
       int(sums[4] + pace.admitted), int(sums[5] + pace.moved), int(math.max(sums[6], pace.backlogged)),
+      int(sums[7] + pace.freed),
     }, ':'))
   end
   local parts = {}
