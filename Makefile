@@ -10,6 +10,9 @@ UP ?=
 # Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
 PYTEST ?=
 
+# How many examples `make test-deep` tries of a property; `make test` tries a hundred.
+EXAMPLES ?= 5000
+
 # The Python to make the virtual environment with; empty: the newest found that will do.
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
@@ -48,8 +51,8 @@ test-faults: $(VENV)/.dev ## Run every fault test, the long ones too, and tell w
 		$(BIN)/python -m tests.faults.table --write && exit $$ended
 
 .PHONY: test-deep
-test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock")
-	$(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)
+test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock" EXAMPLES=1000)
+	DEEP_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend

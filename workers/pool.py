@@ -149,6 +149,15 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
     # Until the worker sets its own, and never the pool's that it was born with.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    try:
+        _work(config, role, name)
+    except redis.RedisError as error:
+        # Redis went away just as it began: the pool starts another, and a record is one line.
+        logger.error("%s ended: %s", role, error)
+        sys.exit(1)
+
+
+def _work(config: WorkerConfig, role: str, name: str) -> None:
     client = jobs_client(config.jobs_redis_url)
     if role == CRON:
         Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]

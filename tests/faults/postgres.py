@@ -30,6 +30,16 @@ class FaultyPostgres(EmbeddedPostgres):
         self._process = None
         self._lock.release()
 
+    def start_if_ended(self) -> bool:
+        """Start it again, where it ended by itself."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            return False
+        self._process = None
+        self._lock.release()
+        self.start_again()
+        return True
+
     def start_again(self) -> None:
         """Start and recover. What outlived a killed postmaster has to notice first, and go."""
         until = time.monotonic() + START_TRIES_SECONDS_MAX

@@ -26,6 +26,8 @@ from tests.unit.booking_lane.asks import reserve
 LANES = 2
 AWAY = "Postgres is away"
 TABLESPACE_MEGABYTES = 96
+DISK_MEGABYTES = 512
+PANICS = 3
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +183,40 @@ def test_the_disk_is_full(sale: Sale, postgres: FaultyPostgres, small_disk: Path
             time.sleep(3)
             ballast.unlink()
             rush.await_recovery()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_disk_is_full_and_postgres_panics(servers_folder: Path) -> None:
+    """All of Postgres is on the small disk: it cannot write its log of changes, and crashes over it."""
+    folder = servers_folder / "small-server"
+    if not mounted_tmpfs(folder, DISK_MEGABYTES):
+        pytest.skip("a tmpfs can be mounted by root only")
+    with contextlib.ExitStack() as stack:
+        stack.callback(unmount, folder)
+        postgres = FaultyPostgres(folder / "postgres", durable=True)
+        postgres.log = servers_folder / "small-server.log"  # not on the disk that is full
+        postgres.start()
+        stack.callback(postgres.stop)
+        migrate(postgres.url)
+        sale = stack.enter_context(running_sale(servers_folder, postgres.url, ADMITONE_LANES=str(LANES)))
+        with sale.rush("Postgres disk full (tmpfs under all of it): it panics") as rush:
+            rush.await_normal()
+            ended = 0
+            for number in range(1, PANICS + 1):
+                ballast = fill(folder)
+                until = time.monotonic() + 30
+                while postgres.log.read_text().count("PANIC") < number:
+                    assert time.monotonic() < until, "it did not panic"
+                    with contextlib.suppress(psycopg.Error), postgres.connect() as connection:
+                        connection.execute("SELECT pg_logical_emit_message(false, 'fault', repeat('x', 1000000))")
+                        connection.execute("SELECT pg_switch_wal()")
+                    time.sleep(0.1)
+                time.sleep(3)
+                ballast.unlink()
+                ended += postgres.start_if_ended()
+                rush.await_recovery(60)
+            rush.note = f"it came back by itself {PANICS - ended} times of {PANICS}"
 
 
 CONFLICT = """

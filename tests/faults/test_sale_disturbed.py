@@ -45,6 +45,7 @@ def test_one_rush_through_every_fault(sale: Sale) -> None:
     assert sale.balancer.met.total() > 0
     for service in sale.services.started:
         assert "Config(" not in service.text(), "settings are nothing for a log"
+        assert "multiprocessing/process.py" not in service.text(), "a record is one line"
 
 
 def test_sockets_that_take_nothing(sale: Sale) -> None:
