@@ -218,6 +218,73 @@ def crowd(
 
 
 @app.command()
+def rehearse(
+    event: Annotated[int, typer.Argument(min=1, help="The event whose sale is rehearsed, on a copy of it.")],
+    fans: Annotated[int, typer.Option(min=1, help="Simulated fans.")] = 1000,
+    url: Annotated[str, typer.Option(help="Where fans come in; by default that of a running `admitone up`.")] = "",
+    expect: Annotated[int | None, typer.Option(min=1, help="Fans expected at the real sale; else --fans.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="The doors close on those left by then.")] = 15.0,
+    arrive: Annotated[float, typer.Option(min=0, help="Seconds in which everybody joins the line.")] = 30.0,
+    think: Annotated[float, typer.Option(min=0, help="Seconds from the call to the ticket, on the mean.")] = 90.0,
+    fast: Annotated[bool, typer.Option("--fast", help="Nobody thinks: --think 0.")] = False,
+    limit: Annotated[bool, typer.Option("--limit", help="Then raise the rate until it holds no more.")] = False,
+    no_shows: Annotated[float, typer.Option(min=0, max=0.95, help="Share who do not answer their call.")] = 0.1,
+    seats: Annotated[int, typer.Option(min=1, max=50, help="A fan wants one to so many seats.")] = 2,
+    front: Annotated[float, typer.Option(min=0, max=1, help="Share who want the first rows.")] = 0.2,
+    generators: Annotated[int | None, typer.Option(min=1, help="Processes that play the fans.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the copy until the event's next rehearsal.")] = False,
+    ledger: Annotated[Path | None, typer.Option(help="Append every acknowledged answer to this file.")] = None,
+    random_seed: Annotated[int, typer.Option("--seed", help="The same seed, the same fans.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
+) -> None:
+    """Rehearse a sale on a hidden copy of the event; exit 0 fit, 1 not fit, 2 could not be held."""
+    import uvloop
+
+    from admitone.rehearsal.rehearse import NotPossibleError, Options, rehearse_until_signal
+    from admitone.rehearsal.report import as_json, words
+
+    try:
+        given = Settings.load()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    settings = _settings(need=False)
+    missing = [name for name, value in _servers_of(settings).items() if not value]
+    if missing:
+        typer.echo(f"Set {' and '.join(missing)}, or run `admitone up` beside this.", err=True)
+        raise typer.Exit(2)
+    noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL")
+    try:
+        options = Options(
+            url=(url or noted or f"http://{settings.host}:{settings.port}").rstrip("/"),
+            event_id=event,
+            fans=fans,
+            expected_fans=expect,
+            minutes_max=minutes,
+            arrive_seconds=arrive,
+            think_seconds=0.0 if fast else think,
+            no_shows=no_shows,
+            seats_per_fan=seats,
+            front=front,
+            wants_limit=limit,
+            generators=generators,
+            keep=keep,
+            ledger=ledger,
+            seed=random_seed,
+            embedded=tuple(name for name, value in _servers_of(given).items() if not value),
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            verdict = runner.run(rehearse_until_signal(settings, options, console=Console(stderr=True), quiet=quiet))
+    except (ValueError, NotPossibleError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    typer.echo(as_json(verdict) if json else "\n".join(words(verdict)))
+    if not verdict.fit:
+        raise typer.Exit(1)
+
+
+@app.command()
 def room(
     event: Annotated[int, typer.Argument(min=1, help="Event id.")],
     rate: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="Admissions a minute.")] = None,

@@ -74,6 +74,8 @@ class Base(DeclarativeBase):
 class Event(Base):
     """One performance that is sold. ``version`` goes up by one with each batch that changes its bookings and with each
     change by an operator, ``revision`` with the latter only.
+
+    ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know of.
     """
 
     __tablename__ = "event"
@@ -93,6 +95,7 @@ class Event(Base):
     version: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(server_default="1")
+    rehearsal_of: Mapped[int | None]
 
 
 class Ticket(Base):

@@ -68,6 +68,8 @@ class RoomRow:
     on_sale_at: dt.datetime
     has_draw: bool
     message: str = ""
+    rehearsal_of: int | None = None
+    """The event that this room's is a copy of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ _ROOMS = (
     select(
         *(Room.__table__.c[field.name] for field in fields(RoomRow) if field.name in Room.__table__.c),
         Event.on_sale_at,
+        Event.rehearsal_of,
         Draw.event_id.is_not(None).label("has_draw"),
     )
     .join(Event, Event.event_id == Room.event_id)

@@ -89,6 +89,7 @@ class Hall:
     def __init__(self, event_id: int) -> None:
         self.event_id = event_id
         self.event: EventAnswer
+        self.rehearsal_of: int | None = None
         self.tickets: dict[int, TicketAnswer] = {}
         self.taken: dict[tuple[int, int, int], str] = {}
         self.version = -1
@@ -221,11 +222,8 @@ class Hall:
             UnknownEventError
         """
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        event = (
-            await connection.execute(
-                select(*EVENT_COLUMNS, Event.version, Event.revision).where(Event.event_id == self.event_id)
-            )
-        ).one_or_none()
+        columns = (*EVENT_COLUMNS, Event.version, Event.revision, Event.rehearsal_of)
+        event = (await connection.execute(select(*columns).where(Event.event_id == self.event_id))).one_or_none()
         if event is None:
             raise UnknownEventError(self.event_id)
         tickets = await connection.execute(
@@ -250,6 +248,7 @@ class Hall:
             )
         )
         facts = event._asdict()
+        self.rehearsal_of = facts.pop("rehearsal_of")
         version, revision = facts.pop("version"), facts.pop("revision")
         now = time.monotonic()
         if revision != self.revision or now - self.read_whole_at > EVENT_SECONDS:
@@ -446,8 +445,10 @@ class Halls:
                 continue
             now = time.monotonic()
             for hall in known:
-                version = versions.get(hall.event_id, -1)
-                if now - hall.read_whole_at > EVENT_SECONDS:
+                version = versions.get(hall.event_id)
+                if version is None:
+                    self._forget(hall)
+                elif now - hall.read_whole_at > EVENT_SECONDS:
                     self._reload_soon(hall)
                 elif version <= hall.version:
                     hall.behind_since = None
@@ -455,6 +456,13 @@ class Halls:
                     hall.behind_since = now
                 elif now - hall.behind_since >= BEHIND_SECONDS:
                     self._reload_soon(hall)
+
+    def _forget(self, hall: Hall) -> None:
+        """The event is gone, a rehearsal's copy for one."""
+        if self._halls.get(hall.event_id) is hall:
+            del self._halls[hall.event_id]
+        for stream in list(hall.streams):
+            stream.end()
 
     def _reload_soon(self, hall: Hall) -> None:
         if hall.lock.locked():

@@ -27,18 +27,23 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """A verified session. ``user_id`` is 0 for an operator, whose ``name`` is told; ``jti`` names the session."""
+    """A verified session. ``user_id`` is 0 for an operator, whose ``name`` is told; ``jti`` names the session.
+
+    ``rehearses``: the fan is a simulated one, of this copy of an event alone (`gateway.rehearsals`); 0: a real one.
+    """
 
     user_id: int
     role: Literal["fan", "operator"]
     jti: str
     name: str = ""
+    rehearses: int = 0
 
 
 class _Claims(msgspec.Struct, frozen=True):
     sub: str
     role: Literal["fan", "operator"]
     jti: str
+    rehearses: int = 0
 
 
 class Identity:
@@ -70,6 +75,11 @@ class Identity:
         """A token and its user id: random 52 bits, for a counter lost would hand out somebody's purchases."""
         user_id = user_id or secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", self._session_seconds), user_id
+
+    def new_rehearsal_fan(self, event_id: int, seconds: int) -> tuple[str, int]:
+        """As `new_fan`, for so long a rehearsal on this copy of an event. Who has the secret makes them, no route."""
+        user_id = secrets.randbelow(2**52 - 1) + 1
+        return self._sign(str(user_id), "fan", seconds, rehearses=event_id), user_id
 
     def new_operator(self, name: str) -> str:
         return self._sign(name, "operator", OPERATOR_SECONDS)
@@ -103,6 +113,13 @@ class Identity:
             token = cookie
             refuse_cross_site(request)
         return self.verify(token.strip())
+
+    def known(self, request: AnyRequest) -> Session | None:
+        """The request's session, None where there is none or it is not good."""
+        try:
+            return self.session(request)
+        except ProblemError:
+            return None
 
     def fan(self, request: AnyRequest) -> Session:
         """The fan's session.
@@ -154,7 +171,7 @@ class Identity:
         try:
             claims, ends_at_seconds = self._signer.verify(token)
             session = (
-                Session(int(claims.sub), "fan", claims.jti)
+                Session(int(claims.sub), "fan", claims.jti, rehearses=claims.rehearses)
                 if claims.role == "fan"
                 else Session(0, "operator", claims.jti, claims.sub)
             )
@@ -166,8 +183,8 @@ class Identity:
         self._verified[token] = (until, session)
         return session
 
-    def _sign(self, subject: str, role: Literal["fan", "operator"], seconds: int) -> str:
-        claims = _Claims(subject, role, secrets.token_urlsafe(9))
+    def _sign(self, subject: str, role: Literal["fan", "operator"], seconds: int, *, rehearses: int = 0) -> str:
+        claims = _Claims(subject, role, secrets.token_urlsafe(9), rehearses)
         return self._signer.sign(claims, int(self._now()) + seconds)
 
 

@@ -44,7 +44,7 @@ class PagesFromServices:
             session = identity.session(request)
         except ProblemError:
             session = None
-        if session is not None and session.role == "fan":
+        if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
         await self._services.limit(request, "session", self._services.config.sessions_per_minute)
         token, user_id = identity.new_fan()
@@ -65,7 +65,7 @@ class PagesFromServices:
             hall = await self._services.halls.hall(event_id)
         except UnknownEventError:
             return None
-        return await self._view(hall)
+        return await self._view(hall) if hall.rehearsal_of is None else None
 
     async def draw(self, request: AnyRequest, event_id: int) -> DrawAnswer | None:
         try:

@@ -122,6 +122,7 @@ class Rooms:
                 await self.configure(row)
         for event_id in self.rows.keys() - {row.event_id for row in found}:
             del self.rows[event_id]
+            self._counted.pop(event_id, None)
             self._opened.discard(event_id)
 
     async def configure(self, row: RoomRow) -> None:

@@ -21,6 +21,7 @@ from gateway.problems import ProblemError
 from gateway.programme import Programme
 from gateway.reader import Reader
 from gateway.readiness import Readiness
+from gateway.rehearsals import refuse_stranger
 from gateway.rooms import Rooms
 from gateway.streams.lines import LineStreams
 from waiting_room.limits import address_prefix, allow
@@ -59,13 +60,35 @@ class Services:
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
 
-    async def limit(self, request: AnyRequest, name: str, per_minute: int) -> int:
-        """Count one ``name`` of the request's address prefix; how many there were in the last minute.
+    async def hall_to_read(self, request: AnyRequest, event_id: int, *, version_min: int | None = None) -> Hall:
+        """The event, for whoever asks.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        hall = await self.hall(event_id, version_min=version_min)
+        if hall.rehearsal_of is not None:
+            refuse_stranger(True, event_id, self.identity.known(request))
+        return hall
+
+    async def hall_to_book(self, request: AnyRequest, event_id: int) -> Hall:
+        """The event, for a fan who wants to change something.
+
+        Raises:
+            ProblemError: ``unknown_event``; ``session_invalid`` for a rehearsal's fan at another event.
+        """
+        hall = await self.hall(event_id)
+        refuse_stranger(hall.rehearsal_of is not None, event_id, self.identity.known(request))
+        return hall
+
+    async def limit(self, request: AnyRequest, name: str, per_minute: int, *, network: str = "") -> int:
+        """Count one ``name`` of the request's address prefix, or of the ``network`` to take for it; how many there
+        were in the last minute.
 
         Raises:
             ProblemError: ``rate_limited``.
         """
-        allowance = await allow(self.line_redis, name, address_prefix(address(request)), per_minute)
+        allowance = await allow(self.line_redis, name, network or address_prefix(address(request)), per_minute)
         if not allowance.allowed:
             raise ProblemError("rate_limited", retry_after_seconds=max(1, allowance.retry_after_seconds))
         return allowance.used

@@ -14,6 +14,7 @@ from gateway.contract import ID_MAX, INT_MAX, DrawAnswer, DrawList, DrawProof, R
 from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError
 from gateway.rooms import from_ms
+from gateway.routes.queue import known_room
 from gateway.services import AnyRequest, Services, services
 from waiting_room.draw import draw_value, fan_hash
 from waiting_room.model import Noted, RoomCounts
@@ -49,7 +50,7 @@ async def _public_draw(known: Services, request: AnyRequest, event_id: int) -> t
     await known.limit(request, "draw", known.config.draw_reads_per_minute)
     found = await _draw(known, event_id)
     if found is None:
-        await known.hall(event_id)
+        await known.hall_to_read(request, event_id)
         raise ProblemError("unknown_event", "This event has no lobby, so there is no draw.")
     return found
 
@@ -123,11 +124,9 @@ def _json(answer: Any, headers: dict[str, str]) -> Response[bytes]:
 async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]:
     """What befell the session's own fan, and the proof of the draw."""
     known = services(request)
-    fan = known.identity.fan(request).user_id
-    counts = await known.rooms.counts(event_id)
-    if counts is None:
-        await known.hall(event_id)
-        raise ProblemError("unknown_event", "This event has no waiting room.")
+    session = known.identity.fan(request)
+    fan = session.user_id
+    counts = await known_room(known, event_id, session)
     history = await known.rooms.line.history(event_id, fan)
     noted = list(history.noted)
     if history.joined_at_ms is not None:

@@ -65,14 +65,14 @@ READ_REFUSED = ("invalid_request", "unknown_event")
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     known = services(request)
-    hall = await known.hall(event_id, version_min=min_version)
+    hall = await known.hall_to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.initial_call(await room_json(known, event_id)))
 
 
 @get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
-    hall = await services(request).hall(event_id, version_min=min_version)
+    hall = await services(request).hall_to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
 
 
@@ -84,7 +84,7 @@ async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersio
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""
     known = services(request)
-    hall = await known.hall(event_id)
+    hall = await known.hall_to_read(request, event_id)
     known.take_stream()
     last = request.headers.get("last-event-id", "")
     last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
@@ -136,7 +136,7 @@ async def events(
 def find_events(
     q: str, venue: str, from_: dt.datetime | None, to: dt.datetime | None
 ) -> Select[int, str, str, dt.datetime, str, dt.datetime, str, int]:
-    """Events that hold ``q`` in name, artist or venue, by date.
+    """Events that hold ``q`` in name, artist or venue, by date; no rehearsal's copy is among them.
 
     Raises:
         ProblemError: ``invalid_request`` for a NUL, which Postgres does not take.
@@ -144,7 +144,7 @@ def find_events(
     for name, text in (("q", q), ("venue", venue)):
         if "\0" in text:
             raise invalid("no text holds a NUL", name)
-    query = select(*EVENT_COLUMNS).order_by(Event.date, Event.event_id)
+    query = select(*EVENT_COLUMNS).where(Event.rehearsal_of.is_(None)).order_by(Event.date, Event.event_id)
     if q:
         query = query.where(
             or_(*(column.icontains(q, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))

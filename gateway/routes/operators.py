@@ -16,6 +16,7 @@ from booking_lane.lane import lane_of, queue_name
 from db.rooms import RoomChangedError, RoomLogRow, RoomRow, UnknownRoomError, change_room, room_log
 from db.rooms import room as room_row
 from gateway.contract import ID_MAX, RoomAnswer, RoomHistory, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.halls import UnknownEventError
 from gateway.hour import POINT_SECONDS, charted, hour, note, take_turn
 from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.problems import ProblemError, invalid
@@ -40,7 +41,11 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         return None
     # Another gateway may have changed it since this one read it.
     row = await known.rooms.row(row.event_id, revision_min=counts.config.revision) or row
-    hall = await known.hall(row.event_id)
+    try:
+        hall = await known.halls.hall(row.event_id)
+    except UnknownEventError:
+        # Gone, a rehearsal's copy for one, since the rooms were read.
+        return None
     lane = lane_of(row.event_id, known.config.lanes)
     recent = known.desk.recent(lane, FIGURES_SECONDS)
     errors: Counter[str] = Counter()

@@ -15,6 +15,7 @@ from gateway.contract import ID_MAX, Claimed, JoinBody, Place
 from gateway.identity import Session
 from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError
+from gateway.rehearsals import refuse_stranger
 from gateway.rooms import from_ms
 from gateway.services import AnyRequest, Services, address, services
 from gateway.streams.stream import Stream, StreamResponse
@@ -77,13 +78,16 @@ def _place_token(
     return place
 
 
-async def _known_room(known: Services, event_id: int) -> RoomCounts:
+async def known_room(known: Services, event_id: int, fan: Session) -> RoomCounts:
     """The room in numbers.
 
     Raises:
-        ProblemError: ``unknown_event`` for an event that is none, or has no room.
+        ProblemError: ``unknown_event`` for an event that is none, has no room, or is a rehearsal's copy and the fan
+            none of its fans; ``session_invalid`` for those elsewhere.
     """
     counts = await known.rooms.counts(event_id)
+    row = known.rooms.rows.get(event_id)
+    refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
     if counts is None:
         await known.hall(event_id)
         raise ProblemError("unknown_event", "This event has no waiting room.")
@@ -118,7 +122,7 @@ async def take_place(
     Raises:
         ProblemError: ``line_full`` or ``rebuilding``.
     """
-    counts = await _known_room(known, event_id)
+    counts = await known_room(known, event_id, fan)
     try:
         if token is not None or admission is not None:
             standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
@@ -149,7 +153,7 @@ async def find_place(
     Raises:
         ProblemError: ``not_in_line``, ``rebuilding``.
     """
-    counts = await _known_room(known, event_id)
+    counts = await known_room(known, event_id, fan)
     try:
         standing = await known.rooms.line.standing(event_id, fan.user_id)
     except RoomUnknown:
@@ -208,9 +212,15 @@ async def require_captcha(known: Services, request: AnyRequest, event_id: int, f
     """Count a join of the address prefix; over the free rate a captcha is asked for, unless the fan has a place.
 
     Raises:
-        ProblemError: ``rate_limited``, ``captcha_required``, ``captcha_failed`` or ``captcha_unavailable``.
+        ProblemError: ``rate_limited``, ``captcha_required``, ``captcha_failed`` or ``captcha_unavailable``; as
+            `known_room` for a rehearsal's fan.
     """
-    used = await known.limit(request, "join", known.config.joins_per_minute)
+    network = ""
+    if fan.rehearses:
+        # They all come from one machine, where real ones come from everywhere: each counts as a network of its own.
+        await known_room(known, event_id, fan)
+        network = f"rehearsal:{fan.user_id}"
+    used = await known.limit(request, "join", known.config.joins_per_minute, network=network)
     if used <= known.config.joins_free_per_minute or known.captcha.provider == "off":
         return
     with contextlib.suppress(RoomUnknown):
@@ -287,7 +297,7 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""
     known = services(request)
     fan = known.identity.fan(request)
-    await _known_room(known, event_id)
+    await known_room(known, event_id, fan)
     try:
         standing = await known.rooms.line.claim(event_id, fan.user_id)
     except NotCalled as refused:
@@ -313,7 +323,7 @@ async def leave(request: AnyRequest, event_id: PathEvent) -> None:
     """Leave the line and give up the pass."""
     known = services(request)
     fan = known.identity.fan(request)
-    await _known_room(known, event_id)
+    await known_room(known, event_id, fan)
     await known.rooms.line.leave(event_id, fan.user_id)
 
 

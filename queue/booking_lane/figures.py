@@ -116,10 +116,11 @@ async def read(client: redis.asyncio.Redis, lane: int) -> Figures:
     Raises:
         redis.RedisError
     """
-    return _figures(cast(dict[bytes, bytes], await client.hgetall(figures_key(lane))))
+    return from_hash(cast(dict[bytes, bytes], await client.hgetall(figures_key(lane))))
 
 
-def _figures(fields: Mapping[bytes, bytes]) -> Figures:
+def from_hash(fields: Mapping[bytes, bytes]) -> Figures:
+    """A reading from the hash at `figures_key`."""
     waits = [0] * (len(WAIT_BOUNDS_MS) + 1)
     commands: dict[tuple[str, str], int] = {}
     batches = waits_sum_ms = busy_ms = 0

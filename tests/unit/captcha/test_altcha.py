@@ -18,6 +18,7 @@ from gateway.captcha import (
     CaptchaUnavailable,
     build_captcha,
 )
+from gateway.captcha.altcha import solved
 
 SECRET = b"a process secret of thirty-two bytes"
 WORK_MAX = 2_000
@@ -198,3 +199,11 @@ async def test_off_lets_through_and_asks_nothing(redis: Redis) -> None:
 def test_a_provider_without_its_keys_is_refused(redis: Redis, config: CaptchaConfig, missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
         build_captcha(config, redis)
+
+
+async def test_who_has_the_secret_needs_no_search_and_is_verified_all_the_same(captcha: Altcha) -> None:
+    token = solved(SECRET, work_max=WORK_MAX, ttl_seconds=60)
+    await _verify(captcha, token)
+    assert await _reason(captcha, token, "command-2") == "already_used"
+    assert await _reason(captcha, solved(b"the secret of another site", work_max=WORK_MAX, ttl_seconds=60)) == "wrong"
+    assert await _reason(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=-100)) == "expired"

@@ -1,0 +1,46 @@
+"""What a rehearsal is told to do, and what of it each generator is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+FANS_MAX: Final = 200_000
+MINUTES_MAX: Final = 240.0
+THINK_SECONDS_MAX: Final = 900.0
+GENERATORS_MAX: Final = 32
+FANS_A_GENERATOR: Final = 10_000
+"""Fans for each of which one more generator is started, unless told otherwise."""
+FRONT_SHARE: Final = 0.2
+BEST_SHARE: Final = 0.3
+THINK_SECONDS: Final = 90.0
+"""From the call to the ticket; what docs/performance.md reckons with."""
+
+
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """One generator's fans, as it reads them from its input.
+
+    ``first``: the number of its first fan.
+    ``think_seconds``: the mean time of a person from the call to the ticket; 0: none.
+    ``no_shows``: share who are called and never answer. ``front``: share who want the first rows, whoever else does.
+    ``best``: share who let the server choose.
+    ``session_seconds``: the sessions end by then.
+    """
+
+    base_url: str
+    event_id: int
+    first: int
+    fans: int
+    arrive_seconds: float
+    think_seconds: float
+    no_shows: float
+    seats_per_fan: int
+    front: float
+    best: float
+    session_seconds: int
+    solves_captcha: bool
+    captcha_work_max: int
+    captcha_ttl_seconds: int
+    ledger: str
+    seed: int

@@ -1,0 +1,219 @@
+"""What the site does meanwhile, once a second: the room, the lane, and who of it is how busy.
+
+Processor time of Redis is told by Redis itself. That of gateways, workers and Postgres is read where they run on this
+machine; of gateways elsewhere from their ``/metrics``, and of the rest only the lane's busy time is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import psutil
+import psycopg
+import redis
+
+from admitone.settings import Settings
+from booking_lane.alive import alive_key, worker_name, workers_key
+from booking_lane.clients import jobs_client
+from booking_lane.figures import Figures, figures_key, from_hash
+from booking_lane.lane import lane_of, queue_name, rq_queue
+from gateway.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+from waiting_room.errors import RoomUnknown
+from waiting_room.line import Slots
+
+METRICS_SECONDS_MAX: Final = 2.0
+METRICS_BYTES_MAX: Final = 4_000_000
+_started = re.compile(rb"^process_start_time_seconds (\S+)", re.MULTILINE).search
+_cpu = re.compile(rb"^process_cpu_seconds_total (\S+)", re.MULTILINE).search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look. ``at`` is this machine's monotonic clock; CPU seconds only grow, by who used them."""
+
+    at: float
+    waiting: int
+    called: int
+    admitted: int
+    capacity: int
+    figures: Figures
+    backlog: int
+    """Batches queued for the lane."""
+    streams: int
+    gateways: dict[str, float]
+    worker: float | None
+    postgres: float | None
+    redis: float
+    machine: float
+    """Share of all this machine's cores that was busy since the last look."""
+    failing: tuple[str, ...] = ()
+    """Parts that gateways say fail."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the copy ``event_id``."""
+
+    settings: Settings
+    url: str
+    event_id: int
+    postgres: psycopg.Connection[tuple[Any, ...]]
+    _line: redis.Redis = field(init=False)
+    _jobs: redis.Redis = field(init=False)
+    _postmaster: psutil.Process | None = field(init=False, default=None)
+    _ended_postgres: float = field(init=False, default=0.0)
+    _backends: dict[int, float] = field(init=False, default_factory=dict)
+    _metrics: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self._line = jobs_client(settings.redis_url, connections_max=2)
+        self._jobs = self._line
+        if settings.jobs_redis_url not in ("", settings.redis_url):
+            self._jobs = jobs_client(settings.jobs_redis_url, connections_max=2)
+        self._postmaster = _postmaster(self.postgres)
+        psutil.cpu_percent(None)
+
+    @property
+    def lane(self) -> int:
+        return lane_of(self.event_id, self.settings.lanes)
+
+    def look(self) -> Sample:
+        """Raises:
+        redis.RedisError: it does not answer.
+        """
+        try:
+            counts = Slots(self._line).counts(self.event_id)
+            waiting, called, admitted = counts.waiting, counts.called, counts.admitted
+            capacity = counts.config.capacity
+        except RoomUnknown:
+            waiting = called = admitted = capacity = 0
+        present = self.gateways()
+        return Sample(
+            at=time.monotonic(),
+            waiting=waiting,
+            called=called,
+            admitted=admitted,
+            capacity=capacity,
+            figures=from_hash(cast(dict[bytes, bytes], self._jobs.hgetall(figures_key(self.lane)))),
+            backlog=self._jobs.llen(f"rq:queue:{queue_name(self.lane)}"),
+            streams=sum(one.streams for one in present),
+            gateways=self._gateways_cpu(present),
+            worker=self._worker_cpu(),
+            postgres=self._postgres_cpu(),
+            redis=self._redis_cpu(),
+            machine=psutil.cpu_percent(None) / 100,
+            failing=tuple(sorted({part for one in present for part in one.failing})),
+        )
+
+    def gateways(self) -> tuple[Presence, ...]:
+        """The gateway processes that are up."""
+        known = sorted(cast(set[bytes], self._jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+        told = cast(list[bytes | None], self._jobs.mget([presence_key(one.decode()) for one in known]) if known else [])
+        return tuple(decode_presence(value) for value in told if value is not None)
+
+    def lane_is_idle(self) -> bool:
+        """Whether no command waits, in Redis or in a gateway."""
+        queued = self._jobs.llen(f"rq:queue:{queue_name(self.lane)}")
+        registry = rq_queue(self._jobs, queue_name(self.lane)).started_job_registry
+        started = registry.get_job_count(cleanup=False)
+        buffered = sum(one.backlog for one in self.gateways())
+        return bool(queued + started + buffered == 0)
+
+    def fans_in(self, event_ids: list[int]) -> int:
+        """How many are in line, called or admitted in these rooms."""
+        fans = 0
+        for event_id in event_ids:
+            with contextlib.suppress(RoomUnknown):
+                counts = Slots(self._line).counts(event_id)
+                fans += counts.waiting + counts.called + counts.admitted
+        return fans
+
+    def forget_room(self, keys: tuple[str, ...]) -> int:
+        """Delete the room's keys; how many there were."""
+        return self._line.delete(*keys)
+
+    def close(self) -> None:
+        self._line.close()
+        self._jobs.close()
+
+    # -- processor time
+
+    def _gateways_cpu(self, present: tuple[Presence, ...]) -> dict[str, float]:
+        here = {
+            f"{one.host}:{one.pid}": spent
+            for one in present
+            if one.host == socket.gethostname() and (spent := _cpu_of(one.pid)) is not None
+        }
+        if len(here) < len(present):
+            self._ask_metrics()
+            return {**self._metrics, **here}
+        return here
+
+    def _ask_metrics(self) -> None:
+        """A balancer gives this to any of them: they are told apart by when they started."""
+        with contextlib.suppress(OSError, ValueError, urllib.error.URLError):
+            with urllib.request.urlopen(self.url + "/metrics", timeout=METRICS_SECONDS_MAX) as answer:  # noqa: S310
+                text = answer.read(METRICS_BYTES_MAX)
+            started, spent = _started(text), _cpu(text)
+            if started is not None and spent is not None and len(self._metrics) < KNOWN_MAX:
+                self._metrics[f"started at {float(started[1]):.2f}"] = float(spent[1])
+
+    def _worker_cpu(self) -> float | None:
+        queue = queue_name(self.lane)
+        names = [worker_name(member) for member in cast(set[bytes], self._jobs.smembers(workers_key(queue)))]
+        where = cast(list[bytes | None], self._jobs.mget([alive_key(queue, name) for name in names]) if names else [])
+        spent = None
+        for told in where:
+            host, _, pid = (told or b"").decode().rpartition(":")
+            if host == socket.gethostname() and (used := _cpu_of(int(pid))) is not None:
+                spent = (spent or 0.0) + used
+        return spent
+
+    def _postgres_cpu(self) -> float | None:
+        """Of the server and its backends, those that have ended too."""
+        if self._postmaster is None:
+            return None
+        seen: dict[int, float] = {}
+        with contextlib.suppress(psutil.Error):
+            for process in (self._postmaster, *self._postmaster.children()):
+                spent = _cpu_of(process.pid)
+                if spent is not None:
+                    seen[process.pid] = spent
+        self._ended_postgres += sum(spent for pid, spent in self._backends.items() if pid not in seen)
+        self._backends = seen
+        return self._ended_postgres + sum(seen.values())
+
+    def _redis_cpu(self) -> float:
+        told = self._line.info("cpu")
+        return float(told["used_cpu_sys"]) + float(told["used_cpu_user"])
+
+
+def _postmaster(connection: psycopg.Connection[tuple[Any, ...]]) -> psutil.Process | None:
+    """The server's first process, if it runs on this machine."""
+    row = connection.execute("SELECT pg_backend_pid(), inet_server_addr()::text").fetchone()
+    assert row is not None
+    pid, address = row
+    here = {one.address for addresses in psutil.net_if_addrs().values() for one in addresses}
+    if address is not None and address.partition("/")[0] not in here:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return process.parent() if "postgres" in process.name() else None
+    except psutil.Error:
+        return None
+
+
+def _cpu_of(pid: int) -> float | None:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
