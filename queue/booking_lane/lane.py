@@ -11,7 +11,7 @@ from rq.job import Job, Retry
 from rq.queue import EnqueueData
 
 from booking_lane.commands import KINDS, Batch, encode_batch
-from booking_lane.results import JobRecord, encode_record, job_key
+from booking_lane.results import JobRecord, keep
 from booking_lane.serializer import MsgpackSerializer
 
 BOOK: Final = "workers.jobs.book"
@@ -88,14 +88,16 @@ class Lane:
             retry=Retry(max=TRIES_AGAIN_MAX),
             serializer=MsgpackSerializer,
         )
+        markers = {
+            command.command_id: JobRecord(
+                command.user_id, command.event_id, KINDS[type(command)], command.body_hash, queued=True
+            )
+            for command in batch.commands
+        }
         with self._client.pipeline(transaction=True) as pipe:
             # First: RQ begins the transaction here, and takes no pipeline that has commands in it.
             self._queue.enqueue_job(job, pipeline=pipe)
-            for command in batch.commands:
-                marker = JobRecord(
-                    command.user_id, command.event_id, KINDS[type(command)], command.body_hash, queued=True
-                )
-                pipe.set(job_key(command.command_id), encode_record(marker), ex=self._result_ttl_seconds)
+            keep(pipe, markers, self._result_ttl_seconds)
             pipe.time()
             seconds, micros = pipe.execute()[-1]
         return int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000

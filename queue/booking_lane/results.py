@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -62,6 +64,7 @@ class BatchNews(msgspec.Struct, frozen=True, array_like=True):
     changes: tuple[EventChange, ...]
 
 
+_KEEP: Final = (files(__package__) / "lua" / "keep.lua").read_text()
 _encode = msgspec.msgpack.Encoder().encode
 encode_record = _encode
 decode_record = msgspec.msgpack.Decoder(JobRecord).decode
@@ -75,6 +78,14 @@ def job_key(command_id: uuid.UUID) -> str:
 def channel(lane: int) -> str:
     """The pub/sub channel of a lane's finished batches."""
     return f"booking:lane:{lane}"
+
+
+def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) -> None:
+    """Put the jobs' records, by command id, into ``pipe``."""
+    if records:
+        keys = map(job_key, records)
+        # Its text and not its hash: a script that Redis had lost would fail in the midst of a MULTI.
+        pipe.eval(_KEEP, len(records), *keys, ttl_seconds, *map(encode_record, records.values()))
 
 
 def publish(
@@ -95,10 +106,14 @@ def publish(
     Raises:
         redis.RedisError: Redis did not take it; a re-run of the batch publishes again.
     """
+    records = {
+        outcome.command_id: JobRecord(
+            outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body
+        )
+        for outcome in news.outcomes
+    }
     with client.pipeline(transaction=False) as pipe:
-        for outcome in news.outcomes:
-            record = JobRecord(outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body)
-            pipe.set(job_key(outcome.command_id), encode_record(record), ex=ttl_seconds)
+        keep(pipe, records, ttl_seconds)
         pipe.publish(channel(news.lane), _encode(news))
         if commands:
             count(pipe, news.lane, commands, news.outcomes, now_ms, busy_ms)
