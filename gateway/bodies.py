@@ -33,9 +33,10 @@ class StrictRequest(LeanRequest):
         Raises:
             ProblemError: ``unsupported_media_type`` or ``invalid_request``.
         """
-        media_type = self.content_type[0]
-        if media_type and media_type != "application/json":
-            raise ProblemError("unsupported_media_type")
+        if self.headers.get("content-type") != "application/json":
+            media_type = self.content_type[0]
+            if media_type and media_type != "application/json":
+                raise ProblemError("unsupported_media_type")
         body = await self.body()
         try:
             return _decoder(body_type).decode(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 from litestar import Request, Response
@@ -10,7 +11,6 @@ from litestar.datastructures import Headers
 from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
-from litestar.utils.scope.state import ScopeState
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.connections import write_whole
@@ -55,9 +55,9 @@ class LeanRequest(Request[Any, Any, Any]):
         state.body = body
         return body
 
-    @property
+    @cached_property
     def headers(self) -> Headers:
-        state = ScopeState.from_scope(self.scope)
+        state = self._connection_state
         if state.headers is Empty:
             state.headers = LeanHeaders(self.scope["headers"])
         return state.headers
