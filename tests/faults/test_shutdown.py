@@ -306,7 +306,8 @@ def test_a_worker_finishes_its_batch_and_loses_none_that_wait(
     services: Services, database_url: str, redis_url: str
 ) -> None:
     event_id = _event(database_url, RoomSeed(state="off"))
-    gateway, worker = services.gateway(), services.worker()
+    # Refused soon: who was taken is to have a worker again before the deadline of their commands.
+    gateway, worker = services.gateway(ADMITONE_LANE_WAIT_SECONDS_MAX="3"), services.worker()
     _lane_worker(redis_url, event_id)
     fans = [Fan.arrive(gateway.url) for _ in range(30)]
     seats = [(1, 1 + number // 10, 1 + number % 10) for number in range(30)]
