@@ -63,8 +63,9 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 hooks: $(VENV)/.dev ## Install the pre-commit hooks
 	$(BIN)/pre-commit install
 
-# One resolution for every Python from 3.11 on and every platform; the second is held to the first.
-COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal \
+# One resolution for every Python from 3.11 on and every platform; the second is held to the first. The extras are in
+# both: they are small, and where they are, a setting is all it takes.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --all-extras \
 	--python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml
 
 .PHONY: lock

@@ -6,11 +6,17 @@ from litestar import Litestar
 
 from admitone.logs import start_logging
 from admitone.settings import Settings
+from admitone.telemetry import Telemetry
 from admitone.wiring import gateway_config
 from gateway.app import create_app
 
 
 def create() -> Litestar:
     """One gateway process, set up by the environment."""
-    start_logging()
-    return create_app(gateway_config(Settings.load()))
+    settings = Settings.load()
+    start_logging(as_json=settings.json_logs)
+    outside = Telemetry(settings, "gateway")
+    outside.begin()
+    app = create_app(gateway_config(settings))
+    app.on_shutdown.append(outside.end)
+    return app

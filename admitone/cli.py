@@ -18,6 +18,7 @@ from rich.table import Table
 from admitone import running
 from admitone.logs import start_logging
 from admitone.settings import Settings, SettingsError
+from admitone.telemetry import TelemetryError, require_installed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,10 +43,14 @@ def _fail(message: str) -> typer.Exit:
 
 def _settings(*, need: bool = True) -> Settings:
     """The environment, completed by what a running `admitone up` noted."""
-    start_logging()
     try:
         settings = _with_noted(Settings.load())
     except SettingsError as error:
+        raise _fail(str(error)) from None
+    start_logging(as_json=settings.json_logs)
+    try:
+        require_installed(settings)
+    except TelemetryError as error:
         raise _fail(str(error)) from None
     if need and not (settings.database_url and settings.redis_url):
         raise _fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")

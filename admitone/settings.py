@@ -55,6 +55,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="open takes the body's userId as it is: development and load tests only"),
     ] = "token"
     data_dir: Annotated[str, Meta(description="where the embedded servers keep their data")] = ".admitone"
+    log_format: Annotated[
+        Literal["auto", "text", "json"], Meta(description="auto is json in production, text in development")
+    ] = "auto"
+    otlp_endpoint: Annotated[
+        str, Meta(description="OTLP/HTTP collector that takes traces, e.g. http://127.0.0.1:4318; empty: none are made")
+    ] = ""
+    trace_ratio: Annotated[float, Meta(ge=0, le=1, description="share of requests that are traced")] = 0.1
+    sentry_dsn: Annotated[str, Meta(description="Sentry project that takes reports of errors; empty: none")] = ""
     host: Annotated[str, Meta(description="address the gateway listens on")] = "127.0.0.1"
     port: Annotated[int, _int("port the gateway listens on; 0 takes a free one", 0, 65535)] = 8000
     trusted_proxies: Annotated[
@@ -167,6 +175,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(message) from None
         settings._refuse_unsafe()
         return settings
+
+    @property
+    def json_logs(self) -> bool:
+        return self.log_format == "json" or (self.log_format == "auto" and self.env == "production")
 
     def _refuse_unsafe(self) -> None:
         if self.env != "production":

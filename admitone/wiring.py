@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from admitone.settings import Settings
+from admitone.telemetry import telemetry
 from db.seed import RoomSeed
 from db.urls import psycopg_conninfo
 from gateway.captcha import CaptchaConfig
@@ -77,6 +78,8 @@ def worker_config(settings: Settings) -> WorkerConfig:
         result_ttl_seconds=settings.result_ttl_seconds,
         command_keep_hours=settings.command_keep_hours,
         batch_setbacks_max=settings.batch_setbacks_max,
+        # Nothing but a booking's way is traced.
+        telling=lambda process: telemetry(settings, f"worker {process}", traces=process.startswith("lane-")),
         engine=EngineConfig(
             hold_seconds=settings.hold_seconds,
             hold_grace_seconds=settings.hold_grace_seconds,

@@ -33,3 +33,26 @@ SELECT k.asked, {_PURCHASE}
   FROM json_to_recordset(%(rows)s) AS k (asked int, purchase_id uuid, user_id bigint)
   JOIN purchase p ON p.purchase_id = k.purchase_id AND p.user_id = k.user_id
 """  # noqa: S608 - of constants alone
+
+HOLDS_AND_OUTBOX: Final = """
+SELECT (SELECT count(*)
+          FROM (SELECT
+                  FROM reservation
+                 WHERE state = 'held'
+                   AND expires_at >= statement_timestamp()
+                 LIMIT %(counted_max)s) AS live),
+       lapsed.count, lapsed.seconds, unsent.count, unsent.seconds
+  FROM (SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)), 0)::float AS seconds
+          FROM (SELECT expires_at
+                  FROM reservation
+                 WHERE state = 'held'
+                   AND expires_at < statement_timestamp()
+                 ORDER BY expires_at
+                 LIMIT %(counted_max)s) AS ended) AS lapsed,
+       (SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float AS seconds
+          FROM (SELECT created_at
+                  FROM outbox
+                 WHERE sent_at IS NULL
+                 ORDER BY outbox_id
+                 LIMIT %(counted_max)s) AS waiting) AS unsent
+"""

@@ -20,6 +20,7 @@ from booking_lane.clients import async_client, jobs_client
 from booking_lane.results import channel
 from db.engines import create_engine
 from db.urls import psycopg_conninfo
+from gateway import request_ids
 from gateway.autopilot import Autopilot
 from gateway.bodies import StrictRequest
 from gateway.booking import Desk
@@ -39,6 +40,7 @@ from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
 from gateway.routes import booking, draws, events, health, operators, pages, programme, queue, sessions
+from gateway.scrape import Scrape
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
 from gateway.streams.stream import serve
@@ -174,6 +176,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
     keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
         known.readiness.keep,
+        known.loop_lag.keep,
         known.clock.keep,
         *(listener.listen for listener in listeners),
         known.desk.keep_finishing,
@@ -223,7 +226,9 @@ class Gateway(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif not await self._express.answers(scope, receive, send):
+            return
+        request_ids.begin(scope)
+        if not await self._express.answers(scope, receive, send):
             await serve(self._the_long_way, scope, receive, send)
 
     async def _the_long_way(self, scope: Any, receive: Any, send: Any) -> None:
@@ -255,4 +260,5 @@ def create_app(config: GatewayConfig) -> Litestar:
         openapi_config=openapi_config(config.seats_per_request_max),
     )
     app.state["services"] = known
+    app.state["scrape"] = Scrape(known)
     return app

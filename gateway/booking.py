@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, cast
@@ -17,12 +18,13 @@ import redis.asyncio
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from booking_lane import about, tracing
 from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
 from booking_lane.commands import Command, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
-from booking_lane.results import JobRecord, decode_news, decode_record, encode_record, job_key
+from booking_lane.results import BatchNews, JobRecord, decode_news, decode_record, encode_record, job_key
 from booking_lane.waiters import Waiters
 from db.models import BookingCommand
 from gateway.config import GatewayConfig
@@ -105,11 +107,18 @@ class Desk:
     def hear(self, payload: bytes) -> None:
         """A finished batch's news."""
         news = decode_news(payload)
-        for change in news.changes:
-            self._halls.hear(change)
-        self.waiters.tell(news.outcomes)
+        if tracing.on is None:
+            self._tell(news)
+        else:
+            with tracing.on.hearing(news.trace, news.lane):
+                self._tell(news)
         if news.origin == self._origin:
             self.lanes[news.lane].finished(news.batch_id)
+
+    def _tell(self, news: BatchNews) -> None:
+        for change in news.changes:
+            self._halls.hear(change)
+        self.waiters.tell(news.outcomes, news.trace)
 
     async def keep_finishing(self) -> None:
         """Find, for as long as the process runs, the finished batches and outcomes whose message was lost, and the
@@ -188,7 +197,7 @@ class Desk:
             if wait_seconds > 0:
                 # The outcome says that the lane took it; only a refusal comes the other way.
                 taken.add_done_callback(partial(_pass_refusal, outcome))
-                record = await self.waiters.wait(outcome, wait_seconds)
+                record = await self._wait(outcome, wait_seconds)
                 if record is not None:
                     _refuse_reuse(record, command.body_hash)
                     return record
@@ -205,16 +214,23 @@ class Desk:
         finally:
             self.waiters.forget(command.command_id, outcome)
 
+    def _wait(self, outcome: asyncio.Future[JobRecord | None], seconds: float) -> Coroutine[Any, Any, JobRecord | None]:
+        waits = self.waiters.wait(outcome, seconds)
+        return waits if tracing.on is None else tracing.on.waiting(waits)
+
     def head(self, event_id: int, user_id: int, command_id: uuid.UUID | None, body_hash: bytes) -> dict[str, Any]:
         """The fields every command begins with."""
         received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._config.lanes)])
+        command_id = command_id or command_id_new()
+        about.note(command_id=command_id)
         return {
-            "command_id": command_id or command_id_new(),
+            "command_id": command_id,
             "event_id": event_id,
             "user_id": user_id,
             "received_at_ms": received_at_ms,
             "deadline_ms": received_at_ms + self._config.command_deadline_seconds * 1000,
             "body_hash": body_hash,
+            "trace": tracing.here(),
         }
 
     # -- jobs
@@ -228,7 +244,7 @@ class Desk:
                 return await self.recorded(command_id)
             if record.body or outcome is None:
                 return record
-            return await self.waiters.wait(outcome, wait_seconds) or record
+            return await self._wait(outcome, wait_seconds) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)

@@ -16,6 +16,7 @@ from litestar.routes import HTTPRoute
 
 from gateway.bodies import StrictRequest
 from gateway.problems import answer_to
+from gateway.request_ids import request_id
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
 from gateway.services import services
 
@@ -61,5 +62,6 @@ class Express:
         except Exception as error:
             response = answer_to(request, error)
         services(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
+        response.set_header("x-request-id", request_id(scope).decode())
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
         return True

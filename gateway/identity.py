@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
 
+from booking_lane import about
 from gateway.problems import ProblemError
 from waiting_room.errors import TokenInvalid
 from waiting_room.signing import Signer
@@ -130,6 +131,7 @@ class Identity:
         session = self.session(request)
         if session is None or session.role != "fan":
             raise ProblemError("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+        about.note(user_id=session.user_id)
         return session
 
     def user(self, request: AnyRequest, said: int | None) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -55,7 +56,12 @@ class ProblemError(Exception):
             self.headers["Retry-After"] = str(retry_after_seconds)
 
 
+told: Final[Counter[str]] = Counter()
+"""How often this process has answered with each problem, by its code."""
+
+
 def problem_response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Response[bytes]:
+    told[document["code"]] += 1
     return Response(
         msgspec.json.encode(document),
         status_code=document["status"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection
@@ -16,8 +16,19 @@ PURCHASES_MAX: Final = 200
 WAIT_SECONDS: Final = 5.0
 READS_UNDER_WAY_MAX: Final = 2
 GATHERED_MAX: Final = 256
+COUNTED_MAX: Final = 100_000
 
 _Asked = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
+
+
+class HoldsAndOutbox(NamedTuple):
+    """Holds that live, and lapsed ones not yet swept; notifications not yet sent; of both the age of the oldest."""
+
+    live: int
+    lapsed: int
+    lapsed_seconds: float
+    unsent: int
+    unsent_seconds: float
 
 
 class Reader:
@@ -58,6 +69,19 @@ class Reader:
                 sql.PURCHASES_OF_FAN, {"user_id": user_id, "purchases_max": PURCHASES_MAX}, prepare=True
             )
             return [row[0].encode() for row in await rows.fetchall()]
+
+    async def holds_and_outbox(self) -> HoldsAndOutbox:
+        """Holds and unsent notifications, as far as `COUNTED_MAX` of each."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(sql.HOLDS_AND_OUTBOX, {"counted_max": COUNTED_MAX}, prepare=True)
+            row = await rows.fetchone()
+        assert row is not None
+        return HoldsAndOutbox(*row)
+
+    def connections(self) -> tuple[int, int]:
+        """How many are at work, and how many may be."""
+        stats = self._pool.get_stats()
+        return stats["pool_size"] - stats["pool_available"], self._pool.max_size
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> bytes | None:
         """One of the fan's purchases as the contract's JSON; None if they have no such one."""

@@ -106,10 +106,15 @@ class Readiness:
     @property
     def failing(self) -> tuple[str, ...]:
         """The parts that are not up, and ``stopping`` once the process was told to end."""
-        since = time.monotonic() - SILENT_SECONDS
-        silent = {part for part, at in self._up_at.items() if at < since}
-        found = tuple(part for part, through in self._seen_through.items() if part in silent and through not in silent)
+        up = self.parts
+        found = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
         return (*found, "stopping") if self.stopping else found
+
+    @property
+    def parts(self) -> dict[str, bool]:
+        """Each part, and whether it was seen to be up: not, where what it is seen through is not."""
+        since = time.monotonic() - SILENT_SECONDS
+        return {part: at >= since for part, at in self._up_at.items()}
 
     async def keep(self) -> None:
         """Look for as long as the process runs."""

@@ -74,6 +74,9 @@ class Answer(Response[bytes]):
         self._headers = [*head.items()]
         self._body = body
 
+    def set_header(self, key: str, value: Any) -> None:
+        self._headers.append((key.encode(), value.encode()))
+
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
         return self._send
 

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.halls import Hall, Halls, UnknownEventError
 from gateway.identity import Identity
+from gateway.loop_lag import LoopLag
 from gateway.metrics import Traffic
 from gateway.problems import ProblemError
 from gateway.programme import Programme
@@ -48,6 +49,7 @@ class Services:
     programme: Programme
     streams_open: int = 0
     traffic: Traffic = field(default_factory=Traffic)
+    loop_lag: LoopLag = field(default_factory=LoopLag)
 
     async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
         """The event.

@@ -185,6 +185,10 @@ class Stream:
         self._events.put(None)
 
     @property
+    def headers(self) -> http.client.HTTPMessage:
+        return self._response.headers
+
+    @property
     def retry_ms(self) -> int | None:
         """What the server said of reconnecting."""
         return self._parser.retry_ms

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import redis
 
+from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
 from db import booking_sql
@@ -63,10 +64,13 @@ class Booking:
             redis.RedisError: applied, but Redis did not take the results; a re-run publishes them.
         """
         began = time.monotonic()
-        applied = self._engine.apply(batch.commands)
-        self._publish(batch, applied, began)
-        self._probe("published")
-        self._settle(applied)
+        about.begin(batch_id=batch.batch_id, lane=batch.lane)
+        with tracing.booking(batch):
+            applied = self._engine.apply(batch.commands)
+            self._publish(batch, applied, began)
+            self._probe("published")
+            with tracing.span("settle"):
+                self._settle(applied)
 
     def give_up(self, batch: Batch) -> None:
         """End commands that nothing else could end (`Engine.give_up`), and publish.
@@ -76,20 +80,23 @@ class Booking:
             redis.RedisError: Redis did not take the results.
         """
         began = time.monotonic()
+        about.begin(batch_id=batch.batch_id, lane=batch.lane)
         self._publish(batch, self._engine.give_up(batch.commands), began)
 
     def _publish(self, batch: Batch, applied: Applied, began: float) -> None:
-        publish(
-            self._jobs,
-            BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes),
-            self._result_ttl_seconds,
-            commands=batch.commands,
-            now_ms=self._now_ms(),
-            busy_ms=round((time.monotonic() - began) * 1000),
-        )
+        with tracing.span("publish"):
+            publish(
+                self._jobs,
+                BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes, tracing.here()),
+                self._result_ttl_seconds,
+                commands=batch.commands,
+                now_ms=self._now_ms(),
+                busy_ms=round((time.monotonic() - began) * 1000),
+            )
 
     def sweep(self, lane: int) -> None:
         """One batch of sweeps for the lane's events that have lapsed holds."""
+        about.begin(lane=lane)
         rows = self._engine.connection().execute(
             booking_sql.EVENTS_WITH_LAPSED_HOLDS,
             {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from workers.engine.engine import EngineConfig
@@ -20,3 +22,5 @@ class WorkerConfig:
     engine: EngineConfig
     hold_pass_margin_seconds: int = 60
     batch_setbacks_max: int = 3
+    telling: Callable[[str], AbstractContextManager[None]] = lambda process: nullcontext()
+    """Entered by each process for as long as it works: by its queue's name, ``cron`` or ``pool``."""

@@ -9,10 +9,9 @@ import redis
 from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
-from booking_lane.lane import queue_name, rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from workers import jobs
 
-HOUSEKEEPING_QUEUE: Final = "housekeeping"
 SWEEP_EVERY_SECONDS: Final = 1
 RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5

@@ -23,13 +23,13 @@ from rq.worker_pool import WorkerData, WorkerPool
 
 from booking_lane.alive import alive_key
 from booking_lane.clients import jobs_client, prompt_client
-from booking_lane.lane import queue_name, rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from waiting_room.line import Slots
 from workers import jobs
 from workers.booking import Booking, jobs_clock
 from workers.config import WorkerConfig
-from workers.cron import HOUSEKEEPING_QUEUE, Cron
+from workers.cron import Cron
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
@@ -39,6 +39,7 @@ from workers.setbacks import Setbacks
 logger = logging.getLogger(__name__)
 
 CRON: Final = "cron"
+POOL: Final = "pool"
 LOOP_SECONDS: Final = 0.25
 RECOVER_EVERY_SECONDS: Final = 1.0
 RESPAWN_PAUSE_SECONDS: Final = 0.5
@@ -101,6 +102,10 @@ class Pool(WorkerPool):
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """Run until SIGTERM or SIGINT; then let the batches under way finish."""
+        with self._config.telling(POOL):
+            self._loop()
+
+    def _loop(self) -> None:
         self.status = self.Status.STARTED
         # A worker killed here leaves its children without signals to come; they die with this process.
         self.start_workers(burst=False)
@@ -149,12 +154,13 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
     # Until the worker sets its own, and never the pool's that it was born with.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    try:
-        _work(config, role, name)
-    except redis.RedisError as error:
-        # Redis went away just as it began: the pool starts another, and a record is one line.
-        logger.error("%s ended: %s", role, error)
-        sys.exit(1)
+    with config.telling(role):
+        try:
+            _work(config, role, name)
+        except redis.RedisError as error:
+            # Redis went away just as it began: the pool starts another, and a record is one line.
+            logger.error("%s ended: %s", role, error)
+            sys.exit(1)
 
 
 def _work(config: WorkerConfig, role: str, name: str) -> None:

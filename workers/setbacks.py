@@ -94,7 +94,7 @@ class Setbacks:
         parts = [
             job_data(
                 GIVE_UP if alone else BOOK,
-                encode_batch(Batch(command_id_new(), batch.origin, batch.lane, (command,))),
+                encode_batch(Batch(command_id_new(), batch.origin, batch.lane, (command,), batch.trace)),
                 description="1 command" + (", given up" if alone else " of a batch that met setbacks"),
                 meta={SETBACKS: 0 if alone else self._setbacks_max - 1},
                 at_front=at_front,

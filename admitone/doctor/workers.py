@@ -14,9 +14,8 @@ from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.commands import decode_batch
-from booking_lane.lane import BOOK, queue_name, rq_queue
+from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
-from workers.cron import HOUSEKEEPING_QUEUE
 
 CRON_SECONDS_MAX: Final = 15
 """Cron beats each second; its last beat is compared with another machine's clock."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from booking_lane.lane import queue_name
 from gateway.contract import Health
-from gateway.metrics import CONTENT_TYPE, exposition
-from gateway.routes.operators import room_answers
+from gateway.metrics import CONTENT_TYPE
+from gateway.scrape import Scrape
 from gateway.services import AnyRequest, services
 
 
@@ -36,18 +33,8 @@ async def ready(request: AnyRequest) -> Response[bytes]:
 @get("/metrics", media_type=CONTENT_TYPE, include_in_schema=False)
 async def metrics(request: AnyRequest) -> Response[bytes]:
     """Prometheus' text; each process is a target of its own, and tells the site's figures too."""
-    known = services(request)
-    queues = [queue_name(lane.number) for lane in known.desk.lanes]
-    queued = await asyncio.gather(*(known.jobs.llen(f"rq:queue:{name}") for name in queues))
-    body = exposition(
-        known.traffic,
-        streams_open=known.streams_open,
-        lanes=[
-            (known.desk.figures[lane.number], int(waiting), lane.backlog)
-            for lane, waiting in zip(known.desk.lanes, queued, strict=True)
-        ],
-        rooms=await room_answers(known),
-    )
+    scrape: Scrape = request.app.state["scrape"]
+    body = await scrape.text()
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -90,9 +90,9 @@ def _rounded(per_minute: float | None) -> float | None:
     return None if per_minute is None else round(per_minute, 1)
 
 
-async def room_answers(known: Services) -> tuple[RoomAnswer, ...]:
-    """Every room in numbers."""
-    found = [await _room(known, row) for row in list(known.rooms.rows.values())]
+async def room_answers(known: Services, rows: Iterable[RoomRow] | None = None) -> tuple[RoomAnswer, ...]:
+    """Every room in numbers, or those of ``rows``."""
+    found = [await _room(known, row) for row in list(known.rooms.rows.values() if rows is None else rows)]
     return tuple(room for room in found if room is not None)
 
 

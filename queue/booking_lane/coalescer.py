@@ -18,6 +18,7 @@ from typing import Final
 
 import redis
 
+from booking_lane import about
 from booking_lane.commands import Batch, Command, command_id_new
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Coalescer:
         if not self._due and len(self._unfinished) < self._unfinished_max:
             # After this turn of the loop, so that commands read in one turn leave together.
             self._due = True
-            loop.call_soon(self._leave)
+            loop.call_soon(self._leave, context=about.NOBODY)
         return taken
 
     def _taken_now(self) -> int:
@@ -154,6 +155,12 @@ class Coalescer:
             if now - batch.taken_at >= seconds_min
         ]
 
+    @property
+    def oldest_seconds(self) -> float:
+        """How long ago Redis took the oldest batch of this process whose message has not come; 0 without any."""
+        taken_at = min((batch.taken_at for batch in self._unfinished.values()), default=math.inf)
+        return 0.0 if taken_at == math.inf else asyncio.get_running_loop().time() - taken_at
+
     def finished(self, batch_id: uuid.UUID) -> None:
         """The batch's message has come; idempotent."""
         batch = self._unfinished.pop(batch_id, None)
@@ -191,7 +198,13 @@ class Coalescer:
         except Exception as error:
             # Whatever it was: who waits must hear of it, and the batch's place be free.
             known = isinstance(error, redis.RedisError | OSError)
-            logger.warning("batch of %d commands not taken: %s", len(takens), error, exc_info=not known)
+            logger.warning(
+                "batch of %d commands not taken: %s",
+                len(takens),
+                error,
+                exc_info=not known,
+                extra={"batch_id": batch.batch_id, "lane": self.number},
+            )
             for taken in takens:
                 if not taken.done():
                     taken.set_exception(LaneUnavailableError())

@@ -27,12 +27,13 @@ class BestAvailable(msgspec.Struct, frozen=True, array_like=True):
     quantity: int
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k"):
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_defaults=True):
     """Fields of every command.
 
     ``received_at_ms`` and ``deadline_ms`` are milliseconds of the jobs' Redis' clock; a command that no
     transaction has applied by its deadline is recorded as ``timed_out`` and changes nothing.
-    ``body_hash`` tells a retry from another request under the same Idempotency-Key.
+    ``body_hash`` tells a retry from another request under the same Idempotency-Key. ``trace`` is the request's
+    ``traceparent`` where it is traced (`booking_lane.tracing`); a worker that does not know it passes over it.
     """
 
     command_id: uuid.UUID
@@ -41,6 +42,7 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k"):
     received_at_ms: int
     deadline_ms: int
     body_hash: bytes = b""
+    trace: str = ""
 
 
 class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
@@ -71,12 +73,13 @@ Command = Reserve | Checkout | Release | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """One RQ job's commands, in order of arrival at gateway ``origin``."""
+    """One RQ job's commands, in order of arrival at gateway ``origin``, and the ``traceparent`` of their way here."""
 
     batch_id: uuid.UUID
     origin: str
     lane: int
     commands: tuple[Command, ...]
+    trace: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Final
 
+import msgspec
 import redis
 from rq import Queue
 from rq.job import Job, Retry
 from rq.queue import EnqueueData
 
+from booking_lane import tracing
 from booking_lane.commands import KINDS, Batch, encode_batch
 from booking_lane.results import JobRecord, keep
 from booking_lane.serializer import MsgpackSerializer
@@ -18,6 +20,9 @@ BOOK: Final = "workers.jobs.book"
 """Where the worker finds the batch job: named, not imported, for a gateway never imports workers."""
 GIVE_UP: Final = "workers.jobs.give_up"
 """The job that ends commands which nothing else could end."""
+
+HOUSEKEEPING_QUEUE: Final = "housekeeping"
+"""The queue of what recurs and books nothing."""
 
 JOB_SECONDS_MAX: Final = 60
 FAILED_KEPT_SECONDS: Final = 86_400
@@ -76,6 +81,12 @@ class Lane:
         Raises:
             redis.RedisError: Redis did not take the batch, or did not say so in time.
         """
+        if tracing.on is None:
+            return self._enqueue(batch)
+        with tracing.on.enqueueing(batch) as trace:
+            return self._enqueue(msgspec.structs.replace(batch, trace=trace))
+
+    def _enqueue(self, batch: Batch) -> int:
         job = Job.create(
             BOOK,
             args=[encode_batch(batch)],

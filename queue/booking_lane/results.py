@@ -17,7 +17,8 @@ from booking_lane.figures import count
 class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     """What Redis knows of a job. ``body`` is the outcome's JSON, or empty while it is queued.
 
-    ``queued`` is False while an Idempotency-Key is only claimed and Redis has no job of it yet.
+    ``queued`` is False while an Idempotency-Key is only claimed and Redis has no job of it yet. ``trace`` is the
+    ``traceparent`` of the batch that had the outcome, where it is traced.
     """
 
     user_id: int
@@ -26,6 +27,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     body_hash: bytes
     queued: bool
     body: bytes = b""
+    trace: str = ""
 
 
 class SeatChange(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +64,7 @@ class BatchNews(msgspec.Struct, frozen=True, array_like=True):
     lane: int
     outcomes: tuple[Outcome, ...]
     changes: tuple[EventChange, ...]
+    trace: str = ""
 
 
 _KEEP: Final = (files(__package__) / "lua" / "keep.lua").read_text()
@@ -108,7 +111,7 @@ def publish(
     """
     records = {
         outcome.command_id: JobRecord(
-            outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body
+            outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body, news.trace
         )
         for outcome in news.outcomes
     }

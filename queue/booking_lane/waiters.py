@@ -49,13 +49,15 @@ class Waiters:
         if not futures:
             del self._waiting[command_id]
 
-    def tell(self, outcomes: tuple[Outcome, ...]) -> None:
-        """Wake whoever waits for these."""
+    def tell(self, outcomes: tuple[Outcome, ...], trace: str = "") -> None:
+        """Wake whoever waits for these, which a batch of this ``trace`` had."""
         for outcome in outcomes:
             if outcome.command_id in self._waiting:
                 self._wake(
                     outcome.command_id,
-                    JobRecord(outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body),
+                    JobRecord(
+                        outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body, trace
+                    ),
                 )
 
     def _wake(self, command_id: uuid.UUID, record: JobRecord) -> None:

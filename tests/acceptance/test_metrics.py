@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
+import pytest
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Site
+from tests.promql import PROMETHEUS_OWN, asked, selectors
+
+SUFFIXES = {"counter": {"_total"}, "histogram": {"_bucket", "_sum", "_count"}}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
 
 
 def scrape(site: Site) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -60,6 +68,79 @@ def test_a_booking_is_counted_where_it_passes(site: Site) -> None:
     assert value(after, "admitone_room_state", event_id=event, state="open") == 1
     assert value(after, "admitone_room_fans", event_id=event, state="admitted") >= 1
     assert value(after, "process_resident_memory_bytes") > 0
+    assert value(after, "admitone_problems_total", code="not_found") == (
+        value(before, "admitone_problems_total", code="not_found") + 1
+    )
+    assert value(after, "admitone_holds", state="live") == value(before, "admitone_holds", state="live") + 1
+    assert value(after, "admitone_ready") == 1
+    assert value(after, "admitone_part_up", part="postgres") == 1
+    for queue in ("lane-0", "lane-1", "housekeeping"):
+        assert value(after, "admitone_queue_workers", queue=queue) == 1
+    assert 0 <= value(after, "admitone_cron_beat_age_seconds") < 60
+    assert value(after, "admitone_event_loop_lag_seconds_bucket", le="+Inf") > 0
+    assert value(after, "admitone_postgres_connections_max", pool="reader") == 8
+    for kind in ("queues", "rooms", "backlog"):
+        assert value(after, "admitone_scrape_read", kind=kind) == 1
+
+
+@pytest.fixture(scope="module")
+def families(site: Site) -> dict[str, Metric]:
+    """Every family of a site that has sold something and refused something, by its name."""
+    event_id = site.event()
+    fan = site.admitted_fan(event_id)
+    fan.hold(event_id, [(1, 1, 1)])
+    fan.get("/api/nothing/here")
+    deadline = time.monotonic() + 20
+    while True:
+        text = site.client().get("/metrics").content.decode()
+        found = {family.name: family for family in text_string_to_metric_families(text)}
+        if found["admitone_commands"].samples and "admitone_cron_beat_age_seconds" in found:
+            return found
+        assert time.monotonic() < deadline, text
+        time.sleep(0.2)
+
+
+def test_names_follow_the_conventions(families: dict[str, Metric]) -> None:
+    """https://prometheus.io/docs/practices/naming/"""
+    for name, family in families.items():
+        assert re.fullmatch("(admitone|process)(_[a-z]+)+", name), name
+        assert family.documentation.endswith("."), name
+        suffixes = {sample.name.removeprefix(name) for sample in family.samples}
+        assert suffixes <= SUFFIXES.get(family.type, {""}), name
+        for unit in ("ms", "milliseconds", "minutes", "kilobytes", "percent"):
+            assert not name.endswith(f"_{unit}"), name
+
+
+def test_no_metric_has_more_series_than_a_site_has_parts(families: dict[str, Metric]) -> None:
+    labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
+    assert labels <= {
+        *("method", "route", "status", "le", "code"),
+        *("lane", "queue", "kind", "outcome", "state", "event_id"),
+        *("part", "pool", "version", "python"),
+    }
+
+
+@pytest.mark.parametrize("where", sorted(asked()))
+def test_the_dashboard_and_the_alerts_ask_for_what_there_is(families: dict[str, Metric], where: str) -> None:
+    samples = {name + suffix: family for name, family in families.items() for suffix in SUFFIXES.get(family.type, {""})}
+    for selector in selectors(asked()[where]):
+        if selector.name in PROMETHEUS_OWN:
+            continue
+        assert selector.name in samples, where
+        labels = {label for sample in samples[selector.name].samples for label in sample.labels}
+        # A rate that cannot be told yet has no series.
+        for matcher in selector.matchers.matchers if labels else ():
+            assert matcher.name in labels | PROMETHEUS_OWN, (where, matcher.name)
+
+
+def test_the_documents_table_is_what_is_told(families: dict[str, Metric]) -> None:
+    documented = dict(re.findall(r"^\| `(admitone_\w+)(?:\{[^`]*\})?` \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE))
+    told = {
+        name + ("_total" if family.type == "counter" else ""): family.type
+        for name, family in families.items()
+        if name.startswith("admitone_")
+    }
+    assert documented == told
 
 
 def test_no_label_is_the_clients_to_choose(site: Site) -> None:

@@ -14,7 +14,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from admitone.logs import FORMAT, LineFormatter
+from admitone.logs import FORMAT, LineFormatter, json_formatter
+from booking_lane import about
 from tests.acceptance.conftest import Site
 from tests.client import Client, Fan
 from tests.security.description import Operation, operations, with_value
@@ -160,12 +161,14 @@ HOSTILE = (
     "escape \x1b[2J\x07 and \x85\u2028\u2029",
     "Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-_x",
     "postgresql://admit:hunter2@db:5432/x redis://:hunter2@cache:6379/0",
+    "Key (email)=(lena.brandt+tickets@example.co.uk) already exists",
 )
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("where", ["message", "argument", "exception"])
-def test_a_record_is_one_line_without_secrets(text: str, where: str) -> None:
+@pytest.mark.parametrize("where", ["message", "argument", "exception", "id", "extra"])
+@pytest.mark.parametrize("formatter", [LineFormatter(FORMAT), json_formatter()], ids=["text", "json"])
+def test_a_record_is_one_line_without_secrets(formatter: logging.Formatter, text: str, where: str) -> None:
     record = logging.LogRecord("gateway", logging.ERROR, __file__, 1, "failed: %s", (text,), None)
     if where == "message":
         record = logging.LogRecord("gateway", logging.ERROR, __file__, 1, text, None, None)
@@ -175,11 +178,21 @@ def test_a_record_is_one_line_without_secrets(text: str, where: str) -> None:
         except ValueError as error:
             exc_info = (type(error), error, error.__traceback__)
         record = logging.LogRecord("gateway", logging.ERROR, __file__, 1, "failed", None, exc_info)
-    line = LineFormatter(FORMAT).format(record)
+    if where == "id":
+        about.begin(request_id=text.encode())
+    elif where == "extra":
+        record.more = text
+    try:
+        line = formatter.format(record)
+    finally:
+        about.begin()
     assert line.splitlines() == [line]
     assert line.isprintable()
-    assert RECORD.match(line)
-    for secret in ("eyJzdWIiOiIxIn0", "c2lnbmF0dXJl", "hunter2"):
+    if isinstance(formatter, LineFormatter):
+        assert RECORD.match(line)
+    else:
+        assert list(json.loads(line))[:4] == ["timestamp", "level", "logger", "message"]
+    for secret in ("eyJzdWIiOiIxIn0", "c2lnbmF0dXJl", "hunter2", "lena.brandt"):
         assert secret not in line
 
 

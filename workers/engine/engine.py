@@ -16,6 +16,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from rq.timeouts import BaseTimeoutException
 
+from booking_lane import tracing
 from booking_lane.commands import KINDS, Command, Outcome, Sweep
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
@@ -135,7 +136,7 @@ class Engine:
             psycopg.OperationalError: Postgres cannot be reached.
         """
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
+            self._connection = _connection_class().connect(
                 self._conninfo,
                 autocommit=True,
                 connect_timeout=3,
@@ -209,7 +210,13 @@ class Engine:
             middle = len(commands) // 2
             return self.apply(commands[:middle]) + self.apply(commands[middle:])
         command = commands[0]
-        logger.error("command %s of kind %s fails", command.command_id, KINDS[type(command)], exc_info=error)
+        logger.error(
+            "command %s of kind %s fails",
+            command.command_id,
+            KINDS[type(command)],
+            exc_info=error,
+            extra={"command_id": command.command_id, "user_id": command.user_id},
+        )
         return NOTHING if isinstance(command, Sweep) else Applied((self._failed(command),), (), (), ())
 
     def _failed(self, command: Command) -> Outcome:
@@ -317,6 +324,14 @@ class Engine:
             return {"status": "succeeded", "result": book.decide(command)}
         except Refused as refusal:
             return {"status": "failed", "problem": refusal.document}
+
+
+def _connection_class() -> type[Connection]:
+    if tracing.on is None:
+        return psycopg.Connection
+    from workers.engine.traced import TracedConnection
+
+    return TracedConnection
 
 
 def _fan(purchase: Purchase) -> tuple[int, int]:

@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from booking_lane.clients import jobs_client
-from booking_lane.lane import rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, rq_queue
 from booking_lane.serializer import MsgpackSerializer
-from workers.cron import HOUSEKEEPING_QUEUE, LATE_SECONDS_MAX, WAITING_MAX, Cron
+from workers.cron import LATE_SECONDS_MAX, WAITING_MAX, Cron
 
 
 @pytest.fixture

@@ -1,0 +1,174 @@
+"""Traces and reports of errors to the outside, where they are configured; otherwise their packages are not imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from admitone.logs import ids_now, redacted, told
+from admitone.settings import Settings
+from booking_lane import tracing
+
+if TYPE_CHECKING:
+    from sentry_sdk.types import Event
+
+SPANS_WAITING_MAX: Final = 8192
+"""Spans that wait to be sent; more are dropped, and the process goes on."""
+SEND_EVERY_MS: Final = 1000
+SEND_SECONDS_MAX: Final = 5.0
+LAST_SECONDS_MAX: Final = 1.0
+"""At its end a process sends what it has for so long."""
+BREADCRUMBS_MAX: Final = 20
+
+
+class TelemetryError(RuntimeError):
+    """A setting asks for what is not installed."""
+
+
+def require_installed(settings: Settings) -> None:
+    """Raises:
+    TelemetryError: a setting asks for what is not installed.
+    """
+    for setting, extra, package in (
+        ("otlp_endpoint", "otel", "opentelemetry.sdk"),
+        ("sentry_dsn", "sentry", "sentry_sdk"),
+    ):
+        if getattr(settings, setting) and not _is_installed(package):
+            variable = f"ADMITONE_{setting.upper()}"
+            raise TelemetryError(f"{variable} needs a package that is not installed: pip install 'admitone[{extra}]'")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class Telemetry:
+    """What one process tells the outside.
+
+    Args:
+        process: gateway, worker lane-0, …: told as the service's name and part.
+    """
+
+    def __init__(self, settings: Settings, process: str) -> None:
+        self._settings = settings
+        self._process = process
+        self._ends: list[Callable[[], None]] = []
+
+    def begin(self, *, traces: bool = True) -> None:
+        """Call it in the process itself, after any fork: the senders are threads."""
+        if traces and self._settings.otlp_endpoint:
+            self._begin_traces()
+        if self._settings.sentry_dsn:
+            self._begin_sentry()
+
+    def end(self) -> None:
+        """Send what is still to be sent; returns within `LAST_SECONDS_MAX`, whoever does not answer."""
+        threads = [threading.Thread(target=end, daemon=True) for end in self._ends]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LAST_SECONDS_MAX)
+
+    def _begin_traces(self) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+        from booking_lane.spans import Spans
+
+        # That a collector is away is said once a try, not thrice.
+        logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+        settings = self._settings
+        component, _, part = self._process.partition(" ")
+        provider = TracerProvider(
+            resource=Resource.create(
+                {
+                    "service.name": f"admitone-{component}",
+                    "service.version": version("admitone"),
+                    "service.instance.id": uuid4().hex,
+                    "deployment.environment.name": settings.env,
+                    "host.name": socket.gethostname(),
+                    "process.pid": os.getpid(),
+                    "admitone.part": part or component,
+                }
+            ),
+            sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio)),
+            # Its own would wait for a collector that is gone.
+            shutdown_on_exit=False,
+        )
+        exporter = OTLPSpanExporter(
+            endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=SEND_SECONDS_MAX
+        )
+        sender = BatchSpanProcessor(exporter, max_queue_size=SPANS_WAITING_MAX, schedule_delay_millis=SEND_EVERY_MS)
+        provider.add_span_processor(sender)
+        tracing.on = Spans(provider.get_tracer("admitone", version("admitone")), settings.trace_ratio)
+        self._ends.append(lambda: _ignore(sender.force_flush()))
+
+    def _begin_sentry(self) -> None:
+        import sentry_sdk
+        from sentry_sdk.integrations.dedupe import DedupeIntegration
+        from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+        from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+        from sentry_sdk.integrations.threading import ThreadingIntegration
+
+        ignore_logger("opentelemetry.*")
+        sentry_sdk.init(
+            dsn=self._settings.sentry_dsn,
+            release=version("admitone"),
+            environment=self._settings.env,
+            # What it would find by itself, a web framework's requests among it, is not ours to give away.
+            default_integrations=False,
+            auto_enabling_integrations=False,
+            integrations=[LoggingIntegration(), ExcepthookIntegration(), DedupeIntegration(), ThreadingIntegration()],
+            send_default_pii=False,
+            include_local_variables=False,
+            max_breadcrumbs=BREADCRUMBS_MAX,
+            before_send=self._before_send,
+            shutdown_timeout=LAST_SECONDS_MAX,
+        )
+        self._ends.append(lambda: sentry_sdk.flush(LAST_SECONDS_MAX))
+
+    def _before_send(self, event: Event, _hint: dict[str, Any]) -> Event | None:
+        tags = {name: told(value) for name, value in ids_now().items()}
+        clean: Event = _clean(event)
+        clean["tags"] = {**(clean.get("tags") or {}), "process": self._process, **_clean(tags)}
+        return clean
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _clean(value: Any) -> Any:
+    """The same without what may not leave."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: _clean(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(one) for one in value]
+    return value
+
+
+@contextmanager
+def telemetry(settings: Settings, process: str, *, traces: bool) -> Iterator[None]:
+    """A process' whole life, told to the outside."""
+    outside = Telemetry(settings, process)
+    outside.begin(traces=traces)
+    try:
+        yield
+    finally:
+        outside.end()

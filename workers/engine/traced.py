@@ -1,0 +1,83 @@
+"""The engine's connection where traces are on: a span a statement, and one around each transaction.
+
+In a pipeline psycopg sends many statements before it reads the first answer: their spans end when the answers are
+here, with the pipeline, and so tell how long each was on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from opentelemetry.trace import Span, SpanKind
+
+from booking_lane import tracing
+from db import booking_sql
+
+_NAMES: Final = {
+    statement: name.lower()
+    for name, statement in vars(booking_sql).items()
+    if name.isupper() and isinstance(statement, str)
+}
+_OTHER: Final = "statement"
+
+
+class TracedCursor(psycopg.Cursor[Any]):
+    """Its statements are spans. Their parameters are nobody's business."""
+
+    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        connection = self.connection
+        assert isinstance(connection, TracedConnection)
+        with connection.span_of(query):
+            return super().execute(query, *args, **kwargs)
+
+
+class TracedConnection(psycopg.Connection[Any]):
+    """Traces the transactions, pipelines and statements of whatever span is current."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cursor_factory = TracedCursor
+        self._on_their_way: list[Span] | None = None
+
+    @contextmanager
+    def span_of(self, query: Any) -> Iterator[None]:
+        """The span of a statement: it ends here, or with the pipeline that the statement is in."""
+        assert tracing.on is not None
+        text = query if isinstance(query, str) else ""
+        span = tracing.on.begun(
+            f"postgres {_NAMES.get(text, _OTHER)}",
+            SpanKind.CLIENT,
+            {"db.system.name": "postgresql", "db.query.text": " ".join(text.split())},
+        )
+        try:
+            yield
+        except BaseException as error:
+            if span is not None:
+                span.record_exception(error)
+            raise
+        finally:
+            if span is not None:
+                if self._on_their_way is None:
+                    span.end()
+                else:
+                    self._on_their_way.append(span)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        begun: list[Span] = []
+        self._on_their_way = begun
+        try:
+            with super().pipeline() as pipeline:
+                yield pipeline
+        finally:
+            self._on_their_way = None
+            for span in begun:
+                span.end()
+
+    @contextmanager
+    def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
+        with tracing.span("postgres transaction"), super().transaction(*args, **kwargs) as transaction:
+            yield transaction
