@@ -160,11 +160,30 @@ def test_valkey_keeps_what_it_is_told(services: dict[str, Any]) -> None:
     assert _option(command, "--maxmemory-policy") == "noeviction"
 
 
+def test_monitoring_is_asked_for_and_mounts_what_there_is(services: dict[str, Any]) -> None:
+    watching = {name: service for name, service in services.items() if "profiles" in service}
+    assert set(watching) == {"prometheus", "grafana"}
+    for service in watching.values():
+        assert service["profiles"] == ["monitoring"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            assert not source.startswith("./") or (ROOT / source).exists(), source
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
+    (gateways,) = scraped["dns_sd_configs"]
+    assert gateways["names"] == ["gateway"]
+    assert str(gateways["port"]) == _option(services["gateway"]["command"], "--port")
+    (source,) = yaml.safe_load(
+        (ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    )["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
 def test_images_are_pinned_and_ours_is_not_root(services: dict[str, Any], dockerfile: str) -> None:
     images = [service["image"] for service in services.values()]
     bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
     for image in (*images, *bases):
-        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z-]+)?$", image), image
+        assert re.search(r":v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$", image), image
     (user,) = re.findall(r"^USER (\d+):\d+$", dockerfile, re.MULTILINE)
     assert int(user) > 0
 
