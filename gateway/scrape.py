@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 READ_SECONDS_MAX: Final = 2.0
 """A scrape waits so long for its slowest part; Prometheus gives one ten seconds."""
+GIVEN_UP_SECONDS: Final = 30.0
+"""After so long a read is cancelled, and the next scrape asks anew."""
 EVENTS_MAX: Final = 100
 """Rooms told of: open ones first, then the newest."""
 WORKERS_MAX: Final = 100
@@ -113,13 +115,14 @@ class _Reading(Generic[_T]):
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._quietly())
         task = self._task
-        # Not cancelled: psycopg would first ask a silent server to cancel.
+        # Not cancelled here: psycopg would first ask a silent server to cancel.
         done, _ = await asyncio.wait({task}, timeout=READ_SECONDS_MAX)
         return task.result() if done else None
 
     async def _quietly(self) -> _T | None:
         try:
-            return await self._read()
+            async with asyncio.timeout(GIVEN_UP_SECONDS):
+                return await self._read()
         except (RedisError, SQLAlchemyError, psycopg.Error, OSError, ProblemError) as error:
             logger.warning("metrics are told without a part: %s", error)
             return None

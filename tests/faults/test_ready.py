@@ -30,6 +30,7 @@ TOLD_SECONDS_MAX = 2.0
 ANSWER_SECONDS_MAX = 1.0
 """What a probe waits; an answer here takes milliseconds, unless two cores have much else to do."""
 ASK_EVERY_SECONDS = 0.05
+SCRAPE_SECONDS_MAX = 9.0
 LANES = 2
 
 
@@ -91,6 +92,12 @@ def _ask(url: str) -> tuple[int, bytes]:
             return error.code, error.read()
     except OSError:
         return 0, b""
+
+
+def _scrape(url: str) -> set[str]:
+    """The lines of `/metrics`, which is told while a part is away, in time for Prometheus."""
+    with urllib.request.urlopen(url + "/metrics", timeout=SCRAPE_SECONDS_MAX) as answer:
+        return set(answer.read().decode().splitlines())
 
 
 @dataclass
@@ -280,6 +287,7 @@ def test_a_failing_part_is_named_within_two_seconds_and_forgotten_within_two(
                 lambda answer: answer.ready == 503 and set(answer.failing) == named, broken_at, 2 * TOLD_SECONDS_MAX
             )
             time.sleep(0.5)  # it has to stay named, and both addresses to answer meanwhile
+            metrics = _scrape(ground.gateway.url)
         finally:
             mend()
         mended_at = time.monotonic()
@@ -290,6 +298,7 @@ def test_a_failing_part_is_named_within_two_seconds_and_forgotten_within_two(
     print(f"{fault.__name__}: told after {told:.2f} s, recovered after {recovered:.2f} s")
     record_property("told_seconds", round(told, 2))
     record_property("recovered_seconds", round(recovered, 2))
+    assert {f'admitone_part_up{{part="{part}"}} 0.0' for part in named} | {"admitone_ready 0.0"} <= metrics
     assert told <= TOLD_SECONDS_MAX
     assert recovered <= TOLD_SECONDS_MAX
     assert {answer.live for answer in during} == {200}
