@@ -30,9 +30,9 @@ def measure(system: System, seconds: float = 3.0) -> Part:
     return part
 
 
-def get_load(address: Address, path: str, seconds: float, connections: int = CONNECTIONS) -> Load:
+def get_load(address: Address, path: str, seconds: float, *headers: str, connections: int = CONNECTIONS) -> Load:
     """The same GET again and again, closed-loop, from a process of its own."""
-    one = request("GET", path)
+    one = request("GET", path, *headers)
     return apart(
         lambda: closed_loop(
             [address],

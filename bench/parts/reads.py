@@ -101,6 +101,16 @@ def measure(system: System, *, seconds: float = 6.0) -> Part:
         idle = get_load(gateway.address, path, seconds)
         busy, reserves = while_selling(gateway, event_id, path, seconds, number * 5_000)
         part.add(f"{name}, 80,000 seats", idle.rate("get", "200"), "/s", "GET /health/live", reference, aim)
+        if path == map_:
+            asked = get_load(gateway.address, path, seconds, "Accept-Encoding: gzip")
+            part.add(
+                f"{name}, gzipped as browsers ask for it",
+                asked.rate("get", "200"),
+                "/s",
+                "GET /health/live",
+                reference,
+                aim,
+            )
         part.add(
             f"{name}, while it sells",
             busy.rate("get", "200"),
