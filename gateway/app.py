@@ -172,7 +172,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await known.reader.open()
     _settle_memory()
     listeners = _news(known)
-    known.readiness.begin(lambda: (known.streams_open, known.desk.backlog))
+    known.readiness.begin(lambda: (known.streams_open, known.desk.backlog), known.rooms.revisions)
     ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
     keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
         known.readiness.keep,

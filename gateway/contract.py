@@ -287,6 +287,12 @@ class OperatorAnswer(_Answer, kw_only=True):
     token: str
 
 
+class OperatorName(_Answer, kw_only=True):
+    """Whose session it is."""
+
+    name: str
+
+
 class ChallengeAnswer(_Answer, kw_only=True):
     """An ALTCHA challenge, as its widget reads it."""
 
@@ -513,6 +519,8 @@ class RoomAnswer(_Answer, kw_only=True):
     """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
 
     Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by their code.
+    ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that are up go by
+    this ``revision``.
     """
 
     event_id: int
@@ -525,6 +533,7 @@ class RoomAnswer(_Answer, kw_only=True):
     rate_now_per_minute: float
     measured_per_minute: float | None
     called_per_minute: float | None
+    let_in: int
     capacity: int
     line_cap: int
     claim_window_seconds: int
@@ -544,6 +553,8 @@ class RoomAnswer(_Answer, kw_only=True):
     free: int
     message: str
     revision: int
+    gateways: int
+    gateways_in_force: int
 
 
 class RoomList(_Answer, kw_only=True):
@@ -661,6 +672,7 @@ ANSWERS: tuple[type[_Answer], ...] = (
     ProblemAnswer,
     SessionAnswer,
     OperatorAnswer,
+    OperatorName,
     ChallengeAnswer,
     JobAccepted,
     Job,

@@ -96,6 +96,12 @@ class Identity:
             secure=self._secure,
         )
 
+    def no_cookie(self, *, operator: bool = False) -> Cookie:
+        """Has the browser forget the session."""
+        cookie = self.cookie("", operator=operator)
+        cookie.max_age = 0
+        return cookie
+
     def session(self, request: AnyRequest, role: Literal["fan", "operator"] = "fan") -> Session | None:
         """The request's session of this role, or None without any token.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, cast
 
 import msgspec
+import redis.asyncio
 
 GATEWAYS_KEY: Final = "gateway:known"
 """Set of the ids of gateways; of one that died it keeps the id until another begins."""
 PRESENT_SECONDS: Final = 5
 """A gateway that said nothing for so long is not up."""
+REVISION_FIRST: Final = 1
+"""Of a room that nobody changed."""
 KNOWN_MAX: Final = 1000
 """Gateways looked at by whoever reads the set."""
 
@@ -18,7 +22,8 @@ KNOWN_MAX: Final = 1000
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway process: where it runs, what it has open, and what must be equal everywhere.
 
-    ``files_max`` is its limit of open files. ``key_print`` tells apart secrets and gives none away.
+    ``files_max`` is its limit of open files. ``key_print`` tells apart secrets and gives none away. ``rooms`` are the
+    revisions it knows of rooms that were ever changed, by event.
     """
 
     host: str
@@ -32,6 +37,11 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int
     key_print: str
     failing: tuple[str, ...] = ()
+    rooms: dict[int, int] = {}
+
+    def knows(self, event_id: int, revision: int) -> bool:
+        """Whether it goes by this revision of the room, or a later one."""
+        return self.rooms.get(event_id, REVISION_FIRST) >= revision
 
 
 def presence_key(gateway: str) -> str:
@@ -46,3 +56,16 @@ def key_print(secret: str) -> str:
 
 encode_presence: Final = msgspec.json.Encoder().encode
 decode_presence: Final = msgspec.json.Decoder(Presence).decode
+
+
+async def present(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
+    """The gateways that are up, `KNOWN_MAX` looked at.
+
+    Raises:
+        redis.RedisError
+    """
+    known = sorted(cast(Iterable[bytes], await client.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+    if not known:
+        return ()
+    told = await client.mget([presence_key(gateway.decode()) for gateway in known])
+    return tuple(decode_presence(one) for one in told if one is not None)

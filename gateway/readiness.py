@@ -68,8 +68,10 @@ class Readiness:
         self._redis: list[RedisLook] = []
         self.stopping = False
 
-    def begin(self, counts: Callable[[], tuple[int, int]]) -> None:
-        """``counts`` gives the open streams and the commands that wait, for the gateway's presence."""
+    def begin(self, counts: Callable[[], tuple[int, int]], revisions: Callable[[], dict[int, int]]) -> None:
+        """``counts`` gives the open streams and the commands that wait, ``revisions`` those of the rooms, for the
+        gateway's presence.
+        """
         config = self._config
         gateway = uuid4().hex
         begun = Presence(
@@ -90,7 +92,12 @@ class Readiness:
             streams, backlog = counts()
             files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             told = msgspec.structs.replace(
-                begun, streams=streams, backlog=backlog, files_max=files_max, failing=self.failing
+                begun,
+                streams=streams,
+                backlog=backlog,
+                files_max=files_max,
+                failing=self.failing,
+                rooms=revisions(),
             )
             return encode_presence(told)
 

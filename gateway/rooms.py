@@ -24,6 +24,7 @@ from db.draws import draw_row, drawn_number
 from db.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, live_holds, room, rooms
 from gateway.contract import ID_MAX, Lobby, Place
 from gateway.draws import Draws
+from gateway.presence import REVISION_FIRST
 from waiting_room.draw import fan_hash
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in, forecast, seats_reach, speed_in
@@ -209,6 +210,10 @@ class Rooms:
         async with self._engine.connect() as connection:
             found = await room(connection, event_id)
         await self.configure(found)
+
+    def revisions(self) -> dict[int, int]:
+        """Which revision of each room that was ever changed this process goes by."""
+        return {event_id: row.revision for event_id, row in self.rows.items() if row.revision > REVISION_FIRST}
 
     async def keep_refreshed(self) -> None:
         """Refresh for as long as the process runs."""

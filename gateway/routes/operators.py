@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from gateway.contract import ID_MAX, RoomAnswer, RoomHistory, RoomList, RoomLogL
 from gateway.halls import UnknownEventError
 from gateway.hour import POINT_SECONDS, charted, hour, note, take_turn
 from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.presence import Presence, present
 from gateway.problems import ProblemError, invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
@@ -35,7 +36,7 @@ ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
-async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
+async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> RoomAnswer | None:
     counts = await known.rooms.counts(row.event_id)
     if counts is None:
         return None
@@ -64,6 +65,7 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         rate_now_per_minute=round(counts.rate_per_minute, 1),
         measured_per_minute=counts.pace.admitted_per_minute,
         called_per_minute=_rounded(counts.pace.called_per_minute),
+        let_in=counts.let_in,
         capacity=row.capacity,
         line_cap=row.line_cap,
         claim_window_seconds=row.claim_window_seconds,
@@ -83,6 +85,8 @@ async def _room(known: Services, row: RoomRow) -> RoomAnswer | None:
         free=hall.free,
         message=row.message,
         revision=row.revision,
+        gateways=len(here),
+        gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in here),
     )
 
 
@@ -92,7 +96,8 @@ def _rounded(per_minute: float | None) -> float | None:
 
 async def room_answers(known: Services, rows: Iterable[RoomRow] | None = None) -> tuple[RoomAnswer, ...]:
     """Every room in numbers, or those of ``rows``."""
-    found = [await _room(known, row) for row in list(known.rooms.rows.values() if rows is None else rows)]
+    here = await present(known.jobs)
+    found = [await _room(known, row, here) for row in list(known.rooms.rows.values() if rows is None else rows)]
     return tuple(room for room in found if room is not None)
 
 
@@ -116,7 +121,7 @@ async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
     known = services(request)
     known.identity.operator(request)
-    found = await _room(known, await _row(known, event_id))
+    found = await _room(known, await _row(known, event_id), await present(known.jobs))
     if found is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return found
@@ -157,7 +162,7 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     except RoomChangedError as meanwhile:
         raise _conflict(meanwhile) from None
     await known.rooms.configure(changed)
-    found = await _room(known, changed)
+    found = await _room(known, changed, await present(known.jobs))
     assert found is not None
     return found
 
@@ -264,7 +269,7 @@ async def keep_hours(known: Services) -> None:
     """Note every room's numbers for as long as the process runs: leaderless, whoever comes first notes all."""
     while True:
         if await take_turn(known.line_redis):
-            found = [await _room(known, row) for row in charted(known.rooms.rows.values())]
+            found = [await _room(known, row, ()) for row in charted(known.rooms.rows.values())]
             await note(known.line_redis, [room for room in found if room is not None])
         await asyncio.sleep(POINT_SECONDS / 4)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, delete, get, post
 
 from db.operators import verify_operator
 from gateway.captcha import Altcha, CaptchaOffer
-from gateway.contract import ChallengeAnswer, OperatorAnswer, OperatorBody, SessionAnswer
+from gateway.contract import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
 from gateway.identity import refuse_cross_site
-from gateway.openapi import answers
+from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.problems import ProblemError
 from gateway.services import AnyRequest, services
 
@@ -58,6 +58,20 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     )
 
 
+@get("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+async def operator_session(request: AnyRequest) -> OperatorName:
+    """Whose session it is."""
+    return OperatorName(name=services(request).identity.operator(request).name)
+
+
+@delete("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+async def end_operator_session(request: AnyRequest) -> Response[None]:
+    """Sign out: the browser forgets the session."""
+    identity = services(request).identity
+    identity.operator(request)
+    return Response(None, cookies=[identity.no_cookie(operator=True)])
+
+
 @get("/api/captcha")
 async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     """What a client must solve, and where."""
@@ -77,4 +91,11 @@ async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTES = [new_session, new_operator_session, captcha_offer, captcha_challenge]
+ROUTES = [
+    new_session,
+    new_operator_session,
+    operator_session,
+    end_operator_session,
+    captcha_offer,
+    captcha_challenge,
+]

@@ -244,7 +244,8 @@ decode_forecast: Final = msgspec.json.Decoder(Forecast).decode
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
     """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back; ``lobby``
-    are to be drawn. ``draw`` is pending, closed (being drawn) or done, ``drawn`` how many places were drawn.
+    are to be drawn. ``draw`` is pending, closed (being drawn) or done, ``drawn`` how many places were drawn. ``let_in``
+    were called or let straight in since Redis knows the room.
 
     ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
     """
@@ -263,6 +264,7 @@ class RoomCounts:
     lobby: int = 0
     draw: Literal["pending", "closed", "done"] = "pending"
     drawn: int = 0
+    let_in: int = 0
     steering: Steering | None = None
     steered_at_ms: int = 0
     forecast: Forecast | None = None

@@ -287,6 +287,7 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         lobby=lobby,
         draw=fields.get("draw", b"pending").decode(),  # type: ignore[arg-type]
         drawn=int(fields.get("drawn", 0)),
+        let_in=int(fields.get("let_in", 0)),
         steering=decode_steering(fields["steered"]) if "steered" in fields else None,
         steered_at_ms=int(fields.get("steered_at", 0)),
         forecast=decode_forecast(fields["forecast"]) if "forecast" in fields else None,

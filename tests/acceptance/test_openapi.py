@@ -31,7 +31,7 @@ CONTRACT = {
     "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
     "/api/queue/{event_id}/stream": {"get": 200},
     "/api/queue/{event_id}/claim": {"post": 200},
-    "/api/ops/session": {"post": 201},
+    "/api/ops/session": {"post": 201, "get": 200, "delete": 204},
     "/api/ops/rooms": {"get": 200},
     "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/rooms/{event_id}/history": {"get": 200},

@@ -110,6 +110,56 @@ def test_each_change_is_in_force_within_a_second_everywhere(site: Site, operator
     assert [line["at"] for line in lines] == sorted((line["at"] for line in lines), reverse=True)
 
 
+def test_a_change_is_told_to_be_in_force_when_every_gateway_goes_by_it(
+    site: Site, operator: Client, other: Client
+) -> None:
+    event_id = site.event()
+    assert room_of(operator, event_id)["gateways"] == GATEWAYS
+    changed = operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 9}).json
+    # Each tells for itself, a moment later.
+    assert changed["gatewaysInForce"] < GATEWAYS
+    within(5, partial(shows, other, event_id, "gatewaysInForce", GATEWAYS))
+    assert shows(other, event_id, "revision", 2)
+
+
+def test_fans_let_in_are_counted(site: Site, operator: Client) -> None:
+    event_id = site.event(room=RoomSeed(rate_per_minute=60_000, capacity=2))
+    fans = [site.fan() for _ in range(4)]
+    for fan in fans:
+        fan.join(event_id)
+    within(3, partial(shows, operator, event_id, "letIn", 2))
+    assert shows(operator, event_id, "waiting", 2)
+    operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 3})
+    within(3, partial(shows, operator, event_id, "letIn", 3))
+
+
+def test_two_operators_do_not_overwrite_each_other_blindly(site: Site, operator: Client, other: Client) -> None:
+    event_id = site.event()
+    path = f"/api/ops/rooms/{event_id}"
+    looked_at = room_of(operator, event_id)["revision"]
+    assert other.patch(path, {"lineCap": 70, "why": "crowded", "revision": looked_at}).status == 200
+    refused = operator.patch(path, {"lineCap": 90, "revision": looked_at})
+    assert (refused.status, refused.code) == (409, "conflict")
+    assert refused.json["revision"] == looked_at + 1
+    (told,) = refused.json["changes"]
+    expected = {"field": "line_cap", "from": "5000", "to": "70", "operator": OPERATOR, "why": "crowded"}
+    assert told.items() >= expected.items()
+    assert shows(operator, event_id, "lineCap", 70)
+    assert operator.patch(path, {"lineCap": 90, "revision": looked_at + 1}).json["lineCap"] == 90
+
+
+def test_the_last_hour_is_the_same_everywhere(site: Site, operator: Client, other: Client) -> None:
+    event_id = site.event(room=RoomSeed(rate_per_minute=0))
+    site.fan().join(event_id)
+    room_of(operator, event_id)
+    history = f"/api/ops/rooms/{event_id}/history"
+    within(30, lambda: 1 in operator.get(history).json["waiting"])
+    hour = operator.get(history).json
+    assert {len(column) for name, column in hour.items() if name != "seconds"} == {len(hour["at"])}
+    assert time.time() - 60 < hour["at"][-1] < time.time() + 60
+    assert other.get(history).json["waiting"][: len(hour["waiting"])] == hour["waiting"]
+
+
 def test_a_change_without_difference_is_none(site: Site, operator: Client) -> None:
     event_id = site.event()
     assert operator.patch(f"/api/ops/rooms/{event_id}", {"lineCap": 5000}).json["revision"] == 1
@@ -228,7 +278,7 @@ def test_a_fan_steers_nothing(site: Site, operator: Client, event: int) -> None:
     assert room_of(operator, event)["revision"] == revision
 
 
-@pytest.mark.parametrize("path", ["/api/ops/rooms/{}", "/api/ops/rooms/{}/log"])
+@pytest.mark.parametrize("path", ["/api/ops/rooms/{}", "/api/ops/rooms/{}/log", "/api/ops/rooms/{}/history"])
 def test_unknown_rooms_are_said_to_be(operator: Client, path: str) -> None:
     answer = operator.get(path.format(987_654_321))
     assert (answer.status, answer.code) == (404, "unknown_event")

@@ -31,10 +31,13 @@ FAN_ROUTES = [
     ("GET", "/api/purchases/00000000-0000-7000-8000-000000000000"),
 ]
 OPERATOR_ROUTES = [
+    ("GET", "/api/ops/session"),
+    ("DELETE", "/api/ops/session"),
     ("GET", "/api/ops/rooms"),
     ("GET", "/api/ops/rooms/{event}"),
     ("PATCH", "/api/ops/rooms/{event}"),
     ("GET", "/api/ops/rooms/{event}/log"),
+    ("GET", "/api/ops/rooms/{event}/history"),
     ("GET", "/api/ops/stream"),
 ]
 BODIES: dict[str, dict[str, Any]] = {
@@ -174,6 +177,9 @@ def test_a_wrong_name_or_password_is_refused_alike(site: Site) -> None:
     by_cookie = site.client()
     by_cookie.headers["Cookie"] = f"admitone_operator={cookie.value}"
     assert by_cookie.get("/api/ops/rooms").status == 200
+    assert by_cookie.get("/api/ops/session").json == {"name": OPERATOR}
+    gone = cookie_of(by_cookie.call("DELETE", "/api/ops/session"), "admitone_operator")
+    assert (gone.value, gone["max-age"], gone["path"]) == ("", "0", cookie["path"])
     # Guessing ends soon.
     tries = [client.post("/api/ops/session", {"name": OPERATOR, "password": "guess"}) for _ in range(10)]
     assert tries[-1].code == "rate_limited"

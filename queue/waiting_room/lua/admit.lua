@@ -79,7 +79,7 @@ if door_open() then
       redis.call('ZADD', AWAY, unpack(away))
     end
     end_places(over, LINE, 'expired')
-    put_tokens(tokens - calls)
+    spend_tokens(tokens, calls)
     pace.called = calls
     pace.moved = pace.moved + walked
     more = more or (calls < slots and #front == WALK_CHUNK)

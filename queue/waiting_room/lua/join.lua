@@ -111,7 +111,7 @@ if room.undrawn and now < room.draw_at then
 else
   local score = next_score()
   if at_once then
-    put_tokens(tokens - 1)
+    spend_tokens(tokens, 1)
     admit_fan(fan, score, now)
     note(fan, 'straight')
   else

@@ -312,8 +312,12 @@ local function tokens_now()
   return math.min(burst, tonumber(bucket[1]) + elapsed_ms * room.rate_per_minute / 60000)
 end
 
-local function put_tokens(tokens)
-  redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens), 'at', int(now))
+-- Fans called or let straight in: their tokens, and how many there were ever, for whoever looks at the door.
+local function spend_tokens(tokens, fans)
+  redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens - fans), 'at', int(now))
+  if fans > 0 then
+    redis.call('HINCRBY', CONFIG, 'let_in', fans)
+  end
 end
 
 -- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
