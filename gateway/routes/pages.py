@@ -25,6 +25,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from db.models import MESSAGE_MAX
 from db.seed import RoomSeed
 from gateway.contract import DrawAnswer, Lobby
 
@@ -514,7 +515,7 @@ async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_
 @get("/ops")
 async def ops_page() -> Response[str]:
     """The operators' console. It holds nothing by itself: its script asks the operators' API."""
-    return page("ops.html")
+    return page("ops.html", message_max=MESSAGE_MAX)
 
 
 @get("/ops/events")

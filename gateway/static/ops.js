@@ -1,162 +1,116 @@
 // @ts-check
-// The operators' console: every room live, and its dials.
-import { Problem, Stream, call } from "./api.js";
-import { count } from "./words.js";
+// The operators' console: every room live, one of them in full.
+import { Problem, Stream, call, now } from "./api.js";
+import { $, signedOut } from "./operator.js";
+import { Charts } from "./ops/charts.js";
+import { Controls } from "./ops/controls.js";
+import { drawFigures, tone } from "./ops/figures.js";
+import { showLog } from "./ops/log.js";
+import { STATES, figure } from "./ops/words.js";
 
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const DIALS = ["ratePerMinute", "capacity", "lineCap"];
-const STATES = { open: "Open", lobby: "Lobby", paused: "Paused", closed: "Closed", off: "No room", sold_out: "Sold out", rebuilding: "Rebuilding" };
-/** @type {Map<number, Room>} */
+/** @typedef {import("./ops/effects.js").Answer} Answer */
+
+const STALE_MS = 4000;
+const ASKED_AGAIN_MS = 10_000;
+const FIND_FROM = 8; // rooms, from which on a search helps
+/** @type {Map<number, Answer>} */
 const rooms = new Map();
+/** @type {Map<number, HTMLElement>} */
+const listed = new Map();
+let chosen = 0;
 
 /** @param {string} text */
 function say(text) {
   $("message").textContent = text;
   $("message").hidden = !text;
 }
+/** @param {string} text */
+const announce = (text) => ($("announcer").textContent = text);
 
-class Room {
-  /** @param {number} eventId */
-  constructor(eventId) {
-    this.eventId = eventId;
-    const template = /** @type {HTMLTemplateElement} */ ($("room-template"));
-    this.element = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-    /** @type {Record<string, any>} */
-    this.now = {};
-    /** @type {Record<string, any>} asked for and not yet seen in force */
-    this.wanted = {};
-    this.form = /** @type {HTMLFormElement} */ (this.element.querySelector("form"));
-    this.form.addEventListener("input", () => this.drawDials());
-    this.form.addEventListener("submit", (submit) => {
-      submit.preventDefault();
-      this.change(this.edited());
-    });
-    this.button("pause").addEventListener("click", () => this.change({ paused: !this.now.paused }));
-    this.button("close").addEventListener("click", () => {
-      const close = this.now.state !== "closed";
-      if (!close || confirm(`Close the line of ${this.name}? Nobody can join or be called until you open it again.`)) this.change({ closed: close });
-    });
-    $("rooms").append(this.element);
-  }
-  get name() {
-    return this.now.name ?? `Event ${this.eventId}`;
-  }
-  /** @param {string} name */
-  button(name) {
-    return /** @type {HTMLButtonElement} */ (this.element.querySelector(`[data-do="${name}"]`));
-  }
-  /** @param {string} name */
-  input(name) {
-    return /** @type {HTMLInputElement} */ (this.form.elements.namedItem(name));
-  }
-  /** @param {string} name @param {string} text */
-  put(name, text) {
-    const field = this.element.querySelector(`[data-f="${name}"]`);
-    if (field && field.textContent !== text) field.textContent = text;
-  }
-  edited() {
-    /** @type {Record<string, number>} */
-    const change = {};
-    for (const dial of DIALS) {
-      const value = this.input(dial).valueAsNumber;
-      if (!Number.isNaN(value) && value !== this.now[dial]) change[dial] = value;
-    }
-    return change;
-  }
+const controls = new Controls({ say, announce, signIn, drawn: show });
+const charts = new Charts($("charts"));
 
-  /** @param {Record<string, any>} change */
-  async change(change) {
-    if (!Object.keys(change).length) return;
-    say("");
-    Object.assign(this.wanted, change);
-    this.drawDials();
-    const why = this.input("why").value.trim();
-    try {
-      this.draw(await call("PATCH", `/api/ops/rooms/${this.eventId}`, { body: why ? { ...change, why } : change }));
-      this.input("why").value = "";
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      for (const field of Object.keys(change)) delete this.wanted[field];
-      this.drawDials();
-      if (error.status === 401 || error.status === 403) return signIn();
-      say(`${this.name}: ${error.message} Nothing was changed.`);
-    }
-  }
+// -- rooms
 
-  /** @param {any} news */
-  draw(news) {
-    const before = this.now;
-    this.now = { ...before, ...news, paused: news.paused ?? news.state === "paused" };
-    for (const field of Object.keys(this.wanted)) {
-      const is = field === "closed" ? this.now.state === "closed" : this.now[field];
-      if (is !== this.wanted[field]) continue;
-      delete this.wanted[field];
-      this.confirm(field);
-    }
-    for (const dial of DIALS) {
-      const input = this.input(dial);
-      if (input.value === "" || (Number(input.value) === before[dial] && !(dial in this.wanted))) input.value = String(this.now[dial] ?? "");
-    }
-    const { state, admitted, capacity, sold = 0, held = 0, free = 0 } = this.now;
-    this.put("name", this.name);
-    this.put("state", STATES[/** @type {keyof typeof STATES} */ (state)] ?? state);
-    const tag = this.element.querySelector('[data-f="state"]');
-    if (tag) tag.className = `tag ${state === "open" ? "is-open" : state === "closed" || state === "sold_out" || state === "off" ? "is-shut" : "is-slow"}`;
-    for (const figure of ["waiting", "called", "backlog", "sold", "held", "free"]) this.put(figure, count(this.now[figure]));
-    this.put("admitted", `${count(admitted)} / ${count(capacity)}`);
-    this.put("noShowRate", this.now.noShowRate === null || this.now.noShowRate === undefined ? "–" : `${Math.round(this.now.noShowRate * 100)}%`);
-    this.put("p95BookingMs", this.now.p95BookingMs === null || this.now.p95BookingMs === undefined ? "–" : `${count(Math.round(this.now.p95BookingMs))} ms`);
-    const whole = sold + held + free || 1;
-    this.element.querySelector(".s-sold")?.setAttribute("width", String((100 * sold) / whole));
-    this.element.querySelector(".s-held")?.setAttribute("width", String((100 * held) / whole));
-    this.element.querySelector(".s-held")?.setAttribute("x", String((100 * sold) / whole));
-    this.button("pause").textContent = this.now.paused ? "Resume" : "Pause";
-    this.button("close").textContent = state === "closed" ? "Open again" : "Close";
-    for (const name of ["pause", "close"]) this.button(name).hidden = state === "off";
-    this.button("pause").disabled = state === "closed";
-    this.drawDials();
-  }
-
-  drawDials() {
-    for (const dial of DIALS) {
-      const words = /** @type {HTMLElement} */ (this.form.querySelector(`[data-now="${dial}"]`));
-      const wanted = this.wanted[dial];
-      if (words.classList.contains("is-new") && wanted === undefined) continue;
-      words.classList.toggle("is-wanted", wanted !== undefined);
-      words.textContent = wanted !== undefined ? `setting ${count(wanted)}…` : `now ${count(this.now[dial])}`;
-    }
-    const apply = /** @type {HTMLButtonElement} */ (this.form.querySelector("button"));
-    apply.disabled = !Object.keys(this.edited()).length || !this.form.checkValidity();
-  }
-
-  /** The change is in force: the room itself says so. @param {string} field */
-  confirm(field) {
-    const words = { ratePerMinute: "admissions a minute", capacity: "capacity", lineCap: "line cap" }[field];
-    const shown = words ? `${words} is now ${count(this.now[field])}` : field === "paused" ? (this.now.paused ? "paused" : "resumed") : this.now.state === "closed" ? "closed" : "open again";
-    $("announcer").textContent = `${this.name}: ${shown}.`;
-    const small = /** @type {HTMLElement | null} */ (this.form.querySelector(`[data-now="${field}"]`));
-    if (!small) return;
-    small.textContent = `in force: ${count(this.now[field])}`;
-    small.classList.remove("is-wanted");
-    small.classList.add("is-new");
-    setTimeout(() => {
-      small.classList.remove("is-new");
-      this.drawDials();
-    }, 4000);
-  }
-}
-
-/** @param {any} news one room, or a list of them */
+/** @param {Answer} news a room as it is now */
 function show(news) {
-  for (const one of Array.isArray(news) ? news : (news.rooms ?? [news])) {
-    let room = rooms.get(one.eventId);
-    if (!room) rooms.set(one.eventId, (room = new Room(one.eventId)));
-    room.draw(one);
-  }
-  const sum = (/** @type {string} */ field) => [...rooms.values()].reduce((total, room) => total + (room.now[field] ?? 0), 0);
-  $("summary").textContent = `${count(sum("waiting"))} waiting · ${count(sum("admitted"))} choosing seats · ${count(sum("sold"))} sold`;
+  const known = rooms.get(news.eventId);
+  // Two gateways, or an answer and the stream, may cross: a room does not go back.
+  if (known && news.revision < known.revision) return;
+  rooms.set(news.eventId, news);
+  if (!known) $("no-rooms").hidden = true;
+  if (!chosen) choose();
+  list(news);
+  if (news.eventId === chosen) draw(news);
 }
+
+/** @param {Answer} room */
+function draw(room) {
+  $("room").hidden = false;
+  drawFigures(room, now());
+  controls.draw(room);
+  charts.show(room);
+  showLog(room.eventId, room.revision);
+  document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${figure(room.waiting)} in line · ${room.name}`;
+}
+
+/** The room in the address, else the one with the longest line. */
+function choose() {
+  const asked = Number(location.hash.slice(1));
+  const known = [...rooms.values()];
+  const first = known.sort((a, b) => Number(tone(a.state) === "is-shut") - Number(tone(b.state) === "is-shut") || b.waiting - a.waiting || b.eventId - a.eventId)[0];
+  const room = rooms.get(asked) ?? rooms.get(chosen) ?? first;
+  if (!room) return;
+  chosen = room.eventId;
+  /** @type {HTMLAnchorElement} */ ($("fans-page")).href = `/events/${chosen}`;
+  /** @type {HTMLAnchorElement} */ ($("event-form")).href = `/ops/events/${chosen}`;
+  for (const [eventId, item] of listed) mark(eventId, item);
+  draw(room);
+}
+
+/** @param {number} eventId @param {HTMLElement} item */
+function mark(eventId, item) {
+  const link = /** @type {HTMLElement} */ (item.firstElementChild);
+  if (eventId === chosen) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
+}
+
+/** @param {Answer} room */
+function list(room) {
+  let item = listed.get(room.eventId);
+  if (!item) {
+    item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = `#${room.eventId}`;
+    for (const name of ["room-name", "tag", "room-line"]) {
+      const part = document.createElement("span");
+      part.className = name;
+      link.append(part);
+    }
+    item.append(link);
+    listed.set(room.eventId, item);
+    $("room-list").append(item);
+    mark(room.eventId, item);
+    $("rooms").hidden = listed.size < 2;
+    $("find").hidden = listed.size < FIND_FROM;
+    find();
+  }
+  const [name, state, line] = /** @type {HTMLElement} */ (item.firstElementChild).children;
+  const words = [room.name, STATES[room.state] ?? room.state, `${figure(room.waiting)} in line`];
+  [name, state, line].forEach((part, i) => {
+    if (part.textContent !== words[i]) part.textContent = words[i];
+  });
+  state.className = `tag ${tone(room.state)}`;
+}
+
+function find() {
+  const sought = /** @type {HTMLInputElement} */ ($("find")).value.trim().toLowerCase();
+  for (const [eventId, item] of listed) item.hidden = !(rooms.get(eventId)?.name ?? "").toLowerCase().includes(sought);
+}
+$("find").addEventListener("input", find);
+addEventListener("hashchange", choose);
+
+// -- the session and the stream
 
 /** @type {Stream | null} */
 let stream = null;
@@ -164,19 +118,20 @@ let stream = null;
 function signIn() {
   stream?.close();
   stream = null;
-  $("connection").hidden = true;
+  $("bar-ops").hidden = true;
   $("console").hidden = true;
   $("sign-in").hidden = false;
-  /** @type {HTMLInputElement | null} */ (document.querySelector("[name=name]"))?.focus();
+  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
 }
 
 async function begin() {
   let news;
   try {
-    news = await call("GET", "/api/ops/rooms");
+    $("operator").textContent = (await call("GET", "/api/ops/session")).name;
+    news = (await call("GET", "/api/ops/rooms")).rooms;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 401 || error.status === 403) return signIn();
+    if (signedOut(error)) return signIn();
     $("console").hidden = false;
     say("The server does not answer. Trying again…");
     setTimeout(begin, 3000);
@@ -184,15 +139,41 @@ async function begin() {
   }
   say("");
   $("sign-in").hidden = true;
+  $("bar-ops").hidden = false;
   $("console").hidden = false;
-  show(news);
+  news.forEach((/** @type {Answer} */ room) => rooms.set(room.eventId, room));
+  news.forEach(show);
   $("no-rooms").hidden = rooms.size > 0;
-  stream = new Stream(() => "/api/ops/stream", { room: show, rooms: show, bye: () => {} }, (connected) => {
-    $("connection").hidden = false;
-    $("connection").textContent = connected ? "Live" : "Reconnecting…";
-    $("connection").classList.toggle("is-lost", !connected);
-  });
+  stream = new Stream(() => "/api/ops/stream", { room: show, bye: () => {} }, age);
 }
+
+/** Figures that are not of now must not look as if they were. */
+function age() {
+  if (!stream) return;
+  const ms = Date.now() - stream.heardAt;
+  const stale = !stream.connected || (rooms.size > 0 && ms > STALE_MS);
+  const words = stale ? `Reconnecting… figures are ${Math.round(ms / 1000)} s old` : "Live";
+  if ($("connection").textContent !== words) $("connection").textContent = words;
+  $("connection").classList.toggle("is-lost", stale);
+  $("room").classList.toggle("is-stale", stale && ms > STALE_MS);
+  if (stale && ms > STALE_MS) askWhoIAm();
+}
+
+let asking = false;
+/** A session that has ended refuses the stream without saying so. */
+async function askWhoIAm() {
+  if (asking) return;
+  asking = true;
+  try {
+    await call("GET", "/api/ops/session", { patience: 5 });
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (signedOut(error)) return signIn();
+  } finally {
+    setTimeout(() => (asking = false), ASKED_AGAIN_MS);
+  }
+}
+setInterval(age, 1000);
 
 $("sign-in-form").addEventListener("submit", async (submit) => {
   submit.preventDefault();
@@ -208,6 +189,16 @@ $("sign-in-form").addEventListener("submit", async (submit) => {
     words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
     words.hidden = false;
   }
+});
+
+$("sign-out").addEventListener("click", async () => {
+  try {
+    await call("DELETE", "/api/ops/session");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.status !== 401) return say("The server does not answer: you are still signed in.");
+  }
+  location.reload();
 });
 
 begin();

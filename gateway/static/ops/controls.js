@@ -1,0 +1,306 @@
+// @ts-check
+// The controls of the room in view. A change says which revision of the room the operator was looking at; who came
+// second is shown what the first one changed, and decides. A change is done when the room shows it.
+import { Problem, call, now } from "../api.js";
+import { $, signedOut } from "../operator.js";
+import { inForce, seen } from "./effects.js";
+import { askedWords, fieldWords, momentWords, valueWords } from "./words.js";
+
+/** @typedef {import("./effects.js").Answer} Answer */
+/** @typedef {{field: string, value: unknown, revision: number, since: import("./effects.js").Since | null}} Tracked */
+
+const DIALS = ["ratePerMinute", "capacity", "lineCap", "claimWindowSeconds"];
+const GATEWAYS_MS = 6000; // one that died is told of for five seconds more
+const SHOWN_MS = 8000; // an effect that was seen, before its words go
+/** @param {string} field */
+const placeOf = (field) => (field === "paused" || field === "closed" ? "door" : field);
+
+/** @param {string} words */
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+/** @param {string} id */
+const button = (id) => /** @type {HTMLButtonElement} */ ($(id));
+
+/** What an operator is typing, and which revision of the room it is meant for. */
+class Draft {
+  /** @type {Map<string, unknown>} */
+  fields = new Map();
+  revision = 0;
+  /** @param {string} field @param {unknown} value @param {Answer} room */
+  set(field, value, room) {
+    if (!this.fields.size) this.revision = room.revision;
+    if (value === room[field]) this.fields.delete(field);
+    else this.fields.set(field, value);
+  }
+  clear() {
+    this.fields.clear();
+  }
+}
+
+export class Controls {
+  /** @param {{say: (text: string) => void, announce: (text: string) => void, signIn: () => void, drawn: (room: Answer) => void}} page */
+  constructor(page) {
+    this.page = page;
+    /** @type {Answer} */
+    this.room = {};
+    this.dials = new Draft();
+    this.line = new Draft();
+    /** @type {Map<string, Tracked>} by place of its words */
+    this.tracked = new Map();
+    /** @type {Record<string, unknown> | null} what the conflict in view is about */
+    this.disputed = null;
+    this.disputedRevision = 0;
+    this.sending = false;
+    this.form = /** @type {HTMLFormElement} */ ($("dials"));
+    this.why = /** @type {HTMLInputElement} */ ($("why"));
+    this.text = /** @type {HTMLTextAreaElement} */ ($("to-line-text"));
+    this.listen();
+  }
+
+  listen() {
+    this.form.addEventListener("input", (input) => {
+      const field = /** @type {HTMLInputElement} */ (input.target);
+      if (DIALS.includes(field.name) && !Number.isNaN(field.valueAsNumber)) this.dials.set(field.name, field.valueAsNumber, this.room);
+      this.drawForms();
+    });
+    this.form.addEventListener("submit", (submit) => {
+      submit.preventDefault();
+      if (this.form.reportValidity()) this.change(Object.fromEntries(this.dials.fields), this.dials.revision);
+    });
+    this.form.addEventListener("reset", (reset) => {
+      reset.preventDefault();
+      this.forget(DIALS);
+    });
+    this.form.addEventListener("keydown", (key) => {
+      if (key.key === "Escape") this.forget(DIALS);
+    });
+    this.text.addEventListener("input", () => {
+      this.line.set("message", this.text.value, this.room);
+      this.drawForms();
+    });
+    this.text.addEventListener("keydown", (key) => {
+      if (key.key === "Escape") this.forget(["message"]);
+      if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) /** @type {HTMLFormElement} */ ($("to-line")).requestSubmit();
+    });
+    $("to-line").addEventListener("submit", (submit) => {
+      submit.preventDefault();
+      if (this.line.fields.size) this.change({ message: this.text.value.trim() }, this.line.revision);
+    });
+    $("take-down").addEventListener("click", () => this.change({ message: "" }, this.room.revision));
+    $("pause").addEventListener("click", () => this.change({ paused: !this.room.paused }, this.room.revision));
+    $("autopilot").addEventListener("click", () => this.change({ autopilot: !this.room.autopilot }, this.room.revision));
+    $("close").addEventListener("click", () => (this.room.state === "closed" ? this.change({ closed: false }, this.room.revision) : this.askToClose()));
+    $("conflict-apply").addEventListener("click", () => {
+      if (this.disputed) this.change(this.disputed, this.disputedRevision);
+    });
+    $("conflict-keep").addEventListener("click", () => this.forget(Object.keys(this.disputed ?? {})));
+  }
+
+  askToClose() {
+    const dialog = /** @type {HTMLDialogElement} */ ($("close-dialog"));
+    const why = /** @type {HTMLInputElement} */ (dialog.querySelector("[name=why]"));
+    const revision = this.room.revision;
+    const eventId = this.room.eventId;
+    $("close-title").textContent = `Close the line of ${this.room.name}?`;
+    dialog.returnValue = why.value = "";
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue === "close" && eventId === this.room.eventId) this.change({ closed: true }, revision, why.value);
+    }, { once: true });
+    dialog.showModal();
+    why.focus();
+  }
+
+  /** Another room comes into view, or the same one as it is now. @param {Answer} room */
+  draw(room) {
+    const before = this.room;
+    const another = before.eventId !== room.eventId;
+    this.room = room;
+    if (another) {
+      this.dials.clear();
+      this.line.clear();
+      this.tracked.clear();
+      this.why.value = "";
+      for (const words of document.querySelectorAll("[data-effect]")) words.textContent = "";
+      this.settle();
+    }
+    const draft = this.dials.fields.size ? this.dials : this.line.fields.size ? this.line : null;
+    // Somebody else was quicker: better told now than refused later.
+    if (!another && draft && room.revision > draft.revision && room.revision > before.revision && !this.sending) this.tellWhoWasFirst(draft);
+    this.follow();
+    this.drawForms();
+    this.drawDoor();
+  }
+
+  /** @param {Draft} draft */
+  async tellWhoWasFirst(draft) {
+    const { eventId, revision } = this.room;
+    try {
+      const { entries } = await call("GET", `/api/ops/rooms/${eventId}/log`);
+      const theirs = entries.filter((/** @type {Answer} */ line) => line.revision > draft.revision && line.revision <= revision).reverse();
+      if (eventId === this.room.eventId && draft.fields.size && theirs.length) this.dispute(Object.fromEntries(draft.fields), theirs, revision);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error; // The refusal will tell.
+    }
+  }
+
+  /**
+   * @param {Record<string, unknown>} changes @param {number} revision of the room that they are meant for
+   * @param {string} [why] for the log; the dials' if not given
+   */
+  async change(changes, revision, why = this.why.value) {
+    if (this.sending || !Object.keys(changes).length) return;
+    const { eventId, name } = this.room;
+    this.sending = true;
+    this.page.say("");
+    for (const field of Object.keys(changes)) this.put(placeOf(field), "setting…", "is-wanted");
+    try {
+      const said = why.trim();
+      const answer = await call("PATCH", `/api/ops/rooms/${eventId}`, { body: { ...changes, revision, ...(said ? { why: said } : {}) } });
+      if (eventId !== this.room.eventId) return;
+      const own = Math.min(answer.revision, revision + 1);
+      for (const draft of [this.dials, this.line]) {
+        for (const field of Object.keys(changes)) draft.fields.delete(field);
+        // What else is being typed was meant for the room as one's own change leaves it.
+        if (draft.revision === revision) draft.revision = own;
+      }
+      this.why.value = "";
+      this.settle();
+      for (const [field, value] of Object.entries(changes)) {
+        this.tracked.set(placeOf(field), { field, value, revision: own, since: null });
+      }
+      this.page.drawn(answer);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      for (const field of Object.keys(changes)) this.put(placeOf(field), "");
+      if (signedOut(error)) return this.page.signIn();
+      if (eventId !== this.room.eventId) return;
+      if (error.code === "conflict") this.dispute(changes, error.body.changes ?? [], error.body.revision, true);
+      else this.page.say(`${name}: ${error.message} ${error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed."}`);
+    } finally {
+      this.sending = false;
+      this.drawForms();
+    }
+  }
+
+  /**
+   * Show what somebody else changed and what one asks for oneself; nothing is sent before the operator decides.
+   * @param {Record<string, unknown>} changes @param {Answer[]} theirs lines of the log, the oldest first
+   * @param {number} revision where the room stands @param {boolean} [refused] the change was sent
+   */
+  dispute(changes, theirs, revision, refused = false) {
+    this.disputed = changes;
+    this.disputedRevision = revision;
+    const names = [...new Set(theirs.map((line) => line.operator))];
+    const who = names.length ? names.join(" and ") : "Somebody else";
+    $("conflict-title").textContent = refused ? `Not applied: ${who} changed this room first` : `${who} changed this room while you were at it`;
+    $("conflict-theirs").replaceChildren(
+      ...theirs.map((line) => {
+        const item = document.createElement("li");
+        const words = document.createElement("b");
+        words.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${valueWords(line.field, line.to)}`;
+        item.append(words, ` ${line.operator}, ${momentWords(new Date(line.at))}${line.why ? `: “${line.why}”` : ""}`);
+        return item;
+      }),
+    );
+    $("conflict-mine").textContent = `Yours: ${askedWords(changes)}`;
+    $("conflict").hidden = false;
+    if (refused) $("conflict").focus();
+    this.page.announce($("conflict-title").textContent ?? "");
+  }
+
+  settle() {
+    this.disputed = null;
+    $("conflict").hidden = true;
+  }
+
+  /** Drop what is being typed. @param {string[]} fields */
+  forget(fields) {
+    const inConflict = $("conflict").contains(document.activeElement);
+    for (const field of fields) {
+      this.dials.fields.delete(field);
+      this.line.fields.delete(field);
+    }
+    this.settle();
+    this.drawForms();
+    if (inConflict) this.form.querySelector("input")?.focus();
+  }
+
+  /** Look in the room for what was changed. */
+  follow() {
+    const at = now();
+    for (const [place, one] of this.tracked) {
+      const { room } = this;
+      if (room.revision < one.revision) continue;
+      if (!inForce(one.field, one.value, room)) {
+        this.tracked.delete(place); // Changed again, by whomever.
+        this.put(place, "");
+        continue;
+      }
+      let { since } = one;
+      if (!since) {
+        since = one.since = { at, letIn: room.letIn };
+        this.page.announce(`${room.name}: ${askedWords({ [one.field]: one.value })}, in force.`);
+      }
+      // Redis lost the room and counts anew.
+      if (room.letIn < since.letIn) Object.assign(since, { at, letIn: room.letIn });
+      if (room.gatewaysInForce < room.gateways && at - since.at < GATEWAYS_MS) {
+        this.put(place, `in force at ${room.gatewaysInForce} of ${room.gateways} gateways`, "is-wanted");
+        continue;
+      }
+      const { done, words } = seen(one.field, room, since, at);
+      this.put(place, words, done ? "is-seen" : "is-wanted");
+      if (!done) continue;
+      this.tracked.delete(place);
+      this.page.announce(`${room.name}: ${words}.`);
+      setTimeout(() => {
+        if (!this.tracked.has(place) && this.effect(place).textContent === words) this.put(place, "");
+      }, SHOWN_MS);
+    }
+  }
+
+  /** @param {string} place */
+  effect(place) {
+    return /** @type {HTMLElement} */ (document.querySelector(`[data-effect="${place}"]`));
+  }
+  /** @param {string} place @param {string} words @param {string} [state] */
+  put(place, words, state = "") {
+    const effect = this.effect(place);
+    effect.textContent = words;
+    effect.className = `effect ${state}`;
+    delete effect.dataset.now;
+  }
+
+  drawForms() {
+    for (const name of DIALS) {
+      const input = /** @type {HTMLInputElement} */ (this.form.elements.namedItem(name));
+      const draft = this.dials.fields.has(name);
+      if (!draft && document.activeElement === input && Number.isNaN(input.valueAsNumber)) continue; // Being cleared.
+      if (!draft && input.valueAsNumber !== this.room[name]) input.value = String(this.room[name] ?? "");
+      input.classList.toggle("is-edited", draft);
+      if (!this.tracked.has(name) && (draft || "now" in this.effect(name).dataset)) {
+        this.put(name, draft ? `now ${valueWords(name, this.room[name])}` : "");
+        if (draft) this.effect(name).dataset.now = "";
+      }
+    }
+    const edited = this.dials.fields.size > 0;
+    button("apply").disabled = !edited || !this.form.checkValidity();
+    button("reset").hidden = !edited;
+    if (!this.line.fields.has("message") && this.text.value !== this.room.message) this.text.value = this.room.message ?? "";
+    button("send").disabled = !this.line.fields.has("message") || !this.text.value.trim();
+    button("take-down").hidden = !this.room.message;
+  }
+
+  drawDoor() {
+    const { state, paused, autopilot, autopilotWhy } = this.room;
+    const off = state === "off";
+    $("pause").textContent = paused ? "Resume" : "Pause";
+    $("close").textContent = state === "closed" ? "Open again" : "Close";
+    button("pause").disabled = off || state === "closed";
+    button("close").disabled = off;
+    $("autopilot").setAttribute("aria-checked", String(Boolean(autopilot)));
+    const why = document.querySelector('[data-f="autopilotWhy"]');
+    const words = autopilot ? sentence(autopilotWhy || "looking at the sale…") : "Off: the door goes by your rate.";
+    if (why && why.textContent !== words) why.textContent = words;
+    const label = document.querySelector('[data-f="rateLabel"]');
+    if (label) label.textContent = autopilot ? "Ceiling a minute" : "Rate a minute";
+  }
+}

@@ -1,0 +1,82 @@
+// @ts-check
+// What shows in the room itself that a change took effect: not that a button was pressed, nor that it was written down.
+import { count } from "../words.js";
+
+const SETTLED_MS = 2000; // without anybody let in, so that the door is seen to be shut
+const MEASURED_MS = 5000; // the least time to measure a rate over
+const GIVEN_UP_MS = 30000;
+
+/**
+ * @typedef {Record<string, any>} Answer a room as the API tells it
+ * @typedef {{at: number, letIn: number}} Since the moment from which on it was in force (ms), and fans let in until then
+ */
+
+/** Why fewer are let in than asked, where the room shows it; empty: it does not. @param {Answer} room */
+function bound(room) {
+  if (room.waiting === 0) return "nobody waits";
+  if (room.called + room.admitted >= room.capacity) return "as many are inside as may be";
+  return "";
+}
+
+/** @param {Answer} room @param {Since} since @param {number} at */
+function rateSeen(room, since, at) {
+  const asked = room.rateNowPerMinute;
+  const ms = at - since.at;
+  const letIn = room.letIn - since.letIn;
+  if (!asked) return shut(letIn, ms);
+  const real = (letIn * 60000) / Math.max(ms, 1);
+  // A fan more or less is no difference: at a low rate it takes longer to be sure.
+  const tolerance = Math.max(asked * 0.2, 90000 / ms);
+  const near = ms >= MEASURED_MS && letIn > 0 && Math.abs(real - asked) <= tolerance;
+  if (near) return { done: true, words: `seen: ${count(Math.round(real))} a minute let in` };
+  if (bound(room)) return { done: ms >= MEASURED_MS, words: `in force; ${bound(room)}` };
+  return { done: ms >= GIVEN_UP_MS, words: `in force; ${count(letIn)} let in since` };
+}
+
+/** @param {number} letIn @param {number} ms */
+const shut = (letIn, ms) =>
+  letIn ? { done: false, words: `${count(letIn)} let in since` } : { done: ms >= SETTLED_MS, words: `seen: nobody let in for ${Math.max(1, Math.round(ms / 1000))} s` };
+
+/** @param {Answer} room @param {Since} since @param {number} at */
+function openSeen(room, since, at) {
+  if (room.letIn > since.letIn) return { done: true, words: `seen: ${count(room.letIn - since.letIn)} let in since` };
+  return { done: at - since.at >= GIVEN_UP_MS, words: bound(room) ? `open; ${bound(room)}` : "open; waiting for the next call" };
+}
+
+/** @param {Answer} room */
+function capacitySeen(room) {
+  const inside = room.called + room.admitted;
+  const over = inside - room.capacity;
+  if (over > 0) return { done: false, words: `in force; ${count(over)} too many are inside, nobody is called` };
+  return { done: true, words: `seen: ${count(inside)} inside of ${count(room.capacity)}` };
+}
+
+/** @param {Answer} room */
+const lineSeen = (room) => ({ done: true, words: room.waiting > room.lineCap ? `in force; ${count(room.waiting)} wait, nobody more joins` : `seen: ${count(room.waiting)} in line of ${count(room.lineCap)}` });
+
+/** @param {Answer} room */
+function pilotSeen(room) {
+  if (room.autopilot) return room.autopilotWhy ? { done: true, words: `steering: the door is at ${count(Math.round(room.rateNowPerMinute))} a minute` } : { done: false, words: "taking the controls…" };
+  return { done: true, words: `off: the door is at ${count(room.ratePerMinute)} a minute` };
+}
+
+/**
+ * @param {string} field as in the PATCH @param {Answer} room @param {Since} since @param {number} at now, ms
+ * @returns {{done: boolean, words: string}}
+ */
+export function seen(field, room, since, at) {
+  if (field === "ratePerMinute") return rateSeen(room, since, at);
+  if (field === "paused" || field === "closed") return room.state === "open" ? openSeen(room, since, at) : shut(room.letIn - since.letIn, at - since.at);
+  if (field === "capacity") return capacitySeen(room);
+  if (field === "lineCap") return lineSeen(room);
+  if (field === "autopilot") return pilotSeen(room);
+  if (field === "claimWindowSeconds") return { done: true, words: "in force for whoever is called from now on" };
+  return { done: true, words: room.message ? "on every waiting page" : "taken down everywhere" };
+}
+
+/** Whether the room itself has what was asked for. @param {string} field @param {unknown} value @param {Answer} room */
+export function inForce(field, value, room) {
+  if (field === "closed") return (room.state === "closed") === value;
+  if (field === "paused") return room.paused === value;
+  return room[field] === value;
+}

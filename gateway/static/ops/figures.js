@@ -1,0 +1,96 @@
+// @ts-check
+// The room in view in figures, for the wall.
+import { count, plural } from "../words.js";
+import { STATES, figure } from "./words.js";
+
+/** @typedef {import("./effects.js").Answer} Answer */
+
+const TROUBLES = ["timed_out", "internal_error"]; // no fault of the fan's
+const REFUSALS_NAMED = 2;
+
+/** @param {string} name @param {string} text @param {string} [unit] */
+function put(name, text, unit = "") {
+  const field = /** @type {HTMLElement | null} */ (document.querySelector(`[data-f="${name}"]`));
+  if (!field || (field.textContent === text && (field.dataset.unit ?? "") === unit)) return;
+  field.textContent = text;
+  if (unit) field.dataset.unit = unit;
+  else delete field.dataset.unit;
+  field.classList.toggle("is-long", text.length > 4);
+  field.classList.toggle("is-longer", text.length > 5);
+}
+
+/** @param {string} state */
+export const tone = (state) => (state === "open" ? "is-open" : state === "closed" || state === "sold_out" || state === "off" ? "is-shut" : "is-slow");
+
+/** @param {string} name @param {number | null} ms */
+function putSpan(name, ms) {
+  if (ms === null) put(name, "–");
+  else if (ms < 999.5) put(name, String(Math.round(ms)), "ms");
+  else put(name, (ms / 1000).toFixed(1), "s");
+}
+
+/** Fans let in a minute over the last seconds, from the stream itself: quicker than any mean. */
+class Door {
+  /** @type {[number, number][]} */
+  readings = [];
+  eventId = 0;
+  /** @param {Answer} room @param {number} at ms */
+  read(room, at) {
+    if (this.eventId !== room.eventId) this.readings = [];
+    this.eventId = room.eventId;
+    this.readings.push([at, room.letIn]);
+    while (this.readings.length > 2 && this.readings[0][0] < at - 10_500) this.readings.shift();
+    const [first, letIn] = this.readings[0];
+    return at - first < 5000 || room.letIn < letIn ? room.calledPerMinute : ((room.letIn - letIn) * 60000) / (at - first);
+  }
+}
+const door = new Door();
+
+/** @param {Record<string, number>} errors */
+function errorsOf(errors) {
+  const all = Object.entries(errors).sort((a, b) => Number(TROUBLES.includes(b[0])) - Number(TROUBLES.includes(a[0])) || b[1] - a[1]);
+  const named = all.slice(0, REFUSALS_NAMED).map(([code, number]) => `${count(number)} ${code.replaceAll("_", " ")}`);
+  return named.join(", ") + (all.length > REFUSALS_NAMED ? ", …" : "");
+}
+
+/** @param {Answer} room @param {number} at ms */
+export function drawFigures(room, at) {
+  put("name", room.name);
+  put("state", STATES[room.state] ?? room.state);
+  const state = /** @type {HTMLElement} */ (document.querySelector('[data-f="state"]'));
+  state.className = `room-state ${tone(room.state)}`;
+  put("stateWhy", { paused: "nobody is called; who is inside goes on", closed: "nobody joins and nobody is called", lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`, rebuilding: "places are being restored", sold_out: "every seat is sold", off: "fans walk straight in" }[/** @type {string} */ (room.state)] ?? "");
+  put("waiting", figure(room.waiting));
+  put("lineOf", `of ${figure(room.lineCap)} at most`);
+  put("called", figure(room.called));
+  put("calledOf", `${count(room.claimWindowSeconds)} s to come`);
+  put("admitted", figure(room.admitted));
+  put("admittedOf", `of ${figure(room.capacity)} inside at most`);
+  put("rateNow", figure(Math.round(room.rateNowPerMinute)));
+  put("rateOf", room.autopilot ? `autopilot, under ${figure(room.ratePerMinute)}` : "a minute");
+  const real = door.read(room, at);
+  put("rateReal", real === null || real === undefined ? "–" : figure(Math.round(real)));
+  put("rateRealOf", room.measuredPerMinute === null ? "a minute" : `let in; ${figure(Math.round(room.measuredPerMinute))} came in`);
+  putSpan("p50", room.p50BookingMs);
+  putSpan("p95", room.p95BookingMs);
+  put("backlog", figure(room.backlog));
+  put("noShows", String(Math.round(room.noShowRate * 100)), "%");
+  const errors = Object.values(room.errors).reduce((sum, number) => sum + number, 0);
+  put("errors", figure(errors));
+  put("errorsOf", errors ? errorsOf(room.errors) : "in the last minute");
+  document.querySelector('[data-f="errors"]')?.classList.toggle("is-bad", TROUBLES.some((code) => room.errors[code] > 0));
+  document.querySelector('[data-f="backlog"]')?.classList.toggle("is-bad", room.backlog >= 1000);
+  drawSales(room);
+}
+
+/** @param {Answer} room */
+function drawSales({ sold, held, free }) {
+  const whole = sold + held + free || 1;
+  document.querySelector(".s-sold")?.setAttribute("width", String((100 * sold) / whole));
+  document.querySelector(".s-held")?.setAttribute("width", String((100 * held) / whole));
+  document.querySelector(".s-held")?.setAttribute("x", String((100 * sold) / whole));
+  put("sold", figure(sold));
+  put("held", figure(held));
+  put("free", figure(free));
+  put("soldShare", String(Math.floor((100 * sold) / whole)), "%");
+}

@@ -1,0 +1,248 @@
+"""The operators' console in a real browser: what is steered there is measured at the door, and two do not collide."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import psycopg
+import pytest
+import redis
+from playwright.sync_api import Browser, Page, Route, expect
+
+from db.operators import add_operator
+from db.seed import RoomSeed, seed_demo
+from tests.browser.test_fan_way import PASSWORD, Rival, Visit
+from tests.services import Service, Services
+
+pytestmark = pytest.mark.browser
+
+DESKTOP = (1440, 900)
+PHONE = (390, 844)
+FANS = 150
+FAST_PER_MINUTE = 240
+SLOW_PER_MINUTE = 12
+MEASURED_SECONDS = 5.0
+SOON_MS = 6_000
+"""A second or so, on a machine that does other things as well."""
+
+
+def sign_in(browser: Browser, url: str, name: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Visit:
+    visit = Visit.begin(browser, name, size, scheme)
+    page = visit.page
+    page.goto(f"{url}/ops")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#connection")).to_have_text("Live")
+    return visit
+
+
+def patient_gateway(services: Services) -> Service:
+    """One that takes no fan for absent who holds no stream."""
+    return services.gateway(ADMITONE_CONNECTED_SECONDS="120", ADMITONE_ABSENCE_SECONDS="600")
+
+
+def complaints(visit: Visit, *expected: str) -> list[str]:
+    """What the browser complained of, besides refusals with one of these statuses."""
+    return [fault for fault in visit.faults if not any(f"status of {status} " in fault for status in expected)]
+
+
+def operators(database_url: str, *names: str) -> None:
+    for name in names:
+        add_operator(database_url, name, PASSWORD)
+
+
+def dial(page: Page, label: str, value: int) -> None:
+    page.get_by_label(label).fill(str(value))
+
+
+def rate(page: Page, per_minute: int) -> None:
+    dial(page, "Rate a minute", per_minute)
+    page.get_by_role("button", name="Apply").click()
+
+
+class Door:
+    """Fans who claim as soon as they are called, and how many were admitted, as Redis has it."""
+
+    def __init__(self, redis_url: str, url: str, event_id: int) -> None:
+        self._redis = redis.Redis.from_url(redis_url, socket_timeout=10)
+        self._event_id = event_id
+        self._fans: dict[int, Rival] = {}
+        for _ in range(FANS):
+            fan = Rival(url)
+            session = fan.call("POST", "/api/session")
+            fan.headers["Authorization"] = f"Bearer {session['token']}"
+            fan.call("POST", f"/api/queue/{event_id}", {})
+            self._fans[session["userId"]] = fan
+        self._over = threading.Event()
+
+    @property
+    def admitted(self) -> int:
+        return self._redis.zcard(f"room:{{{self._event_id}}}:admitted")
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        claiming = threading.Thread(target=self._claim)
+        claiming.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            claiming.join(30)
+            self._redis.close()
+
+    def _claim(self) -> None:
+        while not self._over.wait(0.05):
+            for fan in cast(list[bytes], self._redis.zrange(f"room:{{{self._event_id}}}:called", 0, -1)):
+                self._fans[int(fan)].call("POST", f"/api/queue/{self._event_id}/claim", {})
+
+    def admitted_in(self, seconds: float) -> int:
+        before = self.admitted
+        time.sleep(seconds)
+        return self.admitted - before
+
+
+def test_an_operator_lowers_the_rate_and_the_line_slows(
+    services: Services, database_url: str, redis_url: str, browser: Browser
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=500))
+    operators(database_url, "Ada")
+    gateway = patient_gateway(services)
+    door = Door(redis_url, gateway.url, event_id)
+    visit = sign_in(browser, gateway.url, "Ada")
+    page = visit.page
+    expect(page.locator('[data-f="waiting"]')).to_have_text(str(FANS))
+    effect = page.locator('[data-effect="ratePerMinute"]')
+    with door.claimed():
+        rate(page, FAST_PER_MINUTE)
+        # The console says so by what it sees at the door.
+        expect(effect).to_have_text(re.compile(r"^seen: \d+ a minute let in$"))
+        fast = door.admitted_in(MEASURED_SECONDS)
+        page.get_by_role("textbox", name="Why, for the log").fill("bookings are slow")
+        rate(page, SLOW_PER_MINUTE)
+        expect(page.locator('[data-f="rateNow"]')).to_have_text(str(SLOW_PER_MINUTE), timeout=SOON_MS)
+        slow = door.admitted_in(MEASURED_SECONDS)
+        visit.photograph("console-1-slowed", whole=False)
+        assert fast >= FAST_PER_MINUTE / 60 * MEASURED_SECONDS * 0.6
+        assert slow <= 3
+        # By keyboard alone, and the door is seen to be shut.
+        page.locator("#pause").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator('[data-f="state"]')).to_have_text("Paused", timeout=SOON_MS)
+        expect(page.locator('[data-effect="door"]')).to_have_text(re.compile(r"^seen: nobody let in for \d s$"))
+        assert door.admitted_in(1.5) == 0
+    lines = page.locator("#log li")
+    expect(lines).to_have_count(3)
+    expect(lines.nth(1)).to_contain_text("Rate 240 a minute → 12 a minute")
+    expect(lines.nth(1)).to_contain_text("Ada")
+    expect(lines.nth(1).locator("q")).to_have_text("bookings are slow")
+    assert complaints(visit, "401") == []
+    visit.end()
+
+
+def test_two_operators_at_two_gateways_do_not_overwrite_each_other(
+    services: Services, database_url: str, browser: Browser
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=300, capacity=50))
+    operators(database_url, "Ada", "Ben")
+    ada = sign_in(browser, services.gateway().url, "Ada")
+    ben = sign_in(browser, services.gateway().url, "Ben", scheme="dark")
+    ada_asks, bens = ada.page, ben.page
+
+    def room() -> tuple[int, int, int]:
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute(
+                "SELECT rate_per_minute, capacity, revision FROM room WHERE event_id = %s", (event_id,)
+            ).fetchone()
+        assert row is not None
+        return row
+
+    # What Ada does, Ben sees.
+    rate(ada_asks, 120)
+    expect(bens.get_by_label("Rate a minute")).to_have_value("120", timeout=SOON_MS)
+    expect(bens.locator('[data-f="rateNow"]')).to_have_text("120", timeout=SOON_MS)
+    expect(bens.locator("#log li").first).to_contain_text("Ada")
+    expect(ada_asks.locator('[data-effect="ratePerMinute"]')).to_have_text("in force; nobody waits")
+
+    # Ada is at it when Ben changes the same thing: she is told before she applies, and keeps his.
+    dial(ada_asks, "Capacity", 80)
+    bens.get_by_role("textbox", name="Why, for the log").fill("the hall is slow")
+    dial(bens, "Capacity", 20)
+    bens.keyboard.press("Enter")
+    conflict = ada_asks.locator("#conflict")
+    expect(conflict).to_contain_text("Ben changed this room while you were at it")
+    expect(conflict).to_contain_text("Capacity 50 → 20")
+    expect(conflict).to_contain_text("the hall is slow")
+    expect(conflict).to_contain_text("Yours: Capacity → 80")
+    ada.photograph("console-2-conflict", whole=False)
+    # Applying all the same, without having decided, is refused: hers was meant for the room before Ben's change.
+    ada_asks.get_by_role("button", name="Apply", exact=True).click()
+    expect(conflict).to_contain_text("Not applied: Ben changed this room first")
+    ada_asks.get_by_role("button", name="Keep theirs").click()
+    expect(conflict).to_be_hidden()
+    expect(ada_asks.get_by_label("Capacity")).to_have_value("20")
+    assert room() == (120, 20, 3)
+
+    # Ben's next change comes between Ada's button and her gateway: she is refused, shown his, and decides for hers.
+    def ben_is_quicker(route: Route) -> None:
+        if room()[0] == 120:
+            rate(bens, 60)
+            expect(bens.locator('[data-f="rateNow"]')).to_have_text("60", timeout=SOON_MS)
+        route.continue_()
+
+    ada_asks.route("**/api/ops/rooms/*", ben_is_quicker)
+    rate(ada_asks, 240)
+    expect(conflict).to_contain_text("Not applied: Ben changed this room first")
+    expect(conflict).to_contain_text("Rate 120 a minute → 60 a minute")
+    assert room() == (60, 20, 4)
+    ada_asks.get_by_role("button", name="Apply mine anyway").click()
+    expect(conflict).to_be_hidden()
+    expect(bens.locator('[data-f="rateNow"]')).to_have_text("240", timeout=SOON_MS)
+    assert room() == (240, 20, 5)
+    assert complaints(ada, "401", "409") == complaints(ben, "401") == []
+    ada.end()
+    ben.end()
+
+
+def test_a_phone_steers_one_of_several_rooms(services: Services, database_url: str, browser: Browser) -> None:
+    events = [seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50)) for _ in range(3)]
+    operators(database_url, "Ada")
+    gateway = patient_gateway(services)
+    fan = Rival(gateway.url)
+    fan.join(events[1])
+    visit = sign_in(browser, gateway.url, "Ada", PHONE)
+    page = visit.page
+    expect(page.locator("#room-list a")).to_have_count(3)
+    # The room with a line comes first into view; another is a tap away, and its address keeps it.
+    expect(page.locator('[data-f="waiting"]')).to_have_text("1")
+    page.locator(f'#room-list a[href="#{events[2]}"]').click()
+    expect(page.locator('[data-f="waiting"]')).to_have_text("0")
+    page.reload()
+    expect(page.locator("#room-list a[aria-current]")).to_have_attribute("href", f"#{events[2]}")
+    page.locator(f'#room-list a[href="#{events[1]}"]').click()
+    expect(page.locator('[data-f="waiting"]')).to_have_text("1")
+
+    page.get_by_label("Message to the line").fill("The doors open a quarter of an hour late.")
+    page.get_by_role("button", name="Tell").click()
+    expect(page.locator('[data-effect="message"]')).to_have_text("on every waiting page")
+    assert fan.call("GET", f"/api/queue/{events[1]}")["message"] == "The doors open a quarter of an hour late."
+    page.get_by_role("switch", name="Autopilot").click()
+    expect(page.get_by_role("switch", name="Autopilot")).to_be_checked()
+    expect(page.locator('[data-f="autopilotWhy"]')).not_to_have_text(re.compile("^Off"))
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Why").fill("the band is ill")
+    page.get_by_role("dialog").get_by_role("button", name="Close the line").click()
+    expect(page.locator('[data-f="state"]')).to_have_text("Closed", timeout=SOON_MS)
+    expect(page.locator("#log q")).to_have_text("the band is ill")
+    width, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width == seen == PHONE[0]
+    visit.photograph("console-3-phone")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+    assert complaints(visit, "401") == []
+    visit.end()
