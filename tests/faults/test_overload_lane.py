@@ -37,6 +37,8 @@ LANE = "lane-0"
 RECOVERY_SECONDS_MAX = 10.0
 ANSWER_SECONDS_MAX = 30.0
 """The longest a fan waits who asked to wait ten seconds, on a machine that also plays all the fans."""
+REFUSED_MS_MAX = 1000.0, 10_000.0
+"""Median and p99 of how long a refusal takes: early is at once, or after the lane's wait of two seconds."""
 GROWTH_BYTES_MAX = 400 << 20
 QUEUE_MAX = 8
 """Batches in Redis: those one gateway may have under way, and the cron's sweeps."""
@@ -242,6 +244,7 @@ def test_twenty_times_what_the_lane_takes(tmp_path: Path) -> None:
         assert told.outcomes["503 overloaded"] > told.answered / 2, story
         assert set(ends) <= {"succeeded", "seats_taken", "limit_exceeded"}, story
         assert headers[None] < headers.total(), story
+        assert (p50_ms < REFUSED_MS_MAX[0], p99_ms < REFUSED_MS_MAX[1]) == (True, True), story
         assert told.slowest_seconds < ANSWER_SECONDS_MAX, story
         assert queued_max <= QUEUE_MAX, story
         assert max(grown.values()) < GROWTH_BYTES_MAX, story
