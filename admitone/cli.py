@@ -31,6 +31,8 @@ operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer 
 app.add_typer(operator_app, name="operator")
 draw_app = typer.Typer(no_args_is_help=True, help="The draw of a lobby, which anybody may recheck.")
 app.add_typer(draw_app, name="draw")
+webhook_app = typer.Typer(no_args_is_help=True, help="Webhooks: where news of rooms and purchases is sent.")
+app.add_typer(webhook_app, name="webhook")
 
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
@@ -39,6 +41,10 @@ SOCKETS_WAITING_MAX = 16_384
 def _fail(message: str) -> typer.Exit:
     typer.echo(message, err=True)
     return typer.Exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
 
 
 def _settings(*, need: bool = True) -> Settings:
@@ -127,7 +133,7 @@ def worker(
         list[int] | None, typer.Option(help="Work only this lane (may be given again); all by default.")
     ] = None,
 ) -> None:
-    """Apply bookings: one process a lane, one for housekeeping, one for cron."""
+    """Apply bookings: one process a lane, one each for housekeeping, cron and webhooks."""
     from admitone.wiring import worker_config
     from workers.pool import Pool
 
@@ -448,6 +454,58 @@ def draw_export(event: Annotated[int, typer.Argument(min=1, help="Event id.")]) 
         typer.echo(export(_settings().database_url, event))
     except DrawError as error:
         raise _fail(f"{error}.".capitalize()) from None
+
+
+@webhook_app.command("add")
+def webhook_add(
+    url: Annotated[str, typer.Argument(help="https in production.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="e.g. room.opened (may be given again); all by default.")
+    ] = None,
+    event: Annotated[int | None, typer.Option(min=1, help="News of this event alone.")] = None,
+    description: Annotated[str, typer.Option()] = "",
+) -> None:
+    """Register a webhook; prints its number and its secret, this once."""
+    from admitone import webhook
+    from db.webhooks import TooManyEndpointsError
+
+    try:
+        typer.echo(asyncio.run(webhook.add(_settings(), url, kind or [], event, description)))
+    except (ValueError, LookupError) as error:
+        raise _fail(_sentence(error)) from None
+    except TooManyEndpointsError:
+        raise _fail("There are as many webhooks as there may be; remove one.") from None
+
+
+@webhook_app.command("list")
+def webhook_list() -> None:
+    """List webhooks: whether each works, what waits for it and what was given up."""
+    from admitone import webhook
+
+    for line in asyncio.run(webhook.listed(_settings())):
+        typer.echo(line)
+
+
+@webhook_app.command("remove")
+def webhook_remove(number: Annotated[int, typer.Argument(min=1, help="As `admitone webhook list` has it.")]) -> None:
+    """Remove a webhook; what waits for it is never sent."""
+    from admitone import webhook
+
+    try:
+        asyncio.run(webhook.remove(_settings(), number))
+    except LookupError as error:
+        raise _fail(_sentence(error)) from None
+
+
+@webhook_app.command("resend")
+def webhook_resend(number: Annotated[int, typer.Argument(min=1, help="As `admitone webhook list` has it.")]) -> None:
+    """Send again what was given up; prints how many messages."""
+    from admitone import webhook
+
+    try:
+        typer.echo(asyncio.run(webhook.resend(_settings(), number)))
+    except LookupError as error:
+        raise _fail(_sentence(error)) from None
 
 
 @app.command()

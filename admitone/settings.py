@@ -153,6 +153,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 2
     db_pool_max: Annotated[int, _int("Postgres connections of one gateway process", 1, 100)] = 8
 
+    webhook_connect_seconds: Annotated[int, _int("to connect to a webhook endpoint", 1, 60)] = 5
+    webhook_timeout_seconds: Annotated[int, _int("an attempt to deliver to it, connecting included", 1, 120)] = 15
+    webhook_at_once_max: Annotated[int, _int("attempts under way to one endpoint, a worker process", 1, 100)] = 8
+    webhook_attempts_max: Annotated[
+        int, _int("attempts of a delivery; with those of the defaults the last comes after about a day", 1, 100)
+    ] = 11
+    webhook_retry_first_seconds: Annotated[
+        int, _int("after a first failed attempt; four times as long after each further one", 1, 3600)
+    ] = 5
+    webhook_retry_seconds_max: Annotated[int, _int("between two attempts", 1, 86_400)] = 21_600
+    webhook_failing_hours_max: Annotated[int, _int("an endpoint that only failed for so long is disabled", 1, 720)] = 72
+    webhook_keep_hours: Annotated[int, _int("how long news and its deliveries are kept once sent", 48, 2160)] = 168
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (``os.environ`` unless given).

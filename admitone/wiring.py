@@ -10,6 +10,7 @@ from gateway.captcha import CaptchaConfig
 from gateway.config import GatewayConfig
 from workers.config import WorkerConfig
 from workers.engine.engine import EngineConfig
+from workers.webhooks.config import WebhookConfig
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -84,6 +85,17 @@ def worker_config(settings: Settings) -> WorkerConfig:
             hold_seconds=settings.hold_seconds,
             hold_grace_seconds=settings.hold_grace_seconds,
             outage_seconds_max=settings.command_deadline_seconds,
+        ),
+        webhooks=WebhookConfig(
+            public_only=settings.env == "production",
+            connect_seconds=settings.webhook_connect_seconds,
+            timeout_seconds=settings.webhook_timeout_seconds,
+            at_once_max=settings.webhook_at_once_max,
+            attempts_max=settings.webhook_attempts_max,
+            retry_first_seconds=settings.webhook_retry_first_seconds,
+            retry_seconds_max=settings.webhook_retry_seconds_max,
+            failing_hours_max=settings.webhook_failing_hours_max,
+            keep_hours=settings.webhook_keep_hours,
         ),
     )
 

@@ -38,6 +38,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 SEAT_STATUSES = ("available", "reserved", "booked")
 RESERVATION_STATES = ("held", "purchased", "released", "lapsed")
 PURCHASE_STATUSES = ("confirmed", "cancelled")
+DELIVERY_STATES = ("pending", "delivered", "dead")
 ROOM_STATES = ("off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed")
 
 # Room on each page keeps updates of a row on its page (HOT); vacuum comes before a fifth of an arena is dead.
@@ -250,12 +251,16 @@ class BookingCommand(Base):
 
 
 class Outbox(Base):
-    """What is to be told to the outside, written by the transaction that made it true."""
+    """What is to be told to the outside, written by the transaction that made it true.
+
+    ``sent_at``: when it was handed to the webhook endpoints that ask for its kind, each of which then has a delivery.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         Index("ix_outbox_unsent", "outbox_id", postgresql_where=text("sent_at IS NULL")),
+        Index("ix_outbox_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
     )
 
     event_id: Mapped[int] = mapped_column(primary_key=True)
@@ -264,7 +269,80 @@ class Outbox(Base):
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[dt.datetime]
     sent_at: Mapped[dt.datetime | None]
+
+
+class WebhookEndpoint(Base):
+    """Where operators have news sent; a reference table. ``event_id``: of this event alone; None: of all.
+
+    Signatures are made with ``secret``, and until ``secret_before_until`` also with the one it replaced.
+    ``failing_since``: the first failure since the last success.
+    """
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (
+        CheckConstraint("cardinality(kinds) > 0", name="kinds"),
+        CheckConstraint("(disabled_at IS NULL) = (disabled_why = '')", name="disabled"),
+        CheckConstraint("(secret_before IS NULL) = (secret_before_until IS NULL)", name="secret_before"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    endpoint_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    url: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default="")
+    kinds: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    event_id: Mapped[int | None]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    secret_before: Mapped[bytes | None] = mapped_column(LargeBinary)
+    secret_before_until: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    delivered_at: Mapped[dt.datetime | None]
+    failing_since: Mapped[dt.datetime | None]
+    disabled_at: Mapped[dt.datetime | None]
+    disabled_why: Mapped[str] = mapped_column(server_default="")
+
+
+class WebhookLog(Base):
+    """Who changed what of a webhook endpoint, when; it outlives the endpoint and never holds a secret."""
+
+    __tablename__ = "webhook_log"
+    __table_args__ = (Index("ix_webhook_log_endpoint", "endpoint_id", "log_id"),)
+
+    log_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    operator: Mapped[str]
+    endpoint_id: Mapped[int]
+    field: Mapped[str]
+    before: Mapped[str] = mapped_column(server_default="")
+    after: Mapped[str] = mapped_column(server_default="")
+
+
+class WebhookDelivery(Base):
+    """An outbox row on its way to an endpoint. ``due_at``: not before then; while an attempt is under way, when
+    others may take it for lost. Where the endpoint was removed its deliveries stay until their outbox row goes.
+    """
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "outbox_id"], ["outbox.event_id", "outbox.outbox_id"], ondelete="CASCADE"),
+        CheckConstraint(_one_of("state", DELIVERY_STATES), name="state"),
+        CheckConstraint("(state = 'pending') = (ended_at IS NULL)", name="ended"),
+        PrimaryKeyConstraint("outbox_id", "event_id", "endpoint_id"),
+        Index("ix_webhook_delivery_due", "endpoint_id", "due_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_webhook_delivery_dead", "endpoint_id", postgresql_where=text("state = 'dead'")),
+        Index("ix_webhook_delivery_latest", "endpoint_id", "created_at"),
+        {"postgresql_with": _UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int]
+    outbox_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    endpoint_id: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    due_at: Mapped[dt.datetime]
+    created_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+    status: Mapped[int | None] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(server_default="")
 
 
 MESSAGE_MAX = 280
@@ -276,6 +354,9 @@ class Room(Base):
 
     ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened. The room opens as
     a lobby ``lobby_minutes`` before the on-sale; 0: without one. Who moves ``event.on_sale_at`` raises ``revision``.
+
+    ``opened_for`` is the on-sale whose opening was told to the outside, ``sold_out_at`` when it was told that nothing
+    is left; the worker's (`workers.webhooks`), no configuration.
     """
 
     __tablename__ = "room"
@@ -300,6 +381,8 @@ class Room(Base):
     epoch: Mapped[int] = mapped_column(server_default="0")
     lobby_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
     message: Mapped[str] = mapped_column(server_default="")
+    opened_for: Mapped[dt.datetime | None]
+    sold_out_at: Mapped[dt.datetime | None]
 
 
 class Draw(Base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.draws import commit_seed
-from db.models import DepartedPlace, Draw, Event, Purchase, Reservation, Room, RoomLog
+from db.models import DepartedPlace, Draw, Event, Outbox, Purchase, Reservation, Room, RoomLog
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000
@@ -207,9 +208,21 @@ async def change_room(
         return before
     if changed.get("lobby_minutes"):
         await commit_seed(connection, event_id)
+    if "state" in changed and before.state in ("closed", "off"):
+        # That it opens again is told once its on-sale is there (`db.webhook_sql.TELL_OPENED`).
+        changed["opened_for"] = None
     await connection.execute(
         update(Room).where(Room.event_id == event_id).values(**changed, revision=Room.revision + 1)
     )
+    changed.pop("opened_for", None)
+    told = _told(before.state, str(changed["state"])) if "state" in changed else None
+    if told is not None:
+        payload = {"eventId": event_id, "state": changed["state"], "revision": before.revision + 1}
+        await connection.execute(
+            insert(Outbox).values(
+                event_id=event_id, outbox_id=uuid.uuid4(), kind=told, payload=payload, created_at=func.clock_timestamp()
+            )
+        )
     await connection.execute(
         insert(RoomLog),
         [
@@ -226,6 +239,13 @@ async def change_room(
         ],
     )
     return await room(connection, event_id)
+
+
+def _told(before: str, after: str) -> str | None:
+    """What the outside hears of an operator's change of state."""
+    if after == "open":
+        return "room.resumed" if before == "paused" else None
+    return {"paused": "room.paused", "closed": "room.closed"}.get(after)
 
 
 async def room_log(connection: AsyncConnection, event_id: int, limit: int) -> list[RoomLogRow]:

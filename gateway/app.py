@@ -39,7 +39,7 @@ from gateway.programme import Programme
 from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
-from gateway.routes import booking, draws, events, health, operators, pages, programme, queue, sessions
+from gateway.routes import booking, draws, events, health, operators, pages, programme, queue, sessions, webhooks
 from gateway.scrape import Scrape
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
@@ -248,6 +248,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *booking.ROUTES,
             *operators.ROUTES,
             programme.router(config.event_bytes_max),
+            *webhooks.ROUTES,
             *health.ROUTES,
             pages.pages_router(),
         ],

@@ -157,6 +157,11 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
             "why": "a camera stands there",
         },
     ],
+    "WebhookBody": [
+        {"url": "https://shop.example.org/admit-one", "kinds": ["room.sold_out", "purchase.made"], "eventId": 1}
+    ],
+    "WebhookPatch": [{"enabled": False}],
+    "ResendBody": [{}],
     "RoomPatch": [{"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"}],
 }
 
@@ -233,6 +238,8 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
     for body, examples in EXAMPLES.items():
         schemas[body]["examples"] = examples
     steered = [name for name in schemas["RoomPatch"]["properties"] if name not in ("revision", "why")]
+    patched = schemas["WebhookPatch"]["properties"]
+    schemas["WebhookPatch"]["anyOf"] = [{"required": [name]} for name in patched]
     schemas["RoomPatch"]["anyOf"] = [{"required": [name]} for name in steered]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workers.engine.engine import EngineConfig
+from workers.webhooks.config import WebhookConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class WorkerConfig:
     batch_setbacks_max: int = 3
     telling: Callable[[str], AbstractContextManager[None]] = lambda process: nullcontext()
     """Entered by each process for as long as it works: by its queue's name, ``cron`` or ``pool``."""
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)

@@ -6,6 +6,7 @@ import logging
 
 from booking_lane.lane import queue_name
 from db import housekeeping_sql as sql
+from db import webhook_sql
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
@@ -130,10 +131,11 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes and departures older than promised, a bounded number a run."""
+        """Delete outcomes, departures and news sent that are older than promised, a bounded number a run."""
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._config.command_keep_hours),
             (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
+            (webhook_sql.FORGET, self._config.webhooks.keep_hours),
         ):
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(

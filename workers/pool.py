@@ -1,4 +1,4 @@
-"""The worker processes: one `LaneWorker` a lane from RQ's worker pool, one for housekeeping, and cron.
+"""The worker processes: one `LaneWorker` a lane from RQ's worker pool, one for housekeeping, cron, and webhooks.
 
 The pool's loop sees a child that died, starts another in its place and puts its batches back to work.
 """
@@ -35,11 +35,13 @@ from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
+from workers.webhooks.dispatcher import dispatch
 
 logger = logging.getLogger(__name__)
 
 CRON: Final = "cron"
 POOL: Final = "pool"
+WEBHOOKS: Final = "webhooks"
 LOOP_SECONDS: Final = 0.25
 RECOVER_EVERY_SECONDS: Final = 1.0
 RESPAWN_PAUSE_SECONDS: Final = 0.5
@@ -61,12 +63,13 @@ class Pool(WorkerPool):
     def __init__(self, config: WorkerConfig, lanes: tuple[int, ...] | None = None) -> None:
         self._config = config
         numbers = tuple(range(config.lanes)) if lanes is None else lanes
-        self._roles = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, CRON]
+        self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE]
+        self._roles = [*self._queues, CRON, WEBHOOKS]
         self._role_of: dict[str, str] = {}
         client = jobs_client(config.jobs_redis_url)
         self._recovery = Recovery(client, Setbacks(client, config.batch_setbacks_max))
         super().__init__(
-            self._roles[:-1],
+            self._queues,
             connection=client,
             num_workers=len(self._roles),
             worker_class=LaneWorker,
@@ -92,7 +95,7 @@ class Pool(WorkerPool):
     def handle_dead_worker(self, worker_data: WorkerData) -> None:
         super().handle_dead_worker(worker_data)
         role = self._role_of.pop(worker_data.name, CRON)
-        if role == CRON:
+        if role not in self._queues:
             return
         with contextlib.suppress(redis.RedisError):
             self.connection.delete(alive_key(role, worker_data.name))
@@ -130,7 +133,7 @@ class Pool(WorkerPool):
 
     def _recover(self) -> None:
         try:
-            for role in self._roles[:-1]:
+            for role in self._queues:
                 self._recovery.recover(role)
         except redis.RedisError as error:
             logger.warning("cannot look for dead workers' batches: %s", error)
@@ -164,6 +167,9 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
 
 
 def _work(config: WorkerConfig, role: str, name: str) -> None:
+    if role == WEBHOOKS:
+        dispatch(config.conninfo, config.webhooks)
+        return
     client = jobs_client(config.jobs_redis_url)
     if role == CRON:
         Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]

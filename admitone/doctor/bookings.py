@@ -1,4 +1,4 @@
-"""What the workers should have done by now: lapsed holds swept, notifications sent."""
+"""What the workers should have done by now: lapsed holds swept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
 from db.audit import SWEEP_SECONDS_MAX
 
-OUTBOX_SECONDS_MAX: Final = 60
 COUNTED_MAX: Final = 10_000
 
 _LAPSED: Final = """
@@ -20,14 +19,6 @@ SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)
            AND expires_at < statement_timestamp() - make_interval(secs => %(seconds)s)
          ORDER BY expires_at
          LIMIT %(counted_max)s) AS lapsed
-"""
-_UNSENT: Final = """
-SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float
-  FROM (SELECT created_at
-          FROM outbox
-         WHERE sent_at IS NULL
-         ORDER BY outbox_id
-         LIMIT %(counted_max)s) AS unsent
 """
 
 
@@ -45,13 +36,3 @@ def examine(site: Site) -> Iterator[Finding]:
         )
     else:
         yield fine("behind", "lapsed_holds", "Lapsed holds are swept")
-    count, age = site.rows(_UNSENT, {"counted_max": COUNTED_MAX})[0]
-    if count and age > OUTBOX_SECONDS_MAX:
-        yield warning(
-            "behind",
-            "outbox",
-            f"{count} notifications are not sent, the oldest is {age:.0f} s old",
-            "See that what empties the table outbox runs; the purchases themselves are complete.",
-        )
-    else:
-        yield fine("behind", "outbox", f"The outbox holds {count} unsent notifications")

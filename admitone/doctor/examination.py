@@ -8,7 +8,18 @@ from typing import Final
 import psycopg
 import redis
 
-from admitone.doctor import bookings, clocks, configuration, front, gateways, postgres, rooms, valkey, workers
+from admitone.doctor import (
+    bookings,
+    clocks,
+    configuration,
+    front,
+    gateways,
+    postgres,
+    rooms,
+    valkey,
+    webhooks,
+    workers,
+)
 from admitone.doctor.finding import KINDS, Finding, Level, error
 from admitone.doctor.site import Site
 
@@ -18,6 +29,7 @@ SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("gateways", gateways.examine),
     ("workers", workers.examine),
     ("bookings", bookings.examine),
+    ("webhooks", webhooks.examine),
     ("rooms", rooms.examine),
     ("clocks", clocks.examine),
     ("settings", configuration.examine),

@@ -61,6 +61,15 @@ EXPONENTS = dict.fromkeys(
     ],
     0,
 ) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+WEBHOOK_KINDS = (
+    ("room.opened", "Room opened"),
+    ("room.paused", "Room paused"),
+    ("room.resumed", "Room resumed"),
+    ("room.sold_out", "Sold out"),
+    ("room.closed", "Room closed"),
+    ("purchase.made", "Purchase made"),
+    ("purchase.cancelled", "Purchase cancelled"),
+)
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
 
 
@@ -535,6 +544,12 @@ async def event_form_page(pages: Pages, event_id: int | None = None) -> Response
     )
 
 
+@get("/ops/webhooks")
+async def webhooks_page() -> Response[str]:
+    """The operators' webhooks, as the console."""
+    return page("webhooks.html", kinds=WEBHOOK_KINDS)
+
+
 @get("/static/{version:str}/{name:path}")
 async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
@@ -566,6 +581,7 @@ def pages_router() -> Router:
             ops_page,
             programme_page,
             event_form_page,
+            webhooks_page,
             static_file,
         ],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},

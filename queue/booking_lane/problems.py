@@ -49,6 +49,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_job": Problem(
         404, "Unknown job", "No such job is known; retry the request with the same Idempotency-Key."
     ),
+    "unknown_webhook": Problem(404, "Unknown webhook", "There is no such webhook."),
+    "too_many_webhooks": Problem(409, "Too many webhooks", "There are as many webhooks as there may be; remove one."),
+    "url_refused": Problem(403, "Address refused", "No webhook may point there."),
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "not_in_line": Problem(404, "Not in line", "You are not in this line; join it first."),
     "method_not_allowed": Problem(405, "Method not allowed", "This address does not take that method."),

@@ -120,7 +120,7 @@ SELECT md5(concat(
     (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM purchase t),
     (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM purchase_detail t),
     (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM booking_command t),
-    (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM outbox t)))
+    (SELECT string_agg(outbox_id::text, '|' ORDER BY outbox_id::text) FROM outbox WHERE kind LIKE 'purchase.%')))
 """
 
 

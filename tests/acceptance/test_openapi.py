@@ -41,6 +41,12 @@ CONTRACT = {
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/events/{event_id}/seats": {"post": 200},
     "/api/ops/events/{event_id}/log": {"get": 200},
+    "/api/ops/webhooks": {"get": 200, "post": 201},
+    "/api/ops/webhooks/log": {"get": 200},
+    "/api/ops/webhooks/{webhook_id}": {"get": 200, "patch": 200, "delete": 204},
+    "/api/ops/webhooks/{webhook_id}/rotate": {"post": 200},
+    "/api/ops/webhooks/{webhook_id}/deliveries": {"get": 200},
+    "/api/ops/webhooks/{webhook_id}/resend": {"post": 200},
     "/health/live": {"get": 200},
     "/health/ready": {"get": 200},
 }

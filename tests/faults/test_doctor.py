@@ -327,11 +327,6 @@ def test_bookings_and_slots(ground: Ground) -> None:
     assert until is not None
     assert place is not None
     bought = buyer.checkout(ground.event_id, buyer.reserve(ground.event_id, [(1, 3, 1)]).result["reservationId"]).result
-    assert "outbox" not in ground.bad()
-    ground.sql("UPDATE outbox SET created_at = created_at - interval '1 hour'")
-    assert "outbox" in ground.bad()
-    ground.sql("UPDATE outbox SET sent_at = now()")
-    assert "outbox" not in ground.bad()
 
     # The slot of a fan who has bought, as a worker leaves it that dies between commit and message.
     with ground.asleep("housekeeping"), ground.redis() as client:
@@ -344,6 +339,47 @@ def test_bookings_and_slots(ground: Ground) -> None:
         client.hset(room_key(ground.event_id, "places"), str(buyer.user_id), f"{score}:{joined_at_ms}:{admitted_at_ms}")
         assert "1 slots" in ground.await_bad("slots_differ").says
     ground.await_well("slots_differ")
+
+
+def test_webhooks(ground: Ground) -> None:
+    url = "https://shop.example.invalid/hook"
+    with psycopg.connect(ground.postgres.url) as connection:
+        # Reading goes on, the dispatcher's writing waits.
+        connection.execute("LOCK TABLE webhook_delivery IN SHARE ROW EXCLUSIVE MODE")
+        ground.sql(
+            "INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)"
+            " VALUES (%s, gen_random_uuid(), 'room.paused', '{}', now() - interval '1 hour')",
+            ground.event_id,
+        )
+        assert "outbox" in ground.bad()
+    ground.await_well("outbox")
+    assert not {"webhook_disabled", "webhook_late", "webhook_dead"} & ground.bad()
+
+    ground.sql(
+        "INSERT INTO webhook_endpoint (url, kinds, secret, disabled_at, disabled_why)"
+        " VALUES (%s, '{room.paused}', 'secret', now(), 'gone')",
+        url,
+    )
+    found = ground.examine()["webhook_disabled"]
+    assert url in found.says
+    assert "410" in found.says
+    ground.sql(
+        "INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, state, due_at, created_at, ended_at)"
+        " SELECT o.event_id, o.outbox_id, e.endpoint_id, 'dead', now() - interval '1 hour', now(), now()"
+        " FROM outbox o, webhook_endpoint e LIMIT 1"
+    )
+    assert "1 messages" in ground.examine()["webhook_dead"].says
+    ground.sql("UPDATE webhook_delivery SET state = 'pending', ended_at = NULL")
+    assert not {"webhook_dead", "webhook_late"} & ground.bad(), "it is disabled, not late"
+    with psycopg.connect(ground.postgres.url) as connection:
+        connection.execute("LOCK TABLE webhook_delivery IN SHARE ROW EXCLUSIVE MODE")
+        ground.sql("UPDATE webhook_endpoint SET disabled_at = NULL, disabled_why = ''")
+        bad = ground.bad()
+        assert "webhook_late" in bad
+        assert "webhook_disabled" not in bad
+    ground.await_well("webhook_late")
+    ground.sql("DELETE FROM webhook_endpoint")
+    assert not {"webhook_disabled", "webhook_late", "webhook_dead"} & ground.bad()
 
 
 @pytest.mark.long

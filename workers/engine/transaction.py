@@ -315,7 +315,14 @@ class Transaction:
                     "event_id": purchase.event_id,
                     "outbox_id": command_id_new(),
                     "kind": "purchase.made",
-                    "payload": {"purchaseId": purchase.purchase_id, "userId": purchase.user_id},
+                    "payload": {
+                        "eventId": purchase.event_id,
+                        "purchaseId": purchase.purchase_id,
+                        "userId": purchase.user_id,
+                        "seats": len(purchase.details),
+                        "totalAmount": purchase.total_amount,
+                        "currency": purchase.currency,
+                    },
                 }
                 for purchase in purchases
             ],

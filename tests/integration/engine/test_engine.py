@@ -75,7 +75,14 @@ def test_checkout_writes_purchase_details_and_outbox(books: Books) -> None:
         (one["amount"], one["ticketCode"]) for one in bought["details"]
     ]
     (told,) = books.rows("SELECT * FROM outbox")
-    assert told["payload"] == {"purchaseId": bought["purchaseId"], "userId": 1}
+    assert told["payload"] == {
+        "eventId": books.event,
+        "purchaseId": bought["purchaseId"],
+        "userId": 1,
+        "seats": 2,
+        "totalAmount": 17800,
+        "currency": "EUR",
+    }
     assert told["sent_at"] is None
     assert books.statuses() == {A1: "booked", VIP1: "booked"}
     again = checkout(books.event, 1, hold=hold["reservationId"])

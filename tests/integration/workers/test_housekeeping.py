@@ -247,3 +247,40 @@ async def test_only_what_is_old_is_forgotten_a_bounded_number_a_run(
             " FROM booking_command"
         )
         assert counted == [{"old": left, "young": 5}]
+
+
+async def test_news_is_forgotten_once_it_is_old_and_nobody_waits_for_it(house: House) -> None:
+    def news(name: str, sent_days_ago: int | None) -> None:
+        house.books.connection.execute(
+            "INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at, sent_at)"
+            " VALUES (%s, gen_random_uuid(), %s, '{}', now(), now() - make_interval(days => %s))",
+            (house.event, name, sent_days_ago),
+        )
+
+    def delivery(name: str, endpoint_id: int, state: str) -> None:
+        house.books.connection.execute(
+            "INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, state, due_at, created_at, ended_at)"
+            " SELECT event_id, outbox_id, %s, %s, now(), now(), CASE WHEN %s <> 'pending' THEN now() END"
+            " FROM outbox WHERE kind = %s",
+            (endpoint_id, state, state, name),
+        )
+
+    enabled, disabled = (
+        int(
+            house.books.rows(
+                "INSERT INTO webhook_endpoint (url, kinds, secret, disabled_at, disabled_why)"
+                " VALUES ('', '{x}', '', CASE WHEN %s <> '' THEN now() END, %s) RETURNING endpoint_id",
+                why,
+                why,
+            )[0]["endpoint_id"]
+        )
+        for why in ("", "gone")
+    )
+    for name, days in (("new", 6), ("unsent", None), ("old", 8), ("waits", 8), ("waits in vain", 8), ("dead", 8)):
+        news(name, days)
+    delivery("waits", enabled, "pending")
+    delivery("waits in vain", disabled, "pending")
+    delivery("dead", enabled, "dead")
+    house.housekeeping.forget()
+    assert {row["kind"] for row in house.books.rows("SELECT kind FROM outbox")} == {"new", "unsent", "waits"}
+    assert house.books.number("SELECT count(*) FROM webhook_delivery") == 1

@@ -1,0 +1,83 @@
+"""``admitone webhook``: webhooks from the command line, by the same way as the console's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admitone.settings import Settings
+from db import webhooks as db
+from db.engines import create_engine
+from db.webhook_urls import check_resolves_to_public, check_url
+
+OPERATOR = "command line"
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    engine = create_engine(settings.database_url, 1)
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int | None, description: str) -> str:
+    """The new webhook's number and secret.
+
+    Raises:
+        ValueError: the URL is refused, or there is no such kind.
+        LookupError: there is no such event.
+        db.webhooks.TooManyEndpointsError
+    """
+    unknown = sorted(set(kinds) - set(db.KINDS))
+    if unknown:
+        raise ValueError(f"there is no kind {unknown[0]}; there are {', '.join(db.KINDS)}")
+    production = settings.env == "production"
+    host, port = check_url(url, production=production)
+    if production:
+        check_resolves_to_public(host, port)
+    async with _connected(settings) as connection:
+        row, secret = await db.add_endpoint(
+            connection,
+            url=url,
+            kinds=sorted(set(kinds or db.KINDS)),
+            event_id=event_id,
+            description=description[: db.DESCRIPTION_CHARS_MAX],
+            operator=OPERATOR,
+        )
+    return f"{row.endpoint_id} {db.secret_text(secret)}"
+
+
+async def listed(settings: Settings) -> list[str]:
+    """A line a webhook."""
+    async with _connected(settings) as connection:
+        found = await db.endpoints(connection)
+    return [_line(row) for row in found]
+
+
+def _line(row: db.EndpointRow) -> str:
+    if row.disabled_at is not None:
+        state = f"disabled ({row.disabled_why}) since {row.disabled_at:%Y-%m-%d %H:%M} UTC"
+    elif row.failing_since is not None:
+        state = f"failing since {row.failing_since:%Y-%m-%d %H:%M} UTC"
+    else:
+        state = "enabled"
+    of = "all events" if row.event_id is None else f"event {row.event_id}"
+    kinds = " ".join(row.kinds)
+    return f"{row.endpoint_id} {row.url} {state}; {kinds} of {of}; {row.pending} pending, {row.dead} given up"
+
+
+async def remove(settings: Settings, endpoint_id: int) -> None:
+    """Raises LookupError: there is no such webhook."""
+    async with _connected(settings) as connection:
+        await db.remove_endpoint(connection, endpoint_id, OPERATOR)
+
+
+async def resend(settings: Settings, endpoint_id: int) -> int:
+    """Make due what was given up; how many. Raises LookupError: there is no such webhook."""
+    async with _connected(settings) as connection:
+        return await db.resend(connection, endpoint_id, None, OPERATOR)

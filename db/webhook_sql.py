@@ -1,0 +1,182 @@
+"""The SQL of webhooks' deliveries: run by the dispatcher several times a second, on bounded numbers of rows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A room opens by the passing of time and sells out by the last of many bookings: no transaction of an operator's does
+# either. The room's own row remembers what was told, so that each is told once, whoever looks and however often.
+TELL_OPENED: Final = """
+WITH due AS (
+    SELECT m.event_id, e.on_sale_at
+      FROM room m
+      JOIN event e USING (event_id)
+      LEFT JOIN draw d USING (event_id)
+     WHERE m.state = 'open'
+       AND e.on_sale_at <= statement_timestamp()
+       AND m.opened_for IS DISTINCT FROM e.on_sale_at
+       AND (d.event_id IS NULL OR d.drawn_at IS NOT NULL)
+     LIMIT %(rooms_max)s
+       FOR UPDATE OF m SKIP LOCKED
+), told AS (
+    UPDATE room m
+       SET opened_for = due.on_sale_at
+      FROM due
+     WHERE m.event_id = due.event_id
+    RETURNING m.event_id, due.on_sale_at
+)
+INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
+SELECT event_id, gen_random_uuid(), 'room.opened',
+       jsonb_build_object('eventId', event_id, 'state', 'open', 'onSaleAt', on_sale_at), clock_timestamp()
+  FROM told
+"""
+
+TELL_SOLD_OUT: Final = """
+WITH due AS (
+    SELECT m.event_id
+      FROM room m
+     WHERE m.state IN ('open', 'paused')
+       AND m.sold_out_at IS NULL
+       AND EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.quantity > 0)
+       AND NOT EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.available_count + t.held_count > 0)
+     LIMIT %(rooms_max)s
+       FOR UPDATE OF m SKIP LOCKED
+), told AS (
+    UPDATE room m
+       SET sold_out_at = clock_timestamp()
+      FROM due
+     WHERE m.event_id = due.event_id
+    RETURNING m.event_id
+)
+INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
+SELECT event_id, gen_random_uuid(), 'room.sold_out',
+       jsonb_build_object('eventId', event_id, 'state', 'sold_out'), clock_timestamp()
+  FROM told
+"""
+
+NO_LONGER_SOLD_OUT: Final = """
+UPDATE room m
+   SET sold_out_at = NULL
+ WHERE m.sold_out_at IS NOT NULL
+   AND EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.available_count + t.held_count > 0)
+"""
+
+FAN_OUT: Final = """
+WITH taken AS (
+    SELECT event_id, outbox_id, kind, created_at
+      FROM outbox
+     WHERE sent_at IS NULL
+     ORDER BY outbox_id
+     LIMIT %(rows_max)s
+       FOR UPDATE SKIP LOCKED
+), handed AS (
+    INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, due_at, created_at)
+    SELECT t.event_id, t.outbox_id, e.endpoint_id, statement_timestamp(), statement_timestamp()
+      FROM taken t
+      JOIN webhook_endpoint e
+        ON t.kind = ANY (e.kinds)
+       AND (e.event_id IS NULL OR e.event_id = t.event_id)
+       AND e.created_at <= t.created_at
+        ON CONFLICT DO NOTHING
+)
+UPDATE outbox o
+   SET sent_at = statement_timestamp()
+  FROM taken t
+ WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+"""
+
+# What is taken is due again once the attempt must be over: whoever took it may have died on the way.
+TAKE: Final = """
+WITH due AS (
+    SELECT d.event_id, d.outbox_id, d.endpoint_id
+      FROM webhook_endpoint e
+      LEFT JOIN json_to_recordset(%(busy)s) AS k (endpoint_id bigint, under_way int) USING (endpoint_id)
+     CROSS JOIN LATERAL (
+           SELECT event_id, outbox_id, endpoint_id
+             FROM webhook_delivery
+            WHERE endpoint_id = e.endpoint_id
+              AND state = 'pending'
+              AND due_at <= statement_timestamp()
+            ORDER BY due_at
+            LIMIT greatest(0, %(at_once_max)s - coalesce(k.under_way, 0))
+              FOR UPDATE SKIP LOCKED) d
+     WHERE e.disabled_at IS NULL
+), taken AS (
+    UPDATE webhook_delivery d
+       SET attempts = d.attempts + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+      FROM due
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+    RETURNING d.event_id, d.outbox_id, d.endpoint_id, d.attempts
+)
+SELECT t.event_id, t.outbox_id, t.endpoint_id, t.attempts, o.kind, o.payload, o.created_at, e.url, e.secret,
+       CASE WHEN e.secret_before_until > clock_timestamp() THEN e.secret_before END
+  FROM taken t
+  JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+  JOIN webhook_endpoint e ON e.endpoint_id = t.endpoint_id
+"""
+
+# A success counts whoever else may have taken the delivery meanwhile; a failure only of the latest attempt.
+NOTE: Final = """
+UPDATE webhook_delivery d
+   SET state = k.state, status = k.status, error = k.error,
+       due_at = clock_timestamp() + make_interval(secs => k.wait_seconds),
+       ended_at = CASE WHEN k.state <> 'pending' THEN clock_timestamp() END
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, outbox_id uuid, endpoint_id bigint, attempts int, state text, status int, error text,
+             wait_seconds float)
+ WHERE d.outbox_id = k.outbox_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id
+   AND d.state = 'pending'
+   AND (k.state = 'delivered' OR d.attempts = k.attempts)
+"""
+
+NOTE_ENDPOINTS: Final = """
+UPDATE webhook_endpoint e
+   SET delivered_at = CASE WHEN k.delivered THEN clock_timestamp() ELSE e.delivered_at END,
+       failing_since = CASE WHEN NOT k.delivered THEN coalesce(e.failing_since, clock_timestamp()) END
+  FROM json_to_recordset(%(rows)s) AS k (endpoint_id bigint, delivered bool)
+ WHERE e.endpoint_id = k.endpoint_id
+"""
+
+DISABLE_GONE: Final = """
+WITH ended AS (
+    UPDATE webhook_endpoint
+       SET disabled_at = clock_timestamp(), disabled_why = 'gone'
+     WHERE endpoint_id = ANY (%(endpoint_ids)s::bigint[]) AND disabled_at IS NULL
+    RETURNING endpoint_id
+), logged AS (
+    INSERT INTO webhook_log (operator, endpoint_id, field, before, after)
+    SELECT 'dispatcher', endpoint_id, 'enabled', 'true', 'false: it answered 410 Gone' FROM ended
+)
+SELECT endpoint_id FROM ended
+"""
+
+DISABLE_FAILING: Final = """
+WITH ended AS (
+    UPDATE webhook_endpoint
+       SET disabled_at = clock_timestamp(), disabled_why = 'failing'
+     WHERE endpoint_id = ANY (%(endpoint_ids)s::bigint[]) AND disabled_at IS NULL
+       AND failing_since < clock_timestamp() - make_interval(hours => %(failing_hours_max)s)
+    RETURNING endpoint_id
+), logged AS (
+    INSERT INTO webhook_log (operator, endpoint_id, field, before, after)
+    SELECT 'dispatcher', endpoint_id, 'enabled', 'true',
+           format('false: it failed for %%s hours', %(failing_hours_max)s::int)
+      FROM ended
+)
+SELECT endpoint_id FROM ended
+"""
+
+FORGET: Final = """
+DELETE FROM outbox o
+ USING (SELECT event_id, outbox_id
+          FROM outbox s
+         WHERE s.sent_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+           AND NOT EXISTS (SELECT
+                             FROM webhook_delivery d
+                             JOIN webhook_endpoint e USING (endpoint_id)
+                            WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id
+                              AND d.state = 'pending' AND e.disabled_at IS NULL)
+         ORDER BY s.sent_at
+         LIMIT %(rows_max)s) AS old
+ WHERE o.event_id = old.event_id AND o.outbox_id = old.outbox_id
+"""

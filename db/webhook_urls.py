@@ -1,0 +1,75 @@
+"""Where a webhook may point: in production over TLS and to public addresses only.
+
+The address is what counts, and what a name resolves to may change from one moment to the next; so the dispatcher
+looks at each address it is about to connect to (`workers.webhooks.post`). What is refused here is refused early, to
+tell the operator.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+from urllib.parse import urlsplit
+
+URL_CHARS_MAX: Final = 2000
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class UrlRefusedError(ValueError):
+    """No address for a webhook; the message says why."""
+
+
+def is_public(address: str) -> bool:
+    """Whether the IP address belongs to the public internet, by what it leads to where it carries another in it."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo is not None else None)
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if found.is_site_local:
+            return False
+    return found.is_global and not found.is_multicast
+
+
+def check_url(url: str, *, production: bool) -> tuple[str, int]:
+    """The host and port that the URL names.
+
+    Raises:
+        UrlRefusedError: it is malformed, or in production not https or of an address that is not public.
+    """
+    if len(url) > URL_CHARS_MAX or not url.isascii() or any(character <= " " for character in url):
+        raise UrlRefusedError(f"a URL has {URL_CHARS_MAX} printable ASCII characters at most, without spaces")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise UrlRefusedError("this is no URL") from None
+    if parts.scheme not in (("https",) if production else ("https", "http")):
+        raise UrlRefusedError("in production the URL must be https" if production else "the URL must be https or http")
+    if not host or "@" in parts.netloc or parts.fragment:
+        raise UrlRefusedError("the URL must name a host, and neither a user nor a fragment")
+    try:
+        public = is_public(host)
+    except ValueError:
+        # A name. Its last part decides; all digits would be read as an address by some resolvers.
+        public = "." in host.rstrip(".") and not host.rstrip(".").rpartition(".")[2].isdigit()
+    if production and not public:
+        raise UrlRefusedError("in production the URL must name a public host")
+    return host, port or (443 if parts.scheme == "https" else 80)
+
+
+def check_resolves_to_public(host: str, port: int) -> None:
+    """Blocks for as long as the resolver takes.
+
+    Raises:
+        UrlRefusedError: the name has no address, or one that is not public.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise UrlRefusedError(f"{host} has no address") from None
+    if not all(is_public(str(entry[4][0])) for entry in found):
+        raise UrlRefusedError(f"{host} has an address that is not public")

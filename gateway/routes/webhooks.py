@@ -1,0 +1,264 @@
+"""Operators' webhooks: where news is sent, with which secret, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.params import Parameter
+
+from db import webhooks as db
+from db.webhook_urls import UrlRefusedError, check_resolves_to_public, check_url
+from db.webhooks import EndpointRow
+from gateway.contract import (
+    ID_MAX,
+    DeliveryAnswer,
+    DeliveryList,
+    ResendBody,
+    Resent,
+    WebhookAnswer,
+    WebhookBody,
+    WebhookKind,
+    WebhookList,
+    WebhookLogLine,
+    WebhookLogList,
+    WebhookPatch,
+    WebhookSecret,
+)
+from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.problems import ProblemError, invalid
+from gateway.services import AnyRequest, Services, services
+
+RESOLVE_SECONDS_MAX: Final = 5.0
+SECRET_OVERLAP_HOURS: Final = 24
+CHANGED: Final = ("url", "kinds", "event_id", "description", "enabled")
+REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_webhook")
+BODY_REFUSED: Final = ("invalid_request", "body_too_large", "unsupported_media_type")
+PathEndpoint = Annotated[int, Parameter(ge=1, le=ID_MAX, description="webhook's id")]
+
+
+def _answer(row: EndpointRow) -> WebhookAnswer:
+    return WebhookAnswer(
+        webhook_id=row.endpoint_id,
+        url=row.url,
+        description=row.description,
+        kinds=_kinds(row),
+        event_id=row.event_id,
+        enabled=row.disabled_at is None,
+        disabled_why=row.disabled_why,
+        disabled_at=_utc(row.disabled_at),
+        created_at=row.created_at,
+        delivered_at=_utc(row.delivered_at),
+        failing_since=_utc(row.failing_since),
+        old_secret_until=_utc(row.secret_before_until),
+        pending=row.pending,
+        dead=row.dead,
+    )
+
+
+def _kinds(row: EndpointRow) -> tuple[WebhookKind, ...]:
+    return msgspec.convert(row.kinds, tuple[WebhookKind, ...])
+
+
+def _utc(at: dt.datetime | None) -> dt.datetime | None:
+    return None if at is None else at.astimezone(dt.UTC)
+
+
+@contextlib.contextmanager
+def _problems() -> Iterator[None]:
+    """What Postgres knows not, or takes no more of, as a problem."""
+    try:
+        yield
+    except db.UnknownEndpointError:
+        raise ProblemError("unknown_webhook") from None
+    except db.TooManyEndpointsError:
+        raise ProblemError("too_many_webhooks") from None
+    except LookupError:
+        raise ProblemError("unknown_event") from None
+
+
+async def _check(known: Services, url: str) -> None:
+    """Raises:
+    ProblemError: ``url_refused``.
+    """
+    try:
+        host, port = check_url(url, production=known.config.production)
+        if known.config.production:
+            await asyncio.wait_for(asyncio.to_thread(check_resolves_to_public, host, port), RESOLVE_SECONDS_MAX)
+    except (UrlRefusedError, TimeoutError) as error:
+        said = str(error) or "the name is not resolved in time"
+        raise ProblemError("url_refused", f"{said[:1].upper()}{said[1:]}.") from None
+
+
+@get("/api/ops/webhooks", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+async def endpoints(request: AnyRequest) -> WebhookList:
+    """Every webhook, the oldest first."""
+    known = services(request)
+    known.identity.operator(request)
+    async with known.engine.connect() as connection:
+        found = await db.endpoints(connection)
+    return WebhookList(webhooks=tuple(_answer(row) for row in found))
+
+
+@post(
+    "/api/ops/webhooks",
+    status_code=201,
+    security=OPERATOR,
+    responses=answers(*OPERATOR_REFUSED, *BODY_REFUSED, "url_refused", "too_many_webhooks", "unknown_event"),
+)
+async def add(request: AnyRequest, data: WebhookBody) -> Response[WebhookSecret]:
+    """Register a webhook: it is told of what happens from now on. The secret is told here and never again."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    await _check(known, data.url)
+    with _problems():
+        async with known.engine.begin() as connection:
+            row, secret = await db.add_endpoint(
+                connection,
+                url=data.url,
+                kinds=sorted(set(data.kinds)),
+                event_id=data.event_id,
+                description=data.description,
+                operator=operator.name,
+            )
+    return _secret(row, secret)
+
+
+def _secret(row: EndpointRow, secret: bytes) -> Response[WebhookSecret]:
+    return Response(
+        WebhookSecret(webhook=_answer(row), secret=db.secret_text(secret)), headers={"Cache-Control": "no-store"}
+    )
+
+
+@get("/api/ops/webhooks/log", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+async def log(request: AnyRequest) -> WebhookLogList:
+    """Who changed which webhook, the newest first; ``dispatcher`` disables one that is gone or fails for long."""
+    known = services(request)
+    known.identity.operator(request)
+    async with known.engine.connect() as connection:
+        found = await db.webhook_log(connection)
+    return WebhookLogList(
+        entries=tuple(
+            WebhookLogLine(
+                at=line.at,
+                operator=line.operator,
+                webhook_id=line.endpoint_id,
+                field=line.field,
+                before=line.before,
+                after=line.after,
+            )
+            for line in found
+        )
+    )
+
+
+@get("/api/ops/webhooks/{webhook_id:int}", security=OPERATOR, responses=answers(*REFUSED))
+async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnswer:
+    """One webhook."""
+    known = services(request)
+    known.identity.operator(request)
+    with _problems():
+        async with known.engine.connect() as connection:
+            return _answer(await db.endpoint(connection, webhook_id))
+
+
+@patch(
+    "/api/ops/webhooks/{webhook_id:int}",
+    security=OPERATOR,
+    responses=answers(*REFUSED, *BODY_REFUSED, "url_refused", "unknown_event"),
+)
+async def change(request: AnyRequest, webhook_id: PathEndpoint, data: WebhookPatch) -> WebhookAnswer:
+    """Change a webhook. Enabled again, it is sent all that waits for it."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    changes: dict[str, object] = {
+        name: value for name in CHANGED if (value := getattr(data, name)) is not msgspec.UNSET
+    }
+    if not changes:
+        raise invalid("nothing to change is named")
+    if not isinstance(data.kinds, msgspec.UnsetType):
+        changes["kinds"] = sorted(set(data.kinds))
+    if not isinstance(data.url, msgspec.UnsetType):
+        await _check(known, data.url)
+    with _problems():
+        async with known.engine.begin() as connection:
+            return _answer(await db.change_endpoint(connection, webhook_id, changes, operator.name))
+
+
+@delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, security=OPERATOR, responses=answers(*REFUSED))
+async def remove(request: AnyRequest, webhook_id: PathEndpoint) -> None:
+    """Remove a webhook; what waits for it is never sent."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    with _problems():
+        async with known.engine.begin() as connection:
+            await db.remove_endpoint(connection, webhook_id, operator.name)
+
+
+@post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, security=OPERATOR, responses=answers(*REFUSED))
+async def rotate(request: AnyRequest, webhook_id: PathEndpoint) -> Response[WebhookSecret]:
+    """A new secret, told here and never again. For a day every message is signed with the old one too."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    with _problems():
+        async with known.engine.begin() as connection:
+            row, secret = await db.rotate_secret(connection, webhook_id, SECRET_OVERLAP_HOURS, operator.name)
+    return _secret(row, secret)
+
+
+@get("/api/ops/webhooks/{webhook_id:int}/deliveries", security=OPERATOR, responses=answers(*REFUSED))
+async def deliveries(
+    request: AnyRequest,
+    webhook_id: PathEndpoint,
+    delivery_state: Annotated[
+        Literal["pending", "delivered", "dead"] | None, Parameter(query="state", description="of this state only")
+    ] = None,
+    limit: Annotated[int, Parameter(ge=1, le=db.DELIVERIES_MAX)] = 50,
+) -> DeliveryList:
+    """A webhook's latest deliveries, the newest first."""
+    known = services(request)
+    known.identity.operator(request)
+    with _problems():
+        async with known.engine.connect() as connection:
+            found = await db.deliveries(connection, webhook_id, state=delivery_state, limit=limit)
+    return DeliveryList(
+        deliveries=tuple(
+            DeliveryAnswer(
+                message_id=row.outbox_id,
+                event_id=row.event_id,
+                kind=row.kind,
+                state=msgspec.convert(row.state, Literal["pending", "delivered", "dead"]),
+                attempts=row.attempts,
+                created_at=row.created_at,
+                next_attempt_at=row.due_at if row.state == "pending" else None,
+                ended_at=_utc(row.ended_at),
+                status=row.status,
+                error=row.error,
+            )
+            for row in found
+        )
+    )
+
+
+@post(
+    "/api/ops/webhooks/{webhook_id:int}/resend",
+    status_code=200,
+    security=OPERATOR,
+    responses=answers(*REFUSED, *BODY_REFUSED),
+)
+async def resend(request: AnyRequest, webhook_id: PathEndpoint, data: ResendBody) -> Resent:
+    """Send a message again, whatever became of it; without ``messageId`` all that were given up."""
+    known = services(request)
+    operator = known.identity.operator(request)
+    with _problems():
+        async with known.engine.begin() as connection:
+            number = await db.resend(connection, webhook_id, data.message_id, operator.name)
+    return Resent(resent=number)
+
+
+ROUTES = [endpoints, add, log, endpoint, change, remove, rotate, deliveries, resend]

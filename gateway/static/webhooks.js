@@ -1,0 +1,270 @@
+// @ts-check
+// The operators' webhooks: where news goes, whether it arrives, and the secrets, each shown once.
+import { Problem, call } from "./api.js";
+import { count } from "./words.js";
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const REFRESH_MS = 5000;
+const SHOWN = 20;
+const API = "/api/ops/webhooks";
+const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+/** @param {string | null} at */
+const when = (at) => (at ? moment.format(new Date(at)) : "–");
+/** @type {Map<number, Webhook>} */
+const webhooks = new Map();
+
+/** @param {string} text */
+function say(text) {
+  $("message").textContent = text;
+  $("message").hidden = !text;
+}
+
+/**
+ * Ask the server; what it refuses is said, and a session that ended leads to the sign-in.
+ * @param {() => Promise<any>} what @param {string} [done] said when it went well
+ */
+async function ask(what, done) {
+  say("");
+  try {
+    const answer = await what();
+    if (done) $("announcer").textContent = done;
+    return answer ?? true;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401 || error.code === "not_operator") signIn();
+    else say(error.message);
+    return null;
+  }
+}
+
+/** @param {{webhook: any, secret: string}} made @param {boolean} replaced */
+function showSecret(made, replaced) {
+  /** @type {HTMLInputElement} */ ($("secret-text")).value = made.secret;
+  $("secret-overlap").hidden = !replaced;
+  $("secret").hidden = false;
+  $("secret").focus();
+}
+
+class Webhook {
+  /** @param {any} now */
+  constructor(now) {
+    this.now = now;
+    const template = /** @type {HTMLTemplateElement} */ ($("webhook-template"));
+    this.element = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+    this.details = /** @type {HTMLDetailsElement} */ (this.element.querySelector("details"));
+    this.details.addEventListener("toggle", () => this.readDeliveries());
+    /** @type {Record<string, () => Promise<any>>} */
+    const deeds = { toggle: () => this.toggle(), resend: () => this.resend(null), rotate: () => this.rotate(), remove: () => this.remove() };
+    for (const [name, deed] of Object.entries(deeds)) this.button(name).addEventListener("click", deed);
+    $("list").append(this.element);
+  }
+  get path() {
+    return `${API}/${this.now.webhookId}`;
+  }
+  /** @param {string} name */
+  button(name) {
+    return /** @type {HTMLButtonElement} */ (this.element.querySelector(`[data-do="${name}"]`));
+  }
+  /** @param {string} name */
+  field(name) {
+    return /** @type {HTMLElement} */ (this.element.querySelector(`[data-f="${name}"]`));
+  }
+  /** @param {string} name @param {string} text */
+  put(name, text) {
+    if (this.field(name).textContent !== text) this.field(name).textContent = text;
+  }
+
+  async toggle() {
+    const enabled = !this.now.enabled;
+    if (await ask(() => call("PATCH", this.path, { body: { enabled } }), enabled ? "Enabled." : "Disabled.")) await refresh();
+  }
+  /** @param {string | null} messageId */
+  async resend(messageId) {
+    const answer = await ask(() => call("POST", `${this.path}/resend`, { body: messageId ? { messageId } : {} }));
+    if (!answer) return;
+    $("announcer").textContent = `${count(answer.resent)} to be sent again.`;
+    await refresh();
+  }
+  async rotate() {
+    if (!confirm(`Make a new secret for ${this.now.url}? For a day messages are signed with the old one too.`)) return;
+    const made = await ask(() => call("POST", `${this.path}/rotate`));
+    if (made) showSecret(made, true);
+  }
+  async remove() {
+    if (!confirm(`Remove ${this.now.url}? What waits for it is never sent.`)) return;
+    if (await ask(() => call("DELETE", this.path), "Removed.")) await refresh();
+  }
+
+  /** @param {any} now */
+  draw(now) {
+    this.now = now;
+    const failing = now.enabled && now.failingSince;
+    const state = this.field("state");
+    state.textContent = now.enabled ? (failing ? "Failing" : "Enabled") : "Disabled";
+    state.className = `tag ${now.enabled ? (failing ? "is-slow" : "is-open") : "is-shut"}`;
+    this.put("url", now.url);
+    const of = now.eventId === null ? "all events" : `event ${now.eventId}`;
+    this.put("about", `${now.description ? `${now.description} · ` : ""}${now.kinds.join(", ")} of ${of}`);
+    const trouble =
+      now.disabledWhy === "gone" ? "It answered 410 Gone and was disabled. Its news waits until you enable it."
+      : now.disabledWhy === "failing" ? "It failed for so long that it was disabled. Its news waits until you enable it."
+      : failing ? `Every attempt has failed since ${when(now.failingSince)}.` : "";
+    this.put("trouble", trouble);
+    this.field("trouble").hidden = !trouble;
+    this.put("deliveredAt", when(now.deliveredAt));
+    this.put("pending", count(now.pending));
+    this.put("dead", count(now.dead));
+    this.button("toggle").textContent = now.enabled ? "Disable" : "Enable";
+    this.button("resend").hidden = now.dead === 0;
+    if (this.details.open) this.readDeliveries();
+  }
+
+  async readDeliveries() {
+    if (!this.details.open) return;
+    const answer = await ask(() => call("GET", `${this.path}/deliveries?limit=${SHOWN}`));
+    if (!answer) return;
+    this.field("nothing").hidden = answer.deliveries.length > 0;
+    const focused = document.activeElement?.closest("tr")?.dataset.message;
+    this.field("deliveries").replaceChildren(...answer.deliveries.map((/** @type {any} */ one) => this.line(one)));
+    if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector(`tr[data-message="${focused}"] button`))?.focus();
+  }
+  /** @param {any} one */
+  line(one) {
+    const row = document.createElement("tr");
+    row.dataset.message = one.messageId;
+    row.title = one.messageId;
+    const tries = one.attempts === 1 ? "first attempt" : `${one.attempts} attempts`;
+    const went =
+      one.state === "delivered" ? `delivered, ${tries}`
+      : one.state === "dead" ? `given up after ${tries}: ${one.error}`
+      : one.attempts === 0 ? "waiting" : `${one.error || "under way"}; next at ${when(one.nextAttemptAt)}`;
+    for (const text of [when(one.createdAt), one.kind, String(one.eventId), went]) row.insertCell().textContent = text;
+    if (one.state === "dead") row.cells[3].className = "is-dead";
+    const last = row.insertCell();
+    if (one.state !== "pending") {
+      const again = document.createElement("button");
+      again.type = "button";
+      again.className = "button plain";
+      again.textContent = "Send again";
+      again.addEventListener("click", () => this.resend(one.messageId));
+      last.append(again);
+    }
+    return row;
+  }
+}
+
+function signIn() {
+  $("webhooks").hidden = true;
+  $("sign-in").hidden = false;
+  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
+}
+
+/** @param {any} log */
+function drawLog(log) {
+  $("log").hidden = log.entries.length === 0;
+  $("log-lines").replaceChildren(
+    ...log.entries.map((/** @type {any} */ entry) => {
+      const line = document.createElement("li");
+      const time = document.createElement("time");
+      time.dateTime = entry.at;
+      time.textContent = when(entry.at);
+      const change = entry.from && entry.to ? `${entry.from} → ${entry.to}` : entry.to || `${entry.from} removed`;
+      line.append(time, `${entry.operator}, webhook ${entry.webhookId}: ${entry.field} ${change}`);
+      return line;
+    }),
+  );
+}
+
+async function refresh() {
+  const [found, log] = await Promise.all([call("GET", API), call("GET", `${API}/log`)]);
+  for (const now of found.webhooks) {
+    let webhook = webhooks.get(now.webhookId);
+    if (!webhook) webhooks.set(now.webhookId, (webhook = new Webhook(now)));
+    webhook.draw(now);
+  }
+  const ids = new Set(found.webhooks.map((/** @type {any} */ one) => one.webhookId));
+  for (const [id, webhook] of webhooks) {
+    if (ids.has(id)) continue;
+    webhook.element.remove();
+    webhooks.delete(id);
+  }
+  $("none").hidden = webhooks.size > 0;
+  drawLog(log);
+}
+
+async function begin() {
+  try {
+    await refresh();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401 || error.status === 403) return signIn();
+    say("The server does not answer. Trying again…");
+    $("webhooks").hidden = false;
+    setTimeout(begin, REFRESH_MS);
+    return;
+  }
+  if ($("message").textContent?.startsWith("The server does not answer")) say("");
+  $("sign-in").hidden = true;
+  $("webhooks").hidden = false;
+  setTimeout(begin, REFRESH_MS);
+}
+
+/** @param {boolean} open */
+function showForm(open) {
+  $("add-form").hidden = !open;
+  $("add").setAttribute("aria-expanded", String(open));
+  if (open) /** @type {HTMLInputElement | null} */ (document.querySelector("#add-form [name=url]"))?.focus();
+  else $("add").focus();
+}
+$("add").addEventListener("click", () => showForm($("add-form").hidden));
+$("add-cancel").addEventListener("click", () => showForm(false));
+$("add-form").addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  const form = /** @type {HTMLFormElement} */ ($("add-form"));
+  const data = new FormData(form);
+  const kinds = data.getAll("kinds");
+  if (!kinds.length) return say("Choose at least one kind of news.");
+  const eventId = Number(data.get("eventId")) || null;
+  const body = { url: String(data.get("url")).trim(), kinds, eventId, description: String(data.get("description")).trim() };
+  const made = await ask(() => call("POST", API, { body }));
+  if (!made) return;
+  form.reset();
+  showForm(false);
+  showSecret(made, false);
+  await refresh();
+});
+$("secret-copy").addEventListener("click", async () => {
+  const text = /** @type {HTMLInputElement} */ ($("secret-text"));
+  text.select();
+  try {
+    await navigator.clipboard.writeText(text.value);
+    $("secret-copy").textContent = "Copied";
+    $("announcer").textContent = "Copied.";
+  } catch {
+    $("announcer").textContent = "Selected: copy it with the keyboard.";
+  }
+});
+$("secret-done").addEventListener("click", () => {
+  /** @type {HTMLInputElement} */ ($("secret-text")).value = "";
+  $("secret-copy").textContent = "Copy";
+  $("secret").hidden = true;
+});
+
+$("sign-in-form").addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
+  const words = $("sign-in-message");
+  words.hidden = true;
+  try {
+    await call("POST", "/api/ops/session", { body: Object.fromEntries(new FormData(form)) });
+    form.reset();
+    await begin();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
+    words.hidden = false;
+  }
+});
+
+begin();

@@ -1,0 +1,23 @@
+"""A dispatcher that dies between an answer and its note: python -m tests.integration.workers.webhook_entry.
+
+It kills itself, as a crash would, when the first attempt has been answered.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from admitone.settings import Settings
+from admitone.wiring import worker_config
+from workers.webhooks.dispatcher import dispatch
+
+
+def die(point: str) -> None:
+    assert point == "answered"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    config = worker_config(Settings.load())
+    dispatch(config.conninfo, config.webhooks, probe=die)
