@@ -35,7 +35,6 @@ from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
-from workers.webhooks.dispatcher import dispatch
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +167,9 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
 
 def _work(config: WorkerConfig, role: str, name: str) -> None:
     if role == WEBHOOKS:
+        # Here, for the HTTP client is large and no lane needs it.
+        from workers.webhooks.dispatcher import dispatch
+
         dispatch(config.conninfo, config.webhooks)
         return
     client = jobs_client(config.jobs_redis_url)

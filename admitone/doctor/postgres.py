@@ -14,8 +14,8 @@ DURABLE: Final = {
     "synchronous_commit": "a crash can lose purchases that fans were told of",
     "full_page_writes": "a crash of the machine can leave torn pages",
 }
-WORKERS_BESIDE_LANES: Final = 1
-"""Housekeeping holds a connection too; cron does not."""
+WORKERS_BESIDE_LANES: Final = 2
+"""Housekeeping and webhooks hold a connection each too; cron does not."""
 TOOLS: Final = 3
 """Connections kept free for migrations, the audit and an operator's psql."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 from collections import Counter
@@ -33,6 +34,7 @@ FANNED_OUT_MAX: Final = 500
 LEASE_MARGIN_SECONDS: Final = 5
 AWAY_SECONDS: Final = 1.0
 STOP_SECONDS_MAX: Final = 3.0
+NOTE_SECONDS_MAX: Final = 2.0
 RETRY_FACTOR: Final = 4
 JITTER: Final = 0.2
 _SESSION: Final = " ".join(
@@ -233,9 +235,16 @@ def dispatch(conninfo: str, config: WebhookConfig, probe: Callable[[str], None] 
     """A dispatcher process' whole life: until SIGTERM or SIGINT."""
 
     async def live() -> None:
+        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
+
+        def end() -> None:
+            stop.set()
+            # A silent Postgres would hold us for ever; what is not noted is delivered once more.
+            loop.call_later(STOP_SECONDS_MAX + NOTE_SECONDS_MAX, os._exit, 0)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, end)
         await Dispatcher(conninfo, config, probe=probe).run(stop)
 
     asyncio.run(live())

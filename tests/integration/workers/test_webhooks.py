@@ -300,6 +300,16 @@ async def test_no_answer_in_time_and_redirects_are_failures(site: Site) -> None:
     assert "/ok/redirected" not in site.receiver.arrived
 
 
+async def test_retry_after_is_heeded(site: Site) -> None:
+    endpoint = await site.endpoint("/busy/for-a-while")
+    site.sell(1)
+    async with dispatching(site, retry_seconds_max=60):
+        await await_true("noted", lambda: site.books.rows("SELECT 1 FROM webhook_delivery WHERE status = 503"))
+    assert site.states(endpoint) == {"pending": 1}
+    (row,) = site.books.rows("SELECT extract(epoch FROM due_at - created_at) AS seconds FROM webhook_delivery")
+    assert 7 * 0.8 <= row["seconds"] < WAIT_SECONDS_MAX + 7 * 1.2
+
+
 async def test_a_dispatcher_killed_between_answer_and_note_is_made_good(
     site: Site, admitone_env: dict[str, str], tmp_path: Path
 ) -> None:
