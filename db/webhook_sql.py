@@ -73,6 +73,7 @@ WITH taken AS (
     INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, due_at, created_at)
     SELECT t.event_id, t.outbox_id, e.endpoint_id, statement_timestamp(), statement_timestamp()
       FROM taken t
+      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL
       JOIN webhook_endpoint e
         ON t.kind = ANY (e.kinds)
        AND (e.event_id IS NULL OR e.event_id = t.event_id)

@@ -80,8 +80,10 @@ def arrived(path: str) -> list[tuple[dict[str, str], bytes]]:
 
 
 def test_a_pause_and_a_purchase_arrive_signed(site: Site, operator: Client, receiver: str) -> None:
+    made = add(operator, f"{receiver}/hook", description="the shop")
     event = site.event()
-    made = add(operator, f"{receiver}/hook", eventId=event, description="the shop")
+    path = f"{API}/{made['webhook']['webhookId']}"
+    assert operator.patch(path, {"eventId": event}).json["eventId"] == event
     assert made["webhook"]["enabled"]
     assert made["webhook"]["description"] == "the shop"
     fan = site.admitted_fan(event)
@@ -103,7 +105,6 @@ def test_a_pause_and_a_purchase_arrive_signed(site: Site, operator: Client, rece
         "currency": "EUR",
     }
     assert told["room.paused"]["state"] == "paused"
-    path = f"{API}/{made['webhook']['webhookId']}"
     await_true("it is noted", lambda: operator.get(path).json["pending"] == 0)
     assert operator.get(path).json["deliveredAt"] is not None
     deliveries = operator.get(f"{path}/deliveries").json["deliveries"]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from db.operators import add_operator
-from db.seed import seed_demo
+from db.seed import RoomSeed, seed_demo
 from tests.services import ROOT, Services
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_webhooks_are_kept_at_the_page(browser: Browser, database_url: str, services: Services) -> None:
-    event_id = seed_demo(database_url)
+    event_id = seed_demo(database_url, room=RoomSeed())
     add_operator(database_url, "Ada", PASSWORD)
     services.worker(ADMITONE_WEBHOOK_ATTEMPTS_MAX="1")
     gateway = services.gateway()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import socket
 import time
 import uuid
@@ -84,7 +85,7 @@ def headers_of(message: Message, body: bytes, at_seconds: int) -> dict[str, str]
 def _public_socket(address: AddrInfoType) -> socket.socket:
     """A socket for the address that is about to be connected to: it was resolved, nobody will resolve it again."""
     if not is_public(str(address[4][0])):
-        raise NotPublicError("the host has an address that is not public")
+        raise NotPublicError(errno.EACCES, "the host has an address that is not public")
     return socket.socket(*address[:3])
 
 

@@ -159,6 +159,17 @@ async def test_what_happened_before_an_endpoint_was_there_is_not_told_to_it(site
     assert [told["data"]["userId"] for told in site.receiver.arrived["/ok/late"]] == [2]
 
 
+async def test_a_rehearsal_is_nobodys_news(site: Site) -> None:
+    endpoint = await site.endpoint("/ok/everything")
+    site.books.rows("UPDATE event SET rehearsal_of = event_id RETURNING 1")
+    site.sell(1)
+    async with dispatching(site):
+        await await_true(
+            "passed by", lambda: site.books.number("SELECT count(*) FROM outbox WHERE sent_at IS NULL") == 0
+        )
+    assert site.states(endpoint) == {}
+
+
 async def test_rooms_are_told_of_once_each_whoever_looks(site: Site) -> None:
     endpoint = await site.endpoint("/ok/rooms")
     event = site.books.event_new(room="open")
