@@ -86,6 +86,7 @@ def test_a_pause_and_a_purchase_arrive_signed(site: Site, operator: Client, rece
     assert operator.patch(path, {"eventId": event}).json["eventId"] == event
     assert made["webhook"]["enabled"]
     assert made["webhook"]["description"] == "the shop"
+    await_true("the room is told to be open", lambda: arrived("/hook"))
     fan = site.admitted_fan(event)
     held = fan.reserve(event, [(1, 1, 1), (1, 1, 2)]).result
     bought = fan.checkout(event, held["reservationId"]).result
