@@ -196,19 +196,16 @@ def test_refusals(site: Site, operator: Client) -> None:
 
 
 def test_production_takes_public_https_only(site: Site) -> None:
-    for url, said in (
-        ("http://shop.example.org/", "In production the URL must be https"),
-        ("https://127.0.0.1/", "public host"),
-        ("https://169.254.169.254/latest", "public host"),
-        ("https://[::ffff:10.0.0.1]/", "public host"),
-        ("https://localhost/", "public host"),
-        ("https://no-such-host.invalid/", "has no address"),
-    ):
-        refused = site.services.run(
-            "webhook", "add", url, ADMITONE_ENV="production", ADMITONE_SECRET="w3bh00ks-0123456789-abcdefghijklmnop"
-        )
-        assert refused.returncode == 1
-        assert said in refused.stderr, refused.stderr
+    """What else is refused: tests/unit/test_webhook_urls.py."""
+    refused = site.services.run(
+        "webhook",
+        "add",
+        "https://localhost/hook",
+        ADMITONE_ENV="production",
+        ADMITONE_SECRET="w3bh00ks-0123456789-abcdefghijklmnop",
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == "In production the URL must name a public host."
 
 
 def test_the_command_line(site: Site, operator: Client) -> None:
@@ -220,9 +217,9 @@ def test_the_command_line(site: Site, operator: Client) -> None:
     assert run("webhook", "list").stdout.startswith(f"{number} http://127.0.0.1:9/hook enabled; room.paused of event ")
     assert run("webhook", "resend", number).stdout == "0\n"
     assert run("webhook", "remove", number).returncode == 0
-    assert run("webhook", "list").stdout == ""
-    for arguments in (("remove", number), ("add", "nowhere"), ("add", "http://x.example/", "--kind", "room.painted")):
-        assert run("webhook", *arguments).returncode == 1
+    assert operator.get(f"{API}/{number}").code == "unknown_webhook"
+    assert run("webhook", "remove", number).returncode == 1
+    assert "there are room.opened, " in run("webhook", "add", "http://x.example/", "--kind", "room.painted").stderr
 
 
 def test_contract_and_page_know_every_kind() -> None:
