@@ -244,6 +244,7 @@ def rehearse(
     front: Annotated[float, typer.Option(min=0, max=1, help="Share who want the first rows.")] = 0.2,
     generators: Annotated[int | None, typer.Option(min=1, help="Processes that play the fans.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the copy until the event's next rehearsal.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Only remove what earlier rehearsals left.")] = False,
     ledger: Annotated[Path | None, typer.Option(help="Append every acknowledged answer to this file.")] = None,
     random_seed: Annotated[int, typer.Option("--seed", help="The same seed, the same fans.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON object.")] = False,
@@ -253,6 +254,7 @@ def rehearse(
     import uvloop
 
     from admitone.rehearsal.rehearse import NotPossibleError, Options, rehearse_until_signal
+    from admitone.rehearsal.rehearse import remove as remove_left
     from admitone.rehearsal.report import as_json, words
 
     try:
@@ -285,6 +287,10 @@ def rehearse(
             seed=random_seed,
             embedded=tuple(name for name, value in _servers_of(given).items() if not value),
         )
+        if remove:
+            removed = asyncio.run(remove_left(settings, event))
+            typer.echo(f"Removed {len(removed)} copies of event {event}.")
+            return
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             verdict = runner.run(rehearse_until_signal(settings, options, console=Console(stderr=True), quiet=quiet))
     except (ValueError, NotPossibleError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import open_site
 from admitone.rehearsal.counted import Sum, Tick
 from admitone.rehearsal.display import Display
+from admitone.rehearsal.http import CONNECTIONS_MAX
 from admitone.rehearsal.plan import (
     BEST_SHARE,
     FANS_A_GENERATOR,
@@ -45,7 +47,6 @@ from db import rehearsals
 from db.audit import audit
 from db.urls import psycopg_conninfo
 from gateway.rooms import CONFIG_SECONDS
-from waiting_room.keys import HOUR, room_key, room_keys
 
 LOOK_SECONDS: Final = 1.0
 READY_SECONDS_MAX: Final = 15.0
@@ -57,13 +58,16 @@ STEP_SECONDS: Final = 6.0
 SETTLE_SECONDS: Final = 2.0
 STEP_FACTOR: Final = 1.5
 RATE_MAX: Final = 600_000
-MARGIN_SECONDS: Final = 300
-"""By how much sessions outlast the minutes given."""
+MARGIN_SECONDS: Final = ARRIVED_SECONDS_MAX + 60
+"""By how much sessions outlast the time given."""
+OTHER_SOCKETS: Final = CONNECTIONS_MAX + 500
+"""A generator's, besides one for each fan in line."""
 IDLE_SECONDS_MAX: Final = 15.0
 FORGOTTEN_SECONDS: Final = CONFIG_SECONDS * 1.2 + 1
 """After so long no gateway knows the removed copy's room any more, nor brings it back into Redis."""
 STOP_SECONDS_MAX: Final = 10.0
 TICK_BYTES_MAX: Final = 4_000_000
+PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 WHO: Final = "rehearsal"
 
 
@@ -146,21 +150,9 @@ async def rehearse(
         NotPossibleError: something is missing, or it was stopped.
     """
     warnings = await _ready(settings, options)
-    try:
-        with contextlib.ExitStack() as opened:
-            connection = opened.enter_context(
-                psycopg.connect(
-                    psycopg_conninfo(settings.database_url), autocommit=True, application_name="admitone-rehearsal"
-                )
-            )
-            opened.enter_context(rehearsals.alone(connection, options.event_id))
-            with _folder(options) as ledger:
-                rehearsal = _Rehearsal(settings, options, connection, ledger, Display(console, quiet=quiet))
-                return await rehearsal.hold(stop, warnings)
-    except (rehearsals.UnknownEventError, rehearsals.RehearsingError) as error:
-        raise NotPossibleError(f"{str(error).capitalize()}.") from None
-    except (psycopg.OperationalError, redis.RedisError) as error:
-        raise NotPossibleError(f"A server went away: {str(error).strip() or type(error).__name__}") from None
+    with _servers(settings, options.event_id) as connection, _folder(options) as ledger:
+        rehearsal = _Rehearsal(settings, options, connection, ledger, Display(console, quiet=quiet))
+        return await rehearsal.hold(stop, warnings)
 
 
 async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
@@ -180,6 +172,7 @@ async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
         if time.monotonic() > until:
             raise NotPossibleError(f"Not everything is up: {'; '.join(down)}.")
         await asyncio.sleep(1)
+    _need_sockets(options)
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
@@ -196,6 +189,26 @@ async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
     if provider.startswith("recaptcha"):
         warnings.append("Google's captcha was left out, for no machine solves it: asking Google was not measured.")
     return tuple(warnings)
+
+
+def _need_sockets(options: Options) -> None:
+    """Raises:
+    NotPossibleError: this machine cannot hold so many connections, so that the site would be blamed for it.
+    """
+    files = -(-options.fans // options.processes) + OTHER_SOCKETS
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < files:
+        raise NotPossibleError(
+            f"A generator opens {files} files, the limit is {hard}: raise it (ulimit -Hn), or give more --generators."
+        )
+    with contextlib.suppress(OSError, ValueError):
+        low, high = map(int, PORTS.read_text().split())
+        ports = options.fans + options.processes * OTHER_SOCKETS
+        if high - low < ports:
+            raise NotPossibleError(
+                f"So many fans need {ports} ports to one address, this machine gives {high - low}: widen "
+                "net.ipv4.ip_local_port_range, or rehearse with fewer."
+            )
 
 
 def _findings(settings: Settings, options: Options) -> list[Finding]:
@@ -231,6 +244,43 @@ class _Generator:
             self.process.stdin.write(command + b"\n")
 
 
+async def remove(settings: Settings, event_id: int) -> list[int]:
+    """Remove the copies of an event that rehearsals left or kept; gives their ids.
+
+    Raises:
+        NotPossibleError: the event is being rehearsed, or a server is away.
+    """
+    with _servers(settings, event_id) as connection:
+        removed = await asyncio.to_thread(_remove_copies, connection, event_id)
+        if removed:
+            await asyncio.sleep(FORGOTTEN_SECONDS)
+            watch = Watch(settings, "", 0, connection)
+            watch.forget_rooms(removed)
+            watch.close()
+        return removed
+
+
+@contextlib.contextmanager
+def _servers(settings: Settings, event_id: int) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Postgres, for the event's one rehearsal.
+
+    Raises:
+        NotPossibleError: there is another, no such event, or a server went away.
+    """
+    try:
+        with (
+            psycopg.connect(
+                psycopg_conninfo(settings.database_url), autocommit=True, application_name="admitone-rehearsal"
+            ) as connection,
+            rehearsals.alone(connection, event_id),
+        ):
+            yield connection
+    except (rehearsals.UnknownEventError, rehearsals.RehearsingError) as error:
+        raise NotPossibleError(f"{str(error).capitalize()}.") from None
+    except (psycopg.OperationalError, redis.RedisError) as error:
+        raise NotPossibleError(f"A server went away: {str(error).strip() or type(error).__name__}") from None
+
+
 class _Rehearsal:
     def __init__(
         self,
@@ -247,14 +297,15 @@ class _Rehearsal:
         self._display = display
         self._generators: list[_Generator] = []
         self._samples: list[Sample] = []
+        self._removed: list[int] = []
+        """Copies that earlier rehearsals left: Redis too is to forget them."""
         self._copy: rehearsals.Copy
         self._watch: Watch
         self._stop: asyncio.Event
 
     async def hold(self, stop: asyncio.Event, warnings: tuple[str, ...]) -> Verdict:
         self._stop = stop
-        for left in rehearsals.copies_of(self._connection, self._options.event_id):
-            await asyncio.to_thread(rehearsals.remove_copy, self._connection, left)
+        self._removed = await asyncio.to_thread(_remove_copies, self._connection, self._options.event_id)
         self._copy = await asyncio.to_thread(rehearsals.copy_event, self._connection, self._options.event_id)
         self._watch = Watch(self._settings, self._options.url.rstrip("/"), self._copy.event_id, self._connection)
         warnings += self._beside()
@@ -306,7 +357,7 @@ class _Rehearsal:
                     seats_per_fan=options.seats_per_fan,
                     front=options.front,
                     best=options.best,
-                    session_seconds=round(options.minutes_max * 60 + options.arrive_seconds) + MARGIN_SECONDS,
+                    session_seconds=round(options.minutes_max * 60 + options.arrive_seconds + MARGIN_SECONDS),
                     solves_captcha=settings.captcha == "altcha",
                     captcha_work_max=settings.captcha_work_max,
                     captcha_ttl_seconds=settings.captcha_ttl_seconds,
@@ -504,16 +555,21 @@ class _Rehearsal:
             # Without it the copy is removed all the same.
             with contextlib.suppress(redis.RedisError, SQLAlchemyError, OSError):
                 await self._set_door(state="closed")
-            if self._options.keep:
-                return
-            self._display.say("Removing the copy, which takes some seconds.")
             await self._idle()
-            await asyncio.to_thread(rehearsals.remove_copy, self._connection, self._copy.event_id)
-            await asyncio.sleep(FORGOTTEN_SECONDS)
-            event_id = self._copy.event_id
-            self._watch.forget_room((*room_keys(event_id), room_key(event_id, HOUR)))
+            if not self._options.keep:
+                self._display.say("Removing the copy, which takes some seconds.")
+                await asyncio.to_thread(rehearsals.remove_copy, self._connection, self._copy.event_id)
+                self._removed.append(self._copy.event_id)
+                await asyncio.sleep(FORGOTTEN_SECONDS)
+            self._watch.forget_rooms(self._removed)
         finally:
+            self._display.end()
             self._watch.close()
+
+
+def _remove_copies(connection: psycopg.Connection[tuple[Any, ...]], event_id: int) -> list[int]:
+    copies = rehearsals.copies_of(connection, event_id)
+    return [copy for copy in copies if rehearsals.remove_copy(connection, copy)]
 
 
 async def _read(generator: _Generator) -> None:

@@ -26,6 +26,7 @@ from booking_lane.figures import Figures, figures_key, from_hash
 from booking_lane.lane import lane_of, queue_name, rq_queue
 from gateway.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
+from waiting_room.keys import HOUR, room_key, room_keys
 from waiting_room.line import Slots
 
 METRICS_SECONDS_MAX: Final = 2.0
@@ -136,9 +137,10 @@ class Watch:
                 fans += counts.waiting + counts.called + counts.admitted
         return fans
 
-    def forget_room(self, keys: tuple[str, ...]) -> int:
-        """Delete the room's keys; how many there were."""
-        return self._line.delete(*keys)
+    def forget_rooms(self, event_ids: list[int]) -> None:
+        """Delete rooms of events that are gone."""
+        for event_id in event_ids:
+            self._line.delete(*room_keys(event_id), room_key(event_id, HOUR))
 
     def close(self) -> None:
         self._line.close()

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -149,21 +150,34 @@ def test_a_rehearsals_session_is_of_no_use_elsewhere_nor_afterwards(site: Site) 
     )
 
 
-def test_the_capacity_is_found_to_set_the_pace(site: Site) -> None:
-    event_id = site.event(hall=SMALL, room=dataclasses.replace(OPEN, rate_per_minute=60_000, capacity=3))
-    code, verdict, error = rehearse(site, event_id, "--fans", "30", *SHORT, "--think", "1")
+def test_the_door_is_found_to_set_the_pace_and_a_copy_is_kept_until_removed(site: Site) -> None:
+    """Two rehearsals at a time, for they are of two events: of a small capacity, and of a small line."""
+    narrow = site.event(hall=SMALL, room=dataclasses.replace(OPEN, rate_per_minute=60_000, capacity=3))
+    short = site.event(hall=SMALL, room=dataclasses.replace(OPEN, line_cap=40))
+    with ThreadPoolExecutor(2) as both:
+        of_narrow = both.submit(rehearse, site, narrow, "--fans", "30", *SHORT, "--think", "1")
+        of_short = both.submit(rehearse, site, short, "--fans", "60", *FAST, "--keep")
+
+    code, verdict, error = of_narrow.result()
     assert code == 0, (verdict, error)
     assert verdict["bottleneck"]["code"] == "capacity", verdict
 
-
-def test_a_line_too_small_for_the_crowd_is_not_fit(site: Site) -> None:
-    event_id = site.event(hall=SMALL, room=dataclasses.replace(OPEN, line_cap=40))
-    code, verdict, error = rehearse(site, event_id, "--fans", "60", *FAST)
+    code, verdict, error = of_short.result()
     assert code == 1, (verdict, error)
     assert verdict["bottleneck"]["code"] == "line_cap", verdict
     assert verdict["facts"]["turnedAway"] == 20
     (cap,) = (one for one in verdict["suggestions"] if one["setting"] == "lineCap")
     assert (cap["now"], cap["value"]) == (40, 75)
+
+    (kept,) = copies(site)
+    with psycopg.connect(site.database_url) as connection:
+        state = connection.execute("SELECT state FROM room WHERE event_id = %s", (kept,)).fetchone()
+    assert state == ("closed",)
+    assert site.client().get(f"/api/initial-call/{kept}").code == "unknown_event"
+    removed = site.services.run("rehearse", str(short), "--remove", seconds_max=SECONDS_MAX)
+    assert (removed.returncode, removed.stdout) == (0, f"Removed 1 copies of event {short}.\n"), removed.stderr
+    assert copies(site) == []
+    assert list(site.redis().scan_iter(match=f"room:{{{kept}}}:*")) == []
 
 
 def test_who_interrupts_it_leaves_no_copy(site: Site) -> None:
