@@ -10,7 +10,6 @@ import contextlib
 import re
 import socket
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -155,18 +154,12 @@ class Watch:
             if one.host == socket.gethostname() and (spent := _cpu_of(one.pid)) is not None
         }
         if len(here) < len(present):
-            self._ask_metrics()
-            return {**self._metrics, **here}
+            told = ask_metrics(self.url)
+            if told is not None and len(self._metrics) < KNOWN_MAX:
+                started, spent = told
+                self._metrics[f"started at {started}"] = spent
+            return dict(self._metrics) or here
         return here
-
-    def _ask_metrics(self) -> None:
-        """A balancer gives this to any of them: they are told apart by when they started."""
-        with contextlib.suppress(OSError, ValueError, urllib.error.URLError):
-            with urllib.request.urlopen(self.url + "/metrics", timeout=METRICS_SECONDS_MAX) as answer:  # noqa: S310
-                text = answer.read(METRICS_BYTES_MAX)
-            started, spent = _started(text), _cpu(text)
-            if started is not None and spent is not None and len(self._metrics) < KNOWN_MAX:
-                self._metrics[f"started at {float(started[1]):.2f}"] = float(spent[1])
 
     def _worker_cpu(self) -> float | None:
         queue = queue_name(self.lane)
@@ -219,3 +212,17 @@ def _cpu_of(pid: int) -> float | None:
     except psutil.Error:
         return None
     return float(times.user + times.system)
+
+
+def ask_metrics(url: str) -> tuple[str, float] | None:
+    """When the process that answers began (Unix time), and the CPU seconds it has used; None where nobody tells.
+
+    A balancer gives the question to any of them: they are told apart by when they began.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        with urllib.request.urlopen(url + "/metrics", timeout=METRICS_SECONDS_MAX) as answer:  # noqa: S310
+            text = answer.read(METRICS_BYTES_MAX)
+        started, spent = _started(text), _cpu(text)
+        if started is not None and spent is not None:
+            return f"{float(started[1]):.2f}", float(spent[1])
+    return None
