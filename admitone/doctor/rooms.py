@@ -9,6 +9,7 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
+from db.rehearsals import LOCK_SPACE
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import room_key
 from waiting_room.line import Slots
@@ -41,11 +42,22 @@ SELECT DISTINCT r.user_id
    AND r.created_at < clock_timestamp() - make_interval(secs => %(settled_seconds)s)
  LIMIT %(admitted_max)s
 """
+_COPIES_LEFT: Final = """
+SELECT event_id, rehearsal_of
+  FROM event e
+ WHERE rehearsal_of IS NOT NULL
+   AND NOT EXISTS (SELECT FROM pg_locks l
+                    WHERE l.locktype = 'advisory' AND l.objsubid = 1
+                      AND (l.classid::bigint << 32) | l.objid::bigint = %(lock_space)s::bigint + e.rehearsal_of)
+ ORDER BY event_id
+ LIMIT %(rooms_max)s
+"""
 
 
 def examine(site: Site) -> Iterator[Finding]:
     if site.postgres is None or site.line is None:
         return
+    yield from _copies_left(site)
     slots = Slots(site.line)
     rooms = site.rows(_ROOMS, {"rooms_max": ROOMS_MAX})
     waiting = admitted = 0
@@ -64,6 +76,18 @@ def examine(site: Site) -> Iterator[Finding]:
         yield from _room(site.line, event_id, revision, counts)
         yield from _slots(site, slots, event_id)
     yield fine("behind", "rooms", f"{len(rooms)} rooms open, {waiting} fans in line, {admitted} admitted")
+
+
+def _copies_left(site: Site) -> Iterator[Finding]:
+    left = site.rows(_COPIES_LEFT, {"lock_space": LOCK_SPACE, "rooms_max": ROOMS_MAX})
+    if left:
+        copies = ", ".join(str(copy) for copy, _ in left[:4]) + (", ..." if len(left) > 4 else "")
+        yield warning(
+            "behind",
+            "rehearsal_left",
+            f"{len(left)} copies of events are left of rehearsals ({copies})",
+            f"Remove them: `admitone rehearse {left[0][1]} --remove`, and so for each event rehearsed.",
+        )
 
 
 def _room(line: redis.Redis, event_id: int, revision: int, counts: RoomCounts) -> Iterator[Finding]:

@@ -174,6 +174,7 @@ def test_the_door_is_found_to_set_the_pace_and_a_copy_is_kept_until_removed(site
         state = connection.execute("SELECT state FROM room WHERE event_id = %s", (kept,)).fetchone()
     assert state == ("closed",)
     assert site.client().get(f"/api/initial-call/{kept}").code == "unknown_event"
+    assert "rehearsal_left" in site.services.run("doctor", "--json").stdout
     removed = site.services.run("rehearse", str(short), "--remove", seconds_max=SECONDS_MAX)
     assert (removed.returncode, removed.stdout) == (0, f"Removed 1 copies of event {short}.\n"), removed.stderr
     assert copies(site) == []
@@ -189,6 +190,7 @@ def test_who_interrupts_it_leaves_no_copy(site: Site) -> None:
         assert time.monotonic() < until, running.text()
         time.sleep(0.1)
     assert len(copies(site)) == 1
+    assert "rehearsal_left" not in site.services.run("doctor", "--json").stdout
     # The second finds the first at it.
     code, _, error = rehearse(site, event_id, "--fans", "1", *FAST)
     assert (code, "being rehearsed already" in error) == (2, True), error
