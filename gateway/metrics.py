@@ -282,6 +282,12 @@ def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:
     fans = GaugeMetricFamily("admitone_room_fans", "Fans in the room, by state.", labels=["event_id", "state"])
     state = GaugeMetricFamily("admitone_room_state", "1 for the state the room is in.", labels=["event_id", "state"])
     seats = GaugeMetricFamily("admitone_seats", "Seats, by status.", labels=["event_id", "status"])
+    let_in = CounterMetricFamily(
+        "admitone_room_let_in", "Fans called or let straight in, since Redis knows the room.", labels=["event_id"]
+    )
+    behind = GaugeMetricFamily(
+        "admitone_room_gateways_behind", "Gateways that do not go by the room's last change yet.", labels=["event_id"]
+    )
     figures = {
         field: GaugeMetricFamily(f"admitone_room_{name}", text, labels=["event_id"])
         for field, name, text in _ROOM_FIGURES
@@ -292,10 +298,12 @@ def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:
             fans.add_metric([event, name], getattr(room, name))
         for name in ROOM_STATES:
             state.add_metric([event, name], room.state == name)
+        let_in.add_metric([event], room.let_in)
+        behind.add_metric([event], room.gateways - room.gateways_in_force)
         for field, family in figures.items():
             figure = getattr(room, field)
             if figure is not None:
                 family.add_metric([event], figure)
         for name in ("free", "held", "sold"):
             seats.add_metric([event, name], getattr(room, name))
-    yield from (fans, state, seats, *figures.values())
+    yield from (fans, state, seats, let_in, behind, *figures.values())

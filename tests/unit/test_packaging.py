@@ -59,6 +59,8 @@ def test_queue_is_a_source_root_and_no_package() -> None:
 def test_a_lock_is_in_step_with_pyproject(project: dict[str, Any], lock: str, groups: list[str]) -> None:
     pins = _pins(lock)
     wanted = [*project["project"]["dependencies"]]
+    for extra in project["project"]["optional-dependencies"].values():
+        wanted += extra
     for group in groups:
         wanted += [entry for entry in project["dependency-groups"][group] if isinstance(entry, str)]
     for text in wanted:
