@@ -71,8 +71,10 @@ function choose() {
 /** @param {number} eventId @param {HTMLElement} item */
 function mark(eventId, item) {
   const link = /** @type {HTMLElement} */ (item.firstElementChild);
-  if (eventId === chosen) link.setAttribute("aria-current", "true");
-  else link.removeAttribute("aria-current");
+  if (eventId === chosen) {
+    link.setAttribute("aria-current", "true");
+    link.scrollIntoView({ block: "nearest", inline: "nearest" });
+  } else link.removeAttribute("aria-current");
 }
 
 /** @param {Answer} room */

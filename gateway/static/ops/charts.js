@@ -144,7 +144,7 @@ export class Charts {
         width: Math.max(120, holder.clientWidth),
         height: this.height(),
         legend: { show: false },
-        padding: [8, 4, 0, 0],
+        padding: [8, 16, 0, 0],
         cursor: { sync: { key: "hour" }, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { x: { range: () => this.range() }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(4, (most ?? 0) * 1.1)] } },
         axes: [

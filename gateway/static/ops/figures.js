@@ -29,19 +29,27 @@ function putSpan(name, ms) {
   else put(name, (ms / 1000).toFixed(1), "s");
 }
 
-/** Fans let in a minute over the last seconds, from the stream itself: quicker than any mean. */
+const WINDOW_MS = 10_500;
+const WINDOW_MS_MIN = 1900;
+
+/** Fans let in a minute over the last seconds, from the stream itself; after a change, since it: no mean hides it. */
 class Door {
   /** @type {[number, number][]} */
   readings = [];
-  eventId = 0;
+  of = "";
+  /** @type {number | null} */
+  real = null;
   /** @param {Answer} room @param {number} at ms */
   read(room, at) {
-    if (this.eventId !== room.eventId) this.readings = [];
-    this.eventId = room.eventId;
+    const of = `${room.eventId}/${room.revision}`;
+    if (this.of.split("/")[0] !== String(room.eventId)) this.real = room.calledPerMinute;
+    if (this.of !== of || room.letIn < this.readings[0]?.[1]) this.readings = [];
+    this.of = of;
     this.readings.push([at, room.letIn]);
-    while (this.readings.length > 2 && this.readings[0][0] < at - 10_500) this.readings.shift();
+    while (this.readings.length > 2 && this.readings[0][0] < at - WINDOW_MS) this.readings.shift();
     const [first, letIn] = this.readings[0];
-    return at - first < 5000 || room.letIn < letIn ? room.calledPerMinute : ((room.letIn - letIn) * 60000) / (at - first);
+    if (at - first >= WINDOW_MS_MIN) this.real = ((room.letIn - letIn) * 60000) / (at - first);
+    return this.real;
   }
 }
 const door = new Door();
@@ -69,7 +77,7 @@ export function drawFigures(room, at) {
   put("rateNow", figure(Math.round(room.rateNowPerMinute)));
   put("rateOf", room.autopilot ? `autopilot, under ${figure(room.ratePerMinute)}` : "a minute");
   const real = door.read(room, at);
-  put("rateReal", real === null || real === undefined ? "–" : figure(Math.round(real)));
+  put("rateReal", real === null ? "–" : figure(Math.round(real)));
   put("rateRealOf", room.measuredPerMinute === null ? "a minute" : `let in; ${figure(Math.round(room.measuredPerMinute))} came in`);
   putSpan("p50", room.p50BookingMs);
   putSpan("p95", room.p95BookingMs);
