@@ -308,6 +308,9 @@ def room(
     capacity: Annotated[int | None, typer.Option(min=0, max=1_000_000)] = None,
     line_cap: Annotated[int | None, typer.Option(min=0, max=5_000_000)] = None,
     lobby_minutes: Annotated[int | None, typer.Option(min=0, max=10_080, help="Before the on-sale.")] = None,
+    priority_share: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Percent of the calls for access codes while both classes wait.")
+    ] = None,
     pause: Annotated[bool | None, typer.Option("--pause/--resume")] = None,
     why: Annotated[str, typer.Option(help="For the log.")] = "",
 ) -> None:
@@ -322,6 +325,7 @@ def room(
             ("capacity", capacity),
             ("line_cap", line_cap),
             ("lobby_minutes", lobby_minutes),
+            ("priority_share", priority_share),
         )
         if value is not None
     }
@@ -331,6 +335,28 @@ def room(
         typer.echo(asyncio.run(show_or_change(settings, event, changes, why)))
     except LookupError as error:
         raise _fail(str(error).capitalize() + ".") from None
+
+
+@app.command()
+def codes(
+    event: Annotated[int, typer.Argument(min=1, help="Event id.")],
+    label: Annotated[str, typer.Option(help="What the operators call them.")] = "codes",
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many random codes.")] = 1,
+    code: Annotated[str | None, typer.Option(help="One code of a name of your own instead.")] = None,
+    uses: Annotated[int, typer.Option(min=1, max=1_000_000, help="Fans who may redeem each.")] = 1,
+    hours: Annotated[float | None, typer.Option(min=0.01, max=87_600, help="Good for so long from now on.")] = None,
+    why: Annotated[str, typer.Option(help="For the log.")] = "",
+) -> None:
+    """Issue access codes, which let fans wait in the priority class, and print them: nobody can later."""
+    from admitone.codes import CodesError, issue
+
+    settings = _settings()
+    _need_secret(settings)
+    try:
+        for one in asyncio.run(issue(settings, event, label, count=count, code=code, uses=uses, hours=hours, why=why)):
+            typer.echo(one)
+    except CodesError as error:
+        raise _fail(str(error)) from None
 
 
 @app.command()

@@ -45,9 +45,9 @@ async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str
         assert counts is not None
         return (
             f"event {event_id}: {row.state}, {row.rate_per_minute} a minute, capacity {row.capacity}, "
-            f"line cap {row.line_cap}, lobby {row.lobby_minutes} minutes; "
-            f"in the lobby {counts.lobby}, waiting {counts.waiting}, called {counts.called}, "
-            f"admitted {counts.admitted}"
+            f"line cap {row.line_cap}, lobby {row.lobby_minutes} minutes, priority share {row.priority_share}%; "
+            f"in the lobby {counts.lobby}, waiting {counts.waiting} ({counts.priority} with priority), "
+            f"called {counts.called}, admitted {counts.admitted}"
         )
     finally:
         await client.aclose()

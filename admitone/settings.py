@@ -119,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     joins_free_per_minute: Annotated[int, _int("joins per address prefix before a captcha is asked", 0, 10_000_000)] = (
         300
     )
+    wrong_codes_per_minute: Annotated[int, _int("unknown access codes tried per address prefix", 1, 10_000_000)] = 60
 
     captcha: Annotated[
         Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"],

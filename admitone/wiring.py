@@ -59,6 +59,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         sessions_per_minute=settings.sessions_per_minute,
         joins_per_minute=settings.joins_per_minute,
         joins_free_per_minute=settings.joins_free_per_minute,
+        wrong_codes_per_minute=settings.wrong_codes_per_minute,
         body_bytes_max=settings.body_bytes_max,
         event_bytes_max=settings.event_bytes_max,
         event_seats_max=settings.event_seats_max,

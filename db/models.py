@@ -353,7 +353,8 @@ class Room(Base):
     """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
 
     ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened. The room opens as
-    a lobby ``lobby_minutes`` before the on-sale; 0: without one. Who moves ``event.on_sale_at`` raises ``revision``.
+    a lobby ``lobby_minutes`` before the on-sale; 0: without one. The priority class has ``priority_share`` percent of
+    the calls while both classes wait. Who moves ``event.on_sale_at`` raises ``revision``.
 
     ``opened_for`` is the on-sale whose opening was told to the outside, ``sold_out_at`` when it was told that nothing
     is left; the worker's (`workers.webhooks`), no configuration.
@@ -366,6 +367,7 @@ class Room(Base):
         CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name="limits"),
         CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name="lifetimes"),
         CheckConstraint("lobby_minutes >= 0", name="lobby"),
+        CheckConstraint("priority_share BETWEEN 0 AND 100", name="priority_share"),
         CheckConstraint(f"char_length(message) <= {MESSAGE_MAX}", name="message"),
     )
 
@@ -383,6 +385,7 @@ class Room(Base):
     message: Mapped[str] = mapped_column(server_default="")
     opened_for: Mapped[dt.datetime | None]
     sold_out_at: Mapped[dt.datetime | None]
+    priority_share: Mapped[int] = mapped_column(Integer, server_default="50")
 
 
 class Draw(Base):
@@ -438,6 +441,69 @@ class DepartedPlace(Base):
     epoch: Mapped[int]
     number: Mapped[int]
     departed_at: Mapped[dt.datetime]
+
+
+class CodeIssue(Base):
+    """Access codes that an operator issued in one go, for one window of time; each is good ``uses_max`` times."""
+
+    __tablename__ = "code_issue"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint("codes > 0 AND uses_max > 0", name="counts"),
+        CheckConstraint("starts_at < ends_at", name="window"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name="revoked"),
+        PrimaryKeyConstraint("issue_id", "event_id"),
+        Index("ix_code_issue_event_id", "event_id"),
+    )
+
+    event_id: Mapped[int]
+    issue_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    label: Mapped[str]
+    codes: Mapped[int] = mapped_column(Integer)
+    uses_max: Mapped[int] = mapped_column(Integer)
+    starts_at: Mapped[dt.datetime | None]
+    ends_at: Mapped[dt.datetime | None]
+    issued_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    issued_by: Mapped[str]
+    revoked_at: Mapped[dt.datetime | None]
+    revoked_by: Mapped[str | None]
+
+
+class AccessCode(Base):
+    """A code that lets its fan wait in the priority class, known by its keyed hash only."""
+
+    __tablename__ = "access_code"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["issue_id", "event_id"], ["code_issue.issue_id", "code_issue.event_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("uses >= 0", name="uses"),
+        PrimaryKeyConstraint("code_hash", "event_id"),
+        Index("ix_access_code_issue_id", "issue_id"),
+    )
+
+    event_id: Mapped[int]
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    issue_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    uses: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class CodeRedemption(Base):
+    """A code that a fan redeemed: the fan's again and again, and one use of it."""
+
+    __tablename__ = "code_redemption"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["code_hash", "event_id"], ["access_code.code_hash", "access_code.event_id"], ondelete="CASCADE"
+        ),
+        PrimaryKeyConstraint("user_id", "event_id", "code_hash"),
+        Index("ix_code_redemption_code_hash", "code_hash"),
+    )
+
+    event_id: Mapped[int]
+    user_id: Mapped[int]
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    redeemed_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class RoomLog(Base):

@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.draws import commit_seed
-from db.models import DepartedPlace, Draw, Event, Outbox, Purchase, Reservation, Room, RoomLog
+from db.models import CodeRedemption, DepartedPlace, Draw, Event, Outbox, Purchase, Reservation, Room, RoomLog
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000
@@ -29,6 +29,7 @@ _FIELD_TYPES: Mapping[str, type] = {
     "autopilot": bool,
     "lobby_minutes": int,
     "message": str,
+    "priority_share": int,
 }
 
 
@@ -71,6 +72,7 @@ class RoomRow:
     message: str = ""
     rehearsal_of: int | None = None
     """The event that this room's is a copy of."""
+    priority_share: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class FanRecord:
     bought_at: dt.datetime | None
     hold_ends_at: dt.datetime | None
     """Of holds that live."""
+    redeemed_at: dt.datetime | None = None
+    """Of the last access code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ async def rooms(connection: AsyncConnection) -> list[RoomRow]:
 
 
 async def fan_record(connection: AsyncConnection, event_id: int, user_id: int) -> FanRecord:
-    """The fan's departure, latest purchase and live hold."""
+    """The fan's departure, latest purchase, live hold and access code."""
     departure = (
         await connection.execute(
             select(DepartedPlace.epoch, DepartedPlace.number, DepartedPlace.departed_at).where(
@@ -150,12 +154,20 @@ async def fan_record(connection: AsyncConnection, event_id: int, user_id: int) -
     hold_ends_at = select(func.max(Reservation.expires_at)).where(
         Reservation.event_id == event_id, Reservation.user_id == user_id, *_LIVE
     )
-    booked = (await connection.execute(select(bought_at.scalar_subquery(), hold_ends_at.scalar_subquery()))).one()
+    redeemed_at = select(func.max(CodeRedemption.redeemed_at)).where(
+        CodeRedemption.event_id == event_id, CodeRedemption.user_id == user_id
+    )
+    booked = (
+        await connection.execute(
+            select(bought_at.scalar_subquery(), hold_ends_at.scalar_subquery(), redeemed_at.scalar_subquery())
+        )
+    ).one()
     return FanRecord(
         departed=None if departure is None else (departure.epoch, departure.number),
         departed_at=None if departure is None else departure.departed_at,
         bought_at=booked[0],
         hold_ends_at=booked[1],
+        redeemed_at=booked[2],
     )
 
 

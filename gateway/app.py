@@ -21,6 +21,7 @@ from booking_lane.results import channel
 from db.engines import create_engine
 from db.urls import psycopg_conninfo
 from gateway import request_ids
+from gateway.access import AccessCodes
 from gateway.autopilot import Autopilot
 from gateway.bodies import StrictRequest
 from gateway.booking import Desk
@@ -39,7 +40,7 @@ from gateway.programme import Programme
 from gateway.reader import Reader
 from gateway.readiness import Readiness
 from gateway.rooms import Rooms
-from gateway.routes import booking, draws, events, health, operators, pages, programme, queue, sessions, webhooks
+from gateway.routes import booking, codes, draws, events, health, operators, pages, programme, queue, sessions, webhooks
 from gateway.scrape import Scrape
 from gateway.services import Services
 from gateway.streams.lines import LineStreams
@@ -96,6 +97,7 @@ def build_services(config: GatewayConfig) -> Services:
         reader=Reader(psycopg_conninfo(config.database_url), config.db_pool_max),
         halls=halls,
         rooms=rooms,
+        codes=AccessCodes(engine, line_redis, config.secret, config.wrong_codes_per_minute),
         desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
         lines=LineStreams(rooms),
         readiness=Readiness(config),
@@ -249,6 +251,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *operators.ROUTES,
             programme.router(config.event_bytes_max),
             *webhooks.ROUTES,
+            *codes.ROUTES,
             *health.ROUTES,
             pages.pages_router(),
         ],

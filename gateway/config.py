@@ -44,6 +44,7 @@ class GatewayConfig:
     sessions_per_minute: int
     joins_per_minute: int
     joins_free_per_minute: int
+    wrong_codes_per_minute: int
 
     body_bytes_max: int
     event_bytes_max: int

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from db.access_codes import CODES_MAX
 from db.events import TICKET_TYPES_MAX
 from db.models import MESSAGE_MAX
+from waiting_room.access import CODE_MAX, NAMED_CODE
 
 ID_MAX = 2**53 - 1
 PRICE_MAX = 10**10
@@ -89,7 +91,30 @@ class CheckoutBody(_Body, kw_only=True):
 
 
 class JoinBody(_Body, kw_only=True):
+    """With an ``accessCode`` the place is one of the priority class, also one that is already held."""
+
     captcha_token: CaptchaToken | None = None
+    access_code: Annotated[str, Meta(max_length=CODE_MAX, pattern=NO_NUL)] | None = None
+
+
+class CodesBody(_Body, kw_only=True):
+    """``count`` random codes, or one ``code`` of a name of your own; each may be redeemed by ``usesMax`` fans."""
+
+    label: Annotated[str, Meta(min_length=1, max_length=80, pattern=NO_NUL)]
+    count: Annotated[int, Meta(ge=1, le=CODES_MAX)] = 1
+    code: Annotated[str, Meta(max_length=CODE_MAX, pattern=NAMED_CODE)] | None = None
+    uses_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+
+    def __post_init__(self) -> None:
+        if self.code is not None and self.count != 1:
+            raise ValueError("count is of random codes; name either count or code")
+        if any(at is not None and not 2000 <= at.year < 2200 for at in (self.starts_at, self.ends_at)):
+            raise ValueError("startsAt and endsAt are of years from 2000 to 2199")
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("startsAt must be before endsAt")
 
 
 class OperatorBody(_Body, kw_only=True):
@@ -106,6 +131,7 @@ class RoomPatch(_Body, kw_only=True):
     claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
     pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
     lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
+    priority_share: Annotated[int, Meta(ge=0, le=100)] | msgspec.UnsetType = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     autopilot: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
@@ -280,6 +306,7 @@ BODIES: tuple[type[_Body], ...] = (
     ReserveBody,
     CheckoutBody,
     JoinBody,
+    CodesBody,
     OperatorBody,
     RoomPatch,
     WebhookBody,
@@ -527,7 +554,8 @@ class Place(_Answer, kw_only=True):
     """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line.
 
     ``linePerMinute`` is how fast the line is forecast to move: while it stays, no estimate rises. With ``mayRunOut``
-    the seats would not reach this place if everybody before it took two.
+    the seats would not reach this place if everybody before it took two. ``position`` and ``ahead`` count the fan's own
+    class, ``priority`` or not; ``waiting`` and ``linePerMinute`` both.
     """
 
     state: str
@@ -549,6 +577,7 @@ class Place(_Answer, kw_only=True):
     stream_href: str
     lobby: Lobby | None = None
     message: str = ""
+    priority: bool = False
 
 
 class Claimed(_Answer, kw_only=True):
@@ -559,15 +588,17 @@ class Claimed(_Answer, kw_only=True):
 class RoomAnswer(_Answer, kw_only=True):
     """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
 
-    Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by their code.
-    ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that are up go by
-    this ``revision``.
+    Of those ``waiting`` ``priorityWaiting`` are of the priority class, which has ``priorityShare`` percent of the calls
+    while both wait. Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by
+    their code. ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that
+    are up go by this ``revision``.
     """
 
     event_id: int
     name: str
     state: str
     waiting: int
+    priority_waiting: int
     called: int
     admitted: int
     rate_per_minute: int
@@ -580,6 +611,7 @@ class RoomAnswer(_Answer, kw_only=True):
     claim_window_seconds: int
     pass_seconds: int
     lobby_minutes: int
+    priority_share: int
     lobby: int
     paused: bool
     autopilot: bool
@@ -770,6 +802,33 @@ class WebhookLogList(_Answer, kw_only=True):
     entries: tuple[WebhookLogLine, ...]
 
 
+class CodesIssued(_Answer, kw_only=True):
+    """The codes, which nobody is told again."""
+
+    issue_id: uuid.UUID
+    codes: tuple[str, ...]
+
+
+class CodeIssueAnswer(_Answer, kw_only=True):
+    """Codes issued in one go: so many ``codes``, each for ``usesMax`` fans; ``uses`` is how often one was redeemed."""
+
+    issue_id: uuid.UUID
+    label: str
+    codes: int
+    uses_max: int
+    uses: int
+    starts_at: Moment | None
+    ends_at: Moment | None
+    issued_at: Moment
+    issued_by: str
+    revoked_at: Moment | None
+    revoked_by: str | None
+
+
+class CodeIssueList(_Answer, kw_only=True):
+    issues: tuple[CodeIssueAnswer, ...]
+
+
 class Health(_Answer, kw_only=True):
     status: Literal["ok", "failing"]
     failing: tuple[str, ...] = ()
@@ -824,5 +883,8 @@ ANSWERS: tuple[type[_Answer], ...] = (
     Resent,
     WebhookLogLine,
     WebhookLogList,
+    CodesIssued,
+    CodeIssueAnswer,
+    CodeIssueList,
     Health,
 )

@@ -133,6 +133,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"eventId": 1, "reservationId": "019a5b1e-7c1a-7b44-9d3e-5f0a2b6c8d10", "captchaToken": "the same"},
     ],
     "JoinBody": [{}],
+    "CodesBody": [{"label": "Fan club", "count": 2}, {"label": "Press", "code": "PRESS-2026", "usesMax": 40}],
     "OperatorBody": [{"name": "Ada", "password": "correct horse battery staple"}],
     "EventBody": [
         {
@@ -235,6 +236,8 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
     schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
     for numbers in schemas["SeatNumbers"]["properties"].values():
         numbers["maxItems"] = seats_max
+    count, code = {"const": 1}, {"type": "null"}
+    schemas["CodesBody"]["anyOf"] = [{"properties": {"count": count}}, {"properties": {"code": code}}]
     for body, examples in EXAMPLES.items():
         schemas[body]["examples"] = examples
     steered = [name for name in schemas["RoomPatch"]["properties"] if name not in ("revision", "why")]

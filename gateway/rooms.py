@@ -175,6 +175,7 @@ class Rooms:
             receipt_entries_max=self._receipt_entries_max,
             receipt_fans_max=self._receipt_fans_max,
             autopilot=int(row.autopilot),
+            priority_share=row.priority_share,
             revision=row.revision,
         )
 
@@ -318,6 +319,9 @@ class Rooms:
                     place = msgspec.structs.replace(place, epoch=drawn.epoch, number=number, lobby=False)
         if place is not None and not _lives(place, record):
             place = None
+        if place is not None and record.redeemed_at is not None and to_ms(record.redeemed_at) >= place.joined_at_ms:
+            # The code was redeemed for this place, and the token is an older one.
+            place = msgspec.structs.replace(place, priority=True)
         if admission is not None:
             row = await self.row(event_id)
             # A pass tells its end only. No purchase or departure of its admission is older than this.
@@ -341,8 +345,9 @@ class Rooms:
         told = state if state in ("closed", "sold_out") and standing.state in ("waiting", "none") else standing.state
         waits = told == "waiting"
         ahead = standing.shown - 1 if waits and standing.shown else None
-        estimate = eta_in(counts, ahead) if ahead is not None else None
+        estimate = eta_in(counts, ahead, priority=standing.priority) if ahead is not None else None
         speed, reach = speed_in(counts), seats_reach(counts)
+        before = counts.ahead_in_both(ahead or 0, priority=standing.priority)
         token = None
         if standing.number and standing.joined_at_ms is not None:
             token = self.tokens.sign_place(
@@ -354,6 +359,7 @@ class Rooms:
                     joined_at_ms=standing.joined_at_ms,
                     session=session,
                     lobby=standing.state == "lobby",
+                    priority=standing.priority,
                 )
             )
         admission = None
@@ -370,7 +376,7 @@ class Rooms:
             eta_seconds=None if estimate is None else estimate.eta_seconds,
             eta_range=None if estimate is None else estimate.eta_range,
             line_per_minute=None if estimate is None or speed is None else round(speed.expected, 1),
-            may_run_out=ahead is not None and reach is not None and ahead >= reach,
+            may_run_out=ahead is not None and reach is not None and before >= reach,
             claim_by_seconds=standing.claim_by_seconds,
             admission_pass=admission,
             expires_at=None if standing.pass_until_ms is None else from_ms(standing.pass_until_ms),
@@ -378,6 +384,7 @@ class Rooms:
             stream_href=f"/api/queue/{event_id}/stream",
             lobby=self.lobby(event_id, counts, fan) if state in ("lobby", "closed", "rebuilding") else None,
             message=self.message(event_id),
+            priority=standing.priority,
         )
 
     def message(self, event_id: int) -> str:

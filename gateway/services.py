@@ -10,6 +10,7 @@ import redis.asyncio
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.access import AccessCodes
 from gateway.booking import Desk
 from gateway.captcha import Captcha
 from gateway.clock import Clock
@@ -43,6 +44,7 @@ class Services:
     reader: Reader
     halls: Halls
     rooms: Rooms
+    codes: AccessCodes
     desk: Desk
     lines: LineStreams
     readiness: Readiness

@@ -30,7 +30,7 @@ LOG_LIMIT: Final = 200
 FIGURES_SECONDS: Final = 60.0
 STEERED: Final = (
     "rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "lobby_minutes", "autopilot",
-    "message",
+    "message", "priority_share",
 )  # fmt: skip
 ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
@@ -59,6 +59,7 @@ async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> Room
         name=hall.event.name,
         state=room_state(counts),
         waiting=counts.waiting,
+        priority_waiting=counts.priority,
         called=counts.called,
         admitted=counts.admitted,
         rate_per_minute=row.rate_per_minute,
@@ -71,6 +72,7 @@ async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> Room
         claim_window_seconds=row.claim_window_seconds,
         pass_seconds=row.pass_seconds,
         lobby_minutes=row.lobby_minutes,
+        priority_share=row.priority_share,
         lobby=counts.lobby,
         paused=row.state == "paused",
         autopilot=row.autopilot,

@@ -27,7 +27,7 @@ from litestar.params import Parameter, SkipValidation
 
 from db.models import MESSAGE_MAX
 from db.seed import RoomSeed
-from gateway.contract import DrawAnswer, Lobby
+from gateway.contract import ID_MAX, DrawAnswer, Lobby
 
 log = logging.getLogger(__name__)
 
@@ -550,6 +550,12 @@ async def webhooks_page() -> Response[str]:
     return page("webhooks.html", kinds=WEBHOOK_KINDS)
 
 
+@get("/ops/rooms/{event_id:int}/codes")
+async def codes_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's access codes, for its operators; asked for by its script, as in the console."""
+    return page("codes.html", event_id=event_id)
+
+
 @get("/static/{version:str}/{name:path}")
 async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
@@ -582,6 +588,7 @@ def pages_router() -> Router:
             programme_page,
             event_form_page,
             webhooks_page,
+            codes_page,
             static_file,
         ],
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},

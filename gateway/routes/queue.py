@@ -29,6 +29,7 @@ from waiting_room.errors import (
     RoomUnknown,
     TokenInvalid,
 )
+from waiting_room.limits import address_prefix
 from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
@@ -116,8 +117,10 @@ async def take_place(
     fan: Session,
     token: PlaceToken | None,
     admission: AdmissionPass | None = None,
+    *,
+    redeemed: bool = False,
 ) -> tuple[Standing, RoomCounts]:
-    """Join the line, or find where one stands.
+    """Join the line, or find where one stands; with an access code ``redeemed``, in the priority class.
 
     Raises:
         ProblemError: ``line_full`` or ``rebuilding``.
@@ -128,7 +131,7 @@ async def take_place(
             standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
             if standing.state == "none":
                 token = await known.rooms.restore(event_id, fan.user_id, token, admission)
-        standing = await known.rooms.line.join(event_id, fan.user_id, token)
+        standing = await known.rooms.line.join(event_id, fan.user_id, token, redeemed=redeemed)
     except RetryLater as later:
         raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
     except (RoomOff, RoomClosed, RoomSoldOut):
@@ -187,18 +190,26 @@ async def find_place(
         "captcha_failed",
         "captcha_unavailable",
         "line_full",
+        "code_unknown",
+        "code_used",
+        "code_not_yet",
+        "code_expired",
+        "too_many_codes",
         also={200: Place},
     ),
 )
 async def join(
     request: AnyRequest, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
 ) -> Response[Place]:
-    """Join the line, or find one's place in it."""
+    """Join the line, or find one's place in it; with an access code, in the priority class."""
     known = services(request)
     fan = known.identity.fan(request)
     restored = _place_token(known, request, event_id, fan, token)
     await require_captcha(known, request, event_id, fan, data.captcha_token if data else None)
-    standing, counts = await take_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
+    code = data.access_code if data else None
+    redeemed = code is not None and await redeem_code(known, request, event_id, fan, code)
+    admission = _pass_if_valid(known, request, event_id, fan)
+    standing, counts = await take_place(known, event_id, fan, restored, admission, redeemed=redeemed)
     place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(
         place,
@@ -206,6 +217,23 @@ async def join(
         headers=NO_STORE,
         cookies=pass_cookies(known, event_id, place.admission_pass),
     )
+
+
+async def redeem_code(known: Services, request: AnyRequest, event_id: int, fan: Session, code: str) -> bool:
+    """Redeem the code, where it is of any use: the line takes fans, and this one is not called yet nor has priority.
+
+    Raises:
+        ProblemError: see `AccessCodes.redeem`.
+    """
+    counts = await known_room(known, event_id, fan)
+    if counts.state in ("off", "closed", "sold_out"):
+        return False
+    with contextlib.suppress(RoomUnknown):
+        standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
+        if standing.priority or standing.state in ("called", "admitted"):
+            return False
+    await known.codes.redeem(event_id, fan.user_id, address_prefix(address(request)), code)
+    return True
 
 
 async def require_captcha(known: Services, request: AnyRequest, event_id: int, fan: Session, token: str | None) -> None:

@@ -48,6 +48,7 @@ function show(next) {
   document.body.classList.toggle("choosing", next === "choose");
   if (next !== "lobby" && next !== "waiting" && next !== "called") place.forget();
   if (next !== "lobby") lobby.stop();
+  access.draw();
   if (moved) window.scrollTo({ top: 0, behavior: calm.matches ? "auto" : "smooth" });
 }
 
@@ -246,6 +247,62 @@ const place = {
   },
 };
 
+/** An access code, which puts its fan into the priority class. */
+const access = {
+  priority: false,
+  draw() {
+    $("access").hidden = this.priority || event.roomState === "off" || !["join", "waiting", "lobby"].includes(stage);
+    $("priority").hidden = !this.priority;
+    $("place-label").textContent = this.priority ? "Your place in the priority line" : "Your place in line";
+  },
+  /** @param {any} news */
+  hear(news) {
+    // A place told over the stream says so only where it is so.
+    if (news.priority === undefined && typeof news.position !== "number") return;
+    const priority = news.priority === true;
+    if (priority !== this.priority) {
+      place.first = place.progress = 0;
+      keep(`first:${event.eventId}`, null);
+    }
+    this.priority = priority;
+    this.draw();
+  },
+  /** @param {string} text */
+  say(text) {
+    $("access-error").textContent = text;
+    $("access-error").hidden = !text;
+    $("access-code").toggleAttribute("aria-invalid", Boolean(text));
+  },
+  /** What is wrong with a code, in words; empty where it is not the code. @param {Problem} problem */
+  words({ code, body, retryAfter }) {
+    const at = (/** @type {string} */ moment) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
+    switch (code) {
+      case "code_unknown":
+        return "We do not know this code. Please check it for typing errors.";
+      case "code_used":
+        return "This code has been used already.";
+      case "code_not_yet":
+        return body.at ? `This code is good from ${at(body.at)} on. Your place does not change meanwhile.` : "This code is not good yet.";
+      case "code_expired":
+        return body.at ? `This code was good until ${at(body.at)}.` : "This code is not good any more.";
+      case "too_many_codes":
+        return `Too many wrong codes. Please wait ${plural(Math.max(1, retryAfter), "second")} and try again.`;
+      default:
+        return "";
+    }
+  },
+};
+
+$("access-form").addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  access.say("");
+  const field = /** @type {HTMLInputElement} */ ($("access-code"));
+  await join(field.value.trim());
+  if (!access.priority) return;
+  field.value = "";
+  say("Your code is good: you are in the priority line.", "good");
+});
+
 /** The time before the draw, by the server's clock. */
 const lobby = {
   timer: 0,
@@ -340,6 +397,7 @@ function follow(news) {
   if (news.pass) pass = news.pass;
   if (news.roomState) event.roomState = news.roomState;
   if (typeof news.message === "string") showMessage(news.message);
+  access.hear(news);
   if (news.state && news.state !== event.state) {
     event.state = news.state;
     told.look();
@@ -420,18 +478,19 @@ const joinCaptcha = new Captcha($("message"), (state) => {
 });
 
 let joining = false;
-async function join() {
+/** @param {string} [accessCode] */
+async function join(accessCode) {
   if (joining) return;
   joining = true;
   retry.stop();
   hush();
-  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button"));
+  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button, #access-go"));
   for (const button of buttons) button.disabled = true;
   try {
     let captchaToken;
     for (let tries = 0; ; tries++) {
       try {
-        const body = captchaToken ? { captchaToken } : {};
+        const body = { ...(captchaToken ? { captchaToken } : {}), ...(accessCode ? { accessCode } : {}) };
         follow(await call("POST", queue, { body, headers: headers() }));
         return hush();
       } catch (error) {
@@ -444,7 +503,8 @@ async function join() {
     }
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
+    if (access.words(error)) access.say(access.words(error));
+    else if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
     else if (error.code === "sold_out" || error.code === "closed") show(error.code);
     else if (error.code === "rate_limited") {
       say("Many people are joining from your network. Keep this page open: it tries again by itself.");
@@ -911,6 +971,7 @@ addEventListener("pageshow", (shown) => {
 
 async function begin() {
   told.look();
+  access.draw();
   try {
     const { reservations = [] } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
     if (reservations.length) return hold(reservations[0]);

@@ -50,6 +50,7 @@ export const REASONS = {
   drawn: "Your place was drawn.",
   joined: "You joined the line.",
   restored: "We restored your place after a fault on our side.",
+  access_code: "You used an access code: you wait in the priority line.",
   called: "It was your turn: you were called.",
   claim_missed: "You did not come in time when called. You kept your place, this once.",
   claim_missed_again: "You did not come in time when called again, so your place ended.",

@@ -25,7 +25,7 @@ from gateway.rooms import Rooms, from_ms, room_state
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.eta import seats_reach, speed_in
-from waiting_room.model import News, RoomCounts, Standing
+from waiting_room.model import News, Positions, RoomCounts, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def turn_now() -> int:
 class FanStream:
     """A fan's stream on an event's line; ``shown`` is the lowest position told (0: none yet).
 
-    ``place`` and ``admission`` are the signed tokens told last: they bring back what Redis may lose.
+    It counts the class that the fan is in, ``priority`` or not. ``place`` and ``admission`` are the signed tokens told
+    last: they bring back what Redis may lose.
     """
 
     stream: Stream
@@ -66,11 +67,17 @@ class FanStream:
     fan: int
     session: str
     shown: int = 0
+    priority: bool = False
     due: int = NEVER
     state: str = ""
     place: str | None = None
     admission: str | None = None
     look_due: bool = False
+
+    def be_of(self, *, priority: bool) -> None:
+        """The fan is in that class; in another than before, positions are counted anew."""
+        if priority != self.priority:
+            self.priority, self.shown = priority, 0
 
 
 @dataclass(slots=True, eq=False)
@@ -106,19 +113,21 @@ class EventStreams:
 
 
 class _Places:
-    """The place frames of a turn: what all of them share is rendered once."""
+    """The place frames of a turn and a class: what all of them share is rendered once."""
 
-    def __init__(self, counts: RoomCounts, waiting: int) -> None:
+    def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False) -> None:
+        self._counts, self._priority = counts, priority
         self._speed = speed_in(counts)
         reach = seats_reach(counts)
         self._reach = math.inf if reach is None else reach
         pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
-        tail = _tail(counts, waiting)
+        tail = b'"priority":true,' + _tail(counts, waiting) if priority else _tail(counts, waiting)
         self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
 
     def frame(self, position: int) -> bytes:
         ahead = position - 1
-        tail = self._tails[ahead >= self._reach]
+        before = self._counts.ahead_in_both(ahead, priority=self._priority) if self._counts.priority else ahead
+        tail = self._tails[before >= self._reach]
         if self._speed is None:
             return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b\n\n' % (
                 position,
@@ -128,7 +137,7 @@ class _Places:
         return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b\n\n' % (
             position,
             ahead,
-            *self._speed.seconds(ahead),
+            *self._speed.seconds(before),
             tail,
         )
 
@@ -156,7 +165,7 @@ class LineStreams:
         event = self._events.get(event_id)
         if event is None:
             event = self._events[event_id] = EventStreams(event_id, place.room_state, self._rooms.message(event_id))
-        watcher = FanStream(stream, event, fan, session, place.position or 0)
+        watcher = FanStream(stream, event, fan, session, place.position or 0, place.priority)
         event.of_fans.setdefault(fan, []).append(watcher)
         event.put_off(watcher, turn_now() + KEEP_TURNS)
         self._tell_place(watcher, place, counts)
@@ -270,6 +279,7 @@ class LineStreams:
     def _tell_place(self, watcher: FanStream, place: Place, counts: RoomCounts) -> None:
         before, watcher.state = watcher.state, place.state
         watcher.place, watcher.admission = place.token, place.admission_pass
+        watcher.be_of(priority=place.priority)
         if place.state == "called" and place.claim_by_seconds is not None:
             if before != "called":
                 _tell_once(watcher, _called(place.claim_by_seconds))
@@ -288,7 +298,8 @@ class LineStreams:
         if place.position is None or place.ahead is None:
             watcher.stream.write(_no_position(place.state, place.room_state))
             return
-        _tell_ranks([watcher], [place.position - 1], _Places(counts, place.waiting), turn_now())
+        places = _Places(counts, place.waiting, priority=place.priority)
+        _tell_ranks([watcher], [place.position - 1], places, turn_now())
 
     def _tell_called(self, watcher: FanStream, claim_by_ms: int) -> None:
         row = self._rooms.rows.get(watcher.event.event_id)
@@ -394,11 +405,12 @@ class LineStreams:
                 if rank >= 0:
                     watcher.stream.write(document)
             return
-        places = _Places(counts, ranks.waiting)
-        for start in range(0, len(waiting), WRITES_AT_ONCE):
-            end = start + WRITES_AT_ONCE
-            _tell_ranks(waiting[start:end], ranks.ranks[start:end], places, turn)
-            await asyncio.sleep(0)
+        for priority, watchers, their_ranks in _by_class(waiting, ranks):
+            places = _Places(counts, ranks.waiting, priority=priority)
+            for start in range(0, len(watchers), WRITES_AT_ONCE):
+                end = start + WRITES_AT_ONCE
+                _tell_ranks(watchers[start:end], their_ranks[start:end], places, turn)
+                await asyncio.sleep(0)
 
     def _tell_lobby(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
         """The time to the on-sale, the same for all: before the draw, and while it goes on."""
@@ -428,6 +440,20 @@ class LineStreams:
             if shown:
                 gone = await self._rooms.line.heartbeat(event.event_id, shown)
                 self._look_at([watcher for fan in gone for watcher in event.of_fans.get(fan, ())])
+
+
+def _by_class(watchers: list[FanStream], found: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:
+    """Whether of the priority class, its watchers, and their ranks in it."""
+    if not found.priority:
+        return [(False, watchers, found.ranks)]
+    classes: list[tuple[bool, list[FanStream], list[int]]] = [(False, [], []), (True, [], [])]
+    for at, (watcher, rank) in enumerate(zip(watchers, found.ranks, strict=True)):
+        priority, those, ranks = classes[at in found.priority]
+        if rank >= 0:
+            watcher.be_of(priority=priority)
+        those.append(watcher)
+        ranks.append(rank)
+    return classes
 
 
 def _tell_ranks(watchers: Sequence[FanStream], ranks: Sequence[int], places: _Places, turn: int) -> None:

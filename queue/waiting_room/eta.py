@@ -210,10 +210,13 @@ def speed_in(room: RoomCounts) -> Speed | None:
     return Speed(told.expected, highest=told.highest, lowest=told.lowest)
 
 
-def eta_in(room: RoomCounts, ahead: int) -> Eta | None:
-    """When somebody with ``ahead`` people before them is called; None unless the door is open and there is stock."""
+def eta_in(room: RoomCounts, ahead: int, *, priority: bool = False) -> Eta | None:
+    """When somebody with ``ahead`` people of their class before them is called.
+
+    None unless the door is open and there is stock.
+    """
     found = speed_in(room)
     if found is None:
         return None
-    expected, low, high = found.seconds(ahead)
+    expected, low, high = found.seconds(room.ahead_in_both(ahead, priority=priority))
     return Eta(expected, (low, high))

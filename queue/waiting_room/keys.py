@@ -12,8 +12,8 @@ HOUR: Final = "hour"
 
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
-    "line",  # zset fan → score: in line
-    "places",  # hash fan → "score:joined_at_ms:admitted_at_ms": everybody who holds a place
+    "line",  # zset fan → score: in line, of the ordinary class
+    "places",  # hash fan → "score:joined_at_ms:admitted_at_ms", and ":1" of the priority class: all who hold a place
     "seen",  # hash fan → ms of the last heartbeat
     "away",  # zset fan → ms at which the absence ends the place: skipped at the front
     "called",  # zset fan → ms by which to claim
@@ -22,13 +22,14 @@ ROOM_KEYS: Final = (
     "ended",  # hash fan → "state:score:at_ms", at most 100,000 (room.lua)
     "ended_before",  # the generation before it
     "shown",  # hash fan → lowest position shown
-    "bucket",  # hash tokens, at: the rate's token bucket
-    "pace",  # hash slot → "index:called:claimed:missed:admitted:moved:backlogged", a ring of ten minutes
+    "bucket",  # hash tokens, at: the rate's token bucket; credit: what the priority class has saved of its share
+    "pace",  # hash slot → "index:called:claimed:missed:admitted:…" (operations.read_pace), a ring of ten minutes
     "stock",  # hash free, held, version
     "departing",  # hash fan → "state:score:at_ms": ended, and not yet recorded in Postgres
     "lobby",  # zset fan → score by which the lobby was entered: until its draw
     "history",  # hash fan → "what:at_ms;…", for the receipt
     "history_before",  # the generation before it
+    "priority",  # zset fan → score: in line, of the priority class
 )
 """In the order in which room.lua takes them from KEYS."""
 

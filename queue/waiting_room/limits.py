@@ -25,9 +25,13 @@ class Allowance:
     used: int
 
 
-async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int) -> Allowance:
-    """Count one ``name`` (e.g. join) of ``key`` (an address prefix, say); ``per_minute`` are allowed."""
-    allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), (per_minute,))
+async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: bool = True) -> Allowance:
+    """Count one ``name`` (e.g. join) of ``key`` (an address prefix, say); ``per_minute`` are allowed.
+
+    Without ``count`` it is only asked whether one more would be.
+    """
+    args = (per_minute, int(count))
+    allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
     return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used)
 
 

@@ -66,13 +66,14 @@ class Line:
         """Let the autopilot's next steering hold; False if another gateway's did since ``counts``."""
         return await self._run(operations.steer(event, counts.steered_at_ms, steering))
 
-    async def join(self, event: int, fan: int, place: PlaceToken | None = None) -> Standing:
-        """Take a place, or the one already held. A verified ``place`` restores one that Redis lost.
+    async def join(self, event: int, fan: int, place: PlaceToken | None = None, *, redeemed: bool = False) -> Standing:
+        """Take a place, or the one already held. A verified ``place`` restores one that Redis lost. With an access
+        code ``redeemed`` the place is of the priority class, a held one too unless it was called.
 
         Raises:
             RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: and nothing is stored.
         """
-        return await self._run(operations.join(event, fan, place))
+        return await self._run(operations.join(event, fan, place, redeemed=redeemed))
 
     async def standing(self, event: int, fan: int, *, touch: bool = True) -> Standing:
         """Where the fan stands; with ``touch`` the call is a heartbeat.
@@ -83,14 +84,16 @@ class Line:
         return await self._run(operations.standing(event, fan, touch=touch))
 
     async def positions(self, event: int, fans: Iterable[int]) -> Positions:
-        """The true rank of each fan, in one round trip for every `operations.RANKS` fans."""
+        """The true rank of each fan in the own class, in one round trip for every `operations.RANKS` fans."""
         ranks: list[int] = []
         waiting = 0
+        priority: set[int] = set()
         for chunk in chunks(fans, RANKS):
             part = await self._run(operations.positions(event, chunk))
             waiting = part.waiting
+            priority.update(len(ranks) + at for at in part.priority)
             ranks += part.ranks
-        return Positions(waiting, ranks)
+        return Positions(waiting, ranks, frozenset(priority))
 
     async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
         """These fans were heard from; to each the lowest position shown (0 if none).

@@ -28,7 +28,8 @@ class RoomConfig:
     a time, ``line_cap`` those in line. With a stock known, called and admitted stay within ``stock_factor``
     times the free seats; 0 does not look at the stock. With a ``draw_at_ms`` (the on-sale) the room is closed
     until ``lobby_at_ms``, then a lobby, which is drawn at ``draw_at_ms``; 0: there is no lobby. ``receipt_*``
-    bound how much is noted of each fan, and of how many (twice as many at most).
+    bound how much is noted of each fan, and of how many (twice as many at most). Of the calls while both classes wait
+    ``priority_share`` percent go to the priority class; with 0 there is one order for both, that of joining.
 
     Raises:
         ValueError: a field is out of its bounds.
@@ -48,6 +49,7 @@ class RoomConfig:
     receipt_entries_max: int = 50
     receipt_fans_max: int = 250_000
     autopilot: int = 0
+    priority_share: int = 50
     revision: int = 1
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class RoomConfig:
             raise ValueError(f"state must be one of {', '.join(ROOM_STATES)}, not {self.state!r}")
         if self.receipt_entries_max < 1 or self.receipt_fans_max < 1:
             raise ValueError("receipt_entries_max and receipt_fans_max must be 1 or more")
+        if not 0 <= self.priority_share <= 100:
+            raise ValueError(f"priority_share must be 0 to 100, not {self.priority_share}")
         for name in (
             "rate_per_minute", "stock_factor", "capacity", "line_cap", "lobby_at_ms", "draw_at_ms", "revision",
         ):  # fmt: skip
@@ -69,11 +73,10 @@ class RoomConfig:
 class Standing:
     """Where a fan stands.
 
-    ``ahead`` is the true rank, ``position`` is ``ahead + 1`` and ``shown`` the lowest position the fan was
-    ever shown: give fans ``shown``, operators ``position``. The three are 0 unless the fan waits, ``shown``
-    also while the room is rebuilding. ``epoch``
-    and ``number`` are of the place held, or of the one that ended, or 0. ``joined`` says whether this call
-    made the place.
+    ``priority`` is the class of the place, ``ahead`` the true rank in it, ``position`` ``ahead + 1`` and ``shown`` the
+    lowest position the fan was ever shown in it: give fans ``shown``, operators ``position``. The three are 0 unless
+    the fan waits, ``shown`` also while the room is rebuilding. ``epoch`` and ``number`` are of the place held, or of
+    the one that ended, or 0. ``joined`` says whether this call made the place.
     """
 
     state: FanState
@@ -89,6 +92,7 @@ class Standing:
     joined_at_ms: int | None
     now_ms: int
     joined: Joined
+    priority: bool = False
 
     @property
     def claim_by_seconds(self) -> int | None:
@@ -98,10 +102,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Ranks (0 is next; -1 not in line), in the order asked, and how many are in line."""
+    """Ranks in their classes (0 is next; -1 not in line), in the order asked, and how many are in line of both.
+
+    ``priority`` are the indices of those of the priority class.
+    """
 
     waiting: int
     ranks: list[int]
+    priority: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +252,8 @@ decode_forecast: Final = msgspec.json.Decoder(Forecast).decode
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
     """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back; ``lobby``
-    are to be drawn. ``draw`` is pending, closed (being drawn) or done, ``drawn`` how many places were drawn. ``let_in``
-    were called or let straight in since Redis knows the room.
+    are to be drawn. Of those waiting ``priority`` are of the priority class. ``draw`` is pending, closed (being drawn)
+    or done, ``drawn`` how many places were drawn. ``let_in`` were called or let straight in since Redis knows the room.
 
     ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
     """
@@ -262,6 +270,7 @@ class RoomCounts:
     rebuilt_at_ms: int = 0
     rebuild_until_ms: int = 0
     lobby: int = 0
+    priority: int = 0
     draw: Literal["pending", "closed", "done"] = "pending"
     drawn: int = 0
     let_in: int = 0
@@ -276,6 +285,23 @@ class RoomCounts:
         if not self.config.autopilot or self.steering is None:
             return self.config.rate_per_minute
         return min(self.config.rate_per_minute, self.steering.rate_per_minute)
+
+    def ahead_in_both(self, ahead: int, *, priority: bool) -> int:
+        """How many people of both classes are called before somebody with ``ahead`` of their own class before them.
+
+        While both wait a class has its share; once the other has gone it has all. Should more come with codes, it is
+        more for the ordinary, by their share at most.
+        """
+        own = self.priority if priority else self.waiting - self.priority
+        others = self.waiting - own
+        if others <= 0:
+            return ahead
+        share = self.config.priority_share
+        own_share, others_share = (share, 100 - share) if priority else (100 - share, share)
+        if share == 0:
+            # In one order, of which is only known how many it has of each.
+            own_share, others_share = max(1, own), others
+        return ahead + (min(others, (ahead + 1) * others_share // own_share) if own_share else others)
 
     @property
     def undrawn(self) -> bool:

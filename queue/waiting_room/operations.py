@@ -89,12 +89,13 @@ def configure(
     return _on(event, "configure", lambda reply: reply.decode(), config.revision, after_epoch, rebuild_ms, *pairs)
 
 
-def join(event: int, fan: int, place: PlaceToken | None) -> Operation[Standing]:
+def join(event: int, fan: int, place: PlaceToken | None, *, redeemed: bool = False) -> Operation[Standing]:
     if place is None:
-        return _on(event, "join", _standing, fan, 0, 0, 0, 0)
+        return _on(event, "join", _standing, fan, 0, 0, 0, 0, 0, int(redeemed))
     if place.event != event or place.fan != fan:
         raise ValueError("the place token is of another event or fan")
-    return _on(event, "join", _standing, fan, place.epoch, place.number, place.joined_at_ms, int(place.lobby))
+    held = (place.epoch, place.number, place.joined_at_ms, int(place.lobby), int(place.priority))
+    return _on(event, "join", _standing, fan, *held, int(redeemed))
 
 
 def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
@@ -110,7 +111,7 @@ def leave(event: int, fan: int) -> Operation[bool]:
 
 
 def positions(event: int, fans: Sequence[int]) -> Operation[Positions]:
-    return _alone(event, "positions", ["line"], lambda reply: Positions(reply[0], reply[1:]), " ".join(map(str, fans)))
+    return _alone(event, "positions", ["line", "priority"], _positions, " ".join(map(str, fans)))
 
 
 def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int]]:
@@ -202,7 +203,7 @@ def _refuse(reply: Sequence[Any]) -> None:
 def _standing(reply: Sequence[Any]) -> Standing:
     _refuse(reply)
     _, state, room_state, joined, *numbers = reply
-    epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms = numbers
+    epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms, priority = numbers
     return Standing(
         state=state.decode(),
         room_state=room_state.decode(),
@@ -217,7 +218,16 @@ def _standing(reply: Sequence[Any]) -> Standing:
         joined_at_ms=joined_at_ms or None,
         now_ms=now_ms,
         joined=joined.decode(),
+        priority=bool(priority),
     )
+
+
+def _positions(reply: list[int]) -> Positions:
+    waiting, of_priority, *ranks = reply
+    if not of_priority:
+        return Positions(waiting, ranks)
+    priority = frozenset(at for at, rank in enumerate(ranks) if rank < -1)
+    return Positions(waiting, [-2 - rank if rank < -1 else rank for rank in ranks], priority)
 
 
 def _ends(reply: Sequence[int]) -> list[int | None]:
@@ -268,7 +278,7 @@ def _number(text: bytes) -> int | float:
 
 def _counts(reply: Sequence[Any]) -> RoomCounts:
     _refuse(reply)
-    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby = reply
+    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby, priority = reply
     fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
     known = RoomConfig.__dataclass_fields__
     config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state" and name in fields}
@@ -285,6 +295,7 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         rebuilt_at_ms=int(fields.get("rebuilt_at", 0)),
         rebuild_until_ms=int(fields.get("rebuild_until", 0)),
         lobby=lobby,
+        priority=priority,
         draw=fields.get("draw", b"pending").decode(),  # type: ignore[arg-type]
         drawn=int(fields.get("drawn", 0)),
         let_in=int(fields.get("let_in", 0)),

@@ -12,6 +12,7 @@ REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
     "joined": ("waiting", "joined"),
     "restored": ("waiting", "restored"),
     "called": ("called", "called"),
+    "preferred": ("waiting", "access_code"),
     "missed": ("waiting", "claim_missed"),
     "skipped": ("waiting", "skipped_absent"),
     "back": ("waiting", "came_back"),

@@ -19,7 +19,9 @@ HOLD_MARGIN_SECONDS: Final = 60
 
 
 class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A fan's place in line, bound to the fan's session; with ``lobby`` it is one to be drawn."""
+    """A fan's place in line, bound to the fan's session; with ``lobby`` it is one to be drawn, with ``priority`` one of
+    the priority class.
+    """
 
     event: int
     fan: int
@@ -28,6 +30,7 @@ class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
     joined_at_ms: int
     session: str
     lobby: bool = False
+    priority: bool = False
 
 
 class AdmissionPass(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,8 @@ CONTRACT = {
     "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/rooms/{event_id}/history": {"get": 200},
     "/api/ops/rooms/{event_id}/log": {"get": 200},
+    "/api/ops/rooms/{event_id}/codes": {"get": 200, "post": 201},
+    "/api/ops/rooms/{event_id}/codes/{issue_id}": {"delete": 204},
     "/api/ops/stream": {"get": 200},
     "/api/ops/events": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},

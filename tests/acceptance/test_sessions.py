@@ -38,12 +38,16 @@ OPERATOR_ROUTES = [
     ("PATCH", "/api/ops/rooms/{event}"),
     ("GET", "/api/ops/rooms/{event}/log"),
     ("GET", "/api/ops/rooms/{event}/history"),
+    ("GET", "/api/ops/rooms/{event}/codes"),
+    ("POST", "/api/ops/rooms/{event}/codes"),
+    ("DELETE", "/api/ops/rooms/{event}/codes/00000000-0000-7000-8000-000000000000"),
     ("GET", "/api/ops/stream"),
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "/api/reserve": {"bestAvailable": {"ticketTypeId": 1, "quantity": 1}},
     "/api/checkout": {"reservationId": "00000000-0000-7000-8000-000000000000", "captchaToken": "x"},
     "/api/ops/rooms/{event}": {"capacity": 1},
+    "/api/ops/rooms/{event}/codes": {"label": "Fan club"},
 }
 
 

@@ -18,7 +18,7 @@ from redis import Redis
 
 from db.rooms import FanRecord
 from gateway.rooms import _lives as lives
-from tests.property.line_model import Held, LineModel, Ticket
+from tests.property.line_model import SETS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey
 from waiting_room import operations
 from waiting_room.errors import NotCalled, RetryLater, RoomError
@@ -52,6 +52,7 @@ CHANGES: dict[str, tuple[object, ...]] = {
     "absence_seconds": (40, 10),
     "connected_seconds": (5, 15),
     "stock_factor": (0.0, 1.5),
+    "priority_share": (50, 30, 100, 0, 75),
 }
 
 fans = st.sampled_from(FANS)
@@ -122,7 +123,7 @@ class LineMachine(RuleBasedStateMachine):
         self.memory = Memory()
         self.config = CONFIG
         self.arrivals: dict[tuple[int, Ticket], int] = {}
-        self.shown: dict[tuple[int, Ticket], int] = {}
+        self.shown: dict[tuple[int, Ticket, bool], int] = {}
         self.ended: dict[int, Ticket] = {}
         self.let_in: list[tuple[int, int]] = []
         self.step = ""
@@ -152,6 +153,7 @@ class LineMachine(RuleBasedStateMachine):
                 number=standing.number,
                 joined_at_ms=standing.joined_at_ms,
                 session="",
+                priority=standing.priority,
             )
             wallet = self.memory.tokens.setdefault(fan, [])
             if token not in wallet:
@@ -164,8 +166,9 @@ class LineMachine(RuleBasedStateMachine):
             self.memory.passes[fan] = standing.pass_until_ms, since
         if standing.shown:
             assert standing.shown <= standing.position
-            assert standing.shown <= self.shown.get((fan, place), standing.shown), "a position rose in front of a fan"
-            self.shown[fan, place] = standing.shown
+            told = (fan, place, standing.priority)
+            assert standing.shown <= self.shown.get(told, standing.shown), "a position rose in front of a fan"
+            self.shown[told] = standing.shown
 
     def _configure(self, after_epoch: int = 0, rebuild_ms: int = 0) -> None:
         self.both(
@@ -176,14 +179,14 @@ class LineMachine(RuleBasedStateMachine):
 
     def _look(self) -> Seen:
         keys = dict(zip(ROOM_KEYS, room_keys(EVENT), strict=True))
-        sets, hashes = ("line", "away", "called", "admitted"), ("places", "seen", "missed", "shown", "departing")
+        sets, hashes = tuple(name for name, _, _ in SETS), ("places", "seen", "missed", "shown", "departing")
         with self.valkey.client.pipeline(transaction=False) as pipeline:
             pipeline.hgetall(keys["config"])
             for name in sets:
                 pipeline.zrange(keys[name], 0, -1, withscores=True)
             for name in (*hashes, "ended", "ended_before"):
                 pipeline.hgetall(keys[name])
-            pipeline.hmget(keys["bucket"], "tokens", "at")
+            pipeline.hmget(keys["bucket"], "tokens", "at", "credit")
             config, *rest, self._bucket = pipeline.execute()
         self._ended = [{int(fan): value for fan, value in found.items()} for found in rest[-2:]]
         return Seen(
@@ -238,13 +241,14 @@ class LineMachine(RuleBasedStateMachine):
 
     # -- fans
 
-    @rule(crowd=some_fans, with_token=st.integers(-1, 2))
-    def join_one_by_one(self, crowd: list[int], with_token: int) -> None:
-        for fan in crowd:
-            self.join(fan, with_token)
+    @rule(crowd=some_fans, with_token=st.integers(-1, 2), with_codes=st.sampled_from([0, 0, 1, 2]))
+    def join_one_by_one(self, crowd: list[int], with_token: int, with_codes: int = 0) -> None:
+        """``with_codes``: none of them, each second, or all have redeemed an access code."""
+        for at, fan in enumerate(crowd):
+            self.join(fan, with_token, redeemed=with_codes == 2 or (with_codes == 1 and at % 2 == 0))
             self.holds_together()
 
-    def join(self, fan: int, with_token: int) -> None:
+    def join(self, fan: int, with_token: int, *, redeemed: bool) -> None:
         """As the gateway does it: a token counts where Redis knows nothing of the fan, or knows the place ended."""
         token = self._token(fan, with_token)
         if token is not None:
@@ -255,7 +259,10 @@ class LineMachine(RuleBasedStateMachine):
                 return
             if standing.state == "none" and not lives(token, self.memory.record(fan)):
                 token = None
-        joined = self.both(operations.join(EVENT, fan, token), lambda: self.model.join(fan, token))
+        joined = self.both(
+            operations.join(EVENT, fan, token, redeemed=redeemed),
+            lambda: self.model.join(fan, token, redeemed=redeemed),
+        )
         if joined is not None and joined.joined == "new" and joined.state == "admitted":
             self.let_in.append((self.model.now, 1))
 
@@ -273,10 +280,10 @@ class LineMachine(RuleBasedStateMachine):
         told = {}
         for fan, position in shown.items():
             held = self.model.held.get(fan)
-            last = self.shown.get((fan, held.ticket)) if held else None
+            last = self.shown.get((fan, held.ticket, held.priority)) if held else None
             told[fan] = min(position, last or 0)
             if held and told[fan]:
-                self.shown[fan, held.ticket] = told[fan]
+                self.shown[fan, held.ticket, held.priority] = told[fan]
         self.both(operations.heartbeat(EVENT, list(told.items())), lambda: self.model.heartbeat(told))
 
     @rule(fan=fans)
@@ -398,10 +405,11 @@ class LineMachine(RuleBasedStateMachine):
         seen, model = self.seen, self.model
         held = model.held
         for where, found in seen.sets.items():
+            (stands, priority) = next((stands, priority) for name, stands, priority in SETS if name == where)
             expected = {
-                one.fan: score(one.ticket) if where == "line" else one.until
+                one.fan: score(one.ticket) if stands == "line" else one.until
                 for one in held.values()
-                if one.where == where
+                if one.where == stands and priority in (None, one.priority)
             }
             assert found == expected, where
         assert seen.hashes["places"] == {fan: _place(one) for fan, one in held.items()}
@@ -414,6 +422,7 @@ class LineMachine(RuleBasedStateMachine):
             }
         bucket = None if self._bucket[0] is None else (float(self._bucket[0]), int(self._bucket[1]))
         assert bucket == model.bucket
+        assert int(self._bucket[2] or 0) == model.credit
 
     def _check_places(self) -> None:
         seen = self.seen
@@ -432,32 +441,38 @@ class LineMachine(RuleBasedStateMachine):
         entered = inside - set(before.sets["called"]) - set(before.sets["admitted"])
         if entered and self.step in ("admit", "join"):
             assert self.seen.active(self.model.now) <= self.config.capacity, "more inside than the capacity"
-        line = len(self.seen.sets["line"]) + len(self.seen.sets["away"])
-        if self.step == "join" and line > len(before.sets["line"]) + len(before.sets["away"]):
+        waiting = ("line", "priority", "away")
+        line = sum(len(self.seen.sets[name]) for name in waiting)
+        if self.step == "join" and line > sum(len(before.sets[name]) for name in waiting):
             (came,) = set(self.seen.hashes["places"]) - set(before.hashes["places"]) or {0}
             place = (came, self.seen.ticket(came)) if came else None
             if place and self.arrivals.get(place) == len(self.arrivals) - 1:
-                restored = self.shown.get(place) is None and self.model.state == "rebuilding"
+                restored = self.shown.get((*place, False)) is None and self.model.state == "rebuilding"
                 assert line <= self.config.line_cap or restored or not self._is_new(came), "the line is over its cap"
 
     def _is_new(self, fan: int) -> bool:
         return self.model.held[fan].joined_at == self.model.now
 
     def _check_order(self) -> None:
-        """The line stands in the order of joining, whatever was lost, restored or missed in between."""
-        line = sorted(self.seen.sets["line"], key=lambda fan: (self.seen.sets["line"][fan], str(fan)))
-        arrived = [self.arrivals[fan, self.seen.ticket(fan)] for fan in line]
-        assert all(earlier < later for earlier, later in pairwise(arrived)), f"the line stands as {arrived}"
+        """Each class stands in the order of joining, whatever was lost, restored or missed in between."""
+        for those in (self.seen.sets["line"], self.seen.sets["priority"]):
+            line = sorted(those, key=lambda fan: (those[fan], str(fan)))
+            arrived = [self.arrivals[fan, self.seen.ticket(fan)] for fan in line]
+            assert all(earlier < later for earlier, later in pairwise(arrived)), f"the line stands as {arrived}"
         tickets = [self.seen.ticket(fan) for fan in self.seen.hashes["places"]]
         assert len(set(tickets)) == len(tickets), "a number was given twice"
 
     def _check_nobody_overtaken(self, before: Seen) -> None:
-        """Whoever is connected and still in line joined after everybody called."""
+        """Whoever is connected and still in line joined after everybody called of the own class."""
         now = self._look()
-        called = [self.arrivals[fan, now.ticket(fan)] for fan in set(now.sets["called"]) - set(before.sets["called"])]
-        for fan in now.sets["line"]:
-            if int(now.hashes["seen"][fan]) > self.model.now - 1000 * self.config.connected_seconds:
-                assert self.arrivals[fan, now.ticket(fan)] > max(called, default=-1), f"{fan} was overtaken"
+        called = set(now.sets["called"]) - set(before.sets["called"])
+        for line, priority in (("line", False), ("priority", True)):
+            arrived = [
+                self.arrivals[fan, now.ticket(fan)] for fan in called if self.model.held[fan].priority == priority
+            ]
+            for fan in now.sets[line]:
+                if int(now.hashes["seen"][fan]) > self.model.now - 1000 * self.config.connected_seconds:
+                    assert self.arrivals[fan, now.ticket(fan)] > max(arrived, default=-1), f"{fan} was overtaken"
 
     def _check_rate(self) -> None:
         """In no stretch of time more are let in than the rate gives, and one second's worth saved up."""
@@ -485,7 +500,7 @@ def machine_on(client: Redis, *changes: Change) -> type[LineMachine]:
 
 
 def _place(held: Held) -> bytes:
-    return f"{score(held.ticket)}:{held.joined_at}:{held.admitted_at}".encode()
+    return f"{score(held.ticket)}:{held.joined_at}:{held.admitted_at}{':1' if held.priority else ''}".encode()
 
 
 def _told_as(code: str, value: Any) -> str:

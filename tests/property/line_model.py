@@ -26,6 +26,14 @@ MISSES_MAX = 2
 Ticket = tuple[int, int]
 """(epoch, number): a place in the order of the line."""
 Where = Literal["line", "away", "called", "admitted"]
+SETS: tuple[tuple[str, Where, bool | None], ...] = (
+    ("line", "line", False),
+    ("priority", "line", True),
+    ("away", "away", None),
+    ("called", "called", None),
+    ("admitted", "admitted", None),
+)
+"""Redis' sorted sets: where their fans stand, and of which class they are (None: of both)."""
 
 
 @dataclass
@@ -41,6 +49,7 @@ class Held:
     seen: int = 0
     missed: int = 0
     shown: int | None = None
+    priority: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class LineModel:
     rebuilt_at: int = 0
     rebuild_until: int = 0
     bucket: tuple[float, int] | None = None
+    credit: int = 0
     stock: Stock | None = None
     held: dict[int, Held] = field(default_factory=dict)
     ended: Generation = field(default_factory=Generation)
@@ -110,6 +120,9 @@ class LineModel:
         if where == "line":
             return sorted(found, key=lambda held: (held.ticket, str(held.fan)))
         return sorted(found, key=lambda held: (held.until, str(held.fan)))
+
+    def line_of(self, priority: bool) -> list[Held]:
+        return [held for held in self.those("line") if held.priority == priority]
 
     def ended_of(self, fan: int) -> Ended | None:
         return self.ended.ended.get(fan) or self.ended_before.ended.get(fan)
@@ -233,7 +246,7 @@ class LineModel:
                 state, pass_until = "admitted", held.until
             else:
                 state = "waiting"
-                ahead = sum(other.ticket < held.ticket for other in self.those("line"))
+                ahead = sum(other.ticket < held.ticket for other in self.line_of(held.priority))
                 if room_state != "rebuilding":
                     held.shown = shown = min(ahead + 1, held.shown or ahead + 1)
         return Standing(
@@ -250,14 +263,17 @@ class LineModel:
             joined_at_ms=held.joined_at if held else None,
             now_ms=self.now,
             joined=joined,
+            priority=held is not None and held.priority,
         )
 
-    def join(self, fan: int, token: PlaceToken | None = None) -> Standing:
+    def join(self, fan: int, token: PlaceToken | None = None, *, redeemed: bool = False) -> Standing:
         self.begin()
         config, state = self.the_config, self.state
         if state == "off":
             raise RoomOff
         if fan in self.held:
+            if redeemed:
+                self._prefer(fan)
             standing = self._standing(fan, touch=True, joined="known")
             if fan in self.held:
                 return standing
@@ -268,7 +284,7 @@ class LineModel:
         if restored > max(ended.ticket if ended else (0, 0), self.forgotten):
             assert token is not None
             self._forget_ended(fan)
-            self.held[fan] = Held(fan, restored, token.joined_at_ms)
+            self.held[fan] = Held(fan, restored, token.joined_at_ms, priority=token.priority or redeemed)
             self.epoch, self.number = max((self.epoch, self.number), restored)
             return self._standing(fan, touch=True, joined="restored")
         if state == "rebuilding":
@@ -280,11 +296,16 @@ class LineModel:
             wait = math.ceil(60 / rate) if rate > 0 and state == "open" else 60
             raise LineFull(max(5, min(60, wait)))
         self._forget_ended(fan)
-        held = self.held[fan] = Held(fan, self.next_ticket(), self.now)
+        held = self.held[fan] = Held(fan, self.next_ticket(), self.now, priority=redeemed)
         if at_once:
             self.bucket = tokens - 1, self.now
             self.admitted(held)
         return self._standing(fan, touch=True, joined="new")
+
+    def _prefer(self, fan: int) -> None:
+        held = self.held[fan]
+        if not held.priority and self.settle(fan) and held.where in ("line", "away"):
+            held.priority, held.shown = True, None
 
     def _forget_ended(self, fan: int) -> None:
         self.ended.ended.pop(fan, None)
@@ -390,21 +411,32 @@ class LineModel:
         if self.door_open():
             tokens = self.tokens()
             slots = min(math.floor(tokens), self.slots_free())
-            front = self.those("line")[:WALK_CHUNK] if slots else []
+            classes = {priority: self.line_of(priority) for priority in (False, True)}
+            chunk = WALK_CHUNK // 2 if classes[True] else WALK_CHUNK
+            fronts = {priority: those[:chunk] if slots else [] for priority, those in classes.items()}
+            walked = any(fronts.values())
+            cut = [priority for priority, front in fronts.items() if len(front) == chunk]
             over = []
-            for held in front:
-                if calls == slots:
-                    break
+            while calls < slots and any(fronts.values()) and all(fronts[priority] for priority in cut):
+                both = all(fronts.values())
+                preferred = bool(fronts[True])
+                if both and config.priority_share:
+                    preferred = self.credit + config.priority_share >= 100
+                elif both:
+                    preferred = fronts[True][0].ticket < fronts[False][0].ticket
+                held = fronts[preferred].pop(0)
                 absent_until = held.seen + config.absence_seconds * 1000
                 if held.seen > self.now - config.connected_seconds * 1000:
                     calls += 1
+                    if both and config.priority_share:
+                        self.credit += config.priority_share - 100 * preferred
                     held.where, held.until = "called", self.now + config.claim_window_seconds * 1000
                 elif self.absence_over(absent_until):
                     over.append(held.fan)
                 else:
                     held.where, held.until = "away", absent_until
             self.end(over, "expired")
-            if front:
+            if walked:
                 self.bucket = tokens - calls, self.now
-                more = more or (calls < slots and len(front) == WALK_CHUNK)
+                more = more or (calls < slots and not all(fronts[priority] for priority in cut))
         return Tick(calls, before - len(self.held), more)

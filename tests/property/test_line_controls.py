@@ -122,7 +122,7 @@ def test_control_without_the_claim_window(client: Redis) -> None:
 
 
 def test_control_without_idempotent_joins(client: Redis) -> None:
-    anew = Change("join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local")
+    anew = Change("join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  if", "if false then\n  if")
     with pytest.raises(AssertionError):
         check_join_once(room(client, anew))
 
@@ -136,7 +136,7 @@ def test_control_without_a_memory_of_the_forgotten(client: Redis) -> None:
 
 SABOTAGES = {
     "joins are not idempotent": Change(
-        "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  local", "if false then\n  local"
+        "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  if", "if false then\n  if"
     ),
     "capacity bounds nobody": Change("room", "return math.max(0, slots)\n", "return 1000\n"),
     "the cap bounds nobody": Change("join", ">= room.line_cap", ">= 1000"),
@@ -144,12 +144,19 @@ SABOTAGES = {
         "room", "string.format('%.17g', tokens)", "string.format('%.17g', tokens + 1)"
     ),
     "the door calls from the back": Change(
-        "admit", "redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)", "redis.call('ZREVRANGE', LINE, 0, WALK_CHUNK - 1)"
+        "admit", "redis.call('ZRANGE', line, 0, chunk - 1)", "redis.call('ZREVRANGE', line, 0, chunk - 1)"
     ),
     "a claim leaves the fan called": Change("claim", "  redis.call('ZREM', CALLED, fan)\n", ""),
     "positions rise": Change("room", "elseif not shown or shown > ahead + 1 then", "else"),
     "an ended place comes back": Change(
         "join", "if restored_score <= math.max(ended_score or 0, room.forgotten) then", "if false then"
+    ),
+    "who was away comes back in the other class": Change(
+        "room", "local line = members[line_of(places[i])]", "local line = members[LINE]"
+    ),
+    "codes have more than their share": Change("admit", "first = credit + room.priority_share >= 100", "first = true"),
+    "a code is worth an earlier place": Change(
+        "join", "redis.call('ZADD', PRIORITY, int(score), fan)", "redis.call('ZADD', PRIORITY, 1, fan)"
     ),
     "numbers begin anew after a loss": Change(
         "configure", "local epoch = math.max(now_s, after_epoch + 1)", "local epoch = EPOCH_ZERO_S + 1"

@@ -38,7 +38,7 @@ def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Keep, in data meant to be good, the rules that no schema can say: arrays that name seats pairwise, no seat
-    named twice, 1.0 is no integer of ours, a key for one request only, cursors from answers only.
+    named twice, 1.0 is no integer of ours, windows of time, a key for one request only, cursors from answers only.
     """
     operators = case.path.startswith("/api/ops/") and case.method in ("PATCH", "POST")
     if operators and (case.path_parameters or {}).get("event_id") == 1:
@@ -59,6 +59,9 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     if isinstance(body, dict):
         # The sale of the site's event has begun, so there is no lobby to set.
         body.pop("lobbyMinutes", None)
+        # A code's window is of this age, and begins before it ends.
+        body.pop("startsAt", None)
+        body.pop("endsAt", None)
     if isinstance(body, dict) and isinstance(details := body.get("seatDetails"), list) and details:
         numbers = details[0]["metaData"]
         numbers["rowNumbers"] = [row % ROWS + 1 for row in numbers["rowNumbers"]]

@@ -4,7 +4,7 @@
 -- Returns {code or ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due}: unknown_room
 
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
-local WALK_CHUNK = 150 -- places looked at from the front of the line
+local WALK_CHUNK = 150 -- places looked at from the front of the line, half of each class where both wait
 
 local HISTORY_MS = 604800000 -- a week, as long as a place token lives
 
@@ -43,22 +43,69 @@ if absence_over(0) then
   end_places(lapsed(AWAY), AWAY, 'expired')
 end
 
+-- The first of a class. It is walked from the front; who stands there is called, or was not heard from and is away.
+local function front_of(line, chunk)
+  local fans = chunk > 0 and redis.call('ZRANGE', line, 0, chunk - 1) or {}
+  local seen = #fans > 0 and redis.call('HMGET', SEEN, unpack(fans)) or {}
+  return { line = line, fans = fans, seen = seen, walked = 0 }
+end
+
+local function walked_out(front)
+  return front.walked == #front.fans
+end
+
 local calls = 0
 if door_open() then
   local tokens = tokens_now()
   local slots = math.min(math.floor(tokens), slots_free())
-  local front = slots > 0 and redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1) or {}
-  if #front > 0 then
-    local seen = redis.call('HMGET', SEEN, unpack(front))
+  local chunk = slots > 0 and WALK_CHUNK or 0
+  local both = slots > 0 and redis.call('ZCARD', PRIORITY) > 0
+  if both then
+    chunk = math.ceil(WALK_CHUNK / 2)
+  end
+  local ordinary, priority = front_of(LINE, chunk), front_of(PRIORITY, both and chunk or 0)
+  if #ordinary.fans + #priority.fans > 0 then
     local called, away, over = {}, {}, {}
     local claim_by = int(now + room.claim_window_ms)
-    local walked = 0
-    while walked < #front and calls < slots do
-      walked = walked + 1
-      local fan, seen_at = front[walked], tonumber(seen[walked])
+    local credit = both and tonumber(redis.call('HGET', BUCKET, 'credit')) or 0
+    local credit_before = credit
+    both = #ordinary.fans > 0 and #priority.fans > 0
+    if both and room.priority_share == 0 then
+      ordinary.scores = redis.call('ZMSCORE', LINE, unpack(ordinary.fans))
+      priority.scores = redis.call('ZMSCORE', PRIORITY, unpack(priority.fans))
+    end
+
+    -- Whose turn it is. While both classes wait each call adds the share to the priority class's credit, and a call of
+    -- its own takes 100 away: of any number of calls it has had its share, to within one. A class in which nobody waits
+    -- neither saves nor owes. Without a share there is one order for all, that of joining.
+    local function turn()
+      local first
+      if not both then
+        first = walked_out(ordinary)
+      elseif room.priority_share == 0 then
+        first = tonumber(priority.scores[priority.walked + 1]) < tonumber(ordinary.scores[ordinary.walked + 1])
+      else
+        first = credit + room.priority_share >= 100
+      end
+      return first and priority or ordinary
+    end
+
+    -- A class may go on behind what was looked at: the rest is the next tick's, or the other had more than its share.
+    local function cut_short()
+      return ordinary.walked == chunk or (priority.walked > 0 and priority.walked == chunk)
+    end
+
+    while calls < slots and not cut_short() and not (walked_out(ordinary) and walked_out(priority)) do
+      both = not walked_out(ordinary) and not walked_out(priority)
+      local front = turn()
+      front.walked = front.walked + 1
+      local fan, seen_at = front.fans[front.walked], tonumber(front.seen[front.walked])
       local ends_at = seen_at + room.absence_ms
       if seen_at > now - room.connected_ms then
         calls = calls + 1
+        if both then
+          credit = credit + room.priority_share - (room.priority_share > 0 and front == priority and 100 or 0)
+        end
         called[2 * calls - 1] = claim_by
         called[2 * calls] = fan
         note(fan, 'called')
@@ -71,7 +118,11 @@ if door_open() then
         note(fan, 'skipped')
       end
     end
-    redis.call('ZREM', LINE, unpack(front, 1, walked))
+    for _, front in ipairs({ ordinary, priority }) do
+      if front.walked > 0 then
+        redis.call('ZREM', front.line, unpack(front.fans, 1, front.walked))
+      end
+    end
     if calls > 0 then
       redis.call('ZADD', CALLED, unpack(called))
     end
@@ -80,11 +131,14 @@ if door_open() then
     end
     end_places(over, LINE, 'expired')
     spend_tokens(tokens, calls)
+    if credit ~= credit_before then
+      redis.call('HSET', BUCKET, 'credit', int(credit))
+    end
     pace.called = calls
-    pace.moved = pace.moved + walked
-    more = more or (calls < slots and #front == WALK_CHUNK)
+    pace.moved = pace.moved + ordinary.walked + priority.walked
+    more = more or (calls < slots and cut_short())
   end
-  if redis.call('ZCARD', LINE) > 0 then
+  if redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY) > 0 then
     pace.backlogged = 1
   end
 end

@@ -14,7 +14,7 @@ for i = 1, #page[2], 2 do
   local place = tonumber(pass_until) > now and redis.call('HGET', KEYS[2], fan)
   if place then
     reply[#reply + 1] = fan
-    reply[#reply + 1] = string.match(place, '(%d+)$')
+    reply[#reply + 1] = string.match(place, '^%d+:%d+:(%d+)')
     reply[#reply + 1] = pass_until
   end
 end

@@ -1,6 +1,6 @@
 -- allow.lua: at most N in a sliding minute; this minute's count plus what still overlaps of the last one's.
 -- KEYS  1 the counter
--- ARGV  1 limit a minute
+-- ARGV  1 limit a minute, 2 whether it is counted (1) or only asked about (0)
 -- Returns {1 allowed or 0, retry after ms, used}; a refusal is not counted
 
 local WINDOW_MS = 60000
@@ -21,8 +21,10 @@ end
 
 local used = this + last * (1 - part)
 if used + 1 <= limit then
-  redis.call('HSET', KEYS[1], 'index', string.format('%.0f', index), 'this', this + 1, 'last', last)
-  redis.call('PEXPIRE', KEYS[1], 2 * WINDOW_MS)
+  if ARGV[2] == '1' then
+    redis.call('HSET', KEYS[1], 'index', string.format('%.0f', index), 'this', this + 1, 'last', last)
+    redis.call('PEXPIRE', KEYS[1], 2 * WINDOW_MS)
+  end
   return { 1, 0, math.ceil(used + 1) }
 end
 local wait_ms = WINDOW_MS

@@ -7,14 +7,11 @@ local fan = ARGV[2]
 if not room.state then
   return { 'unknown_room', 0 }
 end
-local where
-if redis.call('HEXISTS', PLACES, fan) == 1 then
-  where = settle(fan)
-end
+local score, joined_at, _, priority = place_of(fan)
+local where = score and settle(fan, priority)
 if where == CALLED then
-  local score, joined_at = place_of(fan)
   redis.call('ZREM', CALLED, fan)
-  local pass_until = admit_fan(fan, score, joined_at)
+  local pass_until = admit_fan(fan, score, joined_at, priority)
   note(fan, 'admitted')
   pace.claimed = pace.claimed + 1
   news.admitted[1] = '[' .. fan .. ',' .. int(pass_until) .. ']'

@@ -1,7 +1,8 @@
 -- join.lua: take a place in line, or be told the one already held.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 fan, 3 epoch, 4 number, 5 joined_at_ms of a verified place token (0 0 0 without one),
---       6 whether it is of the lobby (0 or 1)
+--       6 whether it is of the lobby, 7 whether of the priority class, 8 whether the fan has redeemed an access code
+--       (0 or 1 each)
 -- Returns the standing, or {code, retry_after_seconds}: unknown_room room_off closed sold_out rebuilding line_full
 
 local REBUILDING_RETRY_SECONDS = 5
@@ -10,7 +11,8 @@ local LINE_FULL_RETRY_SECONDS_MAX = 60
 
 local fan = ARGV[2]
 local token_epoch, token_number, token_joined_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local token_of_lobby = ARGV[6] == '1'
+local token_of_lobby, redeemed = ARGV[6] == '1', ARGV[8] == '1'
+local token_of_priority = redeemed or ARGV[7] == '1'
 
 if not room.state then
   return { 'unknown_room', 0 }
@@ -18,7 +20,29 @@ end
 if room.state == 'off' then
   return { 'room_off', 0 }
 end
+
+-- A place already held becomes one of the priority class, at its score: whoever joined earlier still stands before.
+local function prefer()
+  local score, joined_at, admitted_at, priority = place_of(fan)
+  local where = not priority and settle(fan, false)
+  if not where or where == CALLED or where == ADMITTED then
+    return
+  end
+  put_place(fan, score, joined_at, admitted_at, true)
+  -- The next position told counts other people.
+  redis.call('HDEL', SHOWN, fan)
+  if where == LINE then
+    redis.call('ZREM', LINE, fan)
+    redis.call('ZADD', PRIORITY, int(score), fan)
+  end
+  note(fan, 'preferred')
+  news.waiting[#news.waiting + 1] = fan
+end
+
 if redis.call('HEXISTS', PLACES, fan) == 1 then
+  if redeemed then
+    prefer()
+  end
   local standing = standing_of(fan, true, 'known')
   if redis.call('HEXISTS', PLACES, fan) == 1 then
     close()
@@ -57,14 +81,14 @@ local function forget_ended()
   end
 end
 
-local function enter_lobby(joined_at)
+local function enter_lobby(joined_at, priority)
   local score = next_score()
-  put_place(fan, score, joined_at, 0)
+  put_place(fan, score, joined_at, 0, priority)
   redis.call('ZADD', LOBBY, int(score), fan)
 end
 
 if token_of_lobby and room.undrawn then
-  enter_lobby(token_joined_at)
+  enter_lobby(token_joined_at, token_of_priority)
   note(fan, 'restored')
   local standing = standing_of(fan, true, 'restored')
   close()
@@ -73,9 +97,12 @@ end
 
 if restored_score then
   forget_ended()
-  put_place(fan, restored_score, token_joined_at, 0)
-  redis.call('ZADD', LINE, int(restored_score), fan)
+  put_place(fan, restored_score, token_joined_at, 0, token_of_priority)
+  redis.call('ZADD', token_of_priority and PRIORITY or LINE, int(restored_score), fan)
   note(fan, 'restored')
+  if token_of_priority then
+    note(fan, 'preferred')
+  end
   -- Those who join later stand behind every restored place, even if this Redis' clock or counter fell back.
   if restored_score > score_of(room.epoch, room.number) then
     redis.call('HSET', CONFIG, 'epoch', int(token_epoch), 'number', int(token_number))
@@ -90,7 +117,7 @@ if room.state == 'rebuilding' then
   return { 'rebuilding', REBUILDING_RETRY_SECONDS }
 end
 
-local waiting = redis.call('ZCARD', LINE)
+local waiting = redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY)
 local tokens = tokens_now()
 local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free() >= 1
 if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
@@ -106,17 +133,20 @@ if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
 end
 
 forget_ended()
+if redeemed then
+  note(fan, 'preferred')
+end
 if room.undrawn and now < room.draw_at then
-  enter_lobby(now)
+  enter_lobby(now, redeemed)
 else
   local score = next_score()
   if at_once then
     spend_tokens(tokens, 1)
-    admit_fan(fan, score, now)
+    admit_fan(fan, score, now, redeemed)
     note(fan, 'straight')
   else
-    put_place(fan, score, now, 0)
-    redis.call('ZADD', LINE, int(score), fan)
+    put_place(fan, score, now, 0, redeemed)
+    redis.call('ZADD', redeemed and PRIORITY or LINE, int(score), fan)
   end
 end
 local standing = standing_of(fan, true, 'new')

@@ -4,10 +4,8 @@
 -- Returns 1 if a place was given up, 0 if there was none
 
 local fan = ARGV[2]
-local where
-if redis.call('HEXISTS', PLACES, fan) == 1 then
-  where = settle(fan)
-end
+local score, _, _, priority = place_of(fan)
+local where = score and settle(fan, priority)
 if where then
   end_places({ fan }, where, 'left')
 end

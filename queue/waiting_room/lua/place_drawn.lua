@@ -4,7 +4,7 @@
 --       then fans in the drawn order (at most operations.CHUNK)
 -- Returns {not_due, 0, 0}, or {ok, number of the first place that is next, 1 if the draw is done}.
 -- Several processes may do this at a time: whose first number is not the next one changes nothing. A number whose fan
--- left the lobby meanwhile stays unused.
+-- left the lobby meanwhile stays unused. Each stands in the class that the place is of.
 
 local LEFT_OVER_CHUNK = 100
 
@@ -22,20 +22,25 @@ local function place(fans)
   end
   local inside = redis.call('ZMSCORE', LOBBY, unpack(fans))
   local places = redis.call('HMGET', PLACES, unpack(fans))
-  local gone, members, held = {}, {}, {}
+  local gone, members, held = {}, { [LINE] = {}, [PRIORITY] = {} }, {}
   for i, fan in ipairs(fans) do
     if inside[i] then
       local score = int(score_of(epoch, room.drawn + i))
       gone[#gone + 1] = fan
-      members[#members + 1] = score
-      members[#members + 1] = fan
+      local line = members[line_of(places[i])]
+      line[#line + 1] = score
+      line[#line + 1] = fan
       held[#held + 1] = fan
       held[#held + 1] = score .. string.match(places[i], ':.*$')
     end
   end
   if #gone > 0 then
     redis.call('ZREM', LOBBY, unpack(gone))
-    redis.call('ZADD', LINE, unpack(members))
+    for line, those in pairs(members) do
+      if #those > 0 then
+        redis.call('ZADD', line, unpack(those))
+      end
+    end
     redis.call('HSET', PLACES, unpack(held))
   end
   room.drawn = room.drawn + #fans

@@ -11,11 +11,11 @@ local first_score = score_of(room.first_epoch, 0)
 local retaken = 0
 for i = 2, #ARGV, 3 do
   local fan, pass_until, admitted_at = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-  local score, joined_at, admitted_before = place_of(fan)
+  local score, joined_at, admitted_before, priority = place_of(fan)
   local restored = score and score < first_score and admitted_before == 0
   if pass_until > now and (restored or not score and not ended_of(fan)) then
     if restored then
-      for _, where in ipairs({ LINE, AWAY, CALLED }) do
+      for _, where in ipairs({ LINE, PRIORITY, AWAY, CALLED }) do
         redis.call('ZREM', where, fan)
       end
       redis.call('HDEL', MISSED, fan)
@@ -23,7 +23,7 @@ for i = 2, #ARGV, 3 do
     else
       score, joined_at = next_score(), admitted_at
     end
-    put_place(fan, score, joined_at, admitted_at)
+    put_place(fan, score, joined_at, admitted_at, priority)
     redis.call('ZADD', ADMITTED, int(pass_until), fan)
     redis.call('HSET', SEEN, fan, int(now))
     note(fan, 'retaken')

@@ -2,11 +2,12 @@
 -- KEYS  a room's keys, always all and in the order of keys.py
 -- ARGV  1 event; the rest is the operation's own
 --
--- A fan holds a place while `places` names them, and is then in exactly one of line, away, called, admitted.
+-- A fan holds a place while `places` names them, and is then in exactly one of line, priority, away, called, admitted.
+-- A place is of one class, which its last part tells: the ordinary waits in `line`, the priority class in `priority`.
 -- Fans and scores travel as decimal strings: cjson and tostring() round numbers of more than 14 digits.
 
 local CONFIG, LINE, PLACES, SEEN, AWAY, CALLED, MISSED, ADMITTED, ENDED, ENDED_BEFORE, SHOWN, BUCKET, PACE, STOCK,
-  DEPARTING, LOBBY, HISTORY, HISTORY_BEFORE = unpack(KEYS)
+  DEPARTING, LOBBY, HISTORY, HISTORY_BEFORE, PRIORITY = unpack(KEYS)
 local EVENT = ARGV[1]
 
 local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly until 2059
@@ -33,7 +34,7 @@ do
     'state', 'rate_per_minute', 'capacity', 'line_cap', 'claim_window_seconds', 'pass_seconds', 'absence_seconds',
     'connected_seconds', 'stock_factor', 'revision', 'epoch', 'number', 'ended_top', 'ended_before_top', 'forgotten',
     'ticked_at', 'resumed_at', 'rebuilt_at', 'rebuild_until', 'first_epoch', 'lobby_at_ms', 'draw_at_ms', 'draw', 'drawn',
-    'receipt_entries_max', 'histories_before', 'autopilot', 'steered_rate')
+    'receipt_entries_max', 'histories_before', 'autopilot', 'steered_rate', 'priority_share')
   room = {
     state = values[1] or nil,
     rate_per_minute = tonumber(values[2]) or 0,
@@ -60,6 +61,7 @@ do
     drawn = tonumber(values[24]) or 0,                   -- places given by it so far
     receipt_entries_max = tonumber(values[25]) or 50,
     histories_before = values[26],                       -- there is an older generation of them
+    priority_share = tonumber(values[29]) or 50,         -- of the calls while both classes wait, in percent
   }
   -- With the autopilot on, the operator's rate is a ceiling.
   if values[27] == '1' and values[28] then
@@ -133,18 +135,27 @@ local function note(fan, what, place)
   noted_places[fan] = place
 end
 
--- score, joined_at_ms, admitted_at_ms (0 before) of the fan's place; nil without one.
+local OF_PRIORITY = ':1' -- what a place of the priority class ends with
+
+-- Where a place, as `places` has it, waits.
+local function line_of(place)
+  return string.match(place, '^%d+:%d+:%d+(:?)') == ':' and PRIORITY or LINE
+end
+
+-- score, joined_at_ms, admitted_at_ms (0 before), whether it is of the priority class, of the fan's place; nil without
+-- one.
 local function place_of(fan)
   local place = redis.call('HGET', PLACES, fan)
   if not place then
     return nil
   end
-  local score, joined_at, admitted_at = string.match(place, '^(%d+):(%d+):(%d+)$')
-  return tonumber(score), tonumber(joined_at), tonumber(admitted_at)
+  local score, joined_at, admitted_at, priority = string.match(place, '^(%d+):(%d+):(%d+)(:?)')
+  return tonumber(score), tonumber(joined_at), tonumber(admitted_at), priority == ':'
 end
 
-local function put_place(fan, score, joined_at, admitted_at)
-  redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at))
+local function put_place(fan, score, joined_at, admitted_at, priority)
+  local class = priority and OF_PRIORITY or ''
+  redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at) .. class)
 end
 
 -- state, score, at_ms of a fan whose place ended; nil if none is remembered.
@@ -207,16 +218,17 @@ local function end_places(fans, where, state)
   remember_ended(ended, top)
 end
 
--- Put fans back in line from the sorted set `where`, each at the old score.
+-- Put fans back in line from the sorted set `where`, each in the own class and at the old score.
 local function back_in_line(fans, where)
   if #fans == 0 then
     return
   end
   local places = redis.call('HMGET', PLACES, unpack(fans))
-  local members = {}
+  local members = { [LINE] = {}, [PRIORITY] = {} }
   for i, fan in ipairs(fans) do
-    members[2 * i - 1] = string.match(places[i], '^%d+')
-    members[2 * i] = fan
+    local line = members[line_of(places[i])]
+    line[#line + 1] = string.match(places[i], '^%d+')
+    line[#line + 1] = fan
     if where == AWAY then
       note(fan, 'back')
     end
@@ -225,7 +237,11 @@ local function back_in_line(fans, where)
     pace.freed = pace.freed + #fans
   end
   redis.call('ZREM', where, unpack(fans))
-  redis.call('ZADD', LINE, unpack(members))
+  for line, those in pairs(members) do
+    if #those > 0 then
+      redis.call('ZADD', line, unpack(those))
+    end
+  end
   pace.moved = pace.moved - #fans
 end
 
@@ -255,9 +271,10 @@ local function miss_claims(fans)
   return #over
 end
 
--- Where a fan with a place stands now, whatever lapsed settled first:
+-- Where a fan with a place of that class stands now, whatever lapsed settled first:
 -- the sorted set, and the end of call, pass or absence in ms; nil if the place ended.
-local function settle(fan)
+local function settle(fan, priority)
+  local line = priority and PRIORITY or LINE
   local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, fan))
   if pass_until then
     if pass_until > now then
@@ -274,7 +291,7 @@ local function settle(fan)
     if miss_claims({ fan }) > 0 then
       return nil
     end
-    return LINE
+    return line
   end
   local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
   if ends_at then
@@ -287,13 +304,13 @@ local function settle(fan)
   if room.undrawn and redis.call('ZSCORE', LOBBY, fan) then
     return LOBBY
   end
-  return LINE
+  return line
 end
 
-local function admit_fan(fan, score, joined_at)
+local function admit_fan(fan, score, joined_at, priority)
   local pass_until = now + room.pass_ms
   redis.call('ZADD', ADMITTED, int(pass_until), fan)
-  put_place(fan, score, joined_at, now)
+  put_place(fan, score, joined_at, now, priority)
   pace.admitted = pace.admitted + 1
   return pass_until
 end
@@ -336,25 +353,26 @@ local function slots_free()
   return math.max(0, slots)
 end
 
--- How many wait: in line, and in the lobby while there is one.
+-- How many wait: in line, of both classes, and in the lobby while there is one.
 local function in_line()
-  return redis.call('ZCARD', LINE) + (room.undrawn and redis.call('ZCARD', LOBBY) or 0)
+  return redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY) + (room.undrawn and redis.call('ZCARD', LOBBY) or 0)
 end
 
 -- The fan's standing as an array, see operations.py; with `touch` the call is a heartbeat.
 local function standing_of(fan, touch, joined)
   local state, score, ahead, claim_by, pass_until, joined_at, shown = 'none', 0, 0, 0, 0, 0, 0
   local where, value
-  if redis.call('HEXISTS', PLACES, fan) == 1 then
-    where, value = settle(fan)
+  local held, held_since, _, priority = place_of(fan)
+  if held then
+    where, value = settle(fan, priority)
   end
   if where then
-    score, joined_at = place_of(fan)
+    score, joined_at = held, held_since
     if touch then
       redis.call('HSET', SEEN, fan, int(now))
       if where == AWAY then
         back_in_line({ fan }, AWAY)
-        where = LINE
+        where = priority and PRIORITY or LINE
       end
     end
     if where == CALLED then
@@ -365,7 +383,7 @@ local function standing_of(fan, touch, joined)
       state = 'lobby'
     else
       state = 'waiting'
-      ahead = redis.call('ZCOUNT', LINE, '-inf', '(' .. int(score))
+      ahead = redis.call('ZCOUNT', priority and PRIORITY or LINE, '-inf', '(' .. int(score))
       shown = tonumber(redis.call('HGET', SHOWN, fan))
       if room.state == 'rebuilding' or room.undrawn then
         shown = 0 -- a position told while others still come to stand before it would have to rise
@@ -375,6 +393,7 @@ local function standing_of(fan, touch, joined)
       end
     end
   else
+    priority = false
     local ended, ended_score = ended_of(fan)
     if ended then
       state, score = ended, ended_score
@@ -386,6 +405,7 @@ local function standing_of(fan, touch, joined)
   end
   return {
     'ok', state, room.state, joined, epoch, number, ahead, shown, in_line(), claim_by, pass_until, joined_at, now,
+    priority and 1 or 0,
   }
 end
 

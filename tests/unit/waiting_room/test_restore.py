@@ -19,6 +19,7 @@ def token_of(fan: int, standing: Standing, event: int = 42) -> PlaceToken:
         number=standing.number,
         joined_at_ms=standing.joined_at_ms,
         session="s",
+        priority=standing.priority,
     )
 
 

@@ -112,7 +112,7 @@ def test_the_whole_room_runs_on_a_cluster(cluster: Any) -> None:
     assert run(operations.configure(44, replace(config, draw_at_ms=1))) == "created"
     assert run(operations.lobby_page(44, 0, 9)) == LobbyPage(0, [], last=True)
     assert run(operations.place_drawn(44, 1, 1, [], last=True)) == Drawn(1, done=True)
-    assert scripts.run_sync(cluster, "allow", ("allow:a:b",), (1,))[0] == 1
+    assert scripts.run_sync(cluster, "allow", ("allow:a:b",), (1, 1))[0] == 1
 
 
 async def test_no_key_but_the_rooms_own_is_made(room: Room) -> None:

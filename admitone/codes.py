@@ -1,0 +1,65 @@
+"""``admitone codes``: access codes from the command line, as the console issues them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from admitone.settings import Settings
+from db.access_codes import CodeTakenError, TooManyIssuesError, issue_codes
+from db.engines import create_engine
+from db.rooms import UnknownRoomError
+from waiting_room.access import CODE_MAX, NAMED_CODE, CodeHasher, random_codes
+
+LABEL_MAX = 80
+
+
+class CodesError(Exception):
+    """No code was issued; says why."""
+
+
+async def issue(
+    settings: Settings,
+    event_id: int,
+    label: str,
+    *,
+    count: int,
+    code: str | None,
+    uses: int,
+    hours: float | None,
+    why: str,
+) -> list[str]:
+    """The codes: ``count`` random ones, or the one named.
+
+    Raises:
+        CodesError: the event has no room, or the code is malformed or taken.
+    """
+    if code is not None and (len(code) > CODE_MAX or re.search(NAMED_CODE, code) is None):
+        raise CodesError("A code has four letters or digits at least, with a space or hyphen between some.")
+    if not 1 <= len(label) <= LABEL_MAX:
+        raise CodesError(f"A label has 1 to {LABEL_MAX} characters.")
+    codes = [code] if code is not None else random_codes(count)
+    hasher = CodeHasher(settings.secret)
+    engine = create_engine(settings.database_url, 1)
+    try:
+        async with engine.begin() as connection:
+            await issue_codes(
+                connection,
+                event_id,
+                [hasher.hash(event_id, one) for one in codes],
+                label=label,
+                uses_max=uses,
+                starts_at=None,
+                ends_at=None if hours is None else dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours),
+                operator="command line",
+                why=why,
+            )
+    except UnknownRoomError as error:
+        raise CodesError(f"{error}.".capitalize()) from None
+    except CodeTakenError:
+        raise CodesError("This event has such a code already.") from None
+    except TooManyIssuesError:
+        raise CodesError("This event has as many issues of codes as one may have.") from None
+    finally:
+        await engine.dispose()
+    return codes

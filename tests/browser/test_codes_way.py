@@ -1,0 +1,72 @@
+"""An operator issues access codes, and a fan who waits uses one, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from db.seed import RoomSeed, seed_demo
+from tests.browser.test_fan_way import PASSWORD, RIVALS, Rival, Visit
+from tests.services import Services
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
+    services: Services, database_url: str, browser: Browser
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50))
+    gateway = services.gateway(ADMITONE_CONNECTED_SECONDS="120", ADMITONE_ABSENCE_SECONDS="600")
+    added = services.run("operator", "add", "demo", "--password", PASSWORD)
+    assert added.returncode == 0, added.stdout + added.stderr
+    for _ in range(RIVALS):
+        Rival(gateway.url).join(event_id)
+
+    office = Visit.begin(browser, "desktop-light", (1280, 860), "light")
+    signed_in = office.page.request.post(f"{gateway.url}/api/ops/session", data={"name": "demo", "password": PASSWORD})
+    assert signed_in.status == 201
+    office.page.goto(f"{gateway.url}/ops/rooms/{event_id}/codes")
+    office.page.get_by_label("What for").fill("Fan club presale")
+    office.page.get_by_label("How many").fill("3")
+    office.page.get_by_role("button", name="Issue", exact=True).click()
+    expect(office.page.locator("#message")).to_have_text("Issued 3 codes.")
+    codes = office.page.locator("#issued-codes").input_value().split()
+    assert len(codes) == 3
+
+    visit = Visit.begin(browser, "phone-light", (390, 844), "light")
+    page = visit.page
+    page.goto(f"{gateway.url}/events/{event_id}")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
+    expect(page.locator("#priority")).to_be_hidden()
+    page.get_by_text("I have an access code").click()
+    page.get_by_label("Access code").fill("NOT-THIS-ONE")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.locator("#access-error")).to_have_text("We do not know this code. Please check it for typing errors.")
+    expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
+    visit.photograph("10-code-refused")
+    page.get_by_label("Access code").fill(codes[1].lower())
+    page.get_by_label("Access code").press("Enter")
+    expect(page.locator("#position")).to_have_text("1")
+    expect(page.locator("#priority")).to_be_visible()
+    expect(page.locator("#place-label")).to_have_text("Your place in the priority line")
+    expect(page.locator("#access")).to_be_hidden()
+    visit.photograph("11-code-used")
+    page.reload()
+    expect(page.locator("#priority")).to_be_visible()
+    expect(page.locator("#position")).to_have_text("1")
+    page.get_by_text("Your history").click()
+    expect(page.locator("#history-lines")).to_contain_text("You used an access code")
+    assert [fault for fault in visit.faults if "403" not in fault] == [], "the browser tells of the refusal by itself"
+    visit.end()
+
+    office.page.reload()
+    expect(office.page.locator("#issues")).to_contain_text("3 codes, 1 of 3 uses taken")
+    office.page.on("dialog", lambda dialog: dialog.accept())
+    office.photograph("12-codes")
+    office.page.get_by_role("button", name="Revoke Fan club presale").click()
+    expect(office.page.locator("#issues")).to_contain_text(re.compile("revoked by demo"))
+    assert office.faults == []
+    office.end()
