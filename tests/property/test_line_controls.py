@@ -141,7 +141,7 @@ SABOTAGES = {
     "capacity bounds nobody": Change("room", "return math.max(0, slots)\n", "return 1000\n"),
     "the cap bounds nobody": Change("join", ">= room.line_cap", ">= 1000"),
     "the rate gives a call for nothing": Change(
-        "room", "string.format('%.17g', tokens)", "string.format('%.17g', tokens + 1)"
+        "room", "string.format('%.17g', tokens - fans)", "string.format('%.17g', tokens - fans + 1)"
     ),
     "the door calls from the back": Change(
         "admit", "redis.call('ZRANGE', line, 0, chunk - 1)", "redis.call('ZREVRANGE', line, 0, chunk - 1)"
