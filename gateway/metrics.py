@@ -28,7 +28,7 @@ from booking_lane.figures import WAIT_BOUNDS_MS, Figures
 from gateway.connections import write_whole
 from gateway.contract import RoomAnswer
 from gateway.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
-from gateway.reader import HoldsAndOutbox
+from gateway.reader import Backlog
 from gateway.request_ids import HEADER, answered, request_id
 from waiting_room.model import ROOM_STATES
 
@@ -134,7 +134,7 @@ def exposition(
     lanes: Sequence[LaneFigures],
     queues: tuple[Sequence[QueueFigures], float | None] | None,
     rooms: Sequence[RoomAnswer] | None,
-    backlog: HoldsAndOutbox | None,
+    backlog: Backlog | None,
 ) -> bytes:
     """The text format, version 0.0.4. What could not be read is None, and left out.
 
@@ -264,7 +264,7 @@ def _queues(queues: Sequence[QueueFigures], cron_seconds: float | None) -> Itera
         yield GaugeMetricFamily("admitone_cron_beat_age_seconds", "Since cron's last beat.", value=cron_seconds)
 
 
-def _backlog(backlog: HoldsAndOutbox) -> Iterator[Metric]:
+def _backlog(backlog: Backlog) -> Iterator[Metric]:
     holds = GaugeMetricFamily("admitone_holds", "Holds: live, and lapsed but not yet swept.", labels=["state"])
     holds.add_metric(["live"], backlog.live)
     holds.add_metric(["lapsed"], backlog.lapsed)
@@ -272,10 +272,25 @@ def _backlog(backlog: HoldsAndOutbox) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "admitone_holds_lapsed_oldest_seconds", "Since the oldest of the lapsed ended.", value=backlog.lapsed_seconds
     )
-    yield GaugeMetricFamily("admitone_outbox_unsent", "Notifications not sent yet.", value=backlog.unsent)
+    yield GaugeMetricFamily("admitone_outbox_unsent", "Notifications not yet handed on.", value=backlog.unsent)
     yield GaugeMetricFamily(
-        "admitone_outbox_oldest_seconds", "Age of the oldest notification not sent.", value=backlog.unsent_seconds
+        "admitone_outbox_oldest_seconds", "Age of the oldest not yet handed on.", value=backlog.unsent_seconds
     )
+    deliveries = GaugeMetricFamily(
+        "admitone_webhook_deliveries", "Deliveries to webhooks: pending, and given up.", labels=["state"]
+    )
+    deliveries.add_metric(["pending"], backlog.pending)
+    deliveries.add_metric(["dead"], backlog.dead)
+    yield deliveries
+    yield GaugeMetricFamily(
+        "admitone_webhook_late_seconds", "Since the first pending delivery was due.", value=backlog.late_seconds
+    )
+    endpoints = GaugeMetricFamily(
+        "admitone_webhook_endpoints", "Endpoints that fail, and those switched off.", labels=["state"]
+    )
+    endpoints.add_metric(["failing"], backlog.endpoints_failing)
+    endpoints.add_metric(["disabled"], backlog.endpoints_disabled)
+    yield endpoints
 
 
 def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:

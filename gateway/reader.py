@@ -21,14 +21,21 @@ COUNTED_MAX: Final = 100_000
 _Asked = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
 
-class HoldsAndOutbox(NamedTuple):
-    """Holds that live, and lapsed ones not yet swept; notifications not yet sent; of both the age of the oldest."""
+class Backlog(NamedTuple):
+    """What is to be done: lapsed holds to be swept, beside those that live; notifications to be handed on; deliveries
+    to webhooks pending, and given up; endpoints that fail, and those switched off. With the age of the oldest.
+    """
 
     live: int
     lapsed: int
     lapsed_seconds: float
     unsent: int
     unsent_seconds: float
+    pending: int
+    late_seconds: float
+    dead: int
+    endpoints_failing: int
+    endpoints_disabled: int
 
 
 class Reader:
@@ -70,13 +77,13 @@ class Reader:
             )
             return [row[0].encode() for row in await rows.fetchall()]
 
-    async def holds_and_outbox(self) -> HoldsAndOutbox:
-        """Holds and unsent notifications, as far as `COUNTED_MAX` of each."""
+    async def backlog(self) -> Backlog:
+        """What is to be done, as far as `COUNTED_MAX` of each."""
         async with self._pool.connection() as connection:
-            rows = await connection.execute(sql.HOLDS_AND_OUTBOX, {"counted_max": COUNTED_MAX}, prepare=True)
+            rows = await connection.execute(sql.BACKLOG, {"counted_max": COUNTED_MAX}, prepare=True)
             row = await rows.fetchone()
         assert row is not None
-        return HoldsAndOutbox(*row)
+        return Backlog(*row)
 
     def connections(self) -> tuple[int, int]:
         """How many are at work, and how many may be."""

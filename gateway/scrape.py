@@ -22,7 +22,7 @@ from gateway import problems
 from gateway.contract import RoomAnswer
 from gateway.metrics import LaneFigures, QueueFigures, exposition
 from gateway.problems import ProblemError
-from gateway.reader import HoldsAndOutbox
+from gateway.reader import Backlog
 from gateway.routes.operators import room_answers
 from gateway.services import Services
 
@@ -78,8 +78,8 @@ class Scrape:
         rows = sorted(self._known.rooms.rows.values(), key=lambda row: (row.state in ("off", "closed"), -row.event_id))
         return await room_answers(self._known, rows[:EVENTS_MAX])
 
-    async def _read_backlog(self) -> HoldsAndOutbox:
-        return await self._known.reader.holds_and_outbox()
+    async def _read_backlog(self) -> Backlog:
+        return await self._known.reader.backlog()
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
         """Of each lane and of housekeeping; and the age of cron's last beat in seconds, None without any."""
