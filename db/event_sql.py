@@ -47,7 +47,7 @@ SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, 
               sum(quantity - available_count - held_count)::bigint AS sold
          FROM ticket
         WHERE ticket.event_id = e.event_id) AS t ON true
- WHERE e.event_id < %(before)s
+ WHERE e.event_id < %(before)s AND e.rehearsal_of IS NULL
  ORDER BY e.event_id DESC
  LIMIT %(rows_max)s
 """

@@ -204,7 +204,9 @@ def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: boo
 
 
 def list_events(connection: psycopg.Connection, before: int, limit: int) -> list[ListedEvent]:
-    """Events with an id below ``before``, the newest first; ``limit`` is cut to `EVENTS_LISTED_MAX`."""
+    """Events with an id below ``before``, the newest first, but no rehearsals; ``limit`` is cut to
+    `EVENTS_LISTED_MAX`.
+    """
     rows = connection.execute(sql.READ_LIST, {"before": before, "rows_max": min(limit, EVENTS_LISTED_MAX)})
     return [ListedEvent(*row) for row in rows]
 
@@ -379,11 +381,11 @@ class _Examination:
 
     def _refuse_taken(self, paths: Mapping[int, str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Rows: item, ticket_type_id, row_number, seat_number, code, how many of that code the item has."""
-        words = {"unknown_seats": "are not there", "seats_sold": "are sold", "seats_held": "are held"}
+        words = {"unknown_seats": "not there", "seats_sold": "sold", "seats_held": "held"}
         for item, code in dict.fromkeys((row[0], row[4]) for row in rows):
             these = [row for row in rows if (row[0], row[4]) == (item, code)]
             seats = [(row[1], row[2], row[3]) for row in these]
-            self._refuse(code, paths[item], f"{these[0][5]} of these seats {words[code]}", seats)
+            self._refuse(code, paths[item], f"{_of_these(these[0][5])} {words[code]}", seats)
 
     def _examine_seats(self) -> None:
         event, edit = self._event, self._edit
@@ -408,7 +410,7 @@ class _Examination:
             for item in dict.fromkeys(row[0] for row in rows):
                 these = [row for row in rows if row[0] == item]
                 seats = [(row[1], row[2], row[3]) for row in these]
-                self._refuse("seats_exist", giving[item].path, f"{these[0][4]} of these seats are there already", seats)
+                self._refuse("seats_exist", giving[item].path, f"{_of_these(these[0][4])} there already", seats)
         self._examine_quantity()
 
     def _examine_quantity(self) -> None:
@@ -528,6 +530,10 @@ class _Writing:
 def describe(ticket_type: str, price: int, blocks: Iterable[SeatBlock]) -> str:
     """A ticket type in the log's words."""
     return f"{ticket_type}, {sum(block.quantity for block in blocks)} seats at {price}"
+
+
+def _of_these(count: int) -> str:
+    return f"{count} of these seats {'is' if count == 1 else 'are'}"
 
 
 def _in_words(blocks: Sequence[SeatBlock]) -> str:

@@ -218,7 +218,7 @@ class Draft:
             before = len(seats)
             seats.update(these)
             if len(seats) != before + len(these):
-                self.fault(where, f"{before + len(these) - len(seats)} of these seats are named already")
+                self.fault(where, f"seats of it are named already, {before + len(these) - len(seats)} in number")
         return blocks_of_seats(seats)
 
 

@@ -172,6 +172,8 @@ READ_BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "required": True,
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/SeatsBody"}},
+            # Without a schema: a CSV is checked line by line, and any text at all is one that may be told so.
+            "text/csv": {"schema": {}, "example": "ticketType,row,seat\nStalls,21,1\n"},
         },
     },
 }

@@ -378,7 +378,11 @@ async function sendCsv(dry) {
     const before = types.reduce((total, type) => total + (type.kind?.quantity ?? 0), 0);
     if (dry) {
       $("csv-add").hidden = !answer.valid;
-      if (!answer.valid) return showFaults("This spreadsheet cannot be taken.", answer.faults.map((/** @type {any} */ fault) => ({ ...fault, path: "$.csv" })));
+      if (!answer.valid) {
+        // Or the same file, once mended, would not be a change.
+        /** @type {HTMLInputElement} */ ($("csv")).value = "";
+        return showFaults("This spreadsheet cannot be taken.", answer.faults.map((/** @type {any} */ fault) => ({ ...fault, path: "$.csv" })));
+      }
       const after = answer.event.ticketTypes.reduce((/** @type {number} */ total, /** @type {any} */ kind) => total + kind.quantity, 0);
       said.textContent = `${plural(after - before, "new seat")} in it.`;
     } else {

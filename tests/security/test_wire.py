@@ -59,6 +59,8 @@ VALUES = {
     "quotes": b"\"'`;--{}[]()$%<>\\",
     "nothing": b"",
 }
+EVALUATED = re.compile(rb"49[$#]|[}]49")
+"""What a template would make of a payload of ours, or of a part of it."""
 PAYLOADS = (
     "' OR '1'='1",
     "1; DROP TABLE seat; --",
@@ -306,15 +308,18 @@ def operator(site: Site) -> Client:
     return site.operator()
 
 
-def tables(site: Site) -> list[Any]:
-    """What no request of a stranger may change."""
+def tables(site: Site, event_id: int) -> list[Any]:
+    """What no request may change that does not name this event."""
     with psycopg.connect(site.database_url) as connection:
         return connection.execute(
             """
-            SELECT (SELECT count(*) FROM seat), (SELECT count(*) FROM ticket), (SELECT count(*) FROM event),
+            SELECT (SELECT count(*) FROM seat WHERE event_id = %(event_id)s),
+                (SELECT string_agg(t::text, '|' ORDER BY ticket_type_id) FROM ticket t WHERE event_id = %(event_id)s),
+                (SELECT e::text FROM event e WHERE event_id = %(event_id)s),
                 (SELECT count(*) FROM operator), (SELECT string_agg(name, '|') FROM operator),
                 (SELECT count(*) FROM purchase), (SELECT count(*) FROM pg_tables WHERE schemaname = 'public')
-            """
+            """,
+            {"event_id": event_id},
         ).fetchall()
 
 
@@ -322,7 +327,8 @@ def test_no_string_reaches_sql_or_lua(
     site: Site, event_id: int, fan: Fan, operator: Client, described: list[Operation]
 ) -> None:
     """Every parameter of every operation, and every string of every body, takes every payload."""
-    before = tables(site)
+    other = site.event()
+    before = tables(site, other)
     with site.redis() as line:
         line.set("canary", "alive")
     ids = {"event_id": event_id, "eventId": event_id}
@@ -341,11 +347,13 @@ def test_no_string_reaches_sql_or_lua(
                     who = Client(site.url, source=f"127.{20 + next(sources) // 9}.1.1")
                 answer = operation.call(who, ids=ids, changed=changed, body=body)
                 assert answer.status < 500, (operation.name, changed, body)
-                assert b"49" not in answer.content or b"7*7" not in answer.content
-                assert b"password_hash" not in answer.content.replace(payload.encode(), b"")
+                assert not EVALUATED.search(answer.content), answer.content
+                # What an event is named by one request, another may tell.
+                assert b"password_hash" not in answer.content.replace(b"SELECT password_hash FROM", b"")
+                assert b"$argon2" not in answer.content
                 tried += 1
     assert tried > 1000
-    assert tables(site) == before
+    assert tables(site, other) == before
     with site.redis() as line:
         assert line.get("canary") == b"alive"
         line.delete("canary")
@@ -366,7 +374,10 @@ def test_a_search_matches_what_it_says(site: Site, event_id: int, q: str) -> Non
             None,
             (),
         ).call(client, changed={name: q})
-        assert answer.json["events"] == [], (name, q)
+        # An operator of the test before has named events after every payload.
+        for event in answer.json["events"]:
+            fields = ("name", "artist", "venue") if name == "q" else ("venue",)
+            assert any(q.lower() in event[field].lower() for field in fields), (name, q, event)
 
 
 # -- bodies
@@ -405,7 +416,8 @@ def test_no_body_hurts(site: Site, event_id: int, fan: Fan, operator: Client, de
     """Each answered with a problem, in time, by a gateway that lives on, and nothing is booked."""
     taking = [operation for operation in described if operation.body is not None]
     assert len(taking) >= 5
-    before = tables(site)
+    other = site.event()
+    before = tables(site, other)
     ids = {"event_id": event_id, "eventId": event_id}
     refused = 0
     for operation in taking:
@@ -417,7 +429,7 @@ def test_no_body_hurts(site: Site, event_id: int, fan: Fan, operator: Client, de
             assert answer.status < 500, (operation.name, name)
             refused += answer.status >= 400
     assert refused > 150
-    assert tables(site) == before
+    assert tables(site, other) == before
 
 
 def test_of_a_name_given_twice_the_last_counts(site: Site, event_id: int, fan: Fan) -> None:
@@ -459,7 +471,7 @@ def test_a_failure_tells_no_secret_and_logs_lines(site: Site, fan: Fan, without_
     """With Postgres away: what the fan sent is in neither the answer nor the log, and each record is a line."""
     for path in (
         "/api/events?q=what%20I%20look%20for%0A2026-01-01%2000:00:00,000%20ERROR%20forged:%20x",
-        f"/api/events?q={fan.token}",
+        f"/api/events?q={fan.token[:200]}",
         "/api/purchases",
         f"/api/queue/4711?token={fan.token}",
     ):
