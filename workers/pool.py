@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 CRON: Final = "cron"
 POOL: Final = "pool"
 WEBHOOKS: Final = "webhooks"
+NEWS_NICENESS: Final = 10
 LOOP_SECONDS: Final = 0.25
 RECOVER_EVERY_SECONDS: Final = 1.0
 RESPAWN_PAUSE_SECONDS: Final = 0.5
@@ -167,7 +168,8 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
 
 def _work(config: WorkerConfig, role: str, name: str) -> None:
     if role == WEBHOOKS:
-        # Here, for the HTTP client is large and no lane needs it.
+        # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
+        os.nice(NEWS_NICENESS)
         from workers.webhooks.dispatcher import dispatch
 
         dispatch(config.conninfo, config.webhooks)
