@@ -25,6 +25,7 @@ class Second:
     waiting: int
     sold: int
     active: int
+    slots_free: int
     why: str
 
 
@@ -109,6 +110,7 @@ class Sale:
                         waiting,
                         sold,
                         in_room,
+                        slots,
                         steering.why,
                     )
                 )

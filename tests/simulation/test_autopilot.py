@@ -26,14 +26,14 @@ def steady(seconds: list[Second], bears_per_minute: float) -> None:
     assert min(rates) > mean * 0.8, (mean, min(rates))
     assert 0.8 * bears_per_minute < mean < 1.05 * bears_per_minute
     over = sum(second.p95_ms > 500 for second in seconds) / len(seconds)
-    assert over < 0.1, f"p95 over its target {over:.0%} of the time"
+    assert over < 0.05, f"p95 over its target {over:.0%} of the time"
 
 
 def never_idle(seconds: list[Second]) -> None:
     """While people wait and may be let in, nobody waits ten seconds for the next to be admitted."""
     for start in range(len(seconds) - 10):
         window = seconds[start : start + 10]
-        if all(second.waiting and second.active < 5000 and second.p95_ms < 500 for second in window):
+        if all(second.waiting and second.slots_free and second.p95_ms < 500 for second in window):
             assert any(second.admitted for second in window), window[0]
 
 
@@ -52,6 +52,7 @@ def test_a_slow_database_slows_the_door_and_its_recovery_opens_it() -> None:
     steady(seconds[850:], TRUE_PER_MINUTE)
     assert next(s.at for s in seconds if s.at > 700 and s.shown_per_minute > 0.8 * TRUE_PER_MINUTE) < 800
     assert any("over the 500 ms target" in second.why for second in seconds[300:330])
+    never_idle(seconds)
 
 
 @pytest.mark.parametrize("no_show", [0.3, 0.6])
@@ -86,6 +87,26 @@ def test_what_is_left_to_sell_bounds_the_admitted() -> None:
         if second.active > before.active:
             assert second.active <= 10_000 - before.sold, second
     assert "still buy" in seconds[-1].why
+
+
+def test_up_to_the_sell_out_it_is_steady_and_then_says_why_nobody_is_called() -> None:
+    sale = crowd(60_000)
+    sale.seats = 50_000
+    seconds = sale.run(800)
+    sold_out_at = next(second.at for second in seconds if second.sold == 50_000)
+    steady(seconds[240 : sold_out_at - 90], TRUE_PER_MINUTE)
+    never_idle(seconds)
+    assert sold_out_at < 50_000 / 2 / TRUE_PER_MINUTE * 60 * 1.4, "a sale not much longer than the engine needs"
+    assert "still buy" in seconds[-1].why
+
+
+def test_a_control_that_never_raises_the_rate_is_idle() -> None:
+    """Negative control of `never_idle`: a door that stands shut while people wait and slots are free."""
+    seconds = crowd(60_000).run(120)
+    for second in seconds[60:]:
+        second.admitted = 0
+    with pytest.raises(AssertionError):
+        never_idle(seconds)
 
 
 def test_a_control_that_cuts_by_half_each_second_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
