@@ -186,6 +186,12 @@ async def live_holds(connection: AsyncConnection, event_id: int) -> list[HoldRow
     return [HoldRow(**row._asdict()) for row in found]
 
 
+async def holds_end_at(connection: AsyncConnection, event_id: int) -> dt.datetime | None:
+    """When the last live hold of the event ends; None: there is none."""
+    held = select(func.max(Reservation.expires_at)).where(Reservation.event_id == event_id, *_LIVE)
+    return (await connection.execute(held)).scalar_one()
+
+
 async def change_room(
     connection: AsyncConnection,
     event_id: int,

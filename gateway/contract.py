@@ -550,6 +550,16 @@ class Receipt(_Answer, kw_only=True):
     draw: DrawProof | None
 
 
+class StockLeft(_Answer, kw_only=True, omit_defaults=True):
+    """What is left of all seats. ``mayReturn`` are in other fans' holds, the last of which ends at ``lastHoldEndsAt``;
+    both are told where no seat is free."""
+
+    free: int
+    held: int
+    may_return: int | None = None
+    last_hold_ends_at: Moment | None = None
+
+
 class Place(_Answer, kw_only=True):
     """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line.
 
@@ -569,6 +579,7 @@ class Place(_Answer, kw_only=True):
     eta_range: Annotated[tuple[int, ...], Meta(min_length=2, max_length=2)] | None = None
     line_per_minute: float | None = None
     may_run_out: bool = False
+    stock: StockLeft | None = None
     claim_by_seconds: int | None = None
     # ``pass`` is a word of Python's; the wire has the contract's name.
     admission_pass: str | None = msgspec.field(name="pass", default=None)

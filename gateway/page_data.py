@@ -124,6 +124,9 @@ class PagesFromServices:
             waiting=place.waiting,
             eta_seconds=place.eta_seconds,
             eta_range=place.eta_range,
+            may_run_out=place.may_run_out,
+            all_held=(place.stock.may_return or 0) if place.stock is not None else 0,
+            holds_end_at=None if place.stock is None else place.stock.last_hold_ends_at,
             fan_hash=None if place.lobby is None else place.lobby.fan_hash,
         )
 

@@ -21,15 +21,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.draws import draw_row, drawn_number
-from db.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, live_holds, room, rooms
-from gateway.contract import ID_MAX, Lobby, Place
+from db.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, holds_end_at, live_holds, room, rooms
+from gateway.contract import ID_MAX, Lobby, Place, StockLeft
 from gateway.draws import Draws
 from gateway.presence import REVISION_FIRST
 from waiting_room.draw import fan_hash
 from waiting_room.errors import RoomUnknown
 from waiting_room.eta import eta_in, forecast, seats_reach, speed_in
 from waiting_room.line import Line
-from waiting_room.model import RoomConfig, RoomCounts, Slot, Standing
+from waiting_room.model import RoomConfig, RoomCounts, Slot, Standing, Stock
 from waiting_room.tokens import HOLD_MARGIN_SECONDS, AdmissionPass, PlaceToken, Tokens
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,19 @@ def room_state(counts: RoomCounts) -> str:
     if state in ("open", "paused") and stock is not None and stock.free <= 0 and stock.held <= 0:
         return "sold_out"
     return state
+
+
+def stock_left(counts: RoomCounts) -> StockLeft | None:
+    """What is left to sell, and what may come back; None where it is not known."""
+    stock = counts.stock
+    if stock is None:
+        return None
+    return StockLeft(
+        free=stock.free,
+        held=stock.held,
+        may_return=stock.held if stock.free <= 0 else None,
+        last_hold_ends_at=from_ms(counts.holds_end_at_ms) if counts.holds_end_at_ms else None,
+    )
 
 
 class Rooms:
@@ -104,6 +117,7 @@ class Rooms:
         self._opened: set[int] = set()
         self._roomless: dict[int, float] = {}
         self._counted: dict[int, _Counted] = {}
+        self._holds_end: dict[int, tuple[int, int]] = {}
         self._counting: dict[int, asyncio.Task[RoomCounts]] = {}
 
     # -- configuration
@@ -125,6 +139,7 @@ class Rooms:
             del self.rows[event_id]
             self._counted.pop(event_id, None)
             self._opened.discard(event_id)
+            self._holds_end.pop(event_id, None)
 
     async def configure(self, row: RoomRow) -> None:
         """Let Redis, and by it every gateway, know a room's configuration."""
@@ -276,6 +291,7 @@ class Rooms:
 
     async def _count(self, event_id: int) -> RoomCounts:
         counts = await self._forecast(event_id, await self.line.counts(event_id))
+        counts = dataclasses.replace(counts, holds_end_at_ms=await self._holds_end_at_ms(event_id, counts.stock))
         self._counted[event_id] = _Counted(counts, time.monotonic())
         return counts
 
@@ -291,6 +307,22 @@ class Rooms:
         except RedisError as error:
             logger.warning("event %d: forecast not told: %s", event_id, error)
             return counts
+
+    async def _holds_end_at_ms(self, event_id: int, stock: Stock | None) -> int:
+        """When the seats in holds are back at the latest, where there are no others; else 0."""
+        if stock is None or stock.free > 0 or stock.held <= 0:
+            return 0
+        known_version, ends_at_ms = self._holds_end.get(event_id, (-1, 0))
+        if known_version != stock.version:
+            try:
+                async with self._engine.connect() as connection:
+                    ends_at = await holds_end_at(connection, event_id)
+            except (SQLAlchemyError, OSError) as error:
+                logger.warning("event %d: the holds' end not read: %s", event_id, error)
+                return 0
+            ends_at_ms = 0 if ends_at is None else to_ms(ends_at)
+            self._holds_end[event_id] = (stock.version, ends_at_ms)
+        return ends_at_ms
 
     def forget_counts(self, event_id: int) -> None:
         """The next `counts` reads anew: something was just changed."""
@@ -377,6 +409,7 @@ class Rooms:
             eta_range=None if estimate is None else estimate.eta_range,
             line_per_minute=None if estimate is None or speed is None else round(speed.expected, 1),
             may_run_out=ahead is not None and reach is not None and before >= reach,
+            stock=stock_left(counts),
             claim_by_seconds=standing.claim_by_seconds,
             admission_pass=admission,
             expires_at=None if standing.pass_until_ms is None else from_ms(standing.pass_until_ms),

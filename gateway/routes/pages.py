@@ -141,6 +141,11 @@ class Standing:
     eta_seconds: int | None = None
     eta_range: tuple[int, ...] | None = None
     """The least and the most, in seconds."""
+    may_run_out: bool = False
+    """The seats may not last until this place."""
+    all_held: int = 0
+    """How many seats are in other fans' holds, where no other is left."""
+    holds_end_at: dt.datetime | None = None
     fan_hash: str | None = None
     """What stands for the fan in the draw's list, while in the lobby."""
 
@@ -216,6 +221,9 @@ class PageData(Protocol):
 Pages = NamedDependency[SkipValidation[PageData]]
 
 
+SEATS_BACK = dt.timedelta(seconds=30)
+
+
 def format_money(amount: int, currency: str) -> str:
     """``amount`` minor units of an ISO 4217 currency, e.g. 4500 EUR is ``€45.00``, 4500 JPY is ``¥4,500``."""
     exponent = EXPONENTS.get(currency, 2)
@@ -240,9 +248,22 @@ def format_eta(seconds: int | None, least_most: tuple[int, ...] | None = None) -
         return "Less than a minute"
     low = max(1, least // 60)
     high = max(low + 1, -(-most // 60))
+    if high > 120 and low < 60:
+        return f"{low} minute{'' if low == 1 else 's'} to {-(-high // 60)} hours"
     if high > 120:
-        return f"About {max(1, low // 60)}\u2013{-(-high // 60)} hours"
+        return f"About {low // 60}\u2013{-(-high // 60)} hours"
     return f"About {low}\u2013{high} minutes"
+
+
+def format_returning(held: int, ends_at: dt.datetime | None) -> str:
+    """What the line is told while every seat left is in somebody's hands, as the script says it."""
+    seats, hands = ("1 seat is", "another fan\u2019s") if held == 1 else (f"{held:,} seats are", "other fans\u2019")
+    until = ""
+    if ends_at is not None:
+        # A full minute by which they are back: a checkout on its way has some seconds more than the hold.
+        full = ends_at.astimezone(dt.UTC) + SEATS_BACK + dt.timedelta(minutes=1) - dt.timedelta(microseconds=1)
+        until = f" until {full:%H:%M} UTC at the latest"
+    return f"{seats} in {hands} hands{until}. What comes back goes to the line, in order."
 
 
 def format_span(seconds: int) -> str:
@@ -310,6 +331,7 @@ templates.globals.update(
     asset=assets.address,
     qr=qr_svg,
     eta=format_eta,
+    returning=format_returning,
     seats_drawn_max=SEATS_DRAWN_MAX,
     refresh_seconds=REFRESH_SECONDS,
 )

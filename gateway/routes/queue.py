@@ -16,7 +16,7 @@ from gateway.identity import Session
 from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError
 from gateway.rehearsals import refuse_stranger
-from gateway.rooms import from_ms
+from gateway.rooms import from_ms, room_state
 from gateway.services import AnyRequest, Services, address, services
 from gateway.streams.stream import Stream, StreamResponse
 from waiting_room.errors import (
@@ -133,6 +133,9 @@ async def take_place(
                 token = await known.rooms.restore(event_id, fan.user_id, token, admission)
         standing = await known.rooms.line.join(event_id, fan.user_id, token, redeemed=redeemed)
     except RetryLater as later:
+        if room_state(counts) == "sold_out":
+            # There is nothing to come back for in a while.
+            return await known.rooms.line.standing(event_id, fan.user_id), counts
         raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
     except (RoomOff, RoomClosed, RoomSoldOut):
         standing = await known.rooms.line.standing(event_id, fan.user_id)
@@ -172,7 +175,7 @@ async def find_place(
             return await take_place(known, event_id, fan, token)
         if standing.room_state == "rebuilding":
             raise ProblemError("rebuilding", retry_after_seconds=2)
-        if standing.room_state not in ("off", "closed", "sold_out"):
+        if {standing.room_state, room_state(counts)}.isdisjoint(("off", "closed", "sold_out")):
             raise ProblemError("not_in_line")
     return standing, counts
 

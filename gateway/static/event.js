@@ -3,13 +3,14 @@
 import { Captcha } from "./captcha.js";
 import { Problem, Stream, book, call, newKey, now, sleep } from "./api.js";
 import { SeatMap, keyOf, seatOf } from "./seats.js";
-import { REASONS, clock, count, countdown, eta, moneyIn, plural, stockWords } from "./words.js";
+import { REASONS, clock, count, countdown, eta, moneyIn, plural, returnWords, stockWords } from "./words.js";
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const event = JSON.parse($("event-data").textContent ?? "");
 const money = moneyIn(event.currency, event.exponent);
 const queue = `/api/queue/${event.eventId}`;
+const SOLD_OUT_MS = [45000, 75000]; // between two looks whether seats have come back: within the server's REOPEN_MS
 const STOCK_MS = 10000; // at least between two questions for each ticket type's stock, while waiting
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /** @type {Map<number, {ticketTypeId: number, ticketType: string, price: number}>} */
@@ -74,6 +75,11 @@ function showMessage(text) {
   const words = /** @type {HTMLElement} */ ($("line-message").querySelector("span"));
   if (words.textContent !== text) words.textContent = text;
   $("line-message").hidden = !text;
+}
+
+/** To write the same again would have a screen reader read it again. @param {HTMLElement} where @param {string} text */
+function sayOnce(where, text) {
+  if (where.textContent !== text) where.textContent = text;
 }
 
 let connectionTimer = 0;
@@ -176,6 +182,20 @@ $("notify").addEventListener("click", () => {
 
 // ---- the line
 
+/** The line has ended, and lets its fans go. Seats that are given back open it again, for who is still here in order. */
+const soldOut = {
+  timer: 0,
+  watch() {
+    clearTimeout(this.timer);
+    const [least, most] = SOLD_OUT_MS;
+    this.timer = setTimeout(() => {
+      if (stage !== "sold_out") return;
+      ask();
+      this.watch();
+    }, least + (most - least) * Math.random());
+  },
+};
+
 /** Where the fan stands: over a stream, or by asking while the stream is away. */
 const place = {
   /** @type {Stream | null} */
@@ -233,9 +253,14 @@ const place = {
       $("position").textContent = "–";
       tab("In line");
     }
+    const held = news.stock && news.stock.free <= 0 && news.stock.held > 0;
+    $("returning").hidden = !held;
+    if (held) sayOnce($("returning"), returnWords(news.stock));
+    $("run-out").hidden = !news.mayRunOut || held;
     const wait = paused ? "The line is paused. Your place is kept."
       : news.lobby ? "The lobby’s places are being drawn. Yours comes after them."
       : news.ratePerMinute === 0 ? "Nobody is let in just now. Your place is kept."
+      : held ? "No seat is free just now. Your place is kept."
       : news.position === 1 ? "You are next"
       : eta(news.etaSeconds, news.etaRange);
     $("eta").textContent = wait;
@@ -432,7 +457,8 @@ function follow(news) {
     // falls through
     case "sold_out":
       tab("");
-      return show(news.state);
+      show(news.state);
+      return news.state === "sold_out" ? soldOut.watch() : undefined;
   }
 }
 
@@ -980,6 +1006,7 @@ async function begin() {
   }
   if (event.roomState === "off") return admitted();
   if (event.state || token) return ask(["lobby", "waiting", "called", "choose"].includes(stage) ? "join" : stage);
+  if (stage === "sold_out") return soldOut.watch();
   if (stage === "early") return early(event.lobby);
   if (stage === "rebuilding") retry.start(10);
 }

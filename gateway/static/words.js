@@ -31,9 +31,25 @@ export function eta(seconds, range) {
   if (most < 60) return "Less than a minute";
   const low = Math.max(1, Math.floor(least / 60));
   const high = Math.max(low + 1, Math.ceil(most / 60));
-  if (high > 120) return `About ${Math.max(1, Math.floor(low / 60))}–${Math.ceil(high / 60)} hours`;
+  if (high > 120 && low < 60) return `${plural(low, "minute")} to ${Math.ceil(high / 60)} hours`;
+  if (high > 120) return `About ${Math.floor(low / 60)}–${Math.ceil(high / 60)} hours`;
   return `About ${low}–${high} minutes`;
 }
+
+/**
+ * What the line is told while every seat left is in somebody's hands.
+ * @param {{held: number, lastHoldEndsAt?: string | null}} stock
+ */
+export function returnWords({ held, lastHoldEndsAt }) {
+  const seats = held === 1 ? "1 seat is" : `${count(held)} seats are`;
+  const hands = held === 1 ? "another fan’s hands" : "other fans’ hands";
+  const at = lastHoldEndsAt && new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(minuteUp(lastHoldEndsAt));
+  return `${seats} in ${hands}${at ? ` until ${at} at the latest` : ""}. What comes back goes to the line, in order.`;
+}
+
+const SEATS_BACK_MS = 30000; // A checkout on its way has some seconds more than the hold, then the seats are swept up.
+/** @param {string} moment @returns {number} a full minute by which the seats are back, so that none is later than told */
+const minuteUp = (moment) => Math.ceil((Date.parse(moment) + SEATS_BACK_MS) / 60000) * 60000;
 
 /** A time to come as a clock, with hours and days where there are any. @param {number} ms */
 export function countdown(ms) {

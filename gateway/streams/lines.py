@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract import Lobby, Place
-from gateway.rooms import Rooms, from_ms, room_state
+from gateway.rooms import Rooms, from_ms, room_state, stock_left
 from gateway.streams.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.eta import seats_reach, speed_in
@@ -46,6 +46,9 @@ LOBBY_NEAR_INTERVAL: Final = 2.0
 LOBBY_FAR_INTERVAL: Final = 8.0
 """Seconds between two frames of a lobby, in the last minute and the draw, and before: a client counts by itself."""
 NEVER: Final = -1
+RELEASED_RETRY_MS: Final = 60_000
+"""A client that reconnects by itself is not to do so every second only to hear the same."""
+SOLD_OUT_FRAME: Final = b"retry: %d\n" % RELEASED_RETRY_MS + frame("sold_out", b"{}")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -288,9 +291,14 @@ class LineStreams:
             if before != "admitted":
                 _tell_once(watcher, _admitted(place.admission_pass, place.expires_at))
             return
-        if place.state in ("sold_out", "closed"):
-            if before != place.state:
-                _tell_once(watcher, frame(place.state, b"{}"))
+        if place.state == "sold_out":
+            # There is nothing to wait for: the fan is let go, and the place kept (ADR 18).
+            if before != "sold_out":
+                watcher.stream.end(SOLD_OUT_FRAME)
+            return
+        if place.state == "closed":
+            if before != "closed":
+                _tell_once(watcher, frame("closed", b"{}"))
             return
         if place.lobby is not None:
             watcher.stream.write(_lobby(place.state, place.room_state, counts, place.lobby))
@@ -516,10 +524,9 @@ def _admitted(admission_pass: str, expires_at: object) -> bytes:
 
 def _tail(counts: RoomCounts, waiting: int) -> bytes:
     """What every place frame of a turn ends with, rendered once."""
-    stock = counts.stock
     return b'"waiting":%d,"ratePerMinute":%s,"state":"waiting","roomState":"%s","stock":%s}' % (
         waiting,
         _encode(counts.config.rate_per_minute),
         room_state(counts).encode(),
-        b"null" if stock is None else b'{"free":%d,"held":%d}' % (stock.free, stock.held),
+        _encode(stock_left(counts)),
     )

@@ -97,11 +97,11 @@ class Stream:
         self.wrote_at = time.monotonic()
         return True
 
-    def end(self) -> None:
-        """Say farewell and close."""
+    def end(self, last: bytes | None = None) -> None:
+        """Say farewell, or the ``last`` word, and close."""
         if self.closed:
             return
-        self.write(bye_frame())
+        self.write(bye_frame() if last is None else last)
         self.closed = True
         if self._flow.write_paused:
             self._transport.abort()

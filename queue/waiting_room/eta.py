@@ -87,7 +87,7 @@ def speed_now(room: RoomCounts) -> Speed | None:
     """
     config, pace, rate = room.config, room.pace, room.rate_per_minute
     slots = slots_of(room)
-    if room.state != "open" or slots == 0 or rate <= 0:
+    if not room.door_open or slots == 0 or rate <= 0:
         return None
     missed = pace.no_show_rate if pace.missed_share is None else pace.missed_share
     planned, measured = rate / (1 + missed), pace.line_per_minute
@@ -205,7 +205,7 @@ def speed_in(room: RoomCounts) -> Speed | None:
     told = room.forecast
     if told is None or told.paced_from_ms != room.paced_from_ms:
         return speed_now(room)
-    if room.state != "open" or slots_of(room) == 0 or room.rate_per_minute <= 0:
+    if not room.door_open or slots_of(room) == 0 or room.rate_per_minute <= 0:
         return None
     return Speed(told.expected, highest=told.highest, lowest=told.lowest)
 

@@ -278,6 +278,10 @@ class RoomCounts:
     steered_at_ms: int = 0
     forecast: Forecast | None = None
     paced_from_ms: int = 0
+    resumed_at_ms: int = 0
+    """The door opens `RoomConfig.connected_seconds` after an outage or a sell-out was over; this is from when on."""
+    holds_end_at_ms: int = 0
+    """Where every seat left is in a hold, when the last of them ends; the gateway knows of it. Else 0."""
 
     @property
     def rate_per_minute(self) -> float:
@@ -302,6 +306,11 @@ class RoomCounts:
             # In one order, of which is only known how many it has of each.
             own_share, others_share = max(1, own), others
         return ahead + (min(others, (ahead + 1) * others_share // own_share) if own_share else others)
+
+    @property
+    def door_open(self) -> bool:
+        """Fans may be called now."""
+        return self.state == "open" and self.now_ms >= self.resumed_at_ms + self.config.connected_seconds * 1000
 
     @property
     def undrawn(self) -> bool:

@@ -172,7 +172,7 @@ def finish(event: int, fans: Sequence[int]) -> Operation[int]:
 
 
 def set_stock(event: int, stock: Stock) -> Operation[bool]:
-    return _alone(event, "stock", ["stock"], bool, stock.free, stock.held, stock.version)
+    return _alone(event, "stock", ["stock", "config", "places"], bool, stock.free, stock.held, stock.version)
 
 
 def counts(event: int) -> Operation[RoomCounts]:
@@ -302,6 +302,7 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         steering=decode_steering(fields["steered"]) if "steered" in fields else None,
         steered_at_ms=int(fields.get("steered_at", 0)),
         forecast=decode_forecast(fields["forecast"]) if "forecast" in fields else None,
+        resumed_at_ms=int(fields.get("resumed_at", 0)),
         paced_from_ms=int(fields["paced_from"]) * 1000,
     )
 

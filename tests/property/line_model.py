@@ -23,6 +23,7 @@ from waiting_room.model import Joined, RoomConfig, RoomState, Slot, Standing, St
 from waiting_room.tokens import PlaceToken
 
 MISSES_MAX = 2
+REOPEN_MS = 90_000
 Ticket = tuple[int, int]
 """(epoch, number): a place in the order of the line."""
 Where = Literal["line", "away", "called", "admitted"]
@@ -386,6 +387,10 @@ class LineModel:
     def set_stock(self, stock: Stock) -> bool:
         if self.stock is not None and stock.version < self.stock.version:
             return False
+        reopened = self.stock is not None and self.stock.free <= 0 and self.stock.held <= 0 and stock.free > 0
+        if reopened and self.held and self.config is not None:
+            opens_at = self.now + max(0, REOPEN_MS - 1000 * self.config.connected_seconds)
+            self.resumed_at = max(self.resumed_at, opens_at)
         self.stock = stock
         return True
 

@@ -12,7 +12,7 @@ from redis import Redis
 from tests.property.line_machine import EVENT, machine_on
 from tests.property.scripts import ENDED_MAX, SMALL, Change, Scripts, Valkey
 from waiting_room import operations
-from waiting_room.model import RoomConfig, Standing
+from waiting_room.model import RoomConfig, Standing, Stock
 from waiting_room.tokens import PlaceToken
 
 CONFIG = RoomConfig(
@@ -109,7 +109,22 @@ def check_forgotten(valkey: Valkey) -> None:
     assert join(valkey, 5, token).joined == "new"
 
 
-@pytest.mark.parametrize("check", [check_claim_window, check_join_once, check_forgotten])
+def check_shown_never_rises(valkey: Valkey) -> None:
+    """Who was called and did not come stands in front again: those behind do not see their position rise."""
+    for fan in (1, 2, 3):
+        join(valkey, fan)
+    assert valkey.do(operations.standing(EVENT, 3, touch=False)).shown == 2
+    valkey.do(operations.leave(EVENT, 1))
+    go_on(valkey, 1, 2, 3)
+    valkey.do(operations.set_stock(EVENT, Stock(free=0, held=1, version=1)))
+    assert valkey.do(operations.standing(EVENT, 3, touch=False)).shown == 1
+    go_on(valkey, CONFIG.claim_window_seconds, 2, 3)
+    third = valkey.do(operations.standing(EVENT, 3, touch=False))
+    assert third.position == 2, "the true one has risen"
+    assert third.shown == 1
+
+
+@pytest.mark.parametrize("check", [check_claim_window, check_join_once, check_forgotten, check_shown_never_rises])
 def test_the_line_keeps_its_promises(client: Redis, check: object) -> None:
     assert callable(check)
     check(room(client))
@@ -132,6 +147,11 @@ def test_control_without_a_memory_of_the_forgotten(client: Redis) -> None:
         check_forgotten(
             room(client, Change("join", "math.max(ended_score or 0, room.forgotten)", "(ended_score or 0)"))
         )
+
+
+def test_control_without_the_last_position_shown(client: Redis) -> None:
+    with pytest.raises(AssertionError):
+        check_shown_never_rises(room(client, SABOTAGES["positions rise"]))
 
 
 SABOTAGES = {

@@ -9,6 +9,7 @@ from redis import asyncio as aioredis
 
 from tests.unit.waiting_room.room import Room
 from waiting_room.autopilot import start
+from waiting_room.eta import eta_in, forecast
 from waiting_room.line import Line
 
 
@@ -292,6 +293,52 @@ class TestStock:
         stock = (await room.line.counts(42)).stock
         assert stock is not None
         assert (stock.free, stock.held, stock.version) == (6, 0, 7)
+
+
+class TestForecast:
+    """One forecast is told by all gateways, and made from the one before."""
+
+    async def test_one_follows_another_whoever_makes_it(self, room: Room) -> None:
+        await room.fill(1, 2)
+        counts = await room.line.counts(42)
+        first = forecast(counts)
+        assert first is not None
+        assert await room.line.tell(42, counts, first)
+        assert not await room.line.tell(42, counts, msgspec.structs.replace(first, expected=1.0)), "it is not the next"
+        counts = await room.line.counts(42)
+        assert counts.forecast == first
+        assert forecast(counts) == first
+        better = msgspec.structs.replace(first, grade=first.grade + 1)
+        assert await room.line.tell(42, counts, better)
+        assert (await room.line.counts(42)).forecast == better
+
+    async def test_it_ends_with_what_it_was_made_of(self, room: Room) -> None:
+        async def paced_ms() -> int:
+            counts = await room.line.counts(42)
+            return counts.now_ms - counts.paced_from_ms
+
+        await room.pass_time(20)
+        await room.open(line_cap=7)
+        assert await paced_ms() >= 20_000, "the line is as quick as before"
+        await room.open(rate_per_minute=7)
+        assert await paced_ms() < 20_000
+
+
+class TestReturned:
+    async def test_seats_given_back_after_the_sell_out_wait_for_the_line(self, room: Room) -> None:
+        await room.line.set_stock(42, free=0, held=2, version=1)
+        await room.line.join(42, 1)
+        await room.line.set_stock(42, free=0, held=0, version=2)
+        await room.line.set_stock(42, free=2, held=0, version=3)
+        counts = await room.line.counts(42)
+        assert not counts.door_open
+        assert eta_in(counts, 0) is None
+        assert (await room.line.join(42, 2)).state == "waiting", "nobody is quicker than the line"
+
+    async def test_without_anybody_in_line_there_is_nobody_to_wait_for(self, room: Room) -> None:
+        await room.line.set_stock(42, free=0, held=0, version=1)
+        await room.line.set_stock(42, free=2, held=0, version=2)
+        assert (await room.line.join(42, 1)).state == "admitted"
 
 
 class TestSteering:

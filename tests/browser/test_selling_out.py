@@ -1,0 +1,79 @@
+"""What the waiting page says when the seats run out, are all in holds, and are all sold; in a real browser."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, expect
+
+from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from tests.browser.test_fan_way import Visit
+from tests.client import Fan
+from tests.services import Services
+
+pytestmark = pytest.mark.browser
+
+SEATS = 18
+ALL = [(1, 1, seat) for seat in range(1, SEATS + 1)]
+
+
+def test_the_line_is_told_what_is_left(services: Services, database_url: str, browser: Browser) -> None:
+    now = dt.datetime.now(dt.UTC)
+    plan = EventPlan(
+        name="Kammerspiel",
+        artist="Lena Brandt",
+        venue="Kleiner Saal",
+        date=now + dt.timedelta(weeks=6),
+        on_sale_at=now - dt.timedelta(hours=1),
+        currency="EUR",
+        ticket_types=(TicketTypePlan(ticket_type="Stalls", price=4900, rows=1, seats_per_row=SEATS),),
+        room=RoomSeed(rate_per_minute=60_000, capacity=2),
+        seats_per_fan_max=SEATS,
+    )
+    with psycopg.connect(database_url) as connection:
+        event_id = create_event(connection, plan)
+    services.worker()
+    gateway = services.gateway(ADMITONE_CONNECTED_SECONDS="120", ADMITONE_ABSENCE_SECONDS="600")
+    buyer = Fan.arrive(gateway.url)
+    assert buyer.join(event_id).json["state"] == "admitted"
+    hold = buyer.hold(event_id, ALL)
+    others = [Fan.arrive(gateway.url) for _ in range(2)]
+    for other in others:
+        other.join(event_id)
+
+    visit = Visit.begin(browser, "phone-light", (390, 844), "light")
+    page = visit.page
+    page.goto(f"{gateway.url}/events/{event_id}")
+    page.get_by_role("button", name="Join the line").click()
+    expect(page.locator("#position")).to_have_text("3")
+    returning = page.locator("#returning")
+    expect(returning).to_have_text(
+        re.compile(
+            rf"^{SEATS} seats are in other fans’ hands until \d\d:\d\d at the latest\. "
+            r"What comes back goes to the line, in order\.$"
+        )
+    )
+    expect(page.locator("#eta")).to_have_text("No seat is free just now. Your place is kept.")
+    visit.photograph("selling-out-1-all-held")
+
+    buyer.release(event_id, hold["reservationId"])
+    # Eighteen are free and one slot with them; whoever is called for it does not come, so the others go on waiting.
+    expect(returning).to_be_hidden()
+    hold = buyer.hold(event_id, ALL)
+    expect(returning).to_be_visible()
+
+    buyer.checkout(event_id, hold["reservationId"])
+    expect(page.get_by_role("heading", name="Sold out")).to_be_visible()
+    expect(page.locator("#position")).to_be_hidden()
+    visit.photograph("selling-out-2-sold-out")
+    assert visit.faults == []
+    visit.end()
+
+    late = Visit.begin(browser, "desktop-dark", (1280, 860), "dark")
+    late.page.goto(f"{gateway.url}/events/{event_id}")
+    expect(late.page.get_by_role("heading", name="Sold out")).to_be_visible()
+    assert late.faults == []
+    late.end()
