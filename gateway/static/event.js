@@ -187,6 +187,8 @@ const soldOut = {
   timer: 0,
   watch() {
     clearTimeout(this.timer);
+    $("stock-all").textContent = "";
+    for (const type of tickets.keys()) showStock(type, { available: 0, held: 0 });
     const [least, most] = SOLD_OUT_MS;
     this.timer = setTimeout(() => {
       if (stage !== "sold_out") return;
@@ -266,7 +268,7 @@ const place = {
     $("eta").textContent = wait;
     $("ahead").textContent = count(news.ahead);
     $("waiting").textContent = count(news.waiting);
-    if (news.ratePerMinute !== undefined) $("rate").textContent = paused ? "paused" : `${count(news.ratePerMinute)}/min`;
+    if (news.ratePerMinute !== undefined) $("rate").textContent = paused ? "paused" : held ? "–" : `${count(news.ratePerMinute)}/min`;
     if (news.stock) hallStock(news.stock);
     announce(typeof news.position === "number" ? `Place ${count(news.position)} in line. ${wait}.` : wait, 20000);
   },

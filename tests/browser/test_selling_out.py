@@ -68,6 +68,7 @@ def test_the_line_is_told_what_is_left(services: Services, database_url: str, br
     buyer.checkout(event_id, hold["reservationId"])
     expect(page.get_by_role("heading", name="Sold out")).to_be_visible()
     expect(page.locator("#position")).to_be_hidden()
+    expect(page.locator("[data-ticket='1'] .stock")).to_have_text("sold out")
     visit.photograph("selling-out-2-sold-out")
     assert visit.faults == []
     visit.end()
