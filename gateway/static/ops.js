@@ -64,6 +64,7 @@ function choose() {
   chosen = room.eventId;
   /** @type {HTMLAnchorElement} */ ($("fans-page")).href = `/events/${chosen}`;
   /** @type {HTMLAnchorElement} */ ($("event-form")).href = `/ops/events/${chosen}`;
+  /** @type {HTMLAnchorElement} */ ($("codes-page")).href = `/ops/rooms/${chosen}/codes`;
   for (const [eventId, item] of listed) mark(eventId, item);
   draw(room);
 }

@@ -19,8 +19,10 @@ const FIELDS = {
   lobby_minutes: "Lobby",
   autopilot: "Autopilot",
   message: "Message",
+  priority_share: "Priority share",
+  codes: "Access codes",
 };
-const UNITS = { rate_per_minute: "a minute", ratePerMinute: "a minute", claim_window_seconds: "s", claimWindowSeconds: "s", pass_seconds: "s", lobby_minutes: "min" };
+const UNITS = { rate_per_minute: "a minute", ratePerMinute: "a minute", claim_window_seconds: "s", claimWindowSeconds: "s", pass_seconds: "s", lobby_minutes: "min", priority_share: "%" };
 
 /** @param {string} field */
 export const fieldWords = (field) => FIELDS[field] ?? field;
@@ -30,6 +32,7 @@ export function valueWords(field, value) {
   if (field === "state") return (STATES[String(value)] ?? String(value)).toLowerCase();
   if (field === "autopilot") return String(value) === "true" ? "on" : "off";
   if (field === "message") return value ? `“${value}”` : "none";
+  if (field === "codes") return String(value) || "none";
   const unit = UNITS[/** @type {keyof typeof UNITS} */ (field)];
   const figure = Number.isFinite(Number(value)) ? count(Number(value)) : String(value);
   return unit ? `${figure} ${unit}` : figure;
