@@ -64,14 +64,14 @@ def test_a_sale_is_rehearsed_and_nothing_of_it_is_left(site: Site) -> None:
     assert fan.reserve(event_id, [(1, 1, 1)]).json["status"] == "succeeded"
     before = event_data(site, event_id)
 
-    code, verdict, error = rehearse(site, event_id, "--fans", "90", *FAST)
+    code, verdict, error = rehearse(site, event_id, "--fans", "60", *FAST)
 
     assert code == 0, (verdict, error)
     assert verdict["fit"], verdict
     assert verdict["sustainedPerMinute"] > 0
     facts = verdict["facts"]
     assert facts["audit"] == []
-    assert facts["joined"] == 90
+    assert facts["joined"] == 60
     assert facts["configured"]["errors"] == {}
     assert verdict["bottleneck"]["code"] in ("fans", "rate", "seats"), verdict["bottleneck"]
     assert {one["setting"] for one in verdict["suggestions"]} == {"ratePerMinute", "capacity", "lineCap", "gateways"}
@@ -155,7 +155,7 @@ def test_the_door_is_found_to_set_the_pace_and_a_copy_is_kept_until_removed(site
     narrow = site.event(hall=SMALL, room=dataclasses.replace(OPEN, rate_per_minute=60_000, capacity=3))
     short = site.event(hall=SMALL, room=dataclasses.replace(OPEN, line_cap=40))
     with ThreadPoolExecutor(2) as both:
-        of_narrow = both.submit(rehearse, site, narrow, "--fans", "30", *SHORT, "--think", "1")
+        of_narrow = both.submit(rehearse, site, narrow, "--fans", "18", *SHORT, "--think", "1")
         of_short = both.submit(rehearse, site, short, "--fans", "60", *FAST, "--keep")
 
     code, verdict, error = of_narrow.result()
@@ -190,10 +190,12 @@ def test_who_interrupts_it_leaves_no_copy(site: Site) -> None:
         assert time.monotonic() < until, running.text()
         time.sleep(0.1)
     assert len(copies(site)) == 1
-    assert "rehearsal_left" not in site.services.run("doctor", "--json").stdout
-    # The second finds the first at it.
-    code, _, error = rehearse(site, event_id, "--fans", "1", *FAST)
+    with ThreadPoolExecutor(2) as both:
+        second = both.submit(rehearse, site, event_id, "--fans", "1", *FAST)
+        doctor = both.submit(site.services.run, "doctor", "--json")
+    code, _, error = second.result()
     assert (code, "being rehearsed already" in error) == (2, True), error
+    assert "rehearsal_left" not in doctor.result().stdout
     running.process.terminate()
     try:
         assert running.process.wait(60) == 2, running.text()
