@@ -45,9 +45,11 @@ def rehearse(site: Site, event_id: int, *arguments: str) -> tuple[int, dict[str,
 def event_data(site: Site, event_id: int) -> list[Any]:
     with psycopg.connect(site.database_url) as connection:
         return [
-            # The room's epoch is noted by housekeeping, whenever it comes by.
+            # The room's epoch and its opening are noted by workers, whenever they come by.
             connection.execute(
-                f"SELECT to_jsonb(t) - 'epoch' FROM {table} t WHERE event_id = %s ORDER BY t::text", (event_id,)
+                f"SELECT to_jsonb(t) - '{{epoch,opened_for}}'::text[] FROM {table} t WHERE event_id = %s"
+                " ORDER BY t::text",
+                (event_id,),
             ).fetchall()
             for table in ("event", "ticket", "seat", "room", "reservation", "purchase", "booking_command", "room_log")
         ]
