@@ -26,7 +26,7 @@ _COLUMNS: Final = tuple(
 
 
 class _Point(msgspec.Struct, array_like=True):
-    figures: list[float | None]
+    figures: list[int | float | None]
     errors: int
 
 
