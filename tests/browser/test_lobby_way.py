@@ -88,9 +88,10 @@ def recheck(visit: Visit, address: str, seal: str, me: str, number: int) -> None
 def test_the_recheck_notices_a_draw_that_is_not_as_its_seed_says(
     services: Services, database_url: str, browser: Browser
 ) -> None:
-    room = RoomSeed(rate_per_minute=0, capacity=50, lobby_minutes=5)
-    event_id = seed_demo(database_url, room=room, on_sale_minutes=0.05)
     gateway = services.gateway()
+    # Long enough for three to come on a busy machine.
+    room = RoomSeed(rate_per_minute=0, capacity=50, lobby_minutes=5)
+    event_id = seed_demo(database_url, room=room, on_sale_minutes=0.1)
     places = [Rival(gateway.url).join(event_id) for _ in range(3)]
     context = browser.new_context()
     page = context.new_page()

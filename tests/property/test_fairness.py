@@ -32,7 +32,7 @@ def play(url: str, monkeypatch: pytest.MonkeyPatch, seeds: range, *changes: Chan
 
 CONTROLS = {
     "the door calls from the back": Change(
-        "admit", "redis.call('ZRANGE', LINE, 0, WALK_CHUNK - 1)", "redis.call('ZREVRANGE', LINE, 0, WALK_CHUNK - 1)"
+        "admit", "redis.call('ZRANGE', line, 0, chunk - 1)", "redis.call('ZREVRANGE', line, 0, chunk - 1)"
     ),
 }
 

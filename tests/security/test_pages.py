@@ -151,7 +151,7 @@ def test_the_console_shows_words_only(site: Site, event_id: int, context: Browse
     page.get_by_label("Name").fill(OPERATOR)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("onerror").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="onerror")).to_be_visible(timeout=20_000)
     visit.check()
 
 
