@@ -166,6 +166,13 @@ def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
             sys.exit(1)
 
 
+def settle_memory() -> None:
+    """What stands now stays; the collector's pauses were a tenth of a busy lane's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 def _work(config: WorkerConfig, role: str, name: str) -> None:
     if role == WEBHOOKS:
         # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
@@ -205,10 +212,7 @@ def _work(config: WorkerConfig, role: str, name: str) -> None:
         serializer=MsgpackSerializer,
         sign=lambda: prompt_client(config.jobs_redis_url),
     )
-    # What stands now stays; the collector's pauses were a tenth of a busy lane's time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    settle_memory()
     try:
         worker.work(logging_level="WARNING")
     finally:

@@ -17,6 +17,7 @@ from bench.servers import System
 from booking_lane.commands import Reserve, body_hash, command_id_new
 from db.urls import psycopg_conninfo
 from workers.engine.engine import Engine, EngineConfig
+from workers.pool import settle_memory
 
 BATCHES = (16, 64, 256, 512)
 CLIENTS = (1, 8, 32)
@@ -61,6 +62,8 @@ def engine_rate(system: System, batch: int, seconds: float, seats: int = SEATS) 
 def _apply(conninfo: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
     now_ms = time.time_ns() // 1_000_000
     config = EngineConfig(hold_seconds=600, hold_grace_seconds=15, outage_seconds_max=30)
+    # As a lane's process does.
+    settle_memory()
     engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, config)
     pairs = fans.pairs(seats_count)
     fan = itertools.count(1_000_000)
