@@ -50,6 +50,10 @@ test-faults: $(VENV)/.dev ## Run every fault test, the long ones too, and tell w
 	@FAULT_ROWS=yes $(BIN)/pytest tests/faults -m "long or not long" $(PYTEST); ended=$$?; \
 		$(BIN)/python -m tests.faults.table --write && exit $$ended
 
+.PHONY: test-long
+test-long: $(VENV)/.dev ## Run the other tests that make test leaves out for their length
+	$(BIN)/pytest -m "long and not deep" --ignore tests/faults $(PYTEST)
+
 .PHONY: test-deep
 test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock" EXAMPLES=1000)
 	DEEP_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)

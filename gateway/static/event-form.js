@@ -415,7 +415,7 @@ if (data.eventId !== null) {
   $("csv").addEventListener("change", () => sendCsv(true));
   $("csv-add").addEventListener("click", () => sendCsv(false));
 }
-watchSignIn(begin);
+watchSignIn(() => enter(begin));
 await enter(begin);
 if (location.search === "?made" && known) {
   say("The event is made, and on the fans’ list.", [], true);

@@ -42,8 +42,8 @@ export function say(text, lines = [], good = false) {
   }
 }
 
-/** @param {() => Promise<void>} begin */
-export function watchSignIn(begin) {
+/** @param {() => Promise<void>} go what comes once somebody has signed in */
+export function watchSignIn(go) {
   $("sign-in-form").addEventListener("submit", async (submit) => {
     submit.preventDefault();
     const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
@@ -58,6 +58,6 @@ export function watchSignIn(begin) {
       return;
     }
     form.reset();
-    await enter(begin);
+    await go();
   });
 }

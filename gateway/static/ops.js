@@ -1,7 +1,7 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
 import { Problem, Stream, call, now } from "./api.js";
-import { $, signedOut } from "./operator.js";
+import { $, signedOut, watchSignIn } from "./operator.js";
 import { Charts } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
 import { drawFigures, tone } from "./ops/figures.js";
@@ -178,21 +178,7 @@ async function askWhoIAm() {
 }
 setInterval(age, 1000);
 
-$("sign-in-form").addEventListener("submit", async (submit) => {
-  submit.preventDefault();
-  const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
-  const words = $("sign-in-message");
-  words.hidden = true;
-  try {
-    await call("POST", "/api/ops/session", { body: Object.fromEntries(new FormData(form)) });
-    form.reset();
-    await begin();
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
-    words.hidden = false;
-  }
-});
+watchSignIn(begin);
 
 $("sign-out").addEventListener("click", async () => {
   try {

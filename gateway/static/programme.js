@@ -41,5 +41,5 @@ async function more() {
 }
 
 $("more").addEventListener("click", () => enter(more));
-watchSignIn(more);
+watchSignIn(() => enter(more));
 enter(more);

@@ -1,10 +1,9 @@
 // @ts-check
 // The operators' webhooks: where news goes, whether it arrives, and the secrets, each shown once.
 import { Problem, call } from "./api.js";
+import { $, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
 
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const REFRESH_MS = 5000;
 const SHOWN = 20;
 const API = "/api/ops/webhooks";
@@ -251,20 +250,6 @@ $("secret-done").addEventListener("click", () => {
   $("secret").hidden = true;
 });
 
-$("sign-in-form").addEventListener("submit", async (submit) => {
-  submit.preventDefault();
-  const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
-  const words = $("sign-in-message");
-  words.hidden = true;
-  try {
-    await call("POST", "/api/ops/session", { body: Object.fromEntries(new FormData(form)) });
-    form.reset();
-    await begin();
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
-    words.hidden = false;
-  }
-});
+watchSignIn(begin);
 
 begin();

@@ -152,6 +152,7 @@ def test_a_rehearsals_session_is_of_no_use_elsewhere_nor_afterwards(site: Site) 
     )
 
 
+@pytest.mark.long
 def test_the_door_is_found_to_set_the_pace_and_a_copy_is_kept_until_removed(site: Site) -> None:
     """Two rehearsals at a time, for they are of two events: of a small capacity, and of a small line."""
     narrow = site.event(hall=SMALL, room=dataclasses.replace(OPEN, rate_per_minute=60_000, capacity=3))

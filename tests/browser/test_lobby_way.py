@@ -21,7 +21,10 @@ DRAW_MS_MAX = 60_000
 
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
-    [("phone-light", (390, 844), "light"), ("desktop-dark", (1280, 860), "dark")],
+    [
+        ("phone-light", (390, 844), "light"),
+        pytest.param("desktop-dark", (1280, 860), "dark", marks=pytest.mark.long),
+    ],
 )
 def test_a_fan_gets_from_the_lobby_to_the_seats(
     services: Services, database_url: str, browser: Browser, name: str, size: tuple[int, int], scheme: str

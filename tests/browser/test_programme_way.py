@@ -42,7 +42,10 @@ def fill_in(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
-    [("phone-dark", (390, 844), "dark"), ("desktop-light", (1280, 860), "light")],
+    [
+        ("phone-dark", (390, 844), "dark"),
+        pytest.param("desktop-light", (1280, 860), "light", marks=pytest.mark.long),
+    ],
 )
 def test_an_operator_makes_an_event_and_a_fan_finds_it(
     services: Services, browser: Browser, tmp_path: Path, name: str, size: tuple[int, int], scheme: str
