@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -11,6 +12,8 @@ from typing import Annotated, Final
 import msgspec
 from litestar import get, patch
 from litestar.params import Parameter
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.lane import lane_of, queue_name
 from db.rooms import RoomChangedError, RoomLogRow, RoomRow, UnknownRoomError, change_room, room_log
@@ -24,6 +27,9 @@ from gateway.problems import ProblemError, invalid
 from gateway.rooms import room_state
 from gateway.services import AnyRequest, Services, services
 from gateway.streams.stream import Stream, StreamResponse, frame
+from waiting_room.errors import RoomError
+
+logger = logging.getLogger(__name__)
 
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
@@ -258,13 +264,17 @@ async def stream(request: AnyRequest) -> StreamResponse:
 
 
 async def _tell(known: Services, opened: Stream) -> None:
-    while not opened.closed:
-        if time.monotonic() >= opened.ends_at or known.lines.ending:
-            opened.end()
-            return
-        for found in await room_answers(known):
-            opened.write(frame("room", msgspec.json.encode(found)))
-        await asyncio.sleep(STREAM_SECONDS)
+    try:
+        while not opened.closed and time.monotonic() < opened.ends_at and not known.lines.ending:
+            try:
+                for found in await room_answers(known):
+                    opened.write(frame("room", msgspec.json.encode(found)))
+            except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
+                # The console sees by the silence that its figures are old.
+                logger.warning("rooms not told to the console: %s", error)
+            await asyncio.sleep(STREAM_SECONDS)
+    finally:
+        opened.end()
 
 
 async def keep_hours(known: Services) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -312,3 +313,18 @@ def test_the_console_hears_every_room_each_second(site: Site, operator: Client, 
         fan = site.admitted_fan(event_id)
         fan.hold(event_id, [(1, 1, 1)])
         within(3, lambda: next_of_event()["held"] == 1)
+
+
+def test_the_console_hears_on_after_a_moment_without_redis(site: Site, operator: Client) -> None:
+    event_id = site.event()
+    room_of(operator, event_id)
+    with operator.stream("/api/ops/stream") as stream, site.redis() as client:
+        stream.next("room", seconds_max=3)
+        client.execute_command("ACL", "SETUSER", "default", "-mget")
+        try:
+            with contextlib.suppress(AssertionError):
+                while True:
+                    stream.next("room", seconds_max=2.5)
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+mget")
+        stream.next("room", seconds_max=5)
