@@ -323,11 +323,7 @@ const access = {
 $("access-form").addEventListener("submit", async (submit) => {
   submit.preventDefault();
   access.say("");
-  const field = /** @type {HTMLInputElement} */ ($("access-code"));
-  await join(field.value.trim());
-  if (!access.priority) return;
-  field.value = "";
-  say("Your code is good: you are in the priority line.", "good");
+  await join(/** @type {HTMLInputElement} */ ($("access-code")).value.trim());
 });
 
 /** The time before the draw, by the server's clock. */
@@ -506,10 +502,12 @@ const joinCaptcha = new Captcha($("message"), (state) => {
 });
 
 let joining = false;
+let codeGiven = ""; // until the line has taken or refused it: a full line's next try brings it too
 /** @param {string} [accessCode] */
 async function join(accessCode) {
   if (joining) return;
   joining = true;
+  codeGiven = accessCode || codeGiven;
   retry.stop();
   hush();
   const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button, #access-go"));
@@ -518,9 +516,15 @@ async function join(accessCode) {
     let captchaToken;
     for (let tries = 0; ; tries++) {
       try {
-        const body = { ...(captchaToken ? { captchaToken } : {}), ...(accessCode ? { accessCode } : {}) };
+        const body = { ...(captchaToken ? { captchaToken } : {}), ...(codeGiven ? { accessCode: codeGiven } : {}) };
         follow(await call("POST", queue, { body, headers: headers() }));
-        return hush();
+        hush();
+        if (codeGiven && access.priority) {
+          /** @type {HTMLInputElement} */ ($("access-code")).value = "";
+          say("Your code is good: you are in the priority line.", "good");
+        }
+        codeGiven = "";
+        return;
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         const asked = error.code === "captcha_required" || error.code === "captcha_failed";
@@ -531,7 +535,11 @@ async function join(accessCode) {
     }
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (access.words(error)) access.say(access.words(error));
+    if (access.words(error)) {
+      codeGiven = "";
+      if (stage === "line_full" || stage === "rebuilding") show("join");
+      access.say(access.words(error));
+    }
     else if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
     else if (error.code === "sold_out" || error.code === "closed") show(error.code);
     else if (error.code === "rate_limited") {

@@ -70,3 +70,28 @@ def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
     expect(office.page.locator("#issues")).to_contain_text(re.compile("revoked by demo"))
     assert office.faults == []
     office.end()
+
+
+def test_a_code_given_to_a_full_line_is_brought_again(services: Services, database_url: str, browser: Browser) -> None:
+    # A rate, for tries to come soon, and no slots.
+    event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=600, capacity=0, line_cap=RIVALS))
+    gateway = services.gateway(ADMITONE_CONNECTED_SECONDS="120", ADMITONE_ABSENCE_SECONDS="600")
+    services.run("operator", "add", "demo", "--password", PASSWORD)
+    for _ in range(RIVALS):
+        Rival(gateway.url).join(event_id)
+    visit = Visit.begin(browser, "desktop-light", (1280, 860), "light")
+    page, room = visit.page, f"{gateway.url}/api/ops/rooms/{event_id}"
+    page.request.post(f"{gateway.url}/api/ops/session", data={"name": "demo", "password": PASSWORD})
+    issued = page.request.post(f"{room}/codes", data={"label": "Fan club"})
+    assert issued.status == 201
+    page.goto(f"{gateway.url}/events/{event_id}")
+    page.get_by_text("I have an access code").click()
+    page.get_by_label("Access code").fill(issued.json()["codes"][0])
+    page.get_by_role("button", name="Use it").click()
+    expect(page.locator('[data-stage="line_full"]')).to_be_visible()
+    assert page.request.patch(room, data={"lineCap": RIVALS + 1}).status == 200
+    expect(page.locator("#position")).to_have_text("1")
+    expect(page.locator("#priority")).to_be_visible()
+    expect(page.locator("#message")).to_contain_text("Your code is good")
+    assert [fault for fault in visit.faults if "503" not in fault] == []
+    visit.end()
