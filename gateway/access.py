@@ -53,15 +53,22 @@ class AccessCodes:
             raise ProblemError("unavailable", retry_after_seconds=WAITING_RETRY_SECONDS)
         self._waiting += 1
         try:
-            async with self._turns, self._engine.begin() as connection:
+            async with self._turns:
+                # Others of theirs may have been told wrong while this one waited, as many as there is room for.
+                await self._try(fan, prefix, count=False)
+                await self._redeem(event_id, fan, prefix, code)
+        finally:
+            self._waiting -= 1
+
+    async def _redeem(self, event_id: int, fan: int, prefix: str, code: str) -> None:
+        try:
+            async with self._engine.begin() as connection:
                 await redeem(connection, event_id, fan, self.hasher.hash(event_id, code))
         except CodeRefusedError as refused:
             if refused.code == "code_unknown":
                 await self._try(fan, prefix, count=True)
             window: dict[str, Any] = {} if refused.at is None else {"at": refused.at.isoformat()}
             raise ProblemError(refused.code, **window) from None
-        finally:
-            self._waiting -= 1
 
     async def _try(self, fan: int, prefix: str, *, count: bool) -> None:
         for key, per_minute in ((f"fan:{fan}", FAN_WRONG_PER_MINUTE), (prefix, self._wrong_per_minute)):
