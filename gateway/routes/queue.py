@@ -256,7 +256,7 @@ async def require_captcha(known: Services, request: AnyRequest, event_id: int, f
         return
     with contextlib.suppress(RoomUnknown):
         standing = await known.rooms.line.standing(event_id, fan.user_id)
-        if standing.state in ("waiting", "called", "admitted"):
+        if standing.state in ("lobby", "waiting", "called", "admitted"):
             return
     if token is None:
         raise ProblemError("captcha_required", href="/api/captcha")

@@ -446,6 +446,9 @@ def test_over_the_free_rate_a_join_asks_for_a_captcha(site: Site) -> None:
         assert (limited.status, limited.code) == (429, "rate_limited")
         assert 1 <= int(limited.headers["Retry-After"]) <= 120
         assert fans[0].poll(event_id).status == 200, "polling is not joining"
+        lobby = site.event(room=RoomSeed(lobby_minutes=30), on_sale_in=dt.timedelta(minutes=20))
+        early = Fan.arrive(gateway.url, source="127.2.3.1")
+        assert [early.join(lobby).status for _ in range(4)] == [201, 200, 200, 200], "nor does who is in a lobby"
     finally:
         gateway.stop()
 
