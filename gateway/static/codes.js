@@ -12,6 +12,7 @@ const share = /** @type {HTMLFormElement} */ ($("share"));
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 /** @param {string} at */
 const when = (at) => moment.format(new Date(at));
+let revision = 0; // of the room that this page shows the share of
 
 /** @param {string} text @param {"bad" | "good"} [tone] */
 function say(text, tone = "bad") {
@@ -71,6 +72,7 @@ async function show() {
   const [found, { issues }] = await Promise.all([call("GET", room), call("GET", `${room}/codes`)]);
   document.title = `Access codes: ${found.name} · Admit One`;
   $("summary").textContent = `${found.name} · ${count(found.priorityWaiting)} of ${count(found.waiting)} in line have priority`;
+  revision = found.revision;
   $("issues").replaceChildren(...issues.map(line));
   $("none").hidden = issues.length > 0;
   if (document.activeElement?.getAttribute("name") !== "priorityShare")
@@ -113,12 +115,29 @@ $("copy").addEventListener("click", () => {
   navigator.clipboard?.writeText(box.value).then(() => ($("copy").textContent = "Copied"), () => {});
 });
 
+/** Not blindly over what somebody else has made of it meanwhile; other changes of the room are no matter here. @param {number} priorityShare */
+async function setShare(priorityShare) {
+  for (;;)
+    try {
+      const changed = await call("PATCH", room, { body: { priorityShare, revision } });
+      revision = changed.revision;
+      return changed;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== "conflict") throw error;
+      revision = error.body.revision;
+      const theirs = error.body.changes.filter((/** @type {any} */ line) => line.field === "priority_share").at(-1);
+      if (!theirs) continue;
+      say(`Not set: ${theirs.operator} has made it ${theirs.to}% meanwhile. Press Set again if yours is to stand.`);
+      return null;
+    }
+}
+
 share.addEventListener("submit", (submit) => {
   submit.preventDefault();
   attempt(async () => {
     const input = /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare"));
-    const changed = await call("PATCH", room, { body: { priorityShare: input.valueAsNumber } });
-    say(`The priority class has ${changed.priorityShare}% of the calls while both wait.`, "good");
+    const changed = await setShare(input.valueAsNumber);
+    if (changed) say(`The priority class has ${changed.priorityShare}% of the calls while both wait.`, "good");
   });
 });
 
