@@ -602,7 +602,7 @@ class RoomAnswer(_Answer, kw_only=True):
     Of those ``waiting`` ``priorityWaiting`` are of the priority class, which has ``priorityShare`` percent of the calls
     while both wait. Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by
     their code. ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that
-    are up go by this ``revision``.
+    are up go by this ``revision``. ``closed``: by an operator; the state is so too while a lobby is yet to open.
     """
 
     event_id: int
@@ -625,6 +625,7 @@ class RoomAnswer(_Answer, kw_only=True):
     priority_share: int
     lobby: int
     paused: bool
+    closed: bool
     autopilot: bool
     autopilot_why: str
     no_show_rate: float

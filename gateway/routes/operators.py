@@ -81,6 +81,7 @@ async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> Room
         priority_share=row.priority_share,
         lobby=counts.lobby,
         paused=row.state == "paused",
+        closed=row.state == "closed",
         autopilot=row.autopilot,
         autopilot_why=counts.steering.why if row.autopilot and counts.steering is not None else "",
         no_show_rate=counts.pace.no_show_rate,

@@ -11,12 +11,15 @@ import { STATES, figure } from "./ops/words.js";
 /** @typedef {import("./ops/effects.js").Answer} Answer */
 
 const STALE_MS = 4000;
+const GONE_MS = 6000; // a room that was not told for so long, while others were, is none any more
 const ASKED_AGAIN_MS = 10_000;
 const FIND_FROM = 8; // rooms, from which on a search helps
 /** @type {Map<number, Answer>} */
 const rooms = new Map();
 /** @type {Map<number, HTMLElement>} */
 const listed = new Map();
+/** When each room was told last. @type {Map<number, number>} */
+const told = new Map();
 let chosen = 0;
 
 /** @param {string} text */
@@ -34,6 +37,7 @@ const charts = new Charts($("charts"));
 
 /** @param {Answer} news a room as it is now */
 function show(news) {
+  told.set(news.eventId, Date.now());
   const known = rooms.get(news.eventId);
   // Two gateways, or an answer and the stream, may cross: a room does not go back.
   if (known && news.revision < known.revision) return;
@@ -106,6 +110,21 @@ function list(room) {
   state.className = `tag ${tone(room.state)}`;
 }
 
+/** A room is gone, a rehearsal's for one. @param {number} eventId */
+function forget(eventId) {
+  told.delete(eventId);
+  rooms.delete(eventId);
+  listed.get(eventId)?.remove();
+  listed.delete(eventId);
+  $("rooms").hidden = listed.size < 2;
+  $("find").hidden = listed.size < FIND_FROM;
+  $("no-rooms").hidden = rooms.size > 0;
+  if (eventId !== chosen) return;
+  chosen = 0;
+  $("room").hidden = true;
+  choose();
+}
+
 function find() {
   const sought = /** @type {HTMLInputElement} */ ($("find")).value.trim().toLowerCase();
   for (const [eventId, item] of listed) item.hidden = !(rooms.get(eventId)?.name ?? "").toLowerCase().includes(sought);
@@ -160,6 +179,8 @@ function age() {
   $("connection").classList.toggle("is-lost", stale);
   $("room").classList.toggle("is-stale", stale && ms > STALE_MS);
   if (stale && ms > STALE_MS) askWhoIAm();
+  if (stale) return;
+  for (const [eventId, at] of told) if (stream.heardAt - at > GONE_MS) forget(eventId);
 }
 
 let asking = false;

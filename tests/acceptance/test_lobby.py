@@ -193,7 +193,12 @@ def test_before_the_lobby_nobody_gets_in(site: Site) -> None:
     assert early["lobby"]["state"] == "early"
     opens = dt.datetime.fromisoformat(early["lobby"]["opensAt"]) - dt.datetime.now(dt.UTC)
     assert dt.timedelta(minutes=29) < opens <= dt.timedelta(minutes=30)
-    answer = site.operator().patch(f"/api/ops/rooms/{event_id}", {"lobbyMinutes": 120, "why": "rain"})
+    operator, room = site.operator(), f"/api/ops/rooms/{event_id}"
+    answers = [operator.get(room), *(operator.patch(room, {"closed": closed}) for closed in (True, False))]
+    assert [(answer.json["state"], answer.json["closed"]) for answer in answers] == [
+        ("closed", False), ("closed", True), ("closed", False),
+    ], "it is shut, but by nobody"  # fmt: skip
+    answer = operator.patch(room, {"lobbyMinutes": 120, "why": "rain"})
     assert (answer.status, answer.json["lobbyMinutes"], answer.json["state"]) == (200, 120, "lobby")
     assert site.fan(1).join(event_id).json["state"] == "lobby"
     begun = site.event()

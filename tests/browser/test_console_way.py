@@ -211,13 +211,14 @@ def test_two_operators_at_two_gateways_do_not_overwrite_each_other(
 
 def test_a_phone_steers_one_of_several_rooms(services: Services, database_url: str, browser: Browser) -> None:
     events = [seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50)) for _ in range(3)]
+    early = seed_demo(database_url, room=RoomSeed(lobby_minutes=30), on_sale_minutes=600)
     operators(database_url, "Ada")
     gateway = patient_gateway(services)
     fan = Rival(gateway.url)
     fan.join(events[1])
     visit = sign_in(browser, gateway.url, "Ada", PHONE)
     page = visit.page
-    expect(page.locator("#room-list a")).to_have_count(3)
+    expect(page.locator("#room-list a")).to_have_count(4)
     # The room with a line comes first into view; another is a tap away, and its address keeps it.
     expect(page.locator('[data-f="waiting"]')).to_have_text("1")
     page.locator(f'#room-list a[href="#{events[2]}"]').click()
@@ -239,9 +240,24 @@ def test_a_phone_steers_one_of_several_rooms(services: Services, database_url: s
     page.get_by_role("dialog").get_by_role("button", name="Close the line").click()
     expect(page.locator('[data-f="state"]')).to_have_text("Closed", timeout=SOON_MS)
     expect(page.locator("#log q")).to_have_text("the band is ill")
+    # A lobby that is yet to open is shut by nobody: it can be paused, and closed.
+    page.locator(f'#room-list a[href="#{early}"]').click()
+    expect(page.locator('[data-f="stateWhy"]')).to_have_text("the lobby opens 30 minutes before the sale")
+    expect(page.get_by_role("button", name="Pause")).to_be_enabled()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Close the line").click()
+    expect(page.locator('[data-f="stateWhy"]')).to_have_text("nobody joins and nobody is called", timeout=SOON_MS)
+    page.get_by_role("button", name="Open again").click()
+    expect(page.get_by_role("button", name="Close", exact=True)).to_be_visible(timeout=SOON_MS)
     width, seen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width == seen == PHONE[0]
     visit.photograph("console-3-phone")
+    # A room that is gone, as a rehearsal's is after it, leaves no figures that look as if they were of now.
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM seat WHERE event_id = %s", (early,))
+        connection.execute("DELETE FROM event WHERE event_id = %s", (early,))
+    expect(page.locator("#room-list a")).to_have_count(3, timeout=30_000)
+    expect(page.locator("#room-list a[aria-current]")).to_have_count(1)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
     assert complaints(visit, "401") == []

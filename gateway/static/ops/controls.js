@@ -88,7 +88,7 @@ export class Controls {
     $("take-down").addEventListener("click", () => this.change({ message: "" }, this.room.revision));
     $("pause").addEventListener("click", () => this.change({ paused: !this.room.paused }, this.room.revision));
     $("autopilot").addEventListener("click", () => this.change({ autopilot: !this.room.autopilot }, this.room.revision));
-    $("close").addEventListener("click", () => (this.room.state === "closed" ? this.change({ closed: false }, this.room.revision) : this.askToClose()));
+    $("close").addEventListener("click", () => (this.room.closed ? this.change({ closed: false }, this.room.revision) : this.askToClose()));
     $("conflict-apply").addEventListener("click", () => {
       if (this.disputed) this.change(this.disputed, this.disputedRevision);
     });
@@ -290,11 +290,12 @@ export class Controls {
   }
 
   drawDoor() {
-    const { state, paused, autopilot, autopilotWhy } = this.room;
+    // A room whose lobby is yet to open is shut as well, but nobody has closed it.
+    const { state, paused, closed, autopilot, autopilotWhy } = this.room;
     const off = state === "off";
     $("pause").textContent = paused ? "Resume" : "Pause";
-    $("close").textContent = state === "closed" ? "Open again" : "Close";
-    button("pause").disabled = off || state === "closed";
+    $("close").textContent = closed ? "Open again" : "Close";
+    button("pause").disabled = off || closed;
     button("close").disabled = off;
     $("autopilot").setAttribute("aria-checked", String(Boolean(autopilot)));
     const why = document.querySelector('[data-f="autopilotWhy"]');

@@ -76,7 +76,5 @@ export function seen(field, room, since, at) {
 
 /** Whether the room itself has what was asked for. @param {string} field @param {unknown} value @param {Answer} room */
 export function inForce(field, value, room) {
-  if (field === "closed") return (room.state === "closed") === value;
-  if (field === "paused") return room.paused === value;
   return room[field] === value;
 }

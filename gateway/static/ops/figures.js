@@ -67,7 +67,7 @@ export function drawFigures(room, at) {
   put("state", STATES[room.state] ?? room.state);
   const state = /** @type {HTMLElement} */ (document.querySelector('[data-f="state"]'));
   state.className = `room-state ${tone(room.state)}`;
-  put("stateWhy", { paused: "nobody is called; who is inside goes on", closed: "nobody joins and nobody is called", lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`, rebuilding: "places are being restored", sold_out: "every seat is sold", off: "fans walk straight in" }[/** @type {string} */ (room.state)] ?? "");
+  put("stateWhy", { paused: "nobody is called; who is inside goes on", closed: room.closed ? "nobody joins and nobody is called" : `the lobby opens ${plural(room.lobbyMinutes, "minute")} before the sale`, lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`, rebuilding: "places are being restored", sold_out: "every seat is sold", off: "fans walk straight in" }[/** @type {string} */ (room.state)] ?? "");
   put("waiting", figure(room.waiting));
   put("lineOf", `of ${figure(room.lineCap)} at most`);
   put("called", figure(room.called));
