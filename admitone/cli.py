@@ -96,7 +96,7 @@ def up(
 def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes on this one port.")] = 1,
 ) -> None:
     """Serve pages, API and streams."""
     import uvicorn
