@@ -51,9 +51,10 @@ EXIT_ALREADY_RUNNING = 2
 
 # With a crowd the demo's door is narrow, so that there is a line worth watching in a hall of 150 seats.
 DEMO_RATE_PER_MINUTE_MAX = 30
-DEMO_CAPACITY_SHARE = 3  # one in so many of the crowd is inside
-# Most of the crowd gives its seats back, so that the map moves and the hall lasts for half an hour.
-DEMO_CROWD = ("--release-hold", "0.8", "--abandon-hold", "0.1", "--abandon-in-line", "0.1", "--think", "20")
+DEMO_CAPACITY_SHARE = 2  # one in so many of the crowd may be inside
+# Most of the crowd gives its seats back, so that the map moves and the hall lasts for half an hour. Few walk away from
+# a hold: each keeps a slot until the pass ends, and at one in ten nobody else was inside within minutes.
+DEMO_CROWD = ("--release-hold", "0.88", "--abandon-hold", "0.02", "--abandon-in-line", "0.1", "--think", "20")
 
 
 class UpError(RuntimeError):
