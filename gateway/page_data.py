@@ -142,10 +142,15 @@ class PagesFromServices:
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.rooms.line.leave(event_id, user_id)
 
+    async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
+        return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]
+
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
         found = await self._services.reader.purchase(user_id, purchase_id)
-        if found is None:
-            return None
+        return None if found is None else await self._purchase(found)
+
+    async def _purchase(self, found: bytes) -> PurchaseView:
+        """What Postgres tells of a purchase, with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
         return PurchaseView(

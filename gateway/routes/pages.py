@@ -214,6 +214,9 @@ class PageData(Protocol):
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
 
+    async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
+        """The fan's own purchases, the newest first."""
+
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
         """The fan's own purchase; None also for somebody else's."""
 
@@ -533,6 +536,13 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
     return _back_to(event_id, cookie)
 
 
+@get("/purchases")
+async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
+    """All that the fan has bought: who closed the tickets' page finds them again."""
+    user_id, cookie = await pages.ensure_session(request)
+    return page("purchases.html", cookie=cookie, purchases=await pages.purchases(user_id))
+
+
 @get("/purchases/{purchase_id:uuid}")
 async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
     """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
@@ -605,6 +615,7 @@ def pages_router() -> Router:
             draw_page,
             join_form,
             leave_form,
+            purchases_page,
             purchase_page,
             ops_page,
             programme_page,

@@ -978,8 +978,10 @@ for (const form of document.querySelectorAll("[data-join]"))
     submit.preventDefault();
     join();
   });
-document.querySelector("[data-leave]")?.addEventListener("submit", async (submit) => {
+/** @param {Event} submit */
+async function leave(submit) {
   submit.preventDefault();
+  const left = stage === "lobby" ? "lobby" : "line";
   place.forget();
   try {
     await call("DELETE", queue, { headers: headers() });
@@ -987,14 +989,15 @@ document.querySelector("[data-leave]")?.addEventListener("submit", async (submit
     if (!(error instanceof Problem)) throw error;
     if (error.status !== 404) {
       place.listen();
-      return say("We could not reach the server, so you are still in line.");
+      return say(`We could not reach the server, so you are still in the ${left}.`);
     }
   }
   forgetPlace();
   tab("");
   show("join");
-  say("You left the line.", "good");
-});
+  say(`You left the ${left}.`, "good");
+}
+for (const form of document.querySelectorAll("[data-leave]")) form.addEventListener("submit", leave);
 
 // A phone that wakes up has missed news, and its stream may be dead without knowing.
 document.addEventListener("visibilitychange", () => {
