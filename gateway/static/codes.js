@@ -1,10 +1,9 @@
 // @ts-check
 // An event's access codes, for its operators: issue, count, revoke.
 import { Problem, call } from "./api.js";
+import { $, signedOut, watchSignIn } from "./operator.js";
 import { count, plural } from "./words.js";
 
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const eventId = $("codes").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
 const form = /** @type {HTMLFormElement} */ ($("issue"));
@@ -28,9 +27,15 @@ async function attempt(act) {
     await act();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 401 || (error.status === 403 && error.code === "not_operator")) location.assign("/ops");
+    if (signedOut(error)) signIn();
     else say(error.message);
   }
+}
+
+function signIn() {
+  $("codes").hidden = true;
+  $("sign-in").hidden = false;
+  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
 }
 
 /** @param {any} issue */
@@ -70,13 +75,14 @@ function line(issue) {
 
 async function show() {
   const [found, { issues }] = await Promise.all([call("GET", room), call("GET", `${room}/codes`)]);
-  document.title = `Access codes: ${found.name} · Admit One`;
+  document.title = `Access codes: ${found.name} · Console · Admit One`;
   $("summary").textContent = `${found.name} · ${count(found.priorityWaiting)} of ${count(found.waiting)} in line have priority`;
   revision = found.revision;
   $("issues").replaceChildren(...issues.map(line));
   $("none").hidden = issues.length > 0;
   if (document.activeElement?.getAttribute("name") !== "priorityShare")
     /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare")).valueAsNumber = found.priorityShare;
+  $("sign-in").hidden = true;
   $("codes").hidden = false;
 }
 
@@ -141,4 +147,5 @@ share.addEventListener("submit", (submit) => {
   });
 });
 
+watchSignIn(() => attempt(show));
 attempt(show);

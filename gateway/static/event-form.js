@@ -250,7 +250,8 @@ function showFaults(title, faults) {
     const words = fault.line ? `Line ${fault.line}: ${fault.message}` : fault.message;
     const place = placeOf(fault.path);
     const item = document.createElement("li");
-    item.textContent = words;
+    const label = place?.matches("input, select") ? place.closest("label")?.querySelector("span")?.textContent : "";
+    item.textContent = label ? `${label}: ${words}` : words;
     if (place) {
       const note = document.createElement("p");
       note.className = "fault";
@@ -288,7 +289,7 @@ function refuse(error) {
   if (!(error instanceof Problem)) throw error;
   if (signedOut(error)) return enter(begin);
   if (error.code === "conflict") {
-    const lines = (error.body.changes ?? []).map((/** @type {any} */ one) => Object.assign(document.createElement("li"), { textContent: `${one.operator}: ${one.field} from “${one.from}” to “${one.to}”` }));
+    const lines = (error.body.changes ?? []).map((/** @type {any} */ one) => Object.assign(document.createElement("li"), { textContent: `${one.operator}: ${LOGGED[one.field] ?? one.field.replaceAll("_", " ")} from “${logged(one.field, one.from)}” to “${logged(one.field, one.to)}”` }));
     return say("Somebody else changed this event meanwhile. Nothing of yours was saved; reload to go on from what it is now.", lines);
   }
   showFaults("Nothing was saved.", error.body.errors ?? [{ path: "$", message: error.message }]);
@@ -325,6 +326,7 @@ async function send(dry) {
 function show(event) {
   known = event;
   $("heading").textContent = event.name;
+  document.title = `${event.name} · Console · Admit One`;
   for (const name of FACTS) input(name).value = name === "date" || name === "onSaleAt" ? local(event[name]) : String(event[name]);
   $("types").replaceChildren();
   types = [];
@@ -332,18 +334,31 @@ function show(event) {
   sum();
 }
 
+/** @type {Record<string, string>} */
+const LOGGED = { date: "begins", on_sale_at: "on sale from", seats_per_fan_max: "seats per fan" };
+
+/** A value of the log as an operator reads it: prices as on the form, times by the clock here. @param {string} field @param {string} value */
+function logged(field, value) {
+  if (/^price of /.test(field) && /^\d+$/.test(value)) return major(Number(value));
+  if (field === "ticket_types") return value.replace(/ at (\d+)$/, (_, price) => ` at ${major(Number(price))}`);
+  const moment = field === "date" || field === "on_sale_at" ? new Date(value) : null;
+  return moment && !Number.isNaN(moment.getTime()) ? LOG_TIME.format(moment) : value;
+}
+const LOG_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
 async function showLog() {
   const { entries } = await call("GET", `/api/ops/events/${known.eventId}/log`);
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  $("log-none").hidden = entries.length > 0;
   $("log").replaceChildren(
     ...entries.map((/** @type {any} */ entry) => {
       const item = document.createElement("li");
       const what = document.createElement("div");
-      const field = entry.field.replaceAll("_", " ");
-      what.textContent = !entry.from ? `${field}: ${entry.to}` : !entry.to ? `${field}: ${entry.from}, removed` : `${field}: ${entry.from} → ${entry.to}`;
+      const field = LOGGED[entry.field] ?? entry.field.replaceAll("_", " ");
+      const [from, to] = [logged(entry.field, entry.from), logged(entry.field, entry.to)];
+      what.textContent = !from ? `${field}: ${to}` : !to ? `${field}: ${from}, removed` : `${field}: ${from} → ${to}`;
       const by = document.createElement("div");
       by.className = "by";
-      by.textContent = `${format.format(new Date(entry.at))} · ${entry.operator}${entry.why ? ` · ${entry.why}` : ""}`;
+      by.textContent = `${LOG_TIME.format(new Date(entry.at))} · ${entry.operator}${entry.why ? ` · ${entry.why}` : ""}`;
       item.append(what, by);
       return item;
     }),

@@ -18,8 +18,8 @@ const AROUND = 40; // a plot: its caption, its frame and the gap
 /** @type {Chart[]} */
 const CHARTS = [
   { title: "Line", series: [{ of: "waiting", label: "waiting", colour: "--c-1", fill: true }] },
-  { title: "Door / min", series: [{ of: "rateNowPerMinute", label: "asked", colour: "--c-2", dash: [5, 4] }, { of: "calledPerMinute", label: "called", colour: "--c-1" }] },
-  { title: "Bookings, ms", series: [{ of: "p95BookingMs", label: "p95", colour: "--c-2" }, { of: "p50BookingMs", label: "p50", colour: "--c-1" }] },
+  { title: "Door/min", series: [{ of: "rateNowPerMinute", label: "asked", colour: "--c-2", dash: [5, 4] }, { of: "calledPerMinute", label: "called", colour: "--c-1" }] },
+  { title: "Booking ms", series: [{ of: "p95BookingMs", label: "p95", colour: "--c-2" }, { of: "p50BookingMs", label: "p50", colour: "--c-1" }] },
   { title: "Lane", series: [{ of: "backlog", label: "backlog", colour: "--c-1" }, { of: "errors", label: "errors", colour: "--c-3" }] },
   { title: "Inside", series: [{ of: "admitted", label: "admitted", colour: "--c-1", fill: true }, { of: "called", label: "called", colour: "--c-2" }] },
   { title: "Seats", series: [{ of: "sold", label: "sold", colour: "--c-1", fill: true }, { of: "held", label: "held", colour: "--c-2" }] },
