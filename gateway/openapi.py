@@ -7,6 +7,7 @@ meet, by their codes; `complete` adds what no type can say. Schemathesis holds a
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -211,6 +212,9 @@ def complete(document: dict[str, Any], seats_max: int) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas |= msgspec.json.schema_components(WIRE_TYPES, ref_template="#/components/schemas/{name}")[1]
     _complete_bodies(schemas, seats_max)
+    for described in (*operations.values(), *schemas.values()):
+        if "description" in described:
+            described["description"] = inspect.cleandoc(described["description"]).replace("``", "`")
     return document
 
 
@@ -248,6 +252,23 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
     schemas["RoomPatch"]["anyOf"] = [{"required": [name]} for name in steered]
 
 
+PARTS: Final = (
+    (
+        "For fans",
+        "`Authorization: Bearer TOKEN`, with a token of `POST /api/session`, or its cookie. What goes wrong is told as"
+        " `application/problem+json` with a stable `code`.",
+        "/api/",
+    ),
+    ("For operators", "The same, with a token of `POST /api/ops/session`.", "/api/ops/"),
+    ("For balancers", "Of one gateway process each.", "/health/"),
+)
+"""The page's parts: title, words, and how the paths begin that stand in them."""
+
+
+def _part_of(path: str) -> str:
+    return max((start, title) for title, _, start in PARTS if path.startswith(start))[1]
+
+
 class _Description:
     """The description, completed once."""
 
@@ -278,9 +299,14 @@ class _Page(OpenAPIRenderPlugin):
     def __init__(self, description: _Description) -> None:
         super().__init__(path="/")
         self._description = description
+        self._page = b""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return templates.get_template("schema.html").render(document=self._description.of(openapi_schema)).encode()
+        if not self._page:
+            document = self._description.of(openapi_schema)
+            template = templates.get_template("schema.html")
+            self._page = template.render(document=document, parts=PARTS, part_of=_part_of).encode()
+        return self._page
 
 
 def openapi_config(seats_max: int) -> OpenAPIConfig:
@@ -289,6 +315,7 @@ def openapi_config(seats_max: int) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Admit One",
         version="1",
+        use_handler_docstrings=True,
         openapi_router=Router(
             path="/schema", route_handlers=[], include_in_schema=False, response_headers=PAGE_HEADERS
         ),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
+import json
 import logging
 import mimetypes
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import Parameter, SkipValidation
+from markupsafe import Markup, escape
 
 from db.models import MESSAGE_MAX
 from db.seed import RoomSeed
@@ -275,6 +278,16 @@ def format_span(seconds: int) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
+def format_prose(text: str) -> Markup:
+    """Words of the API's description, whose names stand in backquotes, as HTML."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+def _format_json(value: object) -> str:
+    """Not jinja's own, which is for scripts: it sorts the fields and writes apostrophes as escapes."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def qr_svg(text: str) -> str:
     """A QR code (error correction M, quiet zone kept) as inline SVG that scales to its box."""
     return str(
@@ -329,7 +342,9 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters.update(money=format_money, moment=format_time, span=format_span)
+templates.filters.update(
+    money=format_money, moment=format_time, span=format_span, prose=format_prose, json=_format_json
+)
 templates.globals.update(
     asset=assets.address,
     qr=qr_svg,

@@ -217,3 +217,9 @@ def test_the_description_can_be_browsed(site: Site) -> None:
     answer = site.client().get("/schema")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/html")
+    page = answer.content.decode()
+    assert "Hold seats for ten minutes: those named, or the best available." in page
+    # What a type is called leads to what it is.
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r' id="(\w+)"', page))
+    assert '<a href="#ReserveBody">' in page
+    assert "`" not in page
