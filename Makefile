@@ -19,14 +19,14 @@ PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 py
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: $(VENV)/.runtime ## Start everything and print the page's address (options: UP="--port 9000 --crowd 0")
 	@exec $(BIN)/admitone up $(UP)
 
 .PHONY: test
-test: lint typecheck imports pytest ## Check style, types and imports, then run all tests
+test: lint typecheck imports pytest ## Check style, types and imports, then run the tests
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style with ruff
