@@ -957,17 +957,18 @@ async function done() {
   tab("");
   forgetPlace();
   show("done");
+  $("done-again").hidden = ["sold_out", "closed"].includes(event.roomState);
   const { purchases = [] } = await call("GET", "/api/purchases").catch(() => ({}));
+  const here = purchases.filter((/** @type {any} */ purchase) => purchase.eventId === event.eventId);
+  if (!here.length) return;
   $("done-links").replaceChildren(
-    ...purchases
-      .filter((/** @type {any} */ purchase) => purchase.eventId === event.eventId)
-      .map((/** @type {any} */ purchase) => {
-        const link = document.createElement("a");
-        link.className = "button";
-        link.href = `/purchases/${purchase.purchaseId}`;
-        link.textContent = `Show ${plural(purchase.details.length, "ticket")}`;
-        return link;
-      }),
+    ...here.map((/** @type {any} */ purchase) => {
+      const link = document.createElement("a");
+      link.className = "button";
+      link.href = `/purchases/${purchase.purchaseId}`;
+      link.textContent = `Show ${plural(purchase.details.length, "ticket")}`;
+      return link;
+    }),
   );
 }
 

@@ -205,6 +205,12 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     for ticket in page.locator(".ticket").all():
         drawn = ticket.locator("svg.qr path[stroke]").get_attribute("d")
         assert drawn == path_of_qr(ticket.locator(".code").text_content() or "")
+    tickets = page.url
+    page.get_by_role("link", name="Your tickets").click()
+    expect(page.locator(".event-row")).to_contain_text("2 tickets")
+    visit.photograph("6-tickets")
+    page.locator(".event-row").click()
+    expect(page).to_have_url(tickets)
     assert visit.faults == []
 
     stranger = Visit.begin(browser, name, size, scheme)

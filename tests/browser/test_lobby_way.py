@@ -88,6 +88,25 @@ def recheck(visit: Visit, address: str, seal: str, me: str, number: int) -> None
     page.close()
 
 
+def test_who_leaves_the_lobby_is_told_and_may_come_back(
+    services: Services, database_url: str, browser: Browser
+) -> None:
+    gateway = services.gateway()
+    room = RoomSeed(rate_per_minute=0, capacity=50, lobby_minutes=30)
+    event_id = seed_demo(database_url, room=room, on_sale_minutes=20)
+    visit = Visit.begin(browser, "phone-light", (390, 844), "light")
+    page = visit.page
+    page.goto(f"{gateway.url}/events/{event_id}")
+    page.get_by_role("button", name="Enter the lobby").click()
+    expect(page.locator("#lobby-fans")).to_have_text("1")
+    page.get_by_role("button", name="Leave the lobby").click()
+    expect(page.locator("#message")).to_have_text("You left the lobby.")
+    page.get_by_role("button", name="Enter the lobby").click()
+    expect(page.locator("#lobby-fans")).to_have_text("1")
+    assert visit.faults == []
+    visit.end()
+
+
 def test_the_recheck_notices_a_draw_that_is_not_as_its_seed_says(
     services: Services, database_url: str, browser: Browser
 ) -> None:
