@@ -50,7 +50,8 @@ class Line:
     async def configure(
         self, event: int, config: RoomConfig, *, after_epoch: int = 0, rebuild_seconds: float = 0
     ) -> Configured:
-        """Open the room or change it, unless a revision as new is there; tells every gateway.
+        """Open the room or change it, unless a revision as new is there; tells every gateway. At the same revision the
+        settings are taken all the same (``absence_seconds``, ``connected_seconds``, ``receipt_…``).
 
         ``created`` where Redis knew no such room. With the last ``after_epoch`` known of it, Redis has lost it:
         its next epoch is a later one, and it is ``rebuilding`` for ``rebuild_seconds``, then as configured, by

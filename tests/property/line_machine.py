@@ -322,6 +322,8 @@ class LineMachine(RuleBasedStateMachine):
         if not stale:
             self.config = config
             self.let_in.clear()
+        elif name in ("absence_seconds", "connected_seconds"):
+            self.config = replace(config, revision=self.config.revision)
 
     @rule(free=st.integers(0, 4), version=st.integers(1, 4))
     def set_stock(self, free: int, version: int) -> None:

@@ -211,6 +211,10 @@ class LineModel:
     def configure(self, config: RoomConfig, after_epoch: int = 0, rebuild_ms: int = 0) -> str:
         self.begin()
         if self.config is not None and config.revision <= self.config.revision:
+            if config.revision == self.config.revision:
+                self.config = replace(
+                    self.config, absence_seconds=config.absence_seconds, connected_seconds=config.connected_seconds
+                )
             return "kept"
         outcome = "updated"
         if self.config is None:

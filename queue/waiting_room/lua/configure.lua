@@ -1,10 +1,18 @@
--- configure.lua: open a room or change its configuration, if the revision is newer or nothing is there.
+-- configure.lua: open a room or change its configuration, if the revision is newer or nothing is there. At the same
+-- revision only the settings are taken.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 revision, 3 after_epoch (the last known; 0: never opened), 4 rebuild_ms,
 --       then field, value, … of the configuration
 -- Returns created | updated | kept; where a room that had been open is created, it is rebuilding for rebuild_ms
 
+-- The same for every room, by the settings of the gateway that began last: no revision counts their changes.
+local SETTINGS = { absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true }
 if room.state and tonumber(ARGV[2]) <= room.revision then
+  for i = 5, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do
+    if SETTINGS[ARGV[i]] then
+      redis.call('HSET', CONFIG, ARGV[i], ARGV[i + 1])
+    end
+  end
   return 'kept'
 end
 local outcome = 'updated'

@@ -37,6 +37,17 @@ async def test_an_older_revision_changes_nothing(room: Room) -> None:
     assert (await room.line.counts(42)).config == new
 
 
+async def test_settings_are_those_of_the_gateway_that_began_last(room: Room) -> None:
+    """No operator changed the room, so its revision is the old one."""
+    began = replace(
+        room.config, absence_seconds=300, connected_seconds=20, receipt_entries_max=9, receipt_fans_max=5000
+    )
+    assert await room.line.configure(42, replace(began, capacity=2)) == "kept"
+    assert (await room.line.counts(42)).config == began
+    assert await room.line.configure(42, replace(room.config, revision=0)) == "kept"
+    assert (await room.line.counts(42)).config == began, "an older one knows less of everything"
+
+
 async def test_a_room_that_redis_lost_is_created_anew(room: Room) -> None:
     await room.lose()
     assert await room.line.configure(42, room.config) == "created"
