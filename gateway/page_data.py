@@ -112,7 +112,8 @@ class PagesFromServices:
         try:
             standing, counts = await find_place(self._services, event_id, fan, None)
         except ProblemError as problem:
-            if problem.document["code"] == "not_in_line":
+            if problem.document["code"] in ("not_in_line", "rebuilding"):
+                # While it is rebuilt the page's script brings the place, by its token.
                 return None
             raise
         place = self._services.rooms.place(event_id, standing, counts, user_id, "")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import http.client
 import json
+import re
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 
 from db.seed import RoomSeed, TicketTypePlan
+from gateway.rooms import COUNTS_SECONDS
 from tests.acceptance.conftest import OPEN_DOOR, Site
 from tests.client import Client, Fan, Stream, solve_captcha
 from waiting_room.keys import room_key, room_keys
@@ -451,6 +456,32 @@ def test_over_the_free_rate_a_join_asks_for_a_captcha(site: Site) -> None:
         assert [early.join(lobby).status for _ in range(4)] == [201, 200, 200, 200], "nor does who is in a lobby"
     finally:
         gateway.stop()
+
+
+def test_a_browser_gets_the_page_while_the_line_is_rebuilt(site: Site) -> None:
+    """For its script knows the place."""
+    event_id = site.event(room=SHUT)
+    site.fan().join(event_id)
+    with site.redis() as client:
+        seconds, _ = client.time()
+        client.hset(f"room:{{{event_id}}}:config", "rebuild_until", (seconds + 60) * 1000)
+        time.sleep(COUNTS_SECONDS + 0.2)
+        status, kind, _, text = page_of(site.url, f"/events/{event_id}", source="127.2.5.2")
+        client.hdel(f"room:{{{event_id}}}:config", "rebuild_until")
+    assert (status, kind) == (200, "text/html; charset=utf-8")
+    assert re.search('data-stage="rebuilding"(?! hidden)', text)
+
+
+def page_of(url: str, path: str, *, source: str) -> tuple[int, str | None, str | None, str]:
+    """A browser's first visit: status, Content-Type, Retry-After and the page."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=20, source_address=(source, 0)
+    )
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.headers["Retry-After"], answer.read().decode()
 
 
 # -- a gateway goes
