@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -25,6 +27,9 @@ from gateway.routes.pages import (
 )
 from gateway.routes.queue import find_place, require_captcha, take_place
 from gateway.services import AnyRequest, Services
+
+BEGUN_SHOWN: Final = dt.timedelta(hours=12)
+"""How long an event that has begun is still among those to come."""
 
 
 class PagesFromServices:
@@ -51,8 +56,9 @@ class PagesFromServices:
         return user_id, identity.cookie(token)
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
+        begun = dt.datetime.fromtimestamp(self._services.clock.now(), dt.UTC) - BEGUN_SHOWN
         async with self._services.engine.connect() as connection:
-            rows = (await connection.execute(find_events(q, "", None, None).limit(limit))).all()
+            rows = (await connection.execute(find_events(q, "", begun, None).limit(limit))).all()
         views = []
         for row in rows:
             view = await self.event_view(row.event_id)

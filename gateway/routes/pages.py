@@ -71,7 +71,7 @@ WEBHOOK_KINDS = (
     ("room.sold_out", "Sold out"),
     ("room.closed", "Room closed"),
     ("purchase.made", "Purchase made"),
-    ("purchase.cancelled", "Purchase cancelled"),
+    ("purchase.cancelled", "Purchase cancelled (not yet)"),
 )
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
 
@@ -198,7 +198,7 @@ class PageData(Protocol):
         """The fan's user id, and the session cookie to set if the request came without a valid one."""
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        """Events whose name, artist or venue holds ``q`` (all when empty), soonest first."""
+        """Events to come whose name, artist or venue holds ``q`` (all when empty), soonest first."""
 
     async def event_view(self, event_id: int) -> EventView | None: ...
 
@@ -498,10 +498,11 @@ async def events_page(
     pages: Pages,
     q: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
 ) -> Response[str]:
-    """The events on sale, and a search of them."""
+    """The events to come, and a search of them."""
     _, cookie = await pages.ensure_session(request)
-    events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX)
-    return page("events.html", cookie=cookie, q=q.strip(), events=events)
+    events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX + 1)
+    more = len(events) > EVENTS_LISTED_MAX
+    return page("events.html", cookie=cookie, q=q.strip(), events=events[:EVENTS_LISTED_MAX], more=more)
 
 
 @get("/events/{event_id:int}")

@@ -8,6 +8,8 @@ const when = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeri
 const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
+const OVER_MS = 12 * 3600_000; // after its beginning; by then it is off the fans' list
+
 /** @param {any} event */
 function line(event) {
   const template = /** @type {HTMLTemplateElement} */ ($("event-template"));
@@ -23,9 +25,10 @@ function line(event) {
   field("name").textContent = event.name;
   field("where").textContent = event.artist && event.artist !== event.name ? `${event.artist} · ${event.venue}` : event.venue;
   field("when").textContent = when.format(date);
+  const over = Date.now() - date.getTime() > OVER_MS;
   const soldOut = event.sold === event.quantity;
-  field("sale").textContent = soldOut ? "Sold out" : begun ? "On sale" : `From ${short.format(begins)}`;
-  field("sale").classList.add(soldOut ? "is-shut" : begun ? "is-open" : "is-slow");
+  field("sale").textContent = over ? "Over" : soldOut ? "Sold out" : begun ? "On sale" : `From ${short.format(begins)}`;
+  field("sale").classList.add(over || soldOut ? "is-shut" : begun ? "is-open" : "is-slow");
   field("sold").textContent = `${count(event.sold)} of ${count(event.quantity)} sold${event.held ? `, ${count(event.held)} held` : ""}`;
   return item;
 }

@@ -314,3 +314,20 @@ def test_events_are_listed_page_by_page(site: Site) -> None:
     assert made <= set(listed)
     assert len(listed) == len(set(listed))
     assert site.client().get("/api/events?q=no-such-name").json["events"] == []
+
+
+def test_the_page_lists_events_to_come(site: Site) -> None:
+    """By date, what is over would stand before them for ever."""
+    begun, over = site.event(), site.event()
+    with psycopg.connect(site.database_url) as connection:
+        for event_id, hours in ((begun, 2), (over, 24)):
+            connection.execute(
+                "UPDATE event SET date = now() - make_interval(hours => %s), name = 'Matinee' WHERE event_id = %s",
+                (hours, event_id),
+            )
+    for query in ("", "?q=matinee"):
+        page = site.client().get(f"/{query}").content.decode()
+        assert f'"/events/{begun}"' in page
+        assert f'"/events/{over}"' not in page
+    found = site.client().get("/api/events?q=matinee").json["events"]
+    assert [event["eventId"] for event in found] == [over, begun]
