@@ -268,7 +268,9 @@ const place = {
     $("eta").textContent = wait;
     $("ahead").textContent = count(news.ahead);
     $("waiting").textContent = count(news.waiting);
-    if (news.ratePerMinute !== undefined) $("rate").textContent = paused ? "paused" : held ? "–" : `${count(news.ratePerMinute)}/min`;
+    // What the estimate goes by: the rate that operators ask for may be far above what comes to pass.
+    const pace = news.ratePerMinute === 0 ? 0 : news.linePerMinute;
+    if (pace !== undefined) $("rate").textContent = paused ? "paused" : held || pace === null ? "–" : pace > 0 && pace < 1 ? "< 1/min" : `${count(Math.round(pace))}/min`;
     if (news.stock) hallStock(news.stock);
     announce(typeof news.position === "number" ? `Place ${count(news.position)} in line. ${wait}.` : wait, 20000);
   },

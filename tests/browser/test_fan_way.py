@@ -148,6 +148,7 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
     expect(page.locator("#ahead")).to_have_text(str(RIVALS))
     expect(page).to_have_title(re.compile(rf"^{RIVALS + 1} in line"))
+    expect(page.locator("#rate")).to_have_text("0/min")
     visit.photograph("3-waiting")
     page.reload()
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
