@@ -35,6 +35,7 @@ from gateway.identity import Identity
 from gateway.news import News
 from gateway.openapi import openapi_config
 from gateway.page_data import PagesFromServices
+from gateway.page_problems import IN_WORDS
 from gateway.problems import HANDLERS
 from gateway.programme import Programme
 from gateway.reader import Reader
@@ -253,7 +254,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *webhooks.ROUTES,
             *codes.ROUTES,
             *health.ROUTES,
-            pages.pages_router(),
+            pages.pages_router(IN_WORDS),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(known), sync_to_thread=False)},
         exception_handlers=HANDLERS,

@@ -14,7 +14,7 @@ import logging
 import mimetypes
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -398,6 +398,7 @@ def page(
 
 
 ERROR_WORDS = {
+    403: ("That came from another site", "Open the page here, and try again from there."),
     404: ("We cannot find that page", "The address may be mistyped, or what was here is gone."),
     405: ("That cannot be done here", "Go back and try again from the page you came from."),
     429: ("One moment, please", "Many requests come from your network just now. Wait a little and reload."),
@@ -621,8 +622,12 @@ async def static_file(request: Request[Any, Any, Any], version: str, name: Path)
     return Response(asset.gzipped if zipped else asset.plain, media_type=asset.media_type, headers=headers)
 
 
-def pages_router() -> Router:
-    """The pages' routes; needs the dependency ``pages``, a `PageData`."""
+def pages_router(problems: Mapping[int | type[Exception], Any]) -> Router:
+    """The pages' routes; needs the dependency ``pages``, a `PageData`.
+
+    Args:
+        problems: how errors are told that are no HTTP error of the pages' own.
+    """
     return Router(
         path="/",
         route_handlers=[
@@ -640,6 +645,6 @@ def pages_router() -> Router:
             codes_page,
             static_file,
         ],
-        exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
+        exception_handlers={**problems, HTTPException: _on_http_error, Exception: _on_error},
         include_in_schema=False,
     )

@@ -458,6 +458,19 @@ def test_over_the_free_rate_a_join_asks_for_a_captcha(site: Site) -> None:
         gateway.stop()
 
 
+def test_a_browser_is_told_in_words_that_it_asks_too_much(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    gateway = site.services.gateway(ADMITONE_SESSIONS_PER_MINUTE="1")
+    try:
+        assert page_of(gateway.url, "/", source="127.2.5.1")[0] == 200
+        status, kind, retry_after, text = page_of(gateway.url, f"/events/{event_id}", source="127.2.5.1")
+    finally:
+        gateway.stop()
+    assert (status, kind) == (429, "text/html; charset=utf-8")
+    assert int(retry_after or 0) > 0
+    assert "Many requests come from your network" in text
+
+
 def test_a_browser_gets_the_page_while_the_line_is_rebuilt(site: Site) -> None:
     """For its script knows the place."""
     event_id = site.event(room=SHUT)
