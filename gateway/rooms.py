@@ -35,6 +35,8 @@ from waiting_room.tokens import HOLD_MARGIN_SECONDS, AdmissionPass, PlaceToken, 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
+EMPTY_TICK_SECONDS: Final = 1.0
+"""Of a room with nobody in it: a venue's many other events are not to cost what a sale does."""
 TICKS_AT_ONCE_MAX: Final = 20
 CONFIG_SECONDS: Final = 5.0
 COUNTS_SECONDS: Final = 1.0
@@ -115,6 +117,7 @@ class Rooms:
         self.commitments: dict[int, Commitment] = {}
         self.rows: dict[int, RoomRow] = {}
         self._opened: set[int] = set()
+        self._empty_until: dict[int, float] = {}
         self._roomless: dict[int, float] = {}
         self._counted: dict[int, _Counted] = {}
         self._holds_end: dict[int, tuple[int, int]] = {}
@@ -139,6 +142,7 @@ class Rooms:
             del self.rows[event_id]
             self._counted.pop(event_id, None)
             self._opened.discard(event_id)
+            self._empty_until.pop(event_id, None)
             self._holds_end.pop(event_id, None)
 
     async def configure(self, row: RoomRow) -> None:
@@ -247,7 +251,7 @@ class Rooms:
         while True:
             await asyncio.sleep(TICK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
             for event_id, row in list(self.rows.items()):
-                if row.state == "off":
+                if row.state == "off" or self._empty_until.get(event_id, 0) > time.monotonic():
                     continue
                 try:
                     await self._tick(event_id, row)
@@ -265,6 +269,8 @@ class Rooms:
                 return
             if tick.draw_due:
                 self._draws.begin(event_id)
+            if tick.is_empty:
+                self._empty_until[event_id] = time.monotonic() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
             if not tick.more:
                 return
 
@@ -325,8 +331,9 @@ class Rooms:
         return ends_at_ms
 
     def forget_counts(self, event_id: int) -> None:
-        """The next `counts` reads anew: something was just changed."""
+        """The next `counts` reads anew: something was just changed. Who came to an empty room wakes its door."""
         self._counted.pop(event_id, None)
+        self._empty_until.pop(event_id, None)
 
     # -- what Redis lost
 

@@ -114,13 +114,14 @@ class Positions:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one `admit` did: fans called, places ended, whether to call again at once, and whether the lobby is due
-    to be drawn."""
+    """What one `admit` did: fans called, places ended, whether to call again at once, whether the lobby is due to be
+    drawn, and whether nobody holds a place."""
 
     called: int
     ended: int
     more: bool
     draw_due: bool = False
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,7 @@ def _ends(reply: Sequence[int]) -> list[int | None]:
 
 def _tick(reply: Sequence[Any]) -> Tick:
     _refuse(reply)
-    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]), draw_due=bool(reply[4]))
+    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]), draw_due=bool(reply[4]), is_empty=bool(reply[5]))
 
 
 def _lobby_page(reply: Sequence[Any], size: int) -> LobbyPage | None:

@@ -17,7 +17,7 @@ import jwt
 import pytest
 
 from db.seed import RoomSeed, TicketTypePlan
-from gateway.rooms import COUNTS_SECONDS
+from gateway.rooms import COUNTS_SECONDS, EMPTY_TICK_SECONDS
 from tests.acceptance.conftest import OPEN_DOOR, Site
 from tests.client import Client, Fan, Stream, solve_captcha
 from waiting_room.keys import room_key, room_keys
@@ -495,6 +495,31 @@ def page_of(url: str, path: str, *, source: str) -> tuple[int, str | None, str |
         connection.request("GET", path, headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
         answer = connection.getresponse()
         return answer.status, answer.headers["Content-Type"], answer.headers["Retry-After"], answer.read().decode()
+
+
+# -- a room with nobody in it
+
+
+def test_an_empty_room_is_looked_after_less_often_until_somebody_comes(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    fan = site.fan()
+    fan.join(event_id)
+    fan.leave(event_id)
+    with site.redis() as client:
+
+        def ticks(seconds: float) -> int:
+            seen = set()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                seen.add(client.hget(f"room:{{{event_id}}}:config", "ticked_at"))
+                time.sleep(0.02)
+            return len(seen)
+
+        ticks(1.5)
+        alone = ticks(3)
+        assert 2 <= alone <= GATEWAYS * (3 / (0.8 * EMPTY_TICK_SECONDS) + 1)
+        fan.join(event_id)
+        assert ticks(3) > alone
 
 
 # -- a gateway goes

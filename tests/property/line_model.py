@@ -448,4 +448,4 @@ class LineModel:
             if walked:
                 self.bucket = tokens - calls, self.now
                 more = more or (calls < slots and not all(fronts[priority] for priority in cut))
-        return Tick(calls, before - len(self.held), more)
+        return Tick(calls, before - len(self.held), more, is_empty=not self.held)

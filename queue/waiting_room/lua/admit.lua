@@ -1,7 +1,8 @@
 -- admit.lua: one tick of the door; any process may call it at any time.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event
--- Returns {code or ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due}: unknown_room
+-- Returns {code or ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due, 1 if nobody is there}:
+-- unknown_room
 
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line, half of each class where both wait
@@ -23,7 +24,7 @@ local function bound_histories()
 end
 
 if not room.state then
-  return { 'unknown_room', 0, 0, 0, 0 }
+  return { 'unknown_room', 0, 0, 0, 0, 0 }
 end
 redis.call('HSET', CONFIG, 'ticked_at', int(now), 'resumed_at', int(room.resumed_at))
 bound_histories()
@@ -143,4 +144,5 @@ if door_open() then
   end
 end
 close()
-return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0 }
+local empty = redis.call('HLEN', PLACES) == 0
+return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0, empty and 1 or 0 }
