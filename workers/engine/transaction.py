@@ -34,6 +34,11 @@ def _with_rows(connection: Connection, statement: str, rows: Sequence[dict[str, 
     return _ask(connection, statement, rows=msgspec.json.encode(rows).decode(), **parameters)
 
 
+def _found(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
+    """What a statement reads of these rows; without any it is not asked, for each costs a small batch dearly."""
+    return _with_rows(connection, statement, rows) if rows else ()
+
+
 def _seat_rows(keys: Iterable[EventSeat]) -> list[dict[str, Any]]:
     return [{"event_id": key[0], "ticket_type_id": key[1], "row_number": key[2], "seat_number": key[3]} for key in keys]
 
@@ -101,7 +106,7 @@ class Transaction:
         with connection.pipeline():
             if self._locks:
                 _ask(connection, sql.LOCK_EVENTS, space=sql.ADVISORY_SPACE, event_ids=event_ids)
-            outcomes = _with_rows(
+            outcomes = _found(
                 connection,
                 sql.READ_OUTCOMES,
                 [{"event_id": command.event_id, "command_id": command.command_id} for command in asked],
@@ -109,13 +114,13 @@ class Transaction:
             events = _ask(connection, sql.READ_EVENTS, event_ids=event_ids)
             tickets = _ask(connection, sql.READ_TICKETS, event_ids=event_ids)
             fan_rows = [{"event_id": event_id, "user_id": user_id} for event_id, user_id in fans]
-            holds_of_fans = _with_rows(connection, sql.READ_HOLDS_OF_FANS, fan_rows)
-            holds_named = _with_rows(
+            holds_of_fans = _found(connection, sql.READ_HOLDS_OF_FANS, fan_rows)
+            holds_named = _found(
                 connection,
                 sql.READ_HOLDS,
                 [{"event_id": event_id, "reservation_id": hold} for event_id, hold in named],
             )
-            bought = _with_rows(connection, sql.READ_BOUGHT, fan_rows)
+            bought = _found(connection, sql.READ_BOUGHT, fan_rows)
             swept = sorted(
                 {
                     command.event_id
@@ -123,13 +128,15 @@ class Transaction:
                     if isinstance(command, Sweep) or (isinstance(command, Reserve) and command.best_available)
                 }
             )
-            lapsed = _ask(
-                connection,
-                sql.READ_LAPSED_HOLDS,
-                event_ids=swept,
-                grace_seconds=grace_seconds,
-                holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // max(1, len(swept))),
-            )
+            lapsed: Iterable[tuple[Any, ...]] = ()
+            if swept:
+                lapsed = _ask(
+                    connection,
+                    sql.READ_LAPSED_HOLDS,
+                    event_ids=swept,
+                    grace_seconds=grace_seconds,
+                    holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // len(swept)),
+                )
         recorded = {row[1]: _recorded(row) for row in outcomes}
         book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds)
         for event_id, version, on_sale_at, currency, seats_per_fan_max in events:
@@ -164,7 +171,7 @@ class Transaction:
         bought = [hold for hold in book.holds.values() if hold.state == "purchased"]
         connection = self._connection
         with connection.pipeline():
-            seats = _with_rows(
+            seats = _found(
                 connection,
                 sql.LOCK_SEATS if self._locks else sql.READ_SEATS,
                 _seat_rows(sorted(keys)),
@@ -173,7 +180,7 @@ class Transaction:
                 kind: _ask(connection, sql.READ_FREE_SEATS, event_id=kind[0], ticket_type_id=kind[1])
                 for kind in sorted(kinds - book.free_rows.keys())
             }
-            purchases = _with_rows(
+            purchases = _found(
                 connection,
                 sql.READ_PURCHASES_OF_HOLDS,
                 [
