@@ -167,6 +167,20 @@ class Desk:
 
     # -- commands
 
+    @property
+    def full(self) -> bool:
+        """Whether every lane would refuse a command that came now."""
+        return all(lane.full for lane in self.lanes)
+
+    def refuse_if_full(self, event_id: int) -> None:
+        """Before any other work is done for a command that its lane would refuse.
+
+        Raises:
+            ProblemError: ``overloaded``.
+        """
+        if self.lanes[lane_of(event_id, self._config.lanes)].full:
+            raise overloaded()
+
     async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
         """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
 
@@ -203,8 +217,8 @@ class Desk:
                     return record
             await taken
             return None
-        except LaneFullError as full:
-            raise ProblemError("overloaded", retry_after_seconds=full.retry_after_seconds) from None
+        except LaneFullError:
+            raise overloaded() from None
         except LaneUnavailableError as away:
             raise ProblemError(
                 "unavailable",
@@ -270,6 +284,11 @@ class Desk:
         return JobRecord(
             row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
         )
+
+
+def overloaded() -> ProblemError:
+    """What a full lane answers."""
+    return ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
 
 
 def _pass_refusal(outcome: asyncio.Future[JobRecord | None], taken: asyncio.Future[None]) -> None:

@@ -15,11 +15,12 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
 from booking_lane.problems import problem
+from gateway.requests import Answer
 from gateway.routes.pages import error_page, wants_html
 
 logger = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = b"application/problem+json"
 UNAVAILABLE_RETRY_SECONDS = 2
 
 _BY_STATUS = {
@@ -60,13 +61,15 @@ told: Final[Counter[str]] = Counter()
 """How often this process has answered with each problem, by its code."""
 
 
-def problem_response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Response[bytes]:
+def problem_response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
     told[document["code"]] += 1
-    return Response(
+    return Answer(
         msgspec.json.encode(document),
         status_code=document["status"],
-        media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={
+            b"content-type": MEDIA_TYPE,
+            **{name.lower().encode(): value.encode() for name, value in (headers or {}).items()},
+        },
     )
 
 

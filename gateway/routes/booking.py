@@ -161,6 +161,7 @@ async def reserve(
 ) -> Response[bytes]:
     """Hold seats for ten minutes: those named, or the best available."""
     known = services(request)
+    known.desk.refuse_if_full(data.event_id)
     user_id = known.identity.user(request, data.user_id)
     seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
     best = None
@@ -191,6 +192,7 @@ async def checkout(
 ) -> Response[bytes]:
     """Buy a hold, past a captcha."""
     known = services(request)
+    known.desk.refuse_if_full(data.event_id)
     user_id = known.identity.user(request, data.user_id)
     seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
     hall = await known.hall_to_book(request, data.event_id)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
 
@@ -41,11 +41,24 @@ class LaneUnavailableError(Exception):
     retry_after_seconds = 2
 
 
+class Taken(NamedTuple):
+    """What Redis said of a batch it took.
+
+    Attributes:
+        clock_offset_ms: its clock less this process' monotonic one.
+        batches_queued: how many the lane's worker has yet to begin, this one among them.
+    """
+
+    clock_offset_ms: int
+    batches_queued: int
+
+
 @dataclass(slots=True)
 class _UnderWay:
-    """A batch that left: the timer that gives it up, one of its commands, and when Redis said that it has it."""
+    """A batch that left: the timer that gives it up, its commands' number, one of them, and when Redis took it."""
 
     timer: asyncio.TimerHandle
+    commands: int
     command_id: uuid.UUID
     taken_at: float = math.inf
 
@@ -53,18 +66,19 @@ class _UnderWay:
 class Coalescer:
     """Gathers one lane's commands into batches. Lives in one event loop; not thread-safe.
 
-    A batch leaves when fewer than ``unfinished_max`` of this gateway's are under way; it is under way
-    until `finished` is called for it, or for ``batch_seconds_max`` if its message was lost.
+    A batch leaves when fewer than ``unfinished_max`` of this gateway's are under way, or none while others' batches
+    keep the worker busy: each more would only make all of them smaller. It is under way until `finished` is called
+    for it, or for ``batch_seconds_max`` if its message was lost.
 
     Args:
-        enqueue: blocking; puts a batch on the lane and returns the clock's offset in milliseconds.
+        enqueue: blocking; puts a batch on the lane.
         executor: runs ``enqueue``; its threads bound how many enqueue at a time.
     """
 
     def __init__(
         self,
         lane: int,
-        enqueue: Callable[[Batch], int],
+        enqueue: Callable[[Batch], Taken],
         executor: Executor,
         *,
         origin: str,
@@ -85,6 +99,8 @@ class Coalescer:
         self._wait_seconds_max = wait_seconds_max
         self._left: deque[tuple[float, int]] = deque()
         self._left_commands = 0
+        self._under_way_commands = 0
+        self._others_queued = 0
         self._waiting: deque[tuple[asyncio.Future[None], Command, float]] = deque()
         self._refusing: asyncio.TimerHandle | None = None
         self._unfinished: dict[uuid.UUID, _UnderWay] = {}
@@ -105,32 +121,47 @@ class Coalescer:
             LaneFullError: the buffer is full; or (the future) the command waited too long and never left.
             LaneUnavailableError: (the future) Redis did not answer.
         """
-        if len(self._waiting) >= self._taken_now():
+        if self.full:
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
         self._waiting.append((taken, command, loop.time()))
         if self._refusing is None:
             self._refusing = loop.call_later(self._wait_seconds_max, self._refuse)
-        if not self._due and len(self._unfinished) < self._unfinished_max:
+        if not self._due and self._may_leave():
             # After this turn of the loop, so that commands read in one turn leave together.
             self._due = True
             loop.call_soon(self._leave, context=about.NOBODY)
         return taken
 
-    def _taken_now(self) -> int:
-        """How many may wait: the buffer, or what at the lane's pace leaves while a command may wait, if that is less.
+    @property
+    def full(self) -> bool:
+        """Whether a command that came now would be refused: the buffer is full, or what waits and is under way is all
+        that the lane will do, at its pace, in half the time that a command may wait.
 
-        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches
-        may always wait: a pace measured on light load says little.
+        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches,
+        shared among the gateways that keep the lane busy, are always taken: a pace measured on light load says
+        little.
         """
+        waiting = len(self._waiting)
+        if waiting >= self._buffer_max:
+            return True
+        always = 2 * self._batch_max // (1 + self._others_queued)
+        inside = waiting + self._under_way_commands
+        return inside >= always and inside >= self._pace() * self._wait_seconds_max / 2
+
+    def _pace(self) -> float:
+        """Commands a second that left lately; without any, more than there could be."""
         now = asyncio.get_running_loop().time()
         while self._left and (now - self._left[0][0] > RATE_SECONDS or len(self._left) > LEFT_MAX):
             self._left_commands -= self._left.popleft()[1]
         if not self._left:
-            return self._buffer_max
-        pace = self._left_commands / max(RATE_SECONDS_MIN, now - self._left[0][0])
-        return min(self._buffer_max, max(2 * self._batch_max, int(pace * self._wait_seconds_max)))
+            return math.inf
+        return self._left_commands / max(RATE_SECONDS_MIN, now - self._left[0][0])
+
+    def _may_leave(self) -> bool:
+        under_way_max = self._unfinished_max if self._others_queued < 1 else 1
+        return len(self._unfinished) < under_way_max
 
     def _refuse(self) -> None:
         """Take back the commands that have waited too long to leave."""
@@ -166,25 +197,28 @@ class Coalescer:
         batch = self._unfinished.pop(batch_id, None)
         if batch is not None:
             batch.timer.cancel()
+            self._under_way_commands -= batch.commands
             self._leave()
 
     async def drain(self) -> None:
         """Send every waiting command, however many batches are unfinished, and wait for Redis to answer."""
         self._unfinished_max = sys.maxsize
-        self._leave()
-        while self._sending:
+        while self._waiting or self._sending:
+            self._others_queued = 0
+            self._leave()
             await asyncio.wait(set(self._sending))
 
     def _leave(self) -> None:
         self._due = False
         loop = asyncio.get_running_loop()
-        while self._waiting and len(self._unfinished) < self._unfinished_max:
+        while self._waiting and self._may_leave():
             count = min(self._batch_max, len(self._waiting))
             leaving = [self._waiting.popleft() for _ in range(count)]
             takens = [taken for taken, _, _ in leaving]
             batch = Batch(command_id_new(), self._origin, self.number, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
-            self._unfinished[batch.batch_id] = _UnderWay(timer, batch.commands[0].command_id)
+            self._unfinished[batch.batch_id] = _UnderWay(timer, count, batch.commands[0].command_id)
+            self._under_way_commands += count
             self.batch_sizes.append(count)
             self._left.append((loop.time(), count))
             self._left_commands += count
@@ -194,7 +228,7 @@ class Coalescer:
     async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            self.clock_offset_ms = await loop.run_in_executor(self._executor, self._enqueue, batch)
+            answer = await loop.run_in_executor(self._executor, self._enqueue, batch)
         except Exception as error:
             # Whatever it was: who waits must hear of it, and the batch's place be free.
             known = isinstance(error, redis.RedisError | OSError)
@@ -210,6 +244,8 @@ class Coalescer:
                     taken.set_exception(LaneUnavailableError())
             self.finished(batch.batch_id)
         else:
+            self.clock_offset_ms = answer.clock_offset_ms
+            self._others_queued = max(0, answer.batches_queued - len(self._unfinished))
             if batch.batch_id in self._unfinished:
                 self._unfinished[batch.batch_id].taken_at = loop.time()
             for taken in takens:

@@ -12,6 +12,7 @@ from rq.job import Job, Retry
 from rq.queue import EnqueueData
 
 from booking_lane import tracing
+from booking_lane.coalescer import Taken
 from booking_lane.commands import KINDS, Batch, encode_batch
 from booking_lane.results import JobRecord, keep
 from booking_lane.serializer import MsgpackSerializer
@@ -73,10 +74,8 @@ class Lane:
         self._queue = rq_queue(client, queue_name(number))
         self._result_ttl_seconds = result_ttl_seconds
 
-    def enqueue(self, batch: Batch) -> int:
+    def enqueue(self, batch: Batch) -> Taken:
         """One MULTI: the RQ job, and for each command the marker that makes its 202 true.
-
-        Returns: Redis' clock in milliseconds less this process' monotonic clock, for deadlines.
 
         Raises:
             redis.RedisError: Redis did not take the batch, or did not say so in time.
@@ -86,7 +85,7 @@ class Lane:
         with tracing.on.enqueueing(batch) as trace:
             return self._enqueue(msgspec.structs.replace(batch, trace=trace))
 
-    def _enqueue(self, batch: Batch) -> int:
+    def _enqueue(self, batch: Batch) -> Taken:
         job = Job.create(
             BOOK,
             args=[encode_batch(batch)],
@@ -109,6 +108,8 @@ class Lane:
             # First: RQ begins the transaction here, and takes no pipeline that has commands in it.
             self._queue.enqueue_job(job, pipeline=pipe)
             keep(pipe, markers, self._result_ttl_seconds)
+            pipe.llen(self._queue.key)
             pipe.time()
-            seconds, micros = pipe.execute()[-1]
-        return int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000
+            *_, queued, (seconds, micros) = pipe.execute()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        return Taken(now_ms - time.monotonic_ns() // 1_000_000, int(queued))

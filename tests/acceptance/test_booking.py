@@ -615,9 +615,11 @@ def test_more_than_the_lanes_take_is_refused_whole(site: Site) -> None:
                 assert time.monotonic() < until, "nobody was refused"
                 time.sleep(0.05)
             refused = [future.result() for future in futures if future.done()]
+            unread = fans[0].reserve(event_id + 1_000_000, [(1, 1, 1)])
             connection.rollback()
             taken = [future.result() for future in futures if future.result() not in refused]
     assert {(answer.status, answer.code) for answer in refused} == {(503, "overloaded")}
+    assert unread.code == "overloaded", "nobody reads what the lane would not take"
     assert len(taken) == 2
     assert all(answer.json["status"] == "succeeded" for answer in taken)
     assert sum(len(holds_of(fan, event_id)) for fan in fans) == 2 + 1

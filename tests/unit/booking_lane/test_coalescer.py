@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
+from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError, Taken
 from booking_lane.commands import Batch
 from tests.unit.booking_lane.asks import reserve
 
@@ -20,15 +20,16 @@ class Gate:
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.failures: list[Exception] = []
+        self.queued = 1
         self.open = threading.Event()
         self.open.set()
 
-    def enqueue(self, batch: Batch) -> int:
+    def enqueue(self, batch: Batch) -> Taken:
         assert self.open.wait(10)
         if self.failures:
             raise self.failures.pop(0)
         self.batches.append(batch)
-        return 123_000
+        return Taken(123_000, self.queued)
 
     @property
     def sizes(self) -> list[int]:
@@ -104,6 +105,64 @@ async def test_commands_that_come_while_two_batches_are_unfinished_leave_togethe
     await asyncio.gather(*later)
     assert gate.sizes == [1, 1, 5]
     assert [command.user_id for command in gate.batches[2].commands] == [3, 4, 5, 6, 7], "in order of arrival"
+
+
+async def test_one_batch_at_a_time_leaves_while_others_keep_the_worker_busy(coalescer: Coalescer, gate: Gate) -> None:
+    gate.queued = 3
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    later = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(2, 6)]
+    await asyncio.sleep(0.05)
+    assert gate.sizes == [1], "two of others wait in the lane already"
+    gate.queued = 1
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.gather(*later)
+    assert gate.sizes == [1, 4], "in one batch, not in two"
+    await asyncio.wait_for(coalescer.submit(reserve(1, 9, (1, 1, 9))), 1)
+    assert gate.sizes == [1, 4, 1], "the others have gone: a second may be under way again"
+
+
+async def test_a_lane_is_full_when_it_holds_what_it_can_do_in_half_the_wait(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    coalescer = make(gate, executor, wait_seconds_max=1)
+
+    async def submit(count: int) -> int:
+        taken = 0
+        for fan in range(count):
+            if coalescer.full:
+                with pytest.raises(LaneFullError):
+                    coalescer.submit(reserve(1, fan, (1, 1, fan)))
+            else:
+                coalescer.submit(reserve(1, fan, (1, 1, fan)))
+                taken += 1
+        await asyncio.sleep(0.05)
+        return taken
+
+    assert await submit(50) == 50, "no pace is known yet"
+    assert gate.sizes == [10, 10]
+    # It left 20 in these moments, so it does about 20 in the quarter of a second that is looked at least: 40 in half
+    # a second. 50 are inside.
+    assert await submit(50) == 0
+    coalescer.finished(gate.batches[0].batch_id)
+    coalescer.finished(gate.batches[1].batch_id)
+    await asyncio.sleep(0.05)
+    assert gate.sizes == [10, 10, 10, 10]
+    assert await submit(50) > 0, "it is as fast as had not been known, and 30 are inside"
+    assert 40 <= coalescer.backlog + 20 < 100
+
+
+async def test_a_gateway_among_many_takes_its_share_of_two_whole_batches(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    coalescer = make(gate, executor, wait_seconds_max=0.02)
+    gate.queued = 4
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    taken = 0
+    while not coalescer.full:
+        coalescer.submit(reserve(1, 1, (1, 1, 1)))
+        taken += 1
+    # 2 x 10 shared with three others is 5, one of them under way.
+    assert taken == 4
 
 
 async def test_a_batch_is_never_larger_than_batch_max(coalescer: Coalescer, gate: Gate) -> None:
@@ -236,9 +295,9 @@ async def test_four_gateways_over_capacity_do_not_drown_the_lane_in_small_batche
     coalescers: list[Coalescer] = []
     for number in range(4):
 
-        def enqueue(batch: Batch, number: int = number) -> int:
+        def enqueue(batch: Batch, number: int = number) -> Taken:
             loop.call_soon_threadsafe(lane.queue.put_nowait, (batch, coalescers[number]))
-            return 0
+            return Taken(0, lane.queue.qsize() + 1)
 
         coalescers.append(
             Coalescer(
