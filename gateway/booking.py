@@ -167,19 +167,15 @@ class Desk:
 
     # -- commands
 
-    @property
-    def full(self) -> bool:
-        """Whether every lane would refuse a command that came now."""
-        return all(lane.full for lane in self.lanes)
-
     def refuse_if_full(self, event_id: int) -> None:
-        """Before any other work is done for a command that its lane would refuse.
+        """Before any other work is done for a command that its lane would refuse: under overload, what a refusal costs
+        is taken from the bookings.
 
         Raises:
             ProblemError: ``overloaded``.
         """
         if self.lanes[lane_of(event_id, self._config.lanes)].full:
-            raise overloaded()
+            raise _overloaded()
 
     async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
         """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
@@ -218,7 +214,7 @@ class Desk:
             await taken
             return None
         except LaneFullError:
-            raise overloaded() from None
+            raise _overloaded() from None
         except LaneUnavailableError as away:
             raise ProblemError(
                 "unavailable",
@@ -286,8 +282,7 @@ class Desk:
         )
 
 
-def overloaded() -> ProblemError:
-    """What a full lane answers."""
+def _overloaded() -> ProblemError:
     return ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
 
 

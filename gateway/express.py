@@ -15,15 +15,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from gateway.bodies import StrictRequest
-from gateway.booking import overloaded
-from gateway.problems import answer_to, problem_response
+from gateway.problems import answer_to
 from gateway.request_ids import request_id
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
 from gateway.services import services
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
 _HANDLERS: Final = frozenset({reserve.fn, checkout.fn})
-_FULL: Final = overloaded()
 
 
 class Express:
@@ -49,27 +47,21 @@ class Express:
         scope["path_params"] = {}
         scope["path_template"] = scope["path"]
         request = StrictRequest(scope, receive, send)
-        known = services(request)
+        headers = request.headers
+        key, prefer = headers.get("idempotency-key"), headers.get("prefer")
+        ordinary = (
+            (key is None or 0 < len(key) <= KEY_CHARACTERS_MAX)
+            and (prefer is None or len(prefer) <= PREFER_CHARACTERS_MAX)
+            and _plain_host(headers.get("host", "")) is not None
+        )
+        if not ordinary:
+            return False
         began_at = time.perf_counter()
-        if known.desk.full:
-            # Unread: under overload, what a refusal costs is taken from the bookings.
-            response: Any = problem_response(_FULL.document, _FULL.headers)
-        else:
-            headers = request.headers
-            key, prefer = headers.get("idempotency-key"), headers.get("prefer")
-            ordinary = (
-                (key is None or 0 < len(key) <= KEY_CHARACTERS_MAX)
-                and (prefer is None or len(prefer) <= PREFER_CHARACTERS_MAX)
-                and _plain_host(headers.get("host", "")) is not None
-            )
-            if not ordinary:
-                return False
-            try:
-                data = await request.json()
-                response = await handler.fn(request=request, data=data, idempotency_key=key, prefer=prefer)
-            except Exception as error:
-                response = answer_to(request, error)
-        known.traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
+        try:
+            response = await handler.fn(request=request, data=await request.json(), idempotency_key=key, prefer=prefer)
+        except Exception as error:
+            response = answer_to(request, error)
+        services(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
         response.set_header("x-request-id", request_id(scope).decode())
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
         return True
