@@ -135,6 +135,9 @@ class Rooms:
             found = await rooms(connection)
         for row in found:
             known = self.rows.get(row.event_id)
+            if known is not None and known.revision > row.revision:
+                # Changed since this was read.
+                continue
             self.rows[row.event_id] = row
             if known is None or known.revision != row.revision:
                 await self.configure(row)
@@ -146,7 +149,10 @@ class Rooms:
             self._holds_end.pop(event_id, None)
 
     async def configure(self, row: RoomRow) -> None:
-        """Let Redis, and by it every gateway, know a room's configuration."""
+        """Let Redis, and by it every gateway, know a room's configuration. One older than is known changes nothing."""
+        known = self.rows.get(row.event_id)
+        if known is not None and known.revision > row.revision:
+            return
         self.rows[row.event_id] = row
         if row.has_draw and row.event_id not in self.commitments:
             async with self._engine.connect() as connection:

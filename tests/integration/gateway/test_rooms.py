@@ -1,0 +1,48 @@
+"""What a gateway knows of rooms that change while it reads them: real Postgres, real Valkey."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from redis import asyncio as aioredis
+
+from db.engines import create_engine
+from db.rooms import change_room
+from db.seed import RoomSeed, seed_demo
+from gateway.rooms import Rooms
+from waiting_room.line import Line
+from waiting_room.tokens import Tokens
+
+
+async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: str, redis_url: str) -> None:
+    steered, read_first = (seed_demo(database_url, room=RoomSeed()) for _ in range(2))
+    engine = create_engine(database_url, pool_max=2)
+    async with aioredis.Redis.from_url(redis_url, socket_timeout=60) as client:
+
+        async def change(event_id: int, message: str) -> Any:
+            async with engine.begin() as connection:
+                return await change_room(connection, event_id, {"message": message}, "Ada", "")
+
+        class Slow(Line):
+            """While it hears of one room, an operator steers another at this gateway."""
+
+            async def configure(self, event: int, *args: Any, **kwargs: Any) -> Any:
+                if event == read_first and rooms.rows[event].revision > 1:
+                    rooms.line = Line(client)
+                    await rooms.configure(await change(steered, "Doors at eight"))
+                return await super().configure(event, *args, **kwargs)
+
+        rooms = Rooms(
+            engine, Slow(client), Tokens("a secret of this test", place_seconds=60, hold_seconds=60),
+            absence_seconds=120, connected_seconds=15, rebuild_seconds=0, hold_seconds=600, receipt_entries_max=50,
+            receipt_fans_max=1000, now=time.time,
+        )  # fmt: skip
+        await rooms.refresh()
+        await change(read_first, "Rain")
+        await rooms.refresh()
+        assert rooms.message(read_first) == "Rain"
+        assert rooms.message(steered) == "Doors at eight"
+        await rooms.refresh()
+        assert rooms.revisions() == {steered: 2, read_first: 2}
+    await engine.dispose()
