@@ -441,13 +441,19 @@ class EventList(_Answer, kw_only=True):
     cursor: str | None = None
 
 
+class HeldSeat(SeatAnswer, kw_only=True):
+    """``amount`` is what was agreed when it was held, whatever its ticket type costs by now."""
+
+    amount: int
+
+
 class ReservationAnswer(_Answer, kw_only=True):
     reservation_id: uuid.UUID
     event_id: int
     expires_at: Moment
     total_amount: int
     currency: str
-    seats: tuple[SeatAnswer, ...]
+    seats: tuple[HeldSeat, ...]
 
 
 class ReservationList(_Answer, kw_only=True):
@@ -869,6 +875,7 @@ ANSWERS: tuple[type[_Answer], ...] = (
     SeatMap,
     EventList,
     SeatAnswer,
+    HeldSeat,
     ReservationAnswer,
     ReservationList,
     PurchaseDetailAnswer,

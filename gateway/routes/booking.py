@@ -28,6 +28,7 @@ from gateway.captcha import Altcha
 from gateway.contract import (
     ID_MAX,
     CheckoutBody,
+    HeldSeat,
     Job,
     JobAccepted,
     PurchaseAnswer,
@@ -35,7 +36,6 @@ from gateway.contract import (
     ReservationAnswer,
     ReservationList,
     ReserveBody,
-    SeatAnswer,
     SeatDetail,
 )
 from gateway.openapi import FAN, FAN_REFUSED, answers
@@ -297,13 +297,25 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
                 total_amount=row.total_amount,
                 currency=hall.event.currency,
                 seats=tuple(
-                    SeatAnswer(ticket_type_id=kind, row_number=number, seat_number=seat)
-                    for kind, number, seat in zip(row.ticket_type_ids, row.row_numbers, row.seat_numbers, strict=True)
+                    HeldSeat(ticket_type_id=kind, row_number=number, seat_number=seat, amount=amount)
+                    for kind, number, seat, amount in zip(
+                        row.ticket_type_ids,
+                        row.row_numbers,
+                        row.seat_numbers,
+                        row.amounts or _shares(row.total_amount, len(row.seat_numbers)),
+                        strict=True,
+                    )
                 ),
             )
             for row in found
         )
     )
+
+
+def _shares(total: int, count: int) -> list[int]:
+    """A total in parts: of a hold that an older release made, which noted no more."""
+    share, rest = divmod(total, count)
+    return [share + (index < rest) for index in range(count)]
 
 
 @get("/api/purchases", security=FAN, responses=answers(*FAN_REFUSED, also={200: PurchaseList}))

@@ -295,6 +295,8 @@ def test_nobody_is_stranded(site: Site, operator: Client) -> None:
     # What is held keeps its price, what is yet to be held has the new one.
     raised = [{"ticketTypeId": 1, "price": 9900}, {"ticketTypeId": 2, "price": 100}]
     assert operator.patch(path, {"ticketTypes": raised}).status == 200
+    (kept,) = holder.get(f"/api/reservations?eventId={event_id}").json["reservations"]
+    assert sorted(seat["amount"] for seat in kept["seats"]) == [4900, 12900, 12900], "also for who reloads the page"
     bought = holder.checkout(event_id, hold["reservationId"]).result
     assert bought["totalAmount"] == 4900 + 2 * 12900
     assert sorted(detail["amount"] for detail in bought["details"]) == [4900, 12900, 12900]
