@@ -139,14 +139,14 @@ class Coalescer:
         """Whether a command that came now would be refused: the buffer is full, or what waits and is under way is all
         that the lane will do, at its pace, in half the time that a command may wait.
 
-        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches,
-        shared among the gateways that keep the lane busy, are always taken: a pace measured on light load says
-        little.
+        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches
+        behind those under way, shared among the gateways that keep the lane busy, are always taken: a pace measured
+        on light load says little, and one of small batches keeps them small.
         """
         waiting = len(self._waiting)
         if waiting >= self._buffer_max:
             return True
-        always = 2 * self._batch_max // (1 + self._others_queued)
+        always = (self._unfinished_max + 2) * self._batch_max // (1 + self._others_queued)
         inside = waiting + self._under_way_commands
         return inside >= always and inside >= self._pace() * self._wait_seconds_max / 2
 
