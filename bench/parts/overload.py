@@ -65,7 +65,9 @@ def measure(system: System, *, seconds: float = 30.0, peak_seconds: float = 8.0)
     part.add("mean batch", over_batch, "commands", "at the closed-loop peak", peak_batch, "≥ 1")
     part.add("answered 503", refused / begun, "of the offered")
     part.add("answered neither 200 nor 503, or not in time", 1 - (outcomes["200"] + refused) / begun, "of the offered")
-    by_second = Counter(int(at - min(load.steps["reserve"].ended)) for at in load.steps["reserve"].ended)
+    ended = load.steps["reserve"].ended
+    first = min(ended)
+    by_second = Counter(int(at - first) for at in ended)
     part.details = {
         "peak": closed.document(),
         "overload": load.document(),
