@@ -86,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     hold_seconds: Annotated[int, _int("how long a seat is held", 1, 3600)] = 600
     hold_grace_seconds: Annotated[int, _int("hidden grace of the owner's checkout", 0, 60)] = 15
+    cancel_until_hours: Annotated[
+        int, _int("a purchase can be cancelled until so long before its event's date; 0: until then", 0, 8784)
+    ] = 24
     seats_per_request_max: Annotated[int, _int("seats in one request", 1, 1000)] = 50
 
     room_state: Annotated[Literal["off", "open"], Meta(description="state of a seeded event's room")] = "open"

@@ -48,6 +48,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
         command_deadline_seconds=settings.command_deadline_seconds,
         result_ttl_seconds=settings.result_ttl_seconds,
         hold_seconds=settings.hold_seconds,
+        cancel_until_hours=settings.cancel_until_hours,
         seats_per_request_max=settings.seats_per_request_max,
         absence_seconds=settings.absence_seconds,
         connected_seconds=settings.connected_seconds,
@@ -86,6 +87,7 @@ def worker_config(settings: Settings) -> WorkerConfig:
             hold_seconds=settings.hold_seconds,
             hold_grace_seconds=settings.hold_grace_seconds,
             outage_seconds_max=settings.command_deadline_seconds,
+            cancel_until_hours=settings.cancel_until_hours,
         ),
         webhooks=WebhookConfig(
             public_only=settings.env == "production",

@@ -30,7 +30,7 @@ SELECT c.event_id, c.command_id, c.kind, c.user_id, c.body_hash, c.outcome::text
 """
 
 READ_EVENTS: Final = """
-SELECT event_id, version, on_sale_at, currency, seats_per_fan_max
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """
@@ -114,6 +114,20 @@ SELECT p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p
  ORDER BY d.ticket_type_id, d.row_number, d.seat_number
 """
 
+READ_PURCHASES: Final = """
+SELECT p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
+       p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code, d.cancelled_at
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid)
+  JOIN purchase p USING (event_id, purchase_id)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM purchase_detail d
+        WHERE d.purchase_id = k.purchase_id AND d.event_id = k.event_id
+       OFFSET 0) AS d
+ ORDER BY d.ticket_type_id, d.row_number, d.seat_number
+"""
+
 READ_SEATS: Final = """
 SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, s.status, s.reservation_id, s.held_until
   FROM json_to_recordset(%(rows)s)
@@ -179,6 +193,23 @@ SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number,
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int,
              seat_number int, amount bigint, ticket_code text)
+"""
+
+WRITE_CANCELLED_DETAILS: Final = """
+UPDATE purchase_detail d
+   SET cancelled_at = %(now)s
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int)
+ WHERE d.event_id = k.event_id AND d.purchase_id = k.purchase_id AND d.ticket_type_id = k.ticket_type_id
+   AND d.row_number = k.row_number AND d.seat_number = k.seat_number
+"""
+
+WRITE_CANCELLED_PURCHASES: Final = """
+UPDATE purchase p
+   SET status = k.status, total_amount = k.total_amount
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, status text, total_amount bigint)
+ WHERE p.event_id = k.event_id AND p.purchase_id = k.purchase_id
 """
 
 WRITE_COUNTS: Final = """

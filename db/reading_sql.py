@@ -12,7 +12,8 @@ _PURCHASE: Final = """json_build_object(
          'details', (SELECT json_agg(json_build_object(
                               'ticketTypeId', d.ticket_type_id, 'ticketType', t.ticket_type,
                               'rowNumber', d.row_number, 'seatNumber', d.seat_number,
-                              'amount', d.amount, 'ticketCode', d.ticket_code,
+                              'amount', d.amount,
+                              'ticketCode', CASE WHEN d.cancelled_at IS NULL THEN d.ticket_code END,
                               'cancelledAt', to_char(d.cancelled_at AT TIME ZONE 'UTC',
                                                      'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                             ORDER BY d.ticket_type_id, d.row_number, d.seat_number)

@@ -32,6 +32,7 @@ class GatewayConfig:
     result_ttl_seconds: int
 
     hold_seconds: int
+    cancel_until_hours: int
     seats_per_request_max: int
     absence_seconds: int
     connected_seconds: int

@@ -90,6 +90,18 @@ class CheckoutBody(_Body, kw_only=True):
             raise ValueError("name either seatDetails or reservationId")
 
 
+class SeatNamed(_Body, kw_only=True):
+    ticket_type_id: TicketTypeId
+    row_number: SeatInt
+    seat_number: SeatInt
+
+
+class CancelBody(_Body, kw_only=True):
+    """Seats of a purchase to be given back; without ``details`` all that are left of it."""
+
+    details: Annotated[tuple[SeatNamed, ...], Meta(min_length=1, max_length=LISTS_MAX)] | None = None
+
+
 class JoinBody(_Body, kw_only=True):
     """With an ``accessCode`` the place is one of the priority class, also one that is already held."""
 
@@ -305,6 +317,8 @@ BODIES: tuple[type[_Body], ...] = (
     BestAvailableBody,
     ReserveBody,
     CheckoutBody,
+    SeatNamed,
+    CancelBody,
     JoinBody,
     CodesBody,
     OperatorBody,
@@ -461,16 +475,20 @@ class ReservationList(_Answer, kw_only=True):
 
 
 class PurchaseDetailAnswer(_Answer, kw_only=True):
+    """A seat of a purchase. Cancelled, it is somebody else's to buy, and has no ``ticketCode`` any more."""
+
     ticket_type_id: int
     ticket_type: str
     row_number: int
     seat_number: int
     amount: int
-    ticket_code: str
+    ticket_code: str | None
     cancelled_at: Moment | None = None
 
 
 class PurchaseAnswer(_Answer, kw_only=True):
+    """``total_amount`` is of the seats that are not cancelled; ``status`` is ``cancelled`` where none is left."""
+
     purchase_id: uuid.UUID
     event_id: int
     user_id: int

@@ -119,6 +119,15 @@ LINKS: Final[Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]] = {
     ("bookingReserve", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
     ("bookingCheckoutPut", "200"): {"job": {"operationId": "bookingJob", "parameters": _JOB}, "purchase": _PURCHASE},
     ("bookingCheckoutPut", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
+    ("bookingPurchase", "200"): {
+        "cancel": {
+            "operationId": "bookingCancel",
+            "parameters": {"purchase_id": "$response.body#/purchaseId", "Prefer": "wait=10"},
+            "requestBody": {},
+        },
+    },
+    ("bookingCancel", "200"): {"job": {"operationId": "bookingJob", "parameters": _JOB}},
+    ("bookingCancel", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
     ("bookingRelease", "202"): {"job": {"operationId": "bookingJob", "parameters": {**_JOB, "wait": 10}}},
 }
 """What an answer leads to, by (operation, status): how a fan gets from the line to a ticket."""
@@ -133,6 +142,7 @@ EXAMPLES: Final[Mapping[str, list[dict[str, Any]]]] = {
         {"eventId": 1, "seatDetails": _SEAT_DETAILS, "captchaToken": "from /api/captcha/challenge"},
         {"eventId": 1, "reservationId": "019a5b1e-7c1a-7b44-9d3e-5f0a2b6c8d10", "captchaToken": "the same"},
     ],
+    "CancelBody": [{}, {"details": [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 2}]}],
     "JoinBody": [{}],
     "CodesBody": [{"label": "Fan club", "count": 2}, {"label": "Press", "code": "PRESS-2026", "usesMax": 40}],
     "OperatorBody": [{"name": "Ada", "password": "correct horse battery staple"}],
@@ -240,6 +250,7 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
         ]
         schemas[body]["properties"]["seatDetails"]["anyOf"][0]["maxItems"] = seats_max
     schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
+    schemas["CancelBody"]["properties"]["details"]["anyOf"][0]["maxItems"] = seats_max
     for numbers in schemas["SeatNumbers"]["properties"].values():
         numbers["maxItems"] = seats_max
     count, code = {"const": 1}, {"type": "null"}

@@ -381,6 +381,14 @@ class Fan(Client):
         path = f"/api/reservations/{reservation_id}?eventId={event_id}"
         return self.command("release", event_id, "DELETE", path, None, wait=wait, key=key)
 
+    def cancel(
+        self, event_id: int, purchase_id: str, seats: Iterable[Seat] = (), *, wait: int = WAIT_SECONDS, key: str = ""
+    ) -> Answer:
+        """Cancel these seats of a purchase, or all that are left of it."""
+        body = {"details": [{"ticketTypeId": kind, "rowNumber": row, "seatNumber": seat} for kind, row, seat in seats]}
+        path = f"/api/purchases/{purchase_id}/cancel"
+        return self.command("cancel", event_id, "POST", path, body if seats else None, wait=wait, key=key)
+
     def hold(self, event_id: int, seats: Iterable[Seat]) -> dict[str, Any]:
         """Reserve these seats; gives the hold.
 
@@ -403,7 +411,7 @@ class Fan(Client):
 
     def command(
         self,
-        kind: Literal["reserve", "checkout", "release"],
+        kind: Literal["reserve", "checkout", "release", "cancel"],
         event_id: int,
         method: str,
         path: str,
@@ -417,7 +425,7 @@ class Fan(Client):
         self.note(kind, event_id, answer)
         return answer
 
-    def note(self, kind: Literal["reserve", "checkout", "release"], event_id: int, answer: Answer) -> None:
+    def note(self, kind: Literal["reserve", "checkout", "release", "cancel"], event_id: int, answer: Answer) -> None:
         """Write a finished job's answer into the ledger."""
         if answer.status != 200 or answer.json["status"] == "queued":
             return

@@ -1,4 +1,4 @@
-"""Reserve, checkout, release; jobs; the fan's own holds and purchases."""
+"""Reserve, checkout, release, cancel; jobs; the fan's own holds and purchases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from booking_lane.commands import (
     BestAvailable,
+    Cancel,
     Checkout,
     Command,
     Release,
@@ -27,6 +28,7 @@ from gateway.booking import WAIT_SECONDS_MAX
 from gateway.captcha import Altcha
 from gateway.contract import (
     ID_MAX,
+    CancelBody,
     CheckoutBody,
     HeldSeat,
     Job,
@@ -37,6 +39,7 @@ from gateway.contract import (
     ReservationList,
     ReserveBody,
     SeatDetail,
+    SeatNamed,
 )
 from gateway.openapi import FAN, FAN_REFUSED, answers
 from gateway.problems import ProblemError, invalid
@@ -86,11 +89,15 @@ def _seats(details: tuple[SeatDetail, ...], seats_max: int) -> tuple[Seat, ...]:
         for detail in details
         for row, number in zip(detail.meta_data.row_numbers, detail.meta_data.seat_numbers, strict=True)
     ]
+    return _in_order(named, seats_max, "$.seatDetails")
+
+
+def _in_order(named: list[Seat], seats_max: int, path: str) -> tuple[Seat, ...]:
     if len(named) > seats_max:
-        raise invalid(f"{len(named)} seats in one request; at most {seats_max} are taken", "$.seatDetails")
+        raise invalid(f"{len(named)} seats in one request; at most {seats_max} are taken", path)
     seats = tuple(sorted(set(named)))
     if len(seats) != len(named):
-        raise invalid("a seat is named twice", "$.seatDetails")
+        raise invalid("a seat is named twice", path)
     return seats
 
 
@@ -246,6 +253,49 @@ async def release(
     return await _submit(known, Release(**head, reservation_id=reservation_id), wait_seconds)
 
 
+@post(
+    "/api/purchases/{purchase_id:uuid}/cancel",
+    status_code=202,
+    security=FAN,
+    responses=answers(
+        *COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type", also=COMMAND_ANSWERS
+    ),
+)
+async def cancel(
+    request: AnyRequest,
+    purchase_id: uuid.UUID,
+    data: CancelBody | None = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response[bytes]:
+    """Cancel a purchase, or some of its seats: they are on sale again, to the line.
+
+    All or nothing. The result's ``details`` are the seats that this cancelled, ``refundAmount`` is what they cost, and
+    is told once: the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
+    named is none of the purchase or is cancelled already, ``cancel_closed`` from so long before the event's date on.
+    """
+    known = services(request)
+    user_id = known.identity.fan(request).user_id
+    details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
+    seats = _in_order(
+        [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
+        known.config.seats_per_request_max,
+        "$.details",
+    )
+    found = await known.reader.purchase(user_id, purchase_id)
+    if found is None:
+        raise ProblemError("unknown_purchase")
+    event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
+    await known.hall_to_book(request, event_id)
+    wait_seconds = _wait_seconds(prefer)
+    asked = body_hash("cancel", (event_id, purchase_id, seats))
+    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    if answer is not None:
+        return answer
+    head = known.desk.head(event_id, user_id, command_id, asked)
+    return await _submit(known, Cancel(**head, purchase_id=purchase_id, seats=seats), wait_seconds)
+
+
 @get(
     "/api/jobs/{job_id:uuid}",
     security=FAN,
@@ -340,4 +390,4 @@ async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[byte
     return Answer(found)
 
 
-ROUTES = [reserve, checkout, release, job, reservations, purchases, purchase]
+ROUTES = [reserve, checkout, release, cancel, job, reservations, purchases, purchase]

@@ -71,7 +71,7 @@ WEBHOOK_KINDS = (
     ("room.sold_out", "Sold out"),
     ("room.closed", "Room closed"),
     ("purchase.made", "Purchase made"),
-    ("purchase.cancelled", "Purchase cancelled (not yet)"),
+    ("purchase.cancelled", "Purchase cancelled, or some of its seats"),
 )
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
 
@@ -159,7 +159,7 @@ class PurchasedSeat:
     row_number: int
     seat_number: int
     amount: int
-    ticket_code: str
+    ticket_code: str | None
     cancelled: bool = False
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["reserve", "checkout", "release", "sweep"]
+Kind = Literal["reserve", "checkout", "release", "cancel", "sweep"]
 Seat = tuple[int, int, int]
 """(ticket_type_id, row_number, seat_number): a seat's key within its event, and its lock order."""
 
@@ -65,11 +65,18 @@ class Release(_Command, frozen=True, kw_only=True, tag="release"):
     reservation_id: uuid.UUID
 
 
+class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
+    """Give bought seats back: these (sorted, distinct), or all that are left of the purchase."""
+
+    purchase_id: uuid.UUID
+    seats: tuple[Seat, ...] = ()
+
+
 class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
     """Give back the seats of the event's lapsed holds. Nobody waits for it, no outcome is kept."""
 
 
-Command = Reserve | Checkout | Release | Sweep
+Command = Reserve | Checkout | Release | Cancel | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -98,6 +105,7 @@ KINDS: dict[type[Command], Kind] = {
     Reserve: "reserve",
     Checkout: "checkout",
     Release: "release",
+    Cancel: "cancel",
     Sweep: "sweep",
 }
 

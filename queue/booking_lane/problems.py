@@ -65,6 +65,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "sold_out": Problem(409, "Sold out", "Every seat of this kind is sold."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended and its seats are free again; choose anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
+    "not_cancellable": Problem(
+        409, "Not to be cancelled", "These seats are not live seats of this purchase; nothing was cancelled."
+    ),
+    "cancel_closed": Problem(
+        409, "Too late to cancel", "Seats of this event can be given back no longer; nothing was cancelled."
+    ),
     "not_called": Problem(409, "Not called", "You have not been called yet, or the claim window has passed."),
     "timed_out": Problem(
         503, "Not processed in time", "The request was not processed in time and changed nothing; try again."

@@ -28,6 +28,7 @@ CONTRACT = {
     "/api/jobs/{job_id}": {"get": 200},
     "/api/purchases": {"get": 200},
     "/api/purchases/{purchase_id}": {"get": 200},
+    "/api/purchases/{purchase_id}/cancel": {"post": 202},
     "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
     "/api/queue/{event_id}/stream": {"get": 200},
     "/api/queue/{event_id}/claim": {"post": 200},

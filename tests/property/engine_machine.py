@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from rq.timeouts import JobTimeoutException
 
-from booking_lane.commands import Command, Outcome, Sweep, command_id_for
+from booking_lane.commands import Cancel, Command, Outcome, Sweep, command_id_for
 from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.integration.engine.books import body
-from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.model import Model
 from workers.engine.engine import Applied, Engine, EngineConfig
 
 HOLD_SECONDS, GRACE_SECONDS = 600, 15
+CANCEL_UNTIL_HOURS = 24
 PRICES = {1: 4900, 2: 12900}
 SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
 POINTS = ("locked", "decided", "written", "committed")
@@ -43,6 +44,7 @@ asks = st.lists(
         st.tuples(
             st.sampled_from(["buy own", "buy own", "buy", "buy own seats", "release own", "release"]), fans, which
         ),
+        st.tuples(st.sampled_from(["cancel own", "cancel own", "cancel some", "cancel"]), fans, which),
         st.tuples(st.sampled_from(["again", "sweep"]), fans, which),
     ),
     min_size=1,
@@ -97,6 +99,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.told: dict[uuid.UUID, tuple[Command, dict[str, Any]]] = {}
         self.version = 0
         self.keys = 0
+        self.cancelled = 0
         self.event = 0
 
     @initialize(seats_per_fan_max=st.sampled_from([4, 4, 10]))
@@ -143,6 +146,12 @@ class EngineMachine(RuleBasedStateMachine):
                 return release(event, owner, key, **named)
             case "release":
                 return release(event, fan, key, **named)
+            case "cancel own" | "cancel some" | "cancel":
+                bought = [hold for _, hold in holds if hold.purchase_id]
+                mine = bought[-1 - which % len(bought)] if bought else None
+                buyer = fan if mine is None or what == "cancel" else mine.fan
+                some = mine.seats[which % 2 :][: 1 + which % 2] if mine and what == "cancel some" else ()
+                return cancel(event, buyer, str(mine.purchase_id) if mine else NOBODYS, *some, **named)
             case "again" if self.told:
                 # The same key; what it asks this time must not matter.
                 earlier, _ = list(self.told.values())[-1 - which % len(self.told)]
@@ -200,6 +209,15 @@ class EngineMachine(RuleBasedStateMachine):
         )
         self.model.seats_per_fan_max = seats_per_fan_max
 
+    @rule(hours_to_event=st.sampled_from([CANCEL_UNTIL_HOURS - 1, 30 * 24]))
+    def change_date(self, hours_to_event: int) -> None:
+        self.connection.execute(
+            "UPDATE event SET date = clock_timestamp() + make_interval(hours => %s) WHERE event_id = %s",
+            (hours_to_event, self.event),
+        )
+        until = dt.timedelta(hours=hours_to_event - CANCEL_UNTIL_HOURS)
+        self.model.cancel_ends_at = dt.datetime.now(dt.UTC) + until
+
     # -- comparing
 
     def _apply(self, commands: list[Command], engine: int, *, applied: bool = False) -> None:
@@ -254,6 +272,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert code in expected, (command, found, expected)
         bought = sum(hold.state == "purchased" for hold in self.model.holds.values())
         if code == "ok":
+            self.cancelled += isinstance(command, Cancel)
             self.model.apply(command, found, now)
         return sum(hold.state == "purchased" for hold in self.model.holds.values()) - bought
 
@@ -274,7 +293,7 @@ class EngineMachine(RuleBasedStateMachine):
         model = self.model
         row = self.connection.execute(_TABLES, {"event": self.event}).fetchone()
         assert row is not None
-        seats, holds, tickets, details, outbox, commands = row
+        seats, holds, tickets, details, purchases, outbox, commands = row
         assert {tuple(seat[:3]): (seat[3], seat[4]) for seat in seats} == {
             seat: (status, str(model.held_by[seat]) if status == "reserved" else None)
             for seat, status in model.status.items()
@@ -284,12 +303,18 @@ class EngineMachine(RuleBasedStateMachine):
         }
         for kind, free, held in tickets:
             assert (free, held) == (model.count(kind, "available"), model.count(kind, "reserved"))
-        bought = {str(hold.purchase_id): sorted(hold.seats) for hold in model.holds.values() if hold.purchase_id}
+        bought = [hold for hold in model.holds.values() if hold.purchase_id]
         sold: dict[str, list[tuple[int, int, int]]] = {}
         for purchase, *seat in details or ():
             sold.setdefault(purchase, []).append((seat[0], seat[1], seat[2]))
-        assert {purchase: sorted(its) for purchase, its in sold.items()} == bought
-        assert outbox == len(bought), "one message a purchase"
+        live = {str(hold.purchase_id): sorted(hold.live) for hold in bought if hold.live}
+        assert {purchase: sorted(its) for purchase, its in sold.items()} == live
+        assert outbox == [len(bought), self.cancelled], "one message a purchase, and one a cancellation"
+        assert {purchase: total for purchase, total, _ in purchases or ()} == {
+            str(hold.purchase_id): sum(PRICES[seat[0]] for seat in hold.live) for hold in bought
+        }
+        for purchase, _, status in purchases or ():
+            assert status == ("confirmed" if purchase in sold else "cancelled")
         recorded = {uuid.UUID(key) for key in commands or ()}
         assert recorded == set(self.told), "each command is recorded once, with its outcome"
 
@@ -299,7 +324,11 @@ def machine_on(database_url: str) -> Iterator[type[EngineMachine]]:
     """A machine whose examples share two engines and a connection: opening them would take most of the time."""
     faults = Faults()
     config = EngineConfig(
-        hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5, probe=faults
+        hold_seconds=HOLD_SECONDS,
+        hold_grace_seconds=GRACE_SECONDS,
+        outage_seconds_max=5,
+        probe=faults,
+        cancel_until_hours=CANCEL_UNTIL_HOURS,
     )
     engines = [Engine(database_url, lambda: NOW_MS, config) for _ in range(2)]
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -317,6 +346,10 @@ SELECT (SELECT json_agg(json_build_array(ticket_type_id, row_number, seat_number
           FROM ticket WHERE event_id = %(event)s) AS tickets,
        (SELECT json_agg(json_build_array(purchase_id, ticket_type_id, row_number, seat_number))
           FROM purchase_detail WHERE event_id = %(event)s AND cancelled_at IS NULL) AS details,
-       (SELECT count(*) FROM outbox WHERE event_id = %(event)s) AS outbox,
+       (SELECT json_agg(json_build_array(purchase_id, total_amount, status))
+          FROM purchase WHERE event_id = %(event)s) AS purchases,
+       (SELECT json_build_array(count(*) FILTER (WHERE kind = 'purchase.made'),
+                                count(*) FILTER (WHERE kind = 'purchase.cancelled'))
+          FROM outbox WHERE event_id = %(event)s) AS outbox,
        (SELECT json_agg(command_id) FROM booking_command WHERE event_id = %(event)s) AS commands
 """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec import structs
 
 from db import booking_sql
 from db.audit import audit
@@ -67,6 +68,20 @@ def sells_lapsed_holds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Book, "_is_live", lambda self, hold: hold.state == "held")
 
 
+def refunds_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(booking_sql, "WRITE_CANCELLED_DETAILS", booking_sql.WRITE_CANCELLED_DETAILS + "   AND false\n")
+
+
+def cancels_others_purchases(patch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., Any] = Book._cancel
+
+    def cancel(self: Book, command: Any) -> Any:
+        bought = self.purchases.get(command.purchase_id)
+        return real(self, structs.replace(command, user_id=bought.user_id) if bought else command)
+
+    patch.setattr(Book, "_cancel", cancel)
+
+
 SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "outcomes are not remembered": forgets_outcomes,
     "purchases do not count for the limit": counts_no_purchases,
@@ -74,6 +89,8 @@ SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "lapsed seats stay held": holds_for_ever,
     "a lapsed hold frees its successor's seats": gives_back_what_others_hold,
     "a lapsed hold is sold": sells_lapsed_holds,
+    "cancelled seats stay live": refunds_twice,
+    "anybody cancels": cancels_others_purchases,
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Checkout, Command, Release, Reserve, Seat, Sweep, command_id_new
+from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Seat, Sweep, command_id_new
 from booking_lane.problems import problem
 from workers.engine.free_rows import FreeRows
 
@@ -28,6 +28,7 @@ class EventNow:
     on_sale_at: dt.datetime
     currency: str
     seats_per_fan_max: int
+    date: dt.datetime
 
 
 @dataclass(slots=True)
@@ -63,6 +64,7 @@ class Detail:
     seat: Seat
     amount: int
     ticket_code: str
+    cancelled_at: dt.datetime | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +79,24 @@ class Purchase:
     details: list[Detail]
     status: str = "confirmed"
 
+    @property
+    def live(self) -> list[Detail]:
+        return [detail for detail in self.details if detail.cancelled_at is None]
+
+
+@dataclass(slots=True)
+class Cancellation:
+    """What one command cancelled of a purchase, and what was left of that."""
+
+    purchase: Purchase
+    details: list[Detail]
+    status: str
+    total_amount: int
+
+    @property
+    def refund_amount(self) -> int:
+        return sum(detail.amount for detail in self.details)
+
 
 @dataclass(slots=True)
 class Changes:
@@ -87,6 +107,7 @@ class Changes:
     new_holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     hold_states: dict[uuid.UUID, Hold] = field(default_factory=dict)
     purchases: list[Purchase] = field(default_factory=list)
+    cancellations: list[Cancellation] = field(default_factory=list)
 
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""
@@ -107,6 +128,11 @@ def seat_documents(seats: Iterable[Seat]) -> list[dict[str, int]]:
     return [{"ticketTypeId": t, "rowNumber": r, "seatNumber": n} for t, r, n in seats]
 
 
+def cancelled_documents(details: Iterable[Detail]) -> list[dict[str, int]]:
+    """Seats with the amount of each; their codes are of no further use."""
+    return [{**document, "amount": detail.amount} for detail in details for document in seat_documents([detail.seat])]
+
+
 def ticket_code() -> str:
     """80 random bits in base32: what the QR code says, impossible to guess."""
     return base64.b32encode(os.urandom(10)).decode()
@@ -119,11 +145,13 @@ class Book:
     Args:
         now: Postgres' clock, read once after the locks.
         hold_seconds: a hold's length. A reserved seat is free once now ≥ its hold's end + ``grace_seconds``.
+        cancel_until_hours: before the event's date; from then on nothing of it is cancelled.
     """
 
     now: dt.datetime
     hold_seconds: int
     grace_seconds: int
+    cancel_until_hours: int
     events: dict[int, EventNow] = field(default_factory=dict)
     tickets: dict[tuple[int, int], TicketNow] = field(default_factory=dict)
     seats: dict[EventSeat, SeatNow] = field(default_factory=dict)
@@ -132,6 +160,8 @@ class Book:
     lapsed: dict[int, list[uuid.UUID]] = field(default_factory=dict)
     bought_counts: dict[tuple[int, int], int] = field(default_factory=dict)
     purchases_of_holds: dict[uuid.UUID, Purchase] = field(default_factory=dict)
+    purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
+    """Those that are to be cancelled, by their id."""
     changes: Changes = field(default_factory=Changes)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
 
@@ -157,10 +187,12 @@ class Book:
                 return self._checkout(command)
             case Release():
                 return self._release(command)
+            case Cancel():
+                return self._cancel(command)
             case Sweep():
                 return self._sweep(command)
 
-    # -- the four commands
+    # -- the five commands
 
     def _reserve(self, command: Reserve) -> dict[str, Any]:
         event = self.events[command.event_id]
@@ -206,8 +238,8 @@ class Book:
         hold = self._hold_named(command)
         if hold.state == "purchased":
             bought = self.purchases_of_holds.get(hold.reservation_id)
-            if bought is None:
-                raise Refused("hold_mismatch", "This hold was bought already.")
+            if bought is None or not bought.live:
+                raise Refused("hold_mismatch", "This hold was bought, and the purchase cancelled.")
             return self._purchase_document(bought)
         if not self._is_live(hold) or not self._still_has_its_seats(hold):
             raise Refused("hold_expired")
@@ -246,6 +278,42 @@ class Book:
             "reservationId": hold.reservation_id,
             "eventId": hold.event_id,
             "seats": seat_documents(hold.seats),
+        }
+
+    def _cancel(self, command: Cancel) -> dict[str, Any]:
+        purchase = self.purchases.get(command.purchase_id)
+        if purchase is None or (purchase.event_id, purchase.user_id) != (command.event_id, command.user_id):
+            raise Refused("unknown_purchase")
+        live = {detail.seat: detail for detail in purchase.live}
+        if not live:
+            all_seats = seat_documents(detail.seat for detail in purchase.details)
+            raise Refused("not_cancellable", "This purchase is cancelled already.", seats=all_seats)
+        seats = command.seats or tuple(live)
+        if others := [seat for seat in seats if seat not in live]:
+            raise Refused("not_cancellable", seats=seat_documents(others))
+        event = self.events[command.event_id]
+        limit = dt.timedelta(hours=self.cancel_until_hours)
+        if event.date - self.now <= limit:
+            raise Refused("cancel_closed", cancelUntil=event.date - limit)
+        details = [live[seat] for seat in seats]
+        for detail in details:
+            detail.cancelled_at = self.now
+            self._move(purchase.event_id, detail.seat, SeatNow("available"))
+            purchase.total_amount -= detail.amount
+        if len(details) == len(live):
+            purchase.status = "cancelled"
+        self.bought_counts[purchase.event_id, purchase.user_id] -= len(details)
+        cancellation = Cancellation(purchase, details, purchase.status, purchase.total_amount)
+        self.changes.cancellations.append(cancellation)
+        return {
+            "purchaseId": purchase.purchase_id,
+            "eventId": purchase.event_id,
+            "status": cancellation.status,
+            "totalAmount": cancellation.total_amount,
+            "refundAmount": cancellation.refund_amount,
+            "currency": purchase.currency,
+            "cancelledAt": self.now,
+            "details": cancelled_documents(details),
         }
 
     def _sweep(self, command: Sweep) -> dict[str, Any]:
@@ -393,6 +461,6 @@ class Book:
                     "amount": detail.amount,
                     "ticketCode": detail.ticket_code,
                 }
-                for detail in purchase.details
+                for detail in purchase.live
             ],
         }

@@ -68,7 +68,8 @@ _SESSION = " ".join(
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Lengths of a hold, how long an outage of Postgres is waited out, and the tests' switches.
+    """Lengths of a hold, until when before an event its purchases can be cancelled, how long an outage of Postgres is
+    waited out, and the tests' switches.
 
     ``probe`` is called at named points (``locked``, ``decided``, ``written``, ``committed``) so that faults
     can be injected there; ``locks=False`` exists for the negative controls.
@@ -77,6 +78,7 @@ class EngineConfig:
     hold_seconds: int
     hold_grace_seconds: int
     outage_seconds_max: int
+    cancel_until_hours: int = 24
     locks: bool = True
     probe: Callable[[str], None] = lambda point: None
 
@@ -256,7 +258,12 @@ class Engine:
         self._plan_anew()
         with self._transaction() as connection:
             work = Transaction(connection, self._kept, locks=self._config.locks)
-            book, recorded = work.lock_and_read(commands, self._config.hold_seconds, self._config.hold_grace_seconds)
+            book, recorded = work.lock_and_read(
+                commands,
+                self._config.hold_seconds,
+                self._config.hold_grace_seconds,
+                self._config.cancel_until_hours,
+            )
             probe("locked")
             outcomes, new = self._decide(book, commands, recorded)
             probe("decided")

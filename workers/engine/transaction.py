@@ -11,10 +11,20 @@ from typing import Any
 import msgspec
 import psycopg
 
-from booking_lane.commands import Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
+from booking_lane.commands import Cancel, Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
 from booking_lane.results import Count, EventChange, SeatChange
 from db import booking_sql as sql
-from workers.engine.book import Book, Detail, EventNow, EventSeat, Hold, Purchase, SeatNow, TicketNow
+from workers.engine.book import (
+    Book,
+    Detail,
+    EventNow,
+    EventSeat,
+    Hold,
+    Purchase,
+    SeatNow,
+    TicketNow,
+    cancelled_documents,
+)
 from workers.engine.free_rows import FreeRows, KeptRows
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -86,7 +96,7 @@ class Transaction:
         self._locks = locks
 
     def lock_and_read(
-        self, commands: Sequence[Command], hold_seconds: int, grace_seconds: int
+        self, commands: Sequence[Command], hold_seconds: int, grace_seconds: int, cancel_until_hours: int
     ) -> tuple[Book, dict[uuid.UUID, Outcome]]:
         """Take the events' locks and open the book.
 
@@ -101,6 +111,9 @@ class Transaction:
                 for command in asked
                 if isinstance(command, Checkout | Release) and command.reservation_id is not None
             }
+        )
+        cancelled = sorted(
+            {(command.event_id, command.purchase_id) for command in asked if isinstance(command, Cancel)}
         )
         connection = self._connection
         with connection.pipeline():
@@ -121,6 +134,11 @@ class Transaction:
                 [{"event_id": event_id, "reservation_id": hold} for event_id, hold in named],
             )
             bought = _found(connection, sql.READ_BOUGHT, fan_rows)
+            purchases = _found(
+                connection,
+                sql.READ_PURCHASES,
+                [{"event_id": event_id, "purchase_id": purchase} for event_id, purchase in cancelled],
+            )
             swept = sorted(
                 {
                     command.event_id
@@ -138,9 +156,9 @@ class Transaction:
                     holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // len(swept)),
                 )
         recorded = {row[1]: _recorded(row) for row in outcomes}
-        book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds)
-        for event_id, version, on_sale_at, currency, seats_per_fan_max in events:
-            book.events[event_id] = EventNow(version, on_sale_at, currency, seats_per_fan_max)
+        book = Book(dt.datetime.min.replace(tzinfo=dt.UTC), hold_seconds, grace_seconds, cancel_until_hours)
+        for event_id, version, *rest in events:
+            book.events[event_id] = EventNow(version, *rest)
             book.free_rows |= self._kept.take(event_id, version)
         for event_id, ticket_type_id, *rest in tickets:
             book.tickets[event_id, ticket_type_id] = TicketNow(*rest)
@@ -154,6 +172,8 @@ class Transaction:
         book.free_rows = {kind: rows for kind, rows in book.free_rows.items() if kind[0] not in book.lapsed}
         for event_id, user_id, count in bought:
             book.bought_counts[event_id, user_id] = count
+        for row in purchases:
+            self._add_purchase(book.purchases, row[2], row)
         self._read_seats(book, commands)
         return book, recorded
 
@@ -168,6 +188,8 @@ class Transaction:
         for hold in book.holds.values():
             if hold.state == "held":
                 keys.update((hold.event_id, *seat) for seat in hold.seats)
+        for purchase in book.purchases.values():
+            keys.update((purchase.event_id, *detail.seat) for detail in purchase.live)
         bought = [hold for hold in book.holds.values() if hold.state == "purchased"]
         connection = self._connection
         with connection.pipeline():
@@ -193,21 +215,23 @@ class Transaction:
             book.seats[event_id, ticket_type_id, row, number] = SeatNow(*state)
         for kind, cursor in free.items():
             book.free_rows[kind] = FreeRows((row[0], row[1], row[2]) for row in cursor)
+        # One purchase is one object, so that a checkout asked again sees what this batch cancels of it.
+        book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
         for row in purchases:
-            self._add_purchase(book, row)
+            if row[2] not in book.purchases:
+                self._add_purchase(book.purchases_of_holds, row[1], row)
         now = clock.fetchone()
         assert now is not None
         book.now = now[0]
 
     @staticmethod
-    def _add_purchase(book: Book, row: Sequence[Any]) -> None:
+    def _add_purchase(purchases: dict[uuid.UUID, Purchase], key: uuid.UUID, row: Sequence[Any]) -> None:
         event_id, reservation_id, purchase_id, user_id, total, currency, at, status, *detail = row
-        purchase = book.purchases_of_holds.setdefault(
-            reservation_id,
-            Purchase(event_id, purchase_id, user_id, reservation_id, total, currency, at, [], status),
+        purchase = purchases.setdefault(
+            key, Purchase(event_id, purchase_id, user_id, reservation_id, total, currency, at, [], status)
         )
-        ticket_type_id, row_number, seat_number, amount, code = detail
-        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), amount, code))
+        ticket_type_id, row_number, seat_number, *rest = detail
+        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), *rest))
 
     def write(self, book: Book, outcomes: Sequence[Outcome]) -> None:
         """Write the book's difference and the outcomes that are new. Sends; the commit follows."""
@@ -224,6 +248,9 @@ class Transaction:
                 }
             _with_rows(connection, sql.WRITE_SEATS, rows)
         self._write_holds(book)
+        if changes.cancellations:
+            # Before the purchases: a seat given back may be bought anew in the same batch.
+            self._write_cancellations(book)
         if changes.purchases:
             self._write_purchases(book)
         counts = [
@@ -314,24 +341,80 @@ class Transaction:
                 for detail in purchase.details
             ],
         )
+        self._write_outbox(
+            book,
+            "purchase.made",
+            [
+                {
+                    "eventId": purchase.event_id,
+                    "purchaseId": purchase.purchase_id,
+                    "userId": purchase.user_id,
+                    "seats": len(purchase.details),
+                    "totalAmount": purchase.total_amount,
+                    "currency": purchase.currency,
+                }
+                for purchase in purchases
+            ],
+        )
+
+    def _write_cancellations(self, book: Book) -> None:
+        cancellations = book.changes.cancellations
+        cancelled = {one.purchase.purchase_id: one.purchase for one in cancellations}
+        _with_rows(
+            self._connection,
+            sql.WRITE_CANCELLED_PURCHASES,
+            [
+                {
+                    "event_id": purchase.event_id,
+                    "purchase_id": purchase_id,
+                    "status": purchase.status,
+                    "total_amount": purchase.total_amount,
+                }
+                for purchase_id, purchase in cancelled.items()
+            ],
+        )
+        _with_rows(
+            self._connection,
+            sql.WRITE_CANCELLED_DETAILS,
+            [
+                {
+                    "event_id": one.purchase.event_id,
+                    "purchase_id": one.purchase.purchase_id,
+                    "ticket_type_id": detail.seat[0],
+                    "row_number": detail.seat[1],
+                    "seat_number": detail.seat[2],
+                }
+                for one in cancellations
+                for detail in one.details
+            ],
+            now=book.now,
+        )
+        self._write_outbox(
+            book,
+            "purchase.cancelled",
+            [
+                {
+                    "eventId": one.purchase.event_id,
+                    "purchaseId": one.purchase.purchase_id,
+                    "userId": one.purchase.user_id,
+                    "seats": len(one.details),
+                    "details": cancelled_documents(one.details),
+                    "refundAmount": one.refund_amount,
+                    "totalAmount": one.total_amount,
+                    "currency": one.purchase.currency,
+                    "status": one.status,
+                }
+                for one in cancellations
+            ],
+        )
+
+    def _write_outbox(self, book: Book, kind: str, payloads: Sequence[dict[str, Any]]) -> None:
         _with_rows(
             self._connection,
             sql.WRITE_OUTBOX,
             [
-                {
-                    "event_id": purchase.event_id,
-                    "outbox_id": command_id_new(),
-                    "kind": "purchase.made",
-                    "payload": {
-                        "eventId": purchase.event_id,
-                        "purchaseId": purchase.purchase_id,
-                        "userId": purchase.user_id,
-                        "seats": len(purchase.details),
-                        "totalAmount": purchase.total_amount,
-                        "currency": purchase.currency,
-                    },
-                }
-                for purchase in purchases
+                {"event_id": payload["eventId"], "outbox_id": command_id_new(), "kind": kind, "payload": payload}
+                for payload in payloads
             ],
             now=book.now,
         )

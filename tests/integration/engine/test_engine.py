@@ -8,7 +8,7 @@ import pytest
 from booking_lane.commands import Command
 from booking_lane.results import Count, SeatChange
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
-from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from workers.engine.engine import NOTHING
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
@@ -234,6 +234,161 @@ def test_a_sweep_gives_back_and_records_no_outcome(books: Books) -> None:
     assert books.statuses() == {A2: "booked"}
     assert books.number("SELECT count(*) FROM booking_command") == 3
     assert books.number("SELECT count(*) FROM reservation WHERE state = 'lapsed'") == 1
+
+
+# -- cancelling
+
+
+def bought(books: Books, fan: int, *seats: tuple[int, int, int]) -> str:
+    commands: list[Command] = [reserve(books.event, fan, *seats), checkout(books.event, fan, *seats)]
+    _, purchase = bodies(books.engine().apply(commands), *commands)
+    return str(purchase["purchaseId"])
+
+
+def test_a_cancel_writes_purchase_details_seats_and_outbox(books: Books) -> None:
+    engine, purchase = books.engine(), bought(books, 1, A1, A2, VIP1)
+    command = cancel(books.event, 1, purchase, A1, VIP1)
+    applied = engine.apply([command])
+    (result,) = bodies(applied, command)
+    assert result == {
+        "purchaseId": purchase,
+        "eventId": books.event,
+        "status": "confirmed",
+        "totalAmount": 4900,
+        "refundAmount": 17800,
+        "currency": "EUR",
+        "cancelledAt": result["cancelledAt"],
+        "details": [
+            {"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 1, "amount": 4900},
+            {"ticketTypeId": 2, "rowNumber": 1, "seatNumber": 1, "amount": 12900},
+        ],
+        "version": 2,
+    }
+    (change,) = applied.changes
+    assert change.seats == (SeatChange(*A1, "available"), SeatChange(*VIP1, "available"))
+    assert change.counts == (Count(1, 399, 0), Count(2, 4, 0))
+    assert (applied.bought, applied.holds_until_ms) == ((), ())
+    at = dt.datetime.fromisoformat(result["cancelledAt"])
+    details = books.rows("SELECT * FROM purchase_detail ORDER BY ticket_type_id, seat_number")
+    assert [row["cancelled_at"] for row in details] == [at, None, at]
+    (told,) = books.rows("SELECT * FROM outbox WHERE kind = 'purchase.cancelled'")
+    assert told["created_at"] == at
+    assert told["payload"] == {
+        "eventId": books.event,
+        "purchaseId": purchase,
+        "userId": 1,
+        "seats": 2,
+        "details": result["details"],
+        "refundAmount": 17800,
+        "totalAmount": 4900,
+        "currency": "EUR",
+        "status": "confirmed",
+    }
+    last = cancel(books.event, 1, purchase)
+    (rest,) = bodies(engine.apply([last]), last)
+    assert (rest["status"], rest["refundAmount"]) == ("cancelled", 4900)
+    (row,) = books.rows("SELECT * FROM purchase")
+    assert (row["status"], row["total_amount"]) == ("cancelled", 0)
+    assert books.statuses() == {}
+    assert books.number("SELECT count(*) FROM outbox WHERE kind = 'purchase.cancelled'") == 2
+
+
+def test_a_cancel_races_with_itself_and_with_who_wants_the_seat(books: Books) -> None:
+    purchase = bought(books, 1, A1, A2)
+    commands: list[Command] = [
+        reserve(books.event, 2, A1),
+        cancel(books.event, 1, purchase),
+        cancel(books.event, 1, purchase),
+        cancel(books.event, 1, purchase, A1),
+        reserve(books.event, 2, A1),
+        checkout(books.event, 2, A1),
+    ]
+    assert codes(books.engine().apply(commands), *commands) == [
+        "seats_taken", "ok", "not_cancellable", "not_cancellable", "ok", "ok",
+    ]  # fmt: skip
+    assert books.statuses() == {A1: "booked"}
+    assert books.number("SELECT count(*) FROM purchase_detail WHERE cancelled_at IS NULL") == 1
+    assert books.number("SELECT sum((payload ->> 'refundAmount')::int) FROM outbox") == 9800
+
+
+def test_two_cancels_of_one_purchase_in_a_batch(books: Books) -> None:
+    purchase, others = bought(books, 1, A1, A2, A3), bought(books, 2, VIP1)
+    commands: list[Command] = [
+        cancel(books.event, 1, purchase, A1),
+        cancel(books.event, 2, others),
+        cancel(books.event, 1, purchase, A3),
+    ]
+    first, _, second = bodies(books.engine().apply(commands), *commands)
+    assert (first["totalAmount"], second["totalAmount"]) == (9800, 4900)
+    rows = books.rows("SELECT status, total_amount FROM purchase ORDER BY user_id")
+    assert [tuple(row.values()) for row in rows] == [("confirmed", 4900), ("cancelled", 0)]
+    assert books.statuses() == {A2: "booked"}
+
+
+def test_only_ones_own_purchase_of_the_event_is_cancelled(books: Books) -> None:
+    purchase, other = bought(books, 1, A1), books.event_new()
+    before = books.everything()
+    commands: list[Command] = [
+        cancel(books.event, 2, purchase),
+        cancel(books.event, 1, uuid.uuid4()),
+        cancel(other, 1, purchase),
+        cancel(books.event, 1, purchase, A1, A2),
+        cancel(books.event, 1, purchase, (1, 99, 99)),
+    ]
+    assert codes(books.engine().apply(commands), *commands) == ["unknown_purchase"] * 3 + ["not_cancellable"] * 2
+    assert books.everything() == before
+
+
+def test_cancelling_ends_by_postgres_clock(books: Books) -> None:
+    purchase = bought(books, 1, A1, A2)
+    sooner = "UPDATE event SET date = clock_timestamp() + make_interval(hours => 24, secs => %s)"
+    books.connection.execute(sooner, (60,))
+    in_time = cancel(books.event, 1, purchase, A1)
+    assert codes(books.engine().apply([in_time]), in_time) == ["ok"]
+    books.connection.execute(sooner, (0,))
+    late = cancel(books.event, 1, purchase, A2)
+    (refused,) = bodies(books.engine().apply([late]), late)
+    assert refused["code"] == "cancel_closed"
+    (row,) = books.rows("SELECT date FROM event")
+    assert dt.datetime.fromisoformat(refused["cancelUntil"]) == row["date"] - dt.timedelta(hours=24)
+
+
+def test_the_limit_counts_no_cancelled_seats(books: Books) -> None:
+    seats = [(1, 1, seat) for seat in range(1, 11)]
+    purchase = bought(books, 1, *seats)
+    before, after = reserve(books.event, 1, (1, 2, 1)), reserve(books.event, 1, (1, 2, 1), (1, 2, 2))
+    engine = books.engine()
+    assert codes(engine.apply([before]), before) == ["limit_exceeded"]
+    engine.apply([cancel(books.event, 1, purchase, *seats[:2])])
+    assert codes(engine.apply([after]), after) == ["ok"]
+    more = reserve(books.event, 1, (1, 2, 3))
+    assert codes(engine.apply([more]), more) == ["limit_exceeded"]
+
+
+def test_a_checkout_asked_again_after_a_cancel(books: Books) -> None:
+    engine, held = books.engine(), reserve(books.event, 1, A1, A2)
+    (hold,) = bodies(engine.apply([held]), held)
+    buys = checkout(books.event, 1, hold=hold["reservationId"])
+    (purchase,) = bodies(engine.apply([buys]), buys)
+    some = cancel(books.event, 1, purchase["purchaseId"], A1)
+    other_key = checkout(books.event, 1, hold=hold["reservationId"])
+    _, left = bodies(engine.apply([some, other_key]), some, other_key)
+    assert (left["totalAmount"], [one["seatNumber"] for one in left["details"]]) == (4900, [2])
+    engine.apply([cancel(books.event, 1, purchase["purchaseId"])])
+    (same,) = bodies(engine.apply([buys]), buys)
+    assert same == purchase, "the same command has its first answer for good"
+    third = checkout(books.event, 1, hold=hold["reservationId"])
+    assert codes(engine.apply([third]), third) == ["hold_mismatch"]
+    assert books.statuses() == {}
+
+
+def test_best_available_finds_cancelled_seats(books: Books) -> None:
+    engine, purchase = books.engine(), bought(books, 1, *[(2, 1, seat) for seat in (1, 2, 3, 4)])
+    wanted = best(books.event, 2, 2, 2)
+    assert codes(engine.apply([wanted]), wanted) == ["sold_out"]
+    commands: list[Command] = [cancel(books.event, 1, purchase, (2, 1, 2), (2, 1, 3)), best(books.event, 2, 2, 2)]
+    _, found = bodies(engine.apply(commands), *commands)
+    assert [seat["seatNumber"] for seat in found["seats"]] == [2, 3]
 
 
 # -- best available

@@ -5,7 +5,7 @@ import pytest
 
 from booking_lane.commands import Command
 from tests.integration.engine.books import Books, bodies, body, codes
-from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 
 A1, A2 = (1, 1, 1), (1, 1, 2)
 
@@ -13,8 +13,12 @@ A1, A2 = (1, 1, 1), (1, 1, 2)
 @pytest.fixture
 def commands(books: Books) -> list[Command]:
     """One of each, some that fail, and a sweep."""
-    held = reserve(books.event, 9, (1, 9, 9))
-    (hold,) = bodies(books.engine().apply([held]), held)
+    before: list[Command] = [
+        reserve(books.event, 9, (1, 9, 9)),
+        reserve(books.event, 8, (1, 8, 8), (1, 8, 9)),
+        checkout(books.event, 8, (1, 8, 8), (1, 8, 9)),
+    ]
+    hold, _, purchase = bodies(books.engine().apply(before), *before)
     return [
         reserve(books.event, 1, A1, A2, body_hash=b"0123456789abcdef"),
         reserve(books.event, 2, A2),
@@ -23,11 +27,13 @@ def commands(books: Books) -> list[Command]:
         release(books.event, 9, hold["reservationId"]),
         checkout(books.event, 4, (1, 5, 5)),
         reserve(books.event, 5, (7, 7, 7)),
+        cancel(books.event, 8, purchase["purchaseId"], (1, 8, 8)),
+        cancel(books.event, 8, purchase["purchaseId"], (1, 8, 8)),
         sweep(books.event),
     ]
 
 
-CODES = ["ok", "seats_taken", "ok", "ok", "ok", "hold_mismatch", "unknown_seats"]
+CODES = ["ok", "seats_taken", "ok", "ok", "ok", "hold_mismatch", "unknown_seats", "ok", "not_cancellable"]
 
 
 @pytest.mark.parametrize("same_engine", [True, False])

@@ -8,6 +8,7 @@ from typing import Any
 from booking_lane.commands import (
     Batch,
     BestAvailable,
+    Cancel,
     Checkout,
     Command,
     Release,
@@ -47,6 +48,11 @@ def checkout(event: int, fan: int, *seats: Seat, hold: uuid.UUID | str | None = 
 def release(event: int, fan: int, hold: uuid.UUID | str, **fields: Any) -> Release:
     hold = uuid.UUID(hold) if isinstance(hold, str) else hold
     return Release(**_head(event, fan, fields), reservation_id=hold)
+
+
+def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fields: Any) -> Cancel:
+    purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
+    return Cancel(**_head(event, fan, fields), purchase_id=purchase, seats=seats)
 
 
 def sweep(event: int, **fields: Any) -> Sweep:

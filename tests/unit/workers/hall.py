@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Checkout, Command, Release, Reserve, Seat, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Seat, Sweep
 from tests.unit.workers.model import Model
 from workers.engine.book import Book, EventNow, Hold, Purchase, Refused, SeatNow, TicketNow
 from workers.engine.free_rows import FreeRows
@@ -17,6 +18,7 @@ EVENT = 1
 ON_SALE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
+CANCEL_UNTIL_HOURS = 24
 PRICES = {1: 4900, 2: 12900}
 SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
 
@@ -27,6 +29,7 @@ class Hall:
 
     seats_per_fan_max: int = 4
     now: dt.datetime = ON_SALE + dt.timedelta(hours=1)
+    date: dt.datetime = ON_SALE + dt.timedelta(days=30)
     counts: dict[int, list[int]] = field(default_factory=lambda: {1: [8, 0], 2: [2, 0]})
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
 
@@ -38,6 +41,7 @@ class Hall:
 
     def book(self, *commands: Command) -> list[dict[str, Any]]:
         """Decide a batch as the engine would, and let model and hall follow; results or problems, in order."""
+        self.model.cancel_ends_at = self.date - dt.timedelta(hours=CANCEL_UNTIL_HOURS)
         book = self._open(commands)
         documents = []
         for command in commands:
@@ -58,11 +62,17 @@ class Hall:
 
     def _open(self, commands: Sequence[Command]) -> Book:
         model = self.model
-        book = Book(self.now, HOLD_SECONDS, GRACE_SECONDS)
-        book.events[EVENT] = EventNow(7, ON_SALE, "EUR", self.seats_per_fan_max)
+        book = Book(self.now, HOLD_SECONDS, GRACE_SECONDS, CANCEL_UNTIL_HOURS)
+        book.events[EVENT] = EventNow(7, ON_SALE, "EUR", self.seats_per_fan_max, self.date)
         for kind, (free, held) in self.counts.items():
             book.tickets[EVENT, kind] = TicketNow(f"type {kind}", PRICES[kind], free, held)
         fans = {command.user_id for command in commands if not isinstance(command, Sweep)}
+        cancelled = {command.purchase_id for command in commands if isinstance(command, Cancel)}
+        known_purchases = copy.deepcopy(self.purchases)
+        book.purchases = {
+            purchase.purchase_id: purchase for purchase in known_purchases.values() if purchase.purchase_id in cancelled
+        }
+        book.purchases_of_holds = {purchase.reservation_id: purchase for purchase in book.purchases.values()}
         named = {command.reservation_id for command in commands if isinstance(command, Checkout | Release)}
         swept = any(isinstance(command, Sweep) for command in commands)
         for key, hold in model.holds.items():
@@ -73,12 +83,12 @@ class Hall:
                 book.add_hold(
                     Hold(EVENT, key, hold.fan, hold.state, hold.seats, sum(amounts), hold.expires_at, amounts)
                 )
-                if hold.state == "purchased":
-                    book.purchases_of_holds[key] = self.purchases[key]
+                if hold.state == "purchased" and hold.live:
+                    book.purchases_of_holds[key] = known_purchases[key]
             if swept and lapsed:
                 book.lapsed.setdefault(EVENT, []).append(key)
         for fan in fans:
-            bought = sum(len(hold.seats) for _, hold in model.of_fan(fan) if hold.state == "purchased")
+            bought = sum(len(hold.live) for _, hold in model.of_fan(fan) if hold.state == "purchased")
             if bought:
                 book.bought_counts[EVENT, fan] = bought
         read: set[Seat] = set()
@@ -92,6 +102,8 @@ class Hall:
                     for seat in SEATS
                     if seat[0] == kind and model.is_free(seat, self.now)
                 )
+        for purchase in book.purchases.values():
+            read.update(detail.seat for detail in purchase.live)
         for known in book.holds.values():
             if known.state == "held":
                 read.update(known.seats)
@@ -133,10 +145,14 @@ class Hall:
         for purchase in changes.purchases:
             assert purchase.reservation_id not in self.purchases, "a hold is bought once"
             assert sum(detail.amount for detail in purchase.details) == purchase.total_amount
-            self.purchases[purchase.reservation_id] = Purchase(
-                **{name: getattr(purchase, name) for name in Purchase.__slots__}
-            )
-        sold = [detail.seat for bought in self.purchases.values() for detail in bought.details]
+            self.purchases[purchase.reservation_id] = copy.deepcopy(purchase)
+        for cancellation in changes.cancellations:
+            purchase = cancellation.purchase
+            assert all(detail.cancelled_at == self.now for detail in cancellation.details)
+            assert purchase.total_amount == sum(detail.amount for detail in purchase.live)
+            assert purchase.status == ("confirmed" if purchase.live else "cancelled")
+            self.purchases[purchase.reservation_id] = copy.deepcopy(purchase)
+        sold = [detail.seat for bought in self.purchases.values() for detail in bought.live]
         assert len(sold) == len(set(sold)), "no seat is sold twice"
 
 

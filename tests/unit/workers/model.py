@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Checkout, Command, Release, Reserve, Seat, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Seat, Sweep
 
 NOBODY = uuid.UUID(int=0)
 
@@ -20,6 +20,12 @@ class ModelHold:
     expires_at: dt.datetime
     state: str = "held"
     purchase_id: object = None
+    cancelled: set[Seat] = field(default_factory=set)
+
+    @property
+    def live(self) -> tuple[Seat, ...]:
+        """The seats without those that were bought and cancelled."""
+        return tuple(seat for seat in self.seats if seat not in self.cancelled)
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Model:
     seats_per_fan_max: int
     hold_seconds: int
     grace_seconds: int
+    cancel_ends_at: dt.datetime = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
     status: dict[Seat, str] = field(default_factory=dict)
     held_by: dict[Seat, uuid.UUID] = field(default_factory=dict)
     holds: dict[uuid.UUID, ModelHold] = field(default_factory=dict)
@@ -56,7 +63,7 @@ class Model:
 
     def seats_of(self, fan: int, now: dt.datetime) -> int:
         return sum(
-            len(hold.seats) for _, hold in self.of_fan(fan) if hold.state == "purchased" or self.is_live(hold, now)
+            len(hold.live) for _, hold in self.of_fan(fan) if hold.state == "purchased" or self.is_live(hold, now)
         )
 
     def count(self, ticket_type: int, status: str) -> int:
@@ -98,6 +105,8 @@ class Model:
                 if hold.fan != command.user_id:
                     return {"not_your_hold"}
                 return {"hold_mismatch" if hold.state == "purchased" else "ok"}
+            case Cancel():
+                return {self._expect_cancel(command, now)}
             case Sweep():
                 return {"ok"}
 
@@ -132,13 +141,27 @@ class Model:
                 return {"hold_mismatch"}
             if hold.fan != command.user_id:
                 return {"not_your_hold"}
-            return {"ok"} if hold.state == "purchased" or self.is_live(hold, now) else {"hold_expired"}
+            if hold.state == "purchased":
+                return {"ok" if hold.live else "hold_mismatch"}
+            return {"ok"} if self.is_live(hold, now) else {"hold_expired"}
         mine = [hold for _, hold in self.of_fan(command.user_id) if hold.seats == command.seats]
         if any(self.is_live(hold, now) for hold in mine):
             return {"ok"}
         # How a hold that is no more is called depends on how long ago it ended.
         refusals = {"hold_expired", "hold_mismatch", "not_your_hold"}
-        return refusals | {"ok"} if any(hold.state == "purchased" for hold in mine) else refusals
+        return refusals | {"ok"} if any(hold.state == "purchased" and hold.live for hold in mine) else refusals
+
+    def bought(self, purchase_id: object) -> ModelHold | None:
+        """What became this purchase."""
+        return next((hold for hold in self.holds.values() if str(hold.purchase_id) == str(purchase_id)), None)
+
+    def _expect_cancel(self, command: Cancel, now: dt.datetime) -> str:
+        hold = self.bought(command.purchase_id)
+        if hold is None or hold.fan != command.user_id:
+            return "unknown_purchase"
+        if not hold.live or not set(command.seats) <= set(hold.live):
+            return "not_cancellable"
+        return "ok" if now < self.cancel_ends_at else "cancel_closed"
 
     # -- what did
 
@@ -151,6 +174,8 @@ class Model:
                 self._bought(command, result)
             case Release():
                 self._give_back(self.holds[command.reservation_id], command.reservation_id, "released")
+            case Cancel():
+                self._cancelled(command, result)
             case Sweep():
                 for key, hold in self.holds.items():
                     if hold.state == "held" and not self.is_live(hold, now):
@@ -177,7 +202,7 @@ class Model:
         mine = [
             (key, hold)
             for key, hold in self.of_fan(command.user_id)
-            if hold.seats == seats and hold.state in ("held", "purchased")
+            if hold.live == seats and hold.state in ("held", "purchased")
         ]
         again = [hold for _, hold in mine if hold.purchase_id == result["purchaseId"]]
         if not again:
@@ -195,6 +220,18 @@ class Model:
                 del self.held_by[seat]
         assert result["totalAmount"] == sum(self.prices[seat[0]] for seat in seats)
         assert len({detail["ticketCode"] for detail in result["details"]}) == len(seats)
+
+    def _cancelled(self, command: Cancel, result: dict[str, Any]) -> None:
+        hold = self.bought(command.purchase_id)
+        assert hold is not None
+        seats = seats_in(result["details"])
+        assert seats == (command.seats or hold.live), "those named, or all that are left"
+        hold.cancelled.update(seats)
+        for seat in seats:
+            self.status[seat] = "available"
+        assert result["refundAmount"] == sum(self.prices[seat[0]] for seat in seats)
+        assert result["totalAmount"] == sum(self.prices[seat[0]] for seat in hold.live)
+        assert result["status"] == ("confirmed" if hold.live else "cancelled")
 
     def _give_back(self, hold: ModelHold, key: uuid.UUID, state: str) -> None:
         if hold.state != "held":

@@ -7,8 +7,18 @@ import uuid
 
 import pytest
 
-from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
-from tests.unit.workers.hall import EVENT, GRACE_SECONDS, HOLD_SECONDS, ON_SALE, SEATS, Hall, codes
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
+from tests.unit.workers.hall import (
+    CANCEL_UNTIL_HOURS,
+    EVENT,
+    GRACE_SECONDS,
+    HOLD_SECONDS,
+    ON_SALE,
+    SEATS,
+    Hall,
+    codes,
+)
+from tests.unit.workers.model import seats_in
 from workers.engine.book import Book, Refused, ticket_code
 
 A1, A2, A3, A4 = ((1, 1, seat) for seat in (1, 2, 3, 4))
@@ -328,6 +338,96 @@ def test_a_sweep_gives_back_what_has_lapsed_and_nothing_else(hall: Hall) -> None
     assert hall.book(sweep(EVENT), sweep(EVENT)) == [{"holds": 0}, {"holds": 0}]
 
 
+# -- cancel
+
+
+def bought(hall: Hall, fan: int, *seats: tuple[int, int, int]) -> uuid.UUID:
+    (_, purchase) = hall.book(reserve(EVENT, fan, *seats), checkout(EVENT, fan, *seats))
+    assert isinstance(purchase["purchaseId"], uuid.UUID)
+    return purchase["purchaseId"]
+
+
+def test_a_cancel_gives_all_seats_back_and_says_what_is_to_be_refunded(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1, VIP1)
+    hall.pass_time(60)
+    (cancelled,) = hall.book(cancel(EVENT, 1, purchase))
+    assert cancelled == {
+        "purchaseId": purchase,
+        "eventId": EVENT,
+        "status": "cancelled",
+        "totalAmount": 0,
+        "refundAmount": 17800,
+        "currency": "EUR",
+        "cancelledAt": hall.now,
+        "details": [{**named(A1)[0], "amount": 4900}, {**named(VIP1)[0], "amount": 12900}],
+    }
+    assert hall.counts == {1: [8, 0], 2: [2, 0]}
+
+
+def test_some_seats_are_cancelled_and_then_the_others(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1, A2, VIP1)
+    (some, again, rest, over) = hall.book(
+        cancel(EVENT, 1, purchase, A2), cancel(EVENT, 1, purchase, A1, A2), cancel(EVENT, 1, purchase),
+        cancel(EVENT, 1, purchase),
+    )  # fmt: skip
+    assert (some["status"], some["refundAmount"], some["totalAmount"]) == ("confirmed", 4900, 17800)
+    assert (again["code"], again["seats"]) == ("not_cancellable", named(A2)), "all or nothing, and which"
+    assert (rest["status"], rest["refundAmount"], rest["totalAmount"]) == ("cancelled", 17800, 0)
+    assert (over["code"], over["seats"]) == ("not_cancellable", named(A1, A2, VIP1)), "no seat is refunded twice"
+    assert hall.counts == {1: [8, 0], 2: [2, 0]}
+
+
+def test_seats_of_others_and_none_cannot_be_cancelled(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1)
+    others = bought(hall, 2, A2)
+    answers = hall.book(
+        cancel(EVENT, 1, others), cancel(EVENT, 1, uuid.uuid4()), cancel(EVENT, 1, purchase, A1, A2),
+        cancel(EVENT, 1, purchase, NOBODYS),
+    )  # fmt: skip
+    assert codes(answers) == ["unknown_purchase", "unknown_purchase", "not_cancellable", "not_cancellable"]
+    assert answers[2]["seats"] == named(A2)
+    book = hall._open([cancel(EVENT, 1, purchase)])
+    book.events[2] = book.events[EVENT]
+    with pytest.raises(Refused, match="unknown_purchase"):
+        book.decide(cancel(2, 1, purchase))
+    assert hall.model.count(1, "booked") == 2
+
+
+def test_cancelling_ends_before_the_event(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1, A2)
+    ends_at = hall.date - dt.timedelta(hours=CANCEL_UNTIL_HOURS)
+    hall.now = ends_at - dt.timedelta(milliseconds=1)
+    assert codes(hall.book(cancel(EVENT, 1, purchase, A1))) == ["ok"]
+    hall.now = ends_at
+    (late,) = hall.book(cancel(EVENT, 1, purchase, A2))
+    assert (late["code"], late["cancelUntil"]) == ("cancel_closed", ends_at)
+
+
+def test_cancelled_seats_are_free_in_the_same_batch(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1, A2, A3, A4)
+    answers = hall.book(
+        reserve(EVENT, 2, A1),
+        reserve(EVENT, 1, B1),
+        cancel(EVENT, 1, purchase, A1, A2),
+        reserve(EVENT, 2, A1),
+        checkout(EVENT, 2, A1),
+        reserve(EVENT, 1, B1, B2),
+        best(EVENT, 3, 1, 1),
+    )
+    assert codes(answers) == ["seats_taken", "limit_exceeded", "ok", "ok", "ok", "ok", "ok"]
+    assert seats_in(answers[-1]["seats"]) == (A2,)
+
+
+def test_a_checkout_asked_again_tells_what_is_left(hall: Hall) -> None:
+    (held, _) = hall.book(reserve(EVENT, 1, A1, A2), checkout(EVENT, 1, A1, A2))
+    purchase = next(iter(hall.purchases.values())).purchase_id
+    again = checkout(EVENT, 1, hold=held["reservationId"])
+    (_, left, _, none) = hall.book(cancel(EVENT, 1, purchase, A1), again, cancel(EVENT, 1, purchase), again)
+    assert (seats_in(left["details"]), left["totalAmount"]) == ((A2,), 4900)
+    assert none["code"] == "hold_mismatch"
+    assert codes(hall.book(again)) == ["hold_mismatch"]
+
+
 # -- whatever the command
 
 
@@ -338,6 +438,7 @@ def test_an_unknown_event_is_refused_to_every_command(hall: Hall) -> None:
         best(404, 1, 1, 1),
         checkout(404, 1, A1),
         release(404, 1, uuid.uuid4()),
+        cancel(404, 1, uuid.uuid4()),
         sweep(404),
     ):
         with pytest.raises(Refused, match="unknown_event"):
