@@ -291,4 +291,54 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    "cancel_has_its_seats": (
+        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase, its refund their sum.",
+        """
+        WITH told AS (
+            SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
+                   (c.outcome #>> '{result,refundAmount}')::bigint AS refund_amount,
+                   sum(s.amount) OVER (PARTITION BY c.event_id, c.command_id) AS amount_of_seats,
+                   s."ticketTypeId" AS ticket_type_id, s."rowNumber" AS row_number, s."seatNumber" AS seat_number,
+                   s.amount
+              FROM booking_command c,
+                   jsonb_to_recordset(c.outcome #> '{result,details}')
+                       AS s ("ticketTypeId" int, "rowNumber" int, "seatNumber" int, amount bigint)
+             WHERE c.kind = 'cancel'
+               AND c.outcome ->> 'status' = 'succeeded')
+        SELECT t.event_id, t.command_id, t.user_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number,
+               t.amount AS told_amount, d.amount, d.cancelled_at, t.refund_amount, t.amount_of_seats
+          FROM told t
+          LEFT JOIN purchase p ON (p.event_id, p.purchase_id::text) = (t.event_id, t.purchase_id)
+          LEFT JOIN purchase_detail d
+            ON (d.event_id, d.purchase_id::text, d.ticket_type_id, d.row_number, d.seat_number)
+             = (t.event_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number)
+         WHERE p.user_id IS DISTINCT FROM t.user_id
+            OR d.cancelled_at IS NULL
+            OR d.amount IS DISTINCT FROM t.amount
+            OR t.refund_amount IS DISTINCT FROM t.amount_of_seats
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "cancelled_seat_has_cancel": (
+        "Every cancelled seat of a purchase is told by exactly one cancel, for as long as commands are remembered.",
+        """
+        SELECT d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at,
+               count(t.event_id) AS cancels
+          FROM purchase_detail d
+          LEFT JOIN (SELECT c.event_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
+                            s."ticketTypeId" AS ticket_type_id, s."rowNumber" AS row_number,
+                            s."seatNumber" AS seat_number
+                       FROM booking_command c,
+                            jsonb_to_recordset(c.outcome #> '{result,details}')
+                                AS s ("ticketTypeId" int, "rowNumber" int, "seatNumber" int)
+                      WHERE c.kind = 'cancel'
+                        AND c.outcome ->> 'status' = 'succeeded') t
+            ON (t.event_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number)
+             = (d.event_id, d.purchase_id::text, d.ticket_type_id, d.row_number, d.seat_number)
+         WHERE d.cancelled_at > %(now)s - make_interval(hours => %(command_keep_hours)s)
+         GROUP BY d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at
+        HAVING count(t.event_id) <> 1
+         LIMIT %(rows_max)s
+        """,
+    ),
 }

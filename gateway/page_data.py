@@ -160,6 +160,8 @@ class PagesFromServices:
         """What Postgres tells of a purchase, with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
+        cancel_until = hall.event.date - dt.timedelta(hours=self._services.config.cancel_until_hours)
+        is_late = dt.datetime.fromtimestamp(self._services.clock.now(), dt.UTC) >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,
             event=await self._view(hall),
@@ -169,6 +171,7 @@ class PagesFromServices:
             purchase_at=purchase.purchase_at,
             seats=[
                 PurchasedSeat(
+                    ticket_type_id=detail.ticket_type_id,
                     ticket_type=detail.ticket_type,
                     row_number=detail.row_number,
                     seat_number=detail.seat_number,
@@ -178,4 +181,5 @@ class PagesFromServices:
                 )
                 for detail in purchase.details
             ],
+            cancel_until=None if is_late or purchase.status == "cancelled" else cancel_until,
         )

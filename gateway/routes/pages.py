@@ -155,6 +155,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasedSeat:
+    """``ticket_code`` is None once it is cancelled."""
+
+    ticket_type_id: int
     ticket_type: str
     row_number: int
     seat_number: int
@@ -165,7 +168,10 @@ class PurchasedSeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseView:
-    """A purchase with its event. ``total_amount`` in minor units, ``status`` confirmed or cancelled."""
+    """A purchase with its event. ``total_amount`` in minor units, ``status`` confirmed or cancelled.
+
+    ``cancel_until``: its seats can be given back until then; None where none is left, or it is too late.
+    """
 
     purchase_id: uuid.UUID
     event: EventView
@@ -174,6 +180,7 @@ class PurchaseView:
     currency: str
     purchase_at: dt.datetime
     seats: Sequence[PurchasedSeat]
+    cancel_until: dt.datetime | None = None
 
 
 class JoinRefusedError(Exception):
@@ -567,7 +574,13 @@ async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_
     purchase = await pages.purchase(user_id, purchase_id)
     if purchase is None:
         raise NotFoundException
-    return page("purchase.html", cookie=cookie, purchase=purchase)
+    return page(
+        "purchase.html",
+        cookie=cookie,
+        purchase=purchase,
+        cancel_until=purchase.cancel_until,
+        exponent=EXPONENTS.get(purchase.currency, 2),
+    )
 
 
 @get("/ops")

@@ -963,12 +963,18 @@ async function done() {
   const { purchases = [] } = await call("GET", "/api/purchases").catch(() => ({}));
   const here = purchases.filter((/** @type {any} */ purchase) => purchase.eventId === event.eventId);
   if (!here.length) return;
+  /** @param {any} purchase */
+  const live = (purchase) => purchase.details.filter((/** @type {any} */ detail) => !detail.cancelledAt).length;
+  if (!here.some(live)) {
+    $("done-head").textContent = "You gave your tickets back";
+    $("done-words").textContent = "Your purchase was cancelled.";
+  }
   $("done-links").replaceChildren(
     ...here.map((/** @type {any} */ purchase) => {
       const link = document.createElement("a");
       link.className = "button";
       link.href = `/purchases/${purchase.purchaseId}`;
-      link.textContent = `Show ${plural(purchase.details.length, "ticket")}`;
+      link.textContent = live(purchase) ? `Show ${plural(live(purchase), "ticket")}` : "Show the cancelled purchase";
       return link;
     }),
   );

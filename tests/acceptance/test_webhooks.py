@@ -117,6 +117,27 @@ def test_a_pause_and_a_purchase_arrive_signed(site: Site, operator: Client, rece
     assert arrived("/hook")[3][0]["webhook-id"] == deliveries[0]["messageId"]
 
 
+def test_a_cancellation_arrives_with_what_is_to_be_refunded(site: Site, operator: Client, receiver: str) -> None:
+    event = site.event()
+    secret = add(operator, f"{receiver}/refunds", "purchase.cancelled", eventId=event)["secret"]
+    fan = site.admitted_fan(event)
+    bought = fan.buy(event, [(1, 1, 1), (1, 1, 2)])
+    assert fan.cancel(event, bought["purchaseId"], [(1, 1, 2)]).result["refundAmount"] == 4900
+    await_true("it arrives", lambda: arrived("/refunds"))
+    ((headers, body),) = arrived("/refunds")
+    assert Webhook(secret).verify(body, headers)["data"] == {
+        "eventId": event,
+        "purchaseId": bought["purchaseId"],
+        "userId": fan.user_id,
+        "seats": 1,
+        "details": [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 2, "amount": 4900}],
+        "refundAmount": 4900,
+        "totalAmount": 4900,
+        "currency": "EUR",
+        "status": "confirmed",
+    }
+
+
 def test_what_was_given_up_is_shown_and_resent(site: Site, operator: Client, receiver: str) -> None:
     event = site.event()
     path = f"{API}/{add(operator, f'{receiver}/fail', 'room.closed', eventId=event)['webhook']['webhookId']}"

@@ -212,15 +212,46 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     visit.photograph("6-tickets")
     page.locator(".event-row").click()
     expect(page).to_have_url(tickets)
+    give_one_back(visit, codes)
     assert visit.faults == []
 
     stranger = Visit.begin(browser, name, size, scheme)
-    answer = stranger.page.goto(page.url)
+    answer = stranger.page.goto(tickets)
     assert answer is not None
     assert answer.status == 404
     stranger.photograph("7-not-yours")
     stranger.end()
     visit.end()
+
+
+def give_one_back(visit: Visit, codes: set[str]) -> None:
+    """By keyboard: look, think better of it, look again, and cancel the first of two tickets."""
+    page = visit.page
+    dialog = page.get_by_role("dialog", name="Which tickets do you give back?")
+    page.get_by_role("button", name="Cancel tickets").press("Enter")
+    expect(dialog.get_by_role("button", name="Choose tickets")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Cancel tickets").press("Enter")
+    expect(dialog.get_by_role("checkbox").first).to_be_focused()
+    page.keyboard.press("Space")
+    expect(dialog.get_by_role("status")).to_have_text("1 ticket, €129.00 back")
+    visit.photograph("9-cancelling", whole=False)
+    dialog.get_by_role("button", name="Cancel 1 ticket").press("Enter")
+    expect(page.locator(".ticket.is-void")).to_contain_text("Cancelled, not valid")
+    expect(page.locator(".qr-box")).to_have_count(1)
+    (left,) = page.locator(".code").all_text_contents()
+    assert left in codes
+    visit.photograph("9-cancelled")
+    page.get_by_role("button", name="Cancel tickets").click()
+    last = page.get_by_role("dialog", name="Cancel this ticket?")
+    expect(last.get_by_role("button", name="Keep it")).to_be_focused()
+    visit.photograph("9-cancelling-the-last", whole=False)
+    last.get_by_role("button", name="Cancel 1 ticket").click()
+    expect(page.get_by_role("heading", name="This purchase was cancelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel tickets")).to_have_count(0)
+    page.get_by_role("link", name="Your tickets").click()
+    expect(page.locator(".event-row")).to_contain_text("Cancelled")
 
 
 def path_of_qr(text: str) -> str:

@@ -42,6 +42,7 @@ WAY = (
     "GET /api/jobs/{job_id}",
     "PUT /api/checkout",
     "GET /api/purchases/{purchase_id}",
+    "POST /api/purchases/{purchase_id}/cancel",
     "GET /api/reservations",
     "DELETE /api/reservations/{reservation_id}",
 )
@@ -55,6 +56,7 @@ STEPS = (
         "reserve",
         "checkout",
         "purchase",
+        "cancel",
     ),
 )
 """Links to be followed one after the other, each from a join."""

@@ -114,7 +114,12 @@ class World:
         )
         self._seats(seats, "available", None, None)
         self._counts(seats, available=1, held=0)
-        self.tell("cancel", user_id, at, result={"purchaseId": bought["purchaseId"]})
+        result = {
+            "purchaseId": bought["purchaseId"],
+            "refundAmount": bought["totalAmount"],
+            "details": bought["details"],
+        }
+        self.tell("cancel", user_id, at, result=result)
 
     def tell(
         self,

@@ -1,0 +1,83 @@
+// @ts-check
+// Lets a fan give tickets back: which, what they cost, and a second look before it is done.
+
+import { Problem, book, newKey } from "./api.js";
+import { moneyIn, plural } from "./words.js";
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+const offer = /** @type {HTMLElement} */ (document.querySelector("[data-cancel]"));
+const dialog = /** @type {HTMLDialogElement} */ ($("cancel-dialog"));
+const go = /** @type {HTMLButtonElement} */ ($("cancel-go"));
+const boxes = /** @type {HTMLInputElement[]} */ ([...dialog.querySelectorAll("input[name=seat]")]);
+const money = moneyIn(offer.dataset.currency ?? "EUR", Number(offer.dataset.exponent));
+
+let key = newKey(); // One a choice of seats: however often it is sent, it is done once.
+let working = false;
+
+const chosen = () => boxes.filter((box) => box.checked);
+
+function show() {
+  const count = chosen().length;
+  const amount = chosen().reduce((total, box) => total + Number(box.dataset.amount), 0);
+  go.disabled = working || count === 0;
+  go.textContent = working ? "Cancelling…" : count ? `Cancel ${plural(count, "ticket")}` : "Choose tickets";
+  $("cancel-sum").textContent = count ? `${plural(count, "ticket")}, ${money(amount)} back` : "None chosen yet";
+}
+
+/** @param {string} text */
+function say(text) {
+  const message = $("cancel-message");
+  message.textContent = text;
+  message.hidden = !text;
+}
+
+async function cancel() {
+  working = true;
+  go.setAttribute("aria-busy", "true");
+  show();
+  say("");
+  const details = chosen().map((box) => ({
+    ticketTypeId: Number(box.dataset.type),
+    rowNumber: Number(box.dataset.row),
+    seatNumber: Number(box.dataset.seat),
+  }));
+  try {
+    await book("POST", `/api/purchases/${offer.dataset.cancel}/cancel`, {
+      body: { details },
+      key,
+      onWait: (why) => say(why === "offline" ? "The network is slow. We keep trying; nothing is cancelled twice." : "Your request is in the queue…"),
+    });
+    location.reload();
+  } catch (error) {
+    working = false;
+    go.removeAttribute("aria-busy");
+    key = newKey();
+    show();
+    if (!(error instanceof Problem)) throw error;
+    const elsewhere = error.code === "not_cancellable";
+    say(elsewhere ? "Some of these were cancelled meanwhile. Close this and look again." : error.message);
+    if (elsewhere) dialog.addEventListener("close", () => location.reload(), { once: true });
+  }
+}
+
+for (const box of boxes)
+  box.addEventListener("change", () => {
+    key = newKey();
+    show();
+  });
+$("cancel-open").addEventListener("click", () => {
+  say("");
+  show();
+  dialog.showModal();
+});
+dialog.addEventListener("cancel", (event) => {
+  if (working) event.preventDefault();
+});
+// The form's own submission, by Enter in a box as well, keeps the tickets.
+/** @type {HTMLFormElement} */ (dialog.querySelector("form")).addEventListener("submit", (event) => {
+  if (working) event.preventDefault();
+});
+go.addEventListener("click", () => void cancel());
+offer.hidden = false;
