@@ -270,9 +270,9 @@ async def cancel(
 ) -> Response[bytes]:
     """Cancel a purchase, or some of its seats: they are on sale again, to the line.
 
-    All or nothing. The result's ``details`` are the seats that this cancelled, ``refundAmount`` is what they cost, and
-    is told once: the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
-    named is none of the purchase or is cancelled already, ``cancel_closed`` from so long before the event's date on.
+    All or nothing. The result's ``details`` are the seats that this cancelled; ``refundAmount`` is what they cost, told
+    once, and the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
+    named is none of the purchase or is cancelled already, and with ``cancel_closed`` from its ``cancelUntil`` on.
     """
     known = services(request)
     user_id = known.identity.fan(request).user_id

@@ -130,7 +130,7 @@ def seat_documents(seats: Iterable[Seat]) -> list[dict[str, int]]:
 
 def cancelled_documents(details: Iterable[Detail]) -> list[dict[str, int]]:
     """Seats with the amount of each; their codes are of no further use."""
-    return [{**document, "amount": detail.amount} for detail in details for document in seat_documents([detail.seat])]
+    return [{**seat_documents([detail.seat])[0], "amount": detail.amount} for detail in details]
 
 
 def ticket_code() -> str:
