@@ -250,7 +250,7 @@ def _complete_bodies(schemas: dict[str, Any], seats_max: int) -> None:
         ]
         schemas[body]["properties"]["seatDetails"]["anyOf"][0]["maxItems"] = seats_max
     schemas["BestAvailableBody"]["properties"]["quantity"]["maximum"] = seats_max
-    schemas["CancelBody"]["properties"]["details"]["anyOf"][0]["maxItems"] = seats_max
+    schemas["CancelBody"]["properties"]["details"]["anyOf"][0] |= {"maxItems": seats_max, "uniqueItems": True}
     for numbers in schemas["SeatNumbers"]["properties"].values():
         numbers["maxItems"] = seats_max
     count, code = {"const": 1}, {"type": "null"}

@@ -17,7 +17,7 @@ from tests.integration.engine.books import (
     Books,
     bodies,
 )
-from tests.unit.booking_lane.asks import best, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.model import Model
 from workers.engine.engine import Applied
 
@@ -26,13 +26,16 @@ FANS = 12
 SEATS = [(1, row, seat) for row in (1, 2) for seat in range(1, 9)] + [(2, 1, seat) for seat in range(1, VIP_SEATS + 1)]
 
 
-def some_commands(books: Books, dice: random.Random, holds: list[tuple[int, str]]) -> list[Command]:
+def some_commands(
+    books: Books, dice: random.Random, holds: list[tuple[int, str]], purchases: list[tuple[int, str]]
+) -> list[Command]:
     commands: list[Command] = []
     for _ in range(dice.randint(1, 8)):
         fan = dice.randint(1, FANS)
         seats = tuple(sorted(dice.sample(SEATS, dice.randint(1, 3))))
         owner, hold = dice.choice(holds) if holds else (fan, None)
-        match dice.randint(0, 5):
+        buyer, purchase = dice.choice(purchases) if purchases else (fan, None)
+        match dice.randint(0, 6):
             case 0 | 1:
                 commands.append(reserve(books.event, fan, *seats))
                 if dice.random() < 0.5:
@@ -43,6 +46,10 @@ def some_commands(books: Books, dice: random.Random, holds: list[tuple[int, str]
                 commands.append(checkout(books.event, owner, hold=hold))
             case 4 if hold:
                 commands.append(release(books.event, dice.choice((owner, fan)), hold))
+            case 5 if purchase:
+                commands.append(
+                    cancel(books.event, dice.choice((buyer, buyer, fan)), purchase, *seats[: dice.randint(0, 1)])
+                )
             case _:
                 commands.append(sweep(books.event))
     return commands
@@ -78,6 +85,7 @@ def bodies_of(applied: Applied) -> list[dict[str, object]]:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_two_engines_on_one_event_equal_some_serial_order(books: Books, seed: int) -> None:
     holds: list[tuple[int, str]] = []
+    purchases: list[tuple[int, str]] = []
     done: list[tuple[list[Command], Applied]] = []
     failures: list[BaseException] = []
 
@@ -86,7 +94,7 @@ def test_two_engines_on_one_event_equal_some_serial_order(books: Books, seed: in
         engine = books.engine()
         try:
             for _ in range(BATCHES):
-                commands = some_commands(books, dice, holds)
+                commands = some_commands(books, dice, holds, purchases)
                 applied = engine.apply(commands)
                 done.append((commands, applied))
                 for command, body in zip(
@@ -96,6 +104,8 @@ def test_two_engines_on_one_event_equal_some_serial_order(books: Books, seed: in
                 ):
                     if "expiresAt" in body:
                         holds.append((command.user_id, body["reservationId"]))
+                    if "purchaseAt" in body:
+                        purchases.append((command.user_id, body["purchaseId"]))
         except BaseException as failure:
             failures.append(failure)
             raise
@@ -130,6 +140,7 @@ def test_two_engines_on_one_event_equal_some_serial_order(books: Books, seed: in
         replay(model, commands, applied)
     assert {seat: status for seat, status in model.status.items() if status != "available"} == books.statuses()
     assert any(len(applied.bought) for _, applied in done)
+    assert books.number("SELECT count(*) FROM outbox WHERE kind = 'purchase.cancelled'") > 0
 
 
 def test_the_same_batch_in_two_engines_at_once_happens_once(books: Books) -> None:
