@@ -12,11 +12,15 @@ from typing import Any
 
 import redis
 from redis.client import Pipeline
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.executions import Execution, ExecutionRegistry
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+from rq.results import Result
 from rq.worker_registration import get_keys
 
 from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name, workers_key
-from booking_lane.lane import rq_queue
+from booking_lane.lane import BOOK, rq_queue
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,26 @@ class LaneWorker(SimpleWorker):
             return
         self._beat_at = now
         super().heartbeat(timeout, pipeline)
+
+    def handle_job_success(
+        self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
+    ) -> None:
+        """RQ's for a batch, in one round trip where RQ asks five: nothing depends on a batch, it repeats never, and
+        its outcomes are not RQ's to keep. By profile a tenth of a lane's time.
+        """
+        if job.func_name != BOOK:
+            super().handle_job_success(job, queue, started_job_registry, execution)
+            return
+        assert job.started_at is not None
+        assert job.ended_at is not None
+        with self.connection.pipeline() as pipe:
+            self.increment_successful_job_count(pipeline=pipe)
+            self.increment_total_working_time(job.ended_at - job.started_at, pipe)
+            self.cleanup_execution(job, pipeline=pipe, execution=execution)
+            executions = ExecutionRegistry(job.id, self.connection)
+            failures = Result.get_key(job.id)  # type: ignore[no-untyped-call]
+            pipe.delete(job.key, job.dependents_key, job.dependencies_key, executions.key, failures)
+            pipe.execute()
 
     def _sign_of_life(self) -> None:
         client = self._sign_client()
