@@ -124,7 +124,10 @@ def note_positions(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
-    [("phone-light", (390, 844), "light"), ("desktop-dark", (1280, 860), "dark")],
+    [
+        ("phone-light", (390, 844), "light"),
+        pytest.param("desktop-dark", (1280, 860), "dark", marks=pytest.mark.long),
+    ],
 )
 def test_a_fan_gets_from_the_line_to_two_tickets(
     services: Services, database_url: str, browser: Browser, name: str, size: tuple[int, int], scheme: str
