@@ -8,6 +8,7 @@ are sold twice. A control that stays clean would mean that the storm proves noth
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,20 +18,25 @@ import psycopg
 
 from admitone.crowd.ledger import Ledger
 from admitone.embedded.process import spawn
+from booking_lane.lane import queue_name
 from db.audit import audit
-from db.seed import TicketTypePlan
+from db.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.client import Fan
 from tests.services import ROOT, Service
 from tests.storming import FANS, SEATS, TRIES, storm
+from workers.lane_worker import alive_workers
 
 GATEWAYS = 2
 WORKERS = 0
 AUDITED = False
 ENVIRON = {"ADMITONE_LANES": "1", "ADMITONE_BATCH_MAX": "6", "ADMITONE_BATCHES_UNFINISHED_MAX": "4"}
 HALL = (TicketTypePlan(ticket_type="General", price=4900, rows=2, seats_per_row=10),)
+NO_DOOR = RoomSeed(state="off")
+"""As many fans as there are seats would be let in at a time."""
 LANE_WORKERS = 3
-PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.12}
+START_SECONDS_MAX = 60
+PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.5}
 """Between decision and writing at most: wide enough that transactions of several workers overlap."""
 
 
@@ -44,17 +50,19 @@ def lane_workers(site: Site, folder: Path, locks: str) -> Iterator[list[Service]
             command = [sys.executable, "-m", "tests.lockless_worker", locks, str(PAUSE_SECONDS[locks])]
             process = spawn(command, log=log, folder=ROOT, environ=dict(site.services.environ))
             started.append(Service(f"{locks}-{number}", process, log))
+        # The first alone would have given all seats away before the others are there.
+        with site.redis() as client:
+            until = time.monotonic() + START_SECONDS_MAX
+            while len(alive_workers(client, queue_name(0))) < LANE_WORKERS:
+                assert time.monotonic() < until, "the lane's workers did not come up"
+                time.sleep(0.05)
         yield started
     finally:
         for service in started:
             service.stop()
 
 
-def crowd(site: Site, event_id: int, ledger: Ledger) -> list[Fan]:
-    """As many fans as there are seats are let in at a time: these need no door."""
-    with psycopg.connect(site.database_url) as connection:
-        connection.execute("UPDATE room SET state = 'off' WHERE event_id = %s", (event_id,))
-
+def crowd(site: Site, ledger: Ledger) -> list[Fan]:
     def arrive(number: int) -> Fan:
         return Fan.arrive(site.gateways[number % 2].url, ledger)
 
@@ -79,10 +87,10 @@ def seats_sold_twice(site: Site) -> int:
 
 
 def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
-    event_id = site.event(hall=HALL)
+    event_id = site.event(hall=HALL, room=NO_DOOR)
     path = tmp_path / "ledger.jsonl"
     with Ledger(path) as ledger, lane_workers(site, tmp_path, "locks") as workers:
-        found = storm(crowd(site, event_id, ledger), event_id, urls(site))
+        found = storm(crowd(site, ledger), event_id, urls(site))
     assert found.held == dict.fromkeys(SEATS, 1)
     assert found.bought == dict.fromkeys(SEATS, 1)
     assert found.reserves == {"held": len(SEATS), "seats_taken": found.reserves["seats_taken"]}
@@ -98,10 +106,10 @@ def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
 
 
 def test_without_locks_the_audit_or_the_database_notices(site: Site, tmp_path: Path) -> None:
-    event_id = site.event(hall=HALL)
+    event_id = site.event(hall=HALL, room=NO_DOOR)
     path = tmp_path / "ledger.jsonl"
     with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless") as workers:
-        found = storm(crowd(site, event_id, ledger), event_id, urls(site), buy=False)
+        found = storm(crowd(site, ledger), event_id, urls(site), buy=False)
     broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
     logs = "".join(worker.text() for worker in workers)
     noticed = {name for name in ("DeadlockDetected", "UniqueViolation") if name in logs}
@@ -114,9 +122,9 @@ def test_without_locks_and_index_seats_are_sold_twice(site: Site, tmp_path: Path
         connection.execute("DROP INDEX uq_purchase_detail_live_seat")
     assert seats_sold_twice(site) == 0
     path = tmp_path / "ledger.jsonl"
-    event_id = site.event(hall=HALL)
+    event_id = site.event(hall=HALL, room=NO_DOOR)
     with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless"):
-        found = storm(crowd(site, event_id, ledger), event_id, urls(site))
+        found = storm(crowd(site, ledger), event_id, urls(site))
     broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
     assert seats_sold_twice(site) > 0, (found.checkouts, broken)
     assert "told_seat_sold_once" in broken
