@@ -251,3 +251,5 @@ class Coalescer:
             for taken in takens:
                 if not taken.done():
                     taken.set_result(None)
+            # The others' batches may have gone meanwhile.
+            self._leave()

@@ -121,6 +121,18 @@ async def test_one_batch_at_a_time_leaves_while_others_keep_the_worker_busy(coal
     assert gate.sizes == [1, 4, 1], "the others have gone: a second may be under way again"
 
 
+async def test_who_waited_for_others_leaves_once_they_are_gone(coalescer: Coalescer, gate: Gate) -> None:
+    gate.queued = 3
+    await coalescer.submit(reserve(1, 1, (1, 1, 1)))
+    later = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(2, 14)]
+    await asyncio.sleep(0.05)
+    assert gate.sizes == [1]
+    gate.queued = 1
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.wait_for(asyncio.gather(*later), 1)
+    assert gate.sizes == [1, 10, 2], "a second may be under way, and nobody comes who would set it off"
+
+
 async def test_a_lane_is_full_when_it_holds_what_it_can_do_in_half_the_wait(
     gate: Gate, executor: ThreadPoolExecutor
 ) -> None:
