@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import time
 from typing import Final
@@ -29,6 +30,10 @@ class Clock:
     def now(self) -> float:
         """Unix time, seconds."""
         return time.time() if self._ahead_seconds is None else time.monotonic() + self._ahead_seconds
+
+    def moment(self) -> dt.datetime:
+        """The same, as a date and time in UTC."""
+        return dt.datetime.fromtimestamp(self.now(), dt.UTC)
 
     async def read(self) -> None:
         """Raises:

@@ -56,7 +56,7 @@ class PagesFromServices:
         return user_id, identity.cookie(token)
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        begun = dt.datetime.fromtimestamp(self._services.clock.now(), dt.UTC) - BEGUN_SHOWN
+        begun = self._services.clock.moment() - BEGUN_SHOWN
         async with self._services.engine.connect() as connection:
             rows = (await connection.execute(find_events(q, "", begun, None).limit(limit))).all()
         views = []
@@ -161,7 +161,7 @@ class PagesFromServices:
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
         cancel_until = hall.event.date - dt.timedelta(hours=self._services.config.cancel_until_hours)
-        is_late = dt.datetime.fromtimestamp(self._services.clock.now(), dt.UTC) >= cancel_until
+        is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,
             event=await self._view(hall),

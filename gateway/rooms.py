@@ -135,11 +135,9 @@ class Rooms:
             found = await rooms(connection)
         for row in found:
             known = self.rows.get(row.event_id)
-            if known is not None and known.revision > row.revision:
-                # Changed since this was read.
-                continue
-            self.rows[row.event_id] = row
-            if known is None or known.revision != row.revision:
+            if known is not None and known.revision == row.revision:
+                self.rows[row.event_id] = row
+            else:
                 await self.configure(row)
         for event_id in self.rows.keys() - {row.event_id for row in found}:
             del self.rows[event_id]

@@ -61,7 +61,7 @@ def engine_rate(system: System, batch: int, seconds: float, seats: int = SEATS) 
 
 def _apply(conninfo: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
     now_ms = time.time_ns() // 1_000_000
-    config = EngineConfig(hold_seconds=600, hold_grace_seconds=15, outage_seconds_max=30)
+    config = EngineConfig(hold_seconds=600, hold_grace_seconds=15, outage_seconds_max=30, cancel_until_hours=24)
     # As a lane's process does.
     settle_memory()
     engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, config)

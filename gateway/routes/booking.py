@@ -23,6 +23,7 @@ from booking_lane.commands import (
     command_id_for,
 )
 from booking_lane.results import JobRecord
+from db.holds import seat_amounts
 from db.models import Reservation
 from gateway.booking import WAIT_SECONDS_MAX
 from gateway.captcha import Altcha
@@ -352,7 +353,7 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
                         row.ticket_type_ids,
                         row.row_numbers,
                         row.seat_numbers,
-                        row.amounts or _shares(row.total_amount, len(row.seat_numbers)),
+                        seat_amounts(row.amounts, row.total_amount, len(row.seat_numbers)),
                         strict=True,
                     )
                 ),
@@ -360,12 +361,6 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
             for row in found
         )
     )
-
-
-def _shares(total: int, count: int) -> list[int]:
-    """A total in parts: of a hold that an older release made, which noted no more."""
-    share, rest = divmod(total, count)
-    return [share + (index < rest) for index in range(count)]
 
 
 @get("/api/purchases", security=FAN, responses=answers(*FAN_REFUSED, also={200: PurchaseList}))

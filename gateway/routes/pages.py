@@ -574,13 +574,7 @@ async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_
     purchase = await pages.purchase(user_id, purchase_id)
     if purchase is None:
         raise NotFoundException
-    return page(
-        "purchase.html",
-        cookie=cookie,
-        purchase=purchase,
-        cancel_until=purchase.cancel_until,
-        exponent=EXPONENTS.get(purchase.currency, 2),
-    )
+    return page("purchase.html", cookie=cookie, purchase=purchase, exponent=EXPONENTS.get(purchase.currency, 2))
 
 
 @get("/ops")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -100,7 +99,7 @@ async def create(
     draft = Draft(known.config.event_seats_max)
     plan = await known.programme.think(lambda: draft.plan(data, known.config.room))
     if dry_run:
-        now = dt.datetime.fromtimestamp(known.clock.now(), dt.UTC)
+        now = known.clock.moment()
         return _preview(draft.faults, None if plan is None else planned(plan, now))
     if plan is None:
         raise refused(draft.faults)

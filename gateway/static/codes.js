@@ -1,7 +1,7 @@
 // @ts-check
 // An event's access codes, for its operators: issue, count, revoke.
 import { Problem, call } from "./api.js";
-import { $, signedOut, watchSignIn } from "./operator.js";
+import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count, plural } from "./words.js";
 
 const eventId = $("codes").dataset.event;
@@ -27,15 +27,9 @@ async function attempt(act) {
     await act();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (signedOut(error)) signIn();
+    if (signedOut(error)) askToSignIn("codes");
     else say(error.message);
   }
-}
-
-function signIn() {
-  $("codes").hidden = true;
-  $("sign-in").hidden = false;
-  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
 }
 
 /** @param {any} issue */

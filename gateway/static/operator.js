@@ -8,6 +8,13 @@ export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id)
 /** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
 export const signedOut = (error) => error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
 
+/** Show the sign-in instead of what the page shows. @param {string} view its id */
+export function askToSignIn(view) {
+  $(view).hidden = true;
+  $("sign-in").hidden = false;
+  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in-form [name=name]"))?.focus();
+}
+
 /**
  * Show the page's view once somebody is signed in: `begin` asks the API, and shows it.
  * @param {() => Promise<void>} begin
@@ -19,12 +26,7 @@ export async function enter(begin) {
     $("view").hidden = false;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (signedOut(error)) {
-      $("view").hidden = true;
-      $("sign-in").hidden = false;
-      /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in-form [name=name]"))?.focus();
-      return;
-    }
+    if (signedOut(error)) return askToSignIn("view");
     say(error.status === 404 ? "There is no such event." : `${error.message} Reload in a few seconds.`);
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
 import { Problem, Stream, call, now } from "./api.js";
-import { $, signedOut, watchSignIn } from "./operator.js";
+import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { Charts } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
 import { drawFigures, tone } from "./ops/figures.js";
@@ -141,9 +141,7 @@ function signIn() {
   stream?.close();
   stream = null;
   $("bar-ops").hidden = true;
-  $("console").hidden = true;
-  $("sign-in").hidden = false;
-  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
+  askToSignIn("console");
 }
 
 async function begin() {

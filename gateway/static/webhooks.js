@@ -1,7 +1,7 @@
 // @ts-check
 // The operators' webhooks: where news goes, whether it arrives, and the secrets, each shown once.
 import { Problem, call } from "./api.js";
-import { $, watchSignIn } from "./operator.js";
+import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
 
 const REFRESH_MS = 5000;
@@ -31,7 +31,7 @@ async function ask(what, done) {
     return answer ?? true;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 401 || error.code === "not_operator") signIn();
+    if (signedOut(error)) askToSignIn("webhooks");
     else say(error.message);
     return null;
   }
@@ -153,12 +153,6 @@ class Webhook {
   }
 }
 
-function signIn() {
-  $("webhooks").hidden = true;
-  $("sign-in").hidden = false;
-  /** @type {HTMLInputElement | null} */ (document.querySelector("#sign-in [name=name]"))?.focus();
-}
-
 /** @param {any} log */
 function drawLog(log) {
   $("log").hidden = log.entries.length === 0;
@@ -197,7 +191,7 @@ async function begin() {
     await refresh();
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 401 || error.status === 403) return signIn();
+    if (signedOut(error)) return askToSignIn("webhooks");
     say("The server does not answer. Trying again…");
     $("webhooks").hidden = false;
     setTimeout(begin, REFRESH_MS);

@@ -108,7 +108,11 @@ class Stage:
 
     def engine(self, probe: Callable[[str], None] = lambda point: None) -> Engine:
         config = EngineConfig(
-            hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5, probe=probe
+            hold_seconds=HOLD_SECONDS,
+            hold_grace_seconds=GRACE_SECONDS,
+            outage_seconds_max=5,
+            cancel_until_hours=24,
+            probe=probe,
         )
         return Engine(self.database_url, lambda: NOW_MS, config)
 

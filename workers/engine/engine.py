@@ -78,7 +78,7 @@ class EngineConfig:
     hold_seconds: int
     hold_grace_seconds: int
     outage_seconds_max: int
-    cancel_until_hours: int = 24
+    cancel_until_hours: int
     locks: bool = True
     probe: Callable[[str], None] = lambda point: None
 

@@ -14,6 +14,7 @@ import psycopg
 from booking_lane.commands import Cancel, Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
 from booking_lane.results import Count, EventChange, SeatChange
 from db import booking_sql as sql
+from db.holds import seat_amounts
 from workers.engine.book import (
     Book,
     Detail,
@@ -56,15 +57,8 @@ def _seat_rows(keys: Iterable[EventSeat]) -> list[dict[str, Any]]:
 def _hold(row: Sequence[Any]) -> Hold:
     event_id, reservation_id, user_id, state, types, rows, numbers, total, expires_at, amounts = row
     seats = tuple(zip(types, rows, numbers, strict=True))
-    return Hold(
-        event_id, reservation_id, user_id, state, seats, total, expires_at, tuple(amounts) or _shares(total, len(seats))
-    )
-
-
-def _shares(total: int, count: int) -> tuple[int, ...]:
-    """A total in parts: of a hold that an older release made, which noted no more."""
-    share, rest = divmod(total, count)
-    return tuple(share + (index < rest) for index in range(count))
+    each = seat_amounts(amounts, total, len(seats))
+    return Hold(event_id, reservation_id, user_id, state, seats, total, expires_at, each)
 
 
 def _recorded(row: Sequence[Any]) -> Outcome:
@@ -238,8 +232,9 @@ class Transaction:
         changes = book.changes
         connection = self._connection
         if changes.seats:
-            rows = _seat_rows(sorted(changes.seats))
-            for row, key in zip(rows, sorted(changes.seats), strict=True):
+            keys = sorted(changes.seats)
+            rows = _seat_rows(keys)
+            for row, key in zip(rows, keys, strict=True):
                 seat = book.seats[key]
                 row |= {
                     "status": seat.status,

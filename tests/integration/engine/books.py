@@ -59,6 +59,7 @@ class Books:
             hold_seconds=HOLD_SECONDS,
             hold_grace_seconds=GRACE_SECONDS,
             outage_seconds_max=outage_seconds_max,
+            cancel_until_hours=24,
             probe=probe,
         )
         engine = Engine(self.database_url, lambda: self.now_ms, config)

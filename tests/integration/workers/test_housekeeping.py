@@ -27,7 +27,9 @@ A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
 MARGIN_SECONDS = 60
 PASS_SECONDS = 120
 KEEP_HOURS = 24
-ENGINE = EngineConfig(hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5)
+ENGINE = EngineConfig(
+    hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5, cancel_until_hours=24
+)
 
 
 @dataclass
