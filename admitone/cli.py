@@ -162,8 +162,8 @@ def seed(
 ) -> None:
     """Make a demo event, whose sale is on unless told otherwise; prints its id."""
     from admitone.wiring import room_seed
+    from db.events.seed import seed_demo, seed_stadium
     from db.migrate import migrate as run
-    from db.seed import seed_demo, seed_stadium
 
     settings = _settings()
     run(settings.database_url)
@@ -364,8 +364,8 @@ def audit(
     ledger: Annotated[Path | None, typer.Option(exists=True, help="What clients were told, to compare.")] = None,
 ) -> None:
     """Check every invariant in SQL; exit 1 with the rows that break one."""
-    from db.audit import audit as check
-    from db.ledger import LedgerError
+    from db.audit.invariants import audit as check
+    from db.audit.ledger import LedgerError
 
     settings = _settings()
     try:
@@ -499,7 +499,7 @@ def webhook_add(
 ) -> None:
     """Register a webhook; prints its number and its secret, this once."""
     from admitone import webhook
-    from db.webhooks import TooManyEndpointsError
+    from db.webhooks.webhooks import TooManyEndpointsError
 
     try:
         typer.echo(asyncio.run(webhook.add(_settings(), url, kind or [], event, description)))
@@ -548,7 +548,7 @@ def token(
     ] = None,
 ) -> None:
     """Print a session's token, for scripts."""
-    from gateway.identity import Identity
+    from gateway.identity.sessions import Identity
 
     settings = _settings(need=False)
     _need_secret(settings)

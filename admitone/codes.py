@@ -6,9 +6,9 @@ import datetime as dt
 import re
 
 from admitone.settings import Settings
-from db.access_codes import CodeTakenError, TooManyIssuesError, issue_codes
-from db.engines import create_engine
-from db.rooms import UnknownRoomError
+from db.codes.access_codes import CodeTakenError, TooManyIssuesError, issue_codes
+from db.connections.engines import create_engine
+from db.rooms.rooms import UnknownRoomError
 from waiting_room.access import CODE_MAX, NAMED_CODE, CodeHasher, random_codes
 
 LABEL_MAX = 80

@@ -13,7 +13,7 @@ import psycopg
 import redis
 from msgspec import Meta
 
-from db.urls import psycopg_conninfo
+from db.connections.urls import psycopg_conninfo
 from waiting_room.draw import SEED_BYTES, drawn_order, fan_hash
 from waiting_room.line import Slots
 

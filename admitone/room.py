@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from admitone.settings import Settings
 from booking_lane.clients import async_client
-from db.engines import create_engine
-from db.rooms import change_room, room
-from gateway.rooms import Rooms
+from db.connections.engines import create_engine
+from db.rooms.rooms import change_room, room
+from gateway.line.rooms import Rooms
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
 

@@ -32,10 +32,10 @@ from admitone.embedded.valkey import EmbeddedValkey
 from admitone.running import forget, note
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
+from db.connections.urls import psycopg_conninfo
+from db.events.seed import find_demo, seed_demo
 from db.migrate import migrate
 from db.operators import add_operator
-from db.seed import find_demo, seed_demo
-from db.urls import psycopg_conninfo
 
 OPERATOR = "demo"
 READY_SECONDS_MAX = 60.0

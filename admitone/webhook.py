@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admitone.settings import Settings
-from db import webhooks as db
-from db.engines import create_engine
-from db.webhook_urls import check_resolves_to_public, check_url
+from db.connections.engines import create_engine
+from db.webhooks import webhooks as db
+from db.webhooks.urls import check_resolves_to_public, check_url
 
 OPERATOR = "command line"
 
@@ -31,7 +31,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
     Raises:
         ValueError: the URL is refused, or there is no such kind.
         LookupError: there is no such event.
-        db.webhooks.TooManyEndpointsError
+        db.webhooks.webhooks.TooManyEndpointsError
     """
     unknown = sorted(set(kinds) - set(db.KINDS))
     if unknown:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from admitone.settings import Settings
 from admitone.telemetry import telemetry
-from db.seed import RoomSeed
-from db.urls import psycopg_conninfo
+from db.connections.urls import psycopg_conninfo
+from db.events.seed import RoomSeed
 from gateway.captcha import CaptchaConfig
 from gateway.config import GatewayConfig
 from workers.config import WorkerConfig

@@ -13,8 +13,8 @@ import psycopg
 from bench.client import Address, request
 from bench.load import Flow, closed_loop
 from bench.servers import SECRET
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
-from gateway.identity import Identity
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from gateway.identity.sessions import Identity
 
 ROWS_OF_BLOCK = 100
 SEATS_OF_ROW = 100

@@ -12,8 +12,8 @@ from litestar import Litestar, post
 
 import admitone.asgi
 from admitone.cli import main as admitone_main
+from gateway.line import streams as lines
 from gateway.services import AnyRequest, services
-from gateway.streams import lines
 from waiting_room.model import RoomCounts
 
 _create = admitone.asgi.create

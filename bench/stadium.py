@@ -28,10 +28,10 @@ from bench.profiling import Profile, busiest_child
 from bench.servers import SECRET, System, Use, ask, machine, sum_use
 from bench.stadium_fans import HONEST, Crowd, Plan, Sale
 from bench.stats import Latencies, Load, percentile
-from db.audit import audit
-from db.ledger import LedgerLine
-from db.seed import RoomSeed
-from gateway.identity import Identity
+from db.audit.invariants import audit
+from db.audit.ledger import LedgerLine
+from db.events.seed import RoomSeed
+from gateway.identity.sessions import Identity
 
 Say = Callable[[str], None]
 

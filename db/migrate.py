@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine, func, select, text
 
-from db.urls import sqlalchemy_url
+from db.connections.urls import sqlalchemy_url
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_KEY = 0x41444D4954  # "ADMIT", of Postgres' advisory locks

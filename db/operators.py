@@ -13,8 +13,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.models import Operator
-from db.urls import psycopg_conninfo
+from db.connections.urls import psycopg_conninfo
+from db.tables.models import Operator
 
 NAME_CHARS_MAX = 64
 PASSWORD_CHARS_MIN = 8

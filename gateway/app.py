@@ -18,34 +18,38 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.clients import async_client, jobs_client
 from booking_lane.results import channel
-from db.engines import create_engine
-from db.urls import psycopg_conninfo
-from gateway import request_ids
-from gateway.access import AccessCodes
-from gateway.autopilot import Autopilot
-from gateway.bodies import StrictRequest
-from gateway.booking import Desk
+from db.connections.engines import create_engine
+from db.connections.urls import psycopg_conninfo
+from gateway.booking.desk import Desk
+from gateway.booking.reader import Reader
 from gateway.captcha import build_captcha
-from gateway.clock import Clock
 from gateway.config import GatewayConfig
-from gateway.ending import Ending
 from gateway.express import Express
-from gateway.halls import Halls
-from gateway.identity import Identity
-from gateway.news import News
-from gateway.openapi import openapi_config
-from gateway.page_data import PagesFromServices
-from gateway.page_problems import IN_WORDS
-from gateway.problems import HANDLERS
-from gateway.programme import Programme
-from gateway.reader import Reader
-from gateway.readiness import Readiness
-from gateway.rooms import Rooms
-from gateway.routes import booking, codes, draws, events, health, operators, pages, programme, queue, sessions, webhooks
-from gateway.scrape import Scrape
+from gateway.hall.halls import Halls
+from gateway.health.readiness import Readiness
+from gateway.health.scrape import Scrape
+from gateway.identity.sessions import Identity
+from gateway.line.autopilot import Autopilot
+from gateway.line.codes import AccessCodes
+from gateway.line.rooms import Rooms
+from gateway.line.streams import LineStreams
+from gateway.pages import routes as pages
+from gateway.pages.data import PagesFromServices
+from gateway.pages.problems import IN_WORDS
+from gateway.process.clock import Clock
+from gateway.process.ending import Ending
+from gateway.process.news import News
+from gateway.programme.programme import Programme
+from gateway.routes import booking, codes, draws, health, programme, sessions, webhooks
+from gateway.routes import halls as events
+from gateway.routes import line as queue
+from gateway.routes import rooms as operators
 from gateway.services import Services
-from gateway.streams.lines import LineStreams
-from gateway.streams.stream import serve
+from gateway.wire import request_ids
+from gateway.wire.bodies import StrictRequest
+from gateway.wire.openapi import openapi_config
+from gateway.wire.problems import HANDLERS
+from gateway.wire.stream import serve
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
@@ -220,7 +224,7 @@ async def _close(known: Services) -> None:
 
 class Gateway(Litestar):
     """Litestar, with a short way to what is asked most, and streams that outlast its call
-    (`gateway.streams.stream.serve`)."""
+    (`gateway.wire.stream.serve`)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from gateway.captcha import CaptchaConfig
 
 

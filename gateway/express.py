@@ -14,11 +14,11 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from gateway.bodies import StrictRequest
-from gateway.problems import answer_to
-from gateway.request_ids import request_id
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
 from gateway.services import services
+from gateway.wire.bodies import StrictRequest
+from gateway.wire.problems import answer_to
+from gateway.wire.request_ids import request_id
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
 _HANDLERS: Final = frozenset({reserve.fn, checkout.fn})

@@ -10,22 +10,22 @@ import redis.asyncio
 from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.access import AccessCodes
-from gateway.booking import Desk
+from gateway.booking.desk import Desk
+from gateway.booking.reader import Reader
 from gateway.captcha import Captcha
-from gateway.clock import Clock
 from gateway.config import GatewayConfig
-from gateway.halls import Hall, Halls, UnknownEventError
-from gateway.identity import Identity
-from gateway.loop_lag import LoopLag
-from gateway.metrics import Traffic
-from gateway.problems import ProblemError
-from gateway.programme import Programme
-from gateway.reader import Reader
-from gateway.readiness import Readiness
-from gateway.rehearsals import refuse_stranger
-from gateway.rooms import Rooms
-from gateway.streams.lines import LineStreams
+from gateway.hall.halls import Hall, Halls, UnknownEventError
+from gateway.health.loop_lag import LoopLag
+from gateway.health.metrics import Traffic
+from gateway.health.readiness import Readiness
+from gateway.identity.rehearsals import refuse_stranger
+from gateway.identity.sessions import Identity
+from gateway.line.codes import AccessCodes
+from gateway.line.rooms import Rooms
+from gateway.line.streams import LineStreams
+from gateway.process.clock import Clock
+from gateway.programme.programme import Programme
+from gateway.wire.problems import ProblemError
 from waiting_room.limits import address_prefix, allow
 
 AnyRequest = Request[Any, Any, Any]

@@ -22,7 +22,7 @@ from altcha.v1 import solve_challenge
 
 from admitone.crowd.ledger import Ledger
 from admitone.crowd.sse import EventParser, StreamEvent
-from db.ledger import LedgerLine
+from db.audit.ledger import LedgerLine
 
 CALL_SECONDS_MAX = 40.0
 WAIT_SECONDS = 10

@@ -12,7 +12,7 @@ import redis
 from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
-from db import booking_sql
+from db.booking import sql as booking_sql
 from waiting_room.line import Slots
 from workers.engine.engine import NOTHING, Applied, Engine
 

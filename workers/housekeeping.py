@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from booking_lane.lane import queue_name
-from db import housekeeping_sql as sql
-from db import webhook_sql
+from db.booking import housekeeping_sql as sql
+from db.webhooks import sql as webhook_sql
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot

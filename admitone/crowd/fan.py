@@ -15,7 +15,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from db.ledger import LedgerLine
+from db.audit.ledger import LedgerLine
 
 from .captcha import CaptchaSolver
 from .client import FanClient, Reply, UnexpectedAnswer, retry_after_seconds

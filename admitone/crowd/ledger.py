@@ -9,7 +9,7 @@ from typing import Self
 
 import msgspec
 
-from db.ledger import LedgerLine
+from db.audit.ledger import LedgerLine
 
 
 class Ledger:

@@ -7,7 +7,7 @@ from typing import Final
 
 from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
-from db.audit import SWEEP_SECONDS_MAX
+from db.audit.invariants import SWEEP_SECONDS_MAX
 
 COUNTED_MAX: Final = 10_000
 

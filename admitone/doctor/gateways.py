@@ -7,7 +7,7 @@ from typing import Final
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
-from gateway.presence import Presence, key_print
+from gateway.health.presence import Presence, key_print
 
 FILES_BESIDE_STREAMS: Final = 500
 """Open files of a gateway besides its streams: other requests, servers, the log."""

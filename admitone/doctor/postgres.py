@@ -7,7 +7,7 @@ from typing import Final
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
-from db.revision import head
+from db.connections.schema_head import head
 
 DURABLE: Final = {
     "fsync": "a crash of the machine can destroy the whole database",

@@ -9,7 +9,7 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
-from db.rehearsals import LOCK_SPACE
+from db.rehearsals.rehearsals import LOCK_SPACE
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import room_key
 from waiting_room.line import Slots

@@ -14,8 +14,8 @@ from redis.retry import Retry
 
 from admitone.doctor.finding import Finding, Kind, Level
 from admitone.settings import Settings
-from db.urls import psycopg_conninfo
-from gateway.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+from db.connections.urls import psycopg_conninfo
+from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
 
 CONNECT_SECONDS_MAX: Final = 3
 ANSWER_SECONDS_MAX: Final = 5

@@ -19,9 +19,9 @@ from admitone.rehearsal.counted import Counted
 from admitone.rehearsal.hall import Hall, Seat
 from admitone.rehearsal.http import Broken, HttpClient, Reply, Stream
 from admitone.rehearsal.plan import Crowd
-from db.ledger import LedgerLine
+from db.audit.ledger import LedgerLine
 from gateway.captcha.altcha import solved
-from gateway.identity import Identity
+from gateway.identity.sessions import Identity
 
 RESERVE_TRIES_MAX: Final = 8
 WAITED_OUT_MAX: Final = 10

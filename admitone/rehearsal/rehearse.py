@@ -43,10 +43,10 @@ from admitone.rehearsal.verdict import REACHED, Busy, Facts, Phase, Verdict, hol
 from admitone.rehearsal.watch import Sample, Watch
 from admitone.room import show_or_change
 from admitone.settings import Settings
-from db import rehearsals
-from db.audit import audit
-from db.urls import psycopg_conninfo
-from gateway.rooms import CONFIG_SECONDS
+from db.audit.invariants import audit
+from db.connections.urls import psycopg_conninfo
+from db.rehearsals import rehearsals
+from gateway.line.rooms import CONFIG_SECONDS
 
 LOOK_SECONDS: Final = 1.0
 READY_SECONDS_MAX: Final = 15.0

@@ -23,7 +23,7 @@ from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.clients import jobs_client
 from booking_lane.figures import Figures, figures_key, from_hash
 from booking_lane.lane import lane_of, queue_name, rq_queue
-from gateway.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import HOUR, room_key, room_keys
 from waiting_room.line import Slots

@@ -15,7 +15,7 @@ from bench.processes import apart
 from bench.report import Part
 from bench.servers import System
 from booking_lane.commands import Reserve, body_hash, command_id_new
-from db.urls import psycopg_conninfo
+from db.connections.urls import psycopg_conninfo
 from workers.engine.engine import Engine, EngineConfig
 from workers.pool import settle_memory
 

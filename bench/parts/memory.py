@@ -12,7 +12,7 @@ from bench.processes import Apart, apart, gather
 from bench.report import Part
 from bench.servers import System
 from bench.sse import Crowd
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 
 FANS = 5_000
 RESERVES_PER_SECOND = 150.0

@@ -14,7 +14,7 @@ import redis
 
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.report import Part
-from gateway.draws import LISTED_AT_ONCE, PLACED_AT_ONCE
+from gateway.line.draws import LISTED_AT_ONCE, PLACED_AT_ONCE
 from waiting_room import operations
 from waiting_room.keys import room_key
 from waiting_room.line import Slots

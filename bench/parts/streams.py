@@ -27,7 +27,7 @@ from bench.report import Part
 from bench.servers import System, Use, ask, free_port, sum_use
 from bench.sse import Crowd, Seen
 from bench.stats import percentile
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 
 FANS = 15_000
 SETTLE_SECONDS = 4.0

@@ -23,12 +23,11 @@ from booking_lane.commands import (
     command_id_for,
 )
 from booking_lane.results import JobRecord
-from db.holds import seat_amounts
-from db.models import Reservation
-from gateway.booking import WAIT_SECONDS_MAX
+from db.booking.holds import seat_amounts
+from db.tables.models import Reservation
+from gateway.booking.desk import WAIT_SECONDS_MAX
 from gateway.captcha import Altcha
-from gateway.contract import (
-    ID_MAX,
+from gateway.contract.booking import (
     CancelBody,
     CheckoutBody,
     HeldSeat,
@@ -42,11 +41,12 @@ from gateway.contract import (
     SeatDetail,
     SeatNamed,
 )
-from gateway.openapi import FAN, FAN_REFUSED, answers
-from gateway.problems import ProblemError, invalid
-from gateway.requests import Answer
-from gateway.routes.queue import admission_pass, verify_captcha
+from gateway.contract.values import ID_MAX
+from gateway.routes.line import admission_pass, verify_captcha
 from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import FAN, FAN_REFUSED, answers
+from gateway.wire.problems import ProblemError, invalid
+from gateway.wire.requests import Answer
 from waiting_room.errors import TokenInvalid
 
 HOLDS_MAX: Final = 100

@@ -8,12 +8,13 @@ from typing import Annotated
 from litestar import Response, delete, get, post
 from litestar.params import Parameter
 
-from db.access_codes import CodeTakenError, IssueRow, TooManyIssuesError, issue_codes, issues, revoke_issue
-from db.rooms import UnknownRoomError
-from gateway.contract import ID_MAX, CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
-from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
-from gateway.problems import ProblemError
+from db.codes.access_codes import CodeTakenError, IssueRow, TooManyIssuesError, issue_codes, issues, revoke_issue
+from db.rooms.rooms import UnknownRoomError
+from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
+from gateway.contract.values import ID_MAX
 from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.wire.problems import ProblemError
 from waiting_room.access import random_codes
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]

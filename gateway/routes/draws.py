@@ -9,13 +9,14 @@ import msgspec
 from litestar import Response, get
 from litestar.params import Parameter
 
-from db.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
-from gateway.contract import ID_MAX, INT_MAX, DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
-from gateway.openapi import FAN, FAN_REFUSED, answers
-from gateway.problems import ProblemError
-from gateway.rooms import from_ms
-from gateway.routes.queue import known_room
+from db.draws.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
+from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
+from gateway.contract.values import ID_MAX, INT_MAX
+from gateway.line.rooms import from_ms
+from gateway.routes.line import known_room
 from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import FAN, FAN_REFUSED, answers
+from gateway.wire.problems import ProblemError
 from waiting_room.draw import draw_value, fan_hash
 from waiting_room.model import Noted, RoomCounts
 from waiting_room.receipts import DRAWN, REASONS

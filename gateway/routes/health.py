@@ -6,9 +6,9 @@ import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
-from gateway.contract import Health
-from gateway.metrics import CONTENT_TYPE
-from gateway.scrape import Scrape
+from gateway.contract.sessions import Health
+from gateway.health.metrics import CONTENT_TYPE
+from gateway.health.scrape import Scrape
 from gateway.services import AnyRequest, services
 
 

@@ -14,7 +14,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from psycopg import IsolationLevel
 
-from db.events import (
+from db.events.events import (
     Edited,
     EventChangedError,
     EventEdit,
@@ -29,25 +29,23 @@ from db.events import (
     log_event,
     read_event,
 )
-from db.seed import EventPlan, create_event
-from gateway.bodies import StrictRequest
-from gateway.contract import (
-    ID_MAX,
+from db.events.seed import EventPlan, create_event
+from gateway.contract.programme import (
     DefinedEvent,
     DefinedEventList,
     EventBody,
     EventDefinition,
     EventPatch,
     EventPreview,
-    Fault,
-    RoomLogLine,
-    RoomLogList,
     SeatsBody,
 )
-from gateway.event_drafts import Draft, definition, faults_of, planned, refused
-from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
-from gateway.problems import ProblemError
+from gateway.contract.rooms import RoomLogLine, RoomLogList
+from gateway.contract.values import ID_MAX, Fault
+from gateway.programme.drafts import Draft, definition, faults_of, planned, refused
 from gateway.services import AnyRequest, Services, services
+from gateway.wire.bodies import StrictRequest
+from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.wire.problems import ProblemError
 
 LOG_LIMIT: Final = 200
 LIMIT_DEFAULT: Final = 50

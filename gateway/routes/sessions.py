@@ -7,11 +7,11 @@ from litestar import Response, delete, get, post
 
 from db.operators import verify_operator
 from gateway.captcha import Altcha, CaptchaOffer
-from gateway.contract import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
-from gateway.identity import refuse_cross_site
-from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
-from gateway.problems import ProblemError
+from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
+from gateway.identity.sessions import refuse_cross_site
 from gateway.services import AnyRequest, services
+from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.wire.problems import ProblemError
 
 OPERATOR_TRIES_PER_MINUTE = 10
 

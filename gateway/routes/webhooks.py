@@ -12,11 +12,11 @@ import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 
-from db import webhooks as db
-from db.webhook_urls import UrlRefusedError, check_resolves_to_public, check_url
-from db.webhooks import EndpointRow
-from gateway.contract import (
-    ID_MAX,
+from db.webhooks import webhooks as db
+from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url
+from db.webhooks.webhooks import EndpointRow
+from gateway.contract.values import ID_MAX
+from gateway.contract.webhooks import (
     DeliveryAnswer,
     DeliveryList,
     ResendBody,
@@ -30,9 +30,9 @@ from gateway.contract import (
     WebhookPatch,
     WebhookSecret,
 )
-from gateway.openapi import OPERATOR, OPERATOR_REFUSED, answers
-from gateway.problems import ProblemError, invalid
 from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.wire.problems import ProblemError, invalid
 
 RESOLVE_SECONDS_MAX: Final = 5.0
 SECRET_OVERLAP_HOURS: Final = 24

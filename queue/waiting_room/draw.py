@@ -8,7 +8,7 @@ first has number 1. The seed, 32 random bytes, was committed to by its SHA-256 b
 published after the draw, with the fan hashes in their order. The fan key is never published: without it nobody
 finds a user id by trying them all.
 
-`db.draws` draws by the same formula in SQL, and the page ``/events/{id}/draw`` rechecks it in the browser.
+`db.draws.draws` draws by the same formula in SQL, and the page ``/events/{id}/draw`` rechecks it in the browser.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ import pytest
 import redis
 
 from admitone.crowd.ledger import Ledger
-from db.audit import audit
+from db.audit.invariants import audit
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from db.operators import add_operator
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.client import Client, Fan
 from tests.databases import Databases
 from tests.services import Service, Services, await_ready, free_port

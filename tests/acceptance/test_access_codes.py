@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.seed import RoomSeed
-from gateway.access import FAN_WRONG_PER_MINUTE
+from db.events.seed import RoomSeed
+from gateway.line.codes import FAN_WRONG_PER_MINUTE
 from tests.acceptance.conftest import OPERATOR, Site
 from tests.client import Answer, Client, Fan
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import Site
 from tests.client import Client
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from booking_lane.results import job_key
-from db.seed import RoomSeed, TicketTypePlan
+from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import OPEN_DOOR, Site
 from tests.client import Answer, Fan, altcha_payload, seat_details, seats_of, solve_captcha
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens

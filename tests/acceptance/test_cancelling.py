@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.seed import RoomSeed, TicketTypePlan
+from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_waiting_room import await_that
 from tests.client import Fan, seats_of

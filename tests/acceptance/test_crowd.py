@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from admitone.crowd import CrowdPlan, run_crowd
-from db.seed import RoomSeed, seed_demo
+from db.events.seed import RoomSeed, seed_demo
 from tests.services import Services
 
 SEATS = 150

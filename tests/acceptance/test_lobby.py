@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import Site
 from tests.client import Fan
 from waiting_room.keys import room_keys

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import OPERATOR, Site
 from tests.client import Client, Fan
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import OPEN_DOOR, OPERATOR, Site
 from tests.client import Answer, Client, Fan
 

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.rehearsals import copy_event, remove_copy
-from db.seed import RoomSeed, TicketTypePlan
-from gateway.identity import Identity
+from db.events.seed import RoomSeed, TicketTypePlan
+from db.rehearsals.rehearsals import copy_event, remove_copy
+from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import Site
 from tests.client import Client
 

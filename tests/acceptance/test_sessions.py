@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from gateway.identity import Identity
+from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import OPERATOR, PASSWORD, Site
 from tests.client import Answer, Client, Fan
 from tests.services import Service

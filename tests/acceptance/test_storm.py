@@ -19,8 +19,8 @@ import psycopg
 from admitone.crowd.ledger import Ledger
 from admitone.embedded.process import spawn
 from booking_lane.lane import queue_name
-from db.audit import audit
-from db.seed import RoomSeed, TicketTypePlan
+from db.audit.invariants import audit
+from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.client import Fan
 from tests.services import ROOT, Service

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 
-from db.seed import RoomSeed, TicketTypePlan
-from gateway.rooms import COUNTS_SECONDS, EMPTY_TICK_SECONDS
+from db.events.seed import RoomSeed, TicketTypePlan
+from gateway.line.rooms import COUNTS_SECONDS, EMPTY_TICK_SECONDS
 from tests.acceptance.conftest import OPEN_DOOR, Site
 from tests.client import Client, Fan, Stream, solve_captcha
 from waiting_room.keys import room_key, room_keys

@@ -12,9 +12,9 @@ from typing import Any, get_args
 import pytest
 from standardwebhooks import Webhook
 
-from db.webhooks import ENDPOINTS_MAX, KINDS
-from gateway.contract import WebhookKind
-from gateway.routes.pages import WEBHOOK_KINDS
+from db.webhooks.webhooks import ENDPOINTS_MAX, KINDS
+from gateway.contract.webhooks import WebhookKind
+from gateway.pages.routes import WEBHOOK_KINDS
 from tests.acceptance.conftest import Site
 from tests.client import Client
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.seed import RoomSeed, seed_demo
+from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, RIVALS, Rival, Visit
 from tests.services import Services
 

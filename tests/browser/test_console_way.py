@@ -14,8 +14,8 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, Route, expect
 
+from db.events.seed import RoomSeed, seed_demo
 from db.operators import add_operator
-from db.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, Rival, Visit
 from tests.services import Service, Services
 

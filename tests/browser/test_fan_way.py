@@ -14,7 +14,7 @@ import pytest
 import segno
 from playwright.sync_api import Browser, Page, expect
 
-from db.seed import RoomSeed, seed_demo
+from db.events.seed import RoomSeed, seed_demo
 from tests.services import ROOT, Service, Services
 
 pytestmark = pytest.mark.browser

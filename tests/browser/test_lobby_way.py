@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.seed import RoomSeed, seed_demo
+from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import Rival, Visit
 from tests.services import Services
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.browser.test_fan_way import Visit
 from tests.client import Fan
 from tests.services import Services

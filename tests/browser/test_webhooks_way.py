@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from db.events.seed import RoomSeed, seed_demo
 from db.operators import add_operator
-from db.seed import RoomSeed, seed_demo
 from tests.services import ROOT, Services
 
 pytestmark = pytest.mark.browser

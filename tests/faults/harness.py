@@ -39,8 +39,8 @@ from admitone.crowd import CrowdPlan, CrowdReport, run_crowd
 from admitone.crowd.ledger import Ledger
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.servers import free_port
-from db.audit import Violation, audit
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.audit.invariants import Violation, audit
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.acceptance.conftest import environ_of
 from tests.client import Fan
 from tests.faults.proxy import Proxy

@@ -35,9 +35,9 @@ from admitone.embedded.process import package_folder
 from admitone.embedded.valkey import EmbeddedValkey
 from admitone.settings import Settings
 from booking_lane.lane import lane_of, rq_queue
+from db.connections.schema_head import head
+from db.events.seed import EventPlan, RoomSeed, create_event
 from db.migrate import migrate
-from db.revision import head
-from db.seed import EventPlan, RoomSeed, create_event
 from tests.acceptance.conftest import HALL, environ_of
 from tests.client import Fan
 from tests.services import Service, Services

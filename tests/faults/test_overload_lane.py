@@ -24,8 +24,8 @@ from bench.client import Address
 from bench.load import Flow, closed_loop, open_loop, repeat
 from bench.processes import Apart, apart, gather
 from bench.servers import Program, System, system
-from db.audit import audit
-from db.ledger import LedgerLine
+from db.audit.invariants import audit
+from db.audit.ledger import LedgerLine
 from tests.faults.harness import Row, append_row
 
 FACTOR = 20

@@ -21,8 +21,8 @@ import redis
 
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
+from db.connections.schema_head import head
 from db.migrate import migrate
-from db.revision import head
 from tests.acceptance.conftest import environ_of
 from tests.services import Service, Services, await_ready
 

@@ -7,7 +7,7 @@ import datetime as dt
 import psycopg
 import pytest
 
-from db.seed import EventPlan, RoomSeed, create_event
+from db.events.seed import EventPlan, RoomSeed, create_event
 from tests.acceptance.conftest import HALL
 from tests.client import Fan
 from tests.faults.conftest import Valkey

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan
 from tests.faults.conftest import Valkey

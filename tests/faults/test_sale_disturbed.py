@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.client import Answer, Fan
 from tests.faults import test_sockets_held as sockets_held
 from tests.faults.harness import BROKEN, Row, Sale, append_row, await_that

@@ -24,8 +24,8 @@ import redis
 
 from admitone.crowd.sse import EventParser
 from booking_lane.lane import lane_of
-from db.seed import EventPlan, RoomSeed, create_event
-from gateway.identity import Identity
+from db.events.seed import EventPlan, RoomSeed, create_event
+from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import HALL
 from tests.client import Fan
 from tests.faults.conftest import Valkey

@@ -16,7 +16,7 @@ import aiohttp
 import psutil
 import pytest
 
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.client import Fan, Stream
 from tests.faults.harness import Row, Sale, append_row, await_that, rss_bytes
 from tests.services import Service

@@ -1,6 +1,6 @@
 """Any sequence of batches on real Postgres, by two engines in turn, and on the model of `tests.unit.workers.model`.
 
-One small hall an example, all in one database, which `db.audit` looks through when all are done.
+One small hall an example, all in one database, which `db.audit.invariants` looks through when all are done.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rq.timeouts import JobTimeoutException
 
 from booking_lane.commands import Cancel, Command, Outcome, Sweep, command_id_for
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.integration.engine.books import body
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.model import Model

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from admitone.embedded.process import spawn
-from gateway.identity import Identity
+from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import Site, module_database_url, site
 from tests.client import Client, Fan, solve_captcha
 from tests.property.sabotaged_gateway import GUARDS

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec import structs
 
-from db import booking_sql
-from db.audit import audit
+from db.audit.invariants import audit
+from db.booking import sql as booking_sql
 from tests.property.engine_machine import GRACE_SECONDS, machine_on
 from workers.engine.book import Book
 from workers.engine.free_rows import FreeRows, KeptRows

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from booking_lane.commands import Command, command_id_for
-from db import booking_sql
+from db.booking import sql as booking_sql
 from tests.integration.engine.books import body
 from tests.property.engine_machine import SEATS
 from tests.property.interleaving import Meeting, Pauses, Run, Stage

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from db.seed import EventPlan, TicketTypePlan, create_event
+from db.events.seed import EventPlan, TicketTypePlan, create_event
 from tests.acceptance.conftest import OPEN_DOOR, OPERATOR, PASSWORD, Site
 from tests.client import Client
 from tests.security.description import NOBODY, Operation, operations

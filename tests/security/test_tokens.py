@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from admitone.settings import Settings, SettingsError
-from db.seed import RoomSeed
+from db.events.seed import RoomSeed
 from tests.acceptance.conftest import OPERATOR, PASSWORD, Site
 from tests.client import Answer, Client, Fan
 from tests.security.description import NOBODY, Operation, operations

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from alembic.script import ScriptDirectory
 
+from db.connections.schema_head import head
 from db.migrate import alembic_config
-from db.revision import head
 
 
 def test_the_newest_revision_is_found_without_alembic() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from db.webhook_urls import UrlRefusedError, check_resolves_to_public, check_url, is_public
+from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url, is_public
 
 
 @pytest.mark.parametrize(

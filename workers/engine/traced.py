@@ -14,7 +14,7 @@ import psycopg
 from opentelemetry.trace import Span, SpanKind
 
 from booking_lane import tracing
-from db import booking_sql
+from db.booking import sql as booking_sql
 
 _NAMES: Final = {
     statement: name.lower()

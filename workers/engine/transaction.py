@@ -13,8 +13,8 @@ import psycopg
 
 from booking_lane.commands import Cancel, Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
 from booking_lane.results import Count, EventChange, SeatChange
-from db import booking_sql as sql
-from db.holds import seat_amounts
+from db.booking import sql as sql
+from db.booking.holds import seat_amounts
 from workers.engine.book import (
     Book,
     Detail,

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from db import webhook_sql as sql
+from db.webhooks import sql as sql
 from workers.webhooks.config import WebhookConfig
 from workers.webhooks.post import GONE, Message, Outcome, Poster
 

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import AddrInfoType
 from standardwebhooks import Webhook
 
-from db.webhook_urls import UrlRefusedError, check_url, is_public
+from db.webhooks.urls import UrlRefusedError, check_url, is_public
 from workers.webhooks.config import WebhookConfig
 
 GONE: Final = 410

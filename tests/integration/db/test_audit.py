@@ -12,10 +12,10 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from db.audit import INVARIANTS, ROWS_MAX, audit
-from db.ledger import INVARIANTS as LEDGER_INVARIANTS
-from db.ledger import LedgerError
-from db.seed import RoomSeed, seed_demo, seed_stadium
+from db.audit.invariants import INVARIANTS, ROWS_MAX, audit
+from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
+from db.audit.ledger import LedgerError
+from db.events.seed import RoomSeed, seed_demo, seed_stadium
 from tests.integration.db.world import World
 
 BUYER, HOLDER, RELEASER, HEIR, LATE, CANCELLER, SECOND_BUYER, FAILED = range(1, 9)

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from db.audit import audit
+from db.audit.invariants import audit
+from db.events.seed import RoomSeed, seed_demo
 from db.operators import add_operator
-from db.seed import RoomSeed, seed_demo
 from tests.databases import Databases
 
 ROOM = RoomSeed(rate_per_minute=60, capacity=10)

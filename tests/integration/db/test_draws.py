@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.draws import commit_seed, draw_row, drawn_fans, drawn_number, fan_hashes, record_draw
-from db.engines import create_engine
-from db.rooms import change_room, room
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.connections.engines import create_engine
+from db.draws.draws import commit_seed, draw_row, drawn_fans, drawn_number, fan_hashes, record_draw
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.rooms.rooms import change_room, room
 from waiting_room.draw import drawn_order, fan_hash, seed_hash
 
 LOBBY = RoomSeed(lobby_minutes=30)

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.audit import audit
-from db.blocks import SeatBlock
-from db.booking_sql import ADVISORY_SPACE, LOCK_EVENTS
-from db.events import (
+from db.audit.invariants import audit
+from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+from db.events.blocks import SeatBlock
+from db.events.events import (
     ChangedTicketType,
     Edited,
     EventChangedError,
@@ -27,7 +27,7 @@ from db.events import (
     list_events,
     read_event,
 )
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 
 HOUR = dt.timedelta(hours=1)
 ROW = SeatBlock(rows=1, seats_per_row=4)

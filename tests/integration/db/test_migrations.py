@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, NullPool, Table, UniqueConstraint, create_engine
 
+from db.connections.urls import sqlalchemy_url
 from db.migrate import alembic_config, current, migrate
-from db.models import Base
-from db.urls import sqlalchemy_url
+from db.tables.models import Base
 
 HEAD = ScriptDirectory.from_config(alembic_config()).get_current_head()
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engines import create_engine
+from db.connections.engines import create_engine
 from db.operators import add_operator, verify_operator
 
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engines import create_engine
-from db.rooms import RoomChangedError, RoomRow, UnknownRoomError, change_room, room, room_log, rooms
-from db.seed import RoomSeed, seed_demo
+from db.connections.engines import create_engine
+from db.events.seed import RoomSeed, seed_demo
+from db.rooms.rooms import RoomChangedError, RoomRow, UnknownRoomError, change_room, room, room_log, rooms
 
 
 @pytest.fixture

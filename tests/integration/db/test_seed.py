@@ -9,16 +9,8 @@ import time
 import psycopg
 import pytest
 
-from db.audit import audit
-from db.seed import (
-    EventPlan,
-    RoomSeed,
-    TicketTypePlan,
-    create_event,
-    find_demo,
-    seed_demo,
-    seed_stadium,
-)
+from db.audit.invariants import audit
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event, find_demo, seed_demo, seed_stadium
 
 ROOM = RoomSeed(state="off", rate_per_minute=60, capacity=7, line_cap=8, claim_window_seconds=9, pass_seconds=10)
 PLAN = EventPlan(

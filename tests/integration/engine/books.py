@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
-from db.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from workers.engine.engine import Applied, Engine, EngineConfig
 
 HOLD_SECONDS = 600

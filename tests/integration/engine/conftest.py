@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db.audit import audit
+from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, Books, connect
 
 

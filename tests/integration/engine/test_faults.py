@@ -16,8 +16,8 @@ from psycopg.conninfo import make_conninfo
 from rq.timeouts import JobTimeoutException
 
 from booking_lane.commands import Command
-from db.booking_sql import ADVISORY_SPACE
-from db.urls import psycopg_conninfo
+from db.booking.sql import ADVISORY_SPACE
+from db.connections.urls import psycopg_conninfo
 from tests.integration.engine.books import Books, bodies, codes, connect
 from tests.unit.booking_lane.asks import checkout, release, reserve, sweep
 from workers.engine.book import Book

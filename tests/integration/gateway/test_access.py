@@ -7,11 +7,11 @@ import asyncio
 import psycopg
 
 from booking_lane.clients import async_client
-from db.access_codes import issue_codes
-from db.engines import create_engine
-from db.seed import RoomSeed, seed_demo
-from gateway.access import FAN_WRONG_PER_MINUTE, REDEEMING_MAX, AccessCodes
-from gateway.problems import ProblemError
+from db.codes.access_codes import issue_codes
+from db.connections.engines import create_engine
+from db.events.seed import RoomSeed, seed_demo
+from gateway.line.codes import FAN_WRONG_PER_MINUTE, REDEEMING_MAX, AccessCodes
+from gateway.wire.problems import ProblemError
 
 FAN = 4 * 10**15
 GUESSES = 10 * FAN_WRONG_PER_MINUTE

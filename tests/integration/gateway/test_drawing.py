@@ -16,8 +16,8 @@ from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admitone.draw import verify
-from db.engines import create_engine
-from gateway.draws import PLACED_AT_ONCE, Draws
+from db.connections.engines import create_engine
+from gateway.line.draws import PLACED_AT_ONCE, Draws
 from tests.integration.db.test_draws import begin_sale, event
 from waiting_room import operations
 from waiting_room.line import Line

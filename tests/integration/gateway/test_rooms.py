@@ -7,10 +7,10 @@ from typing import Any
 
 from redis import asyncio as aioredis
 
-from db.engines import create_engine
-from db.rooms import change_room
-from db.seed import RoomSeed, seed_demo
-from gateway.rooms import Rooms
+from db.connections.engines import create_engine
+from db.events.seed import RoomSeed, seed_demo
+from db.rooms.rooms import change_room
+from gateway.line.rooms import Rooms
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
 

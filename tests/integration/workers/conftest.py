@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from booking_lane.clients import jobs_client
-from db.audit import audit
+from db.audit.invariants import audit
 from tests.integration.workers.lanes import LANES, Lanes
 
 

@@ -20,7 +20,7 @@ from admitone.embedded.process import last_lines, spawn
 from booking_lane.commands import Batch, Command, command_id_new
 from booking_lane.lane import Lane, queue_name, rq_queue
 from booking_lane.results import decode_record, job_key
-from db.seed import create_event
+from db.events.seed import create_event
 from tests.integration.engine.books import plan
 from tests.services import ROOT, Service
 

@@ -10,7 +10,7 @@ from redis import asyncio as aioredis
 from booking_lane.clients import jobs_client
 from booking_lane.commands import Command
 from booking_lane.results import decode_record, job_key
-from db.audit import audit
+from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, connect
 from tests.services import free_port
 from tests.unit.booking_lane.asks import batch, checkout, reserve

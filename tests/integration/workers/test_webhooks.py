@@ -21,9 +21,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admitone.embedded.process import last_lines, spawn
-from db import webhooks
-from db.engines import create_engine
-from db.rooms import change_room
+from db.connections.engines import create_engine
+from db.rooms.rooms import change_room
+from db.webhooks import webhooks
 from tests.integration.engine.books import Books, connect
 from tests.integration.workers.receiver import Receiver, receiving
 from tests.services import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from admitone.crowd import CrowdPlan
 from admitone.crowd.ledger import Ledger
-from db.ledger import LedgerLine
+from db.audit.ledger import LedgerLine
 
 LINE = LedgerLine(
     at=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),

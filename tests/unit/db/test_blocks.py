@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.blocks import SeatBlock, blocks_of_rows, blocks_of_seats
+from db.events.blocks import SeatBlock, blocks_of_rows, blocks_of_seats
 
 seats = st.sets(st.tuples(st.integers(0, 7), st.integers(0, 7)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.hall_csv import FAULTS_MAX, CsvHall, read_hall
+from gateway.programme.hall_csv import FAULTS_MAX, CsvHall, read_hall
 
 NAMES = {"Stalls": 1, "Box, left": 2}
 IDS = {1: 1, 2: 2}

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from gateway.streams.stream import Stream, StreamResponse, frame, serve
+from gateway.wire.stream import Stream, StreamResponse, frame, serve
 
 SEND_SECONDS_MAX = 1.0
 BIG = frame("place", b'"%s"' % (b"x" * 50_000))

@@ -1,0 +1,1 @@
+"""The invariants, and the ledger of what clients were told."""

@@ -1,0 +1,344 @@
+"""The public audit: what must hold of every booking, each invariant one SQL statement that finds its breach.
+
+All statements see one snapshot, so the audit can run while tickets are sold. `db.audit.ledger` adds what clients
+were told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+
+from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
+from db.audit.ledger import load_ledger
+from db.connections.urls import psycopg_conninfo
+
+ROWS_MAX: Final = 20
+SWEEP_SECONDS_MAX: Final = 5
+"""A lapsed hold is still shown as held for this long at most: the sweep comes every second or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that is broken, with at most `ROWS_MAX` of the rows that break it."""
+
+    invariant: str
+    sentence: str
+    rows: tuple[dict[str, object], ...]
+
+
+def audit(
+    database_url: str, *, grace_seconds: int = 15, command_keep_hours: int = 24, ledger: Path | None = None
+) -> list[Violation]:
+    """Check every invariant; an empty list means that all hold.
+
+    Args:
+        grace_seconds: how long past its end a hold keeps its seats for its owner's checkout.
+        command_keep_hours: how long ``booking_command`` remembers; older purchases need no command.
+        ledger: JSON Lines of what clients were told, compared with what Postgres holds.
+
+    Raises:
+        db.audit.ledger.LedgerError: a line of the ledger is malformed.
+        psycopg.OperationalError: the database is out of reach.
+    """
+    with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
+        invariants = dict(INVARIANTS)
+        if ledger is not None:
+            # Before the snapshot, so that whatever the ledger tells of had been committed by then.
+            load_ledger(connection, ledger)
+            invariants |= LEDGER_INVARIANTS
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # Whole tables are compared by several columns, which only a hash join does in linear time; the LIMIT
+        # and stale statistics make the others look cheaper.
+        connection.execute("SET LOCAL enable_nestloop = off")
+        connection.execute("SET LOCAL enable_mergejoin = off")
+        # The snapshot comes first and the clock second: no decision in the snapshot is younger than `now`.
+        connection.execute("SELECT 1 FROM event LIMIT 1")
+        now = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert now is not None
+        parameters = {
+            "now": now[0],
+            "grace_seconds": grace_seconds,
+            "sweep_seconds_max": SWEEP_SECONDS_MAX,
+            "command_keep_hours": command_keep_hours,
+            "rows_max": ROWS_MAX,
+        }
+        violations = []
+        with connection.cursor(row_factory=dict_row) as cursor:
+            for invariant, (sentence, sql) in invariants.items():
+                rows = tuple(cursor.execute(sql, parameters).fetchall())
+                if rows:
+                    violations.append(Violation(invariant, sentence, rows))
+        return violations
+
+
+INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
+    "seat_sold_once": (
+        "No seat stands in two live purchase details.",
+        """
+        SELECT event_id, ticket_type_id, row_number, seat_number, array_agg(purchase_id) AS purchase_ids
+          FROM purchase_detail
+         WHERE cancelled_at IS NULL
+         GROUP BY event_id, ticket_type_id, row_number, seat_number
+        HAVING count(*) > 1
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "booked_seat_has_detail": (
+        "Every booked seat stands in a live purchase detail.",
+        """
+        SELECT event_id, ticket_type_id, row_number, seat_number
+          FROM seat s
+         WHERE status = 'booked'
+           AND NOT EXISTS (
+               SELECT FROM purchase_detail d
+                WHERE (d.event_id, d.ticket_type_id, d.row_number, d.seat_number)
+                    = (s.event_id, s.ticket_type_id, s.row_number, s.seat_number)
+                  AND d.cancelled_at IS NULL)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "live_detail_has_booked_seat": (
+        "Every live purchase detail is of a seat that is booked.",
+        """
+        SELECT d.event_id, d.ticket_type_id, d.row_number, d.seat_number, d.purchase_id, s.status
+          FROM purchase_detail d
+          LEFT JOIN seat s USING (event_id, ticket_type_id, row_number, seat_number)
+         WHERE d.cancelled_at IS NULL
+           AND s.status IS DISTINCT FROM 'booked'
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "reserved_seat_has_hold": (
+        "Every reserved seat belongs to a held reservation that lists it.",
+        """
+        SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, s.reservation_id, r.state
+          FROM seat s
+          LEFT JOIN reservation r USING (event_id, reservation_id)
+         WHERE s.status = 'reserved'
+           AND (r.state IS DISTINCT FROM 'held'
+                OR NOT EXISTS (
+                   SELECT FROM unnest(r.ticket_type_ids, r.row_numbers, r.seat_numbers)
+                               AS l (ticket_type_id, row_number, seat_number)
+                    WHERE (l.ticket_type_id, l.row_number, l.seat_number)
+                        = (s.ticket_type_id, s.row_number, s.seat_number)))
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "hold_has_its_seats": (
+        "Every seat that a held reservation lists is reserved by it, until the hold and its grace are over.",
+        """
+        SELECT r.event_id, r.reservation_id, l.ticket_type_id, l.row_number, l.seat_number, s.status,
+               s.reservation_id AS reserved_by
+          FROM reservation r
+          LEFT JOIN LATERAL unnest(r.ticket_type_ids, r.row_numbers, r.seat_numbers)
+                            AS l (ticket_type_id, row_number, seat_number) ON true
+          LEFT JOIN seat s
+            ON (s.event_id, s.ticket_type_id, s.row_number, s.seat_number)
+             = (r.event_id, l.ticket_type_id, l.row_number, l.seat_number)
+         WHERE r.state = 'held'
+           AND r.expires_at + make_interval(secs => %(grace_seconds)s) > %(now)s
+           AND (s.status IS DISTINCT FROM 'reserved' OR s.reservation_id IS DISTINCT FROM r.reservation_id)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "counts_equal_seats": (
+        "A ticket type's available, held and booked counts, and its quantity, equal its seats by status.",
+        """
+        SELECT t.event_id, t.ticket_type_id, t.quantity, t.available_count, t.held_count,
+               s.total AS seats, s.available AS seats_available, s.reserved AS seats_reserved,
+               s.booked AS seats_booked
+          FROM ticket t
+          LEFT JOIN (SELECT event_id, ticket_type_id, count(*) AS total,
+                            count(*) FILTER (WHERE status = 'available') AS available,
+                            count(*) FILTER (WHERE status = 'reserved') AS reserved,
+                            count(*) FILTER (WHERE status = 'booked') AS booked
+                       FROM seat
+                      GROUP BY event_id, ticket_type_id) s USING (event_id, ticket_type_id)
+         WHERE (t.quantity, t.available_count, t.held_count, t.quantity - t.available_count - t.held_count)
+               IS DISTINCT FROM (coalesce(s.total, 0), coalesce(s.available, 0), coalesce(s.reserved, 0),
+                                 coalesce(s.booked, 0))
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "total_equals_details": (
+        "A purchase's total is the sum of its live details' amounts.",
+        """
+        SELECT p.event_id, p.purchase_id, p.total_amount, d.live_amount
+          FROM purchase p
+          LEFT JOIN (SELECT event_id, purchase_id, sum(amount) AS live_amount
+                       FROM purchase_detail
+                      WHERE cancelled_at IS NULL
+                      GROUP BY event_id, purchase_id) d USING (event_id, purchase_id)
+         WHERE p.total_amount <> coalesce(d.live_amount, 0)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "hold_ends": (
+        "No hold is counted as held more than 5 s past its end and grace.",
+        """
+        SELECT event_id, reservation_id, expires_at
+          FROM reservation
+         WHERE state = 'held'
+           AND expires_at + make_interval(secs => %(grace_seconds)s + %(sweep_seconds_max)s) < %(now)s
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "seat_hold_ends": (
+        "No seat is counted as reserved more than 5 s past the end of its hold.",
+        """
+        SELECT event_id, ticket_type_id, row_number, seat_number, reservation_id, held_until
+          FROM seat
+         WHERE status = 'reserved'
+           AND held_until + make_interval(secs => %(sweep_seconds_max)s) < %(now)s
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "purchase_has_detail": (
+        "Every purchase has a detail, and every confirmed one a live detail.",
+        """
+        SELECT p.event_id, p.purchase_id, p.status
+          FROM purchase p
+         WHERE NOT EXISTS (
+               SELECT FROM purchase_detail d
+                WHERE (d.event_id, d.purchase_id) = (p.event_id, p.purchase_id)
+                  AND (d.cancelled_at IS NULL OR p.status = 'cancelled'))
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "purchase_has_its_hold": (
+        "Every purchase is of a reservation of the same fan, which is purchased and lists the same seats.",
+        """
+        SELECT p.event_id, p.purchase_id, p.user_id, p.reservation_id, r.state, r.user_id AS held_by
+          FROM purchase p
+          LEFT JOIN reservation r USING (event_id, reservation_id)
+         WHERE r.state IS DISTINCT FROM 'purchased'
+            OR r.user_id <> p.user_id
+            OR (SELECT array_agg((l.ticket_type_id, l.row_number, l.seat_number)::text
+                                 ORDER BY l.ticket_type_id, l.row_number, l.seat_number)
+                  FROM unnest(r.ticket_type_ids, r.row_numbers, r.seat_numbers)
+                       AS l (ticket_type_id, row_number, seat_number))
+               IS DISTINCT FROM
+               (SELECT array_agg((d.ticket_type_id, d.row_number, d.seat_number)::text
+                                 ORDER BY d.ticket_type_id, d.row_number, d.seat_number)
+                  FROM purchase_detail d
+                 WHERE (d.event_id, d.purchase_id) = (p.event_id, p.purchase_id))
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "purchased_hold_has_purchase": (
+        "Every reservation that is purchased has exactly one purchase.",
+        """
+        SELECT r.event_id, r.reservation_id, r.user_id, p.purchases
+          FROM reservation r
+          LEFT JOIN (SELECT event_id, reservation_id, count(*) AS purchases
+                       FROM purchase
+                      GROUP BY event_id, reservation_id) p USING (event_id, reservation_id)
+         WHERE r.state = 'purchased'
+           AND p.purchases IS DISTINCT FROM 1
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "fan_within_limit": (
+        "No fan has more seats of an event, held and bought, than seats_per_fan_max.",
+        """
+        SELECT f.event_id, f.user_id, f.seats, e.seats_per_fan_max
+          FROM (SELECT event_id, user_id, sum(seats) AS seats
+                  FROM (SELECT event_id, user_id, cardinality(seat_numbers) AS seats
+                          FROM reservation
+                         WHERE state = 'held'
+                           AND expires_at + make_interval(secs => %(grace_seconds)s) > %(now)s
+                         UNION ALL
+                        SELECT p.event_id, p.user_id, 1
+                          FROM purchase p
+                          JOIN purchase_detail d USING (event_id, purchase_id)
+                         WHERE d.cancelled_at IS NULL) AS had
+                 GROUP BY event_id, user_id) f
+          JOIN event e USING (event_id)
+         WHERE f.seats > e.seats_per_fan_max
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "checkout_has_purchase": (
+        "Every checkout recorded as succeeded has its purchase, of the same fan.",
+        """
+        SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id
+          FROM booking_command c
+          LEFT JOIN purchase p
+            ON (p.event_id, p.purchase_id::text) = (c.event_id, c.outcome #>> '{result,purchaseId}')
+         WHERE c.kind = 'checkout'
+           AND c.outcome ->> 'status' = 'succeeded'
+           AND p.user_id IS DISTINCT FROM c.user_id
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "purchase_has_checkout": (
+        "Every purchase has a checkout recorded as succeeded, for as long as commands are remembered.",
+        """
+        SELECT p.event_id, p.purchase_id, p.user_id, p.purchase_at
+          FROM purchase p
+         WHERE p.purchase_at > %(now)s - make_interval(hours => %(command_keep_hours)s)
+           AND NOT EXISTS (
+               SELECT FROM booking_command c
+                WHERE c.event_id = p.event_id
+                  AND c.kind = 'checkout'
+                  AND c.outcome ->> 'status' = 'succeeded'
+                  AND c.outcome #>> '{result,purchaseId}' = p.purchase_id::text)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "cancel_has_its_seats": (
+        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase, its refund their sum.",
+        """
+        WITH told AS (
+            SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
+                   (c.outcome #>> '{result,refundAmount}')::bigint AS refund_amount,
+                   sum(s.amount) OVER (PARTITION BY c.event_id, c.command_id) AS amount_of_seats,
+                   s."ticketTypeId" AS ticket_type_id, s."rowNumber" AS row_number, s."seatNumber" AS seat_number,
+                   s.amount
+              FROM booking_command c,
+                   jsonb_to_recordset(c.outcome #> '{result,details}')
+                       AS s ("ticketTypeId" int, "rowNumber" int, "seatNumber" int, amount bigint)
+             WHERE c.kind = 'cancel'
+               AND c.outcome ->> 'status' = 'succeeded')
+        SELECT t.event_id, t.command_id, t.user_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number,
+               t.amount AS told_amount, d.amount, d.cancelled_at, t.refund_amount, t.amount_of_seats
+          FROM told t
+          LEFT JOIN purchase p ON (p.event_id, p.purchase_id::text) = (t.event_id, t.purchase_id)
+          LEFT JOIN purchase_detail d
+            ON (d.event_id, d.purchase_id::text, d.ticket_type_id, d.row_number, d.seat_number)
+             = (t.event_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number)
+         WHERE p.user_id IS DISTINCT FROM t.user_id
+            OR d.cancelled_at IS NULL
+            OR d.amount IS DISTINCT FROM t.amount
+            OR t.refund_amount IS DISTINCT FROM t.amount_of_seats
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "cancelled_seat_has_cancel": (
+        "Every cancelled seat of a purchase is told by exactly one cancel, for as long as commands are remembered.",
+        """
+        SELECT d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at,
+               count(t.event_id) AS cancels
+          FROM purchase_detail d
+          LEFT JOIN (SELECT c.event_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
+                            s."ticketTypeId" AS ticket_type_id, s."rowNumber" AS row_number,
+                            s."seatNumber" AS seat_number
+                       FROM booking_command c,
+                            jsonb_to_recordset(c.outcome #> '{result,details}')
+                                AS s ("ticketTypeId" int, "rowNumber" int, "seatNumber" int)
+                      WHERE c.kind = 'cancel'
+                        AND c.outcome ->> 'status' = 'succeeded') t
+            ON (t.event_id, t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number)
+             = (d.event_id, d.purchase_id::text, d.ticket_type_id, d.row_number, d.seat_number)
+         WHERE d.cancelled_at > %(now)s - make_interval(hours => %(command_keep_hours)s)
+         GROUP BY d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at
+        HAVING count(t.event_id) <> 1
+         LIMIT %(rows_max)s
+        """,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Bookings: the hot path's SQL, holds, reads."""

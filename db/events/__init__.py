@@ -1,0 +1,1 @@
+"""Events, their ticket types and seats."""

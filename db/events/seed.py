@@ -1,0 +1,231 @@
+"""Events with their ticket types, seats and room, made in one go: for the demo, for load, for operators."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+import psycopg
+
+from db.connections.urls import psycopg_conninfo
+from db.draws.draws import commit_seed_sync
+from db.events.blocks import SeatBlock
+from db.events.events import TICKET_TYPES_MAX, add_ticket_types
+
+SEATS_MAX = 500_000
+
+DEMO_NAME = "Nachtflug: Lena Brandt and Band"
+STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
+SALE_BEGUN_MINUTES = -60.0
+_DEMO_WEEKS_AHEAD = 6
+_STADIUM_WEEKS_AHEAD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSeed:
+    """The room a new event starts with."""
+
+    state: str = "open"
+    rate_per_minute: int = 300
+    capacity: int = 500
+    line_cap: int = 5000
+    claim_window_seconds: int = 60
+    pass_seconds: int = 900
+    lobby_minutes: int = 0
+    """Of an event whose sale is yet to begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketTypePlan:
+    """A block of ``rows`` × ``seats_per_row`` seats of one price (minor units), numbered from 1; or ``blocks``, none of
+    which overlap.
+    """
+
+    ticket_type: str
+    price: int
+    rows: int = 0
+    seats_per_row: int = 0
+    blocks: tuple[SeatBlock, ...] = ()
+
+    @property
+    def hall(self) -> tuple[SeatBlock, ...]:
+        return self.blocks or (SeatBlock(rows=self.rows, seats_per_row=self.seats_per_row),)
+
+    @property
+    def quantity(self) -> int:
+        return sum(block.quantity for block in self.hall)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlan:
+    """An event to be made; its ticket types get the ids 1, 2, 3… in their order.
+
+    Raises:
+        ValueError: the plan cannot be built: no seats, too many, or a malformed currency.
+    """
+
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    on_sale_at: dt.datetime
+    currency: str
+    ticket_types: tuple[TicketTypePlan, ...]
+    room: RoomSeed
+    seats_per_fan_max: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.ticket_types) <= TICKET_TYPES_MAX:
+            raise ValueError(f"an event has 1 to {TICKET_TYPES_MAX} ticket types")
+        if any(block.rows < 1 or block.seats_per_row < 1 for kind in self.ticket_types for block in kind.hall):
+            raise ValueError("a ticket type has at least one row of one seat")
+        if sum(kind.quantity for kind in self.ticket_types) > SEATS_MAX:
+            raise ValueError(f"an event has at most {SEATS_MAX} seats")
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise ValueError("a currency is three capital letters, as ISO 4217 has them")
+        if self.date.tzinfo is None or self.on_sale_at.tzinfo is None:
+            raise ValueError("an event's times name their zone")
+
+
+def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
+    """Make the event in the connection's transaction, or in one of its own; returns its id.
+
+    Raises:
+        psycopg.errors.CheckViolation: a price, limit or room state out of the bounds that the tables set.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max)
+            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING event_id
+            """,
+            (
+                plan.name,
+                plan.artist,
+                plan.venue,
+                plan.date,
+                plan.on_sale_at,
+                plan.currency,
+                plan.seats_per_fan_max,
+            ),
+        )
+        (event_id,) = cursor.fetchone() or (0,)
+        cursor.execute(
+            """
+            INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap,
+                              claim_window_seconds, pass_seconds, lobby_minutes)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, CASE WHEN %s > clock_timestamp() THEN %s ELSE 0 END)
+            RETURNING lobby_minutes
+            """,
+            (
+                event_id,
+                plan.room.state,
+                plan.room.rate_per_minute,
+                plan.room.capacity,
+                plan.room.line_cap,
+                plan.room.claim_window_seconds,
+                plan.room.pass_seconds,
+                plan.on_sale_at,
+                plan.room.lobby_minutes,
+            ),
+        )
+        (lobby_minutes,) = cursor.fetchone() or (0,)
+        if lobby_minutes:
+            commit_seed_sync(connection, event_id)
+        kinds = [(kind.ticket_type, kind.price, kind.hall) for kind in plan.ticket_types]
+        add_ticket_types(connection, event_id, 1, kinds)
+    return int(event_id)
+
+
+def seed_demo(
+    database_url: str, *, room: RoomSeed, name: str = DEMO_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+) -> int:
+    """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
+
+    Args:
+        on_sale_minutes: until its sale begins; less than 0: it has begun.
+    """
+    return _seed(
+        database_url,
+        weeks_ahead=_DEMO_WEEKS_AHEAD,
+        name=name,
+        artist="Lena Brandt",
+        venue="Kulturhalle am Hafen, Hamburg",
+        room=room,
+        on_sale_minutes=on_sale_minutes,
+        ticket_types=(
+            TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
+            TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
+        ),
+    )
+
+
+def seed_stadium(
+    database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+) -> int:
+    """A stadium of 80,000 seats in eight stands; returns the event's id. See `seed_demo`."""
+    stands = {
+        "North Lower": 8900,
+        "North Upper": 6900,
+        "East Lower": 11900,
+        "East Upper": 8900,
+        "South Lower": 8900,
+        "South Upper": 6900,
+        "West Lower": 14900,
+        "West Upper": 9900,
+    }
+    return _seed(
+        database_url,
+        weeks_ahead=_STADIUM_WEEKS_AHEAD,
+        name=name,
+        artist="The Paper Lanterns",
+        venue="Rheinauen-Stadion, Köln",
+        room=room,
+        on_sale_minutes=on_sale_minutes,
+        ticket_types=tuple(
+            TicketTypePlan(ticket_type=stand, price=price, rows=100, seats_per_row=100)
+            for stand, price in stands.items()
+        ),
+    )
+
+
+def find_demo(database_url: str, *, name: str = DEMO_NAME) -> int | None:
+    """The newest event that `seed_demo` made under this name, if there is one."""
+    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+        found = connection.execute("SELECT max(event_id) FROM event WHERE name = %s", (name,)).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
+
+
+def _seed(
+    database_url: str,
+    *,
+    weeks_ahead: int,
+    name: str,
+    artist: str,
+    venue: str,
+    room: RoomSeed,
+    on_sale_minutes: float,
+    ticket_types: tuple[TicketTypePlan, ...],
+) -> int:
+    with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
+        # Postgres' clock, because the sale's opening is judged by it.
+        row = connection.execute("SELECT now() AT TIME ZONE 'UTC'").fetchone()
+        assert row is not None
+        now: dt.datetime = row[0].replace(tzinfo=dt.UTC)
+        event_id = create_event(
+            connection,
+            EventPlan(
+                name=name,
+                artist=artist,
+                venue=venue,
+                date=now.replace(hour=19, minute=0, second=0, microsecond=0) + dt.timedelta(weeks=weeks_ahead),
+                on_sale_at=now + dt.timedelta(minutes=on_sale_minutes),
+                currency="EUR",
+                ticket_types=ticket_types,
+                room=room,
+            ),
+        )
+        # Without statistics the first thousands of bookings would be planned for an empty table.
+        connection.execute("ANALYZE event, ticket, seat, room")
+    return event_id

@@ -1,0 +1,165 @@
+"""Copies of events to rehearse their sale on, and what is left of one swept away again.
+
+A copy is an event of its own, marked by ``event.rehearsal_of``: same ticket types, seats and prices, the room as its
+operator set it, nothing booked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+LOCK_SPACE: Final = 0x0AD1_0000_0000_0000
+"""Of rehearsals' advisory locks: key = space + id of the event that is rehearsed."""
+NAME: Final = "Rehearsal of "
+COPIES_MAX: Final = 100
+
+
+class UnknownEventError(LookupError):
+    """There is no such event, or it is itself a copy."""
+
+
+class RehearsingError(Exception):
+    """Somebody rehearses the event just now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A copy and what it was made with; ``rate_per_minute``, ``capacity`` and ``line_cap`` are the event's own."""
+
+    event_id: int
+    name: str
+    seats: int
+    rate_per_minute: int
+    capacity: int
+    line_cap: int
+    claim_window_seconds: int
+    autopilot: bool
+    state: str
+    """Of the event's own room; the copy's is paused."""
+
+
+@contextlib.contextmanager
+def alone(connection: Connection, event_id: int) -> Iterator[None]:
+    """One rehearsal of an event at a time, for as long as the connection lives.
+
+    Raises:
+        RehearsingError: there is one.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (LOCK_SPACE + event_id,)).fetchone()
+    if row is None or not row[0]:
+        raise RehearsingError(f"event {event_id} is being rehearsed already")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s::bigint)", (LOCK_SPACE + event_id,))
+
+
+def copy_event(connection: Connection, event_id: int) -> Copy:
+    """Make a copy whose sale has begun and whose room is paused.
+
+    Raises:
+        UnknownEventError: there is no such event with a room, or it is a copy.
+    """
+    with connection.transaction():
+        made = connection.execute(_COPY_EVENT, {"event_id": event_id, "name": NAME}).fetchone()
+        if made is None:
+            raise UnknownEventError(f"there is no event {event_id}")
+        copy_id, name = made
+        parameters = {"event_id": event_id, "copy_id": copy_id}
+        room = connection.execute(_COPY_ROOM, parameters).fetchone()
+        if room is None:
+            raise UnknownEventError(f"event {event_id} has no waiting room")
+        connection.execute(_COPY_TICKETS, parameters)
+        seats = connection.execute(_COPY_SEATS, parameters).rowcount
+    # As a seed does: bookings planned for an empty table would be slow, and no rehearsal of anything.
+    connection.execute("ANALYZE event, ticket, seat, room")
+    rate, capacity, line_cap, window, autopilot, state = room
+    return Copy(
+        event_id=copy_id,
+        name=name,
+        seats=seats,
+        rate_per_minute=rate,
+        capacity=capacity,
+        line_cap=line_cap,
+        claim_window_seconds=window,
+        autopilot=autopilot,
+        state=state,
+    )
+
+
+def copies_of(connection: Connection, event_id: int) -> list[int]:
+    """The copies of an event that are left, of rehearsals kept or killed; `COPIES_MAX` at most."""
+    rows = connection.execute(
+        "SELECT event_id FROM event WHERE rehearsal_of = %s ORDER BY event_id LIMIT %s", (event_id, COPIES_MAX)
+    )
+    return [int(row[0]) for row in rows.fetchall()]
+
+
+def remove_copy(connection: Connection, copy_id: int) -> bool:
+    """Delete a copy and everything booked on it, in one transaction; False for anything but a copy.
+
+    Nobody may be booking any more: the batches of other events would not be harmed, but the copy's would be in vain.
+    """
+    with connection.transaction():
+        connection.execute(LOCK_EVENTS, {"space": ADVISORY_SPACE, "event_ids": [copy_id]})
+        found = connection.execute(
+            "SELECT FROM event WHERE event_id = %s AND rehearsal_of IS NOT NULL FOR UPDATE", (copy_id,)
+        ).fetchone()
+        if found is None:
+            return False
+        for statement in _REMOVALS:
+            connection.execute(statement, {"copy_id": copy_id})
+    return True
+
+
+_COPY_EVENT: Final[LiteralString] = """
+INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max, rehearsal_of)
+SELECT %(name)s::text || name, artist, venue, date, least(on_sale_at, clock_timestamp() - interval '1 hour'), currency,
+       seats_per_fan_max, event_id
+  FROM event
+ WHERE event_id = %(event_id)s AND rehearsal_of IS NULL
+RETURNING event_id, name
+"""
+
+_COPY_ROOM: Final[LiteralString] = """
+WITH made AS (
+    INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap, claim_window_seconds, pass_seconds,
+                      autopilot)
+    SELECT %(copy_id)s, 'paused', rate_per_minute, capacity, line_cap, claim_window_seconds, pass_seconds, autopilot
+      FROM room
+     WHERE event_id = %(event_id)s
+    RETURNING event_id)
+SELECT m.rate_per_minute, m.capacity, m.line_cap, m.claim_window_seconds, m.autopilot, m.state
+  FROM made, room m
+ WHERE m.event_id = %(event_id)s
+"""
+
+_COPY_TICKETS: Final[LiteralString] = """
+INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)
+SELECT %(copy_id)s, ticket_type_id, ticket_type, price, quantity, quantity FROM ticket WHERE event_id = %(event_id)s
+"""
+
+_COPY_SEATS: Final[LiteralString] = """
+INSERT INTO seat (event_id, ticket_type_id, row_number, seat_number)
+SELECT %(copy_id)s, ticket_type_id, row_number, seat_number FROM seat WHERE event_id = %(event_id)s
+"""
+
+# Tables without ON DELETE CASCADE first; the rest goes with the event.
+_REMOVALS: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM purchase_detail WHERE event_id = %(copy_id)s",
+    "DELETE FROM purchase WHERE event_id = %(copy_id)s",
+    "DELETE FROM reservation WHERE event_id = %(copy_id)s",
+    "DELETE FROM booking_command WHERE event_id = %(copy_id)s",
+    "DELETE FROM seat WHERE event_id = %(copy_id)s",
+    "DELETE FROM event WHERE event_id = %(copy_id)s",
+)

@@ -1,0 +1,1 @@
+"""Rooms as their operators set them."""

@@ -1,0 +1,356 @@
+"""Webhook endpoints as operators register them, and what became of deliveries. Nothing commits here: the caller's
+transaction does.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+from sqlalchemy import Label, delete, func, insert, literal, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.tables.models import Event, Outbox, WebhookDelivery, WebhookEndpoint, WebhookLog
+
+KINDS: Final = (
+    "room.opened",
+    "room.paused",
+    "room.resumed",
+    "room.sold_out",
+    "room.closed",
+    "purchase.made",
+    "purchase.cancelled",
+)
+ENDPOINTS_MAX: Final = 20
+DESCRIPTION_CHARS_MAX: Final = 200
+SECRET_BYTES: Final = 32
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how Standard Webhooks marks one
+LOG_ROWS_MAX: Final = 200
+DELIVERIES_MAX: Final = 200
+COUNTED_MAX: Final = 10_000
+RESENT_MAX: Final = 10_000
+"""In one call."""
+
+_LOCK: Final = 0x7EB0_0C5
+
+
+class UnknownEndpointError(LookupError):
+    """There is no such webhook endpoint."""
+
+
+class TooManyEndpointsError(Exception):
+    """There are `ENDPOINTS_MAX` already."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """An endpoint without its secrets; ``disabled_why`` is empty, ``operator``, ``gone`` or ``failing``."""
+
+    endpoint_id: int
+    url: str
+    description: str
+    kinds: Sequence[str]
+    event_id: int | None
+    secret_before_until: dt.datetime | None
+    created_at: dt.datetime
+    delivered_at: dt.datetime | None
+    failing_since: dt.datetime | None
+    disabled_at: dt.datetime | None
+    disabled_why: str
+    pending: int
+    """Deliveries yet to be made, counted up to `COUNTED_MAX`."""
+    dead: int
+    """Deliveries given up, counted likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """``due_at`` is when a pending one is tried next; ``status`` the endpoint's last answer, None without one."""
+
+    outbox_id: uuid.UUID
+    event_id: int
+    kind: str
+    state: str
+    attempts: int
+    created_at: dt.datetime
+    due_at: dt.datetime
+    ended_at: dt.datetime | None
+    status: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookLogRow:
+    at: dt.datetime
+    operator: str
+    endpoint_id: int
+    field: str
+    before: str
+    after: str
+
+
+def secret_text(secret: bytes) -> str:
+    """The secret as Standard Webhooks writes it."""
+    return SECRET_PREFIX + base64.b64encode(secret).decode()
+
+
+def _counted(state: str) -> Label[int]:
+    bounded = (
+        select(literal(1))
+        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.endpoint_id, WebhookDelivery.state == state)
+        .limit(COUNTED_MAX)
+        .correlate(WebhookEndpoint)
+        .subquery()
+    )
+    return select(func.count()).select_from(bounded).scalar_subquery().label(state)
+
+
+_ENDPOINTS = select(
+    *(
+        WebhookEndpoint.__table__.c[field.name]
+        for field in fields(EndpointRow)
+        if field.name not in ("pending", "dead")
+    ),
+    _counted("pending"),
+    _counted("dead"),
+).order_by(WebhookEndpoint.endpoint_id)
+
+
+async def endpoints(connection: AsyncConnection) -> list[EndpointRow]:
+    """All endpoints, the oldest first."""
+    found = await connection.execute(_ENDPOINTS.limit(ENDPOINTS_MAX))
+    return [EndpointRow(**row._asdict()) for row in found]
+
+
+async def endpoint(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
+    """The endpoint.
+
+    Raises:
+        UnknownEndpointError
+    """
+    row = (await connection.execute(_ENDPOINTS.where(WebhookEndpoint.endpoint_id == endpoint_id))).one_or_none()
+    if row is None:
+        raise UnknownEndpointError("there is no such webhook endpoint")
+    return EndpointRow(**row._asdict())
+
+
+async def add_endpoint(
+    connection: AsyncConnection,
+    *,
+    url: str,
+    kinds: Sequence[str],
+    event_id: int | None,
+    description: str,
+    operator: str,
+) -> tuple[EndpointRow, bytes]:
+    """Register an endpoint; it is told of what happens from now on.
+
+    Returns:
+        The endpoint and its secret, which is told at no other time.
+
+    Raises:
+        TooManyEndpointsError
+        LookupError: there is no such event.
+    """
+    # Else two at once would both find room for one more.
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if await connection.scalar(select(func.count()).select_from(WebhookEndpoint)) >= ENDPOINTS_MAX:  # type: ignore[operator]
+        raise TooManyEndpointsError
+    if event_id is not None:
+        await _need_event(connection, event_id)
+    secret = secrets.token_bytes(SECRET_BYTES)
+    endpoint_id = await connection.scalar(
+        insert(WebhookEndpoint)
+        .values(url=url, kinds=list(kinds), event_id=event_id, description=description, secret=secret)
+        .returning(WebhookEndpoint.endpoint_id)
+    )
+    assert endpoint_id is not None
+    made = await endpoint(connection, endpoint_id)
+    await _log(connection, endpoint_id, operator, {"url": ("", url), "kinds": ("", _as_text(made.kinds))})
+    return made, secret
+
+
+async def change_endpoint(
+    connection: AsyncConnection, endpoint_id: int, changes: Mapping[str, object], operator: str
+) -> EndpointRow:
+    """Set ``url``, ``kinds``, ``event_id``, ``description`` or ``enabled``, and log each that differs.
+
+    To enable an endpoint takes up what waits for it, and forgets how long it failed.
+
+    Raises:
+        UnknownEndpointError
+        LookupError: there is no such event.
+    """
+    before = await _locked(connection, endpoint_id)
+    changed = {name: value for name, value in changes.items() if name != "enabled" and value != getattr(before, name)}
+    if changed.get("event_id") is not None:
+        await _need_event(connection, int(str(changed["event_id"])))
+    logged = {name: (_as_text(getattr(before, name)), _as_text(value)) for name, value in changed.items()}
+    enabled = before.disabled_at is None
+    if changes.get("enabled", enabled) != enabled:
+        logged["enabled"] = (_as_text(enabled), _as_text(not enabled))
+        changed |= (
+            {"disabled_at": func.now(), "disabled_why": "operator"}
+            if enabled
+            else {"disabled_at": None, "disabled_why": "", "failing_since": None}
+        )
+    if not changed:
+        return before
+    await connection.execute(
+        update(WebhookEndpoint).where(WebhookEndpoint.endpoint_id == endpoint_id).values(**changed)
+    )
+    await _log(connection, endpoint_id, operator, logged)
+    return await endpoint(connection, endpoint_id)
+
+
+async def remove_endpoint(connection: AsyncConnection, endpoint_id: int, operator: str) -> None:
+    """Remove the endpoint; what waits for it is never sent.
+
+    Raises:
+        UnknownEndpointError
+    """
+    before = await _locked(connection, endpoint_id)
+    await connection.execute(delete(WebhookEndpoint).where(WebhookEndpoint.endpoint_id == endpoint_id))
+    await _log(connection, endpoint_id, operator, {"url": (before.url, "")})
+
+
+async def rotate_secret(
+    connection: AsyncConnection, endpoint_id: int, overlap_hours: int, operator: str
+) -> tuple[EndpointRow, bytes]:
+    """Give the endpoint a new secret; for ``overlap_hours`` messages are signed with the old one too.
+
+    Returns:
+        The endpoint and its new secret, which is told at no other time.
+
+    Raises:
+        UnknownEndpointError
+    """
+    await _locked(connection, endpoint_id)
+    secret = secrets.token_bytes(SECRET_BYTES)
+    await connection.execute(
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.endpoint_id == endpoint_id)
+        .values(
+            secret_before=WebhookEndpoint.secret,
+            secret_before_until=func.clock_timestamp() + dt.timedelta(hours=overlap_hours),
+            secret=secret,
+        )
+    )
+    await _log(connection, endpoint_id, operator, {"secret": ("", "replaced")})
+    return await endpoint(connection, endpoint_id), secret
+
+
+async def deliveries(
+    connection: AsyncConnection, endpoint_id: int, *, state: str | None, limit: int
+) -> list[DeliveryRow]:
+    """The endpoint's latest deliveries, the newest first; ``limit`` is cut to `DELIVERIES_MAX`.
+
+    Raises:
+        UnknownEndpointError
+    """
+    await endpoint(connection, endpoint_id)
+    query = (
+        select(
+            WebhookDelivery.outbox_id,
+            WebhookDelivery.event_id,
+            Outbox.kind,
+            WebhookDelivery.state,
+            WebhookDelivery.attempts,
+            WebhookDelivery.created_at,
+            WebhookDelivery.due_at,
+            WebhookDelivery.ended_at,
+            WebhookDelivery.status,
+            WebhookDelivery.error,
+        )
+        .join(
+            Outbox,
+            tuple_(Outbox.event_id, Outbox.outbox_id) == tuple_(WebhookDelivery.event_id, WebhookDelivery.outbox_id),
+        )
+        .where(WebhookDelivery.endpoint_id == endpoint_id)
+        .order_by(WebhookDelivery.created_at.desc(), WebhookDelivery.outbox_id.desc())
+        .limit(min(limit, DELIVERIES_MAX))
+    )
+    if state is not None:
+        query = query.where(WebhookDelivery.state == state)
+    return [DeliveryRow(**row._asdict()) for row in await connection.execute(query)]
+
+
+async def resend(connection: AsyncConnection, endpoint_id: int, outbox_id: uuid.UUID | None, operator: str) -> int:
+    """Make deliveries due anew: the one named, whatever became of it, or all that were given up, `RESENT_MAX` at most.
+
+    Returns:
+        How many.
+
+    Raises:
+        UnknownEndpointError
+    """
+    await _locked(connection, endpoint_id)
+    chosen = select(WebhookDelivery.event_id, WebhookDelivery.outbox_id).where(
+        WebhookDelivery.endpoint_id == endpoint_id
+    )
+    chosen = (
+        chosen.where(WebhookDelivery.state == "dead").limit(RESENT_MAX)
+        if outbox_id is None
+        else chosen.where(WebhookDelivery.outbox_id == outbox_id, WebhookDelivery.state != "pending")
+    )
+    found = chosen.with_for_update().cte("chosen")
+    resent = await connection.execute(
+        update(WebhookDelivery)
+        .where(
+            WebhookDelivery.endpoint_id == endpoint_id,
+            WebhookDelivery.outbox_id == found.c.outbox_id,
+            WebhookDelivery.event_id == found.c.event_id,
+        )
+        .values(state="pending", attempts=0, due_at=func.clock_timestamp(), ended_at=None)
+    )
+    if resent.rowcount:
+        what = "all given up" if outbox_id is None else str(outbox_id)
+        await _log(connection, endpoint_id, operator, {"resent": (what, str(resent.rowcount))})
+    return resent.rowcount
+
+
+async def webhook_log(connection: AsyncConnection, limit: int = LOG_ROWS_MAX) -> list[WebhookLogRow]:
+    """The latest changes of all endpoints, the newest first; ``limit`` is cut to `LOG_ROWS_MAX`."""
+    found = await connection.execute(
+        select(*(WebhookLog.__table__.c[field.name] for field in fields(WebhookLogRow)))
+        .order_by(WebhookLog.log_id.desc())
+        .limit(min(limit, LOG_ROWS_MAX))
+    )
+    return [WebhookLogRow(**row._asdict()) for row in found]
+
+
+async def _locked(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
+    await connection.execute(
+        select(WebhookEndpoint.endpoint_id).where(WebhookEndpoint.endpoint_id == endpoint_id).with_for_update()
+    )
+    return await endpoint(connection, endpoint_id)
+
+
+async def _need_event(connection: AsyncConnection, event_id: int) -> None:
+    if await connection.scalar(select(Event.event_id).where(Event.event_id == event_id)) is None:
+        raise LookupError("there is no such event")
+
+
+async def _log(
+    connection: AsyncConnection, endpoint_id: int, operator: str, changes: Mapping[str, tuple[str, str]]
+) -> None:
+    await connection.execute(
+        insert(WebhookLog),
+        [
+            {"operator": operator, "endpoint_id": endpoint_id, "field": field, "before": before, "after": after}
+            for field, (before, after) in changes.items()
+        ],
+    )
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else " ".join(map(str, value))  # type: ignore[call-overload]

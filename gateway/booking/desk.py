@@ -1,0 +1,297 @@
+"""Commands into their lanes, and jobs back to whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, cast
+
+import msgspec
+import redis
+import redis.asyncio
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from booking_lane import about, tracing
+from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
+from booking_lane.commands import Command, command_id_new
+from booking_lane.figures import Figures
+from booking_lane.figures import read as read_figures
+from booking_lane.lane import Lane, lane_of, queue_name
+from booking_lane.results import BatchNews, JobRecord, decode_news, decode_record, encode_record, job_key
+from booking_lane.waiters import Waiters
+from db.tables.models import BookingCommand
+from gateway.config import GatewayConfig
+from gateway.hall.halls import Halls
+from gateway.wire.problems import ProblemError
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS_MAX: Final = 30.0
+LATE_SECONDS: Final = 5
+LOST_SECONDS: Final = 1.0
+CLAIM_SECONDS: Final = 60
+FIGURES_SECONDS: Final = 1.0
+READINGS_KEPT: Final = 61
+
+
+class Desk:
+    """One gateway process' way to the booking lanes.
+
+    Args:
+        jobs: the jobs' Redis, asynchronous, for reading.
+        jobs_sync: the same Redis, synchronous as RQ needs it, for enqueueing in threads.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        engine: AsyncEngine,
+        halls: Halls,
+        jobs: redis.asyncio.Redis,
+        jobs_sync: redis.Redis,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._halls = halls
+        self._jobs = jobs
+        self.waiters = Waiters(jobs)
+        self._origin = uuid.uuid4().hex
+        threads = max(2, min(config.lanes * config.batches_unfinished_max, 8))
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
+        self._clock_offset_ms: int | None = None
+        self.lanes = [self._coalescer(number, jobs_sync) for number in range(config.lanes)]
+        self.figures: tuple[Figures, ...] = (Figures(),) * config.lanes
+        self._readings: deque[tuple[float, tuple[Figures, ...]]] = deque(maxlen=READINGS_KEPT)
+
+    def _coalescer(self, number: int, jobs_sync: redis.Redis) -> Coalescer:
+        config = self._config
+        return Coalescer(
+            number,
+            Lane(jobs_sync, number, config.result_ttl_seconds).enqueue,
+            self._executor,
+            origin=self._origin,
+            batch_max=config.batch_max,
+            unfinished_max=config.batches_unfinished_max,
+            buffer_max=config.lane_buffer_max,
+            batch_seconds_max=config.command_deadline_seconds + LATE_SECONDS,
+            wait_seconds_max=config.lane_wait_seconds_max,
+        )
+
+    async def start(self) -> None:
+        """Read the jobs' clock.
+
+        Raises:
+            redis.RedisError
+        """
+        seconds, micros = await self._jobs.time()
+        self._clock_offset_ms = int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000
+
+    async def close(self) -> None:
+        for lane in self.lanes:
+            await lane.drain()
+        self._executor.shutdown(wait=False)
+
+    def now_ms(self, lane: Coalescer) -> int:
+        """The jobs' Redis' clock, carried on by this process' monotonic one: no wall clock decides a deadline."""
+        offset = lane.clock_offset_ms if lane.clock_offset_ms is not None else self._clock_offset_ms
+        assert offset is not None
+        return time.monotonic_ns() // 1_000_000 + offset
+
+    def hear(self, payload: bytes) -> None:
+        """A finished batch's news."""
+        news = decode_news(payload)
+        if tracing.on is None:
+            self._tell(news)
+        else:
+            with tracing.on.hearing(news.trace, news.lane):
+                self._tell(news)
+        if news.origin == self._origin:
+            self.lanes[news.lane].finished(news.batch_id)
+
+    def _tell(self, news: BatchNews) -> None:
+        for change in news.changes:
+            self._halls.hear(change)
+        self.waiters.tell(news.outcomes, news.trace)
+
+    async def keep_finishing(self) -> None:
+        """Find, for as long as the process runs, the finished batches and outcomes whose message was lost, and the
+        batches that Redis lost: their places in the lane must not stay taken.
+        """
+        while True:
+            await asyncio.sleep(LOST_SECONDS)
+            for lane in self.lanes:
+                for batch_id, command_id in lane.unfinished(LOST_SECONDS):
+                    record = await self.waiters.read(command_id)
+                    if record is None or record.body or not record.queued:
+                        lane.finished(batch_id)
+            await self.waiters.reread()
+
+    @property
+    def backlog(self) -> int:
+        """Commands waiting in this process."""
+        return sum(lane.backlog for lane in self.lanes)
+
+    async def backlog_of(self, lane: int, batch_mean: float) -> int:
+        """About how many commands wait for a lane: those in this process, and the batches queued in Redis.
+
+        Raises:
+            redis.RedisError
+        """
+        queued = await self._jobs.llen(f"rq:queue:{queue_name(lane)}")
+        return self.lanes[lane].backlog + round(queued * batch_mean)
+
+    async def keep_figures(self) -> None:
+        """Read the lanes' figures each second, for as long as the process runs."""
+        while True:
+            read = await asyncio.gather(*(read_figures(self._jobs, lane.number) for lane in self.lanes))
+            self.figures = tuple(read)
+            self._readings.append((time.monotonic(), self.figures))
+            await asyncio.sleep(FIGURES_SECONDS)
+
+    def recent(self, lane: int, seconds: float) -> Figures:
+        """What the lane did in the last ``seconds`` (at most a minute), at every gateway."""
+        since = time.monotonic() - seconds
+        earlier = next((figures for at, figures in self._readings if at >= since), self.figures)
+        return self.figures[lane].since(earlier[lane])
+
+    def p95_ms(self, lane: int, seconds: float = 60.0) -> float | None:
+        """The 95th percentile of the lane's recent commands from arrival to outcome; None without any."""
+        return self.recent(lane, seconds).wait_ms(0.95)
+
+    # -- commands
+
+    def refuse_if_full(self, event_id: int) -> None:
+        """Before any other work is done for a command that its lane would refuse: under overload, what a refusal costs
+        is taken from the bookings.
+
+        Raises:
+            ProblemError: ``overloaded``.
+        """
+        if self.lanes[lane_of(event_id, self._config.lanes)].full:
+            raise _overloaded()
+
+    async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
+        """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
+
+        Where Redis has forgotten, going ahead is safe: the engine finds the recorded outcome and repeats it.
+
+        Raises:
+            ProblemError: ``idempotency_key_reused``.
+        """
+        claim = JobRecord(user_id, 0, "", body_hash, queued=False)
+        found = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
+        if found is None:
+            return None
+        record = decode_record(cast(bytes, found))
+        _refuse_reuse(record, body_hash)
+        return record if record.queued else None
+
+    async def submit(self, command: Command, wait_seconds: float) -> JobRecord | None:
+        """Put a command on its lane. The finished record if it came within ``wait_seconds``, else None: Redis
+        has the job.
+
+        Raises:
+            ProblemError: ``overloaded`` or ``unavailable``.
+        """
+        lane = self.lanes[lane_of(command.event_id, self._config.lanes)]
+        outcome = self.waiters.expect(command.command_id)
+        try:
+            taken = lane.submit(command)
+            if wait_seconds > 0:
+                # The outcome says that the lane took it; only a refusal comes the other way.
+                taken.add_done_callback(partial(_pass_refusal, outcome))
+                record = await self._wait(outcome, wait_seconds)
+                if record is not None:
+                    _refuse_reuse(record, command.body_hash)
+                    return record
+            await taken
+            return None
+        except LaneFullError:
+            raise _overloaded() from None
+        except LaneUnavailableError as away:
+            raise ProblemError(
+                "unavailable",
+                "The booking lane did not answer; retry with the same Idempotency-Key.",
+                retry_after_seconds=away.retry_after_seconds,
+            ) from None
+        finally:
+            self.waiters.forget(command.command_id, outcome)
+
+    def _wait(self, outcome: asyncio.Future[JobRecord | None], seconds: float) -> Coroutine[Any, Any, JobRecord | None]:
+        waits = self.waiters.wait(outcome, seconds)
+        return waits if tracing.on is None else tracing.on.waiting(waits)
+
+    def head(self, event_id: int, user_id: int, command_id: uuid.UUID | None, body_hash: bytes) -> dict[str, Any]:
+        """The fields every command begins with."""
+        received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._config.lanes)])
+        command_id = command_id or command_id_new()
+        about.note(command_id=command_id)
+        return {
+            "command_id": command_id,
+            "event_id": event_id,
+            "user_id": user_id,
+            "received_at_ms": received_at_ms,
+            "deadline_ms": received_at_ms + self._config.command_deadline_seconds * 1000,
+            "body_hash": body_hash,
+            "trace": tracing.here(),
+        }
+
+    # -- jobs
+
+    async def job(self, command_id: uuid.UUID, wait_seconds: float) -> JobRecord | None:
+        """What is known of a job; waits up to ``wait_seconds`` for it to finish."""
+        outcome = self.waiters.expect(command_id) if wait_seconds > 0 else None
+        try:
+            record = await self.waiters.read(command_id)
+            if record is None or not record.queued:
+                return await self.recorded(command_id)
+            if record.body or outcome is None:
+                return record
+            return await self._wait(outcome, wait_seconds) or record
+        finally:
+            if outcome is not None:
+                self.waiters.forget(command_id, outcome)
+
+    async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
+        """What Postgres recorded of a command."""
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    select(
+                        BookingCommand.user_id,
+                        BookingCommand.event_id,
+                        BookingCommand.kind,
+                        BookingCommand.body_hash,
+                        BookingCommand.outcome,
+                    )
+                    .where(BookingCommand.command_id == command_id)
+                    .limit(1)
+                )
+            ).one_or_none()
+        if row is None:
+            return None
+        return JobRecord(
+            row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
+        )
+
+
+def _overloaded() -> ProblemError:
+    return ProblemError("overloaded", retry_after_seconds=LaneFullError.retry_after_seconds)
+
+
+def _pass_refusal(outcome: asyncio.Future[JobRecord | None], taken: asyncio.Future[None]) -> None:
+    error = None if taken.cancelled() else taken.exception()
+    if error is not None and not outcome.done():
+        outcome.set_exception(error)
+
+
+def _refuse_reuse(record: JobRecord, body_hash: bytes) -> None:
+    if record.body_hash != body_hash:
+        raise ProblemError("idempotency_key_reused")

@@ -1,0 +1,1 @@
+"""The public contract's bodies and answers, a module a domain."""

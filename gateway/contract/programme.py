@@ -1,0 +1,186 @@
+"""Bodies and answers of events as operators make and change them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from db.events.events import TICKET_TYPES_MAX
+from gateway.contract.rooms import NewRoomBody
+from gateway.contract.values import (
+    NO_NUL,
+    PRICE_MAX,
+    AnswerBody,
+    Fault,
+    Moment,
+    RequestBody,
+    Revision,
+    TicketTypeId,
+    Why,
+)
+
+HallInt = Annotated[int, Meta(ge=0, le=99_999)]
+
+Price = Annotated[int, Meta(ge=0, le=PRICE_MAX)]
+
+Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class HallBlock(RequestBody, kw_only=True):
+    """``rows`` rows of ``seatsPerRow`` seats, numbered from ``firstRow`` and ``firstSeat`` on."""
+
+    rows: Annotated[int, Meta(ge=1, le=100_000)]
+    seats_per_row: Annotated[int, Meta(ge=1, le=100_000)]
+    first_row: HallInt = 1
+    first_seat: HallInt = 1
+
+
+class HallRow(RequestBody, kw_only=True):
+    """Seats of one row, each by its number."""
+
+    row_number: HallInt
+    seat_numbers: Annotated[tuple[HallInt, ...], Meta(min_length=1, max_length=10_000)]
+
+
+Blocks = Annotated[tuple[HallBlock, ...], Meta(max_length=20_000)]
+
+Rows = Annotated[tuple[HallRow, ...], Meta(max_length=20_000)]
+
+
+class TicketTypeBody(RequestBody, kw_only=True):
+    """A new ticket type: its seats are ``blocks`` and ``rows`` together, and what a CSV has of its name."""
+
+    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+    price: Price
+    blocks: Blocks = ()
+    rows: Rows = ()
+
+
+class EventBody(RequestBody, kw_only=True):
+    """A new event, whole. Prices are in minor units of the currency.
+
+    ``csv`` has a line a seat, under a line that names the columns: ``ticketType,row,seat``.
+    """
+
+    name: Word
+    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] = ""
+    venue: Word
+    date: Moment
+    on_sale_at: Moment
+    currency: Currency
+    seats_per_fan_max: SeatsPerFan = 10
+    ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
+    csv: str = ""
+    room: NewRoomBody = msgspec.field(default_factory=NewRoomBody)
+    why: Why = ""
+
+
+class TicketTypePatch(RequestBody, kw_only=True):
+    ticket_type_id: TicketTypeId
+    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    price: Price | msgspec.UnsetType = msgspec.UNSET
+
+
+class SeatsOfTypeBody(RequestBody, kw_only=True):
+    ticket_type_id: TicketTypeId
+    blocks: Blocks = ()
+    rows: Rows = ()
+
+
+class EventPatch(RequestBody, kw_only=True):
+    """Of the event as it stood at ``revision``, where that is named: at another the change is refused.
+
+    A price is that of reservations to come: what is held or bought keeps its own.
+    """
+
+    name: Word | msgspec.UnsetType = msgspec.UNSET
+    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    venue: Word | msgspec.UnsetType = msgspec.UNSET
+    date: Moment | msgspec.UnsetType = msgspec.UNSET
+    on_sale_at: Moment | msgspec.UnsetType = msgspec.UNSET
+    currency: Currency | msgspec.UnsetType = msgspec.UNSET
+    seats_per_fan_max: SeatsPerFan | msgspec.UnsetType = msgspec.UNSET
+    ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    add_seats: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove_seats: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    revision: Revision | msgspec.UnsetType = msgspec.UNSET
+    why: Why = ""
+
+
+class SeatsBody(RequestBody, kw_only=True):
+    """Seats to be added to a hall, and to be removed from it."""
+
+    add: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    remove: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
+    revision: Revision | msgspec.UnsetType = msgspec.UNSET
+    why: Why = ""
+
+
+class DefinedTicketType(AnswerBody, kw_only=True):
+    """A ticket type with its seats as blocks, none of which overlap; ``booked`` of its ``quantity`` are sold."""
+
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+    booked_count: int
+    blocks: tuple[HallBlock, ...]
+
+
+class EventDefinition(AnswerBody, kw_only=True):
+    """An event as it is defined, whole."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: Moment
+    on_sale_at: Moment
+    currency: str
+    seats_per_fan_max: int
+    ticket_types: tuple[DefinedTicketType, ...]
+    is_on_sale: bool
+    has_lobby: bool
+    version: int
+    revision: int
+
+
+class EventPreview(AnswerBody, kw_only=True):
+    """What would become of a change: all that speaks against it, or the event as it would be (a new one's id: 0)."""
+
+    valid: bool
+    faults: tuple[Fault, ...]
+    event: EventDefinition | None
+
+
+class DefinedEvent(AnswerBody, kw_only=True):
+    """A line of the list of events."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: Moment
+    on_sale_at: Moment
+    currency: str
+    quantity: int
+    sold: int
+    held: int
+    revision: int
+
+
+class DefinedEventList(AnswerBody, kw_only=True):
+    """Events, the newest first; ``next`` is the id to go on before, if any."""
+
+    events: tuple[DefinedEvent, ...]
+    next: int | None

@@ -1,0 +1,175 @@
+"""Bodies and answers of rooms: steering, figures, log, access codes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from db.codes.access_codes import CODES_MAX
+from db.tables.models import MESSAGE_MAX
+from gateway.contract.values import ID_MAX, NO_NUL, AnswerBody, Moment, RequestBody
+from waiting_room.access import CODE_MAX, NAMED_CODE
+
+
+class CodesBody(RequestBody, kw_only=True):
+    """``count`` random codes, or one ``code`` of a name of your own; each may be redeemed by ``usesMax`` fans."""
+
+    label: Annotated[str, Meta(min_length=1, max_length=80, pattern=NO_NUL)]
+    count: Annotated[int, Meta(ge=1, le=CODES_MAX)] = 1
+    code: Annotated[str, Meta(max_length=CODE_MAX, pattern=NAMED_CODE)] | None = None
+    uses_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+
+    def __post_init__(self) -> None:
+        if self.code is not None and self.count != 1:
+            raise ValueError("count is of random codes; name either count or code")
+        if any(at is not None and not 2000 <= at.year < 2200 for at in (self.starts_at, self.ends_at)):
+            raise ValueError("startsAt and endsAt are of years from 2000 to 2199")
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("startsAt must be before endsAt")
+
+
+class RoomPatch(RequestBody, kw_only=True):
+    """Of the room as it stood at ``revision``, where that is named: at another the change is refused."""
+
+    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
+    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
+    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
+    priority_share: Annotated[int, Meta(ge=0, le=100)] | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    autopilot: bool | msgspec.UnsetType = msgspec.UNSET
+    closed: bool | msgspec.UnsetType = msgspec.UNSET
+    message: Annotated[str, Meta(max_length=MESSAGE_MAX, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    revision: Annotated[int, Meta(ge=1, le=ID_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+
+
+class NewRoomBody(RequestBody, kw_only=True):
+    """The room that a new event starts with; what is left out is as the settings say."""
+
+    state: Literal["off", "open", "paused", "closed"] | msgspec.UnsetType = msgspec.UNSET
+    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
+    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
+    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class RoomAnswer(AnswerBody, kw_only=True):
+    """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
+
+    Of those ``waiting`` ``priorityWaiting`` are of the priority class, which has ``priorityShare`` percent of the calls
+    while both wait. Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by
+    their code. ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that
+    are up go by this ``revision``. ``closed``: by an operator; the state is so too while a lobby is yet to open.
+    """
+
+    event_id: int
+    name: str
+    state: str
+    waiting: int
+    priority_waiting: int
+    called: int
+    admitted: int
+    rate_per_minute: int
+    rate_now_per_minute: float
+    measured_per_minute: float | None
+    called_per_minute: float | None
+    let_in: int
+    capacity: int
+    line_cap: int
+    claim_window_seconds: int
+    pass_seconds: int
+    lobby_minutes: int
+    priority_share: int
+    lobby: int
+    paused: bool
+    closed: bool
+    autopilot: bool
+    autopilot_why: str
+    no_show_rate: float
+    p50_booking_ms: float | None
+    p95_booking_ms: float | None
+    errors: dict[str, int]
+    backlog: int
+    sold: int
+    held: int
+    free: int
+    message: str
+    revision: int
+    gateways: int
+    gateways_in_force: int
+
+
+class RoomList(AnswerBody, kw_only=True):
+    rooms: tuple[RoomAnswer, ...]
+
+
+class RoomLogLine(AnswerBody, kw_only=True):
+    at: Moment
+    operator: str
+    field: str
+    before: str = msgspec.field(name="from")
+    after: str = msgspec.field(name="to")
+    why: str
+    revision: int
+
+
+class RoomLogList(AnswerBody, kw_only=True):
+    entries: tuple[RoomLogLine, ...]
+
+
+class RoomHistory(AnswerBody, kw_only=True):
+    """A room's last hour, the oldest first: a column a figure, its n-th entry taken at the n-th moment of ``at``
+    (Unix time, seconds), about every ``seconds``. Null: not measured then.
+    """
+
+    seconds: int
+    at: tuple[float, ...]
+    waiting: tuple[int, ...]
+    called: tuple[int, ...]
+    admitted: tuple[int, ...]
+    rate_now_per_minute: tuple[float, ...]
+    called_per_minute: tuple[float | None, ...]
+    p50_booking_ms: tuple[float | None, ...]
+    p95_booking_ms: tuple[float | None, ...]
+    backlog: tuple[int, ...]
+    errors: tuple[int, ...]
+    sold: tuple[int, ...]
+    held: tuple[int, ...]
+
+
+class CodesIssued(AnswerBody, kw_only=True):
+    """The codes, which nobody is told again."""
+
+    issue_id: uuid.UUID
+    codes: tuple[str, ...]
+
+
+class CodeIssueAnswer(AnswerBody, kw_only=True):
+    """Codes issued in one go: so many ``codes``, each for ``usesMax`` fans; ``uses`` is how often one was redeemed."""
+
+    issue_id: uuid.UUID
+    label: str
+    codes: int
+    uses_max: int
+    uses: int
+    starts_at: Moment | None
+    ends_at: Moment | None
+    issued_at: Moment
+    issued_by: str
+    revoked_at: Moment | None
+    revoked_by: str | None
+
+
+class CodeIssueList(AnswerBody, kw_only=True):
+    issues: tuple[CodeIssueAnswer, ...]

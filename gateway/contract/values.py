@@ -1,0 +1,77 @@
+"""Values that bodies and answers share: ids, moments, bounds, and the two base classes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+ID_MAX = 2**53 - 1
+
+PRICE_MAX = 10**10
+"""Minor units: so that a thousand seats' total is still exact in a browser."""
+
+INT_MAX = 2**31 - 1
+
+EventId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+
+UserId = Annotated[int, Meta(ge=1, le=ID_MAX)]
+
+TicketTypeId = Annotated[int, Meta(ge=1, le=INT_MAX)]
+
+SeatInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
+
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+
+CaptchaToken = Annotated[str, Meta(max_length=8192)]
+
+LISTS_MAX = 1000
+
+NO_NUL = r"^[^\x00]*$"
+"""Postgres keeps no NUL in text."""
+
+
+class RequestBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What a client sends."""
+
+
+class AnswerBody(msgspec.Struct, rename="camel", kw_only=True):
+    """What a client is told."""
+
+
+Why = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+
+Revision = Annotated[int, Meta(ge=1, le=ID_MAX)]
+
+
+class SeatAnswer(AnswerBody, kw_only=True):
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+
+
+class Fault(AnswerBody, kw_only=True):
+    """What is wrong with a request, and where: a JSON path of the body, or a parameter's name.
+
+    ``line`` is of a CSV, whose first line names the columns. ``seats`` are those that it is about, the first hundred.
+    """
+
+    path: str
+    message: str
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    seats: tuple[SeatAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ProblemAnswer(AnswerBody, kw_only=True):
+    """An error (RFC 9457). Beyond these members some codes have their own, e.g. ``seats`` of ``seats_taken``."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    errors: tuple[Fault, ...] | msgspec.UnsetType = msgspec.UNSET

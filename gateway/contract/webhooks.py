@@ -1,0 +1,123 @@
+"""Bodies and answers of webhooks."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.contract.values import NO_NUL, AnswerBody, EventId, Moment, RequestBody
+
+WebhookKind = Literal[
+    "room.opened",
+    "room.paused",
+    "room.resumed",
+    "room.sold_out",
+    "room.closed",
+    "purchase.made",
+    "purchase.cancelled",
+]
+
+WebhookUrl = Annotated[
+    str,
+    Meta(max_length=2000, pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[!\x22$-~]*)?$", description="https in production"),
+]
+
+WebhookKinds = Annotated[tuple[WebhookKind, ...], Meta(min_length=1, max_length=20)]
+
+WebhookDescription = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
+
+
+class WebhookBody(RequestBody, kw_only=True):
+    """With ``eventId``: of this event alone."""
+
+    url: WebhookUrl
+    kinds: WebhookKinds
+    event_id: EventId | None = None
+    description: WebhookDescription = ""
+
+
+class WebhookPatch(RequestBody, kw_only=True):
+    url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
+    kinds: WebhookKinds | msgspec.UnsetType = msgspec.UNSET
+    event_id: EventId | msgspec.UnsetType | None = msgspec.UNSET
+    description: WebhookDescription | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class ResendBody(RequestBody, kw_only=True):
+    message_id: uuid.UUID | None = None
+
+
+class WebhookAnswer(AnswerBody, kw_only=True):
+    """``pending`` deliveries are to be made yet, ``dead`` ones were given up; both are counted up to 10,000.
+
+    ``failingSince``: the first failure since the last success. ``disabledWhy``: empty, ``operator``, ``gone`` (it
+    answered 410) or ``failing``. Until ``oldSecretUntil`` messages are signed with the secret before this one too.
+    """
+
+    webhook_id: int
+    url: str
+    description: str
+    kinds: tuple[WebhookKind, ...]
+    event_id: int | None
+    enabled: bool
+    disabled_why: str
+    disabled_at: Moment | None
+    created_at: Moment
+    delivered_at: Moment | None
+    failing_since: Moment | None
+    old_secret_until: Moment | None
+    pending: int
+    dead: int
+
+
+class WebhookList(AnswerBody, kw_only=True):
+    webhooks: tuple[WebhookAnswer, ...]
+
+
+class WebhookSecret(AnswerBody, kw_only=True):
+    """``secret`` is told this once."""
+
+    webhook: WebhookAnswer
+    secret: str
+
+
+class DeliveryAnswer(AnswerBody, kw_only=True):
+    """``messageId`` is the header ``webhook-id``; ``status`` the webhook's last answer, null without one."""
+
+    message_id: uuid.UUID
+    event_id: int
+    kind: str
+    state: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: Moment
+    next_attempt_at: Moment | None
+    ended_at: Moment | None
+    status: int | None
+    error: str
+
+
+class DeliveryList(AnswerBody, kw_only=True):
+    deliveries: tuple[DeliveryAnswer, ...]
+
+
+class Resent(AnswerBody, kw_only=True):
+    """How many deliveries are due anew."""
+
+    resent: int
+
+
+class WebhookLogLine(AnswerBody, kw_only=True):
+    at: Moment
+    operator: str
+    webhook_id: int
+    field: str
+    before: str = msgspec.field(name="from")
+    after: str = msgspec.field(name="to")
+
+
+class WebhookLogList(AnswerBody, kw_only=True):
+    entries: tuple[WebhookLogLine, ...]

@@ -1,0 +1,1 @@
+"""Every event's seats and counts, kept in memory."""

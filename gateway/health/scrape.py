@@ -1,0 +1,128 @@
+"""Reads for `/metrics` what is not in this process' memory: one read of a kind at a time, none waited for long.
+
+A part that is away leaves its own figures out and no others, for that is when metrics are wanted most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar, cast
+
+import psycopg
+from redis.exceptions import RedisError
+from rq.cron_scheduler_registry import get_registry_key
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane.alive import alive_key, worker_name, workers_key
+from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
+from gateway.booking.reader import Backlog
+from gateway.contract.rooms import RoomAnswer
+from gateway.health.metrics import LaneFigures, QueueFigures, exposition
+from gateway.routes.rooms import room_answers
+from gateway.services import Services
+from gateway.wire import problems
+from gateway.wire.problems import ProblemError
+
+logger = logging.getLogger(__name__)
+
+READ_SECONDS_MAX: Final = 2.0
+"""A scrape waits so long for its slowest part; Prometheus gives one ten seconds."""
+GIVEN_UP_SECONDS: Final = 30.0
+"""After so long a read is cancelled, and the next scrape asks anew."""
+EVENTS_MAX: Final = 100
+"""Rooms told of: open ones first, then the newest."""
+WORKERS_MAX: Final = 100
+"""Registered workers of a queue that are looked at."""
+
+_T = TypeVar("_T")
+
+
+class Scrape:
+    """What each scrape of one gateway process reads."""
+
+    def __init__(self, known: Services) -> None:
+        self._known = known
+        self._queues = _Reading(self._read_queues)
+        self._rooms = _Reading(self._read_rooms)
+        self._backlog = _Reading(self._read_backlog)
+
+    async def text(self) -> bytes:
+        """Prometheus' text format."""
+        known = self._known
+        queues, rooms, backlog = await asyncio.gather(self._queues.now(), self._rooms.now(), self._backlog.now())
+        engine_pool = cast(Any, known.engine.pool)
+        return exposition(
+            known.traffic,
+            problems=problems.told,
+            loop_lag=known.loop_lag,
+            parts=known.readiness.parts,
+            ready=not known.readiness.failing,
+            streams=(known.streams_open, known.config.streams_max),
+            connections={
+                "engine": (engine_pool.checkedout(), engine_pool.size()),
+                "reader": known.reader.connections(),
+            },
+            lanes=[
+                LaneFigures(known.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
+                for lane in known.desk.lanes
+            ],
+            queues=queues,
+            rooms=rooms,
+            backlog=backlog,
+        )
+
+    async def _read_rooms(self) -> tuple[RoomAnswer, ...]:
+        rows = sorted(self._known.rooms.rows.values(), key=lambda row: (row.state in ("off", "closed"), -row.event_id))
+        return await room_answers(self._known, rows[:EVENTS_MAX])
+
+    async def _read_backlog(self) -> Backlog:
+        return await self._known.reader.backlog()
+
+    async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
+        """Of each lane and of housekeeping; and the age of cron's last beat in seconds, None without any."""
+        jobs = self._known.jobs
+        names = [*(queue_name(lane.number) for lane in self._known.desk.lanes), HOUSEKEEPING_QUEUE]
+        queues = await asyncio.gather(*(self._read_queue(name) for name in names))
+        beats = await jobs.zrange(get_registry_key(), -1, -1, withscores=True)
+        seconds = int((await jobs.time())[0])
+        return list(queues), max(0.0, seconds - float(beats[0][1])) if beats else None
+
+    async def _read_queue(self, name: str) -> QueueFigures:
+        jobs = self._known.jobs
+        members, queued, under_way, failed = await asyncio.gather(
+            jobs.smembers(workers_key(name)),
+            jobs.llen(f"rq:queue:{name}"),
+            jobs.zcard(StartedJobRegistry.key_template.format(name)),
+            jobs.zcard(FailedJobRegistry.key_template.format(name)),
+        )
+        workers = [alive_key(name, worker_name(cast(bytes, member))) for member in sorted(members)[:WORKERS_MAX]]
+        alive = await jobs.exists(*workers) if workers else 0
+        return QueueFigures(name, int(alive), int(queued), int(under_way), int(failed))
+
+
+class _Reading(Generic[_T]):
+    """Reads one kind of figures, one read at a time: a part that does not answer is not asked twice."""
+
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, _T]]) -> None:
+        self._read = read
+        self._task: asyncio.Task[_T | None] | None = None
+
+    async def now(self) -> _T | None:
+        """What was read; None where the part is away or takes too long."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._quietly())
+        task = self._task
+        # Not cancelled here: psycopg would first ask a silent server to cancel.
+        done, _ = await asyncio.wait({task}, timeout=READ_SECONDS_MAX)
+        return task.result() if done else None
+
+    async def _quietly(self) -> _T | None:
+        try:
+            async with asyncio.timeout(GIVEN_UP_SECONDS):
+                return await self._read()
+        except (RedisError, SQLAlchemyError, psycopg.Error, OSError, ProblemError) as error:
+            logger.warning("metrics are told without a part: %s", error)
+            return None

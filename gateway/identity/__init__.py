@@ -1,0 +1,1 @@
+"""Who asks: sessions and how they are proved."""

@@ -1,0 +1,1 @@
+"""The line of each event: rooms, the door, joining, places, streams, draws, history."""

@@ -1,0 +1,84 @@
+"""The autopilot of every room that has it on: look at the sale, steer, say why (`waiting_room.autopilot`).
+
+Leaderless, as the door is: every gateway looks; Redis takes one steering after another, from whoever comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from booking_lane.lane import lane_of
+from gateway.booking.desk import Desk
+from gateway.line.rooms import Rooms
+from waiting_room.autopilot import STEP_SECONDS, WINDOW_SECONDS, Sight, start, steer
+from waiting_room.errors import RoomUnknown
+from waiting_room.model import RoomCounts
+
+logger = logging.getLogger(__name__)
+
+TROUBLES: Final = frozenset({"timed_out", "internal_error"})
+STEP_SHARE_MIN: Final = 0.9
+"""Of a step must have passed since the last steering, whoever made it."""
+
+
+class Autopilot:
+    """Args:
+    target_ms: what the 95th percentile of bookings shall not exceed.
+    """
+
+    def __init__(self, rooms: Rooms, desk: Desk, target_ms: float) -> None:
+        self._rooms = rooms
+        self._desk = desk
+        self._target_ms = target_ms
+
+    async def keep_steering(self) -> None:
+        """Steer for as long as the process runs."""
+        while True:
+            await asyncio.sleep(STEP_SECONDS / 2)
+            for event_id, row in list(self._rooms.rows.items()):
+                if not row.autopilot or row.state != "open":
+                    continue
+                try:
+                    await self._steer(event_id, row.rate_per_minute)
+                except (RedisError, RoomUnknown, OSError) as error:
+                    logger.warning("event %d: not steered: %s", event_id, error)
+
+    async def _steer(self, event_id: int, ceiling_per_minute: int) -> None:
+        counts = await self._rooms.line.counts(event_id)
+        last = counts.steering
+        if last is None:
+            await self._rooms.line.steer(event_id, counts, start(ceiling_per_minute, counts.now_ms / 1000))
+        elif counts.now_ms - counts.steered_at_ms >= STEP_SECONDS * 1000 * STEP_SHARE_MIN:
+            if counts.now_ms - counts.steered_at_ms > WINDOW_SECONDS * 1000:
+                # Switched off and on again, or nobody was there to steer: what was learnt may be of another day.
+                last = start(ceiling_per_minute, counts.now_ms / 1000)
+            sight = await self._sight(event_id, counts)
+            await self._rooms.line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))
+
+    async def _sight(self, event_id: int, counts: RoomCounts) -> Sight:
+        lane = lane_of(event_id, len(self._desk.lanes))
+        figures = self._desk.recent(lane, WINDOW_SECONDS)
+        ended = sum(figures.waits)
+        inside = counts.called + counts.admitted
+        slots, stock_bound = counts.config.capacity, False
+        if counts.stock is not None and counts.config.stock_factor > 0:
+            by_stock = math.ceil(counts.config.stock_factor * counts.stock.free)
+            slots, stock_bound = min(slots, by_stock), by_stock < slots
+        return Sight(
+            at_seconds=counts.now_ms / 1000,
+            waiting=counts.waiting,
+            slots_free=max(0, slots - inside),
+            stock_bound=stock_bound,
+            p95_ms=figures.wait_ms(0.95),
+            backlog=await self._desk.backlog_of(lane, ended / figures.batches if figures.batches else 1.0),
+            ended_per_second=ended / WINDOW_SECONDS,
+            admitted_per_second=(counts.pace.admitted_per_minute or 0.0) / 60,
+            busy_share=min(1.0, figures.busy_ms / 1000 / WINDOW_SECONDS),
+            troubles=sum(number for (_, how), number in figures.commands.items() if how in TROUBLES),
+            no_show_rate=counts.pace.no_show_rate,
+        )

@@ -1,0 +1,1 @@
+"""Events as operators make and change them."""

@@ -1,0 +1,182 @@
+"""Events, their counts and seats: what a fan reads before buying."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.params import Parameter
+from sqlalchemy import Select, or_, select, tuple_
+
+from db.tables.models import Event
+from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
+from gateway.contract.values import ID_MAX, EventId, Moment
+from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
+from gateway.line.rooms import room_state
+from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import answers
+from gateway.wire.problems import invalid
+from gateway.wire.requests import Answer
+from gateway.wire.stream import Stream, StreamResponse
+
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+GZIP_BYTES_MIN = 4096
+CHARACTERS_MAX = 200
+
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+# Not `int | None`: Litestar would read the word "null" as None.
+MinVersion = Annotated[
+    int, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
+]
+
+
+async def room_json(known: Services, event_id: int) -> bytes:
+    """``{state, waiting}`` of the event's room; an event without one needs no pass."""
+    counts = await known.rooms.counts(event_id)
+    if counts is None:
+        return b'{"state":"off","waiting":0}'
+    waiting = counts.waiting + (counts.lobby if counts.undrawn else 0)
+    return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), waiting)
+
+
+def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
+    """The answer with an ETag, gzipped where that pays, or 304 where the client has it."""
+    headers = {b"etag": rendered.tag.encode(), b"cache-control": b"no-cache"}
+    asked = request.headers.get("if-none-match")
+    if asked is not None and rendered.tag in (part.strip() for part in asked.split(",")):
+        return Answer(b"", status_code=304, headers=headers)
+    if len(rendered.body) < GZIP_BYTES_MIN:
+        return Answer(rendered.body, headers=headers)
+    headers[b"vary"] = b"Accept-Encoding"
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Answer(rendered.body, headers=headers)
+    headers[b"content-encoding"] = b"gzip"
+    return Answer(rendered.gzipped, headers=headers)
+
+
+READ_REFUSED = ("invalid_request", "unknown_event")
+
+
+@get("/api/initial-call/{event_id:int}", responses=answers(*READ_REFUSED, also={200: InitialCall, 304: None}))
+async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
+    """The event, its ticket types with their counts, and its room."""
+    known = services(request)
+    hall = await known.hall_to_read(request, event_id, version_min=min_version)
+    return _cacheable(request, hall.initial_call(await room_json(known, event_id)))
+
+
+@get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
+async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
+    """The hall, and the seats that are not free."""
+    hall = await services(request).hall_to_read(request, event_id, version_min=min_version)
+    return _cacheable(request, hall.seats_rendered(min_version))
+
+
+@get(
+    "/api/events/{event_id:int}/live",
+    media_type="text/event-stream",
+    responses=answers(*READ_REFUSED, "too_many_streams"),
+)
+async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
+    """Seats as they change: a snapshot, then deltas whose id is the event's version."""
+    known = services(request)
+    hall = await known.hall_to_read(request, event_id)
+    known.take_stream()
+    last = request.headers.get("last-event-id", "")
+    last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+
+    async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
+        return _watch(known, hall, stream, last_version)
+
+    return StreamResponse(
+        subscribe,
+        seconds_max=known.config.stream_seconds_max,
+        send_seconds_max=known.config.stream_send_seconds_max,
+    )
+
+
+def _watch(known: Services, hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
+    known.streams_open += 1
+    hall.resume(stream, last_version)
+    hall.streams.add(stream)
+
+    async def leave() -> None:
+        hall.streams.discard(stream)
+        known.streams_open -= 1
+
+    return leave
+
+
+@get("/api/events", responses=answers("invalid_request"))
+async def events(
+    request: AnyRequest,
+    q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
+    venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
+    # Words, since Litestar would read a number as seconds of the epoch.
+    from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
+    to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
+    cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
+) -> EventList:
+    """Events by date, the soonest first; go on with ``cursor`` while there is one."""
+    query = find_events(q, venue, _moment(from_, "from"), _moment(to, "to"))
+    if cursor is not None:
+        query = query.where(tuple_(Event.date, Event.event_id) > _read_cursor(cursor))
+    async with services(request).engine.connect() as connection:
+        rows = (await connection.execute(query.limit(limit + 1))).all()
+    found = tuple(EventAnswer(**row._asdict()) for row in rows[:limit])
+    more = _cursor(found[-1]) if len(rows) > limit else None
+    return EventList(events=found, cursor=more)
+
+
+def find_events(
+    q: str, venue: str, from_: dt.datetime | None, to: dt.datetime | None
+) -> Select[int, str, str, dt.datetime, str, dt.datetime, str, int]:
+    """Events that hold ``q`` in name, artist or venue, by date; no rehearsal's copy is among them.
+
+    Raises:
+        ProblemError: ``invalid_request`` for a NUL, which Postgres does not take.
+    """
+    for name, text in (("q", q), ("venue", venue)):
+        if "\0" in text:
+            raise invalid("no text holds a NUL", name)
+    query = select(*EVENT_COLUMNS).where(Event.rehearsal_of.is_(None)).order_by(Event.date, Event.event_id)
+    if q:
+        query = query.where(
+            or_(*(column.icontains(q, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))
+        )
+    if venue:
+        query = query.where(Event.venue.icontains(venue, autoescape=True))
+    if from_ is not None:
+        query = query.where(Event.date >= from_)
+    if to is not None:
+        query = query.where(Event.date <= to)
+    return query
+
+
+def _moment(text: str | None, name: str) -> dt.datetime | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.convert(text, Moment)
+    except msgspec.ValidationError:
+        raise invalid("a time with its offset is needed, e.g. 2026-06-12T19:30:00Z", name) from None
+
+
+def _cursor(last: EventAnswer) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((last.date, last.event_id))).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[Moment, EventId])
+    except ValueError:
+        raise invalid("not a cursor of ours", "cursor") from None
+
+
+ROUTES = [initial_call, seats, live, events]

@@ -1,0 +1,291 @@
+"""Operators: rooms in numbers, and the door's controls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from litestar import get, patch
+from litestar.params import Parameter
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane.lane import lane_of, queue_name
+from db.rooms.rooms import RoomChangedError, RoomLogRow, RoomRow, UnknownRoomError, change_room, room_log
+from db.rooms.rooms import room as room_row
+from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.contract.values import ID_MAX
+from gateway.hall.halls import UnknownEventError
+from gateway.health.presence import Presence, present
+from gateway.line.history import POINT_SECONDS, charted, hour, note, take_turn
+from gateway.line.rooms import room_state
+from gateway.services import AnyRequest, Services, services
+from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
+from gateway.wire.problems import ProblemError, invalid
+from gateway.wire.stream import Stream, StreamResponse, frame
+from waiting_room.errors import RoomError
+
+logger = logging.getLogger(__name__)
+
+STREAM_SECONDS: Final = 1.0
+LOG_LIMIT: Final = 200
+FIGURES_SECONDS: Final = 60.0
+STEERED: Final = (
+    "rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "lobby_minutes", "autopilot",
+    "message", "priority_share",
+)  # fmt: skip
+ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
+PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+
+
+async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> RoomAnswer | None:
+    counts = await known.rooms.counts(row.event_id)
+    if counts is None:
+        return None
+    # Another gateway may have changed it since this one read it.
+    row = await known.rooms.row(row.event_id, revision_min=counts.config.revision) or row
+    try:
+        hall = await known.halls.hall(row.event_id)
+    except UnknownEventError:
+        # Gone, a rehearsal's copy for one, since the rooms were read.
+        return None
+    lane = lane_of(row.event_id, known.config.lanes)
+    recent = known.desk.recent(lane, FIGURES_SECONDS)
+    errors: Counter[str] = Counter()
+    for (_, how), number in recent.commands.items():
+        if how != "succeeded":
+            errors[how] += number
+    queued = await known.jobs.llen(f"rq:queue:{queue_name(lane)}")
+    return RoomAnswer(
+        event_id=row.event_id,
+        name=hall.event.name,
+        state=room_state(counts),
+        waiting=counts.waiting,
+        priority_waiting=counts.priority,
+        called=counts.called,
+        admitted=counts.admitted,
+        rate_per_minute=row.rate_per_minute,
+        rate_now_per_minute=round(counts.rate_per_minute, 1),
+        measured_per_minute=counts.pace.admitted_per_minute,
+        called_per_minute=_rounded(counts.pace.called_per_minute),
+        let_in=counts.let_in,
+        capacity=row.capacity,
+        line_cap=row.line_cap,
+        claim_window_seconds=row.claim_window_seconds,
+        pass_seconds=row.pass_seconds,
+        lobby_minutes=row.lobby_minutes,
+        priority_share=row.priority_share,
+        lobby=counts.lobby,
+        paused=row.state == "paused",
+        closed=row.state == "closed",
+        autopilot=row.autopilot,
+        autopilot_why=counts.steering.why if row.autopilot and counts.steering is not None else "",
+        no_show_rate=counts.pace.no_show_rate,
+        p50_booking_ms=recent.wait_ms(0.5),
+        p95_booking_ms=recent.wait_ms(0.95),
+        errors=dict(errors),
+        backlog=int(queued) + known.desk.lanes[lane].backlog,
+        sold=hall.quantity - hall.free - hall.held,
+        held=hall.held,
+        free=hall.free,
+        message=row.message,
+        revision=row.revision,
+        gateways=len(here),
+        gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in here),
+    )
+
+
+def _rounded(per_minute: float | None) -> float | None:
+    return None if per_minute is None else round(per_minute, 1)
+
+
+async def room_answers(known: Services, rows: Iterable[RoomRow] | None = None) -> tuple[RoomAnswer, ...]:
+    """Every room in numbers, or those of ``rows``."""
+    here = await present(known.jobs)
+    found = [await _room(known, row, here) for row in list(known.rooms.rows.values() if rows is None else rows)]
+    return tuple(room for room in found if room is not None)
+
+
+async def _row(known: Services, event_id: int) -> RoomRow:
+    row = await known.rooms.row(event_id)
+    if row is None:
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    return row
+
+
+@get("/api/ops/rooms", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+async def rooms(request: AnyRequest) -> RoomList:
+    """Every room in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    return RoomList(rooms=await room_answers(known))
+
+
+@get("/api/ops/rooms/{event_id:int}", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
+    """One room in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    found = await _room(known, await _row(known, event_id), await present(known.jobs))
+    if found is None:
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+    return found
+
+
+@patch(
+    "/api/ops/rooms/{event_id:int}",
+    security=OPERATOR,
+    responses=answers(*ROOM_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
+)
+async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
+    """Steer the door: Postgres and its log first, then Redis, then every gateway.
+
+    With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
+    now in force and as ``changes`` what was changed since, as in the log, the oldest first.
+    """
+    known = services(request)
+    operator = known.identity.operator(request)
+    changes: dict[str, object] = {
+        name: value for name in STEERED if (value := getattr(data, name)) is not msgspec.UNSET
+    }
+    if data.message is not msgspec.UNSET:
+        changes["message"] = data.message.strip()
+    revision = None if data.revision is msgspec.UNSET else data.revision
+    try:
+        async with known.engine.begin() as connection:
+            before = await room_row(connection, event_id)
+            if "lobby_minutes" in changes and before.on_sale_at.timestamp() <= known.clock.now():
+                raise invalid("the sale has begun, there is no lobby before it any more", "$.lobbyMinutes")
+            state = _state(before.state, data)
+            if state is not None:
+                changes["state"] = state
+            if not changes:
+                raise invalid("nothing to change is named")
+            changed = await change_room(connection, event_id, changes, operator.name, data.why, revision=revision)
+    except UnknownRoomError:
+        raise ProblemError("unknown_event", "This event has no waiting room.") from None
+    except RoomChangedError as meanwhile:
+        raise _conflict(meanwhile) from None
+    await known.rooms.configure(changed)
+    found = await _room(known, changed, await present(known.jobs))
+    assert found is not None
+    return found
+
+
+def _conflict(meanwhile: RoomChangedError) -> ProblemError:
+    lines = [_log_line(line) for line in meanwhile.since]
+    return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
+
+
+def _state(state: str, data: RoomPatch) -> str | None:
+    """The room's state after ``paused`` and ``closed``; None if neither was named.
+
+    Raises:
+        ProblemError: ``invalid_request`` where there is no room to steer.
+    """
+    if data.closed is msgspec.UNSET and data.paused is msgspec.UNSET:
+        return None
+    if state == "off":
+        raise invalid("this event's room is off; there is no door to steer", "$.paused")
+    if data.closed is True:
+        return "closed"
+    if data.paused is True:
+        return "closed" if state == "closed" and data.closed is msgspec.UNSET else "paused"
+    if data.closed is False and state == "closed":
+        return "open"
+    if data.paused is False and state == "paused":
+        return "open"
+    return state
+
+
+@get("/api/ops/rooms/{event_id:int}/log", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
+    """Who changed what, the newest first."""
+    known = services(request)
+    known.identity.operator(request)
+    await _row(known, event_id)
+    async with known.engine.connect() as connection:
+        lines = await room_log(connection, event_id, LOG_LIMIT)
+    return RoomLogList(entries=tuple(_log_line(line) for line in lines))
+
+
+def _log_line(line: RoomLogRow) -> RoomLogLine:
+    return RoomLogLine(
+        at=line.at,
+        operator=line.operator,
+        field=line.field,
+        before=line.before,
+        after=line.after,
+        why=line.why,
+        revision=line.revision,
+    )
+
+
+@get("/api/ops/rooms/{event_id:int}/history", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
+    """A room's last hour in numbers."""
+    known = services(request)
+    known.identity.operator(request)
+    await _row(known, event_id)
+    return await hour(known.line_redis, event_id)
+
+
+@get(
+    "/api/ops/stream",
+    media_type="text/event-stream",
+    security=OPERATOR,
+    responses=answers(*OPERATOR_REFUSED, "too_many_streams"),
+)
+async def stream(request: AnyRequest) -> StreamResponse:
+    """Every room once a second."""
+    known = services(request)
+    known.identity.operator(request)
+    known.take_stream()
+
+    async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
+        known.streams_open += 1
+        telling = asyncio.get_running_loop().create_task(_tell(known, opened))
+
+        async def leave() -> None:
+            known.streams_open -= 1
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+        return leave
+
+    return StreamResponse(
+        subscribe,
+        seconds_max=known.config.stream_seconds_max,
+        send_seconds_max=known.config.stream_send_seconds_max,
+    )
+
+
+async def _tell(known: Services, opened: Stream) -> None:
+    try:
+        while not opened.closed and time.monotonic() < opened.ends_at and not known.lines.ending:
+            try:
+                for found in await room_answers(known):
+                    opened.write(frame("room", msgspec.json.encode(found)))
+            except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
+                # The console sees by the silence that its figures are old.
+                logger.warning("rooms not told to the console: %s", error)
+            await asyncio.sleep(STREAM_SECONDS)
+    finally:
+        opened.end()
+
+
+async def keep_hours(known: Services) -> None:
+    """Note every room's numbers for as long as the process runs: leaderless, whoever comes first notes all."""
+    while True:
+        if await take_turn(known.line_redis):
+            found = [await _room(known, row, ()) for row in charted(known.rooms.rows.values())]
+            await note(known.line_redis, [room for room in found if room is not None])
+        await asyncio.sleep(POINT_SECONDS / 4)
+
+
+ROUTES = [rooms, room, change, log, history, stream]

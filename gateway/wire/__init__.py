@@ -1,0 +1,1 @@
+"""HTTP and SSE as every route speaks them; it knows no domain."""

@@ -1,0 +1,86 @@
+"""Litestar's request and response the short way, for what is asked most: by profile, a third of a booking's cost."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+from litestar import Request, Response
+from litestar.datastructures import Headers
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Empty
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from gateway.wire.connections import write_whole
+
+
+class LeanHeaders(Headers):
+    """The same multi-dict; only its making skips the test for every type it could be made of."""
+
+    def __init__(self, raw: Any = ()) -> None:
+        CIMultiDictProxy.__init__(
+            self, CIMultiDict([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+        )
+        self._header_list = None
+
+
+class LeanRequest(Request[Any, Any, Any]):
+    """Makes its headers once, lean, and reads its body without a generator."""
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            RequestEntityTooLarge: it is longer than the route takes, or says so.
+            ClientException: the client went before its end.
+        """
+        state = self._connection_state
+        if state.body is not Empty:
+            return state.body
+        bytes_max = self.route_handler.resolve_request_max_body_size() or math.inf
+        said = self.headers.get("content-length", "")
+        if said.isdigit() and int(said) > bytes_max:
+            raise RequestEntityTooLarge
+        body, more = b"", True
+        while more:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise ClientException("The client went before the end of its request.")
+            body = body + message["body"] if body else message["body"]
+            if len(body) > bytes_max:
+                raise RequestEntityTooLarge
+            more = message["more_body"]
+        state.body = body
+        return body
+
+    @cached_property
+    def headers(self) -> Headers:
+        state = self._connection_state
+        if state.headers is Empty:
+            state.headers = LeanHeaders(self.scope["headers"])
+        return state.headers
+
+
+class Answer(Response[bytes]):
+    """A finished JSON body, with the few headers it has; sent as it is."""
+
+    def __init__(self, body: bytes, *, status_code: int = 200, headers: dict[bytes, bytes] | None = None) -> None:
+        head = {b"content-type": b"application/json", b"cache-control": b"no-store", **(headers or {})}
+        if status_code != 304:
+            head[b"content-length"] = b"%d" % len(body)
+        self.status_code = self._status = status_code
+        self._headers = [*head.items()]
+        self._body = body
+
+    def set_header(self, key: str, value: Any) -> None:
+        self._headers.append((key.encode(), value.encode()))
+
+    def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
+        return self._send
+
+    async def _send(self, scope: Any, receive: Any, send: Any) -> None:
+        if not write_whole(send, self._status, self._headers, self._body):
+            await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+            await send({"type": "http.response.body", "body": self._body})
