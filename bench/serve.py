@@ -13,7 +13,7 @@ from litestar import Litestar, post
 import admitone.asgi
 from admitone.cli import main as admitone_main
 from gateway.line import streams as lines
-from gateway.services import AnyRequest, services
+from gateway.services import AnyRequest, services_of
 from waiting_room.model import RoomCounts
 
 _create = admitone.asgi.create
@@ -22,7 +22,7 @@ _create = admitone.asgi.create
 @post("/noop", status_code=204)
 async def noop(request: AnyRequest) -> None:
     """The least an authenticated POST can do: verify the session, answer nothing."""
-    services(request).identity.fan(request)
+    services_of(request).identity.fan(request)
 
 
 def create() -> Litestar:

@@ -110,11 +110,11 @@ def build_services(config: GatewayConfig) -> Services:
     )
 
 
-def _news(known: Services) -> list[News]:
+def _news(services: Services) -> list[News]:
     """One listener a Redis: one in all, unless the jobs have a Redis of their own."""
-    config = known.config
-    lanes = {channel(number): known.desk.hear for number in range(config.lanes)}
-    line = {NEWS_CHANNEL: known.lines.hear}
+    config = services.config
+    lanes = {channel(number): services.desk.hear for number in range(config.lanes)}
+    line = {NEWS_CHANNEL: services.lines.hear}
     listeners = (
         [(config.line_redis_url, line | lanes)]
         if config.jobs_redis_url == config.line_redis_url
@@ -124,20 +124,20 @@ def _news(known: Services) -> list[News]:
         News(
             redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
             handlers,
-            known.halls.doubt,
+            services.halls.doubt,
         )
         for url, handlers in listeners
     ]
 
 
-async def _begin(known: Services) -> None:
+async def _begin(services: Services) -> None:
     """Wait for Postgres and Redis, and read what the door needs before the first fan."""
     until = asyncio.get_running_loop().time() + START_SECONDS_MAX
     while True:
         try:
-            await known.clock.read()
-            await known.desk.start()
-            await known.rooms.refresh()
+            await services.clock.read()
+            await services.desk.start()
+            await services.rooms.refresh()
         except (RedisError, SQLAlchemyError, OSError) as error:
             if asyncio.get_running_loop().time() > until:
                 raise
@@ -174,27 +174,27 @@ async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: Litestar) -> AsyncIterator[None]:
-    known: Services = app.state["services"]
-    await _begin(known)
-    await known.reader.open()
+    services: Services = app.state["services"]
+    await _begin(services)
+    await services.reader.open()
     _settle_memory()
-    listeners = _news(known)
-    known.readiness.begin(lambda: (known.streams_open, known.desk.backlog), known.rooms.revisions)
-    ending = Ending(known.config.drain_seconds, known.begin_ending, known.say_farewell)
+    listeners = _news(services)
+    services.readiness.begin(lambda: (services.streams_open, services.desk.backlog), services.rooms.revisions)
+    ending = Ending(services.config.drain_seconds, services.begin_ending, services.say_farewell)
     keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
-        known.readiness.keep,
-        known.loop_lag.keep,
-        known.clock.keep,
+        services.readiness.keep,
+        services.loop_lag.keep,
+        services.clock.keep,
         *(listener.listen for listener in listeners),
-        known.desk.keep_finishing,
-        known.desk.keep_figures,
-        known.halls.verify,
-        known.halls.keep_streams,
-        known.rooms.keep_refreshed,
-        known.rooms.keep_admitting,
-        Autopilot(known.rooms, known.desk, known.config.autopilot_p95_ms).keep_steering,
-        known.lines.run,
-        partial(operators.keep_hours, known),
+        services.desk.keep_finishing,
+        services.desk.keep_figures,
+        services.halls.verify,
+        services.halls.keep_streams,
+        services.rooms.keep_refreshed,
+        services.rooms.keep_admitting,
+        Autopilot(services.rooms, services.desk, services.config.autopilot_p95_ms).keep_steering,
+        services.lines.run,
+        partial(operators.keep_hours, services),
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):
@@ -204,22 +204,22 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         yield
     finally:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(known.desk.close(), CLOSE_SECONDS_MAX)
+            await asyncio.wait_for(services.desk.close(), CLOSE_SECONDS_MAX)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(_close(known), CLOSE_SECONDS_MAX)
+            await asyncio.wait_for(_close(services), CLOSE_SECONDS_MAX)
 
 
-async def _close(known: Services) -> None:
-    await known.readiness.close()
-    await known.captcha.close()
-    known.programme.close()
-    for client in (known.line_redis, known.jobs):
+async def _close(services: Services) -> None:
+    await services.readiness.close()
+    await services.captcha.close()
+    services.programme.close()
+    for client in (services.line_redis, services.jobs):
         await client.aclose()
-    await known.reader.close()
-    await known.engine.dispose()
+    await services.reader.close()
+    await services.engine.dispose()
 
 
 class Gateway(Litestar):
@@ -239,13 +239,13 @@ class Gateway(Litestar):
             await serve(self._the_long_way, scope, receive, send)
 
     async def _the_long_way(self, scope: Any, receive: Any, send: Any) -> None:
-        known: Services = self.state["services"]
-        await super().__call__(scope, receive, known.traffic.watch(scope, send))
+        services: Services = self.state["services"]
+        await super().__call__(scope, receive, services.traffic.watch(scope, send))
 
 
 def create_app(config: GatewayConfig) -> Litestar:
     """The ASGI application of one gateway process."""
-    known = build_services(config)
+    services = build_services(config)
     app = Gateway(
         route_handlers=[
             *sessions.ROUTES,
@@ -260,7 +260,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *health.ROUTES,
             pages.pages_router(IN_WORDS),
         ],
-        dependencies={"pages": Provide(lambda: PagesFromServices(known), sync_to_thread=False)},
+        dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},
         exception_handlers=HANDLERS,
         request_class=StrictRequest,
         logging_config=None,
@@ -268,6 +268,6 @@ def create_app(config: GatewayConfig) -> Litestar:
         request_max_body_size=config.body_bytes_max,
         openapi_config=openapi_config(config.seats_per_request_max),
     )
-    app.state["services"] = known
-    app.state["scrape"] = Scrape(known)
+    app.state["services"] = services
+    app.state["scrape"] = Scrape(services)
     return app

@@ -15,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
-from gateway.services import services
+from gateway.services import services_of
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.problems import answer_to
 from gateway.wire.request_ids import request_id
@@ -61,7 +61,7 @@ class Express:
             response = await handler.fn(request=request, data=await request.json(), idempotency_key=key, prefer=prefer)
         except Exception as error:
             response = answer_to(request, error)
-        services(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
+        services_of(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
         response.set_header("x-request-id", request_id(scope).decode())
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
         return True

@@ -117,7 +117,7 @@ class Services:
             raise ProblemError("too_many_streams", retry_after_seconds=5)
 
 
-def services(request: AnyRequest) -> Services:
+def services_of(request: AnyRequest) -> Services:
     return cast(Services, request.app.state["services"])
 
 

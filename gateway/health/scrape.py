@@ -43,8 +43,8 @@ _T = TypeVar("_T")
 class Scrape:
     """What each scrape of one gateway process reads."""
 
-    def __init__(self, known: Services) -> None:
-        self._known = known
+    def __init__(self, services: Services) -> None:
+        self._known = services
         self._queues = _Reading(self._read_queues)
         self._rooms = _Reading(self._read_rooms)
         self._backlog = _Reading(self._read_backlog)

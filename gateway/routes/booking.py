@@ -43,7 +43,7 @@ from gateway.contract.booking import (
 )
 from gateway.contract.values import ID_MAX
 from gateway.routes.line import admission_pass, verify_captcha
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
@@ -116,41 +116,41 @@ def _accepted(command_id: uuid.UUID) -> Response[bytes]:
 
 
 async def _earlier(
-    known: Services, user_id: int, key: str | None, asked: bytes, wait_seconds: float
+    services: Services, user_id: int, key: str | None, asked: bytes, wait_seconds: float
 ) -> tuple[uuid.UUID | None, Response[bytes] | None]:
     """The command id of an Idempotency-Key, and the answer where its first request was taken already."""
     if key is None:
         return None, None
     command_id = command_id_for(user_id, key)
-    record = await known.desk.earlier(command_id, user_id, asked)
+    record = await services.desk.earlier(command_id, user_id, asked)
     if record is None:
         return command_id, None
     if not record.body and wait_seconds > 0:
-        record = await known.desk.job(command_id, wait_seconds) or record
+        record = await services.desk.job(command_id, wait_seconds) or record
     return command_id, _finished(command_id, record) if record.body else _accepted(command_id)
 
 
-async def _submit(known: Services, command: Command, wait_seconds: float) -> Response[bytes]:
-    record = await known.desk.submit(command, wait_seconds)
+async def _submit(services: Services, command: Command, wait_seconds: float) -> Response[bytes]:
+    record = await services.desk.submit(command, wait_seconds)
     return _accepted(command.command_id) if record is None else _finished(command.command_id, record)
 
 
-async def _need_admission(known: Services, request: AnyRequest, event_id: int, user_id: int) -> None:
+async def _need_admission(services: Services, request: AnyRequest, event_id: int, user_id: int) -> None:
     """Raises:
     ProblemError: ``not_admitted`` without a pass that is ours, for this event and fan, and alive in Redis.
     """
-    row = await known.rooms.row(event_id)
+    row = await services.rooms.row(event_id)
     if row is None or row.state == "off":
         return
     reason = "There is no admission pass with this request."
     try:
-        admission = admission_pass(known, request, event_id, user_id)
+        admission = admission_pass(services, request, event_id, user_id)
         if admission is not None:
-            if await known.rooms.line.admitted_until(event_id, user_id) is not None:
+            if await services.rooms.line.admitted_until(event_id, user_id) is not None:
                 return
             # Redis may have lost it; where it has not, this changes nothing.
-            await known.rooms.restore(event_id, user_id, None, admission)
-            if await known.rooms.line.admitted_until(event_id, user_id) is not None:
+            await services.rooms.restore(event_id, user_id, None, admission)
+            if await services.rooms.line.admitted_until(event_id, user_id) is not None:
                 return
             reason = "The admission pass has ended."
     except TokenInvalid as error:
@@ -168,24 +168,24 @@ async def reserve(
     request: AnyRequest, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
     """Hold seats for ten minutes: those named, or the best available."""
-    known = services(request)
-    known.desk.refuse_if_full(data.event_id)
-    user_id = known.identity.user(request, data.user_id)
-    seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
+    services = services_of(request)
+    services.desk.refuse_if_full(data.event_id)
+    user_id = services.identity.user(request, data.user_id)
+    seats = _seats(data.seat_details, services.config.seats_per_request_max) if data.seat_details else ()
     best = None
     if data.best_available is not None:
         best = BestAvailable(data.best_available.ticket_type_id, data.best_available.quantity)
-        if best.quantity > known.config.seats_per_request_max:
-            raise invalid(f"at most {known.config.seats_per_request_max} seats", "$.bestAvailable.quantity")
-    await known.hall_to_book(request, data.event_id)
+        if best.quantity > services.config.seats_per_request_max:
+            raise invalid(f"at most {services.config.seats_per_request_max} seats", "$.bestAvailable.quantity")
+    await services.hall_to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("reserve", (data.event_id, seats, best))
-    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
     if answer is not None:
         return answer
-    await _need_admission(known, request, data.event_id, user_id)
-    head = known.desk.head(data.event_id, user_id, command_id, asked)
-    return await _submit(known, Reserve(**head, seats=seats, best_available=best), wait_seconds)
+    await _need_admission(services, request, data.event_id, user_id)
+    head = services.desk.head(data.event_id, user_id, command_id, asked)
+    return await _submit(services, Reserve(**head, seats=seats, best_available=best), wait_seconds)
 
 
 @route(
@@ -199,33 +199,33 @@ async def checkout(
     request: AnyRequest, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
     """Buy a hold, past a captcha."""
-    known = services(request)
-    known.desk.refuse_if_full(data.event_id)
-    user_id = known.identity.user(request, data.user_id)
-    seats = _seats(data.seat_details, known.config.seats_per_request_max) if data.seat_details else ()
-    hall = await known.hall_to_book(request, data.event_id)
+    services = services_of(request)
+    services.desk.refuse_if_full(data.event_id)
+    user_id = services.identity.user(request, data.user_id)
+    seats = _seats(data.seat_details, services.config.seats_per_request_max) if data.seat_details else ()
+    hall = await services.hall_to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("checkout", (data.event_id, seats, data.reservation_id))
-    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
     if answer is not None:
         return answer
-    head = known.desk.head(data.event_id, user_id, command_id, asked)
+    head = services.desk.head(data.event_id, user_id, command_id, asked)
     # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
-    is_exempt = hall.rehearsal_of is not None and not isinstance(known.captcha, Altcha)
-    if known.captcha.provider != "off" and not is_exempt:
+    is_exempt = hall.rehearsal_of is not None and not isinstance(services.captcha, Altcha)
+    if services.captcha.provider != "off" and not is_exempt:
         token = data.captcha_token or data.recaptcha_token
         if token is None:
             raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
         try:
-            await verify_captcha(known, request, token, "checkout", str(head["command_id"]))
+            await verify_captcha(services, request, token, "checkout", str(head["command_id"]))
         except ProblemError:
             # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
-            record = await known.desk.recorded(command_id) if command_id is not None else None
+            record = await services.desk.recorded(command_id) if command_id is not None else None
             if record is None or record.body_hash != asked:
                 raise
             return _finished(head["command_id"], record)
     command = Checkout(**head, reservation_id=data.reservation_id, seats=seats)
-    return await _submit(known, command, wait_seconds)
+    return await _submit(services, command, wait_seconds)
 
 
 @delete(
@@ -242,16 +242,16 @@ async def release(
     prefer: Prefer = None,
 ) -> Response[bytes]:
     """Give a hold back before its end."""
-    known = services(request)
-    user_id = known.identity.fan(request).user_id
-    await known.hall_to_book(request, event_id)
+    services = services_of(request)
+    user_id = services.identity.fan(request).user_id
+    await services.hall_to_book(request, event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("release", (event_id, reservation_id))
-    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
     if answer is not None:
         return answer
-    head = known.desk.head(event_id, user_id, command_id, asked)
-    return await _submit(known, Release(**head, reservation_id=reservation_id), wait_seconds)
+    head = services.desk.head(event_id, user_id, command_id, asked)
+    return await _submit(services, Release(**head, reservation_id=reservation_id), wait_seconds)
 
 
 @post(
@@ -275,26 +275,26 @@ async def cancel(
     once, and the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
     named is none of the purchase or is cancelled already, and with ``cancel_closed`` from its ``cancelUntil`` on.
     """
-    known = services(request)
-    user_id = known.identity.fan(request).user_id
+    services = services_of(request)
+    user_id = services.identity.fan(request).user_id
     details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
     seats = _in_order(
         [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
-        known.config.seats_per_request_max,
+        services.config.seats_per_request_max,
         "$.details",
     )
-    found = await known.reader.purchase(user_id, purchase_id)
+    found = await services.reader.purchase(user_id, purchase_id)
     if found is None:
         raise ProblemError("unknown_purchase")
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
-    await known.hall_to_book(request, event_id)
+    await services.hall_to_book(request, event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("cancel", (event_id, purchase_id, seats))
-    command_id, answer = await _earlier(known, user_id, idempotency_key, asked, wait_seconds)
+    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
     if answer is not None:
         return answer
-    head = known.desk.head(event_id, user_id, command_id, asked)
-    return await _submit(known, Cancel(**head, purchase_id=purchase_id, seats=seats), wait_seconds)
+    head = services.desk.head(event_id, user_id, command_id, asked)
+    return await _submit(services, Cancel(**head, purchase_id=purchase_id, seats=seats), wait_seconds)
 
 
 @get(
@@ -308,9 +308,9 @@ async def job(
     wait: Annotated[float, Parameter(ge=0, le=WAIT_SECONDS_MAX, description="seconds to wait for its end")] = 0,
 ) -> Response[bytes]:
     """What became of a command. Somebody else's job is not known."""
-    known = services(request)
-    user_id = None if known.identity.open_auth else known.identity.fan(request).user_id
-    record = await known.desk.job(job_id, wait)
+    services = services_of(request)
+    user_id = None if services.identity.open_auth else services.identity.fan(request).user_id
+    record = await services.desk.job(job_id, wait)
     if record is None or (user_id is not None and record.user_id != user_id):
         raise ProblemError("unknown_job")
     return _finished(job_id, record)
@@ -323,10 +323,10 @@ async def job(
 )
 async def reservations(request: AnyRequest, event_id: EventQuery) -> ReservationList:
     """The fan's live holds."""
-    known = services(request)
-    user_id = known.identity.fan(request).user_id
-    hall = await known.hall_to_book(request, event_id)
-    async with known.engine.connect() as connection:
+    services = services_of(request)
+    user_id = services.identity.fan(request).user_id
+    hall = await services.hall_to_book(request, event_id)
+    async with services.engine.connect() as connection:
         rows = await connection.execute(
             select(Reservation)
             .where(
@@ -366,8 +366,8 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
 @get("/api/purchases", security=FAN, responses=answers(*FAN_REFUSED, also={200: PurchaseList}))
 async def purchases(request: AnyRequest) -> Response[bytes]:
     """The fan's own purchases."""
-    known = services(request)
-    found = await known.reader.purchases(known.identity.fan(request).user_id)
+    services = services_of(request)
+    found = await services.reader.purchases(services.identity.fan(request).user_id)
     return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
 
@@ -378,8 +378,8 @@ async def purchases(request: AnyRequest) -> Response[bytes]:
 )
 async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""
-    known = services(request)
-    found = await known.reader.purchase(known.identity.fan(request).user_id, purchase_id)
+    services = services_of(request)
+    found = await services.reader.purchase(services.identity.fan(request).user_id, purchase_id)
     if found is None:
         raise ProblemError("unknown_purchase")
     return Answer(found)

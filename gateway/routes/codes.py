@@ -12,7 +12,7 @@ from db.codes.access_codes import CodeTakenError, IssueRow, TooManyIssuesError, 
 from db.rooms.rooms import UnknownRoomError
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
 from gateway.contract.values import ID_MAX
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from waiting_room.access import random_codes
@@ -23,8 +23,8 @@ CODES_REFUSED = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-async def _known_room(known: Services, event_id: int) -> None:
-    if await known.rooms.row(event_id) is None:
+async def _known_room(services: Services, event_id: int) -> None:
+    if await services.rooms.row(event_id) is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
 
 
@@ -36,16 +36,16 @@ async def _known_room(known: Services, event_id: int) -> None:
 )
 async def issue(request: AnyRequest, event_id: PathEvent, data: CodesBody) -> Response[CodesIssued]:
     """Issue access codes: so many random ones, or one of a name of your own. They are told in this answer only."""
-    known = services(request)
-    operator = known.identity.operator(request)
-    await _known_room(known, event_id)
+    services = services_of(request)
+    operator = services.identity.operator(request)
+    await _known_room(services, event_id)
     codes = [data.code] if data.code is not None else random_codes(data.count)
     try:
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             issue_id = await issue_codes(
                 connection,
                 event_id,
-                [known.codes.hasher.hash(event_id, code) for code in codes],
+                [services.codes.hasher.hash(event_id, code) for code in codes],
                 label=data.label.strip(),
                 uses_max=data.uses_max,
                 starts_at=data.starts_at,
@@ -65,10 +65,10 @@ async def issue(request: AnyRequest, event_id: PathEvent, data: CodesBody) -> Re
 @get("/api/ops/rooms/{event_id:int}/codes", security=OPERATOR, responses=answers(*CODES_REFUSED))
 async def listed(request: AnyRequest, event_id: PathEvent) -> CodeIssueList:
     """What was issued, the newest first, and how often it was redeemed. The codes themselves nobody knows any more."""
-    known = services(request)
-    known.identity.operator(request)
-    await _known_room(known, event_id)
-    async with known.engine.connect() as connection:
+    services = services_of(request)
+    services.identity.operator(request)
+    await _known_room(services, event_id)
+    async with services.engine.connect() as connection:
         found = await issues(connection, event_id)
     return CodeIssueList(issues=tuple(_issue(row) for row in found))
 
@@ -97,10 +97,10 @@ def _issue(row: IssueRow) -> CodeIssueAnswer:
 )
 async def revoke(request: AnyRequest, event_id: PathEvent, issue_id: PathIssue) -> None:
     """Let an issue's codes be redeemed no more. Who redeemed one keeps the place."""
-    known = services(request)
-    operator = known.identity.operator(request)
-    await _known_room(known, event_id)
-    async with known.engine.begin() as connection:
+    services = services_of(request)
+    operator = services.identity.operator(request)
+    await _known_room(services, event_id)
+    async with services.engine.begin() as connection:
         if not await revoke_issue(connection, event_id, issue_id, operator.name):
             raise ProblemError("unknown_codes")
 

@@ -14,7 +14,7 @@ from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, Rece
 from gateway.contract.values import ID_MAX, INT_MAX
 from gateway.line.rooms import from_ms
 from gateway.routes.line import known_room
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from waiting_room.draw import draw_value, fan_hash
@@ -31,36 +31,36 @@ FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 State = Literal["early", "open", "drawing", "drawn"]
 
 
-async def _draw(known: Services, event_id: int) -> tuple[DrawRow, RoomCounts, State] | None:
+async def _draw(services: Services, event_id: int) -> tuple[DrawRow, RoomCounts, State] | None:
     """The event's draw; None where it has none."""
-    counts = await known.rooms.counts(event_id)
-    if counts is None or event_id not in known.rooms.commitments:
+    counts = await services.rooms.counts(event_id)
+    if counts is None or event_id not in services.rooms.commitments:
         return None
-    async with known.engine.connect() as connection:
+    async with services.engine.connect() as connection:
         drawn = await draw_row(connection, event_id)
     if drawn is None:
         return None
-    lobby = known.rooms.lobby(event_id, counts)
+    lobby = services.rooms.lobby(event_id, counts)
     return drawn, counts, "drawn" if drawn.drawn_at is not None else lobby.state if lobby is not None else "drawing"
 
 
-async def _public_draw(known: Services, request: AnyRequest, event_id: int) -> tuple[DrawRow, RoomCounts, State]:
+async def _public_draw(services: Services, request: AnyRequest, event_id: int) -> tuple[DrawRow, RoomCounts, State]:
     """Raises:
     ProblemError: ``rate_limited``, ``unknown_event``.
     """
-    await known.limit(request, "draw", known.config.draw_reads_per_minute)
-    found = await _draw(known, event_id)
+    await services.limit(request, "draw", services.config.draw_reads_per_minute)
+    found = await _draw(services, event_id)
     if found is None:
-        await known.hall_to_read(request, event_id)
+        await services.hall_to_read(request, event_id)
         raise ProblemError("unknown_event", "This event has no lobby, so there is no draw.")
     return found
 
 
-async def public_draw(known: Services, request: AnyRequest, event_id: int) -> DrawAnswer:
+async def public_draw(services: Services, request: AnyRequest, event_id: int) -> DrawAnswer:
     """Raises:
     ProblemError: ``rate_limited``, ``unknown_event``.
     """
-    drawn, counts, state = await _public_draw(known, request, event_id)
+    drawn, counts, state = await _public_draw(services, request, event_id)
     return DrawAnswer(
         event_id=event_id,
         state=state,
@@ -81,7 +81,7 @@ async def public_draw(known: Services, request: AnyRequest, event_id: int) -> Dr
 )
 async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]:
     """The draw: what was committed to before it, and the seed after it."""
-    return Response(await public_draw(services(request), request, event_id), headers=NO_STORE)
+    return Response(await public_draw(services_of(request), request, event_id), headers=NO_STORE)
 
 
 def _participants(drawn: DrawRow, counts: RoomCounts) -> int:
@@ -98,11 +98,11 @@ async def draw_list(
     first: Annotated[int, Parameter(ge=1, le=INT_MAX, description="the number to begin with")] = 1,
 ) -> Response[bytes]:
     """Who took part, as hashes, in the drawn order; none before the draw."""
-    known = services(request)
-    drawn, _, _ = await _public_draw(known, request, event_id)
+    services = services_of(request)
+    drawn, _, _ = await _public_draw(services, request, event_id)
     if drawn.participants is None:
         return _json(DrawList(first=first, fan_hashes=(), next=None), NO_STORE)
-    async with known.engine.connect() as connection:
+    async with services.engine.connect() as connection:
         found = await fan_hashes(connection, event_id, first, HASHES_MAX)
     behind = first + len(found)
     page = DrawList(
@@ -124,11 +124,11 @@ def _json(answer: Any, headers: dict[str, str]) -> Response[bytes]:
 )
 async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]:
     """What befell the session's own fan, and the proof of the draw."""
-    known = services(request)
-    session = known.identity.fan(request)
+    services = services_of(request)
+    session = services.identity.fan(request)
     fan = session.user_id
-    counts = await known_room(known, event_id, session)
-    history = await known.rooms.line.history(event_id, fan)
+    counts = await known_room(services, event_id, session)
+    history = await services.rooms.line.history(event_id, fan)
     noted = list(history.noted)
     if history.joined_at_ms is not None:
         was_lobby = history.joined_at_ms < counts.config.draw_at_ms
@@ -136,7 +136,7 @@ async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]
     entries = [
         ReceiptEntry(at=from_ms(one.at_ms), state=REASONS[one.what][0], reason=REASONS[one.what][1]) for one in noted
     ]
-    proof, drawn_at = await _proof(known, event_id, fan)
+    proof, drawn_at = await _proof(services, event_id, fan)
     if proof is not None and proof.number is not None and drawn_at is not None:
         entries.append(ReceiptEntry(at=drawn_at, state=DRAWN[0], reason=DRAWN[1]))
         entries.sort(key=lambda entry: entry.at)
@@ -150,16 +150,16 @@ async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]
     return Response(answer, headers=NO_STORE)
 
 
-async def _proof(known: Services, event_id: int, fan: int) -> tuple[DrawProof | None, dt.datetime | None]:
+async def _proof(services: Services, event_id: int, fan: int) -> tuple[DrawProof | None, dt.datetime | None]:
     """The proof, None for an event without a lobby; and when it was drawn."""
-    found = await _draw(known, event_id)
+    found = await _draw(services, event_id)
     if found is None:
         return None, None
     drawn, counts, state = found
     own = fan_hash(drawn.fan_key, fan)
     number = None
     if drawn.seed is not None:
-        async with known.engine.connect() as connection:
+        async with services.engine.connect() as connection:
             number = await drawn_number(connection, event_id, fan)
     proof = DrawProof(
         state=state,

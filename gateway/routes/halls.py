@@ -17,7 +17,7 @@ from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
 from gateway.contract.values import ID_MAX, EventId, Moment
 from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.line.rooms import room_state
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import answers
 from gateway.wire.problems import invalid
 from gateway.wire.requests import Answer
@@ -35,9 +35,9 @@ MinVersion = Annotated[
 ]
 
 
-async def room_json(known: Services, event_id: int) -> bytes:
+async def room_json(services: Services, event_id: int) -> bytes:
     """``{state, waiting}`` of the event's room; an event without one needs no pass."""
-    counts = await known.rooms.counts(event_id)
+    counts = await services.rooms.counts(event_id)
     if counts is None:
         return b'{"state":"off","waiting":0}'
     waiting = counts.waiting + (counts.lobby if counts.undrawn else 0)
@@ -65,15 +65,15 @@ READ_REFUSED = ("invalid_request", "unknown_event")
 @get("/api/initial-call/{event_id:int}", responses=answers(*READ_REFUSED, also={200: InitialCall, 304: None}))
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
-    known = services(request)
-    hall = await known.hall_to_read(request, event_id, version_min=min_version)
-    return _cacheable(request, hall.initial_call(await room_json(known, event_id)))
+    services = services_of(request)
+    hall = await services.hall_to_read(request, event_id, version_min=min_version)
+    return _cacheable(request, hall.initial_call(await room_json(services, event_id)))
 
 
 @get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
-    hall = await services(request).hall_to_read(request, event_id, version_min=min_version)
+    hall = await services_of(request).hall_to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
 
 
@@ -84,30 +84,30 @@ async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersio
 )
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""
-    known = services(request)
-    hall = await known.hall_to_read(request, event_id)
-    known.take_stream()
+    services = services_of(request)
+    hall = await services.hall_to_read(request, event_id)
+    services.take_stream()
     last = request.headers.get("last-event-id", "")
     last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 
     async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
-        return _watch(known, hall, stream, last_version)
+        return _watch(services, hall, stream, last_version)
 
     return StreamResponse(
         subscribe,
-        seconds_max=known.config.stream_seconds_max,
-        send_seconds_max=known.config.stream_send_seconds_max,
+        seconds_max=services.config.stream_seconds_max,
+        send_seconds_max=services.config.stream_send_seconds_max,
     )
 
 
-def _watch(known: Services, hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
-    known.streams_open += 1
+def _watch(services: Services, hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
+    services.streams_open += 1
     hall.resume(stream, last_version)
     hall.streams.add(stream)
 
     async def leave() -> None:
         hall.streams.discard(stream)
-        known.streams_open -= 1
+        services.streams_open -= 1
 
     return leave
 
@@ -127,7 +127,7 @@ async def events(
     query = find_events(q, venue, _moment(from_, "from"), _moment(to, "to"))
     if cursor is not None:
         query = query.where(tuple_(Event.date, Event.event_id) > _read_cursor(cursor))
-    async with services(request).engine.connect() as connection:
+    async with services_of(request).engine.connect() as connection:
         rows = (await connection.execute(query.limit(limit + 1))).all()
     found = tuple(EventAnswer(**row._asdict()) for row in rows[:limit])
     more = _cursor(found[-1]) if len(rows) > limit else None

@@ -9,7 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from gateway.contract.sessions import Health
 from gateway.health.metrics import CONTENT_TYPE
 from gateway.health.scrape import Scrape
-from gateway.services import AnyRequest, services
+from gateway.services import AnyRequest, services_of
 
 
 @get("/health/live")
@@ -21,7 +21,7 @@ async def live() -> Health:
 @get("/health/ready", responses={200: ResponseSpec(Health), 503: ResponseSpec(Health)})
 async def ready(request: AnyRequest) -> Response[bytes]:
     """503 with the failing parts named, within two seconds of one failing."""
-    failing = services(request).readiness.failing
+    failing = services_of(request).readiness.failing
     return Response(
         msgspec.json.encode(Health(status="failing" if failing else "ok", failing=failing)),
         status_code=503 if failing else 200,

@@ -16,7 +16,7 @@ from gateway.contract.values import ID_MAX
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
 from gateway.line.rooms import from_ms, room_state
-from gateway.services import AnyRequest, Services, address, services
+from gateway.services import AnyRequest, Services, address, services_of
 from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from gateway.wire.stream import Stream, StreamResponse
@@ -44,7 +44,7 @@ def pass_cookie_name(event_id: int) -> str:
     return f"admitone_pass_{event_id}"
 
 
-def pass_cookies(known: Services, event_id: int, admission_pass: str | None) -> list[Cookie]:
+def pass_cookies(services: Services, event_id: int, admission_pass: str | None) -> list[Cookie]:
     if admission_pass is None:
         return []
     return [
@@ -55,13 +55,13 @@ def pass_cookies(known: Services, event_id: int, admission_pass: str | None) -> 
             path="/",
             httponly=True,
             samesite="lax",
-            secure=known.config.production,
+            secure=services.config.production,
         )
     ]
 
 
 def _place_token(
-    known: Services, request: AnyRequest, event_id: int, session: Session, said: str | None
+    services: Services, request: AnyRequest, event_id: int, session: Session, said: str | None
 ) -> PlaceToken | None:
     """The place that the request's token proves; None without one.
 
@@ -72,7 +72,7 @@ def _place_token(
     if token is None:
         return None
     try:
-        place = known.rooms.tokens.verify_place(token, event=event_id, fan=session.user_id)
+        place = services.rooms.tokens.verify_place(token, event=event_id, fan=session.user_id)
     except TokenInvalid as error:
         raise ProblemError("session_invalid", f"The place token is not valid: {error.reason}.") from None
     if place.session != session.jti:
@@ -80,40 +80,40 @@ def _place_token(
     return place
 
 
-async def known_room(known: Services, event_id: int, fan: Session) -> RoomCounts:
+async def known_room(services: Services, event_id: int, fan: Session) -> RoomCounts:
     """The room in numbers.
 
     Raises:
         ProblemError: ``unknown_event`` for an event that is none, has no room, or is a rehearsal's copy and the fan
             none of its fans; ``session_invalid`` for those elsewhere.
     """
-    counts = await known.rooms.counts(event_id)
-    row = known.rooms.rows.get(event_id)
+    counts = await services.rooms.counts(event_id)
+    row = services.rooms.rows.get(event_id)
     refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
     if counts is None:
-        await known.hall(event_id)
+        await services.hall(event_id)
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return counts
 
 
-def admission_pass(known: Services, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
+def admission_pass(services: Services, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
     """The pass that came with the request.
 
     Raises:
         TokenInvalid: it is not ours, or not for this event and fan.
     """
     token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
-    return None if token is None else known.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
+    return None if token is None else services.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
 
 
-def _pass_if_valid(known: Services, request: AnyRequest, event_id: int, fan: Session) -> AdmissionPass | None:
+def _pass_if_valid(services: Services, request: AnyRequest, event_id: int, fan: Session) -> AdmissionPass | None:
     with contextlib.suppress(TokenInvalid):
-        return admission_pass(known, request, event_id, fan.user_id)
+        return admission_pass(services, request, event_id, fan.user_id)
     return None
 
 
 async def take_place(
-    known: Services,
+    services: Services,
     event_id: int,
     fan: Session,
     token: PlaceToken | None,
@@ -126,30 +126,30 @@ async def take_place(
     Raises:
         ProblemError: ``line_full`` or ``rebuilding``.
     """
-    counts = await known_room(known, event_id, fan)
+    counts = await known_room(services, event_id, fan)
     try:
         if token is not None or admission is not None:
-            standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
+            standing = await services.rooms.line.standing(event_id, fan.user_id, touch=False)
             if standing.state == "none":
-                token = await known.rooms.restore(event_id, fan.user_id, token, admission)
-        standing = await known.rooms.line.join(event_id, fan.user_id, token, redeemed=redeemed)
+                token = await services.rooms.restore(event_id, fan.user_id, token, admission)
+        standing = await services.rooms.line.join(event_id, fan.user_id, token, redeemed=redeemed)
     except RetryLater as later:
         if room_state(counts) == "sold_out":
             # There is nothing to come back for in a while.
-            return await known.rooms.line.standing(event_id, fan.user_id), counts
+            return await services.rooms.line.standing(event_id, fan.user_id), counts
         raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
     except (RoomOff, RoomClosed, RoomSoldOut):
-        standing = await known.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.rooms.line.standing(event_id, fan.user_id)
     except RoomUnknown:
-        await known.rooms.configure(known.rooms.rows[event_id])
+        await services.rooms.configure(services.rooms.rows[event_id])
         raise ProblemError("rebuilding", retry_after_seconds=2) from None
     if standing.joined != "known":
-        known.rooms.forget_counts(event_id)
+        services.rooms.forget_counts(event_id)
     return standing, counts
 
 
 async def find_place(
-    known: Services,
+    services: Services,
     event_id: int,
     fan: Session,
     token: PlaceToken | None,
@@ -160,20 +160,20 @@ async def find_place(
     Raises:
         ProblemError: ``not_in_line``, ``rebuilding``.
     """
-    counts = await known_room(known, event_id, fan)
+    counts = await known_room(services, event_id, fan)
     try:
-        standing = await known.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.rooms.line.standing(event_id, fan.user_id)
     except RoomUnknown:
-        await known.rooms.configure(known.rooms.rows[event_id])
+        await services.rooms.configure(services.rooms.rows[event_id])
         raise ProblemError("rebuilding", retry_after_seconds=2) from None
     if standing.state == "none":
         if token is not None or admission is not None:
-            token = await known.rooms.restore(event_id, fan.user_id, token, admission)
-            standing = await known.rooms.line.standing(event_id, fan.user_id)
+            token = await services.rooms.restore(event_id, fan.user_id, token, admission)
+            standing = await services.rooms.line.standing(event_id, fan.user_id)
             if standing.state != "none":
                 return standing, counts
         if token is not None:
-            return await take_place(known, event_id, fan, token)
+            return await take_place(services, event_id, fan, token)
         if standing.room_state == "rebuilding":
             raise ProblemError("rebuilding", retry_after_seconds=2)
         if {standing.room_state, room_state(counts)}.isdisjoint(("off", "closed", "sold_out")):
@@ -206,41 +206,43 @@ async def join(
     request: AnyRequest, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
 ) -> Response[Place]:
     """Join the line, or find one's place in it; with an access code, in the priority class."""
-    known = services(request)
-    fan = known.identity.fan(request)
-    restored = _place_token(known, request, event_id, fan, token)
-    await require_captcha(known, request, event_id, fan, data.captcha_token if data else None)
+    services = services_of(request)
+    fan = services.identity.fan(request)
+    restored = _place_token(services, request, event_id, fan, token)
+    await require_captcha(services, request, event_id, fan, data.captcha_token if data else None)
     code = data.access_code if data else None
-    redeemed = code is not None and await redeem_code(known, request, event_id, fan, code)
-    admission = _pass_if_valid(known, request, event_id, fan)
-    standing, counts = await take_place(known, event_id, fan, restored, admission, redeemed=redeemed)
-    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    redeemed = code is not None and await redeem_code(services, request, event_id, fan, code)
+    admission = _pass_if_valid(services, request, event_id, fan)
+    standing, counts = await take_place(services, event_id, fan, restored, admission, redeemed=redeemed)
+    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(
         place,
         status_code=200 if standing.joined == "known" else 201,
         headers=NO_STORE,
-        cookies=pass_cookies(known, event_id, place.admission_pass),
+        cookies=pass_cookies(services, event_id, place.admission_pass),
     )
 
 
-async def redeem_code(known: Services, request: AnyRequest, event_id: int, fan: Session, code: str) -> bool:
+async def redeem_code(services: Services, request: AnyRequest, event_id: int, fan: Session, code: str) -> bool:
     """Redeem the code, where it is of any use: the line takes fans, and this one is not called yet nor has priority.
 
     Raises:
         ProblemError: see `AccessCodes.redeem`.
     """
-    counts = await known_room(known, event_id, fan)
+    counts = await known_room(services, event_id, fan)
     if counts.state in ("off", "closed", "sold_out"):
         return False
     with contextlib.suppress(RoomUnknown):
-        standing = await known.rooms.line.standing(event_id, fan.user_id, touch=False)
+        standing = await services.rooms.line.standing(event_id, fan.user_id, touch=False)
         if standing.priority or standing.state in ("called", "admitted"):
             return False
-    await known.codes.redeem(event_id, fan.user_id, address_prefix(address(request)), code)
+    await services.codes.redeem(event_id, fan.user_id, address_prefix(address(request)), code)
     return True
 
 
-async def require_captcha(known: Services, request: AnyRequest, event_id: int, fan: Session, token: str | None) -> None:
+async def require_captcha(
+    services: Services, request: AnyRequest, event_id: int, fan: Session, token: str | None
+) -> None:
     """Count a join of the address prefix; over the free rate a captcha is asked for, unless the fan has a place.
 
     Raises:
@@ -250,26 +252,26 @@ async def require_captcha(known: Services, request: AnyRequest, event_id: int, f
     network = ""
     if fan.rehearses:
         # They all come from one machine, where real ones come from everywhere: each counts as a network of its own.
-        await known_room(known, event_id, fan)
+        await known_room(services, event_id, fan)
         network = f"rehearsal:{fan.user_id}"
-    used = await known.limit(request, "join", known.config.joins_per_minute, network=network)
-    if used <= known.config.joins_free_per_minute or known.captcha.provider == "off":
+    used = await services.limit(request, "join", services.config.joins_per_minute, network=network)
+    if used <= services.config.joins_free_per_minute or services.captcha.provider == "off":
         return
     with contextlib.suppress(RoomUnknown):
-        standing = await known.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.rooms.line.standing(event_id, fan.user_id)
         if standing.state in ("lobby", "waiting", "called", "admitted"):
             return
     if token is None:
         raise ProblemError("captcha_required", href="/api/captcha")
-    await verify_captcha(known, request, token, "join", f"join:{event_id}:{fan.user_id}")
+    await verify_captcha(services, request, token, "join", f"join:{event_id}:{fan.user_id}")
 
 
-async def verify_captcha(known: Services, request: AnyRequest, token: str, action: str, serves: str) -> None:
+async def verify_captcha(services: Services, request: AnyRequest, token: str, action: str, serves: str) -> None:
     """Raises:
     ProblemError: ``captcha_failed`` or ``captcha_unavailable``.
     """
     try:
-        await known.captcha.verify(token, action=action, remote_ip=address(request), command_id=serves)
+        await services.captcha.verify(token, action=action, remote_ip=address(request), command_id=serves)
     except CaptchaFailed as failed:
         raise ProblemError("captcha_failed", f"{str(failed).capitalize()}.") from None
     except CaptchaUnavailable as away:
@@ -279,12 +281,14 @@ async def verify_captcha(known: Services, request: AnyRequest, token: str, actio
 @get("/api/queue/{event_id:int}", security=FAN, responses=answers(*LINE_REFUSED, "not_in_line"))
 async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) -> Response[Place]:
     """Where one stands; polling is a heartbeat."""
-    known = services(request)
-    fan = known.identity.fan(request)
-    restored = _place_token(known, request, event_id, fan, token)
-    standing, counts = await find_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
-    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=pass_cookies(known, event_id, place.admission_pass))
+    services = services_of(request)
+    fan = services.identity.fan(request)
+    restored = _place_token(services, request, event_id, fan, token)
+    standing, counts = await find_place(
+        services, event_id, fan, restored, _pass_if_valid(services, request, event_id, fan)
+    )
+    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    return Response(place, headers=NO_STORE, cookies=pass_cookies(services, event_id, place.admission_pass))
 
 
 @get(
@@ -295,27 +299,29 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
 )
 async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) -> StreamResponse:
     """One's place as it changes, and the call when it comes."""
-    known = services(request)
-    fan = known.identity.fan(request)
-    restored = _place_token(known, request, event_id, fan, token)
-    known.take_stream()
-    standing, counts = await find_place(known, event_id, fan, restored, _pass_if_valid(known, request, event_id, fan))
-    place = known.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    services = services_of(request)
+    fan = services.identity.fan(request)
+    restored = _place_token(services, request, event_id, fan, token)
+    services.take_stream()
+    standing, counts = await find_place(
+        services, event_id, fan, restored, _pass_if_valid(services, request, event_id, fan)
+    )
+    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
-        known.streams_open += 1
-        unsubscribe = await known.lines.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
+        services.streams_open += 1
+        unsubscribe = await services.lines.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
 
         async def leave() -> None:
-            known.streams_open -= 1
+            services.streams_open -= 1
             await unsubscribe()
 
         return leave
 
     return StreamResponse(
         subscribe,
-        seconds_max=known.config.stream_seconds_max,
-        send_seconds_max=known.config.stream_send_seconds_max,
+        seconds_max=services.config.stream_seconds_max,
+        send_seconds_max=services.config.stream_send_seconds_max,
     )
 
 
@@ -327,21 +333,21 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
 )
 async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""
-    known = services(request)
-    fan = known.identity.fan(request)
-    await known_room(known, event_id, fan)
+    services = services_of(request)
+    fan = services.identity.fan(request)
+    await known_room(services, event_id, fan)
     try:
-        standing = await known.rooms.line.claim(event_id, fan.user_id)
+        standing = await services.rooms.line.claim(event_id, fan.user_id)
     except NotCalled as refused:
         raise ProblemError("not_called", state=refused.state) from None
     except RoomError as refused:
         raise ProblemError("not_called", str(refused)) from None
     assert standing.pass_until_ms is not None
-    token = known.rooms.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
+    token = services.rooms.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
     return Response(
         Claimed(admission_pass=token, expires_at=from_ms(standing.pass_until_ms)),
         headers=NO_STORE,
-        cookies=pass_cookies(known, event_id, token),
+        cookies=pass_cookies(services, event_id, token),
     )
 
 
@@ -353,10 +359,10 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
 )
 async def leave(request: AnyRequest, event_id: PathEvent) -> None:
     """Leave the line and give up the pass."""
-    known = services(request)
-    fan = known.identity.fan(request)
-    await known_room(known, event_id, fan)
-    await known.rooms.line.leave(event_id, fan.user_id)
+    services = services_of(request)
+    fan = services.identity.fan(request)
+    await known_room(services, event_id, fan)
+    await services.rooms.line.leave(event_id, fan.user_id)
 
 
 ROUTES = [join, poll, stream, claim, leave]

@@ -42,7 +42,7 @@ from gateway.contract.programme import (
 from gateway.contract.rooms import RoomLogLine, RoomLogList
 from gateway.contract.values import ID_MAX, Fault
 from gateway.programme.drafts import Draft, definition, faults_of, planned, refused
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
@@ -64,8 +64,8 @@ DryRun = Annotated[bool, Parameter(query="dryRun", description="only say what wo
 
 def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Before the body is read: nobody else makes a gateway read megabytes."""
-    known: Services = connection.app.state["services"]
-    known.identity.operator(connection)  # type: ignore[arg-type]
+    services: Services = connection.app.state["services"]
+    services.identity.operator(connection)  # type: ignore[arg-type]
 
 
 @get("/api/ops/events", security=OPERATOR, responses=answers(*READ_REFUSED))
@@ -75,7 +75,7 @@ async def events(
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> DefinedEventList:
     """Events, the newest first; go on with ``before`` set to ``next`` while there is one."""
-    found = await services(request).programme.run(lambda connection: list_events(connection, before, limit + 1))
+    found = await services_of(request).programme.run(lambda connection: list_events(connection, before, limit + 1))
     return DefinedEventList(
         events=tuple(DefinedEvent(**dataclasses.asdict(one)) for one in found[:limit]),
         next=found[limit - 1].event_id if len(found) > limit else None,
@@ -92,17 +92,17 @@ async def create(
     request: AnyRequest, data: EventBody, dry_run: DryRun = False
 ) -> Response[EventDefinition] | Response[EventPreview]:
     """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
-    known = services(request)
-    operator = known.identity.operator(request)
-    draft = Draft(known.config.event_seats_max)
-    plan = await known.programme.think(lambda: draft.plan(data, known.config.room))
+    services = services_of(request)
+    operator = services.identity.operator(request)
+    draft = Draft(services.config.event_seats_max)
+    plan = await services.programme.think(lambda: draft.plan(data, services.config.room))
     if dry_run:
-        now = known.clock.moment()
+        now = services.clock.moment()
         return _preview(draft.faults, None if plan is None else planned(plan, now))
     if plan is None:
         raise refused(draft.faults)
-    made = await known.programme.run(lambda connection: _make(connection, plan, operator.name, data.why))
-    await known.programme.tell(made.event_id, configure=True)
+    made = await services.programme.run(lambda connection: _make(connection, plan, operator.name, data.why))
+    await services.programme.tell(made.event_id, configure=True)
     return Response(definition(made), status_code=201, headers={"Location": f"/api/ops/events/{made.event_id}"})
 
 
@@ -117,7 +117,7 @@ def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: s
 @get("/api/ops/events/{event_id:int}", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
 async def event(request: AnyRequest, event_id: PathEvent) -> EventDefinition:
     """The event whole, as it is defined."""
-    return definition(await _read(services(request), event_id))
+    return definition(await _read(services_of(request), event_id))
 
 
 @patch(
@@ -133,9 +133,9 @@ async def change(
     With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
     now in force and as ``changes`` what was changed since, as in the log, the oldest first.
     """
-    known = services(request)
-    draft = Draft(known.config.event_seats_max)
-    edit = await known.programme.think(lambda: draft.edit(data))
+    services = services_of(request)
+    draft = Draft(services.config.event_seats_max)
+    edit = await services.programme.think(lambda: draft.edit(data))
     return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
@@ -147,34 +147,34 @@ async def change(
 )
 async def seats(request: AnyRequest, event_id: PathEvent, dry_run: DryRun = False) -> EventDefinition | EventPreview:
     """Add seats to an event's hall and remove some, or with a CSV add the seats on its lines: all of it, or nothing."""
-    known = services(request)
-    draft = Draft(known.config.event_seats_max)
+    services = services_of(request)
+    draft = Draft(services.config.event_seats_max)
     assert isinstance(request, StrictRequest)
     if request.content_type[0] == CSV_TYPE:
-        types = (await _read(known, event_id, with_seats=False)).ticket_types
+        types = (await _read(services, event_id, with_seats=False)).ticket_types
         try:
             text = (await request.body()).decode()
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             draft.fault("$", "the file is not in UTF-8", line=line)
             raise refused(draft.faults) from None
-        edit = await known.programme.think(lambda: draft.seats_of_csv(text, types))
+        edit = await services.programme.think(lambda: draft.seats_of_csv(text, types))
         return await _edit(request, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
     data: SeatsBody = await request.json_of(SeatsBody)
-    edit = await known.programme.think(lambda: draft.seats(data))
+    edit = await services.programme.think(lambda: draft.seats(data))
     return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
 @get("/api/ops/events/{event_id:int}/log", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""
-    known = services(request)
-    await _read(known, event_id, with_seats=False)
-    lines = await known.programme.run(lambda connection: event_log(connection, event_id, LOG_LIMIT))
+    services = services_of(request)
+    await _read(services, event_id, with_seats=False)
+    lines = await services.programme.run(lambda connection: event_log(connection, event_id, LOG_LIMIT))
     return RoomLogList(entries=tuple(_log_line(line) for line in lines))
 
 
-async def _read(known: Services, event_id: int, *, with_seats: bool = True) -> EventRow:
+async def _read(services: Services, event_id: int, *, with_seats: bool = True) -> EventRow:
     def read(connection: psycopg.Connection) -> EventRow:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -182,7 +182,7 @@ async def _read(known: Services, event_id: int, *, with_seats: bool = True) -> E
             return read_event(connection, event_id, with_seats=with_seats)
 
     try:
-        return await known.programme.run(read)
+        return await services.programme.run(read)
     except UnknownEventError:
         raise ProblemError("unknown_event") from None
 
@@ -202,8 +202,8 @@ async def _edit(
     Raises:
         ProblemError: of `EDIT_REFUSED`.
     """
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     only_look = dry_run or bool(draft.faults)
 
     def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
@@ -214,7 +214,7 @@ async def _edit(
                 edit,
                 operator.name,
                 why,
-                seats_max=known.config.event_seats_max,
+                seats_max=services.config.event_seats_max,
                 revision=None if revision is msgspec.UNSET else revision,
             )
             return read_event(connection, event_id), edited
@@ -222,7 +222,7 @@ async def _edit(
     faults = list(draft.faults)
     found: EventRow | None = None
     try:
-        found, edited = await known.programme.run(work)
+        found, edited = await services.programme.run(work)
     except EventRefusedError as refusal:
         faults += faults_of(refusal.refusals)
     except EventChangedError as meanwhile:
@@ -236,7 +236,7 @@ async def _edit(
     if told is None:
         raise refused(faults)
     if edited.changed:
-        await known.programme.tell(event_id, configure=edited.sale_moved)
+        await services.programme.tell(event_id, configure=edited.sale_moved)
     return told
 
 

@@ -24,7 +24,7 @@ from gateway.hall.halls import UnknownEventError
 from gateway.health.presence import Presence, present
 from gateway.line.history import POINT_SECONDS, charted, hour, note, take_turn
 from gateway.line.rooms import room_state
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.stream import Stream, StreamResponse, frame
@@ -43,24 +43,24 @@ ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
-async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> RoomAnswer | None:
-    counts = await known.rooms.counts(row.event_id)
+async def _room(services: Services, row: RoomRow, here: Sequence[Presence]) -> RoomAnswer | None:
+    counts = await services.rooms.counts(row.event_id)
     if counts is None:
         return None
     # Another gateway may have changed it since this one read it.
-    row = await known.rooms.row(row.event_id, revision_min=counts.config.revision) or row
+    row = await services.rooms.row(row.event_id, revision_min=counts.config.revision) or row
     try:
-        hall = await known.halls.hall(row.event_id)
+        hall = await services.halls.hall(row.event_id)
     except UnknownEventError:
         # Gone, a rehearsal's copy for one, since the rooms were read.
         return None
-    lane = lane_of(row.event_id, known.config.lanes)
-    recent = known.desk.recent(lane, FIGURES_SECONDS)
+    lane = lane_of(row.event_id, services.config.lanes)
+    recent = services.desk.recent(lane, FIGURES_SECONDS)
     errors: Counter[str] = Counter()
     for (_, how), number in recent.commands.items():
         if how != "succeeded":
             errors[how] += number
-    queued = await known.jobs.llen(f"rq:queue:{queue_name(lane)}")
+    queued = await services.jobs.llen(f"rq:queue:{queue_name(lane)}")
     return RoomAnswer(
         event_id=row.event_id,
         name=hall.event.name,
@@ -89,7 +89,7 @@ async def _room(known: Services, row: RoomRow, here: Sequence[Presence]) -> Room
         p50_booking_ms=recent.wait_ms(0.5),
         p95_booking_ms=recent.wait_ms(0.95),
         errors=dict(errors),
-        backlog=int(queued) + known.desk.lanes[lane].backlog,
+        backlog=int(queued) + services.desk.lanes[lane].backlog,
         sold=hall.quantity - hall.free - hall.held,
         held=hall.held,
         free=hall.free,
@@ -104,15 +104,15 @@ def _rounded(per_minute: float | None) -> float | None:
     return None if per_minute is None else round(per_minute, 1)
 
 
-async def room_answers(known: Services, rows: Iterable[RoomRow] | None = None) -> tuple[RoomAnswer, ...]:
+async def room_answers(services: Services, rows: Iterable[RoomRow] | None = None) -> tuple[RoomAnswer, ...]:
     """Every room in numbers, or those of ``rows``."""
-    here = await present(known.jobs)
-    found = [await _room(known, row, here) for row in list(known.rooms.rows.values() if rows is None else rows)]
+    here = await present(services.jobs)
+    found = [await _room(services, row, here) for row in list(services.rooms.rows.values() if rows is None else rows)]
     return tuple(room for room in found if room is not None)
 
 
-async def _row(known: Services, event_id: int) -> RoomRow:
-    row = await known.rooms.row(event_id)
+async def _row(services: Services, event_id: int) -> RoomRow:
+    row = await services.rooms.row(event_id)
     if row is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return row
@@ -121,17 +121,17 @@ async def _row(known: Services, event_id: int) -> RoomRow:
 @get("/api/ops/rooms", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def rooms(request: AnyRequest) -> RoomList:
     """Every room in numbers."""
-    known = services(request)
-    known.identity.operator(request)
-    return RoomList(rooms=await room_answers(known))
+    services = services_of(request)
+    services.identity.operator(request)
+    return RoomList(rooms=await room_answers(services))
 
 
 @get("/api/ops/rooms/{event_id:int}", security=OPERATOR, responses=answers(*ROOM_REFUSED))
 async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
-    known = services(request)
-    known.identity.operator(request)
-    found = await _room(known, await _row(known, event_id), await present(known.jobs))
+    services = services_of(request)
+    services.identity.operator(request)
+    found = await _room(services, await _row(services, event_id), await present(services.jobs))
     if found is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return found
@@ -148,8 +148,8 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
     now in force and as ``changes`` what was changed since, as in the log, the oldest first.
     """
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     changes: dict[str, object] = {
         name: value for name in STEERED if (value := getattr(data, name)) is not msgspec.UNSET
     }
@@ -157,9 +157,9 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
         changes["message"] = data.message.strip()
     revision = None if data.revision is msgspec.UNSET else data.revision
     try:
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             before = await room_row(connection, event_id)
-            if "lobby_minutes" in changes and before.on_sale_at.timestamp() <= known.clock.now():
+            if "lobby_minutes" in changes and before.on_sale_at.timestamp() <= services.clock.now():
                 raise invalid("the sale has begun, there is no lobby before it any more", "$.lobbyMinutes")
             state = _state(before.state, data)
             if state is not None:
@@ -171,8 +171,8 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
         raise ProblemError("unknown_event", "This event has no waiting room.") from None
     except RoomChangedError as meanwhile:
         raise _conflict(meanwhile) from None
-    await known.rooms.configure(changed)
-    found = await _room(known, changed, await present(known.jobs))
+    await services.rooms.configure(changed)
+    found = await _room(services, changed, await present(services.jobs))
     assert found is not None
     return found
 
@@ -206,10 +206,10 @@ def _state(state: str, data: RoomPatch) -> str | None:
 @get("/api/ops/rooms/{event_id:int}/log", security=OPERATOR, responses=answers(*ROOM_REFUSED))
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what, the newest first."""
-    known = services(request)
-    known.identity.operator(request)
-    await _row(known, event_id)
-    async with known.engine.connect() as connection:
+    services = services_of(request)
+    services.identity.operator(request)
+    await _row(services, event_id)
+    async with services.engine.connect() as connection:
         lines = await room_log(connection, event_id, LOG_LIMIT)
     return RoomLogList(entries=tuple(_log_line(line) for line in lines))
 
@@ -229,10 +229,10 @@ def _log_line(line: RoomLogRow) -> RoomLogLine:
 @get("/api/ops/rooms/{event_id:int}/history", security=OPERATOR, responses=answers(*ROOM_REFUSED))
 async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
     """A room's last hour in numbers."""
-    known = services(request)
-    known.identity.operator(request)
-    await _row(known, event_id)
-    return await hour(known.line_redis, event_id)
+    services = services_of(request)
+    services.identity.operator(request)
+    await _row(services, event_id)
+    return await hour(services.line_redis, event_id)
 
 
 @get(
@@ -243,16 +243,16 @@ async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
 )
 async def stream(request: AnyRequest) -> StreamResponse:
     """Every room once a second."""
-    known = services(request)
-    known.identity.operator(request)
-    known.take_stream()
+    services = services_of(request)
+    services.identity.operator(request)
+    services.take_stream()
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
-        known.streams_open += 1
-        telling = asyncio.get_running_loop().create_task(_tell(known, opened))
+        services.streams_open += 1
+        telling = asyncio.get_running_loop().create_task(_tell(services, opened))
 
         async def leave() -> None:
-            known.streams_open -= 1
+            services.streams_open -= 1
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
@@ -260,16 +260,16 @@ async def stream(request: AnyRequest) -> StreamResponse:
 
     return StreamResponse(
         subscribe,
-        seconds_max=known.config.stream_seconds_max,
-        send_seconds_max=known.config.stream_send_seconds_max,
+        seconds_max=services.config.stream_seconds_max,
+        send_seconds_max=services.config.stream_send_seconds_max,
     )
 
 
-async def _tell(known: Services, opened: Stream) -> None:
+async def _tell(services: Services, opened: Stream) -> None:
     try:
-        while not opened.closed and time.monotonic() < opened.ends_at and not known.lines.ending:
+        while not opened.closed and time.monotonic() < opened.ends_at and not services.lines.ending:
             try:
-                for found in await room_answers(known):
+                for found in await room_answers(services):
                     opened.write(frame("room", msgspec.json.encode(found)))
             except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
                 # The console sees by the silence that its figures are old.
@@ -279,12 +279,12 @@ async def _tell(known: Services, opened: Stream) -> None:
         opened.end()
 
 
-async def keep_hours(known: Services) -> None:
+async def keep_hours(services: Services) -> None:
     """Note every room's numbers for as long as the process runs: leaderless, whoever comes first notes all."""
     while True:
-        if await take_turn(known.line_redis):
-            found = [await _room(known, row, ()) for row in charted(known.rooms.rows.values())]
-            await note(known.line_redis, [room for room in found if room is not None])
+        if await take_turn(services.line_redis):
+            found = [await _room(services, row, ()) for row in charted(services.rooms.rows.values())]
+            await note(services.line_redis, [room for room in found if room is not None])
         await asyncio.sleep(POINT_SECONDS / 4)
 
 

@@ -9,7 +9,7 @@ from db.operators import verify_operator
 from gateway.captcha import Altcha, CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
 from gateway.identity.sessions import refuse_cross_site
-from gateway.services import AnyRequest, services
+from gateway.services import AnyRequest, services_of
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
 
@@ -19,14 +19,14 @@ OPERATOR_TRIES_PER_MINUTE = 10
 @post("/api/session", status_code=201, responses=answers("rate_limited", "cross_site"))
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     """An anonymous fan's session, as a token and a cookie."""
-    known = services(request)
+    services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
-    await known.limit(request, "session", known.config.sessions_per_minute)
-    token, user_id = known.identity.new_fan()
+    await services.limit(request, "session", services.config.sessions_per_minute)
+    token, user_id = services.identity.new_fan()
     return Response(
         SessionAnswer(token=token, user_id=user_id),
-        cookies=[known.identity.cookie(token)],
+        cookies=[services.identity.cookie(token)],
         headers={"Cache-Control": "no-store"},
     )
 
@@ -45,15 +45,15 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
 )
 async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Response[OperatorAnswer]:
     """An operator's session, for a name and a password."""
-    known = services(request)
+    services = services_of(request)
     refuse_cross_site(request)
-    await known.limit(request, "operator", OPERATOR_TRIES_PER_MINUTE)
-    if not await verify_operator(known.engine, data.name, data.password):
+    await services.limit(request, "operator", OPERATOR_TRIES_PER_MINUTE)
+    if not await verify_operator(services.engine, data.name, data.password):
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
-    token = known.identity.new_operator(data.name)
+    token = services.identity.new_operator(data.name)
     return Response(
         OperatorAnswer(token=token),
-        cookies=[known.identity.cookie(token, operator=True)],
+        cookies=[services.identity.cookie(token, operator=True)],
         headers={"Cache-Control": "no-store"},
     )
 
@@ -61,13 +61,13 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
 @get("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def operator_session(request: AnyRequest) -> OperatorName:
     """Whose session it is."""
-    return OperatorName(name=services(request).identity.operator(request).name)
+    return OperatorName(name=services_of(request).identity.operator(request).name)
 
 
 @delete("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def end_operator_session(request: AnyRequest) -> Response[None]:
     """Sign out: the browser forgets the session."""
-    identity = services(request).identity
+    identity = services_of(request).identity
     identity.operator(request)
     return Response(None, cookies=[identity.no_cookie(operator=True)])
 
@@ -75,13 +75,13 @@ async def end_operator_session(request: AnyRequest) -> Response[None]:
 @get("/api/captcha")
 async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     """What a client must solve, and where."""
-    return services(request).captcha.describe()
+    return services_of(request).captcha.describe()
 
 
 @get("/api/captcha/challenge", responses=answers("not_found", also={200: ChallengeAnswer}))
 async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     """A fresh ALTCHA challenge."""
-    captcha = services(request).captcha
+    captcha = services_of(request).captcha
     if not isinstance(captcha, Altcha):
         raise ProblemError("not_found", "This captcha provider has no challenge of ours.")
     return Response(

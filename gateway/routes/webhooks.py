@@ -30,7 +30,7 @@ from gateway.contract.webhooks import (
     WebhookPatch,
     WebhookSecret,
 )
-from gateway.services import AnyRequest, Services, services
+from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
 
@@ -82,13 +82,13 @@ def _problems() -> Iterator[None]:
         raise ProblemError("unknown_event") from None
 
 
-async def _check(known: Services, url: str) -> None:
+async def _check(services: Services, url: str) -> None:
     """Raises:
     ProblemError: ``url_refused``.
     """
     try:
-        host, port = check_url(url, production=known.config.production)
-        if known.config.production:
+        host, port = check_url(url, production=services.config.production)
+        if services.config.production:
             await asyncio.wait_for(asyncio.to_thread(check_resolves_to_public, host, port), RESOLVE_SECONDS_MAX)
     except (UrlRefusedError, TimeoutError) as error:
         said = str(error) or "the name is not resolved in time"
@@ -98,9 +98,9 @@ async def _check(known: Services, url: str) -> None:
 @get("/api/ops/webhooks", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def endpoints(request: AnyRequest) -> WebhookList:
     """Every webhook, the oldest first."""
-    known = services(request)
-    known.identity.operator(request)
-    async with known.engine.connect() as connection:
+    services = services_of(request)
+    services.identity.operator(request)
+    async with services.engine.connect() as connection:
         found = await db.endpoints(connection)
     return WebhookList(webhooks=tuple(_answer(row) for row in found))
 
@@ -113,11 +113,11 @@ async def endpoints(request: AnyRequest) -> WebhookList:
 )
 async def add(request: AnyRequest, data: WebhookBody) -> Response[WebhookSecret]:
     """Register a webhook: it is told of what happens from now on. The secret is told here and never again."""
-    known = services(request)
-    operator = known.identity.operator(request)
-    await _check(known, data.url)
+    services = services_of(request)
+    operator = services.identity.operator(request)
+    await _check(services, data.url)
     with _problems():
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             row, secret = await db.add_endpoint(
                 connection,
                 url=data.url,
@@ -138,9 +138,9 @@ def _secret(row: EndpointRow, secret: bytes) -> Response[WebhookSecret]:
 @get("/api/ops/webhooks/log", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
 async def log(request: AnyRequest) -> WebhookLogList:
     """Who changed which webhook, the newest first; ``dispatcher`` disables one that is gone or fails for long."""
-    known = services(request)
-    known.identity.operator(request)
-    async with known.engine.connect() as connection:
+    services = services_of(request)
+    services.identity.operator(request)
+    async with services.engine.connect() as connection:
         found = await db.webhook_log(connection)
     return WebhookLogList(
         entries=tuple(
@@ -160,10 +160,10 @@ async def log(request: AnyRequest) -> WebhookLogList:
 @get("/api/ops/webhooks/{webhook_id:int}", security=OPERATOR, responses=answers(*REFUSED))
 async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnswer:
     """One webhook."""
-    known = services(request)
-    known.identity.operator(request)
+    services = services_of(request)
+    services.identity.operator(request)
     with _problems():
-        async with known.engine.connect() as connection:
+        async with services.engine.connect() as connection:
             return _answer(await db.endpoint(connection, webhook_id))
 
 
@@ -174,8 +174,8 @@ async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnsw
 )
 async def change(request: AnyRequest, webhook_id: PathEndpoint, data: WebhookPatch) -> WebhookAnswer:
     """Change a webhook. Enabled again, it is sent all that waits for it."""
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     changes: dict[str, object] = {
         name: value for name in CHANGED if (value := getattr(data, name)) is not msgspec.UNSET
     }
@@ -184,29 +184,29 @@ async def change(request: AnyRequest, webhook_id: PathEndpoint, data: WebhookPat
     if not isinstance(data.kinds, msgspec.UnsetType):
         changes["kinds"] = sorted(set(data.kinds))
     if not isinstance(data.url, msgspec.UnsetType):
-        await _check(known, data.url)
+        await _check(services, data.url)
     with _problems():
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             return _answer(await db.change_endpoint(connection, webhook_id, changes, operator.name))
 
 
 @delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, security=OPERATOR, responses=answers(*REFUSED))
 async def remove(request: AnyRequest, webhook_id: PathEndpoint) -> None:
     """Remove a webhook; what waits for it is never sent."""
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     with _problems():
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             await db.remove_endpoint(connection, webhook_id, operator.name)
 
 
 @post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, security=OPERATOR, responses=answers(*REFUSED))
 async def rotate(request: AnyRequest, webhook_id: PathEndpoint) -> Response[WebhookSecret]:
     """A new secret, told here and never again. For a day every message is signed with the old one too."""
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     with _problems():
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             row, secret = await db.rotate_secret(connection, webhook_id, SECRET_OVERLAP_HOURS, operator.name)
     return _secret(row, secret)
 
@@ -221,10 +221,10 @@ async def deliveries(
     limit: Annotated[int, Parameter(ge=1, le=db.DELIVERIES_MAX)] = 50,
 ) -> DeliveryList:
     """A webhook's latest deliveries, the newest first."""
-    known = services(request)
-    known.identity.operator(request)
+    services = services_of(request)
+    services.identity.operator(request)
     with _problems():
-        async with known.engine.connect() as connection:
+        async with services.engine.connect() as connection:
             found = await db.deliveries(connection, webhook_id, state=delivery_state, limit=limit)
     return DeliveryList(
         deliveries=tuple(
@@ -253,10 +253,10 @@ async def deliveries(
 )
 async def resend(request: AnyRequest, webhook_id: PathEndpoint, data: ResendBody) -> Resent:
     """Send a message again, whatever became of it; without ``messageId`` all that were given up."""
-    known = services(request)
-    operator = known.identity.operator(request)
+    services = services_of(request)
+    operator = services.identity.operator(request)
     with _problems():
-        async with known.engine.begin() as connection:
+        async with services.engine.begin() as connection:
             number = await db.resend(connection, webhook_id, data.message_id, operator.name)
     return Resent(resent=number)
 
