@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connections.urls import psycopg_conninfo
-from db.tables.models import Operator
+from db.tables.operators import Operator
 
 NAME_CHARS_MAX = 64
 PASSWORD_CHARS_MIN = 8

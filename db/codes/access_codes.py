@@ -17,7 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.rooms.rooms import UnknownRoomError
-from db.tables.models import AccessCode, CodeIssue, CodeRedemption, Room, RoomLog
+from db.tables.change_log import RoomLog
+from db.tables.codes import AccessCode, CodeIssue, CodeRedemption
+from db.tables.rooms import Room
 
 ISSUES_MAX: Final = 500
 """Of an event."""

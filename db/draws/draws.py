@@ -17,7 +17,8 @@ from sqlalchemy import case, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables.models import Draw, DrawEntry, Event
+from db.tables.draws import Draw, DrawEntry
+from db.tables.events import Event
 
 KEY_BYTES: Final = 32
 HASHES_MAX: Final = 10_000

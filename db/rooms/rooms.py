@@ -12,7 +12,13 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.draws.draws import commit_seed
-from db.tables.models import CodeRedemption, DepartedPlace, Draw, Event, Outbox, Purchase, Reservation, Room, RoomLog
+from db.tables.booking import Purchase, Reservation
+from db.tables.change_log import RoomLog
+from db.tables.codes import CodeRedemption
+from db.tables.draws import Draw
+from db.tables.events import Event
+from db.tables.outbox import Outbox
+from db.tables.rooms import DepartedPlace, Room
 
 ROOMS_MAX = 1000
 LOG_ROWS_MAX = 1000

@@ -15,7 +15,10 @@ from typing import Final
 from sqlalchemy import Label, delete, func, insert, literal, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables.models import Event, Outbox, WebhookDelivery, WebhookEndpoint, WebhookLog
+from db.tables.change_log import WebhookLog
+from db.tables.events import Event
+from db.tables.outbox import Outbox
+from db.tables.webhooks import WebhookDelivery, WebhookEndpoint
 
 KINDS: Final = (
     "room.opened",

@@ -26,7 +26,7 @@ from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_news, decode_record, encode_record, job_key
 from booking_lane.waiters import Waiters
-from db.tables.models import BookingCommand
+from db.tables.booking import BookingCommand
 from gateway.config import GatewayConfig
 from gateway.hall.halls import Halls
 from gateway.wire.problems import ProblemError

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from db.codes.access_codes import CODES_MAX
-from db.tables.models import MESSAGE_MAX
+from db.tables.rooms import MESSAGE_MAX
 from gateway.contract.values import ID_MAX, NO_NUL, AnswerBody, Moment, RequestBody
 from waiting_room.access import CODE_MAX, NAMED_CODE
 

@@ -20,7 +20,7 @@ from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import EventChange
-from db.tables.models import Event, Seat, Ticket
+from db.tables.events import Event, Seat, Ticket
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.contract.values import ID_MAX
 from gateway.wire.stream import Stream, frame

@@ -29,7 +29,7 @@ from litestar.params import Parameter, SkipValidation
 from markupsafe import Markup, escape
 
 from db.events.seed import RoomSeed
-from db.tables.models import MESSAGE_MAX
+from db.tables.rooms import MESSAGE_MAX
 from gateway.contract.line import DrawAnswer, Lobby
 from gateway.contract.values import ID_MAX
 

@@ -24,7 +24,7 @@ from booking_lane.commands import (
 )
 from booking_lane.results import JobRecord
 from db.booking.holds import seat_amounts
-from db.tables.models import Reservation
+from db.tables.booking import Reservation
 from gateway.booking.desk import WAIT_SECONDS_MAX
 from gateway.captcha import Altcha
 from gateway.contract.booking import (

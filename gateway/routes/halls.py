@@ -12,7 +12,7 @@ from litestar import Response, get
 from litestar.params import Parameter
 from sqlalchemy import Select, or_, select, tuple_
 
-from db.tables.models import Event
+from db.tables.events import Event
 from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
 from gateway.contract.values import ID_MAX, EventId, Moment
 from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, NullPool, Table, UniqueConstraint, create_eng
 
 from db.connections.urls import sqlalchemy_url
 from db.migrate import alembic_config, current, migrate
-from db.tables.models import Base
+from db.tables.metadata import METADATA
 
 HEAD = ScriptDirectory.from_config(alembic_config()).get_current_head()
 
@@ -41,7 +41,7 @@ def connected(database_url: str) -> Connection:
 def test_alembic_finds_no_difference_from_the_models(database_url: str) -> None:
     options = {"compare_type": True, "compare_server_default": True}
     with connected(database_url) as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
 
 
 # What Alembic does not compare: checks, partial indexes' predicates, cascades, storage, identities.
@@ -67,7 +67,7 @@ SELECT 'column', table_name, column_name,
 
 def test_the_catalogue_is_the_one_the_models_make(database_url: str, empty_database_url: str) -> None:
     with connected(empty_database_url) as connection:
-        Base.metadata.create_all(connection)
+        METADATA.create_all(connection)
         connection.commit()
     with psycopg.connect(database_url) as migrated, psycopg.connect(empty_database_url) as modelled:
         found = set(migrated.execute(CATALOGUE))
@@ -107,7 +107,7 @@ def test_the_migrations_can_be_undone(empty_database_url: str) -> None:
 
 
 REFERENCE_TABLES = {"operator", "webhook_endpoint", "webhook_log"}
-BOOKING_TABLES = [table for table in Base.metadata.sorted_tables if table.name not in REFERENCE_TABLES]
+BOOKING_TABLES = [table for table in METADATA.sorted_tables if table.name not in REFERENCE_TABLES]
 
 
 @pytest.mark.parametrize("table", BOOKING_TABLES, ids=lambda table: table.name)

@@ -1,0 +1,126 @@
+"""The tables of bookings: holds, purchases, and the recorded outcomes of commands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.tables.base import UPDATED_OFTEN, Base, one_of
+
+RESERVATION_STATES = ("held", "purchased", "released", "lapsed")
+PURCHASE_STATUSES = ("confirmed", "cancelled")
+
+
+class Reservation(Base):
+    """A hold. Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
+    an older release); ``lifetime_ends_at`` caps any renewal.
+    """
+
+    __tablename__ = "reservation"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint(one_of("state", RESERVATION_STATES), name="state"),
+        CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
+        PrimaryKeyConstraint("reservation_id", "event_id"),
+        Index("ix_reservation_user", "user_id", "event_id"),
+        Index("ix_reservation_held_expiry", "expires_at", "event_id", postgresql_where=text("state = 'held'")),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int]
+    reservation_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    user_id: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="held")
+    ticket_type_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    row_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    seat_numbers: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    total_amount: Mapped[int]
+    created_at: Mapped[dt.datetime]
+    expires_at: Mapped[dt.datetime]
+    lifetime_ends_at: Mapped[dt.datetime]
+    amounts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+
+
+class Purchase(Base):
+    """A completed checkout. ``total_amount`` equals the sum of its live details' amounts."""
+
+    __tablename__ = "purchase"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"]),
+        CheckConstraint(one_of("status", PURCHASE_STATUSES), name="status"),
+        CheckConstraint("total_amount >= 0", name="total"),
+        Index("ix_purchase_user", "user_id", "event_id"),
+        PrimaryKeyConstraint("purchase_id", "event_id"),
+    )
+
+    event_id: Mapped[int]
+    purchase_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    user_id: Mapped[int]
+    reservation_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    total_amount: Mapped[int]
+    currency: Mapped[str]
+    purchase_at: Mapped[dt.datetime]
+    status: Mapped[str] = mapped_column(server_default="confirmed")
+
+
+class PurchaseDetail(Base):
+    """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code."""
+
+    __tablename__ = "purchase_detail"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
+        CheckConstraint("amount >= 0", name="amount"),
+        PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number"),
+        Index(
+            "uq_purchase_detail_live_seat",
+            "ticket_type_id",
+            "row_number",
+            "seat_number",
+            "event_id",
+            unique=True,
+            postgresql_where=text("cancelled_at IS NULL"),
+        ),
+    )
+
+    event_id: Mapped[int]
+    purchase_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    ticket_type_id: Mapped[int] = mapped_column(Integer)
+    row_number: Mapped[int] = mapped_column(Integer)
+    seat_number: Mapped[int] = mapped_column(Integer)
+    amount: Mapped[int]
+    ticket_code: Mapped[str]
+    cancelled_at: Mapped[dt.datetime | None]
+
+
+class BookingCommand(Base):
+    """The recorded outcome of a command: what makes a batch's second run repeat the first's answers."""
+
+    __tablename__ = "booking_command"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        PrimaryKeyConstraint("command_id", "event_id"),
+        Index("ix_booking_command_recorded_at", "recorded_at"),
+    )
+
+    event_id: Mapped[int]
+    command_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    kind: Mapped[str]
+    user_id: Mapped[int]
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    outcome: Mapped[dict[str, Any]]
+    recorded_at: Mapped[dt.datetime]

@@ -1,0 +1,91 @@
+"""The tables of events: ticket types with their counts, and seats."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Integer, Uuid, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.tables.base import UPDATED_OFTEN, Base, one_of
+
+SEAT_STATUSES = ("available", "reserved", "booked")
+
+
+class Event(Base):
+    """One performance that is sold. ``version`` goes up by one with each batch that changes its bookings and with each
+    change by an operator, ``revision`` with the latter only.
+
+    ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        CheckConstraint("seats_per_fan_max BETWEEN 1 AND 1000", name="seats_per_fan"),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int] = mapped_column(Identity(always=False), primary_key=True)
+    name: Mapped[str]
+    artist: Mapped[str] = mapped_column(server_default="")
+    venue: Mapped[str]
+    date: Mapped[dt.datetime]
+    on_sale_at: Mapped[dt.datetime]
+    currency: Mapped[str]
+    seats_per_fan_max: Mapped[int] = mapped_column(Integer, server_default="10")
+    version: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    revision: Mapped[int] = mapped_column(server_default="1")
+    rehearsal_of: Mapped[int | None]
+
+
+class Ticket(Base):
+    """A ticket type: a price, and the counts of its seats, kept up once per batch.
+
+    ``quantity = available_count + held_count + seats booked``.
+    """
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint("price >= 0", name="price"),
+        CheckConstraint("available_count >= 0 AND held_count >= 0", name="counts_not_negative"),
+        CheckConstraint("available_count + held_count <= quantity", name="counts_within_quantity"),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_type_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ticket_type: Mapped[str]
+    price: Mapped[int]
+    quantity: Mapped[int] = mapped_column(Integer)
+    available_count: Mapped[int] = mapped_column(Integer)
+    held_count: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class Seat(Base):
+    """A numbered seat. ``held_until`` is the hold's end with its grace: past it a reserved seat is free.
+
+    No index on ``status``, so that updates stay HOT.
+    """
+
+    __tablename__ = "seat"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["event_id", "ticket_type_id"], ["ticket.event_id", "ticket.ticket_type_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint(one_of("status", SEAT_STATUSES), name="status"),
+        CheckConstraint(
+            "(status = 'reserved') = (reservation_id IS NOT NULL AND held_until IS NOT NULL)", name="held_by"
+        ),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_type_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    row_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    seat_number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    status: Mapped[str] = mapped_column(server_default="available")
+    reservation_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    held_until: Mapped[dt.datetime | None]
