@@ -46,7 +46,11 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
   try {
     response = await fetch(path, {
       method,
-      headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: {
+        Accept: "application/json",
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...headers,
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
@@ -80,9 +84,11 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
  */
 export async function book(method, path, { body, key, headers = {}, onWait = () => {} }) {
   let job = null;
-  for (let tries = 0; ; tries++) {
+  for (let tries = 0;; tries++) {
     try {
-      if (!job) job = await call(method, path, { body, headers: { ...headers, Prefer: "wait=5", "Idempotency-Key": key } });
+      if (!job) {
+        job = await call(method, path, { body, headers: { ...headers, Prefer: "wait=5", "Idempotency-Key": key } });
+      }
       while (job.status === "queued") {
         onWait("queued");
         job = await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 });
@@ -134,15 +140,20 @@ export class Stream {
     source.onerror = () => {
       if (this.source !== source) return;
       this.set(false);
-      if (source.readyState === EventSource.CLOSED)
-        this.timer = setTimeout(() => this.open(), Math.min(20000, 1000 * 2 ** this.failures++) * (0.7 + Math.random() * 0.6));
+      if (source.readyState === EventSource.CLOSED) {
+        this.timer = setTimeout(
+          () => this.open(),
+          Math.min(20000, 1000 * 2 ** this.failures++) * (0.7 + Math.random() * 0.6),
+        );
+      }
     };
-    for (const [name, handle] of Object.entries(this.on))
+    for (const [name, handle] of Object.entries(this.on)) {
       source.addEventListener(name, (event) => {
         this.heard();
         const text = /** @type {MessageEvent} */ (event).data;
         handle(text ? JSON.parse(text) : {});
       });
+    }
   }
   heard() {
     this.heardAt = Date.now();

@@ -1,23 +1,39 @@
 // @ts-check
 // Whatever proves that a person buys: ALTCHA's work in the background, or Google's reCAPTCHA.
-import { Problem, call, now } from "./api.js";
+import { call, now, Problem } from "./api.js";
 
 /** @typedef {{token: string, goodUntil: number}} Solution goodUntil in ms of the server's clock */
 
-/** @param {any} challenge @returns {Promise<Solution>} */
-function work(challenge) {
+/** @param {string} address of the worker's script @param {any} challenge @returns {Promise<Solution>} */
+function work(address, challenge) {
   return new Promise((done, fail) => {
-    const worker = new Worker(new URL("./captcha-worker.js", import.meta.url));
-    worker.onerror = () => fail(new Problem(0, { title: "The check could not run in this browser.", code: "captcha_failed" }));
+    const worker = new Worker(address);
+    worker.onerror = () =>
+      fail(new Problem(0, { title: "The check could not run in this browser.", code: "captcha_failed" }));
     worker.onmessage = ({ data }) => {
       worker.terminate();
-      if (data.number === null) return fail(new Problem(0, { title: "The check found no answer.", code: "captcha_failed" }));
+      if (data.number === null) {
+        return fail(new Problem(0, { title: "The check found no answer.", code: "captcha_failed" }));
+      }
       const { algorithm, salt, signature } = challenge;
-      const token = btoa(JSON.stringify({ algorithm, challenge: challenge.challenge, number: data.number, salt, signature, took: data.took }));
+      const token = btoa(
+        JSON.stringify({
+          algorithm,
+          challenge: challenge.challenge,
+          number: data.number,
+          salt,
+          signature,
+          took: data.took,
+        }),
+      );
       const ends = Number(/[?&]expires=(\d+)/.exec(salt)?.[1]);
       done({ token, goodUntil: ends ? ends * 1000 : now() + 240000 });
     };
-    worker.postMessage({ salt: challenge.salt, challenge: challenge.challenge, maxnumber: challenge.maxnumber ?? challenge.maxNumber });
+    worker.postMessage({
+      salt: challenge.salt,
+      challenge: challenge.challenge,
+      maxnumber: challenge.maxnumber ?? challenge.maxNumber,
+    });
   });
 }
 
@@ -27,15 +43,20 @@ const load = (address) =>
     const script = document.createElement("script");
     script.src = address;
     script.onload = () => done();
-    script.onerror = () => fail(new Problem(0, { title: "The check did not load. Is a blocker on?", code: "captcha_failed" }));
+    script.onerror = () =>
+      fail(new Problem(0, { title: "The check did not load. Is a blocker on?", code: "captcha_failed" }));
     document.head.append(script);
   });
 
 /** Solves what the server asks for, early and in the background, once for each use. */
 export class Captcha {
-  /** @param {HTMLElement} box where a visible check goes @param {(state: "idle" | "working" | "done" | "failed") => void} onState */
-  constructor(box, onState) {
+  /**
+   * @param {HTMLElement} box where a visible check goes @param {string} worker the address of captcha-worker.js
+   * @param {(state: "idle" | "working" | "done" | "failed") => void} onState
+   */
+  constructor(box, worker, onState) {
     this.box = box;
+    this.worker = worker;
     this.onState = onState;
     /** @type {any} */
     this.kind = null;
@@ -85,7 +106,9 @@ export class Captcha {
   /** @param {string} action @returns {Promise<Solution>} */
   async solve(action) {
     const { provider, siteKey, challengeHref } = this.kind;
-    if (provider === "altcha") return work(await call("GET", challengeHref ?? "/api/captcha/challenge"));
+    if (provider === "altcha") {
+      return work(this.worker, await call("GET", challengeHref ?? "/api/captcha/challenge"));
+    }
     return this.google(action, siteKey, provider === "recaptcha_enterprise");
   }
 
@@ -95,14 +118,22 @@ export class Captcha {
       const grecaptcha = /** @type {any} */ (window).grecaptcha;
       return enterprise ? grecaptcha?.enterprise : grecaptcha;
     };
-    if (!root()) await load(`https://www.google.com/recaptcha/${enterprise ? "enterprise" : "api"}.js?render=${encodeURIComponent(siteKey)}`);
+    if (!root()) {
+      await load(
+        `https://www.google.com/recaptcha/${enterprise ? "enterprise" : "api"}.js?render=${
+          encodeURIComponent(siteKey)
+        }`,
+      );
+    }
     await new Promise((done) => root().ready(done));
     let token;
     try {
       token = await root().execute(siteKey, { action });
     } catch {
       this.box.replaceChildren(document.createElement("div"));
-      token = await new Promise((done) => root().render(this.box.firstElementChild, { sitekey: siteKey, callback: done }));
+      token = await new Promise((done) =>
+        root().render(this.box.firstElementChild, { sitekey: siteKey, callback: done })
+      );
     }
     return { token, goodUntil: now() + 110000 };
   }

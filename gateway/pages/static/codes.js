@@ -1,6 +1,6 @@
 // @ts-check
 // An event's access codes, for its operators: issue, count, revoke.
-import { Problem, call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count, plural } from "./words.js";
 
@@ -40,7 +40,8 @@ function line(issue) {
   name.textContent = issue.label;
   const facts = document.createElement("p");
   facts.className = "muted small";
-  const window = [issue.startsAt && `from ${when(issue.startsAt)}`, issue.endsAt && `until ${when(issue.endsAt)}`].filter(Boolean).join(" ");
+  const window = [issue.startsAt && `from ${when(issue.startsAt)}`, issue.endsAt && `until ${when(issue.endsAt)}`]
+    .filter(Boolean).join(" ");
   facts.textContent = [
     `${plural(issue.codes, "code")}, ${count(issue.uses)} of ${plural(issue.codes * issue.usesMax, "use")} taken`,
     window,
@@ -70,12 +71,15 @@ function line(issue) {
 async function show() {
   const [found, { issues }] = await Promise.all([call("GET", room), call("GET", `${room}/codes`)]);
   document.title = `Access codes: ${found.name} · Console · Admit One`;
-  $("summary").textContent = `${found.name} · ${count(found.priorityWaiting)} of ${count(found.waiting)} in line have priority`;
+  $("summary").textContent = `${found.name} · ${count(found.priorityWaiting)} of ${
+    count(found.waiting)
+  } in line have priority`;
   revision = found.revision;
   $("issues").replaceChildren(...issues.map(line));
   $("none").hidden = issues.length > 0;
-  if (document.activeElement?.getAttribute("name") !== "priorityShare")
+  if (document.activeElement?.getAttribute("name") !== "priorityShare") {
     /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare")).valueAsNumber = found.priorityShare;
+  }
   $("sign-in").hidden = true;
   $("codes").hidden = false;
 }
@@ -96,7 +100,9 @@ form.addEventListener("submit", (submit) => {
     const body = { label: fields.get("label"), usesMax: Number(fields.get("usesMax")) };
     if (fields.get("kind") === "named") body.code = fields.get("code");
     else body.count = Number(fields.get("count"));
-    for (const name of ["startsAt", "endsAt"]) if (fields.get(name)) body[name] = new Date(String(fields.get(name))).toISOString();
+    for (const name of ["startsAt", "endsAt"]) {
+      if (fields.get(name)) body[name] = new Date(String(fields.get(name))).toISOString();
+    }
     const { codes } = await call("POST", `${room}/codes`, { body });
     const text = `${codes.join("\n")}\n`;
     /** @type {HTMLTextAreaElement} */ ($("issued-codes")).value = text;
@@ -117,7 +123,7 @@ $("copy").addEventListener("click", () => {
 
 /** Not blindly over what somebody else has made of it meanwhile; other changes of the room are no matter here. @param {number} priorityShare */
 async function setShare(priorityShare) {
-  for (;;)
+  for (;;) {
     try {
       const changed = await call("PATCH", room, { body: { priorityShare, revision } });
       revision = changed.revision;
@@ -130,6 +136,7 @@ async function setShare(priorityShare) {
       say(`Not set: ${theirs.operator} has made it ${theirs.to}% meanwhile. Press Set again if yours is to stand.`);
       return null;
     }
+  }
 }
 
 share.addEventListener("submit", (submit) => {

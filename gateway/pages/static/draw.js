@@ -1,6 +1,6 @@
 // @ts-check
 // Recomputes a draw in the browser: the seal, one's own place, and everybody's order.
-import { Problem, call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { count } from "./words.js";
 
 /** @param {string} id */
@@ -35,7 +35,7 @@ async function receipt() {
 async function list() {
   /** @type {string[]} */
   const all = [];
-  for (let first = 1; first; ) {
+  for (let first = 1; first;) {
     const page = await call("GET", `/api/events/${eventId}/draw/list?first=${first}`, { patience: 60 });
     all.push(...page.fanHashes);
     first = page.next ?? 0;
@@ -47,7 +47,9 @@ async function list() {
 async function recheck(draw, mine, own) {
   const seal = hex(await crypto.subtle.digest("SHA-256", bytes(draw.seed)));
   found(seal === draw.seedHash, "The seed is the one that was sealed before the lobby opened.");
-  const key = await crypto.subtle.importKey("raw", bytes(draw.seed), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const key = await crypto.subtle.importKey("raw", bytes(draw.seed), { name: "HMAC", hash: "SHA-256" }, false, [
+    "sign",
+  ]);
   /** @param {string} fan */
   const value = async (fan) => hex(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(fan)));
   const fans = await list();
@@ -61,14 +63,24 @@ async function recheck(draw, mine, own) {
     $("recheck-progress").setAttribute("value", String(Math.round((1000 * drawn.length) / fans.length)));
   }
   $("recheck-progress").hidden = true;
-  found(fans.length === draw.participants && new Set(fans).size === fans.length, `${count(fans.length)} fans took part, each once.`);
-  const ordered = drawn.every((one, i) => i === 0 || drawn[i - 1][0] < one[0] || (drawn[i - 1][0] === one[0] && drawn[i - 1][1] < one[1]));
+  found(
+    fans.length === draw.participants && new Set(fans).size === fans.length,
+    `${count(fans.length)} fans took part, each once.`,
+  );
+  const ordered = drawn.every((one, i) =>
+    i === 0 || drawn[i - 1][0] < one[0] || (drawn[i - 1][0] === one[0] && drawn[i - 1][1] < one[1])
+  );
   found(ordered, "Everybody stands in the order that the seed gives.");
   if (!mine) return;
   const place = fans.indexOf(mine) + 1;
   if (!place) return found(false, "This hash is not in the list: its fan was not in the lobby when the sale opened.");
   const told = own?.fanHash === mine ? own : null;
-  if (told) found(told.number === place && told.drawValue === drawn[place - 1][0], `Your receipt says the same: place ${count(told.number)}.`);
+  if (told) {
+    found(
+      told.number === place && told.drawValue === drawn[place - 1][0],
+      `Your receipt says the same: place ${count(told.number)}.`,
+    );
+  }
   found(true, `Place ${count(place)} of ${count(fans.length)} is this fan’s.`);
 }
 

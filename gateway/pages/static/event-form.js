@@ -1,6 +1,6 @@
 // @ts-check
 // The console's form of one event: made whole, changed where it differs, every fault shown at its field.
-import { Problem, call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { $, enter, say, signedOut, watchSignIn } from "./operator.js";
 import { count, moneyIn, plural } from "./words.js";
 
@@ -39,7 +39,9 @@ function minor(text) {
 /** @param {number} amount minor units */
 function major(amount) {
   const digits = exponent();
-  return digits ? `${Math.floor(amount / 10 ** digits)}.${String(amount % 10 ** digits).padStart(digits, "0")}` : String(amount);
+  return digits
+    ? `${Math.floor(amount / 10 ** digits)}.${String(amount % 10 ** digits).padStart(digits, "0")}`
+    : String(amount);
 }
 
 /** A moment as a datetime-local field has it. @param {string} moment */
@@ -63,8 +65,8 @@ function draw(svg, blocks) {
   if (!fits) return;
   svg.setAttribute("viewBox", `0 0 ${Math.max(width, 40)} ${height}`);
   svg.setAttribute("aria-label", `${plural(seats, "seat")} in ${plural(height, "row")}`);
-  for (const block of blocks)
-    for (let row = 0; row < block.rows; row++)
+  for (const block of blocks) {
+    for (let row = 0; row < block.rows; row++) {
       for (let seat = 0; seat < block.seatsPerRow; seat++) {
         const mark = document.createElementNS(SVG, "rect");
         mark.setAttribute("x", String(block.firstSeat - left + seat + 0.15));
@@ -74,6 +76,8 @@ function draw(svg, blocks) {
         mark.setAttribute("rx", "0.2");
         svg.append(mark);
       }
+    }
+  }
 }
 
 class TicketType {
@@ -87,7 +91,9 @@ class TicketType {
       this.field("price").value = major(this.kind.price);
       const words = /** @type {HTMLElement} */ (this.part("sold"));
       words.hidden = false;
-      words.textContent = `${count(this.kind.bookedCount)} sold · ${count(this.kind.heldCount)} held · ${count(this.kind.availableCount)} free`;
+      words.textContent = `${count(this.kind.bookedCount)} sold · ${count(this.kind.heldCount)} held · ${
+        count(this.kind.availableCount)
+      } free`;
     }
     this.button("remove-block").hidden = !this.kind;
     this.button("add-block").addEventListener("click", () => this.addBlock(false).focus());
@@ -123,10 +129,22 @@ class TicketType {
     const element = copy("block-template");
     element.classList.toggle("is-out", out);
     element.dataset.out = out ? "1" : "";
-    /** @type {HTMLElement} */ (element.querySelector("legend")).textContent = out ? "Seats to take out" : this.kind ? "Seats to add" : "Seats";
+    /** @type {HTMLElement} */ (element.querySelector("legend")).textContent = out
+      ? "Seats to take out"
+      : this.kind
+      ? "Seats to add"
+      : "Seats";
     const last = this.blocks(false).at(-1) ?? this.kind?.blocks?.at(-1);
-    const values = { rows: 1, seatsPerRow: last?.seatsPerRow ?? 10, firstRow: out || !last ? 1 : last.firstRow + last.rows, firstSeat: last?.firstSeat ?? 1, ...block };
-    for (const [name, value] of Object.entries(values)) /** @type {HTMLInputElement} */ (element.querySelector(`[data-f="${name}"]`)).value = String(value);
+    const values = {
+      rows: 1,
+      seatsPerRow: last?.seatsPerRow ?? 10,
+      firstRow: out || !last ? 1 : last.firstRow + last.rows,
+      firstSeat: last?.firstSeat ?? 1,
+      ...block,
+    };
+    for (const [name, value] of Object.entries(values)) {
+      /** @type {HTMLInputElement} */ (element.querySelector(`[data-f="${name}"]`)).value = String(value);
+    }
     element.querySelector('[data-do="drop"]')?.addEventListener("click", () => {
       element.remove();
       sum();
@@ -137,14 +155,18 @@ class TicketType {
   }
   /** @param {boolean} out */
   elements(out) {
-    return /** @type {HTMLElement[]} */ ([...this.part("blocks").children]).filter((element) => Boolean(element.dataset.out) === out);
+    return /** @type {HTMLElement[]} */ ([...this.part("blocks").children]).filter((element) =>
+      Boolean(element.dataset.out) === out
+    );
   }
   /** @param {boolean} out @returns {HallBlock[]} */
   blocks(out) {
     return this.elements(out).map((element) => {
       /** @type {any} */
       const block = {};
-      for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (element.querySelectorAll("input"))) block[field.dataset.f ?? ""] = field.valueAsNumber;
+      for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (element.querySelectorAll("input"))) {
+        block[field.dataset.f ?? ""] = field.valueAsNumber;
+      }
       return block;
     });
   }
@@ -157,7 +179,8 @@ class TicketType {
     this.elements(true).forEach((element, index) => (element.dataset.path = `${out}[${index}]`));
   }
   get seats() {
-    const change = (/** @type {HallBlock[]} */ blocks) => blocks.reduce((total, block) => total + (block.rows * block.seatsPerRow || 0), 0);
+    const change = (/** @type {HallBlock[]} */ blocks) =>
+      blocks.reduce((total, block) => total + (block.rows * block.seatsPerRow || 0), 0);
     return this.going ? 0 : (this.kind?.quantity ?? 0) + change(this.blocks(false)) - change(this.blocks(true));
   }
   get price() {
@@ -175,7 +198,9 @@ function sum() {
   const seats = types.reduce((total, type) => total + type.seats, 0);
   const worth = types.reduce((total, type) => total + type.seats * type.price, 0);
   let words = plural(seats, "seat");
-  if (Number.isFinite(worth) && /^[A-Z]{3}$/.test(currency())) words += ` · ${moneyIn(currency(), exponent())(worth)} if all are sold`;
+  if (Number.isFinite(worth) && /^[A-Z]{3}$/.test(currency())) {
+    words += ` · ${moneyIn(currency(), exponent())(worth)} if all are sold`;
+  }
   $("summary").textContent = words;
 }
 
@@ -191,9 +216,15 @@ async function newEvent() {
   const csv = /** @type {HTMLInputElement} */ ($("csv")).files?.[0];
   return {
     ...Object.fromEntries(FACTS.map((name) => [name, fact(name)])),
-    ticketTypes: types.map((type) => ({ ticketType: type.field("ticketType").value, price: type.price, blocks: type.blocks(false) })),
+    ticketTypes: types.map((type) => ({
+      ticketType: type.field("ticketType").value,
+      price: type.price,
+      blocks: type.blocks(false),
+    })),
     csv: csv ? await csv.text() : "",
-    room: Object.fromEntries(ROOM.map((name) => [name, name === "state" ? input(name).value : input(name).valueAsNumber])),
+    room: Object.fromEntries(
+      ROOM.map((name) => [name, name === "state" ? input(name).value : input(name).valueAsNumber]),
+    ),
     why: input("why").value.trim(),
   };
 }
@@ -208,17 +239,33 @@ function changes() {
     if (!same) change[name] = fact(name);
   }
   const kept = types.filter((type) => type.kind && !type.going);
-  const changed = kept.filter((type) => type.field("ticketType").value.trim() !== type.kind.ticketType || type.price !== type.kind.price);
+  const changed = kept.filter((type) =>
+    type.field("ticketType").value.trim() !== type.kind.ticketType || type.price !== type.kind.price
+  );
   const fresh = types.filter((type) => !type.kind);
   const going = types.filter((type) => type.going);
   const added = kept.filter((type) => type.elements(false).length);
   const removed = kept.filter((type) => type.elements(true).length);
-  change.ticketTypes = changed.map((type) => ({ ticketTypeId: type.kind.ticketTypeId, ticketType: type.field("ticketType").value, price: type.price }));
-  change.addTicketTypes = fresh.map((type) => ({ ticketType: type.field("ticketType").value, price: type.price, blocks: type.blocks(false) }));
+  change.ticketTypes = changed.map((type) => ({
+    ticketTypeId: type.kind.ticketTypeId,
+    ticketType: type.field("ticketType").value,
+    price: type.price,
+  }));
+  change.addTicketTypes = fresh.map((type) => ({
+    ticketType: type.field("ticketType").value,
+    price: type.price,
+    blocks: type.blocks(false),
+  }));
   change.removeTicketTypes = going.map((type) => type.kind.ticketTypeId);
   change.addSeats = added.map((type) => ({ ticketTypeId: type.kind.ticketTypeId, blocks: type.blocks(false) }));
   change.removeSeats = removed.map((type) => ({ ticketTypeId: type.kind.ticketTypeId, blocks: type.blocks(true) }));
-  kept.forEach((type) => type.place(`$.ticketTypes[${changed.indexOf(type)}]`, `$.addSeats[${added.indexOf(type)}].blocks`, `$.removeSeats[${removed.indexOf(type)}].blocks`));
+  kept.forEach((type) =>
+    type.place(
+      `$.ticketTypes[${changed.indexOf(type)}]`,
+      `$.addSeats[${added.indexOf(type)}].blocks`,
+      `$.removeSeats[${removed.indexOf(type)}].blocks`,
+    )
+  );
   going.forEach((type, index) => type.place(`$.removeTicketTypes[${index}]`));
   fresh.forEach((type, index) => type.place(`$.addTicketTypes[${index}]`));
   return change;
@@ -229,7 +276,9 @@ function placeOf(path) {
   for (let at = path; at.length > 1; at = at.replace(/(\.[^.[\]]+|\[\d+\])$/, "")) {
     const place = /** @type {HTMLElement | null} */ (form.querySelector(`[data-path="${CSS.escape(at)}"]`));
     if (place) return place;
-    if (/^\$\.(add|remove)Seats\[\d+\]$/.test(at)) return /** @type {HTMLElement | null} */ (form.querySelector(`[data-path="${CSS.escape(`${at}.blocks[0]`)}"]`));
+    if (/^\$\.(add|remove)Seats\[\d+\]$/.test(at)) {
+      return /** @type {HTMLElement | null} */ (form.querySelector(`[data-path="${CSS.escape(`${at}.blocks[0]`)}"]`));
+    }
     if (!/[.[]/.test(at.slice(1))) break;
   }
   return null;
@@ -278,8 +327,9 @@ function unfilled() {
   for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("input, select"))) {
     const path = field.dataset.path ?? /** @type {HTMLElement | null} */ (field.closest("[data-path]"))?.dataset.path;
     if (path === undefined) continue;
-    if (field.dataset.f === "price" && field.value && Number.isNaN(minor(field.value))) faults.push({ path, message: `a price is a number with at most ${exponent()} digits after the point` });
-    else if (!field.checkValidity()) faults.push({ path, message: field.validationMessage });
+    if (field.dataset.f === "price" && field.value && Number.isNaN(minor(field.value))) {
+      faults.push({ path, message: `a price is a number with at most ${exponent()} digits after the point` });
+    } else if (!field.checkValidity()) faults.push({ path, message: field.validationMessage });
   }
   return faults;
 }
@@ -289,8 +339,17 @@ function refuse(error) {
   if (!(error instanceof Problem)) throw error;
   if (signedOut(error)) return enter(begin);
   if (error.code === "conflict") {
-    const lines = (error.body.changes ?? []).map((/** @type {any} */ one) => Object.assign(document.createElement("li"), { textContent: `${one.operator}: ${LOGGED[one.field] ?? one.field.replaceAll("_", " ")} from “${logged(one.field, one.from)}” to “${logged(one.field, one.to)}”` }));
-    return say("Somebody else changed this event meanwhile. Nothing of yours was saved; reload to go on from what it is now.", lines);
+    const lines = (error.body.changes ?? []).map((/** @type {any} */ one) =>
+      Object.assign(document.createElement("li"), {
+        textContent: `${one.operator}: ${LOGGED[one.field] ?? one.field.replaceAll("_", " ")} from “${
+          logged(one.field, one.from)
+        }” to “${logged(one.field, one.to)}”`,
+      })
+    );
+    return say(
+      "Somebody else changed this event meanwhile. Nothing of yours was saved; reload to go on from what it is now.",
+      lines,
+    );
   }
   showFaults("Nothing was saved.", error.body.errors ?? [{ path: "$", message: error.message }]);
 }
@@ -308,8 +367,21 @@ async function send(dry) {
   try {
     const answer = await call(known ? "PATCH" : "POST", dry ? `${path}?dryRun=true` : path, { body, patience: 60 });
     if (dry && !answer.valid) showFaults("This would not be saved.", answer.faults);
-    else if (dry) say(`All is well: ${plural(answer.event.ticketTypes.reduce((/** @type {number} */ total, /** @type {any} */ kind) => total + kind.quantity, 0), "seat")}. Nothing is saved yet.`, [], true);
-    else if (known) {
+    else if (dry) {
+      say(
+        `All is well: ${
+          plural(
+            answer.event.ticketTypes.reduce(
+              (/** @type {number} */ total, /** @type {any} */ kind) => total + kind.quantity,
+              0,
+            ),
+            "seat",
+          )
+        }. Nothing is saved yet.`,
+        [],
+        true,
+      );
+    } else if (known) {
       show(answer);
       input("why").value = "";
       await showLog();
@@ -327,7 +399,9 @@ function show(event) {
   known = event;
   $("heading").textContent = event.name;
   document.title = `${event.name} · Console · Admit One`;
-  for (const name of FACTS) input(name).value = name === "date" || name === "onSaleAt" ? local(event[name]) : String(event[name]);
+  for (const name of FACTS) {
+    input(name).value = name === "date" || name === "onSaleAt" ? local(event[name]) : String(event[name]);
+  }
   $("types").replaceChildren();
   types = [];
   for (const kind of event.ticketTypes) types.push(new TicketType(kind));
@@ -358,7 +432,9 @@ async function showLog() {
       what.textContent = !from ? `${field}: ${to}` : !to ? `${field}: ${from}, removed` : `${field}: ${from} → ${to}`;
       const by = document.createElement("div");
       by.className = "by";
-      by.textContent = `${LOG_TIME.format(new Date(entry.at))} · ${entry.operator}${entry.why ? ` · ${entry.why}` : ""}`;
+      by.textContent = `${LOG_TIME.format(new Date(entry.at))} · ${entry.operator}${
+        entry.why ? ` · ${entry.why}` : ""
+      }`;
       item.append(what, by);
       return item;
     }),
@@ -387,7 +463,11 @@ async function sendCsv(dry) {
   forgetFaults();
   const said = $("csv-said");
   try {
-    const response = await fetch(`/api/ops/events/${known.eventId}/seats${dry ? "?dryRun=true" : ""}`, { method: "POST", body: file, headers: { "Content-Type": "text/csv", Accept: "application/json" } });
+    const response = await fetch(`/api/ops/events/${known.eventId}/seats${dry ? "?dryRun=true" : ""}`, {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": "text/csv", Accept: "application/json" },
+    });
     const answer = await response.json();
     if (!response.ok) throw new Problem(response.status, answer);
     const before = types.reduce((total, type) => total + (type.kind?.quantity ?? 0), 0);
@@ -396,9 +476,15 @@ async function sendCsv(dry) {
       if (!answer.valid) {
         // Or the same file, once mended, would not be a change.
         /** @type {HTMLInputElement} */ ($("csv")).value = "";
-        return showFaults("This spreadsheet cannot be taken.", answer.faults.map((/** @type {any} */ fault) => ({ ...fault, path: "$.csv" })));
+        return showFaults(
+          "This spreadsheet cannot be taken.",
+          answer.faults.map((/** @type {any} */ fault) => ({ ...fault, path: "$.csv" })),
+        );
       }
-      const after = answer.event.ticketTypes.reduce((/** @type {number} */ total, /** @type {any} */ kind) => total + kind.quantity, 0);
+      const after = answer.event.ticketTypes.reduce(
+        (/** @type {number} */ total, /** @type {any} */ kind) => total + kind.quantity,
+        0,
+      );
       said.textContent = `${plural(after - before, "new seat")} in it.`;
     } else {
       show(answer);

@@ -1,9 +1,9 @@
 // @ts-check
 // One event's page, from the line to the checkout.
 import { Captcha } from "./captcha.js";
-import { Problem, Stream, book, call, newKey, now, sleep } from "./api.js";
-import { SeatMap, keyOf, seatOf } from "./seats.js";
-import { REASONS, clock, count, countdown, eta, moneyIn, plural, returnWords, stockWords } from "./words.js";
+import { book, call, newKey, now, Problem, sleep, Stream } from "./api.js";
+import { keyOf, SeatMap, seatOf } from "./seats.js";
+import { clock, count, countdown, eta, moneyIn, plural, REASONS, returnWords, stockWords } from "./words.js";
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -12,6 +12,7 @@ const money = moneyIn(event.currency, event.exponent);
 const queue = `/api/queue/${event.eventId}`;
 const SOLD_OUT_MS = [45000, 75000]; // between two looks whether seats have come back: within the server's REOPEN_MS
 const STOCK_MS = 10000; // at least between two questions for each ticket type's stock, while waiting
+const captchaWorker = $("captcha-box").dataset.worker ?? "";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /** @type {Map<number, {ticketTypeId: number, ticketType: string, price: number}>} */
 const tickets = new Map(event.tickets.map((/** @type {any} */ ticket) => [ticket.ticketTypeId, ticket]));
@@ -43,8 +44,9 @@ let stage = document.querySelector(".stage:not([hidden])")?.getAttribute("data-s
 function show(next) {
   const moved = next !== stage;
   stage = next;
-  for (const part of document.querySelectorAll(".stage"))
+  for (const part of document.querySelectorAll(".stage")) {
     part.toggleAttribute("hidden", part.getAttribute("data-stage") !== next);
+  }
   $("selection").hidden = next !== "choose";
   document.body.classList.toggle("choosing", next === "choose");
   if (next !== "lobby" && next !== "waiting" && next !== "called") place.forget();
@@ -117,7 +119,9 @@ function hallStock(stock) {
   stockTimer = setTimeout(async () => {
     try {
       const { tickets: all } = await call("GET", `/api/initial-call/${event.eventId}`);
-      for (const ticket of all) showStock(ticket.ticketTypeId, { available: ticket.availableCount, held: ticket.heldCount });
+      for (const ticket of all) {
+        showStock(ticket.ticketTypeId, { available: ticket.availableCount, held: ticket.heldCount });
+      }
     } catch {
       // The next change asks again.
     }
@@ -135,7 +139,13 @@ function tab(words, sign) {
   document.title = words ? `${words} · ${event.name}` : title;
   const size = !sign || sign.length < 3 ? 19 : sign.length < 4 ? 15 : 12;
   icon.href = sign
-    ? `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#f5b301"/><text x="16" y="${16 + size * 0.36}" font-family="sans-serif" font-weight="700" font-size="${size}" text-anchor="middle" fill="#17181c">${sign}</text></svg>`)}`
+    ? `data:image/svg+xml,${
+      encodeURIComponent(
+        `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#f5b301"/><text x="16" y="${
+          16 + size * 0.36
+        }" font-family="sans-serif" font-weight="700" font-size="${size}" text-anchor="middle" fill="#17181c">${sign}</text></svg>`,
+      )
+    }`
     : iconPlain;
 }
 /** @param {number} n */
@@ -161,12 +171,13 @@ const bell = {
       tone.start(start + i * 0.22);
       tone.stop(start + i * 0.22 + 0.55);
     });
-    if ("Notification" in window && Notification.permission === "granted" && document.hidden)
+    if ("Notification" in window && Notification.permission === "granted" && document.hidden) {
       try {
         new Notification("It’s your turn", { body: event.name, tag: `admitone-${event.eventId}` });
       } catch {
         // Phones only allow notifications from a service worker; the sound has played.
       }
+    }
   },
 };
 
@@ -259,18 +270,31 @@ const place = {
     $("returning").hidden = !held;
     if (held) sayOnce($("returning"), returnWords(news.stock));
     $("run-out").hidden = !news.mayRunOut || held;
-    const wait = paused ? "The line is paused. Your place is kept."
-      : news.lobby ? "The lobby’s places are being drawn. Yours comes after them."
-      : news.ratePerMinute === 0 ? "Nobody is let in just now. Your place is kept."
-      : held ? "No seat is free just now. Your place is kept."
-      : news.position === 1 ? "You are next"
+    const wait = paused
+      ? "The line is paused. Your place is kept."
+      : news.lobby
+      ? "The lobby’s places are being drawn. Yours comes after them."
+      : news.ratePerMinute === 0
+      ? "Nobody is let in just now. Your place is kept."
+      : held
+      ? "No seat is free just now. Your place is kept."
+      : news.position === 1
+      ? "You are next"
       : eta(news.etaSeconds, news.etaRange);
     $("eta").textContent = wait;
     $("ahead").textContent = count(news.ahead);
     $("waiting").textContent = count(news.waiting);
     // What the estimate goes by: the rate that operators ask for may be far above what comes to pass.
     const pace = news.ratePerMinute === 0 ? 0 : news.linePerMinute;
-    if (pace !== undefined) $("rate").textContent = paused ? "paused" : held || pace === null ? "–" : pace > 0 && pace < 1 ? "< 1/min" : `${count(Math.round(pace))}/min`;
+    if (pace !== undefined) {
+      $("rate").textContent = paused
+        ? "paused"
+        : held || pace === null
+        ? "–"
+        : pace > 0 && pace < 1
+        ? "< 1/min"
+        : `${count(Math.round(pace))}/min`;
+    }
     if (news.stock) hallStock(news.stock);
     announce(typeof news.position === "number" ? `Place ${count(news.position)} in line. ${wait}.` : wait, 20000);
   },
@@ -304,14 +328,17 @@ const access = {
   },
   /** What is wrong with a code, in words; empty where it is not the code. @param {Problem} problem */
   words({ code, body, retryAfter }) {
-    const at = (/** @type {string} */ moment) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
+    const at = (/** @type {string} */ moment) =>
+      new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(new Date(moment));
     switch (code) {
       case "code_unknown":
         return "We do not know this code. Please check it for typing errors.";
       case "code_used":
         return "This code has been used already.";
       case "code_not_yet":
-        return body.at ? `This code is good from ${at(body.at)} on. Your place does not change meanwhile.` : "This code is not good yet.";
+        return body.at
+          ? `This code is good from ${at(body.at)} on. Your place does not change meanwhile.`
+          : "This code is not good yet.";
       case "code_expired":
         return body.at ? `This code was good until ${at(body.at)}.` : "This code is not good any more.";
       case "too_many_codes":
@@ -355,7 +382,10 @@ const lobby = {
     if ($("lobby-left").textContent === text) return;
     $("lobby-left").textContent = text;
     tab(left > 0 ? `Lobby: ${text}` : "Drawing places");
-    announce(left > 0 ? `In the lobby. The sale opens in ${text}.` : "The sale is open. Places are being drawn.", left > 0 ? 30000 : 0);
+    announce(
+      left > 0 ? `In the lobby. The sale opens in ${text}.` : "The sale is open. Places are being drawn.",
+      left > 0 ? 30000 : 0,
+    );
   },
   stop() {
     clearInterval(this.timer);
@@ -454,11 +484,12 @@ function follow(news) {
       return show("expired");
     case "closed":
       if (news.lobby?.state === "early") return early(news.lobby);
-    // falls through
+      tab("");
+      return show("closed");
     case "sold_out":
       tab("");
-      show(news.state);
-      return news.state === "sold_out" ? soldOut.watch() : undefined;
+      show("sold_out");
+      return soldOut.watch();
   }
 }
 
@@ -498,8 +529,10 @@ function strangers() {
   else say("This browser keeps no cookies for this site, so it can have no place. Please allow them and reload.");
 }
 
-const joinCaptcha = new Captcha($("message"), (state) => {
-  if (state === "working") say("Many people are joining from your network, so we check that you are a person. One moment…", "good");
+const joinCaptcha = new Captcha($("message"), captchaWorker, (state) => {
+  if (state === "working") {
+    say("Many people are joining from your network, so we check that you are a person. One moment…", "good");
+  }
   if (state === "done") hush();
 });
 
@@ -512,11 +545,12 @@ async function join(accessCode) {
   codeGiven = accessCode || codeGiven;
   retry.stop();
   hush();
-  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button, #access-go"));
+  const buttons =
+    /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-join] button, #access-go"));
   for (const button of buttons) button.disabled = true;
   try {
     let captchaToken;
-    for (let tries = 0; ; tries++) {
+    for (let tries = 0;; tries++) {
       try {
         const body = { ...(captchaToken ? { captchaToken } : {}), ...(codeGiven ? { accessCode: codeGiven } : {}) };
         follow(await call("POST", queue, { body, headers: headers() }));
@@ -541,8 +575,7 @@ async function join(accessCode) {
       codeGiven = "";
       if (stage === "line_full" || stage === "rebuilding") show("join");
       access.say(access.words(error));
-    }
-    else if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
+    } else if (error.code === "line_full" || error.code === "rebuilding") waitFor(error.code, error);
     else if (error.code === "sold_out" || error.code === "closed") show(error.code);
     else if (error.code === "rate_limited") {
       say("Many people are joining from your network. Keep this page open: it tries again by itself.");
@@ -566,8 +599,9 @@ const retry = {
     // Spread out, so that fans turned away together do not come back together.
     const due = Date.now() + seconds * 1000 * (1 + Math.random() / 2);
     this.timer = setInterval(() => {
-      for (const words of document.querySelectorAll("[data-retry]"))
+      for (const words of document.querySelectorAll("[data-retry]")) {
         words.textContent = `This page tries again in ${clock(due - Date.now())}.`;
+      }
       if (Date.now() >= due) join();
     }, 500);
   },
@@ -595,9 +629,12 @@ async function called(seconds) {
   const left = () => ($("called-left").textContent = `Your turn is kept for ${clock(due - now())}.`);
   let timer = 0;
   try {
-    for (;;)
+    for (;;) {
       try {
-        return follow({ state: "admitted", ...(await call("POST", `${queue}/claim`, { body: {}, headers: headers(), patience: 8 })) });
+        return follow({
+          state: "admitted",
+          ...(await call("POST", `${queue}/claim`, { body: {}, headers: headers(), patience: 8 })),
+        });
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         if (!timer) timer = setInterval(left, 500);
@@ -610,8 +647,12 @@ async function called(seconds) {
         $("called-words").textContent = "Trying to let you in…";
         left();
         $("claim").hidden = false;
-        await Promise.race([sleep(2000), new Promise((go) => $("claim").addEventListener("click", go, { once: true }))]);
+        await Promise.race([
+          sleep(2000),
+          new Promise((go) => $("claim").addEventListener("click", go, { once: true })),
+        ]);
       }
+    }
   } finally {
     clearInterval(timer);
     claiming = false;
@@ -661,14 +702,15 @@ async function openMap() {
       seatsMax: event.seatsPerFanMax,
       drawnMax: event.seatsDrawnMax,
       onPick: showPicked,
-      onLost: (keys) => say(`${names(keys)} ${keys.length > 1 ? "were" : "was"} just taken by somebody else. Please pick again.`),
+      onLost: (keys) =>
+        say(`${names(keys)} ${keys.length > 1 ? "were" : "was"} just taken by somebody else. Please pick again.`),
       onLimit: () => say(`You can take at most ${plural(event.seatsPerFanMax, "seat")}.`),
       onStock: () => {
         $("stock-all").textContent = "";
         for (const type of tickets.keys()) showStock(type, /** @type {SeatMap} */ (map).stock(type));
       },
     });
-    for (let pause = 1; ; pause = Math.min(pause * 2, 15))
+    for (let pause = 1;; pause = Math.min(pause * 2, 15)) {
       try {
         const plan = await call("GET", `/api/events/${event.eventId}/seats`);
         map.build(plan.sections);
@@ -679,6 +721,7 @@ async function openMap() {
         connection(false);
         await sleep(1000 * pause);
       }
+    }
   }
   if (stage !== "choose" || live) return;
   live = new Stream(
@@ -766,14 +809,24 @@ async function busy(button, words, work) {
 
 /** @param {string} why */
 const onWait = (why) =>
-  say(why === "offline" ? "The network is slow. We keep trying; nothing is booked twice." : "Many people are booking at once. Your request is in the queue…", "good");
+  say(
+    why === "offline"
+      ? "The network is slow. We keep trying; nothing is booked twice."
+      : "Many people are booking at once. Your request is in the queue…",
+    "good",
+  );
 
 /** @param {any} what @param {HTMLButtonElement} button */
 function reserve(what, button) {
   hush();
   return busy(button, "Holding…", async () => {
     try {
-      const held = await book("POST", "/api/reserve", { body: { eventId: event.eventId, ...what }, key: newKey(), headers: headers(), onWait });
+      const held = await book("POST", "/api/reserve", {
+        body: { eventId: event.eventId, ...what },
+        key: newKey(),
+        headers: headers(),
+        onWait,
+      });
       hush();
       map?.drop([...map.picked]);
       hold(held);
@@ -788,16 +841,28 @@ function reserve(what, button) {
 function refused(problem) {
   switch (problem.code) {
     case "seats_taken": {
-      const keys = (problem.body.seats ?? []).map((/** @type {any} */ seat) => keyOf(seat.ticketTypeId, seat.rowNumber, seat.seatNumber));
+      const keys = (problem.body.seats ?? []).map((/** @type {any} */ seat) =>
+        keyOf(seat.ticketTypeId, seat.rowNumber, seat.seatNumber)
+      );
       map?.drop(keys);
-      return say(`${keys.length ? names(keys) : "A seat you picked"} ${keys.length > 1 ? "were" : "was"} taken a moment ago. Nothing is held yet: pick again.`);
+      return say(
+        `${keys.length ? names(keys) : "A seat you picked"} ${
+          keys.length > 1 ? "were" : "was"
+        } taken a moment ago. Nothing is held yet: pick again.`,
+      );
     }
     case "no_block":
-      return say("There are not that many seats together of this ticket. Try fewer, another ticket, or pick on the plan.");
+      return say(
+        "There are not that many seats together of this ticket. Try fewer, another ticket, or pick on the plan.",
+      );
     case "sold_out":
       return say("These tickets are sold out. Seats that others hold may come back: watch the plan.");
     case "limit_exceeded":
-      return say(`One person can have at most ${plural(event.seatsPerFanMax, "seat")} for this event, purchases and holds together.`);
+      return say(
+        `One person can have at most ${
+          plural(event.seatsPerFanMax, "seat")
+        } for this event, purchases and holds together.`,
+      );
     case "not_on_sale":
       return say("These tickets are not on sale yet.");
     case "not_admitted":
@@ -814,15 +879,24 @@ function refused(problem) {
   }
 }
 
-for (let n = 1; n <= event.seatsPerFanMax && n <= 20; n++) $("quick-count").append(new Option(String(n), String(n), n === 2, n === 2));
-for (const { ticketTypeId, ticketType, price } of tickets.values())
+for (let n = 1; n <= event.seatsPerFanMax && n <= 20; n++) {
+  $("quick-count").append(new Option(String(n), String(n), n === 2, n === 2));
+}
+for (const { ticketTypeId, ticketType, price } of tickets.values()) {
   $("quick-type").append(new Option(`${ticketType} · ${money(price)}`, String(ticketTypeId)));
+}
 $("quick").addEventListener("submit", (submit) => {
   submit.preventDefault();
   const fields = new FormData(/** @type {HTMLFormElement} */ ($("quick")));
-  reserve({ bestAvailable: { ticketTypeId: Number(fields.get("type")), quantity: Number(fields.get("count")) } }, /** @type {HTMLButtonElement} */ ($("quick-go")));
+  reserve(
+    { bestAvailable: { ticketTypeId: Number(fields.get("type")), quantity: Number(fields.get("count")) } },
+    /** @type {HTMLButtonElement} */ ($("quick-go")),
+  );
 });
-$("hold").addEventListener("click", () => reserve({ seatDetails: seatDetails([...(map?.picked ?? [])]) }, /** @type {HTMLButtonElement} */ ($("hold"))));
+$("hold").addEventListener(
+  "click",
+  () => reserve({ seatDetails: seatDetails([...(map?.picked ?? [])]) }, /** @type {HTMLButtonElement} */ ($("hold"))),
+);
 
 // ---- the hold and the checkout
 
@@ -835,7 +909,7 @@ const personWords = {
   done: "Checked that you are a person",
   failed: "The check that you are a person failed. Press Buy to try it again.",
 };
-const captcha = new Captcha($("captcha-box"), (state) => {
+const captcha = new Captcha($("captcha-box"), captchaWorker, (state) => {
   $("person").textContent = personWords[state];
   $("person").className = `person is-${state}`;
 });
@@ -914,7 +988,7 @@ $("buy").addEventListener("click", () => {
     const key = keep(name) ?? keep(name, newKey()) ?? newKey();
     try {
       let purchase;
-      for (let tries = 0; ; tries++)
+      for (let tries = 0;; tries++) {
         try {
           const captchaToken = await captcha.token("checkout");
           const body = { eventId: event.eventId, reservationId, ...(captchaToken ? { captchaToken } : {}) };
@@ -924,6 +998,7 @@ $("buy").addEventListener("click", () => {
           if (!(error instanceof Problem) || error.code !== "captcha_failed" || tries) throw error;
           captcha.spent();
         }
+      }
       keep(name, null);
       clearInterval(holdTimer);
       forgetPlace();
@@ -933,9 +1008,11 @@ $("buy").addEventListener("click", () => {
       if (!(error instanceof Problem)) throw error;
       if (error.status !== 0) keep(name, null);
       if (error.code === "hold_expired" || error.code === "not_your_hold" || error.code === "hold_mismatch") lapse();
-      else if (error.code === "payment_failed") say("The payment did not go through. Your seats are still held: please try again.");
-      else if (error.code === "captcha_failed") say("The check that you are a person was not accepted. Your seats are still held: press Buy again.");
-      else refused(error);
+      else if (error.code === "payment_failed") {
+        say("The payment did not go through. Your seats are still held: please try again.");
+      } else if (error.code === "captcha_failed") {
+        say("The check that you are a person was not accepted. Your seats are still held: press Buy again.");
+      } else refused(error);
     }
   }).finally(() => (buying = false));
 });
@@ -944,7 +1021,11 @@ $("release").addEventListener("click", () => {
   hush();
   busy(/** @type {HTMLButtonElement} */ ($("release")), "Giving them back…", async () => {
     try {
-      await book("DELETE", `/api/reservations/${held.reservationId}?eventId=${event.eventId}`, { key: newKey(), headers: headers(), onWait });
+      await book("DELETE", `/api/reservations/${held.reservationId}?eventId=${event.eventId}`, {
+        key: newKey(),
+        headers: headers(),
+        onWait,
+      });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.code !== "hold_expired") return refused(error);
@@ -982,11 +1063,12 @@ async function done() {
 
 // ---- begin
 
-for (const form of document.querySelectorAll("[data-join]"))
+for (const form of document.querySelectorAll("[data-join]")) {
   form.addEventListener("submit", (submit) => {
     submit.preventDefault();
     join();
   });
+}
 /** @param {Event} submit */
 async function leave(submit) {
   submit.preventDefault();

@@ -1,12 +1,13 @@
 // @ts-check
 // An operator's sign-in on a page of the console.
-import { Problem, call } from "./api.js";
+import { call, Problem } from "./api.js";
 
 /** @param {string} id */
 export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
-export const signedOut = (error) => error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
+export const signedOut = (error) =>
+  error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
 
 /** Show the sign-in instead of what the page shows. @param {string} view its id */
 export function askToSignIn(view) {
@@ -55,7 +56,9 @@ export function watchSignIn(go) {
       await call("POST", "/api/ops/session", { body: Object.fromEntries(new FormData(form)) });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      words.textContent = error.status === 401 || error.status === 403 ? "Name and password do not match." : error.message;
+      words.textContent = error.status === 401 || error.status === 403
+        ? "Name and password do not match."
+        : error.message;
       words.hidden = false;
       return;
     }

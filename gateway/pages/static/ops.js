@@ -1,12 +1,12 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
-import { Problem, Stream, call, now } from "./api.js";
+import { call, now, Problem, Stream } from "./api.js";
 import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { Charts } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
 import { drawFigures, tone } from "./ops/figures.js";
 import { showLog } from "./ops/log.js";
-import { STATES, figure } from "./ops/words.js";
+import { figure, STATES } from "./ops/words.js";
 
 /** @typedef {import("./ops/effects.js").Answer} Answer */
 
@@ -55,14 +55,20 @@ function draw(room) {
   controls.draw(room);
   charts.show(room);
   showLog(room.eventId, room.revision);
-  document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${figure(room.waiting)} in line · ${room.name}`;
+  document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${
+    figure(room.waiting)
+  } in line · ${room.name}`;
 }
 
 /** The room in the address, else the one with the longest line. */
 function choose() {
   const asked = Number(location.hash.slice(1));
   const known = [...rooms.values()];
-  const first = known.sort((a, b) => Number(tone(a.state) === "is-shut") - Number(tone(b.state) === "is-shut") || b.waiting - a.waiting || b.eventId - a.eventId)[0];
+  const first =
+    known.sort((a, b) =>
+      Number(tone(a.state) === "is-shut") - Number(tone(b.state) === "is-shut") || b.waiting - a.waiting ||
+      b.eventId - a.eventId
+    )[0];
   const room = rooms.get(asked) ?? rooms.get(chosen) ?? first;
   if (!room) return;
   chosen = room.eventId;

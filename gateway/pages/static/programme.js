@@ -4,8 +4,20 @@ import { call } from "./api.js";
 import { $, enter, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
 
-const when = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const when = new Intl.DateTimeFormat(undefined, {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+const short = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
 const OVER_MS = 12 * 3600_000; // after its beginning; by then it is off the fans' list
@@ -23,13 +35,17 @@ function line(event) {
   field("day").textContent = String(date.getDate());
   field("month").textContent = month.format(date);
   field("name").textContent = event.name;
-  field("where").textContent = event.artist && event.artist !== event.name ? `${event.artist} · ${event.venue}` : event.venue;
+  field("where").textContent = event.artist && event.artist !== event.name
+    ? `${event.artist} · ${event.venue}`
+    : event.venue;
   field("when").textContent = when.format(date);
   const over = Date.now() - date.getTime() > OVER_MS;
   const soldOut = event.sold === event.quantity;
   field("sale").textContent = over ? "Over" : soldOut ? "Sold out" : begun ? "On sale" : `From ${short.format(begins)}`;
   field("sale").classList.add(over || soldOut ? "is-shut" : begun ? "is-open" : "is-slow");
-  field("sold").textContent = `${count(event.sold)} of ${count(event.quantity)} sold${event.held ? `, ${count(event.held)} held` : ""}`;
+  field("sold").textContent = `${count(event.sold)} of ${count(event.quantity)} sold${
+    event.held ? `, ${count(event.held)} held` : ""
+  }`;
   return item;
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Lets a fan give tickets back: which, what they cost, and a second look before it is done.
 
-import { Problem, book, newKey } from "./api.js";
+import { book, newKey, Problem } from "./api.js";
 import { moneyIn, plural } from "./words.js";
 
 /** @param {string} id */
@@ -47,7 +47,12 @@ async function cancel() {
     await book("POST", `/api/purchases/${offer.dataset.cancel}/cancel`, {
       body: { details },
       key,
-      onWait: (why) => say(why === "offline" ? "The network is slow. We keep trying; nothing is cancelled twice." : "Your request is in the queue…"),
+      onWait: (why) =>
+        say(
+          why === "offline"
+            ? "The network is slow. We keep trying; nothing is cancelled twice."
+            : "Your request is in the queue…",
+        ),
     });
     location.reload();
   } catch (error) {
@@ -62,11 +67,12 @@ async function cancel() {
   }
 }
 
-for (const box of boxes)
+for (const box of boxes) {
   box.addEventListener("change", () => {
     key = newKey();
     show();
   });
+}
 $("cancel-open").addEventListener("click", () => {
   say("");
   show();

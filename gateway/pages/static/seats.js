@@ -71,7 +71,9 @@ export class SeatMap {
       let block = null;
       for (const row of rows) {
         const size = row.seatNumbers.length;
-        if (!block || block.size + size > drawnMax) this.blocks.push((block = { type, name, rows: [], size: 0, free: 0 }));
+        if (!block || block.size + size > drawnMax) {
+          this.blocks.push(block = { type, name, rows: [], size: 0, free: 0 });
+        }
         block.rows.push(row);
         block.size += size;
         block.free += size;
@@ -130,28 +132,44 @@ export class SeatMap {
     let columns = 0;
     for (const block of blocks) for (const row of block.rows) columns = Math.max(columns, span(row));
     const width = columns * PITCH + 2 * MARGIN;
-    const root = svg("svg", { role: "listbox", "aria-multiselectable": "true", "aria-label": "Seat plan", "aria-describedby": "map-help" });
-    root.append(svg("path", { class: "podium", d: `M${width * 0.2} 26Q${width / 2} 8 ${width * 0.8} 26` }),
-      svg("text", { class: "podium-name", x: width / 2, y: 34, "aria-hidden": "true" }, "Stage"));
+    const root = svg("svg", {
+      role: "listbox",
+      "aria-multiselectable": "true",
+      "aria-label": "Seat plan",
+      "aria-describedby": "map-help",
+    });
+    root.append(
+      svg("path", { class: "podium", d: `M${width * 0.2} 26Q${width / 2} 8 ${width * 0.8} 26` }),
+      svg("text", { class: "podium-name", x: width / 2, y: 34, "aria-hidden": "true" }, "Stage"),
+    );
     let y = 44;
     for (const block of blocks) {
       const label = `${block.name}, ${money(tickets.get(block.type)?.price ?? 0)}`;
-      const group = svg("g", { role: "group", "aria-label": label },
-        svg("text", { class: "section-name", x: width / 2, y: y + 16, "aria-hidden": "true" }, label));
+      const group = svg(
+        "g",
+        { role: "group", "aria-label": label },
+        svg("text", { class: "section-name", x: width / 2, y: y + 16, "aria-hidden": "true" }, label),
+      );
       y += 26;
       for (const row of block.rows) {
         const { rowNumber, seatNumbers } = row;
         const least = Math.min(...seatNumbers);
-        const even = span(row) === seatNumbers.length && seatNumbers[seatNumbers.length - 1] - least + 1 !== seatNumbers.length;
+        const even = span(row) === seatNumbers.length &&
+          seatNumbers[seatNumbers.length - 1] - least + 1 !== seatNumbers.length;
         const left = MARGIN + ((columns - span(row)) * PITCH) / 2;
-        for (const x of [left - 13, left + span(row) * PITCH + 13])
+        for (const x of [left - 13, left + span(row) * PITCH + 13]) {
           group.append(svg("text", { class: "row-name", x, y: y + 20, "aria-hidden": "true" }, String(rowNumber)));
+        }
         this.grid.push(seatNumbers.map((seat, index) => {
           const key = keyOf(block.type, rowNumber, seat);
           const at = left + (even ? index : seat - least) * PITCH + 2;
-          const element = svg("g", { role: "option", "data-key": key, tabindex: -1, transform: `translate(${at} ${y})` },
+          const element = svg(
+            "g",
+            { role: "option", "data-key": key, tabindex: -1, transform: `translate(${at} ${y})` },
             svg("rect", { x: 2, y: 2, width: 24, height: 24, rx: 7 }),
-            svg("text", { x: 14, y: 18.2 }, String(seat)), svg("path", {}));
+            svg("text", { x: 14, y: 18.2 }, String(seat)),
+            svg("path", {}),
+          );
           this.drawn.set(key, element);
           this.paint(key);
           group.append(element);
@@ -188,7 +206,10 @@ export class SeatMap {
     if (!element) return;
     const state = this.picked.has(key) ? "mine" : (this.taken.get(key) ?? "free");
     element.setAttribute("class", `seat ${state}`);
-    element.setAttribute("aria-label", `${this.nameOf(key)}, ${this.options.money(this.priceOf(key))}, ${WORDS[state]}`);
+    element.setAttribute(
+      "aria-label",
+      `${this.nameOf(key)}, ${this.options.money(this.priceOf(key))}, ${WORDS[state]}`,
+    );
     element.setAttribute("aria-selected", String(state === "mine"));
     if (state === "reserved" || state === "booked") element.setAttribute("aria-disabled", "true");
     else element.removeAttribute("aria-disabled");

@@ -1,13 +1,19 @@
 // @ts-check
 // The operators' webhooks: where news goes, whether it arrives, and the secrets, each shown once.
-import { Problem, call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
 
 const REFRESH_MS = 5000;
 const SHOWN = 20;
 const API = "/api/ops/webhooks";
-const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const moment = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 /** @param {string | null} at */
 const when = (at) => (at ? moment.format(new Date(at)) : "–");
 /** @type {Map<number, Webhook>} */
@@ -54,7 +60,12 @@ class Webhook {
     this.details = /** @type {HTMLDetailsElement} */ (this.element.querySelector("details"));
     this.details.addEventListener("toggle", () => this.readDeliveries());
     /** @type {Record<string, () => Promise<any>>} */
-    const deeds = { toggle: () => this.toggle(), resend: () => this.resend(null), rotate: () => this.rotate(), remove: () => this.remove() };
+    const deeds = {
+      toggle: () => this.toggle(),
+      resend: () => this.resend(null),
+      rotate: () => this.rotate(),
+      remove: () => this.remove(),
+    };
     for (const [name, deed] of Object.entries(deeds)) this.button(name).addEventListener("click", deed);
     $("list").append(this.element);
   }
@@ -76,7 +87,9 @@ class Webhook {
 
   async toggle() {
     const enabled = !this.now.enabled;
-    if (await ask(() => call("PATCH", this.path, { body: { enabled } }), enabled ? "Enabled." : "Disabled.")) await refresh();
+    if (await ask(() => call("PATCH", this.path, { body: { enabled } }), enabled ? "Enabled." : "Disabled.")) {
+      await refresh();
+    }
   }
   /** @param {string | null} messageId */
   async resend(messageId) {
@@ -105,10 +118,13 @@ class Webhook {
     this.put("url", now.url);
     const of = now.eventId === null ? "all events" : `event ${now.eventId}`;
     this.put("about", `${now.description ? `${now.description} · ` : ""}${now.kinds.join(", ")} of ${of}`);
-    const trouble =
-      now.disabledWhy === "gone" ? "It answered 410 Gone and was disabled. Its news waits until you enable it."
-      : now.disabledWhy === "failing" ? "It failed for so long that it was disabled. Its news waits until you enable it."
-      : failing ? `Every attempt has failed since ${when(now.failingSince)}.` : "";
+    const trouble = now.disabledWhy === "gone"
+      ? "It answered 410 Gone and was disabled. Its news waits until you enable it."
+      : now.disabledWhy === "failing"
+      ? "It failed for so long that it was disabled. Its news waits until you enable it."
+      : failing
+      ? `Every attempt has failed since ${when(now.failingSince)}.`
+      : "";
     this.put("trouble", trouble);
     this.field("trouble").hidden = !trouble;
     this.put("deliveredAt", when(now.deliveredAt));
@@ -126,7 +142,9 @@ class Webhook {
     this.field("nothing").hidden = answer.deliveries.length > 0;
     const focused = document.activeElement?.closest("tr")?.dataset.message;
     this.field("deliveries").replaceChildren(...answer.deliveries.map((/** @type {any} */ one) => this.line(one)));
-    if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector(`tr[data-message="${focused}"] button`))?.focus();
+    if (focused) {
+      /** @type {HTMLElement | null} */ (this.element.querySelector(`tr[data-message="${focused}"] button`))?.focus();
+    }
   }
   /** @param {any} one */
   line(one) {
@@ -134,10 +152,13 @@ class Webhook {
     row.dataset.message = one.messageId;
     row.title = one.messageId;
     const tries = one.attempts === 1 ? "first attempt" : `${one.attempts} attempts`;
-    const went =
-      one.state === "delivered" ? `delivered, ${tries}`
-      : one.state === "dead" ? `given up after ${tries}: ${one.error}`
-      : one.attempts === 0 ? "waiting" : `${one.error || "under way"}; next at ${when(one.nextAttemptAt)}`;
+    const went = one.state === "delivered"
+      ? `delivered, ${tries}`
+      : one.state === "dead"
+      ? `given up after ${tries}: ${one.error}`
+      : one.attempts === 0
+      ? "waiting"
+      : `${one.error || "under way"}; next at ${when(one.nextAttemptAt)}`;
     for (const text of [when(one.createdAt), one.kind, String(one.eventId), went]) row.insertCell().textContent = text;
     if (one.state === "dead") row.cells[3].className = "is-dead";
     const last = row.insertCell();
@@ -173,7 +194,7 @@ async function refresh() {
   const [found, log] = await Promise.all([call("GET", API), call("GET", `${API}/log`)]);
   for (const now of found.webhooks) {
     let webhook = webhooks.get(now.webhookId);
-    if (!webhook) webhooks.set(now.webhookId, (webhook = new Webhook(now)));
+    if (!webhook) webhooks.set(now.webhookId, webhook = new Webhook(now));
     webhook.draw(now);
   }
   const ids = new Set(found.webhooks.map((/** @type {any} */ one) => one.webhookId));
@@ -210,7 +231,7 @@ function showForm(open) {
   if (open) /** @type {HTMLInputElement | null} */ (document.querySelector("#add-form [name=url]"))?.focus();
   else $("add").focus();
 }
-$("add").addEventListener("click", () => showForm($("add-form").hidden));
+$("add").addEventListener("click", () => showForm(Boolean($("add-form").hidden)));
 $("add-cancel").addEventListener("click", () => showForm(false));
 $("add-form").addEventListener("submit", async (submit) => {
   submit.preventDefault();
@@ -219,7 +240,12 @@ $("add-form").addEventListener("submit", async (submit) => {
   const kinds = data.getAll("kinds");
   if (!kinds.length) return say("Choose at least one kind of news.");
   const eventId = Number(data.get("eventId")) || null;
-  const body = { url: String(data.get("url")).trim(), kinds, eventId, description: String(data.get("description")).trim() };
+  const body = {
+    url: String(data.get("url")).trim(),
+    kinds,
+    eventId,
+    description: String(data.get("description")).trim(),
+  };
   const made = await ask(() => call("POST", API, { body }));
   if (!made) return;
   form.reset();

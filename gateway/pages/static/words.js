@@ -10,7 +10,12 @@ export const count = (value) => (value === null || value === undefined ? "–" :
  * @returns {(amount: number) => string} from minor units
  */
 export function moneyIn(currency, exponent) {
-  const format = new Intl.NumberFormat(undefined, { style: "currency", currency, minimumFractionDigits: exponent, maximumFractionDigits: exponent });
+  const format = new Intl.NumberFormat(undefined, {
+    style: "currency",
+    currency,
+    minimumFractionDigits: exponent,
+    maximumFractionDigits: exponent,
+  });
   return (amount) => format.format(amount / 10 ** exponent);
 }
 
@@ -43,7 +48,8 @@ export function eta(seconds, range) {
 export function returnWords({ held, lastHoldEndsAt }) {
   const seats = held === 1 ? "1 seat is" : `${count(held)} seats are`;
   const hands = held === 1 ? "another fan’s hands" : "other fans’ hands";
-  const at = lastHoldEndsAt && new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(minuteUp(lastHoldEndsAt));
+  const at = lastHoldEndsAt &&
+    new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(minuteUp(lastHoldEndsAt));
   return `${seats} in ${hands}${at ? ` until ${at} at the latest` : ""}. What comes back goes to the line, in order.`;
 }
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The last hour of the room in view: what the gateways keep of it, then each second's news.
-import { Problem, call, now } from "../api.js";
+import { call, now, Problem } from "../api.js";
 import { count } from "../words.js";
 
 /** @typedef {import("./effects.js").Answer} Answer */
@@ -18,11 +18,42 @@ const AROUND = 40; // a plot: its caption, its frame and the gap
 /** @type {Chart[]} */
 const CHARTS = [
   { title: "Line", series: [{ of: "waiting", label: "waiting", colour: "--c-1", fill: true }] },
-  { title: "Door/min", series: [{ of: "rateNowPerMinute", label: "asked", colour: "--c-2", dash: [5, 4] }, { of: "calledPerMinute", label: "called", colour: "--c-1" }] },
-  { title: "Booking ms", series: [{ of: "p95BookingMs", label: "p95", colour: "--c-2" }, { of: "p50BookingMs", label: "p50", colour: "--c-1" }] },
-  { title: "Lane", series: [{ of: "backlog", label: "backlog", colour: "--c-1" }, { of: "errors", label: "errors", colour: "--c-3" }] },
-  { title: "Inside", series: [{ of: "admitted", label: "admitted", colour: "--c-1", fill: true }, { of: "called", label: "called", colour: "--c-2" }] },
-  { title: "Seats", series: [{ of: "sold", label: "sold", colour: "--c-1", fill: true }, { of: "held", label: "held", colour: "--c-2" }] },
+  {
+    title: "Door/min",
+    series: [{ of: "rateNowPerMinute", label: "asked", colour: "--c-2", dash: [5, 4] }, {
+      of: "calledPerMinute",
+      label: "called",
+      colour: "--c-1",
+    }],
+  },
+  {
+    title: "Booking ms",
+    series: [{ of: "p95BookingMs", label: "p95", colour: "--c-2" }, {
+      of: "p50BookingMs",
+      label: "p50",
+      colour: "--c-1",
+    }],
+  },
+  {
+    title: "Lane",
+    series: [{ of: "backlog", label: "backlog", colour: "--c-1" }, { of: "errors", label: "errors", colour: "--c-3" }],
+  },
+  {
+    title: "Inside",
+    series: [{ of: "admitted", label: "admitted", colour: "--c-1", fill: true }, {
+      of: "called",
+      label: "called",
+      colour: "--c-2",
+    }],
+  },
+  {
+    title: "Seats",
+    series: [{ of: "sold", label: "sold", colour: "--c-1", fill: true }, {
+      of: "held",
+      label: "held",
+      colour: "--c-2",
+    }],
+  },
 ];
 const NAMES = [...new Set(CHARTS.flatMap((chart) => chart.series.map((one) => one.of)))];
 
@@ -32,7 +63,10 @@ const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFra
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /** @param {Answer} room @param {string} name */
-const valueOf = (room, name) => (name === "errors" ? Object.values(room.errors).reduce((sum, number) => sum + number, 0) : room[name]);
+const valueOf = (
+  room,
+  name,
+) => (name === "errors" ? Object.values(room.errors).reduce((sum, number) => sum + number, 0) : room[name]);
 
 export class Charts {
   /** @param {HTMLElement} place */
@@ -74,7 +108,9 @@ export class Charts {
       if (eventId !== this.eventId) return;
       this.empty();
       this.seconds = history.seconds;
-      history.at.forEach((/** @type {number} */ at, /** @type {number} */ i) => this.push(at, (name) => history[name][i]));
+      history.at.forEach((/** @type {number} */ at, /** @type {number} */ i) =>
+        this.push(at, (name) => history[name][i])
+      );
       this.update();
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // Then the hour begins now.
@@ -138,7 +174,12 @@ export class Charts {
     this.place.append(frame);
     const soft = colour("--soft");
     const line = colour("--line");
-    const axis = { stroke: soft, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: soft,
+      font: "12px system-ui, sans-serif",
+      grid: { stroke: line, width: 1 },
+      ticks: { show: false },
+    };
     const plot = new uPlot(
       {
         width: Math.max(120, holder.clientWidth),
@@ -146,12 +187,45 @@ export class Charts {
         legend: { show: false },
         padding: [8, 16, 0, 0],
         cursor: { sync: { key: "hour" }, drag: { x: false, y: false }, points: { size: 6 } },
-        scales: { x: { range: () => this.range() }, y: { range: (/** @type {any} */ _, /** @type {number} */ least, /** @type {number} */ most) => [0, Math.max(4, (most ?? 0) * 1.1)] } },
+        scales: {
+          x: { range: () => this.range() },
+          y: {
+            range: (
+              /** @type {any} */ _,
+              /** @type {number} */ least,
+              /** @type {number} */ most,
+            ) => [0, Math.max(4, (most ?? 0) * 1.1)],
+          },
+        },
         axes: [
-          { ...axis, size: 24, gap: 4, space: 56, grid: { show: false }, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((second) => hour.format(second * 1000)) },
-          { ...axis, size: 40, gap: 4, space: 28, values: (/** @type {any} */ _, /** @type {number[]} */ all) => all.map((value) => (Number.isInteger(value) ? short.format(value) : "")) },
+          {
+            ...axis,
+            size: 24,
+            gap: 4,
+            space: 56,
+            grid: { show: false },
+            values: (/** @type {any} */ _, /** @type {number[]} */ at) =>
+              at.map((second) => hour.format(second * 1000)),
+          },
+          {
+            ...axis,
+            size: 40,
+            gap: 4,
+            space: 28,
+            values: (/** @type {any} */ _, /** @type {number[]} */ all) =>
+              all.map((value) => (Number.isInteger(value) ? short.format(value) : "")),
+          },
         ],
-        series: [{}, ...chart.series.map((one) => ({ stroke: colour(one.colour), width: 2, dash: one.dash, fill: one.fill ? colour("--c-fill") : undefined, points: { show: false } }))],
+        series: [
+          {},
+          ...chart.series.map((one) => ({
+            stroke: colour(one.colour),
+            width: 2,
+            dash: one.dash,
+            fill: one.fill ? colour("--c-fill") : undefined,
+            points: { show: false },
+          })),
+        ],
         hooks: { setCursor: [() => this.tell(), () => {}] },
       },
       this.data(chart),

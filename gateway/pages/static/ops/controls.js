@@ -1,7 +1,7 @@
 // @ts-check
 // The controls of the room in view. A change says which revision of the room the operator was looking at; who came
 // second is shown what the first one changed, and decides. A change is done when the room shows it.
-import { Problem, call, now } from "../api.js";
+import { call, now, Problem } from "../api.js";
 import { $, signedOut } from "../operator.js";
 import { inForce, seen } from "./effects.js";
 import { askedWords, fieldWords, momentWords, valueWords } from "./words.js";
@@ -59,7 +59,9 @@ export class Controls {
   listen() {
     this.form.addEventListener("input", (input) => {
       const field = /** @type {HTMLInputElement} */ (input.target);
-      if (DIALS.includes(field.name) && !Number.isNaN(field.valueAsNumber)) this.dials.set(field.name, field.valueAsNumber, this.room);
+      if (DIALS.includes(field.name) && !Number.isNaN(field.valueAsNumber)) {
+        this.dials.set(field.name, field.valueAsNumber, this.room);
+      }
       this.drawForms();
     });
     this.form.addEventListener("submit", (submit) => {
@@ -79,7 +81,9 @@ export class Controls {
     });
     this.text.addEventListener("keydown", (key) => {
       if (key.key === "Escape") this.forget(["message"]);
-      if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) /** @type {HTMLFormElement} */ ($("to-line")).requestSubmit();
+      if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
+        /** @type {HTMLFormElement} */ ($("to-line")).requestSubmit();
+      }
     });
     $("to-line").addEventListener("submit", (submit) => {
       submit.preventDefault();
@@ -87,8 +91,14 @@ export class Controls {
     });
     $("take-down").addEventListener("click", () => this.change({ message: "" }, this.room.revision));
     $("pause").addEventListener("click", () => this.change({ paused: !this.room.paused }, this.room.revision));
-    $("autopilot").addEventListener("click", () => this.change({ autopilot: !this.room.autopilot }, this.room.revision));
-    $("close").addEventListener("click", () => (this.room.closed ? this.change({ closed: false }, this.room.revision) : this.askToClose()));
+    $("autopilot").addEventListener(
+      "click",
+      () => this.change({ autopilot: !this.room.autopilot }, this.room.revision),
+    );
+    $("close").addEventListener(
+      "click",
+      () => (this.room.closed ? this.change({ closed: false }, this.room.revision) : this.askToClose()),
+    );
     $("conflict-apply").addEventListener("click", () => {
       if (this.disputed) this.change(this.disputed, this.disputedRevision);
     });
@@ -103,7 +113,9 @@ export class Controls {
     $("close-title").textContent = `Close the line of ${this.room.name}?`;
     dialog.returnValue = why.value = "";
     dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "close" && eventId === this.room.eventId) this.change({ closed: true }, revision, why.value);
+      if (dialog.returnValue === "close" && eventId === this.room.eventId) {
+        this.change({ closed: true }, revision, why.value);
+      }
     }, { once: true });
     dialog.showModal();
     why.focus();
@@ -124,7 +136,9 @@ export class Controls {
     }
     const draft = this.dials.fields.size ? this.dials : this.line.fields.size ? this.line : null;
     // Somebody else was quicker: better told now than refused later.
-    if (!another && draft && room.revision > draft.revision && room.revision > before.revision && !this.sending) this.tellWhoWasFirst(draft);
+    if (!another && draft && room.revision > draft.revision && room.revision > before.revision && !this.sending) {
+      this.tellWhoWasFirst(draft);
+    }
     this.follow();
     this.drawForms();
     this.drawDoor();
@@ -135,8 +149,12 @@ export class Controls {
     const { eventId, revision } = this.room;
     try {
       const { entries } = await call("GET", `/api/ops/rooms/${eventId}/log`);
-      const theirs = entries.filter((/** @type {Answer} */ line) => line.revision > draft.revision && line.revision <= revision).reverse();
-      if (eventId === this.room.eventId && draft.fields.size && theirs.length) this.dispute(Object.fromEntries(draft.fields), theirs, revision);
+      const theirs = entries.filter((/** @type {Answer} */ line) =>
+        line.revision > draft.revision && line.revision <= revision
+      ).reverse();
+      if (eventId === this.room.eventId && draft.fields.size && theirs.length) {
+        this.dispute(Object.fromEntries(draft.fields), theirs, revision);
+      }
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // The refusal will tell.
     }
@@ -154,7 +172,9 @@ export class Controls {
     for (const field of Object.keys(changes)) this.put(placeOf(field), "setting…", "is-wanted");
     try {
       const said = why.trim();
-      const answer = await call("PATCH", `/api/ops/rooms/${eventId}`, { body: { ...changes, revision, ...(said ? { why: said } : {}) } });
+      const answer = await call("PATCH", `/api/ops/rooms/${eventId}`, {
+        body: { ...changes, revision, ...(said ? { why: said } : {}) },
+      });
       if (eventId !== this.room.eventId) return;
       const own = Math.min(answer.revision, revision + 1);
       for (const draft of [this.dials, this.line]) {
@@ -174,7 +194,11 @@ export class Controls {
       if (signedOut(error)) return this.page.signIn();
       if (eventId !== this.room.eventId) return;
       if (error.code === "conflict") this.dispute(changes, error.body.changes ?? [], error.body.revision, true);
-      else this.page.say(`${name}: ${error.message} ${error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed."}`);
+      else {this.page.say(
+          `${name}: ${error.message} ${
+            error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed."
+          }`,
+        );}
     } finally {
       this.sending = false;
       this.drawForms();
@@ -191,12 +215,16 @@ export class Controls {
     this.disputedRevision = revision;
     const names = [...new Set(theirs.map((line) => line.operator))];
     const who = names.length ? names.join(" and ") : "Somebody else";
-    $("conflict-title").textContent = refused ? `Not applied: ${who} changed this room first` : `${who} changed this room while you were at it`;
+    $("conflict-title").textContent = refused
+      ? `Not applied: ${who} changed this room first`
+      : `${who} changed this room while you were at it`;
     $("conflict-theirs").replaceChildren(
       ...theirs.map((line) => {
         const item = document.createElement("li");
         const words = document.createElement("b");
-        words.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${valueWords(line.field, line.to)}`;
+        words.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${
+          valueWords(line.field, line.to)
+        }`;
         item.append(words, ` ${line.operator}, ${momentWords(new Date(line.at))}${line.why ? `: “${line.why}”` : ""}`);
         return item;
       }),
@@ -284,7 +312,9 @@ export class Controls {
     const edited = this.dials.fields.size > 0;
     button("apply").disabled = !edited || !this.form.checkValidity();
     button("reset").hidden = !edited;
-    if (!this.line.fields.has("message") && this.text.value !== this.room.message) this.text.value = this.room.message ?? "";
+    if (!this.line.fields.has("message") && this.text.value !== this.room.message) {
+      this.text.value = this.room.message ?? "";
+    }
     button("send").disabled = !this.line.fields.has("message") || !this.text.value.trim();
     button("take-down").hidden = !this.room.message;
   }

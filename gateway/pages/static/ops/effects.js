@@ -35,12 +35,17 @@ function rateSeen(room, since, at) {
 
 /** @param {number} letIn @param {number} ms */
 const shut = (letIn, ms) =>
-  letIn ? { done: false, words: `${count(letIn)} let in since` } : { done: ms >= SETTLED_MS, words: `seen: nobody let in for ${Math.max(1, Math.round(ms / 1000))} s` };
+  letIn
+    ? { done: false, words: `${count(letIn)} let in since` }
+    : { done: ms >= SETTLED_MS, words: `seen: nobody let in for ${Math.max(1, Math.round(ms / 1000))} s` };
 
 /** @param {Answer} room @param {Since} since @param {number} at */
 function openSeen(room, since, at) {
   if (room.letIn > since.letIn) return { done: true, words: `seen: ${count(room.letIn - since.letIn)} let in since` };
-  return { done: at - since.at >= GIVEN_UP_MS, words: bound(room) ? `open; ${bound(room)}` : "open; waiting for the next call" };
+  return {
+    done: at - since.at >= GIVEN_UP_MS,
+    words: bound(room) ? `open; ${bound(room)}` : "open; waiting for the next call",
+  };
 }
 
 /** @param {Answer} room */
@@ -52,11 +57,20 @@ function capacitySeen(room) {
 }
 
 /** @param {Answer} room */
-const lineSeen = (room) => ({ done: true, words: room.waiting > room.lineCap ? `in force; ${count(room.waiting)} wait, nobody more joins` : `seen: ${count(room.waiting)} in line of ${count(room.lineCap)}` });
+const lineSeen = (room) => ({
+  done: true,
+  words: room.waiting > room.lineCap
+    ? `in force; ${count(room.waiting)} wait, nobody more joins`
+    : `seen: ${count(room.waiting)} in line of ${count(room.lineCap)}`,
+});
 
 /** @param {Answer} room */
 function pilotSeen(room) {
-  if (room.autopilot) return room.autopilotWhy ? { done: true, words: `steering: the door is at ${count(Math.round(room.rateNowPerMinute))} a minute` } : { done: false, words: "taking the controls…" };
+  if (room.autopilot) {
+    return room.autopilotWhy
+      ? { done: true, words: `steering: the door is at ${count(Math.round(room.rateNowPerMinute))} a minute` }
+      : { done: false, words: "taking the controls…" };
+  }
   return { done: true, words: `off: the door is at ${count(room.ratePerMinute)} a minute` };
 }
 
@@ -66,7 +80,9 @@ function pilotSeen(room) {
  */
 export function seen(field, room, since, at) {
   if (field === "ratePerMinute") return rateSeen(room, since, at);
-  if (field === "paused" || field === "closed") return room.state === "open" ? openSeen(room, since, at) : shut(room.letIn - since.letIn, at - since.at);
+  if (field === "paused" || field === "closed") {
+    return room.state === "open" ? openSeen(room, since, at) : shut(room.letIn - since.letIn, at - since.at);
+  }
   if (field === "capacity") return capacitySeen(room);
   if (field === "lineCap") return lineSeen(room);
   if (field === "autopilot") return pilotSeen(room);

@@ -1,7 +1,7 @@
 // @ts-check
 // The room in view in figures, for the wall.
 import { count, plural } from "../words.js";
-import { STATES, figure } from "./words.js";
+import { figure, STATES } from "./words.js";
 
 /** @typedef {import("./effects.js").Answer} Answer */
 
@@ -20,7 +20,13 @@ function put(name, text, unit = "") {
 }
 
 /** @param {string} state */
-export const tone = (state) => (state === "open" ? "is-open" : state === "closed" || state === "sold_out" || state === "off" ? "is-shut" : "is-slow");
+export const tone = (
+  state,
+) => (state === "open"
+  ? "is-open"
+  : state === "closed" || state === "sold_out" || state === "off"
+  ? "is-shut"
+  : "is-slow");
 
 /** @param {string} name @param {number | null} ms */
 function putSpan(name, ms) {
@@ -56,7 +62,9 @@ const door = new Door();
 
 /** @param {Record<string, number>} errors */
 function errorsOf(errors) {
-  const all = Object.entries(errors).sort((a, b) => Number(TROUBLES.includes(b[0])) - Number(TROUBLES.includes(a[0])) || b[1] - a[1]);
+  const all = Object.entries(errors).sort((a, b) =>
+    Number(TROUBLES.includes(b[0])) - Number(TROUBLES.includes(a[0])) || b[1] - a[1]
+  );
   const named = all.slice(0, REFUSALS_NAMED).map(([code, number]) => `${count(number)} ${code.replaceAll("_", " ")}`);
   return named.join(", ") + (all.length > REFUSALS_NAMED ? ", …" : "");
 }
@@ -67,7 +75,19 @@ export function drawFigures(room, at) {
   put("state", STATES[room.state] ?? room.state);
   const state = /** @type {HTMLElement} */ (document.querySelector('[data-f="state"]'));
   state.className = `room-state ${tone(room.state)}`;
-  put("stateWhy", { paused: "nobody is called; who is inside goes on", closed: room.closed ? "nobody joins and nobody is called" : `the lobby opens ${plural(room.lobbyMinutes, "minute")} before the sale`, lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`, rebuilding: "places are being restored", sold_out: "every seat is sold", off: "fans walk straight in" }[/** @type {string} */ (room.state)] ?? "");
+  put(
+    "stateWhy",
+    {
+      paused: "nobody is called; who is inside goes on",
+      closed: room.closed
+        ? "nobody joins and nobody is called"
+        : `the lobby opens ${plural(room.lobbyMinutes, "minute")} before the sale`,
+      lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`,
+      rebuilding: "places are being restored",
+      sold_out: "every seat is sold",
+      off: "fans walk straight in",
+    }[/** @type {string} */ (room.state)] ?? "",
+  );
   put("waiting", figure(room.waiting));
   put("lineOf", `of ${figure(room.lineCap)} at most`);
   put("called", figure(room.called));
@@ -78,7 +98,10 @@ export function drawFigures(room, at) {
   put("rateOf", room.autopilot ? `autopilot, under ${figure(room.ratePerMinute)}` : "a minute");
   const real = door.read(room, at);
   put("rateReal", real === null ? "–" : figure(Math.round(real)));
-  put("rateRealOf", room.measuredPerMinute === null ? "a minute" : `let in; ${figure(Math.round(room.measuredPerMinute))} came in`);
+  put(
+    "rateRealOf",
+    room.measuredPerMinute === null ? "a minute" : `let in; ${figure(Math.round(room.measuredPerMinute))} came in`,
+  );
   putSpan("p50", room.p50BookingMs);
   putSpan("p95", room.p95BookingMs);
   put("backlog", figure(room.backlog));
@@ -86,7 +109,10 @@ export function drawFigures(room, at) {
   const errors = Object.values(room.errors).reduce((sum, number) => sum + number, 0);
   put("errors", figure(errors));
   put("errorsOf", errors ? errorsOf(room.errors) : "in the last minute");
-  document.querySelector('[data-f="errors"]')?.classList.toggle("is-bad", TROUBLES.some((code) => room.errors[code] > 0));
+  document.querySelector('[data-f="errors"]')?.classList.toggle(
+    "is-bad",
+    TROUBLES.some((code) => room.errors[code] > 0),
+  );
   document.querySelector('[data-f="backlog"]')?.classList.toggle("is-bad", room.backlog >= 1000);
   drawSales(room);
 }

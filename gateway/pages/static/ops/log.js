@@ -1,6 +1,6 @@
 // @ts-check
 // The audit log of the room in view: who, when, from, to and why.
-import { Problem, call } from "../api.js";
+import { call, Problem } from "../api.js";
 import { fieldWords, momentWords, valueWords } from "./words.js";
 
 const list = /** @type {HTMLElement} */ (document.getElementById("log"));
@@ -16,7 +16,9 @@ function item(line) {
   const who = document.createElement("b");
   who.textContent = line.operator;
   const what = document.createElement("span");
-  what.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${valueWords(line.field, line.to)}`;
+  what.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${
+    valueWords(line.field, line.to)
+  }`;
   element.append(moment, who, what);
   if (line.why) {
     const why = document.createElement("q");

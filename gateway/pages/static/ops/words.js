@@ -3,7 +3,15 @@
 import { count } from "../words.js";
 
 /** @type {Record<string, string>} */
-export const STATES = { open: "Open", lobby: "Lobby", paused: "Paused", closed: "Closed", off: "No room", sold_out: "Sold out", rebuilding: "Rebuilding" };
+export const STATES = {
+  open: "Open",
+  lobby: "Lobby",
+  paused: "Paused",
+  closed: "Closed",
+  off: "No room",
+  sold_out: "Sold out",
+  rebuilding: "Rebuilding",
+};
 
 /** By the log's names and by the API's. @type {Record<string, string>} */
 const FIELDS = {
@@ -22,7 +30,15 @@ const FIELDS = {
   priority_share: "Priority share",
   codes: "Access codes",
 };
-const UNITS = { rate_per_minute: "a minute", ratePerMinute: "a minute", claim_window_seconds: "s", claimWindowSeconds: "s", pass_seconds: "s", lobby_minutes: "min", priority_share: "%" };
+const UNITS = {
+  rate_per_minute: "a minute",
+  ratePerMinute: "a minute",
+  claim_window_seconds: "s",
+  claimWindowSeconds: "s",
+  pass_seconds: "s",
+  lobby_minutes: "min",
+  priority_share: "%",
+};
 
 /** @param {string} field */
 export const fieldWords = (field) => FIELDS[field] ?? field;
@@ -50,10 +66,17 @@ export function askedWords(changes) {
 }
 
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const dayFormat = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 /** @param {Date} at */
 export const momentWords = (at) => (Date.now() - at.getTime() < 20 * 3600 * 1000 ? clockFormat : dayFormat).format(at);
 
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 /** A figure short enough to be large. @param {number | null | undefined} value */
-export const figure = (value) => (value !== null && value !== undefined && Math.abs(value) >= 100_000 ? short.format(value) : count(value));
+export const figure = (
+  value,
+) => (value !== null && value !== undefined && Math.abs(value) >= 100_000 ? short.format(value) : count(value));
