@@ -5,6 +5,10 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Deno holds TypeScript, a formatter and a test runner in one file, and comes from the lock like everything else. It
+# asks nothing of the network, and keeps what it has worked out inside the virtual environment.
+DENO := DENO_DIR=$(VENV)/deno DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
+SCRIPTS := --config gateway/pages/deno.json gateway/pages/static tests/unit/pages
 # Options of `admitone up`, e.g. make up UP="--port 9000 --crowd 0".
 UP ?=
 # Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
@@ -29,13 +33,15 @@ up: $(VENV)/.runtime ## Start everything and print the page's address (options: 
 test: lint typecheck imports pytest ## Check style, types and imports, then run the tests
 
 .PHONY: lint
-lint: $(VENV)/.dev ## Check style with ruff
+lint: $(VENV)/.dev ## Check style with ruff, and the pages' scripts with deno
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(DENO) fmt --check $(SCRIPTS)
 
 .PHONY: typecheck
-typecheck: $(VENV)/.dev ## Check types with mypy --strict
+typecheck: $(VENV)/.dev ## Check types with mypy --strict, and the pages' scripts with TypeScript
 	$(BIN)/mypy
+	$(DENO) check $(SCRIPTS)
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Check that imports run one way
@@ -62,6 +68,7 @@ test-deep: $(VENV)/.dev ## Run the property tests with many more examples (optio
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(DENO) fmt $(SCRIPTS)
 
 .PHONY: hooks
 hooks: $(VENV)/.dev ## Install the pre-commit hooks

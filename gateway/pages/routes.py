@@ -32,6 +32,7 @@ from db.events.seed import RoomSeed
 from db.tables.rooms import MESSAGE_MAX
 from gateway.contract.line import DrawAnswer, Lobby
 from gateway.contract.values import ID_MAX
+from gateway.pages.bundles import bundle_scripts
 
 log = logging.getLogger(__name__)
 
@@ -313,16 +314,21 @@ class Asset:
 
 
 class Assets:
-    """The static files, read once. Their address holds a hash of them all: a browser may keep them."""
+    """The static files, read and bundled once. Their address holds a hash of them all, so that a browser may keep them.
+
+    Raises:
+        BundleError: the scripts cannot be bundled.
+    """
 
     def __init__(self, folder: Path) -> None:
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        scripts = {name: files.pop(name).decode() for name in sorted(files) if name.endswith(".js")}
+        files.update((name, text.encode()) for name, text in bundle_scripts(scripts).items())
         self._files: dict[str, Asset] = {}
         digest = hashlib.sha256()
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            plain = path.read_bytes()
-            name = path.relative_to(folder).as_posix()
+        for name, plain in sorted(files.items()):
             digest.update(name.encode() + b"\0" + plain)
-            media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
             if media_type.startswith("text/"):
                 media_type += "; charset=utf-8"
             self._files[name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))

@@ -1,0 +1,136 @@
+"""Bundle each page's script with the modules it imports, so that a page loads one file and needs no build step.
+
+A script that no other script imports is a page's own (or a worker's, or a library's). Its bundle holds every module it
+needs, each in a function of its own, so that equal names in two modules never meet. Only the forms of import and
+export that the formatter leaves at the beginning of a line and that need no parser are understood; everything else is
+refused when the gateway starts, with the file and the line.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"([^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:const|class|function\*?|async function\*?) ([A-Za-z_$][\w$]*))", re.MULTILINE)
+_STATEMENT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+_PLACE_DEPENDENT = re.compile(r"^(?!\s*(?:/?\*|//)).*\bimport(?:\(|\.meta\b).*", re.MULTILINE)
+"""Outside of comments: what would mean another file in a bundle than in the module that it was written in."""
+_NAME = re.compile(r"([\w$]+)(?: as ([\w$]+))?")
+
+
+class BundleError(Exception):
+    """A script cannot be bundled. The message names the file and, where it can, the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    module: str
+    """The imported file's path below the folder of scripts."""
+    names: tuple[tuple[str, str], ...]
+    """Each name as the module exports it, and as the importer calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    name: str
+    imports: tuple[_Import, ...]
+    exports: tuple[str, ...]
+    body: str
+    """The text without its import statements and without the word ``export``."""
+
+
+def bundle_scripts(sources: Mapping[str, str]) -> dict[str, str]:
+    """Bundle every script that no other script imports.
+
+    Args:
+        sources: each script's text by its path below one folder, with ``/`` between the parts.
+
+    Returns:
+        Each bundle's text by the path of the script that it begins from.
+
+    Raises:
+        BundleError: a script imports what is not there, imports in a circle, or is written in a form that is not
+            understood: a default export, ``export { … }``, ``export let``, ``import *``, ``import(…)``,
+            ``import.meta``.
+    """
+    modules = {name: _parse(name, text) for name, text in sources.items()}
+    imported = set()
+    for module in modules.values():
+        for one in module.imports:
+            if one.module not in modules:
+                raise BundleError(f"{module.name} imports {one.module}, which does not exist")
+            for name, _ in one.names:
+                if name not in modules[one.module].exports:
+                    raise BundleError(f"{module.name} imports {name} from {one.module}, which does not export it")
+            imported.add(one.module)
+    for name in modules:
+        _refuse_circle(modules, name, ())
+    return {name: _bundle(modules, name) for name in modules if name not in imported}
+
+
+def _parse(name: str, text: str) -> _Module:
+    imports = []
+    for found in _IMPORT.finditer(text):
+        path = found[2]
+        if not path.startswith(("./", "../")):
+            raise BundleError(f'{_place(name, text, found)}: "{path}" is not a script of ours: begin with ./ or ../')
+        module = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+        imports.append(_Import(module, tuple(_names(name, text, found))))
+    for pattern in (_STATEMENT, _PLACE_DEPENDENT):
+        for found in pattern.finditer(text):
+            if not _IMPORT.match(text, found.start()) and not _EXPORT.match(text, found.start()):
+                raise BundleError(f"{_place(name, text, found)}: the bundler does not take {found[0].strip()}")
+    exports = tuple(found[2] for found in _EXPORT.finditer(text))
+    return _Module(name, tuple(imports), exports, _EXPORT.sub(r"\1", _IMPORT.sub("", text)))
+
+
+def _names(name: str, text: str, statement: re.Match[str]) -> Iterator[tuple[str, str]]:
+    for part in (statement[1] or "").split(","):
+        if not part.strip():
+            continue
+        found = _NAME.fullmatch(part.strip())
+        if found is None:
+            raise BundleError(f"{_place(name, text, statement)}: {part.strip()} is not a name")
+        yield found[1], found[2] or found[1]
+
+
+def _place(name: str, text: str, found: re.Match[str]) -> str:
+    return f"{name}:{text.count(chr(10), 0, found.start()) + 1}"
+
+
+def _refuse_circle(modules: Mapping[str, _Module], name: str, importers: tuple[str, ...]) -> None:
+    if name in importers:
+        raise BundleError(f"scripts import each other in a circle: {' -> '.join((*importers, name))}")
+    for one in modules[name].imports:
+        _refuse_circle(modules, one.module, (*importers, name))
+
+
+def _bundle(modules: Mapping[str, _Module], entry: str) -> str:
+    order: list[str] = []
+    _add_in_order(modules, entry, order)
+    variables = {name: f"_m{number}" for number, name in enumerate(order)}
+    parts = []
+    for name in order:
+        module = modules[name]
+        imports = "".join(
+            f"const {{ {', '.join(f'{theirs}: {ours}' if theirs != ours else ours for theirs, ours in one.names)} }}"
+            f" = {variables[one.module]};\n"
+            for one in module.imports
+            if one.names
+        )
+        text = f"// {name}\n{imports}{module.body}"
+        if name != entry:
+            text = f"const {variables[name]} = (() => {{\n{text}return {{ {', '.join(module.exports)} }};\n}})();\n"
+        parts.append(text)
+    return "".join(parts)
+
+
+def _add_in_order(modules: Mapping[str, _Module], name: str, order: list[str]) -> None:
+    """Append a module after all that it imports, each once."""
+    for one in modules[name].imports:
+        if one.module not in order:
+            _add_in_order(modules, one.module, order)
+    order.append(name)
