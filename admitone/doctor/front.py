@@ -21,7 +21,7 @@ def examine(site: Site) -> Iterator[Finding]:
             "setup",
             "proxy",
             "ADMITONE_TRUSTED_PROXIES is empty: gateways speak plain HTTP, and take a proxy's address for its fans'",
-            "Put a proxy that ends TLS before them (deploy/nginx.conf), and name its address.",
+            "Put a proxy that ends TLS before them (deploy/nginx), and name its address.",
         )
     if not site.public_url:
         yield site.misconfigured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
@@ -105,7 +106,17 @@ def test_the_environment_is_what_settings_reads(services: dict[str, Any], name: 
     assert _redis_parts(settings.redis_url)["host"] in services
 
 
-def test_every_password_is_the_one_its_server_was_given(services: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def valkey_lines(compose: dict[str, Any]) -> list[str]:
+    """The lines of Valkey's configuration, which Compose writes to the file that Valkey is started with."""
+    service = compose["services"]["valkey"]
+    (config,) = service["configs"]
+    assert service["command"] == ["valkey-server", config["target"]]
+    content: str = compose["configs"][config["source"]]["content"]
+    return content.splitlines()
+
+
+def test_every_password_is_the_one_its_server_was_given(services: dict[str, Any], valkey_lines: list[str]) -> None:
     settings = Settings.load(services["gateway"]["environment"])
     given = psycopg.conninfo.conninfo_to_dict(settings.database_url)
     postgres = services["postgres"]["environment"]
@@ -114,14 +125,21 @@ def test_every_password_is_the_one_its_server_was_given(services: dict[str, Any]
         postgres["POSTGRES_PASSWORD"],
         postgres["POSTGRES_DB"],
     )
-    assert _redis_parts(settings.redis_url)["password"] == _option(services["valkey"]["command"], "--requirepass")
+    assert f"requirepass {_redis_parts(settings.redis_url)['password']}" in valkey_lines
+
+
+def test_no_password_stands_on_a_command_line(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        said = " ".join([*service.get("command", []), *service.get("entrypoint", [])])
+        assert not [secret for secret in SECRETS.values() if secret in said.split()], name
 
 
 def test_two_gateways_stand_behind_a_proxy_that_holds_no_stream_back(services: dict[str, Any]) -> None:
-    nginx = (ROOT / "deploy" / "nginx.conf").read_text()
+    files = {path.name: path.read_text() for path in (ROOT / "deploy" / "nginx").iterdir()}
+    nginx = "".join(files[name] for name in ("compose.conf", "server.conf", "gateway.conf"))
     assert services["gateway"]["deploy"]["replicas"] == 2
     assert "ports" not in services["gateway"]
-    assert f"server gateway:{_option(services['gateway']['command'], '--port')} resolve;" in nginx
+    assert f"server gateway:{_option(services['gateway']['command'], '--port')} resolve " in nginx
     assert "proxy_buffering off;" in nginx
     (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", nginx)
     assert int(patience) > Settings().stream_seconds_max
@@ -129,6 +147,42 @@ def test_two_gateways_stand_behind_a_proxy_that_holds_no_stream_back(services: d
     assert services["proxy"]["ports"][0].endswith(f":{listens}")
     (body,) = re.findall(r"client_max_body_size (\d+)k;", nginx)
     assert int(body) * 1024 == Settings().body_bytes_max
+    (hall,) = re.findall(r"location /api/ops/events {\s+client_max_body_size (\d+)m;", nginx)
+    assert int(hall) * 1024 * 1024 == Settings().event_bytes_max
+
+
+def test_plain_http_is_published_to_this_machine_alone(services: dict[str, Any]) -> None:
+    assert services["proxy"]["ports"] == ["127.0.0.1:8080:8080"]
+    tls = yaml.safe_load((ROOT / "deploy" / "compose.tls.yaml").read_text())["services"]["proxy"]
+    assert tls["ports"] == ["${TLS_PORT:-443}:8443"]
+    for volume in tls["volumes"]:
+        source = volume.split(":")[0]
+        assert not source.startswith("./") or (ROOT / source).exists(), source
+    assert "listen 8443 ssl;" in (ROOT / "deploy" / "nginx" / "compose-tls.conf").read_text()
+
+
+def test_no_other_container_can_be_given_the_proxys_address(compose: dict[str, Any], services: dict[str, Any]) -> None:
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    address = ipaddress.ip_address(services["proxy"]["networks"]["default"]["ipv4_address"])
+    assert address in ipaddress.ip_network(network["subnet"])
+    assert address not in ipaddress.ip_network(network["ip_range"])
+
+
+def test_every_captcha_setting_that_an_account_needs_is_passed_through(services: dict[str, Any]) -> None:
+    passed = {name for name in services["gateway"]["environment"] if name.startswith("ADMITONE_CAPTCHA")}
+    settings = {row[0] for row in Settings.table() if row[0].startswith("ADMITONE_CAPTCHA")}
+    tuned = {"VERIFY_URL", "SCORE_MIN", "TIMEOUT_SECONDS", "WORK_MAX", "TTL_SECONDS"}
+    assert passed == settings - {f"ADMITONE_CAPTCHA_{name}" for name in tuned}
+
+
+def test_grafana_does_not_start_without_a_password(services: dict[str, Any]) -> None:
+    grafana = services["grafana"]
+    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == ""
+    script = grafana["entrypoint"][2].replace("$$", "$").replace("exec /run.sh", "echo started")
+    for password, status in (("", 1), ("s3cret", 0)):
+        environ = {"PATH": os.environ["PATH"], "GF_SECURITY_ADMIN_PASSWORD": password}
+        answer = subprocess.run(["sh", "-c", script], env=environ, capture_output=True, check=False)
+        assert answer.returncode == status
 
 
 def test_forwarded_addresses_are_believed_from_the_proxy_alone(services: dict[str, Any]) -> None:
@@ -154,10 +208,8 @@ def test_nothing_starts_before_the_tables_are_there(services: dict[str, Any]) ->
         assert needs["valkey"]["condition"] == "service_healthy"
 
 
-def test_valkey_keeps_what_it_is_told(services: dict[str, Any]) -> None:
-    command = services["valkey"]["command"]
-    assert _option(command, "--appendonly") == "yes"
-    assert _option(command, "--maxmemory-policy") == "noeviction"
+def test_valkey_keeps_what_it_is_told(valkey_lines: list[str]) -> None:
+    assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction"} <= set(valkey_lines)
 
 
 def test_monitoring_is_asked_for_and_mounts_what_there_is(services: dict[str, Any]) -> None:
