@@ -20,7 +20,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from admitone.crowd.ledger import Ledger
+from admitone.fan.ledger import Ledger
 from bench import fans, picture, report
 from bench.client import request
 from bench.processes import Apart

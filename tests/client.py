@@ -20,8 +20,8 @@ from urllib.parse import urlencode, urlsplit
 
 from altcha.v1 import solve_challenge
 
-from admitone.crowd.ledger import Ledger
-from admitone.crowd.sse import EventParser, StreamEvent
+from admitone.fan.ledger import Ledger
+from admitone.fan.sse import EventParser, StreamEvent
 from db.audit.ledger import LedgerLine
 
 CALL_SECONDS_MAX = 40.0

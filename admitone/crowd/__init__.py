@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .crowd import run_crowd
-from .plan import CrowdPlan
-from .report import CrowdReport
+from admitone.crowd.crowd import run_crowd
+from admitone.crowd.plan import CrowdPlan
+from admitone.crowd.report import CrowdReport
 
 __all__ = ["CrowdPlan", "CrowdReport", "run_crowd"]

@@ -9,21 +9,22 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 
-import aiohttp
-import msgspec
 from rich.console import Console
 
-from .captcha import CaptchaSolver
-from .client import CALL_SECONDS_MAX, FanClient, UnexpectedAnswer
-from .display import show
-from .fan import Fan
-from .ledger import Ledger
-from .plan import CrowdPlan
-from .report import CrowdReport, Tally
+from admitone.crowd.display import show
+from admitone.crowd.plan import CrowdPlan
+from admitone.crowd.report import CrowdReport, report_of
+from admitone.fan.behaviour import Behaviour, Company, Moment, Tempo
+from admitone.fan.calls import Calls, UnexpectedAnswer
+from admitone.fan.captcha import CaptchaSolver
+from admitone.fan.counts import Counts
+from admitone.fan.hall import AskedHall
+from admitone.fan.http import HttpClient
+from admitone.fan.ledger import Ledger
+from admitone.fan.way import Fan, start_session
 
 SOLD_OUT_LOOK_SECONDS = 5.0
-IDLE_SECONDS_MAX = 3.0
-"""Below uvicorn's keep-alive of 5 s: a connection it is about to close is never used again."""
+RESERVE_TRIES_MAX = 6
 
 
 async def run_crowd(
@@ -43,36 +44,56 @@ async def run_crowd(
     Raises:
         OSError: the ledger cannot be written.
     """
-    tally = Tally()
+    counts = Counts()
     with Ledger(plan.ledger) as ledger, _signals(stop) as stop, contextlib.ExitStack() as closing:
-        solver = CaptchaSolver(tally)
+        solver = CaptchaSolver()
         closing.callback(solver.close)
-        async with _sessions(plan) as sessions:
-            crowd = _Crowd(plan, sessions, solver, ledger, tally)
-            showing = None if quiet else asyncio.create_task(show(tally, console or Console()))
-            try:
-                await crowd.run(stop)
-            finally:
-                if showing is not None:
-                    showing.cancel()
-                    await asyncio.gather(showing, return_exceptions=True)
-    return tally.report()
+        clients = [
+            HttpClient(plan.base_url, connections_max=plan.concurrency_max, source=source)
+            for source in plan.source_addresses or ("",)
+        ]
+        for client in clients:
+            closing.callback(client.close)
+        company = Company(
+            behaviour=_behaviour(plan),
+            counts=counts,
+            ledger=ledger,
+            captcha=solver,
+            hall=AskedHall(plan.event_id, random.Random(plan.seed)),  # noqa: S311 - choices, no secret
+            session=start_session,
+            tempo=lambda chance: _tempo(plan, chance),
+        )
+        async with _shown(counts, None if quiet else console or Console()):
+            await _Crowd(plan, company, clients).run(stop)
+    return report_of(counts)
+
+
+def _behaviour(plan: CrowdPlan) -> Behaviour:
+    return Behaviour(
+        event_id=plan.event_id,
+        seed=plan.seed,
+        seats_max=plan.seats_per_fan,
+        leave_line=plan.abandon_in_line,
+        no_show=plan.abandon_after_call,
+        walk_away=plan.abandon_hold,
+        release=plan.release_hold,
+        best=plan.best_available,
+        reserve_tries_max=RESERVE_TRIES_MAX,
+    )
+
+
+def _tempo(plan: CrowdPlan, chance: random.Random) -> Tempo:
+    def seconds(moment: Moment) -> float:
+        return 0.0 if moment == "notice" else chance.random() * plan.think_seconds_max
+
+    return seconds
 
 
 class _Crowd:
-    def __init__(
-        self,
-        plan: CrowdPlan,
-        sessions: list[aiohttp.ClientSession],
-        solver: CaptchaSolver,
-        ledger: Ledger,
-        tally: Tally,
-    ) -> None:
+    def __init__(self, plan: CrowdPlan, company: Company, clients: list[HttpClient]) -> None:
         self._plan = plan
-        self._sessions = sessions
-        self._solver = solver
-        self._ledger = ledger
-        self._tally = tally
+        self._company = company
+        self._clients = clients
         self._rng = random.Random(plan.seed)  # noqa: S311 - arrivals, no secret
         about_max = min(plan.fans, plan.concurrency_max) if plan.loop_forever else plan.concurrency_max
         self._room = asyncio.Semaphore(about_max)
@@ -108,53 +129,38 @@ class _Crowd:
                 due += self._rng.expovariate(self._plan.rate_per_second)
 
     async def _send(self, number: int) -> None:
-        self._tally.fans += 1
-        outcome = "unfinished"
         try:
-            session = self._sessions[number % len(self._sessions)]
-            fan = Fan(number, self._plan, session, self._solver, self._ledger, self._tally)
-            outcome = await fan.visit()
-        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
-            # A field that api.md promises was missing or of another kind.
-            self._tally.error(f"an answer's shape: {type(error).__name__} {str(error)[:80]}")
-            outcome = "error"
+            how = await Fan(number, self._company, self._clients[number % len(self._clients)]).visit()
+            self._sold_out = self._sold_out or how in ("sold_out", "no_seats")
         finally:
-            self._sold_out = self._sold_out or outcome in ("sold_out", "no_seats")
-            self._tally.outcome("fan", outcome)
             self._room.release()
 
     async def _await_seats(self) -> None:
-        client = FanClient(self._sessions[0], self._plan.base_url, self._tally, self._rng)
+        counts = self._company.counts
+        calls = Calls(self._clients[0], counts, self._rng)
         while True:
             await asyncio.sleep(SOLD_OUT_LOOK_SECONDS)
             try:
-                reply = await client.call("initial_call", "GET", f"/api/initial-call/{self._plan.event_id}")
+                choice = await self._company.hall.choose(calls, 1, is_best=True, front=False, since="")
             except UnexpectedAnswer as unexpected:
-                self._tally.error(str(unexpected))
+                counts.error(str(unexpected))
                 continue
-            if any(ticket["availableCount"] for ticket in reply.body.get("tickets", ())):
+            if choice is not None:
                 self._sold_out = False
                 return
 
 
 @contextlib.asynccontextmanager
-async def _sessions(plan: CrowdPlan) -> AsyncIterator[list[aiohttp.ClientSession]]:
-    """One session per source address, without cookies: many fans share it and say who they are by header."""
-    async with contextlib.AsyncExitStack() as stack:
-        sessions = []
-        for address in plan.source_addresses or (None,):
-            connector = aiohttp.TCPConnector(
-                limit=0,
-                local_addr=(address, 0) if address else None,
-                keepalive_timeout=IDLE_SECONDS_MAX,
-            )
-            session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=CALL_SECONDS_MAX),
-            )
-            sessions.append(await stack.enter_async_context(session))
-        yield sessions
+async def _shown(counts: Counts, console: Console | None) -> AsyncIterator[None]:
+    if console is None:
+        yield
+        return
+    showing = asyncio.create_task(show(counts, console))
+    try:
+        yield
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -1,31 +1,24 @@
-"""What a generator's fans met, told second by second and added up by whoever wants a stretch of it."""
+"""What a generator's fans were answered, sent second by second, and added up over any stretch of time."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-STEP: Final = math.log(1.05)
+from admitone.fan.counts import Counts, percentile_ms
+from admitone.fan.line import STATES_IN_LINE
+
 VIOLATIONS_MAX: Final = 20
-KINDS_MAX: Final = 200
-
-
-def class_of(seconds: float) -> int:
-    """The class that a wait is counted in: each is 5 % wider than the one before."""
-    return math.ceil(math.log(max(seconds * 1000, 0.1)) / STEP)
 
 
 class Tick(msgspec.Struct, kw_only=True):
-    """About one second of one generator. ``at`` (its end) is the machine's monotonic clock, the same in every process.
+    """About one second of one generator: the fields of `Counts`, since the tick before.
 
-    ``waits``: step → `class_of` → how often; ``booking`` is a reserve or a checkout, from asking to its outcome.
-    ``outcomes``: ``<step> <what came of it>``; ``fan`` is how a visit ended.
-    ``inside_seconds``: from the call to the ticket, added up over the second's purchases.
-    ``now``: stage → fans there. ``late_ms``: by how much the event loop came late at worst.
+    ``at`` (the second's end) is the machine's monotonic clock, the same in every process. ``late_ms``: by how much the
+    event loop came late at worst.
     """
 
     at: float
@@ -42,53 +35,24 @@ class Tick(msgspec.Struct, kw_only=True):
     done: bool = False
 
 
-class Counted:
-    """Counts until it is told; every collection is bounded."""
-
-    def __init__(self) -> None:
-        self.now: Counter[str] = Counter()
-        self._begin()
-
-    def _begin(self) -> None:
-        self.waits: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        self.outcomes: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.violations: list[str] = []
-        self.purchases = 0
-        self.seats = 0
-        self.inside_seconds = 0.0
-
-    def wait(self, step: str, seconds: float) -> None:
-        self.waits[step][class_of(seconds)] += 1
-
-    def outcome(self, step: str, what: str) -> None:
-        self.outcomes[f"{step} {what}"] += 1
-
-    def error(self, kind: str) -> None:
-        self.errors[kind if kind in self.errors or len(self.errors) < KINDS_MAX else "of further kinds"] += 1
-
-    def violation(self, sentence: str) -> None:
-        if len(self.violations) < VIOLATIONS_MAX:
-            self.violations.append(sentence)
-
-    def tick(self, at: float, cpu_seconds: float, late_ms: float, *, done: bool) -> Tick:
-        """What was counted since the last tick."""
-        told = Tick(
-            at=at,
-            waits={step: dict(classes) for step, classes in self.waits.items()},
-            outcomes=dict(self.outcomes),
-            errors=dict(self.errors),
-            violations=self.violations,
-            purchases=self.purchases,
-            seats=self.seats,
-            inside_seconds=self.inside_seconds,
-            now={stage: fans for stage, fans in self.now.items() if fans},
-            cpu_seconds=cpu_seconds,
-            late_ms=late_ms,
-            done=done,
-        )
-        self._begin()
-        return told
+def take_tick(counts: Counts, at: float, cpu_seconds: float, late_ms: float, *, done: bool) -> Tick:
+    """What was counted since the last tick; ``counts`` begin anew."""
+    tick = Tick(
+        at=at,
+        waits={step: dict(classes) for step, classes in counts.waits.items()},
+        outcomes=dict(counts.outcomes),
+        errors=dict(counts.errors),
+        violations=counts.violations[:VIOLATIONS_MAX],
+        purchases=counts.purchases,
+        seats=counts.seats,
+        inside_seconds=counts.inside_seconds,
+        now={stage: fans for stage, fans in counts.now.items() if fans},
+        cpu_seconds=cpu_seconds,
+        late_ms=late_ms,
+        done=done,
+    )
+    counts.begin()
+    return tick
 
 
 class Sum:
@@ -115,18 +79,15 @@ class Sum:
         self.seats += tick.seats
         self.inside_seconds += tick.inside_seconds
 
-    def wait_ms(self, step: str, share: float) -> float | None:
-        """The wait that ``share`` of a step's did not exceed, exact to 5 %; None where there was none."""
-        classes = self.waits.get(step)
-        if not classes:
-            return None
-        wanted = math.ceil(classes.total() * share)
-        seen = 0
-        for wait in sorted(classes):
-            seen += classes[wait]
-            if seen >= wanted:
-                return round(math.exp(wait * STEP), 1)
-        raise AssertionError
+    def booking_ms(self, share: float) -> float | None:
+        """How long ``share`` of the reserves and checkouts took at most, from asking to the outcome; None of none."""
+        classes = self.waits["reserve_result"] + self.waits["checkout_result"]
+        return round(percentile_ms(classes, share), 1) if classes else None
 
     def count(self, step: str, what: str) -> int:
         return self.outcomes[f"{step} {what}"]
+
+    @property
+    def joined(self) -> int:
+        """How many fans came into line."""
+        return sum(self.count("join", state) for state in STATES_IN_LINE)

@@ -62,7 +62,7 @@ class Display:
     def _line(self, doing: str, fans: int, seconds: float, sample: Sample) -> str:
         met = self._met
         return (
-            f"{seconds:6.1f} s, {doing}: {met.count('join', 'in_line')} of {fans} fans joined, "
+            f"{seconds:6.1f} s, {doing}: {met.joined} of {fans} fans joined, "
             f"{sample.waiting} in line, {sample.called + sample.admitted} inside; "
             f"{met.purchases} purchases of {met.seats} seats, "
             f"{met.errors.total()} errors, {len(met.violations)} violations"
@@ -71,11 +71,11 @@ class Display:
     def _table(self, doing: str, fans: int, seconds: float, sample: Sample) -> Table:
         met = self._met
         shown = Table(title=f"Rehearsal, {seconds:.0f} s: {doing}", title_justify="left", show_header=False)
-        shown.add_row("fans joined", f"{met.count('join', 'in_line')} of {fans}")
+        shown.add_row("fans joined", f"{met.joined} of {fans}")
         shown.add_row("in line", str(sample.waiting))
         shown.add_row("called, inside", f"{sample.called}, {sample.admitted} of {sample.capacity}")
         shown.add_row("purchases, seats", f"{met.purchases}, {met.seats}")
-        p95 = met.wait_ms("booking", 0.95)
+        p95 = met.booking_ms(0.95)
         shown.add_row("bookings p95", "-" if p95 is None else f"{p95:.0f} ms")
         shown.add_row("lane's backlog", str(sample.backlog))
         for what, number in met.outcomes.most_common(60):

@@ -1,4 +1,4 @@
-"""One generator process: its share of the fans, told by its input, which tells of them on its output.
+"""One generator process: it reads its share of the fans from its input and reports on them on its output.
 
 Input: the `Crowd` as one line of JSON, later perhaps ``quick``; it ends with ``stop`` or with the input, so that no
 generator outlives who started it. Output: a `Tick` a second, each one line of JSON. The secret is in the environment,
@@ -8,7 +8,6 @@ where every process of the site has it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import random
@@ -22,27 +21,88 @@ from typing import Final
 import msgspec
 import uvloop
 
-from admitone.crowd.ledger import Ledger
-from admitone.crowd.sse import EventParser, StreamTooLong
-from admitone.rehearsal.counted import Counted
-from admitone.rehearsal.fans import Fan, Shared
-from admitone.rehearsal.http import Broken
+from admitone.fan.behaviour import Behaviour, Company, Moment, Tempo
+from admitone.fan.calls import Calls
+from admitone.fan.captcha import challenge
+from admitone.fan.counts import Counts
+from admitone.fan.hall import Hall, watch
+from admitone.fan.http import HttpClient
+from admitone.fan.ledger import Ledger
+from admitone.fan.way import Fan
+from admitone.rehearsal.counted import take_tick
 from admitone.rehearsal.plan import Crowd
+from gateway.captcha.altcha import solved
+from gateway.identity.sessions import Identity
 
 TICK_SECONDS: Final = 1.0
 LATE_LOOK_SECONDS: Final = 0.05
 QUICK, STOP = b"quick", b"stop"
+THINK_SHARES: Final[dict[Moment, float]] = {"notice": 0.1, "choose": 0.5, "pay": 0.4}
+"""Of a person's time from the call to the ticket."""
+NOTICE_SECONDS_MAX: Final = 20.0
+SPREAD: Final = 0.5
+"""Sigma of the log-normal that people's times are spread by."""
+SPREAD_MAX: Final = 3.0
+
+
+class Site:
+    """Where a generator's fans get sessions, captcha tokens and their tempo: the first two made with the secret."""
+
+    def __init__(self, plan: Crowd, secret: str) -> None:
+        self.is_quick = False
+        """From now on nobody thinks: the engine's limit is looked for."""
+        self._plan = plan
+        self._secret = secret
+        self._identity = Identity(secret, session_seconds=plan.session_seconds, open_auth=False, secure=False)
+
+    async def session(self, calls: Calls) -> tuple[str, int]:
+        return self._identity.new_rehearsal_fan(self._plan.event_id, self._plan.session_seconds)
+
+    async def token(self, calls: Calls) -> str | None:
+        plan = self._plan
+        if not plan.solves_captcha:
+            return None
+        # A page asks for a challenge, which costs the gateway; the solution is one made with the site's secret.
+        await challenge(calls)
+        return solved(self._secret.encode(), work_max=plan.captcha_work_max, ttl_seconds=plan.captcha_ttl_seconds)
+
+    def tempo(self, chance: random.Random) -> Tempo:
+        # The mean of exp(N(-s²/2, s)) is 1.
+        pace = min(chance.lognormvariate(-(SPREAD**2) / 2, SPREAD), SPREAD_MAX)
+
+        def seconds(moment: Moment) -> float:
+            if self.is_quick:
+                return 0.0
+            thinks = self._plan.think_seconds * THINK_SHARES[moment] * pace
+            return min(thinks, NOTICE_SECONDS_MAX) if moment == "notice" else thinks
+
+        return seconds
 
 
 async def run(plan: Crowd, secret: str, commands: AsyncGenerator[bytes]) -> None:
-    """Send the fans, and tell of them until all are home or the commands end."""
-    counted = Counted()
+    """Send the fans, and report on them until all are home or the commands end."""
+    counts, site = Counts(), Site(plan, secret)
+    client = HttpClient(plan.base_url)
     with Ledger(Path(plan.ledger)) as ledger:
-        shared = Shared(plan, secret, counted, ledger)
+        chance = random.Random(f"{plan.seed}:{plan.first}:hall")  # noqa: S311 - choices, no secret
+        hall = Hall(chance)
+        company = Company(
+            behaviour=_behaviour(plan),
+            counts=counts,
+            ledger=ledger,
+            captcha=site,
+            hall=hall,
+            session=site.session,
+            tempo=site.tempo,
+        )
+        watching = Calls(client, Counts(), chance)
+        token, _ = await site.session(watching)
+        watching.headers = f"Authorization: Bearer {token}\r\n"
         lateness = Lateness()
-        beside = [asyncio.create_task(one) for one in (_watch_hall(shared), lateness.look(), _tell(counted, lateness))]
-        fans = asyncio.create_task(_send(shared))
-        obeying = asyncio.create_task(_obey(shared, commands))
+        coroutines = (watch(hall, watching, plan.event_id), lateness.look(), _report(counts, lateness))
+        beside = [asyncio.create_task(one) for one in coroutines]
+        fans = asyncio.create_task(_send(plan, company, client))
+        obeying = asyncio.create_task(_obey(site, commands))
         try:
             await asyncio.wait({fans, obeying}, return_when=asyncio.FIRST_COMPLETED)
             if fans.done():
@@ -51,11 +111,25 @@ async def run(plan: Crowd, secret: str, commands: AsyncGenerator[bytes]) -> None
             for task in (fans, obeying, *beside):
                 task.cancel()
             await asyncio.gather(fans, obeying, *beside, return_exceptions=True)
-    _write(counted, lateness, done=True)
+            client.close()
+    _write(counts, lateness, done=True)
 
 
-async def _send(shared: Shared) -> None:
-    plan = shared.plan
+def _behaviour(plan: Crowd) -> Behaviour:
+    return Behaviour(
+        event_id=plan.event_id,
+        seed=plan.seed,
+        seats_max=plan.seats_per_fan,
+        no_show=plan.no_shows,
+        best=plan.best,
+        front=plan.front,
+        waits_for_line=False,
+        looks_at_map=plan.think_seconds > 0,
+        every_break_counts=False,
+    )
+
+
+async def _send(plan: Crowd, company: Company, client: HttpClient) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with asyncio.TaskGroup() as fans:
@@ -66,54 +140,15 @@ async def _send(shared: Shared) -> None:
                 await asyncio.sleep(due - loop.time())
             elif number % 16 == 0:
                 await asyncio.sleep(0)
-            fans.create_task(_visit(shared, plan.first + number))
+            fans.create_task(Fan(plan.first + number, company, client).visit())
 
 
-async def _visit(shared: Shared, number: int) -> None:
-    how = "unfinished"
-    try:
-        how = await Fan(number, shared).visit()
-    finally:
-        shared.counted.outcome("fan", how)
-
-
-async def _obey(shared: Shared, commands: AsyncGenerator[bytes]) -> None:
+async def _obey(site: Site, commands: AsyncGenerator[bytes]) -> None:
     async for command in commands:
         if command == QUICK:
-            shared.is_quick = True
+            site.is_quick = True
         elif command == STOP:
             return
-
-
-async def _watch_hall(shared: Shared) -> None:
-    """Read the map, then its changes, for all fans of this process; anew whenever the stream ends."""
-    event_id = shared.plan.event_id
-    token = shared.session()[0]
-    while True:
-        with contextlib.suppress(Broken, KeyError, TypeError):
-            request = shared.http.request("GET", f"/api/events/{event_id}/seats", token)
-            shared.hall.read((await shared.http.ask(request)).document())
-            parser, ended = EventParser(), asyncio.Event()
-
-            def hear(chunk: bytes | None, parser: EventParser = parser, ended: asyncio.Event = ended) -> None:
-                try:
-                    for event in parser.feed(chunk) if chunk is not None else ():
-                        shared.hall.hear(event.event, event.data)
-                except (StreamTooLong, KeyError, ValueError, msgspec.MsgspecError):
-                    chunk = None
-                if chunk is None:
-                    ended.set()
-
-            request = shared.http.request(
-                "GET", f"/api/events/{event_id}/live", token, headers="Accept: text/event-stream\r\n"
-            )
-            reply, stream = await shared.http.open(request, hear)
-            if reply.status == 200:
-                try:
-                    await ended.wait()
-                finally:
-                    stream.close()
-        await asyncio.sleep(1)
 
 
 class Lateness:
@@ -134,14 +169,14 @@ class Lateness:
         return round(worst, 1)
 
 
-async def _tell(counted: Counted, lateness: Lateness) -> None:
+async def _report(counts: Counts, lateness: Lateness) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        _write(counted, lateness, done=False)
+        _write(counts, lateness, done=False)
 
 
-def _write(counted: Counted, lateness: Lateness, *, done: bool) -> None:
-    tick = counted.tick(time.monotonic(), time.process_time(), lateness.take_ms(), done=done)
+def _write(counts: Counts, lateness: Lateness, *, done: bool) -> None:
+    tick = take_tick(counts, time.monotonic(), time.process_time(), lateness.take_ms(), done=done)
     sys.stdout.buffer.write(msgspec.json.encode(tick) + b"\n")
     sys.stdout.buffer.flush()
 

@@ -25,9 +25,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from admitone.doctor.examination import examine
 from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import open_site
+from admitone.fan.http import CONNECTIONS_MAX
 from admitone.rehearsal.counted import Sum, Tick
 from admitone.rehearsal.display import Display
-from admitone.rehearsal.http import CONNECTIONS_MAX
 from admitone.rehearsal.plan import (
     BEST_SHARE,
     FANS_A_GENERATOR,
@@ -430,7 +430,7 @@ class _Rehearsal:
             limit=tuple(limit),
             limit_end=limit_end,
             turned_away=met.count("join", "line_full"),
-            joined=met.count("join", "in_line"),
+            joined=met.joined,
             sold_out=free + held == 0,
             steady=steady,
             violations=tuple(met.violations),
@@ -512,7 +512,7 @@ class _Rehearsal:
         samples = [sample for sample in self._samples if began_at <= sample.at <= ended_at + LOOK_SECONDS]
         waiting = [sample for sample in samples if sample.waiting]
         full = [one for one in waiting if one.called + one.admitted >= 0.95 * one.capacity]
-        called = met.count("claim", "admitted") + met.count("fan", "no_show")
+        called = met.count("claim", "admitted") + met.count("fan", "abandoned_call")
         busy, cpu_ms, lane_p95_ms = _busy(samples, met.purchases)
         refused = {what[8:]: number for what, number in met.outcomes.items() if what.startswith("refused ")}
         refused |= {what: number for what, number in met.outcomes.items() if what.endswith("too_many_streams")}
@@ -523,8 +523,8 @@ class _Rehearsal:
             purchases=met.purchases,
             seats=met.seats,
             called_per_minute=round(called * 60 / seconds, 1),
-            p50_ms=met.wait_ms("booking", 0.5),
-            p95_ms=met.wait_ms("booking", 0.95),
+            p50_ms=met.booking_ms(0.5),
+            p95_ms=met.booking_ms(0.95),
             lane_p95_ms=lane_p95_ms,
             inside_seconds=round(met.inside_seconds / met.purchases, 2) if met.purchases else None,
             full_share=round(len(full) / len(waiting), 2) if waiting else 0.0,

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 
-from admitone.crowd.ledger import Ledger
+from admitone.fan.ledger import Ledger
 from db.audit.invariants import audit
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from db.operators import add_operator

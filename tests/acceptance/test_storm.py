@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psycopg
 
-from admitone.crowd.ledger import Ledger
 from admitone.embedded.process import spawn
+from admitone.fan.ledger import Ledger
 from booking_lane.lane import queue_name
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan

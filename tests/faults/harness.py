@@ -36,8 +36,8 @@ import psycopg
 import redis
 
 from admitone.crowd import CrowdPlan, CrowdReport, run_crowd
-from admitone.crowd.ledger import Ledger
 from admitone.embedded.valkey import EmbeddedValkey
+from admitone.fan.ledger import Ledger
 from bench.servers import free_port
 from db.audit.invariants import Violation, audit
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from admitone.crowd.ledger import Ledger
+from admitone.fan.ledger import Ledger
 from bench import fans
 from bench.client import Address
 from bench.load import Flow, closed_loop, open_loop, repeat

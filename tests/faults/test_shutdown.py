@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import redis
 
-from admitone.crowd.sse import EventParser
+from admitone.fan.sse import EventParser
 from booking_lane.lane import lane_of
 from db.events.seed import EventPlan, RoomSeed, create_event
 from gateway.identity.sessions import Identity

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from admitone.rehearsal.counted import Counted, Sum, class_of
-from admitone.rehearsal.hall import Hall
+from admitone.fan.counts import Counts, class_of
+from admitone.fan.hall import Hall
+from admitone.rehearsal.counted import Sum, take_tick
 
 
 def a_hall(rows: int = 5, seats: int = 6, taken: list[Any] | None = None) -> Hall:
@@ -22,7 +23,7 @@ def a_hall(rows: int = 5, seats: int = 6, taken: list[Any] | None = None) -> Hal
 def test_seats_are_chosen_side_by_side_and_free() -> None:
     hall = a_hall(taken=[[1, 1, 2, "booked"]])
     for _ in range(200):
-        chosen = hall.choose(3, front=False)
+        chosen = hall.free_seats(3, front=False)
         assert len(chosen) == 3
         assert len({row for _, row, _ in chosen}) == 1
         first = chosen[0][2]
@@ -32,55 +33,58 @@ def test_seats_are_chosen_side_by_side_and_free() -> None:
 
 def test_who_wants_the_front_gets_in_the_way_of_others() -> None:
     hall = a_hall(rows=50)
-    rows = [hall.choose(2, front=True)[0][1] for _ in range(100)]
+    rows = [hall.free_seats(2, front=True)[0][1] for _ in range(100)]
     assert max(rows) <= 3
     assert len(set(rows)) > 1
 
 
 def test_fewer_are_chosen_where_so_many_are_not_left_and_none_of_none() -> None:
     hall = a_hall(rows=1, seats=4, taken=[[1, 1, 2, "booked"], [1, 1, 4, "reserved"]])
-    assert len(hall.choose(3, front=False)) == 1
-    assert hall.choose(1, front=True)[0][2] in (1, 3)
+    assert len(hall.free_seats(3, front=False)) == 1
+    assert hall.free_seats(1, front=True)[0][2] in (1, 3)
     hall.taken([(1, 1, 1), (1, 1, 3)])
-    assert hall.choose(1, front=False) == []
+    assert hall.free_seats(1, front=False) == []
     assert hall.free == 0
 
 
 def test_the_hall_follows_its_live_stream() -> None:
     hall = a_hall(rows=1, seats=2)
-    hall.hear("seats", '{"version":2,"seats":[[1,1,1,"reserved"],[1,1,2,"booked"]],"tickets":[]}')
+    hall.change("seats", '{"version":2,"seats":[[1,1,1,"reserved"],[1,1,2,"booked"]],"tickets":[]}')
     assert hall.free == 0
-    hall.hear("seats", '{"version":3,"seats":[[1,1,1,"available"]],"tickets":[]}')
-    hall.hear("seats", '{"version":2,"seats":[[1,1,1,"booked"]],"tickets":[]}')
-    assert hall.choose(2, front=False) == [(1, 1, 1)]
-    hall.hear("snapshot", '{"version":9,"taken":[],"tickets":[]}')
+    hall.change("seats", '{"version":3,"seats":[[1,1,1,"available"]],"tickets":[]}')
+    hall.change("seats", '{"version":2,"seats":[[1,1,1,"booked"]],"tickets":[]}')
+    assert hall.free_seats(2, front=False) == [(1, 1, 1)]
+    hall.change("snapshot", '{"version":9,"taken":[],"tickets":[]}')
     assert hall.free == 2
 
 
 def test_ticks_add_up_and_travel_as_json() -> None:
-    counted = Counted()
+    counts = Counts()
     told = []
     for seconds in range(1, 101):
-        counted.wait("booking", seconds / 1000)
-        counted.outcome("fan", "bought")
+        counts.wait("reserve_result" if seconds % 2 else "checkout_result", seconds / 1000)
+        counts.outcome("fan", "bought")
         if seconds == 50:
-            told.append(counted.tick(1.0, 0.1, 2.0, done=False))
-    counted.error("reserve: cut")
-    told.append(counted.tick(2.0, 0.2, 2.0, done=True))
+            told.append(take_tick(counts, 1.0, 0.1, 2.0, done=False))
+    counts.error("reserve: cut")
+    told.append(take_tick(counts, 2.0, 0.2, 2.0, done=True))
     met = Sum(msgspec.json.decode(msgspec.json.encode(told), type=list[type(told[0])]))  # type: ignore[misc]
-    assert met.wait_ms("booking", 0.95) == pytest.approx(95, rel=0.06)
-    assert met.wait_ms("booking", 0.5) == pytest.approx(50, rel=0.06)
-    assert met.wait_ms("checkout", 0.5) is None
+    assert met.booking_ms(0.95) == pytest.approx(95, rel=0.03)
+    assert met.booking_ms(0.5) == pytest.approx(50, rel=0.03)
+    assert Sum().booking_ms(0.5) is None
     assert met.count("fan", "bought") == 100
     assert met.errors == {"reserve: cut": 1}
 
 
 def test_kinds_of_errors_and_violations_are_bounded() -> None:
-    counted = Counted()
+    counts = Counts()
     for number in range(1000):
-        counted.error(f"kind {number}")
-        counted.violation(f"promise {number}")
-    assert len(counted.errors) <= 201
-    assert len(counted.violations) == 20
-    assert counted.errors.total() == 1000
+        counts.error(f"kind {number}")
+        counts.violation(f"promise {number}")
+    assert len(counts.errors) <= 201
+    assert len(counts.violations) == 100
+    assert counts.errors.total() == 1000
+    tick = take_tick(counts, 1.0, 0.1, 2.0, done=False)
+    assert len(tick.violations) == 20
+    assert counts.violations == []
     assert class_of(0) == class_of(0.00001)

@@ -7,14 +7,14 @@ import pytest
 from rich.console import Console
 
 from admitone.crowd import display
-from admitone.crowd.report import Tally
+from admitone.fan.counts import Counts
 
 
 async def shown(console: Console, seconds: float) -> str:
-    tally = Tally()
-    tally.fans = 42
-    tally.outcome("fan", "left_line")
-    task = asyncio.create_task(display.show(tally, console))
+    counts = Counts()
+    counts.fans = 42
+    counts.outcome("fan", "left_line")
+    task = asyncio.create_task(display.show(counts, console))
     await asyncio.sleep(seconds)
     assert not task.done()
     task.cancel()

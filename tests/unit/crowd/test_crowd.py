@@ -303,7 +303,7 @@ async def test_an_answer_out_of_contract_is_an_error(
 
 async def test_no_server_is_an_error() -> None:
     report = await run_crowd(CrowdPlan(base_url="http://127.0.0.1:1", event_id=1, fans=1), quiet=True)
-    assert report.errors == {"session: ClientConnectorError": 3}
+    assert report.errors == {"session: ConnectionRefusedError": 3}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from admitone.crowd import CrowdPlan
-from admitone.crowd.ledger import Ledger
+from admitone.fan.ledger import Ledger
 from db.audit.ledger import LedgerLine
 
 LINE = LedgerLine(

@@ -1,15 +1,36 @@
-"""What clients were told, kept to be compared with what Postgres holds (``admitone audit --ledger``)."""
+"""What fans were told, kept to be compared with what Postgres holds (``admitone audit --ledger``)."""
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
 import msgspec
 
 from db.audit.ledger import LedgerLine
+
+Kind = Literal["reserve", "checkout", "release", "cancel"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def line_of(kind: Kind, user_id: int, event_id: int, job: Mapping[str, Any]) -> LedgerLine:
+    """The line of a finished job, given as the API's JSON object."""
+    return LedgerLine(
+        at=dt.datetime.now(dt.UTC),
+        user_id=user_id,
+        event_id=event_id,
+        kind=kind,
+        job_id=uuid.UUID(job["jobId"]),
+        status=job["status"],
+        result=job.get("result"),
+        code=str(job["problem"]["code"]) if job["status"] == "failed" else None,
+    )
 
 
 class Ledger:
@@ -20,13 +41,13 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None) -> None:
-        # Unbuffered: a line is one write(2), so another crowd's lines never land inside it.
+        # Unbuffered: a line is one write(2), so that lines of several processes never mix.
         self._file = path.open("ab", buffering=0) if path is not None else None
 
     def write(self, line: LedgerLine) -> None:
         """Append one line."""
         if self._file is not None:
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.write(_encode(line) + b"\n")
 
     def close(self) -> None:
         """Bring the lines to the disk and close the file."""

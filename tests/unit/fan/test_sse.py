@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admitone.crowd.sse import FRAME_BYTES_MAX, EventParser, StreamEvent, StreamTooLong
+from admitone.fan.sse import FRAME_BYTES_MAX, EventParser, StreamEvent, StreamTooLong
 
 STREAM = (
     b": welcome\r\nretry: 1500\r\n\r\n"

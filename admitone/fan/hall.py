@@ -1,0 +1,207 @@
+"""Where a fan chooses seats: a hall that is watched for all fans of a process, or one that each fan asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from admitone.fan.calls import Calls, UnexpectedAnswer
+from admitone.fan.http import Broken
+from admitone.fan.seats import Seat
+from admitone.fan.sse import EventParser, StreamTooLong
+
+TRIES_MAX: Final = 12
+FRONT_ROWS: Final = 3
+"""A fan who wants the front chooses from this many of the first rows that have enough free seats."""
+
+_Taken = list[tuple[int, int, int, str]]
+
+
+class Choice(NamedTuple):
+    """Seats that looked free; with ``is_best`` the server is asked for as many of their ticket type instead."""
+
+    seats: list[Seat]
+    is_best: bool
+
+
+class Choosing(Protocol):
+    """How fans choose."""
+
+    async def choose(self, calls: Calls, count: int, *, is_best: bool, front: bool, since: str) -> Choice | None:
+        """Up to ``count`` seats; None where nothing looks free. ``since`` is the query of a read that must be fresh.
+
+        Raises:
+            UnexpectedAnswer: the hall could not be read.
+        """
+
+    def taken(self, seats: list[Seat]) -> None:
+        """A fan has them, or was told that another has."""
+
+
+class _Change(msgspec.Struct):
+    version: int
+    seats: _Taken = []
+    taken: _Taken = []
+
+
+_decode_change = msgspec.json.Decoder(_Change).decode
+
+
+class Hall:
+    """Free seats, kept up from ``GET …/seats`` and the frames of ``GET …/live``."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._rows: list[tuple[int, int, tuple[int, ...]]] = []
+        self._free: list[set[int]] = []
+        self._index: dict[tuple[int, int], int] = {}
+        self.version = -1
+
+    def read(self, seats: dict[str, Any]) -> None:
+        """Take in the answer of ``GET …/seats``."""
+        self._rows = [
+            (section["ticketTypeId"], row["rowNumber"], tuple(sorted(row["seatNumbers"])))
+            for section in seats["sections"]
+            for row in section["rows"]
+        ]
+        self._index = {(ticket_type_id, row): at for at, (ticket_type_id, row, _) in enumerate(self._rows)}
+        self._restart(seats["taken"], seats.get("version", 0))
+
+    def change(self, event: str, data: str) -> None:
+        """Take in a frame of the live stream: a ``snapshot``, which replaces all that was known, or a change."""
+        if event not in ("snapshot", "seats"):
+            return
+        change = _decode_change(data)
+        if event == "snapshot":
+            self._restart(change.taken, change.version)
+        elif change.version > self.version:
+            self.version = change.version
+            for ticket_type_id, row, number, status in change.seats:
+                if status != "available":
+                    self._take((ticket_type_id, row, number))
+                elif (at := self._index.get((ticket_type_id, row))) is not None:
+                    self._free[at].add(number)
+
+    def _restart(self, taken: _Taken, version: int) -> None:
+        self._free = [set(numbers) for _, _, numbers in self._rows]
+        for ticket_type_id, row, number, _ in taken:
+            self._take((ticket_type_id, row, number))
+        self.version = version
+
+    def taken(self, seats: list[Seat]) -> None:
+        for seat in seats:
+            self._take(seat)
+
+    async def choose(self, calls: Calls, count: int, *, is_best: bool, front: bool, since: str) -> Choice | None:
+        seats = self.free_seats(count, front=front)
+        return Choice(seats, is_best) if seats else None
+
+    @property
+    def free(self) -> int:
+        """How many seats look free."""
+        return sum(map(len, self._free))
+
+    def free_seats(self, count: int, *, front: bool) -> list[Seat]:
+        """``count`` seats side by side, fewer where no row has so many; none where nothing is free."""
+        if front:
+            found = 0
+            for at in range(len(self._rows)):
+                run = self._run(at, count)
+                if run:
+                    found += 1
+                    if found >= FRONT_ROWS or self._chance.random() < 1 / FRONT_ROWS:
+                        return run
+        else:
+            for _ in range(TRIES_MAX if self._rows else 0):
+                run = self._run(self._chance.randrange(len(self._rows)), count)
+                if run:
+                    return run
+        for wanted in range(count, 0, -1):
+            begin = self._chance.randrange(len(self._rows)) if self._rows else 0
+            for offset in range(len(self._rows)):
+                run = self._run((begin + offset) % len(self._rows), wanted)
+                if run:
+                    return run
+        return []
+
+    def _run(self, at: int, count: int) -> list[Seat]:
+        """``count`` free neighbours in a row, of which there may be none."""
+        free = self._free[at]
+        if len(free) < count:
+            return []
+        ticket_type_id, row, numbers = self._rows[at]
+        # Groups of one size leave no single seats between them if each begins at a multiple of it.
+        for starts in (range(0, len(numbers) - count + 1, count), range(len(numbers) - count + 1)):
+            turn = self._chance.randrange(len(starts)) if starts else 0
+            for start in (*starts[turn:], *starts[:turn]):
+                chosen = numbers[start : start + count]
+                if free.issuperset(chosen):
+                    return [(ticket_type_id, row, number) for number in chosen]
+        return []
+
+    def _take(self, seat: Seat) -> None:
+        at = self._index.get(seat[:2])
+        if at is not None:
+            self._free[at].discard(seat[2])
+
+
+async def watch(hall: Hall, calls: Calls, event_id: int) -> None:
+    """Keep ``hall`` up until cancelled: read it, follow its changes, and begin anew whenever the stream ends."""
+    while True:
+        with contextlib.suppress(Broken, UnexpectedAnswer, KeyError, TypeError):
+            hall.read((await calls.ask("hall", "GET", f"/api/events/{event_id}/seats")).document())
+            await _follow(hall, calls, event_id)
+        await asyncio.sleep(1)
+
+
+async def _follow(hall: Hall, calls: Calls, event_id: int) -> None:
+    parser, ended = EventParser(), asyncio.Event()
+
+    def on_chunk(chunk: bytes | None) -> None:
+        try:
+            for event in parser.feed(chunk) if chunk is not None else ():
+                hall.change(event.event, event.data)
+        except (StreamTooLong, ValueError, msgspec.MsgspecError):
+            ended.set()
+        if chunk is None:
+            ended.set()
+
+    reply, stream = await calls.open(f"/api/events/{event_id}/live", on_chunk)
+    if reply.status == 200:
+        try:
+            await ended.wait()
+        finally:
+            stream.close()
+
+
+class AskedHall:
+    """Asks the gateway at each choice: for the whole map, or for what is left of each ticket type."""
+
+    def __init__(self, event_id: int, chance: random.Random) -> None:
+        self._event_id = event_id
+        self._chance = chance
+
+    async def choose(self, calls: Calls, count: int, *, is_best: bool, front: bool, since: str) -> Choice | None:
+        if not is_best:
+            hall = Hall(self._chance)
+            hall.read(await self._read(calls, "seats", f"/api/events/{self._event_id}/seats{since}"))
+            return await hall.choose(calls, count, is_best=False, front=front, since=since)
+        call = await self._read(calls, "initial_call", f"/api/initial-call/{self._event_id}{since}")
+        left = [ticket for ticket in call["tickets"] if ticket["availableCount"] > 0]
+        if not left:
+            return None
+        ticket = self._chance.choice(left)
+        return Choice([(ticket["ticketTypeId"], 0, 0)] * min(count, ticket["availableCount"]), is_best=True)
+
+    def taken(self, seats: list[Seat]) -> None:
+        """Nothing is remembered: the next choice asks again."""
+
+    async def _read(self, calls: Calls, step: str, path: str) -> dict[str, Any]:
+        reply = await calls.ask(step, "GET", path)
+        if reply.status != 200:
+            raise UnexpectedAnswer(f"{step}: HTTP {reply.status} {reply.code}")
+        return reply.document()
