@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admitone.settings import Settings
 from db.connections.engines import create_engine
+from db.outbox.kinds import OutboxKind
 from db.webhooks import webhooks as db
 from db.webhooks.urls import check_resolves_to_public, check_url
 
@@ -33,9 +34,9 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
         LookupError: there is no such event.
         db.webhooks.webhooks.TooManyEndpointsError
     """
-    unknown = sorted(set(kinds) - set(db.KINDS))
+    unknown = sorted(set(kinds) - set(OutboxKind))
     if unknown:
-        raise ValueError(f"there is no kind {unknown[0]}; there are {', '.join(db.KINDS)}")
+        raise ValueError(f"there is no kind {unknown[0]}; there are {', '.join(OutboxKind)}")
     production = settings.env == "production"
     host, port = check_url(url, production=production)
     if production:
@@ -44,7 +45,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
         row, secret = await db.add_endpoint(
             connection,
             url=url,
-            kinds=sorted(set(kinds or db.KINDS)),
+            kinds=sorted(set(kinds or OutboxKind)),
             event_id=event_id,
             description=description[: db.DESCRIPTION_CHARS_MAX],
             operator=OPERATOR,

@@ -234,13 +234,6 @@ SELECT k.event_id, k.command_id, k.kind, k.user_id, k.body_hash, k.outcome, %(no
 
 RECORD_OUTCOMES: Final = WRITE_OUTCOMES + "ON CONFLICT DO NOTHING\n"
 
-WRITE_OUTBOX: Final = """
-INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
-SELECT k.event_id, k.outbox_id, k.kind, k.payload, %(now)s
-  FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, outbox_id uuid, kind text, payload jsonb)
-"""
-
 EVENTS_WITH_LAPSED_HOLDS: Final = """
 SELECT DISTINCT event_id
   FROM reservation

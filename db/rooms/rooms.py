@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,12 +11,13 @@ from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.draws.draws import commit_seed
+from db.outbox.kinds import OutboxKind, RoomSteered
+from db.outbox.writer import insert_news
 from db.tables.booking import Purchase, Reservation
 from db.tables.change_log import RoomLog
 from db.tables.codes import CodeRedemption
 from db.tables.draws import Draw
 from db.tables.events import Event
-from db.tables.outbox import Outbox
 from db.tables.rooms import DepartedPlace, Room
 
 ROOMS_MAX = 1000
@@ -233,20 +233,16 @@ async def change_room(
     if changed.get("lobby_minutes"):
         await commit_seed(connection, event_id)
     if "state" in changed and before.state in ("closed", "off"):
-        # That it opens again is told once its on-sale is there (`db.webhooks.sql.TELL_OPENED`).
+        # That it opens again is told once its on-sale is there (`db.rooms.room_news`).
         changed["opened_for"] = None
     await connection.execute(
         update(Room).where(Room.event_id == event_id).values(**changed, revision=Room.revision + 1)
     )
     changed.pop("opened_for", None)
-    told = _told(before.state, str(changed["state"])) if "state" in changed else None
-    if told is not None:
-        payload = {"eventId": event_id, "state": changed["state"], "revision": before.revision + 1}
-        await connection.execute(
-            insert(Outbox).values(
-                event_id=event_id, outbox_id=uuid.uuid4(), kind=told, payload=payload, created_at=func.clock_timestamp()
-            )
-        )
+    kind = _kind_of_news(before.state, str(changed["state"])) if "state" in changed else None
+    if kind is not None:
+        steered = RoomSteered(event_id=event_id, state=str(changed["state"]), revision=before.revision + 1)
+        await connection.exec_driver_sql(*insert_news(kind, [steered]))
     await connection.execute(
         insert(RoomLog),
         [
@@ -265,11 +261,11 @@ async def change_room(
     return await room(connection, event_id)
 
 
-def _told(before: str, after: str) -> str | None:
-    """What the outside hears of an operator's change of state."""
+def _kind_of_news(before: str, after: str) -> OutboxKind | None:
+    """The news that an operator's change of state is to the outside, if it is any."""
     if after == "open":
-        return "room.resumed" if before == "paused" else None
-    return {"paused": "room.paused", "closed": "room.closed"}.get(after)
+        return OutboxKind.ROOM_RESUMED if before == "paused" else None
+    return {"paused": OutboxKind.ROOM_PAUSED, "closed": OutboxKind.ROOM_CLOSED}.get(after)
 
 
 async def room_log(connection: AsyncConnection, event_id: int, limit: int) -> list[RoomLogRow]:

@@ -4,63 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-# A room opens by the passing of time and sells out by the last of many bookings: no transaction of an operator's does
-# either. The room's own row remembers what was told, so that each is told once, whoever looks and however often.
-TELL_OPENED: Final = """
-WITH due AS (
-    SELECT m.event_id, e.on_sale_at
-      FROM room m
-      JOIN event e USING (event_id)
-      LEFT JOIN draw d USING (event_id)
-     WHERE m.state = 'open'
-       AND e.on_sale_at <= statement_timestamp()
-       AND m.opened_for IS DISTINCT FROM e.on_sale_at
-       AND (d.event_id IS NULL OR d.drawn_at IS NOT NULL)
-     LIMIT %(rooms_max)s
-       FOR UPDATE OF m SKIP LOCKED
-), told AS (
-    UPDATE room m
-       SET opened_for = due.on_sale_at
-      FROM due
-     WHERE m.event_id = due.event_id
-    RETURNING m.event_id, due.on_sale_at
-)
-INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
-SELECT event_id, gen_random_uuid(), 'room.opened',
-       jsonb_build_object('eventId', event_id, 'state', 'open', 'onSaleAt', on_sale_at), clock_timestamp()
-  FROM told
-"""
-
-TELL_SOLD_OUT: Final = """
-WITH due AS (
-    SELECT m.event_id
-      FROM room m
-     WHERE m.state IN ('open', 'paused')
-       AND m.sold_out_at IS NULL
-       AND EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.quantity > 0)
-       AND NOT EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.available_count + t.held_count > 0)
-     LIMIT %(rooms_max)s
-       FOR UPDATE OF m SKIP LOCKED
-), told AS (
-    UPDATE room m
-       SET sold_out_at = clock_timestamp()
-      FROM due
-     WHERE m.event_id = due.event_id
-    RETURNING m.event_id
-)
-INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)
-SELECT event_id, gen_random_uuid(), 'room.sold_out',
-       jsonb_build_object('eventId', event_id, 'state', 'sold_out'), clock_timestamp()
-  FROM told
-"""
-
-NO_LONGER_SOLD_OUT: Final = """
-UPDATE room m
-   SET sold_out_at = NULL
- WHERE m.sold_out_at IS NOT NULL
-   AND EXISTS (SELECT FROM ticket t WHERE t.event_id = m.event_id AND t.available_count + t.held_count > 0)
-"""
-
 FAN_OUT: Final = """
 WITH taken AS (
     SELECT event_id, outbox_id, kind, created_at

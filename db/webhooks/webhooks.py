@@ -20,15 +20,6 @@ from db.tables.events import Event
 from db.tables.outbox import Outbox
 from db.tables.webhooks import WebhookDelivery, WebhookEndpoint
 
-KINDS: Final = (
-    "room.opened",
-    "room.paused",
-    "room.resumed",
-    "room.sold_out",
-    "room.closed",
-    "purchase.made",
-    "purchase.cancelled",
-)
 ENDPOINTS_MAX: Final = 20
 DESCRIPTION_CHARS_MAX: Final = 200
 SECRET_BYTES: Final = 32

@@ -8,24 +8,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from db.outbox.kinds import OutboxKind
 from gateway.contract.values import NO_NUL, AnswerBody, EventId, Moment, RequestBody
-
-WebhookKind = Literal[
-    "room.opened",
-    "room.paused",
-    "room.resumed",
-    "room.sold_out",
-    "room.closed",
-    "purchase.made",
-    "purchase.cancelled",
-]
 
 WebhookUrl = Annotated[
     str,
     Meta(max_length=2000, pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[!\x22$-~]*)?$", description="https in production"),
 ]
 
-WebhookKinds = Annotated[tuple[WebhookKind, ...], Meta(min_length=1, max_length=20)]
+WebhookKinds = Annotated[tuple[OutboxKind, ...], Meta(min_length=1, max_length=20)]
 
 WebhookDescription = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
 
@@ -61,7 +52,7 @@ class WebhookAnswer(AnswerBody, kw_only=True):
     webhook_id: int
     url: str
     description: str
-    kinds: tuple[WebhookKind, ...]
+    kinds: tuple[OutboxKind, ...]
     event_id: int | None
     enabled: bool
     disabled_why: str

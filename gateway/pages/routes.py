@@ -29,6 +29,7 @@ from litestar.params import Parameter, SkipValidation
 from markupsafe import Markup, escape
 
 from db.events.seed import RoomSeed
+from db.outbox.kinds import OutboxKind
 from db.tables.rooms import MESSAGE_MAX
 from gateway.contract.line import DrawAnswer, Lobby
 from gateway.contract.values import ID_MAX
@@ -66,15 +67,6 @@ EXPONENTS = dict.fromkeys(
     ],
     0,
 ) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
-WEBHOOK_KINDS = (
-    ("room.opened", "Room opened"),
-    ("room.paused", "Room paused"),
-    ("room.resumed", "Room resumed"),
-    ("room.sold_out", "Sold out"),
-    ("room.closed", "Room closed"),
-    ("purchase.made", "Purchase made"),
-    ("purchase.cancelled", "Purchase cancelled, or some of its seats"),
-)
 SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
 
 
@@ -610,7 +602,7 @@ async def event_form_page(pages: Pages, event_id: int | None = None) -> Response
 @get("/ops/webhooks")
 async def webhooks_page() -> Response[str]:
     """The operators' webhooks, as the console."""
-    return page("webhooks.html", kinds=WEBHOOK_KINDS)
+    return page("webhooks.html", kinds=[(kind.value, kind.headline) for kind in OutboxKind])
 
 
 @get("/ops/rooms/{event_id:int}/codes")

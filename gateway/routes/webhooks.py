@@ -12,6 +12,7 @@ import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 
+from db.outbox.kinds import OutboxKind
 from db.webhooks import webhooks as db
 from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url
 from db.webhooks.webhooks import EndpointRow
@@ -23,7 +24,6 @@ from gateway.contract.webhooks import (
     Resent,
     WebhookAnswer,
     WebhookBody,
-    WebhookKind,
     WebhookList,
     WebhookLogLine,
     WebhookLogList,
@@ -47,7 +47,7 @@ def _answer(row: EndpointRow) -> WebhookAnswer:
         webhook_id=row.endpoint_id,
         url=row.url,
         description=row.description,
-        kinds=_kinds(row),
+        kinds=msgspec.convert(row.kinds, tuple[OutboxKind, ...]),
         event_id=row.event_id,
         enabled=row.disabled_at is None,
         disabled_why=row.disabled_why,
@@ -59,10 +59,6 @@ def _answer(row: EndpointRow) -> WebhookAnswer:
         pending=row.pending,
         dead=row.dead,
     )
-
-
-def _kinds(row: EndpointRow) -> tuple[WebhookKind, ...]:
-    return msgspec.convert(row.kinds, tuple[WebhookKind, ...])
 
 
 def _utc(at: dt.datetime | None) -> dt.datetime | None:

@@ -6,12 +6,12 @@ Commands travel as msgpack inside RQ jobs: typed, small, and unable to run code 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 import uuid
 from typing import Literal
 
 import msgspec
+
+from db.ids import uuid7
 
 Kind = Literal["reserve", "checkout", "release", "cancel", "sweep"]
 Seat = tuple[int, int, int]
@@ -111,15 +111,8 @@ KINDS: dict[type[Command], Kind] = {
 
 
 def command_id_new() -> uuid.UUID:
-    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random; ids sort by their time.
-
-    The clock here only spreads ids; nothing is decided by it.
-    """
-    value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80
-    value |= int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """A new command's id; ids sort by the time they were made."""
+    return uuid7()
 
 
 def command_id_for(user_id: int, idempotency_key: str) -> uuid.UUID:

@@ -7,14 +7,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from db.webhooks.webhooks import ENDPOINTS_MAX, KINDS
-from gateway.contract.webhooks import WebhookKind
-from gateway.pages.routes import WEBHOOK_KINDS
+from db.outbox.kinds import OutboxKind
+from db.webhooks.webhooks import ENDPOINTS_MAX
 from tests.acceptance.conftest import Site
 from tests.client import Client
 
@@ -61,7 +60,7 @@ def no_webhook_left(operator: Client) -> Iterator[None]:
 
 
 def add(operator: Client, url: str, *kinds: str, **fields: Any) -> dict[str, Any]:
-    answer = operator.post(API, {"url": url, "kinds": list(kinds or KINDS), **fields})
+    answer = operator.post(API, {"url": url, "kinds": list(kinds or OutboxKind), **fields})
     assert answer.status == 201, answer.content
     assert answer.headers["Cache-Control"] == "no-store"
     made: dict[str, Any] = answer.json
@@ -199,7 +198,7 @@ def test_refusals(site: Site, operator: Client) -> None:
     for body in bodies:
         assert operator.patch(path, body).code == "invalid_request", body
     assert operator.patch(path, {"eventId": 999_999}).code == "unknown_event"
-    assert operator.post(API, {"url": "http://x.example/", "kinds": list(KINDS), "eventId": 999_999}).code == (
+    assert operator.post(API, {"url": "http://x.example/", "kinds": list(OutboxKind), "eventId": 999_999}).code == (
         "unknown_event"
     )
     for answer in (
@@ -213,7 +212,7 @@ def test_refusals(site: Site, operator: Client) -> None:
         assert (answer.status, answer.code) == (404, "unknown_webhook")
     for number in range(ENDPOINTS_MAX - 1):
         add(operator, f"http://127.0.0.1:9/{number}")
-    assert operator.post(API, {"url": "http://127.0.0.1:9/more", "kinds": list(KINDS)}).code == "too_many_webhooks"
+    assert operator.post(API, {"url": "http://127.0.0.1:9/more", "kinds": list(OutboxKind)}).code == "too_many_webhooks"
 
 
 def test_production_takes_public_https_only(site: Site) -> None:
@@ -243,6 +242,10 @@ def test_the_command_line(site: Site, operator: Client) -> None:
     assert "there are room.opened, " in run("webhook", "add", "http://x.example/", "--kind", "room.painted").stderr
 
 
-def test_contract_and_page_know_every_kind() -> None:
-    assert get_args(WebhookKind) == KINDS
-    assert tuple(kind for kind, _ in WEBHOOK_KINDS) == KINDS
+def test_contract_and_page_know_every_kind(site: Site, operator: Client) -> None:
+    schemas = operator.get("/schema/openapi.json").json["components"]["schemas"]
+    assert sorted(kind.value for kind in OutboxKind) == sorted(schemas["OutboxKind"]["enum"])
+    page = operator.get("/ops/webhooks").content.decode()
+    for kind in OutboxKind:
+        assert f'value="{kind}"' in page
+        assert kind.headline in page

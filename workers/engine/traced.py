@@ -15,12 +15,13 @@ from opentelemetry.trace import Span, SpanKind
 
 from booking_lane import tracing
 from db.booking import sql as booking_sql
+from db.outbox.writer import WRITE_OUTBOX
 
 _NAMES: Final = {
     statement: name.lower()
     for name, statement in vars(booking_sql).items()
     if name.isupper() and isinstance(statement, str)
-}
+} | {WRITE_OUTBOX: "write_outbox"}
 _OTHER: Final = "statement"
 
 

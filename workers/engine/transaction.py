@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 import psycopg
 
-from booking_lane.commands import Cancel, Checkout, Command, Outcome, Release, Reserve, Sweep, command_id_new
+from booking_lane.commands import Cancel, Checkout, Command, Outcome, Release, Reserve, Sweep
 from booking_lane.results import Count, EventChange, SeatChange
 from db.booking import sql as sql
 from db.booking.holds import seat_amounts
+from db.outbox.kinds import CancelledSeat, OutboxKind, Payload, PurchaseCancelled, PurchaseMade
+from db.outbox.writer import insert_news
 from workers.engine.book import (
     Book,
     Detail,
@@ -24,7 +26,6 @@ from workers.engine.book import (
     Purchase,
     SeatNow,
     TicketNow,
-    cancelled_documents,
 )
 from workers.engine.free_rows import FreeRows, KeptRows
 
@@ -336,18 +337,18 @@ class Transaction:
                 for detail in purchase.details
             ],
         )
-        self._write_outbox(
+        self._write_news(
             book,
-            "purchase.made",
+            OutboxKind.PURCHASE_MADE,
             [
-                {
-                    "eventId": purchase.event_id,
-                    "purchaseId": purchase.purchase_id,
-                    "userId": purchase.user_id,
-                    "seats": len(purchase.details),
-                    "totalAmount": purchase.total_amount,
-                    "currency": purchase.currency,
-                }
+                PurchaseMade(
+                    event_id=purchase.event_id,
+                    purchase_id=purchase.purchase_id,
+                    user_id=purchase.user_id,
+                    seats=len(purchase.details),
+                    total_amount=purchase.total_amount,
+                    currency=purchase.currency,
+                )
                 for purchase in purchases
             ],
         )
@@ -384,35 +385,35 @@ class Transaction:
             ],
             now=book.now,
         )
-        self._write_outbox(
+        self._write_news(
             book,
-            "purchase.cancelled",
+            OutboxKind.PURCHASE_CANCELLED,
             [
-                {
-                    "eventId": one.purchase.event_id,
-                    "purchaseId": one.purchase.purchase_id,
-                    "userId": one.purchase.user_id,
-                    "seats": len(one.details),
-                    "details": cancelled_documents(one.details),
-                    "refundAmount": one.refund_amount,
-                    "totalAmount": one.total_amount,
-                    "currency": one.purchase.currency,
-                    "status": one.status,
-                }
+                PurchaseCancelled(
+                    event_id=one.purchase.event_id,
+                    purchase_id=one.purchase.purchase_id,
+                    user_id=one.purchase.user_id,
+                    seats=len(one.details),
+                    details=tuple(_cancelled_seat(detail) for detail in one.details),
+                    refund_amount=one.refund_amount,
+                    total_amount=one.total_amount,
+                    currency=one.purchase.currency,
+                    status=one.status,
+                )
                 for one in cancellations
             ],
         )
 
-    def _write_outbox(self, book: Book, kind: str, payloads: Sequence[dict[str, Any]]) -> None:
-        _with_rows(
-            self._connection,
-            sql.WRITE_OUTBOX,
-            [
-                {"event_id": payload["eventId"], "outbox_id": command_id_new(), "kind": kind, "payload": payload}
-                for payload in payloads
-            ],
-            now=book.now,
-        )
+    def _write_news(self, book: Book, kind: OutboxKind, payloads: Sequence[Payload]) -> None:
+        statement, parameters = insert_news(kind, payloads, at=book.now)
+        _ask(self._connection, statement, **parameters)
+
+
+def _cancelled_seat(detail: Detail) -> CancelledSeat:
+    ticket_type_id, row_number, seat_number = detail.seat
+    return CancelledSeat(
+        ticket_type_id=ticket_type_id, row_number=row_number, seat_number=seat_number, amount=detail.amount
+    )
 
 
 def event_changes(book: Book) -> tuple[EventChange, ...]:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from db.rooms.room_news import write_room_news
 from db.webhooks import sql as sql
 from workers.webhooks.config import WebhookConfig
 from workers.webhooks.post import GONE, Message, Outcome, Poster
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 TURN_SECONDS: Final = 0.5
 ROOMS_EVERY_SECONDS: Final = 1.0
-ROOMS_MAX: Final = 100
 FANNED_OUT_MAX: Final = 500
 LEASE_MARGIN_SECONDS: Final = 5
 AWAY_SECONDS: Final = 1.0
@@ -137,20 +137,18 @@ class Dispatcher:
     async def _turn(self, poster: Poster) -> bool:
         """Whether there is more to do at once."""
         connection = await self._connected()
-        await self._tell_of_rooms(connection)
+        await self._look_at_rooms(connection)
         fanned_out = await connection.execute(sql.FAN_OUT, {"rows_max": FANNED_OUT_MAX}, prepare=True)
         await self._note(connection)
         await self._take(connection, poster)
         return fanned_out.rowcount == FANNED_OUT_MAX
 
-    async def _tell_of_rooms(self, connection: Connection) -> None:
+    async def _look_at_rooms(self, connection: Connection) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._rooms_at < ROOMS_EVERY_SECONDS:
             return
         self._rooms_at = now
-        await connection.execute(sql.TELL_OPENED, {"rooms_max": ROOMS_MAX}, prepare=True)
-        await connection.execute(sql.NO_LONGER_SOLD_OUT, prepare=True)
-        await connection.execute(sql.TELL_SOLD_OUT, {"rooms_max": ROOMS_MAX}, prepare=True)
+        await write_room_news(connection)
 
     async def _take(self, connection: Connection, poster: Poster) -> None:
         busy = [{"endpoint_id": key, "under_way": number} for key, number in self._under_way.items()]

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admitone.embedded.process import last_lines, spawn
 from db.connections.engines import create_engine
+from db.outbox.kinds import OutboxKind
 from db.rooms.rooms import change_room
 from db.webhooks import webhooks
 from tests.integration.engine.books import Books, connect
@@ -49,7 +50,7 @@ class Site:
             row, secret = await webhooks.add_endpoint(
                 connection,
                 url=self.receiver.url + path,
-                kinds=kinds or webhooks.KINDS,
+                kinds=kinds or tuple(OutboxKind),
                 event_id=event_id,
                 description="",
                 operator="Ada",

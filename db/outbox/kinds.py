@@ -1,0 +1,110 @@
+"""The kinds of news that leave for the outside. This is the one place where a kind is named.
+
+A kind's word travels as it is: in the outbox, in a webhook's body, in the API and on the command line.
+"""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class Payload(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What one piece of news says. Amounts are integer minor units; ids are all that is said of a person."""
+
+    event_id: int
+
+
+class RoomOpened(Payload, frozen=True, kw_only=True):
+    """``on_sale_at`` is a moment as Postgres writes it in JSON (RFC 3339, UTC)."""
+
+    on_sale_at: str
+    state: Literal["open"] = "open"
+
+
+class RoomSteered(Payload, frozen=True, kw_only=True):
+    """``revision`` is the room's, made by this change."""
+
+    state: str
+    revision: int
+
+
+class RoomSoldOut(Payload, frozen=True, kw_only=True):
+    state: Literal["sold_out"] = "sold_out"
+
+
+class PurchaseMade(Payload, frozen=True, kw_only=True):
+    """``seats`` is the number of seats bought."""
+
+    purchase_id: uuid.UUID
+    user_id: int
+    seats: int
+    total_amount: int
+    currency: str
+
+
+class CancelledSeat(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A seat that was cancelled, and what is paid back for it."""
+
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+    amount: int
+
+
+class PurchaseCancelled(Payload, frozen=True, kw_only=True):
+    """``details`` are the seats cancelled this time and ``seats`` their number; ``total_amount`` is what is left of the
+    purchase, and ``status`` is ``cancelled`` once nothing is.
+    """
+
+    purchase_id: uuid.UUID
+    user_id: int
+    seats: int
+    details: tuple[CancelledSeat, ...]
+    refund_amount: int
+    total_amount: int
+    currency: str
+    status: str
+
+
+class OutboxKind(StrEnum):
+    """What happened."""
+
+    # Each kind has the struct of its payload, a headline for pages, and the sentence that says when it is sent.
+    payload: type[Payload]
+    headline: str
+    when: str
+
+    def __new__(cls, word: str, payload: type[Payload], headline: str, when: str) -> OutboxKind:
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.payload = payload
+        kind.headline = headline
+        kind.when = when
+        return kind
+
+    ROOM_OPENED = (
+        "room.opened",
+        RoomOpened,
+        "Room opened",
+        "the on-sale came, and with a lobby its draw; or a closed room was opened again",
+    )
+    ROOM_PAUSED = "room.paused", RoomSteered, "Room paused", "an operator paused the room"
+    ROOM_RESUMED = "room.resumed", RoomSteered, "Room resumed", "an operator resumed the paused room"
+    ROOM_SOLD_OUT = (
+        "room.sold_out",
+        RoomSoldOut,
+        "Sold out",
+        "no seat is free and none held; again if seats came back and went",
+    )
+    ROOM_CLOSED = "room.closed", RoomSteered, "Room closed", "an operator closed the room"
+    PURCHASE_MADE = "purchase.made", PurchaseMade, "Purchase made", "a checkout succeeded"
+    PURCHASE_CANCELLED = (
+        "purchase.cancelled",
+        PurchaseCancelled,
+        "Purchase cancelled, or some of its seats",
+        "a fan cancelled a purchase, or some of its seats; one for each time",
+    )
