@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from admitone import running
+from admitone.dial_options import with_dials
 from admitone.logs import start_logging
 from admitone.settings import Settings, SettingsError
 from admitone.telemetry import TelemetryError, require_installed
+from db.rooms.dials import DialValue
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -302,39 +304,24 @@ def rehearse(
 
 
 @app.command()
+@with_dials
 def room(
     event: Annotated[int, typer.Argument(min=1, help="Event id.")],
-    rate: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="Admissions a minute.")] = None,
-    capacity: Annotated[int | None, typer.Option(min=0, max=1_000_000)] = None,
-    line_cap: Annotated[int | None, typer.Option(min=0, max=5_000_000)] = None,
-    lobby_minutes: Annotated[int | None, typer.Option(min=0, max=10_080, help="Before the on-sale.")] = None,
-    priority_share: Annotated[
-        int | None, typer.Option(min=0, max=100, help="Percent of the calls for access codes while both classes wait.")
-    ] = None,
-    pause: Annotated[bool | None, typer.Option("--pause/--resume")] = None,
+    dials: dict[str, DialValue],
+    pause: Annotated[bool | None, typer.Option("--pause/--resume", help="Call nobody for now, or go on.")] = None,
+    close: Annotated[bool | None, typer.Option("--close/--open", help="Let nobody join any more, or again.")] = None,
     why: Annotated[str, typer.Option(help="For the log.")] = "",
 ) -> None:
     """Show an event's room, or steer its door."""
-    from admitone.room import show_or_change
+    from admitone.room import show_or_steer
+    from db.rooms.steering import Ask, SteeringRefusedError
 
     settings = _settings()
-    changes: dict[str, object] = {
-        name: value
-        for name, value in (
-            ("rate_per_minute", rate),
-            ("capacity", capacity),
-            ("line_cap", line_cap),
-            ("lobby_minutes", lobby_minutes),
-            ("priority_share", priority_share),
-        )
-        if value is not None
-    }
-    if pause is not None:
-        changes["state"] = "paused" if pause else "open"
+    ask = Ask(paused=pause, closed=close, dials=dials)
     try:
-        typer.echo(asyncio.run(show_or_change(settings, event, changes, why)))
-    except LookupError as error:
-        raise _fail(str(error).capitalize() + ".") from None
+        typer.echo(asyncio.run(show_or_steer(settings, event, ask if ask != Ask() else None, why)))
+    except (LookupError, SteeringRefusedError) as error:
+        raise _fail(_sentence(error)) from None
 
 
 @app.command()

@@ -1,24 +1,25 @@
-"""``admitone room``: the door from the command line, by the same way as the console's."""
+"""``admitone room``: a room shown and steered from the command line, by the rule that the console goes by."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from admitone.settings import Settings
 from booking_lane.clients import async_client
 from db.connections.engines import create_engine
-from db.rooms.rooms import change_room, room
+from db.rooms.rooms import room
+from db.rooms.steering import Ask, steer
 from gateway.line.rooms import Rooms
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
 
 
-async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str, object], why: str) -> str:
-    """The room in numbers, after the changes if there are any.
+async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why: str) -> str:
+    """The room in numbers, after it was steered as asked; with None it is only shown.
 
     Raises:
-        LookupError: the event has no room.
+        UnknownRoomError: the event has no room.
+        SteeringRefusedError: the room cannot be steered so.
     """
     engine = create_engine(settings.database_url, 1)
     client = async_client(settings.redis_url, connections_max=2)
@@ -36,10 +37,10 @@ async def show_or_change(settings: Settings, event_id: int, changes: Mapping[str
     )
     try:
         async with engine.begin() as connection:
-            if changes:
-                row = await change_room(connection, event_id, changes, "command line", why)
-            else:
+            if ask is None:
                 row = await room(connection, event_id)
+            else:
+                row = await steer(connection, event_id, ask, "command line", why)
         await rooms.configure(row)
         counts = await rooms.counts(event_id)
         assert counts is not None

@@ -41,11 +41,12 @@ from admitone.rehearsal.plan import (
 )
 from admitone.rehearsal.verdict import REACHED, Busy, Facts, Phase, Verdict, holds, judge
 from admitone.rehearsal.watch import Sample, Watch
-from admitone.room import show_or_change
+from admitone.room import show_or_steer
 from admitone.settings import Settings
 from db.audit.invariants import audit
 from db.connections.urls import psycopg_conninfo
 from db.rehearsals import rehearsals
+from db.rooms.steering import Ask
 from gateway.line.rooms import CONFIG_SECONDS
 
 LOOK_SECONDS: Final = 1.0
@@ -403,7 +404,7 @@ class _Rehearsal:
         await self._wait(self._have_arrived, options.arrive_seconds + ARRIVED_SECONDS_MAX, "arriving")
         doors_at = time.monotonic()
         ends_at = doors_at + options.minutes_max * 60
-        await self._set_door(state="open")
+        await self._steer(Ask(paused=False))
         seconds = ends_at - doors_at
         if options.wants_limit:
             seconds = min(seconds / 2, 2 * options.think_seconds + STEADY_SECONDS)
@@ -444,7 +445,8 @@ class _Rehearsal:
         rate = float(max(1, begin))
         while True:
             rate = min(rate * STEP_FACTOR, RATE_MAX)
-            await self._set_door(rate_per_minute=round(rate), capacity=self._options.fans, autopilot=False)
+            dials = {"rate_per_minute": round(rate), "capacity": self._options.fans, "autopilot": False}
+            await self._steer(Ask(dials=dials))
             began_at = time.monotonic() + SETTLE_SECONDS
             if began_at + STEP_SECONDS > ends_at:
                 return "the minutes given were over"
@@ -460,8 +462,8 @@ class _Rehearsal:
             if rate >= RATE_MAX:
                 return "the highest rate there is was reached"
 
-    async def _set_door(self, **changes: object) -> None:
-        await show_or_change(self._settings, self._copy.event_id, changes, WHO)
+    async def _steer(self, ask: Ask) -> None:
+        await show_or_steer(self._settings, self._copy.event_id, ask, WHO)
 
     async def _wait(self, is_over: Callable[[], bool], seconds_max: float, doing: str) -> None:
         """Look once a second until it is over, or the time is.
@@ -554,7 +556,7 @@ class _Rehearsal:
         try:
             # Without it the copy is removed all the same.
             with contextlib.suppress(redis.RedisError, SQLAlchemyError, OSError):
-                await self._set_door(state="closed")
+                await self._steer(Ask(closed=True))
             await self._idle()
             if not self._options.keep:
                 self._display.say("Removing the copy, which takes some seconds.")

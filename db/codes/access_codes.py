@@ -203,7 +203,7 @@ async def _revision(connection: AsyncConnection, event_id: int) -> int:
     """
     revision = await connection.scalar(select(Room.revision).where(Room.event_id == event_id).with_for_update())
     if revision is None:
-        raise UnknownRoomError("the event has no waiting room")
+        raise UnknownRoomError
     return revision
 
 

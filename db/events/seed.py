@@ -7,11 +7,15 @@ import re
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
 from db.connections.urls import psycopg_conninfo
 from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
 from db.events.events import TICKET_TYPES_MAX, add_ticket_types
+from db.rooms.dials import DIALS, RoomDials, dials_of
+from db.rooms.states import RoomState
+from db.rooms.steering import has_lobby, state_at_start
 
 SEATS_MAX = 500_000
 
@@ -21,19 +25,17 @@ SALE_BEGUN_MINUTES = -60.0
 _DEMO_WEEKS_AHEAD = 6
 _STADIUM_WEEKS_AHEAD = 20
 
+_ROOM_COLUMNS = ("event_id", "state", *DIALS)
+_ADD_ROOM = sql.SQL("INSERT INTO room ({}) VALUES ({})").format(
+    sql.SQL(", ").join(map(sql.Identifier, _ROOM_COLUMNS)), sql.SQL(", ").join(map(sql.Placeholder, _ROOM_COLUMNS))
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoomSeed:
-    """The room a new event starts with."""
+class RoomSeed(RoomDials):
+    """The room that a new event starts with. Where its sale has begun already it has no lobby."""
 
-    state: str = "open"
-    rate_per_minute: int = 300
-    capacity: int = 500
-    line_cap: int = 5000
-    claim_window_seconds: int = 60
-    pass_seconds: int = 900
-    lobby_minutes: int = 0
-    """Of an event whose sale is yet to begin."""
+    state: str = RoomState.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +94,14 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
     """Make the event in the connection's transaction, or in one of its own; returns its id.
 
     Raises:
-        psycopg.errors.CheckViolation: a price, limit or room state out of the bounds that the tables set.
+        SteeringRefusedError: no room starts in the state.
+        psycopg.errors.CheckViolation: a price or a dial is out of the bounds that the tables set.
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max)
-            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING event_id
+            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
@@ -110,28 +113,15 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.seats_per_fan_max,
             ),
         )
-        (event_id,) = cursor.fetchone() or (0,)
-        cursor.execute(
-            """
-            INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap,
-                              claim_window_seconds, pass_seconds, lobby_minutes)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, CASE WHEN %s > clock_timestamp() THEN %s ELSE 0 END)
-            RETURNING lobby_minutes
-            """,
-            (
-                event_id,
-                plan.room.state,
-                plan.room.rate_per_minute,
-                plan.room.capacity,
-                plan.room.line_cap,
-                plan.room.claim_window_seconds,
-                plan.room.pass_seconds,
-                plan.on_sale_at,
-                plan.room.lobby_minutes,
-            ),
-        )
-        (lobby_minutes,) = cursor.fetchone() or (0,)
-        if lobby_minutes:
+        row = cursor.fetchone()
+        assert row is not None
+        event_id, now = row
+        lobby = has_lobby(plan.room.lobby_minutes, plan.on_sale_at, now)
+        room = dials_of(plan.room) | {"state": state_at_start(plan.room.state)}
+        if not lobby:
+            room["lobby_minutes"] = 0
+        cursor.execute(_ADD_ROOM, {"event_id": event_id, **room})
+        if lobby:
             commit_seed_sync(connection, event_id)
         kinds = [(kind.ticket_type, kind.price, kind.hall) for kind in plan.ticket_types]
         add_ticket_types(connection, event_id, 1, kinds)

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg import sql
 
 from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+from db.rooms.dials import DIALS, RoomDials
+from db.rooms.states import RoomState
+from db.rooms.steering import STATE_OF_A_COPY
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -32,19 +36,17 @@ class RehearsingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """A copy and what it was made with; ``rate_per_minute``, ``capacity`` and ``line_cap`` are the event's own."""
+class Copy(RoomDials):
+    """A copy and the dials that it was made with, which are the event's own.
+
+    Attributes:
+        state: of the event's own room; the copy's is paused.
+    """
 
     event_id: int
     name: str
     seats: int
-    rate_per_minute: int
-    capacity: int
-    line_cap: int
-    claim_window_seconds: int
-    autopilot: bool
-    state: str
-    """Of the event's own room; the copy's is paused."""
+    state: RoomState
 
 
 @contextlib.contextmanager
@@ -75,7 +77,7 @@ def copy_event(connection: Connection, event_id: int) -> Copy:
         if made is None:
             raise UnknownEventError(f"there is no event {event_id}")
         copy_id, name = made
-        parameters = {"event_id": event_id, "copy_id": copy_id}
+        parameters = {"event_id": event_id, "copy_id": copy_id, "state": STATE_OF_A_COPY}
         room = connection.execute(_COPY_ROOM, parameters).fetchone()
         if room is None:
             raise UnknownEventError(f"event {event_id} has no waiting room")
@@ -83,17 +85,9 @@ def copy_event(connection: Connection, event_id: int) -> Copy:
         seats = connection.execute(_COPY_SEATS, parameters).rowcount
     # As a seed does: bookings planned for an empty table would be slow, and no rehearsal of anything.
     connection.execute("ANALYZE event, ticket, seat, room")
-    rate, capacity, line_cap, window, autopilot, state = room
+    state, *dials = room
     return Copy(
-        event_id=copy_id,
-        name=name,
-        seats=seats,
-        rate_per_minute=rate,
-        capacity=capacity,
-        line_cap=line_cap,
-        claim_window_seconds=window,
-        autopilot=autopilot,
-        state=state,
+        event_id=copy_id, name=name, seats=seats, state=RoomState(state), **dict(zip(DIALS, dials, strict=True))
     )
 
 
@@ -131,18 +125,19 @@ SELECT %(name)s::text || name, artist, venue, date, least(on_sale_at, clock_time
 RETURNING event_id, name
 """
 
-_COPY_ROOM: Final[LiteralString] = """
+_DIALS: Final = sql.SQL(", ").join(map(sql.Identifier, DIALS))
+
+_COPY_ROOM: Final = sql.SQL("""
 WITH made AS (
-    INSERT INTO room (event_id, state, rate_per_minute, capacity, line_cap, claim_window_seconds, pass_seconds,
-                      autopilot)
-    SELECT %(copy_id)s, 'paused', rate_per_minute, capacity, line_cap, claim_window_seconds, pass_seconds, autopilot
+    INSERT INTO room (event_id, state, {dials})
+    SELECT %(copy_id)s, %(state)s, {dials}
       FROM room
      WHERE event_id = %(event_id)s
     RETURNING event_id)
-SELECT m.rate_per_minute, m.capacity, m.line_cap, m.claim_window_seconds, m.autopilot, m.state
-  FROM made, room m
- WHERE m.event_id = %(event_id)s
-"""
+SELECT room.state, {of_room}
+  FROM made, room
+ WHERE room.event_id = %(event_id)s
+""").format(dials=_DIALS, of_room=sql.SQL(", ").join(sql.Identifier("room", name) for name in DIALS))
 
 _COPY_TICKETS: Final[LiteralString] = """
 INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)

@@ -3,54 +3,94 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKeyConstraint, Index, Integer, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.rooms.dials import DIALS, Dial
+from db.rooms.states import RoomState
 from db.tables.base import Base, one_of
 
-ROOM_STATES = ("off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed")
-MESSAGE_MAX = 280
-"""Characters of a room's message to its line."""
+
+def _column_of(dial: Dial) -> Column[Any]:
+    if isinstance(dial.default, bool):
+        return Column(dial.name, Boolean, server_default=text(str(dial.default).lower()), nullable=False)
+    return Column(
+        dial.name, Text if dial.type is str else Integer, server_default=str(dial.default), nullable=False
+    )
+
+
+def _checks_of_dials() -> list[CheckConstraint]:
+    conditions: dict[str, list[str]] = {}
+    for dial in DIALS.values():
+        if dial.check is not None:
+            name, condition = dial.check
+        elif dial.type is bool:
+            continue
+        elif dial.type is str:
+            name, condition = dial.name, f"char_length({dial.name}) <= {dial.most}"
+        else:
+            name, condition = dial.name, f"{dial.name} BETWEEN {dial.least} AND {dial.most}"
+        conditions.setdefault(name, []).append(condition)
+    return [CheckConstraint(" AND ".join(parts), name=name) for name, parts in conditions.items()]
+
+
+def _columns() -> list[Column[Any]]:
+    """The dials' columns in the order of the table, the others where the migrations made them."""
+    after: dict[str, tuple[Column[Any], ...]] = {
+        "autopilot": (
+            Column("revision", BigInteger, server_default="1", nullable=False),
+            Column("epoch", BigInteger, server_default="0", nullable=False),
+        ),
+        "message": (
+            Column("opened_for", DateTime(timezone=True)),
+            Column("sold_out_at", DateTime(timezone=True)),
+        ),
+    }
+    columns: list[Column[Any]] = [
+        Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("state", Text, server_default=RoomState.OPEN, nullable=False),
+    ]
+    for dial in DIALS.values():
+        columns += _column_of(dial), *after.get(dial.name, ())
+    return columns
 
 
 class Room(Base):
     """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
 
-    ``epoch`` is the line's own latest, recorded by the worker; 0 before the room was first opened. The room opens as
-    a lobby ``lobby_minutes`` before the on-sale; 0: without one. The priority class has ``priority_share`` percent of
-    the calls while both classes wait. Who moves ``event.on_sale_at`` raises ``revision``.
+    Beside its dials (`db.rooms.dials`) a room has an ``epoch``, the line's own latest, recorded by the worker; 0 before
+    the room was first opened. Each change of a dial, of the state or of ``event.on_sale_at`` raises ``revision``.
 
-    ``opened_for`` is the on-sale whose opening was told to the outside, ``sold_out_at`` when it was told that nothing
-    is left; the worker's (`workers.webhooks`), no configuration.
+    The worker (`workers.webhooks`) keeps two columns that are no configuration: ``opened_for`` is the on-sale whose
+    opening was published, ``sold_out_at`` when it was published that nothing is left.
     """
 
-    __tablename__ = "room"
-    __table_args__ = (
+    __table__ = Table(
+        "room",
+        Base.metadata,
+        *_columns(),
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
-        CheckConstraint(one_of("state", ROOM_STATES), name="state"),
-        CheckConstraint("rate_per_minute >= 0 AND capacity >= 0 AND line_cap >= 0", name="limits"),
-        CheckConstraint("claim_window_seconds > 0 AND pass_seconds > 0", name="lifetimes"),
-        CheckConstraint("lobby_minutes >= 0", name="lobby"),
-        CheckConstraint("priority_share BETWEEN 0 AND 100", name="priority_share"),
-        CheckConstraint(f"char_length(message) <= {MESSAGE_MAX}", name="message"),
+        CheckConstraint(one_of("state", tuple(RoomState)), name="state"),
+        *_checks_of_dials(),
     )
 
-    event_id: Mapped[int] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(server_default="open")
-    rate_per_minute: Mapped[int] = mapped_column(Integer, server_default="300")
-    capacity: Mapped[int] = mapped_column(Integer, server_default="500")
-    line_cap: Mapped[int] = mapped_column(Integer, server_default="5000")
-    claim_window_seconds: Mapped[int] = mapped_column(Integer, server_default="60")
-    pass_seconds: Mapped[int] = mapped_column(Integer, server_default="900")
-    autopilot: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    revision: Mapped[int] = mapped_column(server_default="1")
-    epoch: Mapped[int] = mapped_column(server_default="0")
-    lobby_minutes: Mapped[int] = mapped_column(Integer, server_default="0")
-    message: Mapped[str] = mapped_column(server_default="")
-    opened_for: Mapped[dt.datetime | None]
-    sold_out_at: Mapped[dt.datetime | None]
-    priority_share: Mapped[int] = mapped_column(Integer, server_default="50")
+    if TYPE_CHECKING:
+        event_id: Mapped[int]
+        revision: Mapped[int]
 
 
 class DepartedPlace(Base):

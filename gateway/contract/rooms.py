@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from db.codes.access_codes import CODES_MAX
-from db.tables.rooms import MESSAGE_MAX
-from gateway.contract.values import ID_MAX, NO_NUL, AnswerBody, Moment, RequestBody
+from db.rooms.dials import DIALS, SETTING_DIALS
+from gateway.contract.dials import dials_asked, dials_told
+from gateway.contract.values import NO_NUL, AnswerBody, Moment, RequestBody, Revision, Why
 from waiting_room.access import CODE_MAX, NAMED_CODE
 
 
@@ -23,7 +24,7 @@ class CodesBody(RequestBody, kw_only=True):
     uses_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     starts_at: Moment | None = None
     ends_at: Moment | None = None
-    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+    why: Why = ""
 
     def __post_init__(self) -> None:
         if self.code is not None and self.count != 1:
@@ -34,37 +35,32 @@ class CodesBody(RequestBody, kw_only=True):
             raise ValueError("startsAt must be before endsAt")
 
 
-class RoomPatch(RequestBody, kw_only=True):
+if TYPE_CHECKING:
+    _DialsPatch = RequestBody
+    _DialsAtStart = RequestBody
+    _DialsAnswer = AnswerBody
+else:
+    _DialsPatch = dials_asked("_DialsPatch", DIALS.values(), RequestBody)
+    _DialsAtStart = dials_asked("_DialsAtStart", SETTING_DIALS, RequestBody)
+    _DialsAnswer = dials_told("_DialsAnswer", DIALS.values(), AnswerBody)
+
+
+class RoomPatch(_DialsPatch, kw_only=True):
     """Of the room as it stood at ``revision``, where that is named: at another the change is refused."""
 
-    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
-    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
-    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
-    priority_share: Annotated[int, Meta(ge=0, le=100)] | msgspec.UnsetType = msgspec.UNSET
     paused: bool | msgspec.UnsetType = msgspec.UNSET
-    autopilot: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
-    message: Annotated[str, Meta(max_length=MESSAGE_MAX, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
-    revision: Annotated[int, Meta(ge=1, le=ID_MAX)] | msgspec.UnsetType = msgspec.UNSET
-    why: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+    revision: Revision | msgspec.UnsetType = msgspec.UNSET
+    why: Why = ""
 
 
-class NewRoomBody(RequestBody, kw_only=True):
+class NewRoomBody(_DialsAtStart, kw_only=True):
     """The room that a new event starts with; what is left out is as the settings say."""
 
     state: Literal["off", "open", "paused", "closed"] | msgspec.UnsetType = msgspec.UNSET
-    rate_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    capacity: Annotated[int, Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    line_cap: Annotated[int, Meta(ge=0, le=5_000_000)] | msgspec.UnsetType = msgspec.UNSET
-    claim_window_seconds: Annotated[int, Meta(ge=5, le=3600)] | msgspec.UnsetType = msgspec.UNSET
-    pass_seconds: Annotated[int, Meta(ge=5, le=86_400)] | msgspec.UnsetType = msgspec.UNSET
-    lobby_minutes: Annotated[int, Meta(ge=0, le=10_080)] | msgspec.UnsetType = msgspec.UNSET
 
 
-class RoomAnswer(AnswerBody, kw_only=True):
+class RoomAnswer(_DialsAnswer, kw_only=True):
     """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
 
     Of those ``waiting`` ``priorityWaiting`` are of the priority class, which has ``priorityShare`` percent of the calls
@@ -80,21 +76,13 @@ class RoomAnswer(AnswerBody, kw_only=True):
     priority_waiting: int
     called: int
     admitted: int
-    rate_per_minute: int
     rate_now_per_minute: float
     measured_per_minute: float | None
     called_per_minute: float | None
     let_in: int
-    capacity: int
-    line_cap: int
-    claim_window_seconds: int
-    pass_seconds: int
-    lobby_minutes: int
-    priority_share: int
     lobby: int
     paused: bool
     closed: bool
-    autopilot: bool
     autopilot_why: str
     no_show_rate: float
     p50_booking_ms: float | None
@@ -104,7 +92,6 @@ class RoomAnswer(AnswerBody, kw_only=True):
     sold: int
     held: int
     free: int
-    message: str
     revision: int
     gateways: int
     gateways_in_force: int

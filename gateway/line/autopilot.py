@@ -13,6 +13,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from booking_lane.lane import lane_of
+from db.rooms.steering import autopilot_steers
 from gateway.booking.desk import Desk
 from gateway.line.rooms import Rooms
 from waiting_room.autopilot import STEP_SECONDS, WINDOW_SECONDS, Sight, start, steer
@@ -41,7 +42,7 @@ class Autopilot:
         while True:
             await asyncio.sleep(STEP_SECONDS / 2)
             for event_id, row in list(self._rooms.rows.items()):
-                if not row.autopilot or row.state != "open":
+                if not autopilot_steers(row):
                     continue
                 try:
                     await self._steer(event_id, row.rate_per_minute)

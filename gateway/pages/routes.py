@@ -30,7 +30,7 @@ from markupsafe import Markup, escape
 
 from db.events.seed import RoomSeed
 from db.outbox.kinds import OutboxKind
-from db.tables.rooms import MESSAGE_MAX
+from db.rooms.dials import DIALS
 from gateway.contract.line import DrawAnswer, Lobby
 from gateway.contract.values import ID_MAX
 from gateway.pages.bundles import bundle_scripts
@@ -579,7 +579,7 @@ async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_
 @get("/ops")
 async def ops_page() -> Response[str]:
     """The operators' console. It holds nothing by itself: its script asks the operators' API."""
-    return page("ops.html", message_max=MESSAGE_MAX)
+    return page("ops.html", message_max=DIALS["message"].most)
 
 
 @get("/ops/events")

@@ -11,6 +11,7 @@ import msgspec
 
 from db.events.blocks import SeatBlock, blocks_of_seats
 from db.events.events import ChangedTicketType, EventEdit, EventRow, NewTicketType, Refusal, SeatsOfType, TicketTypeRow
+from db.rooms.steering import has_lobby
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan
 from gateway.contract.programme import (
     DefinedTicketType,
@@ -288,7 +289,7 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
             for number, kind in enumerate(plan.ticket_types, 1)
         ),
         is_on_sale=plan.on_sale_at <= now,
-        has_lobby=plan.room.lobby_minutes > 0 and plan.on_sale_at > now,
+        has_lobby=has_lobby(plan.room.lobby_minutes, plan.on_sale_at, now),
         version=0,
         revision=0,
     )

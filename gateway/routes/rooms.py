@@ -16,8 +16,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.lane import lane_of, queue_name
-from db.rooms.rooms import RoomChangedError, RoomLogRow, RoomRow, UnknownRoomError, change_room, room_log
-from db.rooms.rooms import room as room_row
+from db.rooms.dials import DIALS, dials_of
+from db.rooms.log import RoomLogRow, room_log
+from db.rooms.rooms import RoomRow, UnknownRoomError
+from db.rooms.states import RoomState
+from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
+from gateway.contract.dials import asked_of
 from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogLine, RoomLogList, RoomPatch
 from gateway.contract.values import ID_MAX
 from gateway.hall.halls import UnknownEventError
@@ -35,10 +39,6 @@ logger = logging.getLogger(__name__)
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
 FIGURES_SECONDS: Final = 60.0
-STEERED: Final = (
-    "rate_per_minute", "capacity", "line_cap", "claim_window_seconds", "pass_seconds", "lobby_minutes", "autopilot",
-    "message", "priority_share",
-)  # fmt: skip
 ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
@@ -69,21 +69,14 @@ async def _room(services: Services, row: RoomRow, here: Sequence[Presence]) -> R
         priority_waiting=counts.priority,
         called=counts.called,
         admitted=counts.admitted,
-        rate_per_minute=row.rate_per_minute,
+        **dials_of(row),
         rate_now_per_minute=round(counts.rate_per_minute, 1),
         measured_per_minute=counts.pace.admitted_per_minute,
         called_per_minute=_rounded(counts.pace.called_per_minute),
         let_in=counts.let_in,
-        capacity=row.capacity,
-        line_cap=row.line_cap,
-        claim_window_seconds=row.claim_window_seconds,
-        pass_seconds=row.pass_seconds,
-        lobby_minutes=row.lobby_minutes,
-        priority_share=row.priority_share,
         lobby=counts.lobby,
-        paused=row.state == "paused",
-        closed=row.state == "closed",
-        autopilot=row.autopilot,
+        paused=row.state is RoomState.PAUSED,
+        closed=row.state is RoomState.CLOSED,
         autopilot_why=counts.steering.why if row.autopilot and counts.steering is not None else "",
         no_show_rate=counts.pace.no_show_rate,
         p50_booking_ms=recent.wait_ms(0.5),
@@ -93,7 +86,6 @@ async def _room(services: Services, row: RoomRow, here: Sequence[Presence]) -> R
         sold=hall.quantity - hall.free - hall.held,
         held=hall.held,
         free=hall.free,
-        message=row.message,
         revision=row.revision,
         gateways=len(here),
         gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in here),
@@ -150,25 +142,19 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     """
     services = services_of(request)
     operator = services.identity.operator(request)
-    changes: dict[str, object] = {
-        name: value for name in STEERED if (value := getattr(data, name)) is not msgspec.UNSET
-    }
-    if data.message is not msgspec.UNSET:
-        changes["message"] = data.message.strip()
+    ask = Ask(
+        paused=None if data.paused is msgspec.UNSET else data.paused,
+        closed=None if data.closed is msgspec.UNSET else data.closed,
+        dials=asked_of(data, DIALS.values()),
+    )
     revision = None if data.revision is msgspec.UNSET else data.revision
     try:
         async with services.engine.begin() as connection:
-            before = await room_row(connection, event_id)
-            if "lobby_minutes" in changes and before.on_sale_at.timestamp() <= services.clock.now():
-                raise invalid("the sale has begun, there is no lobby before it any more", "$.lobbyMinutes")
-            state = _state(before.state, data)
-            if state is not None:
-                changes["state"] = state
-            if not changes:
-                raise invalid("nothing to change is named")
-            changed = await change_room(connection, event_id, changes, operator.name, data.why, revision=revision)
+            changed = await steer(connection, event_id, ask, operator.name, data.why, revision=revision)
     except UnknownRoomError:
         raise ProblemError("unknown_event", "This event has no waiting room.") from None
+    except SteeringRefusedError as refused:
+        raise invalid(str(refused), _path_of(refused.field)) from None
     except RoomChangedError as meanwhile:
         raise _conflict(meanwhile) from None
     await services.rooms.configure(changed)
@@ -177,30 +163,15 @@ async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> R
     return found
 
 
+def _path_of(field: str) -> str:
+    """The field of a `RoomPatch` by its path in the body."""
+    names = dict(zip(RoomPatch.__struct_fields__, RoomPatch.__struct_encode_fields__, strict=True))
+    return f"$.{names[field]}" if field else "$"
+
+
 def _conflict(meanwhile: RoomChangedError) -> ProblemError:
     lines = [_log_line(line) for line in meanwhile.since]
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
-
-
-def _state(state: str, data: RoomPatch) -> str | None:
-    """The room's state after ``paused`` and ``closed``; None if neither was named.
-
-    Raises:
-        ProblemError: ``invalid_request`` where there is no room to steer.
-    """
-    if data.closed is msgspec.UNSET and data.paused is msgspec.UNSET:
-        return None
-    if state == "off":
-        raise invalid("this event's room is off; there is no door to steer", "$.paused")
-    if data.closed is True:
-        return "closed"
-    if data.paused is True:
-        return "closed" if state == "closed" and data.closed is msgspec.UNSET else "paused"
-    if data.closed is False and state == "closed":
-        return "open"
-    if data.paused is False and state == "paused":
-        return "open"
-    return state
 
 
 @get("/api/ops/rooms/{event_id:int}/log", security=OPERATOR, responses=answers(*ROOM_REFUSED))

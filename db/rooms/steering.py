@@ -1,0 +1,211 @@
+"""What an operator may ask of a room, and what becomes of it: one rule below every door.
+
+The console, the API, ``admitone room``, rehearsals, the autopilot and whatever makes an event go through this module.
+`decide` is the rule and knows no database; `steer` is its only writer. Nothing commits here: the caller's transaction
+does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.draws.draws import commit_seed
+from db.outbox.kinds import OutboxKind, RoomSteered
+from db.outbox.writer import insert_news
+from db.rooms.dials import DIALS, DialValue
+from db.rooms.log import RoomLogRow, changes_since, log_changes
+from db.rooms.rooms import ROOMS, RoomRow, UnknownRoomError
+from db.rooms.states import RoomState
+from db.tables.rooms import Room
+
+STATES_AT_START: Final = frozenset({RoomState.OFF, RoomState.OPEN, RoomState.PAUSED, RoomState.CLOSED})
+STATE_OF_A_COPY: Final = RoomState.PAUSED
+"""A rehearsal opens its copy when its fans stand in line."""
+
+_KINDS: Final[Mapping[tuple[RoomState | None, RoomState], OutboxKind]] = {
+    (None, RoomState.PAUSED): OutboxKind.ROOM_PAUSED,
+    (None, RoomState.CLOSED): OutboxKind.ROOM_CLOSED,
+    (RoomState.PAUSED, RoomState.OPEN): OutboxKind.ROOM_RESUMED,
+}
+
+
+class Refusal(StrEnum):
+    """Why a room is not steered as asked."""
+
+    NOTHING_ASKED = "nothing_asked"
+    NO_SUCH_DIAL = "no_such_dial"
+    OUT_OF_BOUNDS = "out_of_bounds"
+    ROOM_OFF = "room_off"
+    SALE_BEGUN = "sale_begun"
+
+
+class SteeringRefusedError(ValueError):
+    """The room is not steered so; its text is a sentence for the operator, without its end.
+
+    Attributes:
+        field: the field of `Ask`, or the dial, that is at fault; empty: no single one is.
+    """
+
+    def __init__(self, refusal: Refusal, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
+        self.field = field
+
+
+class RoomChangedError(Exception):
+    """Somebody changed the room since the revision that a change was meant for.
+
+    Attributes:
+        revision: where the room stands.
+        since: what changed meanwhile, the oldest first.
+    """
+
+    def __init__(self, revision: int, since: list[RoomLogRow]) -> None:
+        super().__init__(f"the room stands at revision {revision}")
+        self.revision = revision
+        self.since = since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What an operator asks of a room. None asks nothing; ``dials`` has the value of each dial that is to change."""
+
+    paused: bool | None = None
+    closed: bool | None = None
+    dials: Mapping[str, DialValue] = field(default_factory=dict)
+
+
+def decide(before: RoomRow, ask: Ask, now: dt.datetime) -> dict[str, DialValue]:
+    """The columns of ``room`` that the ask changes, each with its new value; none where nothing would differ.
+
+    Args:
+        now: by Postgres' clock, which judges the on-sale elsewhere too.
+
+    Raises:
+        SteeringRefusedError: the room cannot be steered so, or nothing is asked.
+    """
+    asked = {name: _checked(name, value) for name, value in ask.dials.items()}
+    if "lobby_minutes" in asked and before.on_sale_at <= now:
+        raise SteeringRefusedError(
+            Refusal.SALE_BEGUN, "the sale has begun, there is no lobby before it any more", "lobby_minutes"
+        )
+    if ask.paused is not None or ask.closed is not None:
+        asked["state"] = _state_after(before.state, ask)
+    if not asked:
+        raise SteeringRefusedError(Refusal.NOTHING_ASKED, "nothing to change is named")
+    return {name: value for name, value in asked.items() if value != getattr(before, name)}
+
+
+def _checked(name: str, value: DialValue) -> DialValue:
+    dial = DIALS.get(name)
+    if dial is None:
+        raise SteeringRefusedError(Refusal.NO_SUCH_DIAL, f"a room has no dial {name}, so it cannot be set", name)
+    if isinstance(value, str):
+        value = value.strip()
+    refusal = dial.refusal_of(value)
+    if refusal is not None:
+        raise SteeringRefusedError(Refusal.OUT_OF_BOUNDS, refusal, name)
+    return value
+
+
+def _state_after(state: RoomState, ask: Ask) -> RoomState:
+    """A closed room stays closed until it is told otherwise: to pause it and to resume it change nothing."""
+    if state is RoomState.OFF:
+        at_fault = "paused" if ask.paused is not None else "closed"
+        raise SteeringRefusedError(
+            Refusal.ROOM_OFF, "this event's room is off; there is no door to steer", at_fault
+        )
+    if ask.closed or (state is RoomState.CLOSED and ask.closed is None):
+        return RoomState.CLOSED
+    if ask.paused:
+        return RoomState.PAUSED
+    if state is RoomState.CLOSED or (state is RoomState.PAUSED and ask.paused is False):
+        return RoomState.OPEN
+    return state
+
+
+def has_lobby(lobby_minutes: int, on_sale_at: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a new event has a lobby: only before its on-sale is there time for one."""
+    return lobby_minutes > 0 and on_sale_at > now
+
+
+def state_at_start(state: str) -> RoomState:
+    """The state that a new event's room is made in.
+
+    Raises:
+        SteeringRefusedError: no room starts in that state.
+    """
+    if state not in STATES_AT_START:
+        raise SteeringRefusedError(Refusal.OUT_OF_BOUNDS, f"no room starts as {state!r}", "state")
+    return RoomState(state)
+
+
+def autopilot_steers(room: RoomRow) -> bool:
+    """Whether the autopilot may set the rate: it never opens a door that an operator shut."""
+    return room.autopilot and room.state is RoomState.OPEN
+
+
+async def steer(
+    connection: AsyncConnection, event_id: int, ask: Ask, operator: str, why: str, *, revision: int | None = None
+) -> RoomRow:
+    """Change the room as asked, log each field that differs, and let the outside know of another state.
+
+    Where nothing differs nothing is written. The room's row is read once, and locked.
+
+    Args:
+        revision: the one that the change is meant for; None: whichever it is.
+
+    Returns:
+        The room as it now stands.
+
+    Raises:
+        UnknownRoomError: the event has no room.
+        SteeringRefusedError: the room cannot be steered so.
+        RoomChangedError: it stands at another ``revision``.
+    """
+    query = ROOMS.add_columns(func.clock_timestamp().label("now")).where(Room.event_id == event_id)
+    found = (await connection.execute(query.with_for_update(of=Room))).one_or_none()
+    if found is None:
+        raise UnknownRoomError
+    facts = found._asdict()
+    now: dt.datetime = facts.pop("now")
+    before = RoomRow(**facts)
+    changes = decide(before, ask, now)
+    if revision is not None and revision != before.revision:
+        raise RoomChangedError(before.revision, await changes_since(connection, event_id, revision))
+    if not changes:
+        return before
+    after = dataclasses.replace(
+        before,
+        revision=before.revision + 1,
+        has_draw=before.has_draw or bool(changes.get("lobby_minutes")),
+        **changes,  # type: ignore[arg-type] - each is a column's own value, which mypy cannot know by its name
+    )
+    if changes.get("lobby_minutes"):
+        await commit_seed(connection, event_id)
+    columns: dict[str, object] = {**changes, "revision": after.revision}
+    if after.state != before.state and before.state is RoomState.CLOSED:
+        # The dispatcher publishes the opening again, once the on-sale is there (`db.rooms.room_news`).
+        columns["opened_for"] = None
+    await connection.execute(update(Room).where(Room.event_id == event_id).values(columns))
+    kind = _kind_of(before.state, after.state)
+    if kind is not None:
+        news = RoomSteered(event_id=event_id, state=after.state, revision=after.revision)
+        await connection.exec_driver_sql(*insert_news(kind, [news]))
+    await log_changes(connection, before, changes, operator, why)
+    return after
+
+
+def _kind_of(before: RoomState, after: RoomState) -> OutboxKind | None:
+    """The news that a change of state is to the outside, if it is any."""
+    if before == after:
+        return None
+    return _KINDS.get((before, after)) or _KINDS.get((None, after))
