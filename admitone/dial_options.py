@@ -45,6 +45,4 @@ def _annotation(dial: Dial) -> Any:
         return Annotated[bool | None, typer.Option(f"--{dial.option_name}/--no-{dial.option_name}", help=help_text)]
     if dial.type is str:
         return Annotated[str | None, typer.Option(f"--{dial.option_name}", help=help_text)]
-    return Annotated[
-        int | None, typer.Option(f"--{dial.option_name}", min=dial.least, max=dial.most, help=help_text)
-    ]
+    return Annotated[int | None, typer.Option(f"--{dial.option_name}", min=dial.least, max=dial.most, help=help_text)]

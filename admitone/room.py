@@ -51,5 +51,5 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
             f"called {counts.called}, admitted {counts.admitted}"
         )
     finally:
-        await client.aclose()
+        await client.aclose(close_connection_pool=True)
         await engine.dispose()

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -120,9 +120,7 @@ def _state_after(state: RoomState, ask: Ask) -> RoomState:
     """A closed room stays closed until it is told otherwise: to pause it and to resume it change nothing."""
     if state is RoomState.OFF:
         at_fault = "paused" if ask.paused is not None else "closed"
-        raise SteeringRefusedError(
-            Refusal.ROOM_OFF, "this event's room is off; there is no door to steer", at_fault
-        )
+        raise SteeringRefusedError(Refusal.ROOM_OFF, "this event's room is off; there is no door to steer", at_fault)
     if ask.closed or (state is RoomState.CLOSED and ask.closed is None):
         return RoomState.CLOSED
     if ask.paused:
@@ -178,7 +176,7 @@ async def steer(
     facts = found._asdict()
     now: dt.datetime = facts.pop("now")
     before = RoomRow(**facts)
-    changes = decide(before, ask, now)
+    changes: dict[str, Any] = decide(before, ask, now)
     if revision is not None and revision != before.revision:
         raise RoomChangedError(before.revision, await changes_since(connection, event_id, revision))
     if not changes:
@@ -187,7 +185,7 @@ async def steer(
         before,
         revision=before.revision + 1,
         has_draw=before.has_draw or bool(changes.get("lobby_minutes")),
-        **changes,  # type: ignore[arg-type] - each is a column's own value, which mypy cannot know by its name
+        **changes,
     )
     if changes.get("lobby_minutes"):
         await commit_seed(connection, event_id)

@@ -28,9 +28,7 @@ from db.tables.base import Base, one_of
 def _column_of(dial: Dial) -> Column[Any]:
     if isinstance(dial.default, bool):
         return Column(dial.name, Boolean, server_default=text(str(dial.default).lower()), nullable=False)
-    return Column(
-        dial.name, Text if dial.type is str else Integer, server_default=str(dial.default), nullable=False
-    )
+    return Column(dial.name, Text if dial.type is str else Integer, server_default=str(dial.default), nullable=False)
 
 
 def _checks_of_dials() -> list[CheckConstraint]:

@@ -21,7 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.draws.draws import draw_row, drawn_number
-from db.rooms.rooms import FanRecord, RoomRow, UnknownRoomError, fan_record, holds_end_at, live_holds, room, rooms
+from db.rooms.fans import FanRecord, fan_record, holds_end_at, live_holds
+from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.line import Lobby, Place, StockLeft
 from gateway.contract.values import ID_MAX
 from gateway.health.presence import REVISION_FIRST

@@ -11,8 +11,8 @@ import msgspec
 
 from db.events.blocks import SeatBlock, blocks_of_seats
 from db.events.events import ChangedTicketType, EventEdit, EventRow, NewTicketType, Refusal, SeatsOfType, TicketTypeRow
-from db.rooms.steering import has_lobby
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan
+from db.rooms.steering import has_lobby
 from gateway.contract.programme import (
     DefinedTicketType,
     EventBody,

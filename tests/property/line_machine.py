@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from redis import Redis
 
-from db.rooms.rooms import FanRecord
+from db.rooms.fans import FanRecord
 from gateway.line.rooms import _lives as lives
 from tests.property.line_model import SETS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connections.engines import create_engine
 from db.draws.draws import commit_seed, draw_row, drawn_fans, drawn_number, fan_hashes, record_draw
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
-from db.rooms.rooms import change_room, room
+from db.rooms.rooms import room
+from db.rooms.steering import Ask, steer
 from waiting_room.draw import drawn_order, fan_hash, seed_hash
 
 LOBBY = RoomSeed(lobby_minutes=30)
@@ -104,6 +105,6 @@ async def test_a_lobby_is_of_events_to_come(engine: AsyncEngine, database_url: s
         for event_id in (past, none):
             assert (await room(connection, event_id)).lobby_minutes == 0
             assert not (await room(connection, event_id)).has_draw
-        changed = await change_room(connection, none, {"lobby_minutes": 5}, "ada", "")
+        changed = await steer(connection, none, Ask(dials={"lobby_minutes": 5}), "ada", "")
         assert changed.has_draw
         assert await draw_row(connection, none) is not None

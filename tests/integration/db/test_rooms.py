@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
-from db.rooms.rooms import RoomChangedError, RoomRow, UnknownRoomError, change_room, room, room_log, rooms
+from db.rooms.log import room_log
+from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
+from db.rooms.states import RoomState
+from db.rooms.steering import Ask, Refusal, RoomChangedError, SteeringRefusedError, steer
+from db.tables.rooms import Room
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: 
         found = await room(connection, event_id)
         assert found == RoomRow(
             event_id=event_id,
-            state="open",
+            state=RoomState.OPEN,
             rate_per_minute=300,
             capacity=500,
             line_cap=5000,
@@ -52,8 +58,8 @@ async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: 
 async def test_a_change_is_logged_field_by_field(engine: AsyncEngine, event_id: int) -> None:
     async with engine.begin() as connection:
         before = await room(connection, event_id)
-        changes = {"rate_per_minute": 60, "capacity": 500, "autopilot": True}
-        after = await change_room(connection, event_id, changes, "ada", "the bar is full")
+        ask = Ask(dials={"rate_per_minute": 60, "capacity": 500, "autopilot": True})
+        after = await steer(connection, event_id, ask, "ada", "the bar is full")
     assert after == dataclasses.replace(before, rate_per_minute=60, autopilot=True, revision=2)
     async with engine.connect() as connection:
         assert await room(connection, event_id) == after
@@ -68,21 +74,21 @@ async def test_a_change_is_logged_field_by_field(engine: AsyncEngine, event_id: 
 async def test_the_log_is_newest_first_and_bounded(engine: AsyncEngine, event_id: int) -> None:
     for rate in (1, 2, 3):
         async with engine.begin() as connection:
-            await change_room(connection, event_id, {"rate_per_minute": rate}, "ada", "")
+            await steer(connection, event_id, Ask(dials={"rate_per_minute": rate}), "ada", "")
     async with engine.connect() as connection:
         assert [row.after for row in await room_log(connection, event_id, 2)] == ["3", "2"]
 
 
 async def test_what_changes_nothing_writes_nothing(engine: AsyncEngine, event_id: int) -> None:
     async with engine.begin() as connection:
-        after = await change_room(connection, event_id, {"state": "open"}, "ada", "")
+        after = await steer(connection, event_id, Ask(paused=False), "ada", "")
         assert after.revision == 1
         assert await room_log(connection, event_id, 10) == []
 
 
 async def test_a_change_undone_leaves_no_log(engine: AsyncEngine, event_id: int) -> None:
     async with engine.connect() as connection:
-        await change_room(connection, event_id, {"state": "paused"}, "ada", "")
+        await steer(connection, event_id, Ask(paused=True), "ada", "")
         await connection.rollback()
         assert (await room(connection, event_id)).state == "open"
         assert await room_log(connection, event_id, 10) == []
@@ -91,7 +97,7 @@ async def test_a_change_undone_leaves_no_log(engine: AsyncEngine, event_id: int)
 async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: int) -> None:
     async def change(rate: int) -> None:
         async with engine.begin() as connection:
-            await change_room(connection, event_id, {"rate_per_minute": rate}, "ada", "")
+            await steer(connection, event_id, Ask(dials={"rate_per_minute": rate}), "ada", "")
 
     await asyncio.gather(*(change(rate) for rate in range(1, 5)))
     async with engine.connect() as connection:
@@ -101,32 +107,54 @@ async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"event_id": 7}, {"revision": 7}, {"capacity": True}, {"autopilot": 1}, {"state": None}]
+    ("dials", "refusal"),
+    [
+        ({"event_id": 7}, Refusal.NO_SUCH_DIAL),
+        ({"revision": 7}, Refusal.NO_SUCH_DIAL),
+        ({"state": "open"}, Refusal.NO_SUCH_DIAL),
+        ({"capacity": True}, Refusal.OUT_OF_BOUNDS),
+        ({"autopilot": 1}, Refusal.OUT_OF_BOUNDS),
+        ({"capacity": None}, Refusal.OUT_OF_BOUNDS),
+        ({"rate_per_minute": -1}, Refusal.OUT_OF_BOUNDS),
+        ({"rate_per_minute": 1_000_001}, Refusal.OUT_OF_BOUNDS),
+        ({"pass_seconds": 4}, Refusal.OUT_OF_BOUNDS),
+        ({"message": "x" * 281}, Refusal.OUT_OF_BOUNDS),
+        ({"message": "nul\0"}, Refusal.OUT_OF_BOUNDS),
+        ({"capacity": 5, "priority_share": 101}, Refusal.OUT_OF_BOUNDS),
+        ({}, Refusal.NOTHING_ASKED),
+    ],
 )
-async def test_a_change_of_no_such_field_is_refused(
-    engine: AsyncEngine, event_id: int, changes: dict[str, object]
+async def test_what_no_dial_takes_is_refused_whole(
+    engine: AsyncEngine, event_id: int, dials: dict[str, Any], refusal: Refusal
 ) -> None:
     async with engine.begin() as connection:
-        with pytest.raises(ValueError, match="cannot be set"):
-            await change_room(connection, event_id, changes, "ada", "")
+        with pytest.raises(SteeringRefusedError) as refused:
+            await steer(connection, event_id, Ask(dials=dials), "ada", "")
+    assert refused.value.refusal is refusal
+    assert refused.value.field in ({"priority_share"} if "priority_share" in dials else {"", *dials})
+    async with engine.connect() as connection:
+        assert (await room(connection, event_id)).revision == 1
 
 
 @pytest.mark.parametrize(
-    "changes", [{"state": "ajar"}, {"rate_per_minute": -1}, {"pass_seconds": 0}, {"message": "x" * 281}]
+    ("column", "value"),
+    [("state", "ajar"), ("rate_per_minute", -1), ("pass_seconds", 0), ("message", "x" * 281), ("priority_share", 101)],
 )
-async def test_a_value_out_of_bounds_is_refused(engine: AsyncEngine, event_id: int, changes: dict[str, object]) -> None:
+async def test_the_table_keeps_bounds_of_its_own(
+    engine: AsyncEngine, event_id: int, column: str, value: object
+) -> None:
     async with engine.connect() as connection:
         with pytest.raises(IntegrityError):
-            await change_room(connection, event_id, changes, "ada", "")
+            await connection.execute(update(Room).where(Room.event_id == event_id).values({column: value}))
 
 
 async def test_a_change_of_a_room_that_changed_meanwhile_is_refused(engine: AsyncEngine, event_id: int) -> None:
     async with engine.begin() as connection:
-        await change_room(connection, event_id, {"capacity": 7}, "ada", "narrow doors", revision=1)
-        await change_room(connection, event_id, {"message": "Doors at eight"}, "ben", "", revision=2)
+        await steer(connection, event_id, Ask(dials={"capacity": 7}), "ada", "narrow doors", revision=1)
+        await steer(connection, event_id, Ask(dials={"message": "Doors at eight"}), "ben", "", revision=2)
     async with engine.connect() as connection:
         with pytest.raises(RoomChangedError) as refused:
-            await change_room(connection, event_id, {"capacity": 9}, "eve", "", revision=1)
+            await steer(connection, event_id, Ask(dials={"capacity": 9}), "eve", "", revision=1)
         found = await room(connection, event_id)
     assert refused.value.revision == 3
     assert [(line.operator, line.field, line.before, line.after, line.revision) for line in refused.value.since] == [
@@ -141,4 +169,4 @@ async def test_an_event_without_a_room_is_unknown(engine: AsyncEngine, event_id:
         with pytest.raises(UnknownRoomError):
             await room(connection, event_id + 1)
         with pytest.raises(UnknownRoomError):
-            await change_room(connection, event_id + 1, {"capacity": 1}, "ada", "")
+            await steer(connection, event_id + 1, Ask(dials={"capacity": 1}), "ada", "")

@@ -9,7 +9,7 @@ from redis import asyncio as aioredis
 
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
-from db.rooms.rooms import change_room
+from db.rooms.steering import Ask, steer
 from gateway.line.rooms import Rooms
 from waiting_room.line import Line
 from waiting_room.tokens import Tokens
@@ -22,7 +22,7 @@ async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: st
 
         async def change(event_id: int, message: str) -> Any:
             async with engine.begin() as connection:
-                return await change_room(connection, event_id, {"message": message}, "Ada", "")
+                return await steer(connection, event_id, Ask(dials={"message": message}), "Ada", "")
 
         class Slow(Line):
             """While it hears of one room, an operator steers another at this gateway."""

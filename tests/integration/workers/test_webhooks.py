@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from admitone.embedded.process import last_lines, spawn
 from db.connections.engines import create_engine
 from db.outbox.kinds import OutboxKind
-from db.rooms.rooms import change_room
+from db.rooms.steering import Ask, steer
 from db.webhooks import webhooks
 from tests.integration.engine.books import Books, connect
 from tests.integration.workers.receiver import Receiver, receiving
@@ -70,9 +70,9 @@ class Site:
         async with self.engine.begin() as connection:
             await webhooks.change_endpoint(connection, endpoint_id, changes, "Ada")
 
-    async def steer(self, event: int, state: str) -> None:
+    async def steer(self, event: int, ask: Ask) -> None:
         async with self.engine.begin() as connection:
-            await change_room(connection, event, {"state": state}, "Ada", "")
+            await steer(connection, event, ask, "Ada", "")
 
     def sell(self, number: int, first: int = 1) -> None:
         engine = self.books.engine()
@@ -177,8 +177,8 @@ async def test_rooms_are_told_of_once_each_whoever_looks(site: Site) -> None:
     # Two at a time, as with two pools.
     async with dispatching(site), dispatching(site):
         await await_true("opened", lambda: site.states(endpoint) == {"delivered": 1})
-        for state in ("paused", "open", "paused", "closed", "open"):
-            await site.steer(event, state)
+        for ask in (Ask(paused=True), Ask(paused=False), Ask(paused=True), Ask(closed=True), Ask(closed=False)):
+            await site.steer(event, ask)
         await await_true("six more", lambda: site.states(endpoint) == {"delivered": 6})
         site.books.rows("UPDATE ticket SET available_count = 0 WHERE event_id = %s RETURNING 1", event)
         await await_true("sold out", lambda: site.states(endpoint) == {"delivered": 7})
