@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from admitone.settings import Settings
 from booking_lane.clients import async_client
 from db.connections.engines import create_engine
 from db.rooms.rooms import room
 from db.rooms.steering import Ask, steer
-from gateway.line.rooms import Rooms
+from gateway.line.counts import Counts
+from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
-from waiting_room.tokens import Tokens
 
 
 async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why: str) -> str:
@@ -23,18 +21,8 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
     """
     engine = create_engine(settings.database_url, 1)
     client = async_client(settings.redis_url, connections_max=2)
-    rooms = Rooms(
-        engine,
-        Line(client),
-        Tokens(settings.secret, place_seconds=1, hold_seconds=settings.hold_seconds),
-        absence_seconds=settings.absence_seconds,
-        connected_seconds=settings.connected_seconds,
-        rebuild_seconds=settings.rebuild_seconds,
-        hold_seconds=settings.hold_seconds,
-        receipt_entries_max=settings.receipt_entries_max,
-        receipt_fans_max=settings.receipt_fans_max,
-        now=time.time,
-    )
+    line = Line(client)
+    rooms = RoomRegistry(engine, line, settings)
     try:
         async with engine.begin() as connection:
             if ask is None:
@@ -42,7 +30,7 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
             else:
                 row = await steer(connection, event_id, ask, "command line", why)
         await rooms.configure(row)
-        counts = await rooms.counts(event_id)
+        counts = await Counts(engine, line, rooms).of(event_id)
         assert counts is not None
         return (
             f"event {event_id}: {row.state}, {row.rate_per_minute} a minute, capacity {row.capacity}, "

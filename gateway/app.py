@@ -31,7 +31,12 @@ from gateway.health.scrape import Scrape
 from gateway.identity.sessions import Identity
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes
-from gateway.line.rooms import Rooms
+from gateway.line.counts import Counts
+from gateway.line.door import Door
+from gateway.line.draws import Draws
+from gateway.line.places import Places
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
 from gateway.pages import routes as pages
 from gateway.pages.data import PagesFromServices
@@ -52,6 +57,7 @@ from gateway.wire.problems import HANDLERS
 from gateway.wire.stream import serve
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
+from waiting_room.model import read_news
 from waiting_room.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -73,18 +79,11 @@ def build_services(config: GatewayConfig) -> Services:
     halls = Halls(engine)
     clock = Clock(line_redis)
     tokens = Tokens(config.secret, place_seconds=PLACE_SECONDS, hold_seconds=config.hold_seconds, now=clock.now)
-    rooms = Rooms(
-        engine,
-        Line(line_redis),
-        tokens,
-        absence_seconds=config.absence_seconds,
-        connected_seconds=config.connected_seconds,
-        rebuild_seconds=config.rebuild_seconds,
-        hold_seconds=config.hold_seconds,
-        receipt_entries_max=config.receipt_entries_max,
-        receipt_fans_max=config.receipt_fans_max,
-        now=clock.now,
-    )
+    line = Line(line_redis)
+    rooms = RoomRegistry(engine, line, config)
+    counts = Counts(engine, line, rooms)
+    places = Places(rooms, tokens, clock.now)
+    restoring = Restoring(engine, line, rooms, config.hold_seconds)
     return Services(
         config=config,
         engine=engine,
@@ -101,12 +100,17 @@ def build_services(config: GatewayConfig) -> Services:
         captcha=build_captcha(config.captcha, line_redis, clock.now),
         reader=Reader(psycopg_conninfo(config.database_url), config.db_pool_max),
         halls=halls,
+        line=line,
         rooms=rooms,
+        door=Door(line, rooms, Draws(engine, line)),
+        counts=counts,
+        places=places,
+        restoring=restoring,
         codes=AccessCodes(engine, line_redis, config.secret, config.wrong_codes_per_minute),
         desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
-        lines=LineStreams(rooms),
+        line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(config),
-        programme=Programme(psycopg_conninfo(config.database_url), halls, rooms),
+        programme=Programme(psycopg_conninfo(config.database_url), halls, line, rooms),
     )
 
 
@@ -114,7 +118,7 @@ def _news(services: Services) -> list[News]:
     """One listener a Redis: one in all, unless the jobs have a Redis of their own."""
     config = services.config
     lanes = {channel(number): services.desk.hear for number in range(config.lanes)}
-    line = {NEWS_CHANNEL: services.lines.hear}
+    line = {NEWS_CHANNEL: lambda message: _on_room_news(services, message)}
     listeners = (
         [(config.line_redis_url, line | lanes)]
         if config.jobs_redis_url == config.line_redis_url
@@ -128,6 +132,12 @@ def _news(services: Services) -> list[News]:
         )
         for url, handlers in listeners
     ]
+
+
+def _on_room_news(services: Services, message: bytes) -> None:
+    news = read_news(message)
+    services.rooms.on_news(news)
+    services.line_streams.on_news(news)
 
 
 async def _begin(services: Services) -> None:
@@ -191,9 +201,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         services.halls.verify,
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
-        services.rooms.keep_admitting,
-        Autopilot(services.rooms, services.desk, services.config.autopilot_p95_ms).keep_steering,
-        services.lines.run,
+        services.door.keep_admitting,
+        Autopilot(services.line, services.rooms, services.desk, services.config.autopilot_p95_ms).keep_steering,
+        services.line_streams.run,
         partial(operators.keep_hours, services),
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]

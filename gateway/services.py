@@ -21,12 +21,17 @@ from gateway.health.readiness import Readiness
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Identity
 from gateway.line.codes import AccessCodes
-from gateway.line.rooms import Rooms
+from gateway.line.counts import Counts
+from gateway.line.door import Door
+from gateway.line.places import Places
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.programme import Programme
 from gateway.wire.problems import ProblemError
 from waiting_room.limits import address_prefix, allow
+from waiting_room.line import Line
 
 AnyRequest = Request[Any, Any, Any]
 LAST_OUTCOMES_SECONDS: Final = 1.0
@@ -43,10 +48,15 @@ class Services:
     captcha: Captcha
     reader: Reader
     halls: Halls
-    rooms: Rooms
+    line: Line
+    rooms: RoomRegistry
+    door: Door
+    counts: Counts
+    places: Places
+    restoring: Restoring
     codes: AccessCodes
     desk: Desk
-    lines: LineStreams
+    line_streams: LineStreams
     readiness: Readiness
     programme: Programme
     streams_open: int = 0
@@ -103,7 +113,7 @@ class Services:
 
     def say_farewell(self) -> None:
         """Streams end with `bye`, and who still waits a second later for a job's outcome hears that it is queued."""
-        self.lines.end()
+        self.line_streams.end()
         self.halls.end_streams()
         asyncio.get_running_loop().call_later(LAST_OUTCOMES_SECONDS, self.desk.waiters.dismiss)
 

@@ -47,7 +47,7 @@ from db.audit.invariants import audit
 from db.connections.urls import psycopg_conninfo
 from db.rehearsals import rehearsals
 from db.rooms.steering import Ask
-from gateway.line.rooms import CONFIG_SECONDS
+from gateway.line.registry import REFRESH_SECONDS
 
 LOOK_SECONDS: Final = 1.0
 READY_SECONDS_MAX: Final = 15.0
@@ -64,7 +64,7 @@ MARGIN_SECONDS: Final = ARRIVED_SECONDS_MAX + 60
 OTHER_SOCKETS: Final = CONNECTIONS_MAX + 500
 """A generator's, besides one for each fan in line."""
 IDLE_SECONDS_MAX: Final = 15.0
-FORGOTTEN_SECONDS: Final = CONFIG_SECONDS * 1.2 + 1
+FORGOTTEN_SECONDS: Final = REFRESH_SECONDS * 1.2 + 1
 """After so long no gateway knows the removed copy's room any more, nor brings it back into Redis."""
 STOP_SECONDS_MAX: Final = 10.0
 TICK_BYTES_MAX: Final = 4_000_000

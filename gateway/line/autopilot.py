@@ -15,9 +15,10 @@ from redis.exceptions import RedisError
 from booking_lane.lane import lane_of
 from db.rooms.steering import autopilot_steers
 from gateway.booking.desk import Desk
-from gateway.line.rooms import Rooms
+from gateway.line.registry import RoomRegistry
 from waiting_room.autopilot import STEP_SECONDS, WINDOW_SECONDS, Sight, start, steer
 from waiting_room.errors import RoomUnknown
+from waiting_room.line import Line
 from waiting_room.model import RoomCounts
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Autopilot:
     target_ms: what the 95th percentile of bookings shall not exceed.
     """
 
-    def __init__(self, rooms: Rooms, desk: Desk, target_ms: float) -> None:
+    def __init__(self, line: Line, rooms: RoomRegistry, desk: Desk, target_ms: float) -> None:
+        self._line = line
         self._rooms = rooms
         self._desk = desk
         self._target_ms = target_ms
@@ -50,16 +52,16 @@ class Autopilot:
                     logger.warning("event %d: not steered: %s", event_id, error)
 
     async def _steer(self, event_id: int, ceiling_per_minute: int) -> None:
-        counts = await self._rooms.line.counts(event_id)
+        counts = await self._line.counts(event_id)
         last = counts.steering
         if last is None:
-            await self._rooms.line.steer(event_id, counts, start(ceiling_per_minute, counts.now_ms / 1000))
+            await self._line.steer(event_id, counts, start(ceiling_per_minute, counts.now_ms / 1000))
         elif counts.now_ms - counts.steered_at_ms >= STEP_SECONDS * 1000 * STEP_SHARE_MIN:
             if counts.now_ms - counts.steered_at_ms > WINDOW_SECONDS * 1000:
                 # Switched off and on again, or nobody was there to steer: what was learnt may be of another day.
                 last = start(ceiling_per_minute, counts.now_ms / 1000)
             sight = await self._sight(event_id, counts)
-            await self._rooms.line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))
+            await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))
 
     async def _sight(self, event_id: int, counts: RoomCounts) -> Sight:
         lane = lane_of(event_id, len(self._desk.lanes))

@@ -21,10 +21,15 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract.line import Lobby, Place
-from gateway.line.rooms import Rooms, from_ms, room_state, stock_left
+from gateway.line.counts import Counts
+from gateway.line.moments import from_ms
+from gateway.line.places import Places, room_state, stock_left
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
 from gateway.wire.stream import PING_FRAME, Stream, ending, frame
 from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.eta import seats_reach, speed_in
+from waiting_room.line import Line
 from waiting_room.model import News, Positions, RoomCounts, Standing
 
 logger = logging.getLogger(__name__)
@@ -148,11 +153,15 @@ class _Places:
 class LineStreams:
     """All open line streams of this process."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, line: Line, rooms: RoomRegistry, counts: Counts, places: Places, restoring: Restoring) -> None:
+        self._line = line
         self._rooms = rooms
+        self._counts = counts
+        self._places = places
+        self._restoring = restoring
         self._events: dict[int, EventStreams] = {}
         # Several a connected time, or the door would take those who listen for ghosts.
-        self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.connected_seconds / 3)
+        self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.settings.connected_seconds / 3)
         self._heartbeat_at = 0.0
         self._looks: set[asyncio.Task[None]] = set()
 
@@ -167,7 +176,7 @@ class LineStreams:
         """Tell the fan's place now and from now on."""
         event = self._events.get(event_id)
         if event is None:
-            event = self._events[event_id] = EventStreams(event_id, place.room_state, self._rooms.message(event_id))
+            event = self._events[event_id] = EventStreams(event_id, place.room_state, self._places.message(event_id))
         watcher = FanStream(stream, event, fan, session, place.position or 0, place.priority)
         event.of_fans.setdefault(fan, []).append(watcher)
         event.put_off(watcher, turn_now() + KEEP_TURNS)
@@ -186,7 +195,7 @@ class LineStreams:
             if watcher.state == "waiting":
                 # The next connection may be another gateway's: it must not show a higher position.
                 try:
-                    await self._rooms.line.heartbeat(event_id, {fan: watcher.shown})
+                    await self._line.heartbeat(event_id, {fan: watcher.shown})
                 except (RedisError, RoomUnknown) as error:
                     logger.debug("last position not kept: %s", error)
 
@@ -194,12 +203,8 @@ class LineStreams:
 
     # -- news
 
-    def hear(self, payload: bytes) -> None:
-        """A room's news, from Redis."""
-        news = msgspec.json.decode(payload, type=News)
-        self._rooms.forget_counts(news.event)
-        if news.config is not None:
-            self._start(self._read_room(news.event, news.config))
+    def on_news(self, news: News) -> None:
+        """A message of Redis: somebody was called, admitted, put back or ended, or the room was changed."""
         event = self._events.get(news.event)
         if event is None:
             return
@@ -227,15 +232,6 @@ class LineStreams:
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
 
-    async def _read_room(self, event_id: int, revision: int) -> None:
-        """Another gateway changed the room: know it as it is before the next refresh."""
-        if event_id not in self._rooms.rows:
-            return
-        try:
-            await self._rooms.row(event_id, revision_min=revision)
-        except (SQLAlchemyError, RedisError, OSError) as error:
-            logger.warning("event %d: room not read: %s", event_id, error)
-
     async def _look(self, watchers: list[FanStream]) -> None:
         """Ask for each fan's standing, where rank alone does not tell it."""
         due = [watcher for watcher in watchers if not watcher.look_due]
@@ -257,25 +253,25 @@ class LineStreams:
         if watcher.stream.closed:
             return
         event_id, fan = watcher.event.event_id, watcher.fan
-        counts = await self._rooms.counts(event_id)
-        standing = await self._rooms.line.standing(event_id, fan, touch=False)
+        counts = await self._counts.of(event_id)
+        standing = await self._line.standing(event_id, fan, touch=False)
         if standing.state == "none" and standing.room_state != "off" and (watcher.place or watcher.admission):
             # Redis lost the fan, whose stream goes on: nothing is asked of them.
             standing = await self._restored(watcher)
         if counts is not None:
-            self._tell_place(watcher, self._rooms.place(event_id, standing, counts, fan, watcher.session), counts)
+            self._tell_place(watcher, self._places.place(event_id, standing, counts, fan, watcher.session), counts)
 
     async def _restored(self, watcher: FanStream) -> Standing:
         """Raises:
         RoomError: the line does not take the place back (yet).
         """
-        event_id, fan, tokens = watcher.event.event_id, watcher.fan, self._rooms.tokens
+        event_id, fan, tokens = watcher.event.event_id, watcher.fan, self._places.tokens
         place = tokens.verify_place(watcher.place, event=event_id, fan=fan) if watcher.place else None
         admission = tokens.verify_pass(watcher.admission, event=event_id, fan=fan) if watcher.admission else None
-        place = await self._rooms.restore(event_id, fan, place, admission)
+        place = await self._restoring.restore(event_id, fan, place, admission)
         if place is not None:
-            return await self._rooms.line.join(event_id, fan, place)
-        return await self._rooms.line.standing(event_id, fan)
+            return await self._line.join(event_id, fan, place)
+        return await self._line.standing(event_id, fan)
 
     # -- telling
 
@@ -317,7 +313,7 @@ class LineStreams:
 
     def _tell_admitted(self, watcher: FanStream, until_ms: int) -> None:
         watcher.state = "admitted"
-        watcher.admission = token = self._rooms.sign_pass(watcher.event.event_id, watcher.fan, until_ms)
+        watcher.admission = token = self._places.sign_pass(watcher.event.event_id, watcher.fan, until_ms)
         _tell_once(watcher, _admitted(token, from_ms(until_ms)))
 
     # -- the loop
@@ -348,7 +344,7 @@ class LineStreams:
                 watcher.stream.end()
 
     async def _turn(self, event: EventStreams, turn: int) -> None:
-        counts = await self._rooms.counts(event.event_id)
+        counts = await self._counts.of(event.event_id)
         if counts is None:
             return
         await self._tell_message(event)
@@ -364,7 +360,7 @@ class LineStreams:
 
     async def _tell_message(self, event: EventStreams) -> None:
         """Everybody who listens hears of another message, by the turn after this process knows it."""
-        message = self._rooms.message(event.event_id)
+        message = self._places.message(event.event_id)
         if message == event.message:
             return
         event.message, told = message, _message(message)
@@ -402,7 +398,7 @@ class LineStreams:
             # There are no ranks yet; the heartbeat finds who is not there any more.
             self._tell_lobby(event, counts, waiting, turn)
             return
-        ranks = await self._rooms.line.positions(event.event_id, [watcher.fan for watcher in waiting])
+        ranks = await self._line.positions(event.event_id, [watcher.fan for watcher in waiting])
         unsure = [watcher for watcher, rank in zip(waiting, ranks.ranks, strict=True) if rank < 0]
         if unsure:
             self._look_at(unsure)
@@ -422,7 +418,7 @@ class LineStreams:
 
     def _tell_lobby(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
         """The time to the on-sale, the same for all: before the draw, and while it goes on."""
-        lobby = self._rooms.lobby(event.event_id, counts)
+        lobby = self._places.lobby(event.event_id, counts)
         if lobby is None:
             return
         frames = {state: _lobby(state, event.room_state, counts, lobby) for state in ("lobby", "waiting")}
@@ -446,7 +442,7 @@ class LineStreams:
                     if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or watcher.shown, watcher.shown)
             if shown:
-                gone = await self._rooms.line.heartbeat(event.event_id, shown)
+                gone = await self._line.heartbeat(event.event_id, shown)
                 self._look_at([watcher for fan in gone for watcher in event.of_fans.get(fan, ())])
 
 

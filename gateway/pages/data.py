@@ -14,7 +14,7 @@ from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.halls import Hall, UnknownEventError
 from gateway.identity.sessions import Session, refuse_cross_site
-from gateway.line.rooms import room_state
+from gateway.line.places import room_state
 from gateway.pages.routes import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
 from gateway.routes.draws import public_draw
 from gateway.routes.halls import find_events
@@ -76,7 +76,7 @@ class PagesFromServices:
             raise
 
     async def _view(self, hall: Hall) -> EventView:
-        counts = await self._services.rooms.counts(hall.event_id)
+        counts = await self._services.counts.of(hall.event_id)
         event = hall.event
         return EventView(
             event_id=event.event_id,
@@ -102,9 +102,9 @@ class PagesFromServices:
             ],
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
-            message=self._services.rooms.message(event.event_id),
+            message=self._services.places.message(event.event_id),
             revision=hall.revision,
-            lobby=None if counts is None else self._services.rooms.lobby(event.event_id, counts),
+            lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
@@ -116,7 +116,7 @@ class PagesFromServices:
                 # While it is rebuilt the page's script brings the place, by its token.
                 return None
             raise
-        place = self._services.rooms.place(event_id, standing, counts, user_id, "")
+        place = self._services.places.place(event_id, standing, counts, user_id, "")
         return Standing(
             state=place.state,
             room_state=place.room_state,
@@ -141,7 +141,7 @@ class PagesFromServices:
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
 
     async def leave(self, event_id: int, user_id: int) -> None:
-        await self._services.rooms.line.leave(event_id, user_id)
+        await self._services.line.leave(event_id, user_id)
 
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]

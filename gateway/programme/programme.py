@@ -17,7 +17,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.hall.halls import Halls
-from gateway.line.rooms import Rooms
+from gateway.line.registry import RoomRegistry
+from waiting_room.line import Line
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +35,10 @@ class Programme:
         conninfo: libpq connection string.
     """
 
-    def __init__(self, conninfo: str, halls: Halls, rooms: Rooms) -> None:
+    def __init__(self, conninfo: str, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
         self._conninfo = conninfo
         self._halls = halls
+        self._line = line
         self._rooms = rooms
         self._threads = ThreadPoolExecutor(max_workers=EDITS_AT_ONCE_MAX, thread_name_prefix="programme")
 
@@ -69,8 +71,8 @@ class Programme:
             if configure:
                 await self._rooms.renew(event_id)
             hall = await self._halls.hall(event_id)
-            await self._rooms.line.set_stock(event_id, hall.free, hall.held, hall.version)
-            self._rooms.forget_counts(event_id)
+            await self._line.set_stock(event_id, hall.free, hall.held, hall.version)
+            self._rooms.mark_stale(event_id)
         except (SQLAlchemyError, RedisError, OSError) as error:
             logger.warning("event %d: its change is not told yet: %s", event_id, error)
 

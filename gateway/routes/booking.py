@@ -146,11 +146,11 @@ async def _need_admission(services: Services, request: AnyRequest, event_id: int
     try:
         admission = admission_pass(services, request, event_id, user_id)
         if admission is not None:
-            if await services.rooms.line.admitted_until(event_id, user_id) is not None:
+            if await services.line.admitted_until(event_id, user_id) is not None:
                 return
             # Redis may have lost it; where it has not, this changes nothing.
-            await services.rooms.restore(event_id, user_id, None, admission)
-            if await services.rooms.line.admitted_until(event_id, user_id) is not None:
+            await services.restoring.restore(event_id, user_id, None, admission)
+            if await services.line.admitted_until(event_id, user_id) is not None:
                 return
             reason = "The admission pass has ended."
     except TokenInvalid as error:

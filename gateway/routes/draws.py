@@ -12,7 +12,7 @@ from litestar.params import Parameter
 from db.draws.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
 from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
 from gateway.contract.values import ID_MAX, INT_MAX
-from gateway.line.rooms import from_ms
+from gateway.line.moments import from_ms
 from gateway.routes.line import known_room
 from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import FAN, FAN_REFUSED, answers
@@ -33,14 +33,14 @@ State = Literal["early", "open", "drawing", "drawn"]
 
 async def _draw(services: Services, event_id: int) -> tuple[DrawRow, RoomCounts, State] | None:
     """The event's draw; None where it has none."""
-    counts = await services.rooms.counts(event_id)
+    counts = await services.counts.of(event_id)
     if counts is None or event_id not in services.rooms.commitments:
         return None
     async with services.engine.connect() as connection:
         drawn = await draw_row(connection, event_id)
     if drawn is None:
         return None
-    lobby = services.rooms.lobby(event_id, counts)
+    lobby = services.places.lobby(event_id, counts)
     return drawn, counts, "drawn" if drawn.drawn_at is not None else lobby.state if lobby is not None else "drawing"
 
 
@@ -128,7 +128,7 @@ async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]
     session = services.identity.fan(request)
     fan = session.user_id
     counts = await known_room(services, event_id, session)
-    history = await services.rooms.line.history(event_id, fan)
+    history = await services.line.history(event_id, fan)
     noted = list(history.noted)
     if history.joined_at_ms is not None:
         was_lobby = history.joined_at_ms < counts.config.draw_at_ms

@@ -16,7 +16,7 @@ from db.tables.events import Event
 from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
 from gateway.contract.values import ID_MAX, EventId, Moment
 from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
-from gateway.line.rooms import room_state
+from gateway.line.places import room_state
 from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import answers
 from gateway.wire.problems import invalid
@@ -37,7 +37,7 @@ MinVersion = Annotated[
 
 async def room_json(services: Services, event_id: int) -> bytes:
     """``{state, waiting}`` of the event's room; an event without one needs no pass."""
-    counts = await services.rooms.counts(event_id)
+    counts = await services.counts.of(event_id)
     if counts is None:
         return b'{"state":"off","waiting":0}'
     waiting = counts.waiting + (counts.lobby if counts.undrawn else 0)

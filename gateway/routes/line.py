@@ -15,7 +15,8 @@ from gateway.contract.line import Claimed, JoinBody, Place
 from gateway.contract.values import ID_MAX
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
-from gateway.line.rooms import from_ms, room_state
+from gateway.line.moments import from_ms
+from gateway.line.places import room_state
 from gateway.services import AnyRequest, Services, address, services_of
 from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError
@@ -72,7 +73,7 @@ def _place_token(
     if token is None:
         return None
     try:
-        place = services.rooms.tokens.verify_place(token, event=event_id, fan=session.user_id)
+        place = services.places.tokens.verify_place(token, event=event_id, fan=session.user_id)
     except TokenInvalid as error:
         raise ProblemError("session_invalid", f"The place token is not valid: {error.reason}.") from None
     if place.session != session.jti:
@@ -87,7 +88,7 @@ async def known_room(services: Services, event_id: int, fan: Session) -> RoomCou
         ProblemError: ``unknown_event`` for an event that is none, has no room, or is a rehearsal's copy and the fan
             none of its fans; ``session_invalid`` for those elsewhere.
     """
-    counts = await services.rooms.counts(event_id)
+    counts = await services.counts.of(event_id)
     row = services.rooms.rows.get(event_id)
     refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
     if counts is None:
@@ -103,7 +104,7 @@ def admission_pass(services: Services, request: AnyRequest, event_id: int, user_
         TokenInvalid: it is not ours, or not for this event and fan.
     """
     token = request.headers.get("x-admission-pass") or request.cookies.get(pass_cookie_name(event_id))
-    return None if token is None else services.rooms.tokens.verify_pass(token, event=event_id, fan=user_id)
+    return None if token is None else services.places.tokens.verify_pass(token, event=event_id, fan=user_id)
 
 
 def _pass_if_valid(services: Services, request: AnyRequest, event_id: int, fan: Session) -> AdmissionPass | None:
@@ -129,22 +130,22 @@ async def take_place(
     counts = await known_room(services, event_id, fan)
     try:
         if token is not None or admission is not None:
-            standing = await services.rooms.line.standing(event_id, fan.user_id, touch=False)
+            standing = await services.line.standing(event_id, fan.user_id, touch=False)
             if standing.state == "none":
-                token = await services.rooms.restore(event_id, fan.user_id, token, admission)
-        standing = await services.rooms.line.join(event_id, fan.user_id, token, redeemed=redeemed)
+                token = await services.restoring.restore(event_id, fan.user_id, token, admission)
+        standing = await services.line.join(event_id, fan.user_id, token, redeemed=redeemed)
     except RetryLater as later:
         if room_state(counts) == "sold_out":
             # There is nothing to come back for in a while.
-            return await services.rooms.line.standing(event_id, fan.user_id), counts
+            return await services.line.standing(event_id, fan.user_id), counts
         raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
     except (RoomOff, RoomClosed, RoomSoldOut):
-        standing = await services.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.line.standing(event_id, fan.user_id)
     except RoomUnknown:
         await services.rooms.configure(services.rooms.rows[event_id])
         raise ProblemError("rebuilding", retry_after_seconds=2) from None
     if standing.joined != "known":
-        services.rooms.forget_counts(event_id)
+        services.rooms.mark_stale(event_id)
     return standing, counts
 
 
@@ -162,14 +163,14 @@ async def find_place(
     """
     counts = await known_room(services, event_id, fan)
     try:
-        standing = await services.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.line.standing(event_id, fan.user_id)
     except RoomUnknown:
         await services.rooms.configure(services.rooms.rows[event_id])
         raise ProblemError("rebuilding", retry_after_seconds=2) from None
     if standing.state == "none":
         if token is not None or admission is not None:
-            token = await services.rooms.restore(event_id, fan.user_id, token, admission)
-            standing = await services.rooms.line.standing(event_id, fan.user_id)
+            token = await services.restoring.restore(event_id, fan.user_id, token, admission)
+            standing = await services.line.standing(event_id, fan.user_id)
             if standing.state != "none":
                 return standing, counts
         if token is not None:
@@ -214,7 +215,7 @@ async def join(
     redeemed = code is not None and await redeem_code(services, request, event_id, fan, code)
     admission = _pass_if_valid(services, request, event_id, fan)
     standing, counts = await take_place(services, event_id, fan, restored, admission, redeemed=redeemed)
-    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(
         place,
         status_code=200 if standing.joined == "known" else 201,
@@ -233,7 +234,7 @@ async def redeem_code(services: Services, request: AnyRequest, event_id: int, fa
     if counts.state in ("off", "closed", "sold_out"):
         return False
     with contextlib.suppress(RoomUnknown):
-        standing = await services.rooms.line.standing(event_id, fan.user_id, touch=False)
+        standing = await services.line.standing(event_id, fan.user_id, touch=False)
         if standing.priority or standing.state in ("called", "admitted"):
             return False
     await services.codes.redeem(event_id, fan.user_id, address_prefix(address(request)), code)
@@ -258,7 +259,7 @@ async def require_captcha(
     if used <= services.config.joins_free_per_minute or services.captcha.provider == "off":
         return
     with contextlib.suppress(RoomUnknown):
-        standing = await services.rooms.line.standing(event_id, fan.user_id)
+        standing = await services.line.standing(event_id, fan.user_id)
         if standing.state in ("lobby", "waiting", "called", "admitted"):
             return
     if token is None:
@@ -287,7 +288,7 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
     standing, counts = await find_place(
         services, event_id, fan, restored, _pass_if_valid(services, request, event_id, fan)
     )
-    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
     return Response(place, headers=NO_STORE, cookies=pass_cookies(services, event_id, place.admission_pass))
 
 
@@ -306,11 +307,11 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
     standing, counts = await find_place(
         services, event_id, fan, restored, _pass_if_valid(services, request, event_id, fan)
     )
-    place = services.rooms.place(event_id, standing, counts, fan.user_id, fan.jti)
+    place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
         services.streams_open += 1
-        unsubscribe = await services.lines.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
+        unsubscribe = await services.line_streams.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
 
         async def leave() -> None:
             services.streams_open -= 1
@@ -337,13 +338,13 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     fan = services.identity.fan(request)
     await known_room(services, event_id, fan)
     try:
-        standing = await services.rooms.line.claim(event_id, fan.user_id)
+        standing = await services.line.claim(event_id, fan.user_id)
     except NotCalled as refused:
         raise ProblemError("not_called", state=refused.state) from None
     except RoomError as refused:
         raise ProblemError("not_called", str(refused)) from None
     assert standing.pass_until_ms is not None
-    token = services.rooms.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
+    token = services.places.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
     return Response(
         Claimed(admission_pass=token, expires_at=from_ms(standing.pass_until_ms)),
         headers=NO_STORE,
@@ -362,7 +363,7 @@ async def leave(request: AnyRequest, event_id: PathEvent) -> None:
     services = services_of(request)
     fan = services.identity.fan(request)
     await known_room(services, event_id, fan)
-    await services.rooms.line.leave(event_id, fan.user_id)
+    await services.line.leave(event_id, fan.user_id)
 
 
 ROUTES = [join, poll, stream, claim, leave]

@@ -27,7 +27,7 @@ from gateway.contract.values import ID_MAX
 from gateway.hall.halls import UnknownEventError
 from gateway.health.presence import Presence, present
 from gateway.line.history import POINT_SECONDS, charted, hour, note, take_turn
-from gateway.line.rooms import room_state
+from gateway.line.places import room_state
 from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
@@ -44,7 +44,7 @@ PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
 async def _room(services: Services, row: RoomRow, here: Sequence[Presence]) -> RoomAnswer | None:
-    counts = await services.rooms.counts(row.event_id)
+    counts = await services.counts.of(row.event_id)
     if counts is None:
         return None
     # Another gateway may have changed it since this one read it.
@@ -238,7 +238,7 @@ async def stream(request: AnyRequest) -> StreamResponse:
 
 async def _tell(services: Services, opened: Stream) -> None:
     try:
-        while not opened.closed and time.monotonic() < opened.ends_at and not services.lines.ending:
+        while not opened.closed and time.monotonic() < opened.ends_at and not services.line_streams.ending:
             try:
                 for found in await room_answers(services):
                     opened.write(frame("room", msgspec.json.encode(found)))

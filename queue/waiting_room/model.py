@@ -346,4 +346,4 @@ class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: int | None = None
 
 
-read_news = msgspec.json.Decoder(News).decode
+read_news: Final = msgspec.json.Decoder(News).decode

@@ -17,7 +17,8 @@ import jwt
 import pytest
 
 from db.events.seed import RoomSeed, TicketTypePlan
-from gateway.line.rooms import COUNTS_SECONDS, EMPTY_TICK_SECONDS
+from gateway.line.counts import COUNTS_SECONDS
+from gateway.line.door import EMPTY_TICK_SECONDS
 from tests.acceptance.conftest import OPEN_DOOR, Site
 from tests.client import Client, Fan, Stream, solve_captcha
 from waiting_room.keys import room_key, room_keys

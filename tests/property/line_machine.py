@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from redis import Redis
 
 from db.rooms.fans import FanRecord
-from gateway.line.rooms import _lives as lives
+from gateway.line.restoring import lives
 from tests.property.line_model import SETS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey
 from waiting_room import operations
@@ -380,7 +380,7 @@ class LineMachine(RuleBasedStateMachine):
 
     @rule(fan=fans)
     def come_back_with_pass(self, fan: int) -> None:
-        """As `Rooms.restore` does for a pass whose fan has neither departed nor bought since."""
+        """As `Restoring.restore` does for a pass whose fan has neither departed nor bought since."""
         until, since = self.memory.passes.get(fan, (0, 0))
         departed_at = self.memory.departed.get(fan, ((0, 0), 0))[1]
         if not until or max(departed_at, self.memory.bought_at.get(fan, 0)) >= since:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from redis import asyncio as aioredis
 
+from admitone.settings import Settings
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from db.rooms.steering import Ask, steer
-from gateway.line.rooms import Rooms
+from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
-from waiting_room.tokens import Tokens
 
 
 async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: str, redis_url: str) -> None:
@@ -29,20 +28,16 @@ async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: st
 
             async def configure(self, event: int, *args: Any, **kwargs: Any) -> Any:
                 if event == read_first and rooms.rows[event].revision > 1:
-                    rooms.line = Line(client)
+                    rooms._line = Line(client)
                     await rooms.configure(await change(steered, "Doors at eight"))
                 return await super().configure(event, *args, **kwargs)
 
-        rooms = Rooms(
-            engine, Slow(client), Tokens("a secret of this test", place_seconds=60, hold_seconds=60),
-            absence_seconds=120, connected_seconds=15, rebuild_seconds=0, hold_seconds=600, receipt_entries_max=50,
-            receipt_fans_max=1000, now=time.time,
-        )  # fmt: skip
+        rooms = RoomRegistry(engine, Slow(client), Settings.load({}))
         await rooms.refresh()
         await change(read_first, "Rain")
         await rooms.refresh()
-        assert rooms.message(read_first) == "Rain"
-        assert rooms.message(steered) == "Doors at eight"
+        assert rooms.rows[read_first].message == "Rain"
+        assert rooms.rows[steered].message == "Doors at eight"
         await rooms.refresh()
         assert rooms.revisions() == {steered: 2, read_first: 2}
     await engine.dispose()

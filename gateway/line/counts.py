@@ -1,0 +1,116 @@
+"""Rooms in numbers: read from Redis once for all who ask, with the forecast that every gateway shows."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.rooms.fans import holds_end_at
+from gateway.line.moments import to_ms
+from gateway.line.registry import RoomRegistry
+from waiting_room.errors import RoomUnknown
+from waiting_room.eta import forecast
+from waiting_room.line import Line
+from waiting_room.model import RoomCounts, Stock
+
+logger = logging.getLogger(__name__)
+
+COUNTS_SECONDS: Final = 1.0
+NO_HOLDS_END: Final = (-1, 0)
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """``read_at`` is of the monotonic clock; ``holds_end`` pairs the stock's version with the last hold's end in ms."""
+
+    counts: RoomCounts
+    read_at: float
+    holds_end: tuple[int, int]
+
+
+class Counts:
+    """The counts of all rooms, each remembered for `COUNTS_SECONDS` or until news of its room arrives."""
+
+    def __init__(self, engine: AsyncEngine, line: Line, rooms: RoomRegistry) -> None:
+        self._engine = engine
+        self._line = line
+        self._rooms = rooms
+        self._remembered: dict[int, _Remembered] = {}
+        self._readings: dict[int, asyncio.Task[RoomCounts]] = {}
+        rooms.on_stale(self._forget)
+
+    async def of(self, event_id: int) -> RoomCounts | None:
+        """The room in numbers, a second old at most; None for an event without a room.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        remembered = self._remembered.get(event_id)
+        if remembered is not None and time.monotonic() - remembered.read_at < COUNTS_SECONDS:
+            return remembered.counts
+        row = await self._rooms.row(event_id)
+        if row is None:
+            return None
+        task = self._readings.get(event_id)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._read(event_id))
+            self._readings[event_id] = task
+            task.add_done_callback(lambda _: self._readings.pop(event_id, None))
+        try:
+            return await asyncio.shield(task)
+        except RoomUnknown:
+            await self._rooms.configure(row)
+            return await self._read(event_id)
+
+    async def _read(self, event_id: int) -> RoomCounts:
+        counts = await self._with_forecast(event_id, await self._line.counts(event_id))
+        holds_end = await self._holds_end(event_id, counts.stock)
+        counts = dataclasses.replace(counts, holds_end_at_ms=holds_end[1])
+        self._remembered[event_id] = _Remembered(counts, time.monotonic(), holds_end)
+        return counts
+
+    async def _with_forecast(self, event_id: int, counts: RoomCounts) -> RoomCounts:
+        """The counts with the forecast in force: a new one, published first, where it is time for one."""
+        next_forecast = forecast(counts)
+        if next_forecast is None or next_forecast == counts.forecast:
+            return counts
+        try:
+            if await self._line.tell(event_id, counts, next_forecast):
+                return dataclasses.replace(counts, forecast=next_forecast)
+            return await self._line.counts(event_id)
+        except RedisError as error:
+            logger.warning("event %d: forecast not published: %s", event_id, error)
+            return counts
+
+    async def _holds_end(self, event_id: int, stock: Stock | None) -> tuple[int, int]:
+        """The stock's version, and when the last hold ends where every seat left is in one; else 0."""
+        if stock is None or stock.free > 0 or stock.held <= 0:
+            return NO_HOLDS_END
+        remembered = self._remembered.get(event_id)
+        if remembered is not None and remembered.holds_end[0] == stock.version:
+            return remembered.holds_end
+        try:
+            async with self._engine.connect() as connection:
+                ends_at = await holds_end_at(connection, event_id)
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("event %d: the holds' end not read: %s", event_id, error)
+            return NO_HOLDS_END
+        return stock.version, 0 if ends_at is None else to_ms(ends_at)
+
+    def _forget(self, event_id: int) -> None:
+        remembered = self._remembered.get(event_id)
+        if remembered is None:
+            return
+        if event_id in self._rooms.rows:
+            remembered.read_at = -math.inf
+        else:
+            del self._remembered[event_id]

@@ -1,0 +1,70 @@
+"""The door: the ticks that end what lapsed and call the next fans.
+
+There is no leader. Every gateway ticks every open room, and the script lets in no more than the rate allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from db.rooms.rooms import RoomRow
+from gateway.line.draws import Draws
+from gateway.line.registry import RoomRegistry
+from waiting_room.errors import RoomUnknown
+from waiting_room.line import Line
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 0.25
+EMPTY_TICK_SECONDS: Final = 1.0
+"""Between two ticks of a room with nobody in it, so that a venue's many other events do not cost what a sale does."""
+TICKS_AT_ONCE_MAX: Final = 20
+
+
+class Door:
+    """The ticks of all rooms; a tick that finds a lobby due to be drawn begins its draw."""
+
+    def __init__(self, line: Line, rooms: RoomRegistry, draws: Draws) -> None:
+        self._line = line
+        self._rooms = rooms
+        self._draws = draws
+        self._empty_until: dict[int, float] = {}
+        rooms.on_stale(self._wake)
+
+    def _wake(self, event_id: int) -> None:
+        """Somebody may have come to the empty room: its next tick is due."""
+        self._empty_until.pop(event_id, None)
+
+    async def keep_admitting(self) -> None:
+        """Tick every room for as long as the process runs."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
+            for event_id, row in list(self._rooms.rows.items()):
+                if row.state == "off" or self._empty_until.get(event_id, 0) > time.monotonic():
+                    continue
+                try:
+                    await self._tick(event_id, row)
+                except (RedisError, OSError) as error:
+                    logger.warning("event %d: no tick: %s", event_id, error)
+                    break
+
+    async def _tick(self, event_id: int, row: RoomRow) -> None:
+        for _ in range(TICKS_AT_ONCE_MAX):
+            try:
+                tick = await self._line.admit(event_id)
+            except RoomUnknown:
+                logger.warning("event %d: Redis knows no such room, configuring it anew", event_id)
+                await self._rooms.configure(row)
+                return
+            if tick.draw_due:
+                self._draws.begin(event_id)
+            if tick.is_empty:
+                self._empty_until[event_id] = time.monotonic() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
+            if not tick.more:
+                return

@@ -1,0 +1,240 @@
+"""The registry of rooms: how each is configured, read from Postgres and handed to Redis.
+
+Every gateway has one. A change at another gateway arrives as news, and at the latest with the next refresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.draws.draws import draw_row
+from db.rooms.fans import live_holds
+from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
+from gateway.contract.values import ID_MAX
+from gateway.health.presence import REVISION_FIRST
+from gateway.line.moments import to_ms
+from waiting_room.line import Line
+from waiting_room.model import News, RoomConfig, Slot
+from waiting_room.tokens import HOLD_MARGIN_SECONDS
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS: Final = 5.0
+ROOMLESS_EVENTS_MAX: Final = 10_000
+ROOMLESS_SECONDS: Final = 2.0
+
+
+class LineSettings(Protocol):
+    """The settings that are equal in every room."""
+
+    @property
+    def absence_seconds(self) -> int: ...
+
+    @property
+    def connected_seconds(self) -> int: ...
+
+    @property
+    def rebuild_seconds(self) -> int: ...
+
+    @property
+    def receipt_entries_max(self) -> int: ...
+
+    @property
+    def receipt_fans_max(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """What is published of a draw before it, and the key of the fans' hashes, which stays secret.
+
+    ``seed_hash`` is the SHA-256 of the seed in hexadecimal.
+    """
+
+    seed_hash: str
+    fan_key: bytes
+
+
+class RoomRegistry:
+    """The configuration of all rooms, as this process knows it.
+
+    ``rows`` and ``commitments`` are by event. To change a room, change its row in Postgres and `configure` it.
+    """
+
+    def __init__(self, engine: AsyncEngine, line: Line, settings: LineSettings) -> None:
+        self._engine = engine
+        self._line = line
+        self.settings = settings
+        self.rows: dict[int, RoomRow] = {}
+        self.commitments: dict[int, Commitment] = {}
+        self._opened: set[int] = set()
+        self._roomless_until: dict[int, float] = {}
+        self._on_stale: list[Callable[[int], None]] = []
+        self._readings: set[asyncio.Task[None]] = set()
+
+    # -- what others remember of a room
+
+    def on_stale(self, forget: Callable[[int], None]) -> None:
+        """Have ``forget`` called with an event whenever something in its room changed, or the room is gone."""
+        self._on_stale.append(forget)
+
+    def mark_stale(self, event_id: int) -> None:
+        """Something in the room has just changed: what this process remembers of it is out of date."""
+        for forget in self._on_stale:
+            forget(event_id)
+
+    def on_news(self, news: News) -> None:
+        """A message of Redis: something changed in a room, perhaps its configuration at another gateway."""
+        self.mark_stale(news.event)
+        if news.config is not None and news.event in self.rows:
+            task = asyncio.get_running_loop().create_task(self._read_changed(news.event, news.config))
+            self._readings.add(task)
+            task.add_done_callback(self._readings.discard)
+
+    async def _read_changed(self, event_id: int, revision: int) -> None:
+        try:
+            await self.row(event_id, revision_min=revision)
+        except (SQLAlchemyError, RedisError, OSError) as error:
+            logger.warning("event %d: room not read: %s", event_id, error)
+
+    # -- configuration
+
+    async def refresh(self) -> None:
+        """Read every room from Postgres and hand what is new to Redis.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        async with self._engine.connect() as connection:
+            found = await rooms(connection)
+        for row in found:
+            known = self.rows.get(row.event_id)
+            if known is not None and known.revision == row.revision:
+                self.rows[row.event_id] = row
+            else:
+                await self.configure(row)
+        for event_id in self.rows.keys() - {row.event_id for row in found}:
+            del self.rows[event_id]
+            self._opened.discard(event_id)
+            self.mark_stale(event_id)
+
+    async def configure(self, row: RoomRow) -> None:
+        """Hand a room's configuration to Redis, and so to every gateway. A row older than the known one changes
+        nothing.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        known = self.rows.get(row.event_id)
+        if known is not None and known.revision > row.revision:
+            return
+        self.rows[row.event_id] = row
+        if row.has_draw and row.event_id not in self.commitments:
+            async with self._engine.connect() as connection:
+                drawn = await draw_row(connection, row.event_id)
+            if drawn is not None:
+                self.commitments[row.event_id] = Commitment(drawn.seed_hash.hex(), drawn.fan_key)
+        # The worker records the epoch within seconds; before that, this process may know that the room was open.
+        epoch = max(row.epoch, 1 if row.event_id in self._opened else 0)
+        configured = await self._line.configure(
+            row.event_id, self._config(row), after_epoch=epoch, rebuild_seconds=self.settings.rebuild_seconds
+        )
+        self._opened.add(row.event_id)
+        self.mark_stale(row.event_id)
+        if configured == "created" and epoch > 0 and row.state != "off":
+            logger.warning("event %d: Redis had lost the room, it is being rebuilt", row.event_id)
+            await self._retake_held(row.event_id)
+
+    async def _retake_held(self, event_id: int) -> None:
+        """Give fans with live holds their slots back. Should this fail midway, the worker's housekeeping does it."""
+        try:
+            async with self._engine.connect() as connection:
+                holds = await live_holds(connection, event_id)
+            await self._line.retake(
+                event_id,
+                [
+                    Slot(hold.user_id, to_ms(hold.ends_at) + HOLD_MARGIN_SECONDS * 1000, to_ms(hold.began_at))
+                    for hold in holds
+                ],
+            )
+        except (SQLAlchemyError, RedisError, OSError) as error:
+            logger.warning("event %d: slots of live holds not retaken: %s", event_id, error)
+
+    def _config(self, row: RoomRow) -> RoomConfig:
+        return RoomConfig(
+            state=row.state,  # type: ignore[arg-type]
+            rate_per_minute=row.rate_per_minute,
+            capacity=row.capacity,
+            line_cap=row.line_cap,
+            claim_window_seconds=row.claim_window_seconds,
+            pass_seconds=row.pass_seconds,
+            absence_seconds=self.settings.absence_seconds,
+            connected_seconds=self.settings.connected_seconds,
+            lobby_at_ms=to_ms(row.on_sale_at - dt.timedelta(minutes=row.lobby_minutes)) if row.has_draw else 0,
+            draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
+            receipt_entries_max=self.settings.receipt_entries_max,
+            receipt_fans_max=self.settings.receipt_fans_max,
+            autopilot=int(row.autopilot),
+            priority_share=row.priority_share,
+            revision=row.revision,
+        )
+
+    async def row(self, event_id: int, *, revision_min: int = 0) -> RoomRow | None:
+        """A room's configuration; None for an event without a room.
+
+        It is read from Postgres where this process does not know it, or only before ``revision_min``: an event younger
+        than the last refresh has a room all the same, and taking it for roomless would let fans past its door.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        known = self.rows.get(event_id)
+        if known is not None and known.revision >= revision_min:
+            return known
+        if not 1 <= event_id <= ID_MAX or self._roomless_until.get(event_id, 0) > time.monotonic():
+            return None
+        async with self._engine.connect() as connection:
+            try:
+                found = await room(connection, event_id)
+            except UnknownRoomError:
+                if len(self._roomless_until) >= ROOMLESS_EVENTS_MAX:
+                    self._roomless_until.clear()
+                self._roomless_until[event_id] = time.monotonic() + ROOMLESS_SECONDS
+                return None
+        await self.configure(found)
+        return found
+
+    async def renew(self, event_id: int) -> None:
+        """Configure a room that was just made or changed.
+
+        Raises:
+            UnknownRoomError: the event has no room.
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+        """
+        self._roomless_until.pop(event_id, None)
+        async with self._engine.connect() as connection:
+            found = await room(connection, event_id)
+        await self.configure(found)
+
+    def revisions(self) -> dict[int, int]:
+        """By event the revision that this process goes by, of each room that was ever changed."""
+        return {event_id: row.revision for event_id, row in self.rows.items() if row.revision > REVISION_FIRST}
+
+    async def keep_refreshed(self) -> None:
+        """Refresh for as long as the process runs."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
+            try:
+                await self.refresh()
+            except (SQLAlchemyError, RedisError, OSError) as error:
+                logger.warning("rooms not refreshed: %s", error)
