@@ -486,7 +486,7 @@ def webhook_add(
 ) -> None:
     """Register a webhook; prints its number and its secret, this once."""
     from admitone import webhook
-    from db.webhooks.webhooks import TooManyEndpointsError
+    from db.webhooks.endpoints import TooManyEndpointsError
 
     try:
         typer.echo(asyncio.run(webhook.add(_settings(), url, kind or [], event, description)))

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admitone.settings import Settings
 from db.connections.engines import create_engine
 from db.outbox.kinds import OutboxKind
-from db.webhooks import webhooks as db
+from db.webhooks import endpoints as db
+from db.webhooks.deliveries import resend as resend_deliveries
 from db.webhooks.urls import check_resolves_to_public, check_url
 
 OPERATOR = "command line"
@@ -32,7 +33,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
     Raises:
         ValueError: the URL is refused, or there is no such kind.
         LookupError: there is no such event.
-        db.webhooks.webhooks.TooManyEndpointsError
+        db.webhooks.endpoints.TooManyEndpointsError
     """
     unknown = sorted(set(kinds) - set(OutboxKind))
     if unknown:
@@ -81,4 +82,4 @@ async def remove(settings: Settings, endpoint_id: int) -> None:
 async def resend(settings: Settings, endpoint_id: int) -> int:
     """Make due what was given up; how many. Raises LookupError: there is no such webhook."""
     async with _connected(settings) as connection:
-        return await db.resend(connection, endpoint_id, None, OPERATOR)
+        return await resend_deliveries(connection, endpoint_id, None, OPERATOR)

@@ -8,9 +8,9 @@ from db.connections.urls import psycopg_conninfo
 from db.events.seed import RoomSeed
 from gateway.captcha import CaptchaConfig
 from gateway.config import GatewayConfig
+from workers.channels.webhooks.config import WebhookConfig
 from workers.config import WorkerConfig
 from workers.engine.engine import EngineConfig
-from workers.webhooks.config import WebhookConfig
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from workers.channels.webhooks.config import WebhookConfig
 from workers.engine.engine import EngineConfig
-from workers.webhooks.config import WebhookConfig
 
 
 @dataclass(frozen=True, slots=True)

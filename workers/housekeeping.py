@@ -6,7 +6,7 @@ import logging
 
 from booking_lane.lane import queue_name
 from db.booking import housekeeping_sql as sql
-from db.webhooks import sql as webhook_sql
+from db.outbox.deliveries import FORGET as FORGET_NEWS
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
@@ -135,7 +135,7 @@ class Housekeeping:
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._config.command_keep_hours),
             (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
-            (webhook_sql.FORGET, self._config.webhooks.keep_hours),
+            (FORGET_NEWS, self._config.webhooks.keep_hours),
         ):
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(

@@ -177,7 +177,7 @@ def _work(config: WorkerConfig, role: str, name: str) -> None:
     if role == WEBHOOKS:
         # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
         os.nice(NEWS_NICENESS)
-        from workers.webhooks.dispatcher import dispatch
+        from workers.channels.dispatcher import dispatch
 
         dispatch(config.conninfo, config.webhooks)
         return

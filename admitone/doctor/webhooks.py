@@ -24,12 +24,12 @@ _ENDPOINTS: Final = """
 SELECT e.endpoint_id, e.url, e.disabled_why,
        (SELECT count(*)
           FROM (SELECT
-                  FROM webhook_delivery d
-                 WHERE d.endpoint_id = e.endpoint_id AND d.state = 'dead'
+                  FROM delivery d
+                 WHERE d.channel = 'webhook' AND d.recipient_id = e.endpoint_id AND d.state = 'dead'
                  LIMIT %(counted_max)s) AS dead),
        (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(d.due_at)), 0)::float
-          FROM webhook_delivery d
-         WHERE d.endpoint_id = e.endpoint_id AND d.state = 'pending')
+          FROM delivery d
+         WHERE d.channel = 'webhook' AND d.recipient_id = e.endpoint_id AND d.state = 'pending')
   FROM webhook_endpoint e
  ORDER BY e.endpoint_id
 """

@@ -45,8 +45,8 @@ SELECT (SELECT count(*)
        lapsed.count, lapsed.seconds, unsent.count, unsent.seconds, pending.count, pending.late_seconds,
        (SELECT count(*)
           FROM (SELECT
-                  FROM webhook_delivery
-                 WHERE state = 'dead'
+                  FROM delivery
+                 WHERE channel = 'webhook' AND state = 'dead'
                  LIMIT %(counted_max)s) AS dead),
        (SELECT count(*) FROM webhook_endpoint WHERE disabled_at IS NULL AND failing_since IS NOT NULL),
        (SELECT count(*) FROM webhook_endpoint WHERE disabled_at IS NOT NULL)
@@ -68,8 +68,9 @@ SELECT (SELECT count(*)
           FROM webhook_endpoint e
          CROSS JOIN LATERAL (
                SELECT due_at
-                 FROM webhook_delivery
-                WHERE endpoint_id = e.endpoint_id
+                 FROM delivery
+                WHERE channel = 'webhook'
+                  AND recipient_id = e.endpoint_id
                   AND state = 'pending'
                 ORDER BY due_at
                 LIMIT %(counted_max)s) d

@@ -1,8 +1,8 @@
 """Where a webhook may point: in production over TLS and to public addresses only.
 
-The address is what counts, and what a name resolves to may change from one moment to the next; so the dispatcher
-looks at each address it is about to connect to (`workers.webhooks.post`). What is refused here is refused early, to
-tell the operator.
+The address is what counts, and what a name resolves to may change from one moment to the next; so
+each address is looked at when it is about to be connected to (`workers.channels.webhooks.post`). What is refused here
+is refused early, to tell the operator.
 """
 
 from __future__ import annotations

@@ -13,9 +13,9 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 
 from db.outbox.kinds import OutboxKind
-from db.webhooks import webhooks as db
+from db.webhooks import deliveries as delivered
+from db.webhooks import endpoints as db
 from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url
-from db.webhooks.webhooks import EndpointRow
 from gateway.contract.values import ID_MAX
 from gateway.contract.webhooks import (
     DeliveryAnswer,
@@ -42,7 +42,7 @@ BODY_REFUSED: Final = ("invalid_request", "body_too_large", "unsupported_media_t
 PathEndpoint = Annotated[int, Parameter(ge=1, le=ID_MAX, description="webhook's id")]
 
 
-def _answer(row: EndpointRow) -> WebhookAnswer:
+def _answer(row: db.EndpointRow) -> WebhookAnswer:
     return WebhookAnswer(
         webhook_id=row.endpoint_id,
         url=row.url,
@@ -125,7 +125,7 @@ async def add(request: AnyRequest, data: WebhookBody) -> Response[WebhookSecret]
     return _secret(row, secret)
 
 
-def _secret(row: EndpointRow, secret: bytes) -> Response[WebhookSecret]:
+def _secret(row: db.EndpointRow, secret: bytes) -> Response[WebhookSecret]:
     return Response(
         WebhookSecret(webhook=_answer(row), secret=db.secret_text(secret)), headers={"Cache-Control": "no-store"}
     )
@@ -214,14 +214,14 @@ async def deliveries(
     delivery_state: Annotated[
         Literal["pending", "delivered", "dead"] | None, Parameter(query="state", description="of this state only")
     ] = None,
-    limit: Annotated[int, Parameter(ge=1, le=db.DELIVERIES_MAX)] = 50,
+    limit: Annotated[int, Parameter(ge=1, le=delivered.DELIVERIES_MAX)] = 50,
 ) -> DeliveryList:
     """A webhook's latest deliveries, the newest first."""
     services = services_of(request)
     services.identity.operator(request)
     with _problems():
         async with services.engine.connect() as connection:
-            found = await db.deliveries(connection, webhook_id, state=delivery_state, limit=limit)
+            found = await delivered.deliveries(connection, webhook_id, state=delivery_state, limit=limit)
     return DeliveryList(
         deliveries=tuple(
             DeliveryAnswer(
@@ -253,7 +253,7 @@ async def resend(request: AnyRequest, webhook_id: PathEndpoint, data: ResendBody
     operator = services.identity.operator(request)
     with _problems():
         async with services.engine.begin() as connection:
-            number = await db.resend(connection, webhook_id, data.message_id, operator.name)
+            number = await delivered.resend(connection, webhook_id, data.message_id, operator.name)
     return Resent(resent=number)
 
 

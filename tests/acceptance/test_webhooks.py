@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from db.outbox.kinds import OutboxKind
-from db.webhooks.webhooks import ENDPOINTS_MAX
+from db.webhooks.endpoints import ENDPOINTS_MAX
 from tests.acceptance.conftest import Site
 from tests.client import Client
 

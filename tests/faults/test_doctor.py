@@ -348,7 +348,7 @@ def test_webhooks(ground: Ground) -> None:
     url = "https://shop.example.invalid/hook"
     with psycopg.connect(ground.postgres.url) as connection:
         # Reading goes on, the dispatcher's writing waits.
-        connection.execute("LOCK TABLE webhook_delivery IN SHARE ROW EXCLUSIVE MODE")
+        connection.execute("LOCK TABLE delivery IN SHARE ROW EXCLUSIVE MODE")
         ground.sql(
             "INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at)"
             " VALUES (%s, gen_random_uuid(), 'room.paused', '{}', now() - interval '1 hour')",
@@ -367,15 +367,15 @@ def test_webhooks(ground: Ground) -> None:
     assert url in found.says
     assert "410" in found.says
     ground.sql(
-        "INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, state, due_at, created_at, ended_at)"
-        " SELECT o.event_id, o.outbox_id, e.endpoint_id, 'dead', now() - interval '1 hour', now(), now()"
+        "INSERT INTO delivery (event_id, outbox_id, channel, recipient_id, state, due_at, created_at, ended_at)"
+        " SELECT o.event_id, o.outbox_id, 'webhook', e.endpoint_id, 'dead', now() - interval '1 hour', now(), now()"
         " FROM outbox o, webhook_endpoint e LIMIT 1"
     )
     assert "1 messages" in ground.examine()["webhook_dead"].says
-    ground.sql("UPDATE webhook_delivery SET state = 'pending', ended_at = NULL")
+    ground.sql("UPDATE delivery SET state = 'pending', ended_at = NULL")
     assert not {"webhook_dead", "webhook_late"} & ground.bad(), "it is disabled, not late"
     with psycopg.connect(ground.postgres.url) as connection:
-        connection.execute("LOCK TABLE webhook_delivery IN SHARE ROW EXCLUSIVE MODE")
+        connection.execute("LOCK TABLE delivery IN SHARE ROW EXCLUSIVE MODE")
         ground.sql("UPDATE webhook_endpoint SET disabled_at = NULL, disabled_why = ''")
         bad = ground.bad()
         assert "webhook_late" in bad

@@ -61,7 +61,8 @@ SELECT 'storage', relname, '', array_to_string(reloptions, ' ')
 SELECT 'column', table_name, column_name,
        concat_ws(' ', ordinal_position, data_type, udt_name, is_nullable, column_default, identity_generation)
   FROM information_schema.columns
- WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+  JOIN information_schema.tables USING (table_schema, table_name)
+ WHERE table_schema = 'public' AND table_name <> 'alembic_version' AND table_type = 'BASE TABLE'
 """
 
 

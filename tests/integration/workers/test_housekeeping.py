@@ -261,8 +261,8 @@ async def test_news_is_forgotten_once_it_is_old_and_nobody_waits_for_it(house: H
 
     def delivery(name: str, endpoint_id: int, state: str) -> None:
         house.books.connection.execute(
-            "INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, state, due_at, created_at, ended_at)"
-            " SELECT event_id, outbox_id, %s, %s, now(), now(), CASE WHEN %s <> 'pending' THEN now() END"
+            "INSERT INTO delivery (event_id, outbox_id, channel, recipient_id, state, due_at, created_at, ended_at)"
+            " SELECT event_id, outbox_id, 'webhook', %s, %s, now(), now(), CASE WHEN %s <> 'pending' THEN now() END"
             " FROM outbox WHERE kind = %s",
             (endpoint_id, state, state, name),
         )
@@ -285,4 +285,4 @@ async def test_news_is_forgotten_once_it_is_old_and_nobody_waits_for_it(house: H
     delivery("dead", enabled, "dead")
     house.housekeeping.forget()
     assert {row["kind"] for row in house.books.rows("SELECT kind FROM outbox")} == {"new", "unsent", "waits"}
-    assert house.books.number("SELECT count(*) FROM webhook_delivery") == 1
+    assert house.books.number("SELECT count(*) FROM delivery") == 1

@@ -24,14 +24,16 @@ from admitone.embedded.process import last_lines, spawn
 from db.connections.engines import create_engine
 from db.outbox.kinds import OutboxKind
 from db.rooms.steering import Ask, steer
-from db.webhooks import webhooks
+from db.webhooks import deliveries as delivered
+from db.webhooks import endpoints as webhooks
 from tests.integration.engine.books import Books, connect
 from tests.integration.workers.receiver import Receiver, receiving
 from tests.services import ROOT
 from tests.unit.booking_lane.asks import checkout, reserve
-from workers.webhooks.config import WebhookConfig
-from workers.webhooks.dispatcher import Dispatcher, retry_wait_seconds
-from workers.webhooks.post import Message, body_of, headers_of
+from workers.channels.dispatcher import Dispatcher
+from workers.channels.webhooks.channel import Webhooks, retry_wait_seconds
+from workers.channels.webhooks.config import WebhookConfig
+from workers.channels.webhooks.post import Poster, WebhookMessage, body_of, headers_of
 
 CONFIG = WebhookConfig(connect_seconds=5, timeout_seconds=10, retry_first_seconds=0.05, retry_seconds_max=0.2)
 WAIT_SECONDS_MAX = 30.0
@@ -64,7 +66,7 @@ class Site:
 
     async def resend(self, endpoint_id: int, outbox_id: uuid.UUID | None = None) -> int:
         async with self.engine.begin() as connection:
-            return await webhooks.resend(connection, endpoint_id, outbox_id, "Ada")
+            return await delivered.resend(connection, endpoint_id, outbox_id, "Ada")
 
     async def change(self, endpoint_id: int, **changes: object) -> None:
         async with self.engine.begin() as connection:
@@ -82,7 +84,9 @@ class Site:
 
     def states(self, endpoint_id: int) -> dict[str, int]:
         rows = self.books.rows(
-            "SELECT state, count(*) AS number FROM webhook_delivery WHERE endpoint_id = %s GROUP BY state", endpoint_id
+            "SELECT state, count(*) AS number FROM delivery"
+            " WHERE channel = 'webhook' AND recipient_id = %s GROUP BY state",
+            endpoint_id,
         )
         return {row["state"]: row["number"] for row in rows}
 
@@ -103,7 +107,7 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 @contextlib.asynccontextmanager
 async def dispatching(site: Site, **changes: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    task = asyncio.create_task(Dispatcher(site.books.database_url, replace(CONFIG, **changes)).run(stop))
+    task = asyncio.create_task(Dispatcher(site.books.database_url, [Webhooks(replace(CONFIG, **changes))]).run(stop))
     try:
         yield
         assert not task.done()
@@ -237,7 +241,7 @@ async def test_attempts_are_bounded_and_the_dead_can_be_resent(site: Site) -> No
         assert row.failing_since is not None
         assert len(site.receiver.ids["/fail/always"]) == 6
         async with site.engine.connect() as connection:
-            dead = await webhooks.deliveries(connection, endpoint, state="dead", limit=10)
+            dead = await delivered.deliveries(connection, endpoint, state="dead", limit=10)
         assert [(one.attempts, one.status, one.error) for one in dead] == [(3, 500, "it answered 500")] * 2
         site.receiver.mended = True
         assert await site.resend(endpoint, dead[0].outbox_id) == 1
@@ -307,7 +311,7 @@ async def test_no_answer_in_time_and_redirects_are_failures(site: Site) -> None:
     site.sell(1)
     async with dispatching(site, timeout_seconds=1, attempts_max=1):
         await await_true("both end", lambda: site.states(hanging) == site.states(moved) == {"dead": 1})
-    rows = site.books.rows("SELECT endpoint_id, status, error FROM webhook_delivery ORDER BY endpoint_id")
+    rows = site.books.rows("SELECT recipient_id, status, error FROM delivery ORDER BY recipient_id")
     assert [(row["status"], row["error"]) for row in rows] == [(None, "no answer in time"), (302, "it answered 302")]
     assert "/ok/redirected" not in site.receiver.arrived
 
@@ -316,9 +320,9 @@ async def test_retry_after_is_heeded(site: Site) -> None:
     endpoint = await site.endpoint("/busy/for-a-while")
     site.sell(1)
     async with dispatching(site, retry_seconds_max=60):
-        await await_true("noted", lambda: site.books.rows("SELECT 1 FROM webhook_delivery WHERE status = 503"))
+        await await_true("noted", lambda: site.books.rows("SELECT 1 FROM delivery WHERE status = 503"))
     assert site.states(endpoint) == {"pending": 1}
-    (row,) = site.books.rows("SELECT extract(epoch FROM due_at - created_at) AS seconds FROM webhook_delivery")
+    (row,) = site.books.rows("SELECT extract(epoch FROM due_at - created_at) AS seconds FROM delivery")
     assert 7 * 0.8 <= row["seconds"] < WAIT_SECONDS_MAX + 7 * 1.2
 
 
@@ -349,7 +353,7 @@ async def test_a_delivery_that_kills_its_dispatcher_each_time_is_given_up(site: 
     site.sell(1)
     async with dispatching(site, at_once_max=0):
         await await_true("handed on", lambda: site.states(endpoint) == {"pending": 1})
-    site.books.rows("UPDATE webhook_delivery SET attempts = %s RETURNING 1", CONFIG.attempts_max)
+    site.books.rows("UPDATE delivery SET attempts = %s RETURNING 1", CONFIG.attempts_max)
     async with dispatching(site):
         await await_true("given up", lambda: site.states(endpoint) == {"dead": 1})
     assert not site.receiver.arrived
@@ -376,15 +380,13 @@ async def test_in_production_no_address_that_is_not_public_is_connected_to(site:
     site.sell(1)
     async with dispatching(site, public_only=True, attempts_max=1):
         await await_true("refused", lambda: site.states(endpoint) == {"dead": 1})
-    (row,) = site.books.rows("SELECT error FROM webhook_delivery")
+    (row,) = site.books.rows("SELECT error FROM delivery")
     assert "public" in row["error"]
     assert not site.receiver.arrived
 
 
 async def test_a_name_that_leads_inside_is_refused_as_it_is_connected_to(site: Site) -> None:
     """``localhost.localdomain``-like names pass every look at the URL; the socket's address does not."""
-    from workers.webhooks.post import Poster
-
     poster = Poster(replace(CONFIG, public_only=True))
     try:
         # The check of the URL is passed by: only the socket's is left.
@@ -435,7 +437,7 @@ async def test_the_endpoints_are_bounded(site: Site) -> None:
 
 def test_the_signature_is_that_of_the_specification() -> None:
     """Made here by hand, so that the library does not only agree with itself."""
-    message = Message(
+    message = WebhookMessage(
         1, uuid.UUID(int=7), 1, 1, "room.paused", {"eventId": 1}, dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
         "http://x.example", b"0123456789abcdef0123456789abcdef", None,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import signal
 
 from admitone.settings import Settings
 from admitone.wiring import worker_config
-from workers.webhooks.dispatcher import dispatch
+from workers.channels.dispatcher import dispatch
 
 
 def die(point: str) -> None:

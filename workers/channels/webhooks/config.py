@@ -1,4 +1,4 @@
-"""What the dispatcher needs to know; the settings ``ADMITONE_WEBHOOK_…`` of the same names."""
+"""How webhooks are delivered; the settings ``ADMITONE_WEBHOOK_…`` have the same names."""
 
 from __future__ import annotations
 

@@ -1,34 +1,29 @@
-"""Webhook endpoints as operators register them, and what became of deliveries. Nothing commits here: the caller's
-transaction does.
-"""
+"""Webhook endpoints as operators register them. Nothing commits here: the caller's transaction does."""
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
 import secrets
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sqlalchemy import Label, delete, func, insert, literal, select, text, tuple_, update
+from sqlalchemy import Label, delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.tables.change_log import WebhookLog
 from db.tables.events import Event
-from db.tables.outbox import Outbox
-from db.tables.webhooks import WebhookDelivery, WebhookEndpoint
+from db.tables.outbox import Delivery
+from db.tables.webhooks import WebhookEndpoint
+from db.webhooks.channel import WEBHOOKS
 
 ENDPOINTS_MAX: Final = 20
 DESCRIPTION_CHARS_MAX: Final = 200
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how Standard Webhooks marks one
 LOG_ROWS_MAX: Final = 200
-DELIVERIES_MAX: Final = 200
 COUNTED_MAX: Final = 10_000
-RESENT_MAX: Final = 10_000
-"""In one call."""
 
 _LOCK: Final = 0x7EB0_0C5
 
@@ -63,22 +58,6 @@ class EndpointRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """``due_at`` is when a pending one is tried next; ``status`` the endpoint's last answer, None without one."""
-
-    outbox_id: uuid.UUID
-    event_id: int
-    kind: str
-    state: str
-    attempts: int
-    created_at: dt.datetime
-    due_at: dt.datetime
-    ended_at: dt.datetime | None
-    status: int | None
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
 class WebhookLogRow:
     at: dt.datetime
     operator: str
@@ -96,7 +75,11 @@ def secret_text(secret: bytes) -> str:
 def _counted(state: str) -> Label[int]:
     bounded = (
         select(literal(1))
-        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.endpoint_id, WebhookDelivery.state == state)
+        .where(
+            Delivery.channel == WEBHOOKS.name,
+            Delivery.recipient_id == WebhookEndpoint.endpoint_id,
+            Delivery.state == state,
+        )
         .limit(COUNTED_MAX)
         .correlate(WebhookEndpoint)
         .subquery()
@@ -125,7 +108,7 @@ async def endpoint(connection: AsyncConnection, endpoint_id: int) -> EndpointRow
     """The endpoint.
 
     Raises:
-        UnknownEndpointError
+        UnknownEndpointError: there is no such endpoint.
     """
     row = (await connection.execute(_ENDPOINTS.where(WebhookEndpoint.endpoint_id == endpoint_id))).one_or_none()
     if row is None:
@@ -148,7 +131,7 @@ async def add_endpoint(
         The endpoint and its secret, which is told at no other time.
 
     Raises:
-        TooManyEndpointsError
+        TooManyEndpointsError: there are `ENDPOINTS_MAX` already.
         LookupError: there is no such event.
     """
     # Else two at once would both find room for one more.
@@ -165,7 +148,7 @@ async def add_endpoint(
     )
     assert endpoint_id is not None
     made = await endpoint(connection, endpoint_id)
-    await _log(connection, endpoint_id, operator, {"url": ("", url), "kinds": ("", _as_text(made.kinds))})
+    await log_endpoint(connection, endpoint_id, operator, {"url": ("", url), "kinds": ("", _as_text(made.kinds))})
     return made, secret
 
 
@@ -177,10 +160,10 @@ async def change_endpoint(
     To enable an endpoint takes up what waits for it, and forgets how long it failed.
 
     Raises:
-        UnknownEndpointError
+        UnknownEndpointError: there is no such endpoint.
         LookupError: there is no such event.
     """
-    before = await _locked(connection, endpoint_id)
+    before = await lock_endpoint(connection, endpoint_id)
     changed = {name: value for name, value in changes.items() if name != "enabled" and value != getattr(before, name)}
     if changed.get("event_id") is not None:
         await _need_event(connection, int(str(changed["event_id"])))
@@ -198,7 +181,7 @@ async def change_endpoint(
     await connection.execute(
         update(WebhookEndpoint).where(WebhookEndpoint.endpoint_id == endpoint_id).values(**changed)
     )
-    await _log(connection, endpoint_id, operator, logged)
+    await log_endpoint(connection, endpoint_id, operator, logged)
     return await endpoint(connection, endpoint_id)
 
 
@@ -206,11 +189,11 @@ async def remove_endpoint(connection: AsyncConnection, endpoint_id: int, operato
     """Remove the endpoint; what waits for it is never sent.
 
     Raises:
-        UnknownEndpointError
+        UnknownEndpointError: there is no such endpoint.
     """
-    before = await _locked(connection, endpoint_id)
+    before = await lock_endpoint(connection, endpoint_id)
     await connection.execute(delete(WebhookEndpoint).where(WebhookEndpoint.endpoint_id == endpoint_id))
-    await _log(connection, endpoint_id, operator, {"url": (before.url, "")})
+    await log_endpoint(connection, endpoint_id, operator, {"url": (before.url, "")})
 
 
 async def rotate_secret(
@@ -222,9 +205,9 @@ async def rotate_secret(
         The endpoint and its new secret, which is told at no other time.
 
     Raises:
-        UnknownEndpointError
+        UnknownEndpointError: there is no such endpoint.
     """
-    await _locked(connection, endpoint_id)
+    await lock_endpoint(connection, endpoint_id)
     secret = secrets.token_bytes(SECRET_BYTES)
     await connection.execute(
         update(WebhookEndpoint)
@@ -235,77 +218,8 @@ async def rotate_secret(
             secret=secret,
         )
     )
-    await _log(connection, endpoint_id, operator, {"secret": ("", "replaced")})
+    await log_endpoint(connection, endpoint_id, operator, {"secret": ("", "replaced")})
     return await endpoint(connection, endpoint_id), secret
-
-
-async def deliveries(
-    connection: AsyncConnection, endpoint_id: int, *, state: str | None, limit: int
-) -> list[DeliveryRow]:
-    """The endpoint's latest deliveries, the newest first; ``limit`` is cut to `DELIVERIES_MAX`.
-
-    Raises:
-        UnknownEndpointError
-    """
-    await endpoint(connection, endpoint_id)
-    query = (
-        select(
-            WebhookDelivery.outbox_id,
-            WebhookDelivery.event_id,
-            Outbox.kind,
-            WebhookDelivery.state,
-            WebhookDelivery.attempts,
-            WebhookDelivery.created_at,
-            WebhookDelivery.due_at,
-            WebhookDelivery.ended_at,
-            WebhookDelivery.status,
-            WebhookDelivery.error,
-        )
-        .join(
-            Outbox,
-            tuple_(Outbox.event_id, Outbox.outbox_id) == tuple_(WebhookDelivery.event_id, WebhookDelivery.outbox_id),
-        )
-        .where(WebhookDelivery.endpoint_id == endpoint_id)
-        .order_by(WebhookDelivery.created_at.desc(), WebhookDelivery.outbox_id.desc())
-        .limit(min(limit, DELIVERIES_MAX))
-    )
-    if state is not None:
-        query = query.where(WebhookDelivery.state == state)
-    return [DeliveryRow(**row._asdict()) for row in await connection.execute(query)]
-
-
-async def resend(connection: AsyncConnection, endpoint_id: int, outbox_id: uuid.UUID | None, operator: str) -> int:
-    """Make deliveries due anew: the one named, whatever became of it, or all that were given up, `RESENT_MAX` at most.
-
-    Returns:
-        How many.
-
-    Raises:
-        UnknownEndpointError
-    """
-    await _locked(connection, endpoint_id)
-    chosen = select(WebhookDelivery.event_id, WebhookDelivery.outbox_id).where(
-        WebhookDelivery.endpoint_id == endpoint_id
-    )
-    chosen = (
-        chosen.where(WebhookDelivery.state == "dead").limit(RESENT_MAX)
-        if outbox_id is None
-        else chosen.where(WebhookDelivery.outbox_id == outbox_id, WebhookDelivery.state != "pending")
-    )
-    found = chosen.with_for_update().cte("chosen")
-    resent = await connection.execute(
-        update(WebhookDelivery)
-        .where(
-            WebhookDelivery.endpoint_id == endpoint_id,
-            WebhookDelivery.outbox_id == found.c.outbox_id,
-            WebhookDelivery.event_id == found.c.event_id,
-        )
-        .values(state="pending", attempts=0, due_at=func.clock_timestamp(), ended_at=None)
-    )
-    if resent.rowcount:
-        what = "all given up" if outbox_id is None else str(outbox_id)
-        await _log(connection, endpoint_id, operator, {"resent": (what, str(resent.rowcount))})
-    return resent.rowcount
 
 
 async def webhook_log(connection: AsyncConnection, limit: int = LOG_ROWS_MAX) -> list[WebhookLogRow]:
@@ -318,7 +232,12 @@ async def webhook_log(connection: AsyncConnection, limit: int = LOG_ROWS_MAX) ->
     return [WebhookLogRow(**row._asdict()) for row in found]
 
 
-async def _locked(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
+async def lock_endpoint(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
+    """The endpoint, which nobody else changes before the transaction ends.
+
+    Raises:
+        UnknownEndpointError: there is no such endpoint.
+    """
     await connection.execute(
         select(WebhookEndpoint.endpoint_id).where(WebhookEndpoint.endpoint_id == endpoint_id).with_for_update()
     )
@@ -330,9 +249,10 @@ async def _need_event(connection: AsyncConnection, event_id: int) -> None:
         raise LookupError("there is no such event")
 
 
-async def _log(
+async def log_endpoint(
     connection: AsyncConnection, endpoint_id: int, operator: str, changes: Mapping[str, tuple[str, str]]
 ) -> None:
+    """Write down who changed what of the endpoint: (before, after) of each field."""
     await connection.execute(
         insert(WebhookLog),
         [

@@ -1,4 +1,4 @@
-"""One attempt of a delivery: a signed POST, and what became of it."""
+"""One attempt of a delivery to a webhook: a signed POST, and how it ended."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import datetime as dt
 import errno
 import socket
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -17,7 +16,8 @@ from aiohttp import AddrInfoType
 from standardwebhooks import Webhook
 
 from db.webhooks.urls import UrlRefusedError, check_url, is_public
-from workers.webhooks.config import WebhookConfig
+from workers.channels.channel import Message, Outcome
+from workers.channels.webhooks.config import WebhookConfig
 
 GONE: Final = 410
 ERROR_CHARS_MAX: Final = 200
@@ -25,40 +25,20 @@ USER_AGENT: Final = "Admit-One-Webhooks/1"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """An outbox row for an endpoint, taken for its ``attempts``-th attempt since it was due first."""
+class WebhookMessage(Message):
+    """A message with the address of its endpoint and the secrets that sign it."""
 
-    event_id: int
-    outbox_id: uuid.UUID
-    endpoint_id: int
-    attempts: int
-    kind: str
-    payload: dict[str, Any]
-    created_at: dt.datetime
     url: str
     secret: bytes
     secret_before: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``status`` is HTTP's, None where there was no answer; ``error`` is empty for a success."""
-
-    status: int | None
-    error: str
-    retry_after_seconds: int = 0
-
-    @property
-    def delivered(self) -> bool:
-        return not self.error
-
-
 class NotPublicError(OSError):
-    """The host has an address that is not public; none such is connected to in production."""
+    """The host has an address that is not public: in production no connection is made to it."""
 
 
-def body_of(message: Message) -> bytes:
-    """The same bytes at every attempt."""
+def body_of(message: WebhookMessage) -> bytes:
+    """The body, which has the same bytes at every attempt."""
     envelope = {
         "type": message.kind,
         "timestamp": message.created_at.astimezone(dt.UTC),
@@ -67,7 +47,7 @@ def body_of(message: Message) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def headers_of(message: Message, body: bytes, at_seconds: int) -> dict[str, str]:
+def headers_of(message: WebhookMessage, body: bytes, at_seconds: int) -> dict[str, str]:
     """Standard Webhooks' headers: the id is the message's at every attempt, the timestamp the attempt's (Unix time).
     While a secret is being replaced there is a signature by each.
     """
@@ -83,14 +63,14 @@ def headers_of(message: Message, body: bytes, at_seconds: int) -> dict[str, str]
 
 
 def _public_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for the address that is about to be connected to: it was resolved, nobody will resolve it again."""
+    """A socket for the address that is about to be connected to: the name was resolved, and is not resolved again."""
     if not is_public(str(address[4][0])):
         raise NotPublicError(errno.EACCES, "the host has an address that is not public")
     return socket.socket(*address[:3])
 
 
 class Poster:
-    """Posts messages; any number at a time, the caller bounds them.
+    """Posts messages, any number at a time: the caller bounds them.
 
     Args:
         now: Unix time in seconds.
@@ -109,8 +89,10 @@ class Poster:
     async def close(self) -> None:
         await self._session.close()
 
-    async def post(self, message: Message) -> Outcome:
-        """Never raises but when cancelled. Of the answer only the status and ``Retry-After`` are read."""
+    async def post(self, message: WebhookMessage) -> Outcome:
+        """Make one attempt. It raises nothing but what cancels it, and reads only the answer's status and
+        ``Retry-After``.
+        """
         body = body_of(message)
         try:
             check_url(message.url, production=self._config.public_only)

@@ -1,0 +1,27 @@
+"""What Postgres must know of a channel: the ways by which news leaves are equals, and each says this much in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import LiteralString
+
+
+class ChannelName(StrEnum):
+    """The ways by which news leaves, as deliveries name them."""
+
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSql:
+    """A channel's part of the statements in `db.outbox.deliveries`."""
+
+    name: ChannelName
+
+    recipients: LiteralString
+    """Selects (event_id, outbox_id, recipient_id) from ``news (event_id, outbox_id, kind, created_at)``: one row for
+    each recipient that wants a piece of news."""
+
+    deliverable: LiteralString
+    """A condition on ``d``, a pending delivery of this channel: whether it may still be made."""

@@ -1,0 +1,78 @@
+"""Deliveries: an outbox row on its way to one recipient by one channel. The dispatcher runs this SQL several times a
+second, each statement on a bounded number of rows.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+from db.outbox.channels import ChannelSql
+from db.webhooks.channel import WEBHOOKS
+
+CHANNELS: Final = (WEBHOOKS,)
+"""Every channel. News that was handed over before a channel stood here does not leave by it."""
+
+
+def _wanted(channel: ChannelSql) -> str:
+    return f"SELECT '{channel.name}' AS channel, r.* FROM ({channel.recipients}) AS r"  # noqa: S608 - of constants alone
+
+
+HAND_OVER: Final[LiteralString] = f"""
+WITH taken AS (
+    SELECT event_id, outbox_id, kind, created_at
+      FROM outbox
+     WHERE sent_at IS NULL
+     ORDER BY outbox_id
+     LIMIT %(rows_max)s
+       FOR UPDATE SKIP LOCKED
+), news AS (
+    SELECT t.*
+      FROM taken t
+      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL
+), wanted AS (
+    {" UNION ALL ".join(_wanted(channel) for channel in CHANNELS)}
+), handed AS (
+    INSERT INTO delivery (event_id, outbox_id, channel, recipient_id, due_at, created_at)
+    SELECT event_id, outbox_id, channel, recipient_id, statement_timestamp(), statement_timestamp()
+      FROM wanted
+        ON CONFLICT DO NOTHING
+)
+UPDATE outbox o
+   SET sent_at = statement_timestamp()
+  FROM taken t
+ WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+"""  # noqa: S608 - of constants alone
+"""Makes the deliveries of new outbox rows, for every channel at once. A rehearsal's news concerns nobody."""
+
+NOTE: Final[LiteralString] = """
+UPDATE delivery d
+   SET state = k.state, status = k.status, error = k.error,
+       due_at = clock_timestamp() + make_interval(secs => k.wait_seconds),
+       ended_at = CASE WHEN k.state <> 'pending' THEN clock_timestamp() END
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, outbox_id uuid, channel text, recipient_id bigint, attempts int, state text, status int,
+             error text, wait_seconds float)
+ WHERE d.outbox_id = k.outbox_id AND d.event_id = k.event_id AND d.channel = k.channel
+   AND d.recipient_id = k.recipient_id
+   AND d.state = 'pending'
+   AND (k.state = 'delivered' OR d.attempts = k.attempts)
+"""
+"""Writes down how attempts ended. A success counts even where another dispatcher has taken the delivery meanwhile; a
+failure counts only where it is the latest attempt's."""
+
+FORGET: Final[LiteralString] = f"""
+DELETE FROM outbox o
+ USING (SELECT event_id, outbox_id
+          FROM outbox s
+         WHERE s.sent_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+           AND NOT EXISTS (SELECT
+                             FROM delivery d
+                            WHERE d.outbox_id = s.outbox_id AND d.event_id = s.event_id AND d.state = 'pending'
+                              AND ({
+    " OR ".join(f"d.channel = '{channel.name}' AND {channel.deliverable}" for channel in CHANNELS)
+}))
+         ORDER BY s.sent_at
+         LIMIT %(rows_max)s) AS old
+ WHERE o.event_id = old.event_id AND o.outbox_id = old.outbox_id
+"""  # noqa: S608 - of constants alone
+"""Deletes news, with its deliveries, that was handed over long ago and that no channel still has to deliver."""

@@ -1,0 +1,161 @@
+"""An upgrade from release 0.1.0 (revision 0008): its rows are kept, and its processes go on until they are replaced."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from alembic import command
+from psycopg import sql
+from psycopg.rows import dict_row
+from sqlalchemy import NullPool, create_engine
+
+from db.connections.urls import sqlalchemy_url
+from db.migrate import alembic_config, migrate
+
+RELEASE_0_1_0 = "0008"
+DATABASE = "test_upgrade"
+
+# What release 0.1.0 runs; these statements are not the product's any more.
+FAN_OUT_OF_0_1_0 = """
+WITH taken AS (
+    SELECT event_id, outbox_id, kind, created_at
+      FROM outbox
+     WHERE sent_at IS NULL
+     ORDER BY outbox_id
+     LIMIT 500
+       FOR UPDATE SKIP LOCKED
+), handed AS (
+    INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, due_at, created_at)
+    SELECT t.event_id, t.outbox_id, e.endpoint_id, statement_timestamp(), statement_timestamp()
+      FROM taken t
+      JOIN event v ON v.event_id = t.event_id AND v.rehearsal_of IS NULL
+      JOIN webhook_endpoint e
+        ON t.kind = ANY (e.kinds)
+       AND (e.event_id IS NULL OR e.event_id = t.event_id)
+       AND e.created_at <= t.created_at
+        ON CONFLICT DO NOTHING
+)
+UPDATE outbox o
+   SET sent_at = statement_timestamp()
+  FROM taken t
+ WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+"""
+TAKE_OF_0_1_0 = """
+WITH due AS (
+    SELECT d.event_id, d.outbox_id, d.endpoint_id
+      FROM webhook_endpoint e
+      LEFT JOIN json_to_recordset('[]') AS k (endpoint_id bigint, under_way int) USING (endpoint_id)
+     CROSS JOIN LATERAL (
+           SELECT event_id, outbox_id, endpoint_id
+             FROM webhook_delivery
+            WHERE endpoint_id = e.endpoint_id
+              AND state = 'pending'
+              AND due_at <= statement_timestamp()
+            ORDER BY due_at
+            LIMIT greatest(0, 8 - coalesce(k.under_way, 0))
+              FOR UPDATE SKIP LOCKED) d
+     WHERE e.disabled_at IS NULL
+), taken AS (
+    UPDATE webhook_delivery d
+       SET attempts = d.attempts + 1, due_at = clock_timestamp() + make_interval(secs => 20)
+      FROM due
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.endpoint_id = due.endpoint_id
+    RETURNING d.event_id, d.outbox_id, d.endpoint_id, d.attempts
+)
+SELECT t.outbox_id, t.attempts, o.kind
+  FROM taken t
+  JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+"""
+NOTE_OF_0_1_0 = """
+UPDATE webhook_delivery d
+   SET state = k.state, status = k.status, error = k.error,
+       due_at = clock_timestamp() + make_interval(secs => k.wait_seconds),
+       ended_at = CASE WHEN k.state <> 'pending' THEN clock_timestamp() END
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, outbox_id uuid, endpoint_id bigint, attempts int, state text, status int, error text,
+             wait_seconds float)
+ WHERE d.outbox_id = k.outbox_id AND d.event_id = k.event_id AND d.endpoint_id = k.endpoint_id
+   AND d.state = 'pending'
+   AND (k.state = 'delivered' OR d.attempts = k.attempts)
+"""
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    config = alembic_config()
+    with create_engine(sqlalchemy_url(url), poolclass=NullPool).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+@pytest.fixture
+def old_url(postgres_url: str) -> Iterator[str]:
+    """A database that release 0.1.0 has made, with an event, an endpoint and news in every state of delivery."""
+    name = sql.Identifier(DATABASE)
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = (
+            sqlalchemy_url(postgres_url)
+            .set(drivername="postgresql", database=DATABASE)
+            .render_as_string(hide_password=False)
+        )
+        upgrade_to(url, RELEASE_0_1_0)
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                """
+                INSERT INTO event (event_id, name, venue, date, on_sale_at, currency)
+                VALUES (1, '', '', now(), now() - interval '1 hour', 'EUR');
+                INSERT INTO room (event_id, opened_for) SELECT event_id, on_sale_at FROM event;
+                INSERT INTO webhook_endpoint (url, kinds, secret, created_at)
+                VALUES ('', '{room.paused}', '', now() - interval '1 day');
+                """
+            )
+            for number, sent in enumerate((True, True, True, False), 1):
+                connection.execute(
+                    "INSERT INTO outbox (event_id, outbox_id, kind, payload, created_at, sent_at)"
+                    " VALUES (1, %s, 'room.paused', '{\"eventId\": 1}', now(), CASE WHEN %s THEN now() END)",
+                    (uuid.UUID(int=number), sent),
+                )
+            for number, state in ((1, "delivered"), (2, "pending"), (3, "dead")):
+                connection.execute(
+                    "INSERT INTO webhook_delivery (event_id, outbox_id, endpoint_id, state, attempts, due_at,"
+                    " created_at, ended_at, status, error)"
+                    " VALUES (1, %s, 1, %s, 3, now(), now(), CASE WHEN %s THEN now() END, 500, 'it answered 500')",
+                    (uuid.UUID(int=number), state, state != "pending"),
+                )
+        yield url
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def deliveries(url: str) -> list[tuple[int, str, int, str, int]]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT outbox_id, channel, recipient_id, state, attempts FROM delivery ORDER BY outbox_id"
+        )
+        return [(row[0].int, *row[1:]) for row in rows]
+
+
+def test_deliveries_are_kept(old_url: str) -> None:
+    migrate(old_url)
+    assert deliveries(old_url) == [
+        (1, "webhook", 1, "delivered", 3),
+        (2, "webhook", 1, "pending", 3),
+        (3, "webhook", 1, "dead", 3),
+    ]
+
+
+def test_the_running_release_goes_on_delivering(old_url: str) -> None:
+    """The views of the old names are for a dispatcher that runs on until the workers are replaced."""
+    migrate(old_url)
+    with psycopg.connect(old_url, row_factory=dict_row) as connection:
+        connection.execute(FAN_OUT_OF_0_1_0)
+        taken = {row["outbox_id"].int: row["attempts"] for row in connection.execute(TAKE_OF_0_1_0)}
+        assert taken == {2: 4, 4: 1}
+        rows = (
+            '[{"event_id": 1, "outbox_id": "00000000-0000-0000-0000-000000000004", "endpoint_id": 1, "attempts": 1,'
+            ' "state": "delivered", "status": 204, "error": "", "wait_seconds": 0}]'
+        )
+        assert connection.execute(NOTE_OF_0_1_0, {"rows": rows}).rowcount == 1
+    assert deliveries(old_url)[-1] == (4, "webhook", 1, "delivered", 1)

@@ -1,0 +1,73 @@
+"""What a channel is to the dispatcher: a way by which news leaves. Webhooks are one, mail would be another."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import psycopg
+
+from db.outbox.channels import ChannelName
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A piece of news for one recipient, taken for its ``attempts``-th attempt since it was first due."""
+
+    event_id: int
+    outbox_id: uuid.UUID
+    recipient_id: int
+    attempts: int
+    kind: str
+    payload: dict[str, Any]
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: ``error`` is empty for a success, ``status`` the recipient's answer in the channel's own
+    numbers, None where there was no answer.
+    """
+
+    status: int | None
+    error: str
+    retry_after_seconds: int = 0
+
+    @property
+    def delivered(self) -> bool:
+        return not self.error
+
+
+M = TypeVar("M", bound=Message)
+Ended = Sequence[tuple[M, Outcome]]
+"""Attempts with how each ended."""
+
+
+class Channel(Protocol[M]):
+    """One way by which news leaves. `db.outbox.channels.ChannelSql` is its part in the database."""
+
+    name: ChannelName
+
+    async def take(self, connection: Connection, under_way: Mapping[int, int]) -> list[M]:
+        """Messages that are due, each counted as one attempt and due again once that attempt must be over.
+
+        Args:
+            under_way: the number of attempts under way to each recipient; others have none.
+        """
+
+    async def send(self, message: M) -> Outcome:
+        """Make one attempt. It raises nothing but what cancels it."""
+
+    def retry_seconds(self, attempts: int, outcome: Outcome) -> float | None:
+        """How long after its ``attempts``-th attempt failed a message is tried again; None: it is given up."""
+
+    async def note(self, connection: Connection, ended: Ended[M]) -> None:
+        """Write down what the attempts say of their recipients, in the transaction that notes the deliveries."""
+
+    async def close(self) -> None:
+        """Let go of what the channel keeps open."""

@@ -1,0 +1,1 @@
+"""Webhooks: the channel that posts news, signed, to addresses that operators registered."""

@@ -1,0 +1,95 @@
+"""Webhooks as a channel: what is due to which endpoint, when a failed message is tried again, and when an endpoint that
+fails is disabled.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from db.outbox.channels import ChannelName
+from db.webhooks import channel as sql
+from workers.channels.channel import Connection, Ended, Outcome
+from workers.channels.webhooks.config import WebhookConfig
+from workers.channels.webhooks.post import GONE, Poster, WebhookMessage
+
+logger = logging.getLogger(__name__)
+
+LEASE_MARGIN_SECONDS: Final = 5
+RETRY_FACTOR: Final = 4
+JITTER: Final = 0.2
+
+
+def retry_wait_seconds(config: WebhookConfig, attempts: int, retry_after_seconds: int = 0) -> float:
+    """How long after the ``attempts``-th attempt failed the next one comes, before it is spread by chance."""
+    wait: float = config.retry_first_seconds * RETRY_FACTOR ** min(attempts - 1, 30)
+    return min(max(wait, retry_after_seconds), config.retry_seconds_max)
+
+
+class Webhooks:
+    """The channel of webhooks (`workers.channels.channel.Channel`)."""
+
+    name = ChannelName.WEBHOOK
+
+    def __init__(self, config: WebhookConfig) -> None:
+        self._config = config
+        self._poster = Poster(config)
+
+    async def take(self, connection: Connection, under_way: Mapping[int, int]) -> list[WebhookMessage]:
+        """What is due, as many at once to each endpoint as the configuration allows."""
+        busy = [{"recipient_id": endpoint_id, "under_way": number} for endpoint_id, number in under_way.items()]
+        taken = await connection.execute(
+            sql.TAKE,
+            {
+                "busy": msgspec.json.encode(busy).decode(),
+                "at_once_max": self._config.at_once_max,
+                "lease_seconds": self._config.timeout_seconds + LEASE_MARGIN_SECONDS,
+            },
+            prepare=True,
+        )
+        return [WebhookMessage(*row) for row in await taken.fetchall()]
+
+    async def send(self, message: WebhookMessage) -> Outcome:
+        """Post the message; one that was taken too often is not posted, for its dispatcher died during each attempt."""
+        if message.attempts > self._config.attempts_max:
+            return Outcome(None, "its dispatcher died during each attempt")
+        return await self._poster.post(message)
+
+    def retry_seconds(self, attempts: int, outcome: Outcome) -> float | None:
+        """The schedule of the configuration, each wait a little shorter or longer by chance."""
+        if attempts >= self._config.attempts_max:
+            return None
+        wait = retry_wait_seconds(self._config, attempts, outcome.retry_after_seconds)
+        return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
+
+    async def note(self, connection: Connection, ended: Ended[WebhookMessage]) -> None:
+        """Note which endpoints answer and which fail; disable those that are gone or have failed for too long."""
+        delivered: dict[int, bool] = {}
+        for message, outcome in ended:
+            delivered[message.recipient_id] = delivered.get(message.recipient_id, False) or outcome.delivered
+        rows = [{"endpoint_id": key, "delivered": value} for key, value in sorted(delivered.items())]
+        await connection.execute(sql.NOTE_ENDPOINTS, {"rows": msgspec.json.encode(rows).decode()}, prepare=True)
+        gone = sorted({message.recipient_id for message, outcome in ended if outcome.status == GONE})
+        if gone:
+            found = await connection.execute(sql.DISABLE_GONE, {"endpoint_ids": gone})
+            await _log_disabled(connection, await found.fetchall(), "it answered 410 Gone")
+        failing = sorted(key for key, value in delivered.items() if not value)
+        if failing:
+            hours = self._config.failing_hours_max
+            which = {"endpoint_ids": failing, "failing_hours_max": hours}
+            found = await connection.execute(sql.DISABLE_FAILING, which, prepare=True)
+            await _log_disabled(connection, await found.fetchall(), f"it failed for {hours} hours")
+
+    async def close(self) -> None:
+        """Close the connections to endpoints."""
+        await self._poster.close()
+
+
+async def _log_disabled(connection: Connection, endpoints: Iterable[tuple[int]], why: str) -> None:
+    for (endpoint_id,) in endpoints:
+        await connection.execute(sql.LOG_DISABLED, {"endpoint_id": endpoint_id, "after": f"false: {why}"})
+        logger.error("webhook endpoint %d is disabled: `admitone webhook list` says why", endpoint_id)
