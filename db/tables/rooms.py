@@ -73,8 +73,8 @@ class Room(Base):
     Beside its dials (`db.rooms.dials`) a room has an ``epoch``, the line's own latest, recorded by the worker; 0 before
     the room was first opened. Each change of a dial, of the state or of ``event.on_sale_at`` raises ``revision``.
 
-    The dispatcher (`db.rooms.room_news`) keeps two columns that are no configuration: ``opened_for`` is the on-sale whose
-    opening was published, ``sold_out_at`` when it was published that nothing is left.
+    The dispatcher of news (`db.rooms.room_news`) keeps two columns that are no configuration: ``opened_for`` is the
+    on-sale whose opening was published, ``sold_out_at`` when it was published that nothing is left.
     """
 
     __table__ = Table(
