@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 # Deno holds TypeScript, a formatter and a test runner in one file, and comes from the lock like everything else. It
 # asks nothing of the network, and keeps what it has worked out inside the virtual environment.
 DENO := DENO_DIR=$(VENV)/deno DENO_NO_UPDATE_CHECK=1 $(BIN)/deno
-SCRIPTS := --config gateway/pages/deno.json gateway/pages/static tests/unit/pages
+DENO_CONFIG := --config gateway/pages/deno.json
+SCRIPTS := gateway/pages/static
+SCRIPT_TESTS := tests/unit/pages
 # Options of `admitone up`, e.g. make up UP="--port 9000 --crowd 0".
 UP ?=
 # Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
@@ -36,12 +38,13 @@ test: lint typecheck imports pytest ## Check style, types and imports, then run 
 lint: $(VENV)/.dev ## Check style with ruff, and the pages' scripts with deno
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(DENO) fmt --check $(SCRIPTS)
+	$(DENO) fmt --check $(DENO_CONFIG) $(SCRIPTS) $(SCRIPT_TESTS)
 
 .PHONY: typecheck
 typecheck: $(VENV)/.dev ## Check types with mypy --strict, and the pages' scripts with TypeScript
 	$(BIN)/mypy
-	$(DENO) check $(SCRIPTS)
+	$(DENO) check --quiet $(DENO_CONFIG) $(SCRIPTS)
+	$(DENO) check --quiet $(DENO_CONFIG) $(SCRIPT_TESTS)
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Check that imports run one way
@@ -68,7 +71,7 @@ test-deep: $(VENV)/.dev ## Run the property tests with many more examples (optio
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
-	$(DENO) fmt $(SCRIPTS)
+	$(DENO) fmt $(DENO_CONFIG) $(SCRIPTS) $(SCRIPT_TESTS)
 
 .PHONY: hooks
 hooks: $(VENV)/.dev ## Install the pre-commit hooks

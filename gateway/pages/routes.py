@@ -314,7 +314,8 @@ class Assets:
 
     def __init__(self, folder: Path) -> None:
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        scripts = {name: files.pop(name).decode() for name in sorted(files) if name.endswith(".js")}
+        ours = [name for name in sorted(files) if name.endswith(".js") and not name.startswith("vendor/")]
+        scripts = {name: files.pop(name).decode() for name in ours}
         files.update((name, text.encode()) for name, text in bundle_scripts(scripts).items())
         self._files: dict[str, Asset] = {}
         digest = hashlib.sha256()

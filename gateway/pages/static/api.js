@@ -1,15 +1,21 @@
 // @ts-check
 // Calls of the public API: problems as exceptions, retries that are safe, the server's clock.
 
+/** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
+
+/**
+ * A problem as the server describes it; some codes have members of their own.
+ * @typedef {Partial<ProblemAnswer> & {seats?: SeatAnswer[], at?: string, changes?: RoomLogLine[], revision?: number}} ProblemBody
+ */
+
 /** A refusal by the server, or no answer at all (status 0). */
 export class Problem extends Error {
-  /** @param {number} status @param {any} body */
+  /** @param {number} status @param {ProblemBody | null} body */
   constructor(status, body) {
     super(body?.detail || body?.title || "The server did not answer.");
     this.status = status;
     /** @type {string} */
     this.code = body?.code ?? (status ? `http_${status}` : "offline");
-    /** @type {any} */
     this.body = body ?? {};
   }
   /** Seconds to wait before another try, if the server named them. */
@@ -33,10 +39,11 @@ export function newKey() {
 }
 
 /**
- * One call. Answers the body (null for 204); throws Problem.
+ * One call of the API. Throws a Problem where it is refused or not answered.
+ * @template Answer as gateway/pages/contract.d.ts has it
  * @param {string} method @param {string} path
- * @param {{body?: any, headers?: Record<string, string>, patience?: number}} [options] patience in seconds
- * @returns {Promise<any>}
+ * @param {{body?: object, headers?: Record<string, string>, patience?: number}} [options] patience in seconds
+ * @returns {Promise<Answer>} null where the answer has no body
  */
 export async function call(method, path, { body, headers = {}, patience = 20 } = {}) {
   const started = Date.now();
@@ -78,23 +85,31 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
 /**
  * A booking command to its end: send it, wait for the job, answer its result or throw its problem. The key
  * makes every repeat safe, so a lost network or a busy lane is tried again.
+ * @template Result
  * @param {string} method @param {string} path
- * @param {{body?: any, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
- * @returns {Promise<any>}
+ * @param {{body?: object, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
+ * @returns {Promise<Result>}
  */
 export async function book(method, path, { body, key, headers = {}, onWait = () => {} }) {
+  /** @type {Job | null} */
   let job = null;
   for (let tries = 0;; tries++) {
     try {
       if (!job) {
-        job = await call(method, path, { body, headers: { ...headers, Prefer: "wait=5", "Idempotency-Key": key } });
+        job = /** @type {Job} */ (await call(method, path, {
+          body,
+          headers: { ...headers, Prefer: "wait=5", "Idempotency-Key": key },
+        }));
       }
       while (job.status === "queued") {
         onWait("queued");
-        job = await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 });
+        job = /** @type {Job} */ (await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 }));
       }
-      if (job.status === "failed") throw new Problem(job.problem?.status ?? 409, job.problem);
-      return job.result;
+      if (job.status === "failed") {
+        const problem = /** @type {ProblemBody} */ (job.problem ?? {});
+        throw new Problem(problem.status ?? 409, problem);
+      }
+      return /** @type {Result} */ (job.result);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const lost = error.code === "unknown_job";
@@ -114,7 +129,7 @@ export async function book(method, path, { body, key, headers = {}, onWait = () 
 export class Stream {
   /**
    * @param {() => string} address asked anew at every opening
-   * @param {Record<string, (data: any) => void>} on by event name
+   * @param {Record<string, (data: never) => void>} on what is done at each of the stream's events, by their names
    * @param {(connected: boolean) => void} onState
    */
   constructor(address, on, onState) {
@@ -151,7 +166,7 @@ export class Stream {
       source.addEventListener(name, (event) => {
         this.heard();
         const text = /** @type {MessageEvent} */ (event).data;
-        handle(text ? JSON.parse(text) : {});
+        /** @type {(data: unknown) => void} */ (handle)(text ? JSON.parse(text) : {});
       });
     }
   }

@@ -130,8 +130,8 @@ async function setShare(priorityShare) {
       return changed;
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== "conflict") throw error;
-      revision = error.body.revision;
-      const theirs = error.body.changes.filter((/** @type {any} */ line) => line.field === "priority_share").at(-1);
+      revision = error.body.revision ?? revision;
+      const theirs = error.body.changes?.filter((line) => line.field === "priority_share").at(-1);
       if (!theirs) continue;
       say(`Not set: ${theirs.operator} has made it ${theirs.to}% meanwhile. Press Set again if yours is to stand.`);
       return null;

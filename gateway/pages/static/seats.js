@@ -10,6 +10,7 @@ const WORDS = { free: "available", mine: "picked", reserved: "held by somebody",
 
 /** @typedef {"free" | "reserved" | "booked"} Status */
 /** @typedef {{type: number, row: number, seat: number}} Seat */
+/** @typedef {[number, number, number, "available" | "reserved" | "booked"]} SeatChange ticket type, row, seat, and what it is now */
 /** @typedef {{rowNumber: number, seatNumbers: number[]}} Row */
 /** @typedef {{type: number, name: string, rows: Row[], size: number, free: number, chip?: HTMLElement}} Block */
 
@@ -227,7 +228,7 @@ export class SeatMap {
     this.changed(lost);
   }
 
-  /** Seats that changed. @param {[number, number, number, "available" | "reserved" | "booked"][]} changes */
+  /** Seats that changed. @param {SeatChange[]} changes */
   change(changes) {
     /** @type {string[]} */
     const lost = [];

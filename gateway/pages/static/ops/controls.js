@@ -193,8 +193,9 @@ export class Controls {
       for (const field of Object.keys(changes)) this.put(placeOf(field), "");
       if (signedOut(error)) return this.page.signIn();
       if (eventId !== this.room.eventId) return;
-      if (error.code === "conflict") this.dispute(changes, error.body.changes ?? [], error.body.revision, true);
-      else {this.page.say(
+      if (error.code === "conflict") {
+        this.dispute(changes, error.body.changes ?? [], error.body.revision ?? revision, true);
+      } else {this.page.say(
           `${name}: ${error.message} ${
             error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed."
           }`,

@@ -1,0 +1,420 @@
+// The answers of the public API, made from gateway/contract by `python -m tests.unit.pages.contract_types --write`.
+export type CaptchaOffer = {
+  provider: "altcha" | "off" | "recaptcha" | "recaptcha_enterprise";
+  requiredFor: string[];
+  siteKey?: string | null;
+  challengeHref?: string | null;
+};
+export type ChallengeAnswer = {
+  algorithm: string;
+  challenge: string;
+  maxnumber: number;
+  salt: string;
+  signature: string;
+};
+export type Claimed = {
+  pass: string;
+  expiresAt: string;
+};
+export type CodeIssueAnswer = {
+  issueId: string;
+  label: string;
+  codes: number;
+  usesMax: number;
+  uses: number;
+  startsAt: string | null;
+  endsAt: string | null;
+  issuedAt: string;
+  issuedBy: string;
+  revokedAt: string | null;
+  revokedBy: string | null;
+};
+export type CodeIssueList = {
+  issues: CodeIssueAnswer[];
+};
+export type CodesIssued = {
+  issueId: string;
+  codes: string[];
+};
+export type DefinedEvent = {
+  eventId: number;
+  name: string;
+  artist: string;
+  venue: string;
+  date: string;
+  onSaleAt: string;
+  currency: string;
+  quantity: number;
+  sold: number;
+  held: number;
+  revision: number;
+};
+export type DefinedEventList = {
+  events: DefinedEvent[];
+  next: number | null;
+};
+export type DefinedTicketType = {
+  ticketTypeId: number;
+  ticketType: string;
+  price: number;
+  quantity: number;
+  availableCount: number;
+  heldCount: number;
+  bookedCount: number;
+  blocks: HallBlock[];
+};
+export type DeliveryAnswer = {
+  messageId: string;
+  eventId: number;
+  kind: string;
+  state: "dead" | "delivered" | "pending";
+  attempts: number;
+  createdAt: string;
+  nextAttemptAt: string | null;
+  endedAt: string | null;
+  status: number | null;
+  error: string;
+};
+export type DeliveryList = {
+  deliveries: DeliveryAnswer[];
+};
+export type DrawAnswer = {
+  eventId: number;
+  state: "drawing" | "drawn" | "early" | "open";
+  onSaleAt: string;
+  opensAt: string;
+  rule: string;
+  seedHash: string;
+  seed: string | null;
+  participants: number;
+  drawnAt: string | null;
+  listHref: string;
+};
+export type DrawList = {
+  first: number;
+  fanHashes: string[];
+  next: number | null;
+};
+export type DrawProof = {
+  state: "drawing" | "drawn" | "early" | "open";
+  rule: string;
+  seedHash: string;
+  fanHash: string;
+  seed: string | null;
+  drawValue: string | null;
+  number: number | null;
+  participants: number;
+  href: string;
+};
+export type EventAnswer = {
+  eventId: number;
+  name: string;
+  artist: string;
+  date: string;
+  venue: string;
+  onSaleAt: string;
+  currency: string;
+  seatsPerFanMax: number;
+};
+export type EventDefinition = {
+  eventId: number;
+  name: string;
+  artist: string;
+  venue: string;
+  date: string;
+  onSaleAt: string;
+  currency: string;
+  seatsPerFanMax: number;
+  ticketTypes: DefinedTicketType[];
+  isOnSale: boolean;
+  hasLobby: boolean;
+  version: number;
+  revision: number;
+};
+export type EventList = {
+  events: EventAnswer[];
+  cursor?: string | null;
+};
+export type EventPreview = {
+  valid: boolean;
+  faults: Fault[];
+  event: EventDefinition | null;
+};
+export type Fault = {
+  path: string;
+  message: string;
+  code?: string;
+  line?: number;
+  seats?: SeatAnswer[];
+};
+export type HallBlock = {
+  rows: number;
+  seatsPerRow: number;
+  firstRow?: number;
+  firstSeat?: number;
+};
+export type Health = {
+  status: "failing" | "ok";
+  failing?: string[];
+};
+export type HeldSeat = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  amount: number;
+};
+export type InitialCall = {
+  event: EventAnswer;
+  tickets: TicketAnswer[];
+  room: RoomSummary;
+  version: number;
+};
+export type Job = {
+  jobId: string;
+  kind: string;
+  status: "failed" | "queued" | "succeeded";
+  result?: Record<string, unknown> | null;
+  problem?: Record<string, unknown> | null;
+};
+export type JobAccepted = {
+  jobId: string;
+  status: "queued";
+  href: string;
+};
+export type Lobby = {
+  state: "drawing" | "early" | "open";
+  opensAt: string;
+  onSaleAt: string;
+  secondsToOnSale: number;
+  participants: number;
+  drawn: number;
+  seedHash: string;
+  fanHash: string | null;
+};
+export type OperatorAnswer = {
+  token: string;
+};
+export type OperatorName = {
+  name: string;
+};
+export type Place = {
+  state: string;
+  roomState: string;
+  token: string | null;
+  ticketNumber: number | null;
+  position: number | null;
+  ahead: number | null;
+  waiting: number;
+  etaSeconds: number | null;
+  etaRange?: [number, number] | null;
+  linePerMinute?: number | null;
+  mayRunOut?: boolean;
+  stock?: StockLeft | null;
+  claimBySeconds?: number | null;
+  pass?: string | null;
+  expiresAt?: string | null;
+  href: string;
+  streamHref: string;
+  lobby?: Lobby | null;
+  message?: string;
+  priority?: boolean;
+};
+export type ProblemAnswer = {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  retryAfterSeconds?: number;
+  errors?: Fault[];
+};
+export type PurchaseAnswer = {
+  purchaseId: string;
+  eventId: number;
+  userId: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  status: string;
+  details: PurchaseDetailAnswer[];
+};
+export type PurchaseDetailAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  amount: number;
+  ticketCode: string | null;
+  cancelledAt?: string | null;
+};
+export type PurchaseList = {
+  purchases: PurchaseAnswer[];
+};
+export type Receipt = {
+  eventId: number;
+  userId: number;
+  state: string;
+  entries: ReceiptEntry[];
+  draw: DrawProof | null;
+};
+export type ReceiptEntry = {
+  at: string;
+  state: string;
+  reason: string;
+};
+export type Resent = {
+  resent: number;
+};
+export type ReservationAnswer = {
+  reservationId: string;
+  eventId: number;
+  expiresAt: string;
+  totalAmount: number;
+  currency: string;
+  seats: HeldSeat[];
+};
+export type ReservationList = {
+  reservations: ReservationAnswer[];
+};
+export type RoomAnswer = {
+  eventId: number;
+  name: string;
+  state: string;
+  waiting: number;
+  priorityWaiting: number;
+  called: number;
+  admitted: number;
+  ratePerMinute: number;
+  rateNowPerMinute: number;
+  measuredPerMinute: number | null;
+  calledPerMinute: number | null;
+  letIn: number;
+  capacity: number;
+  lineCap: number;
+  claimWindowSeconds: number;
+  passSeconds: number;
+  lobbyMinutes: number;
+  priorityShare: number;
+  lobby: number;
+  paused: boolean;
+  closed: boolean;
+  autopilot: boolean;
+  autopilotWhy: string;
+  noShowRate: number;
+  p50BookingMs: number | null;
+  p95BookingMs: number | null;
+  errors: Record<string, number>;
+  backlog: number;
+  sold: number;
+  held: number;
+  free: number;
+  message: string;
+  revision: number;
+  gateways: number;
+  gatewaysInForce: number;
+};
+export type RoomHistory = {
+  seconds: number;
+  at: number[];
+  waiting: number[];
+  called: number[];
+  admitted: number[];
+  rateNowPerMinute: number[];
+  calledPerMinute: (number | null)[];
+  p50BookingMs: (number | null)[];
+  p95BookingMs: (number | null)[];
+  backlog: number[];
+  errors: number[];
+  sold: number[];
+  held: number[];
+};
+export type RoomList = {
+  rooms: RoomAnswer[];
+};
+export type RoomLogLine = {
+  at: string;
+  operator: string;
+  field: string;
+  from: string;
+  to: string;
+  why: string;
+  revision: number;
+};
+export type RoomLogList = {
+  entries: RoomLogLine[];
+};
+export type RoomSummary = {
+  state: string;
+  waiting: number;
+};
+export type SeatAnswer = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+};
+export type SeatMap = {
+  eventId: number;
+  version: number;
+  sections: Section[];
+  taken: ([number, number, number, "booked" | "reserved"])[];
+};
+export type SeatRow = {
+  rowNumber: number;
+  seatNumbers: number[];
+};
+export type Section = {
+  ticketTypeId: number;
+  rows: SeatRow[];
+};
+export type SessionAnswer = {
+  token: string;
+  userId: number;
+};
+export type StockLeft = {
+  free: number;
+  held: number;
+  mayReturn?: number | null;
+  lastHoldEndsAt?: string | null;
+};
+export type TicketAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  price: number;
+  quantity: number;
+  availableCount: number;
+  heldCount: number;
+};
+export type WebhookAnswer = {
+  webhookId: number;
+  url: string;
+  description: string;
+  kinds: ("purchase.cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out")[];
+  eventId: number | null;
+  enabled: boolean;
+  disabledWhy: string;
+  disabledAt: string | null;
+  createdAt: string;
+  deliveredAt: string | null;
+  failingSince: string | null;
+  oldSecretUntil: string | null;
+  pending: number;
+  dead: number;
+};
+export type WebhookList = {
+  webhooks: WebhookAnswer[];
+};
+export type WebhookLogLine = {
+  at: string;
+  operator: string;
+  webhookId: number;
+  field: string;
+  from: string;
+  to: string;
+};
+export type WebhookLogList = {
+  entries: WebhookLogLine[];
+};
+export type WebhookSecret = {
+  webhook: WebhookAnswer;
+  secret: string;
+};

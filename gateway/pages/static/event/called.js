@@ -1,0 +1,76 @@
+// @ts-check
+// The fan is called: the page claims the turn by itself, and again until the server has answered.
+import { call, now, Problem, sleep } from "../api.js";
+import { $ } from "../dom.js";
+import { clock } from "../words.js";
+import { Bell } from "./bell.js";
+
+/** @import { Claimed } from "../../contract.d.ts" */
+/** @import { Context } from "./main.js" */
+/** @import { State } from "./state.js" */
+
+const CLAIM_SECONDS = 60; // where the server names no time
+const PATIENCE_SECONDS = 8;
+const AGAIN_MS = 2000;
+const TICK_MS = 500;
+
+export class Called {
+  /** @param {Context} context */
+  constructor(context) {
+    this.context = context;
+    this.bell = new Bell(context.event);
+    this.claiming = false;
+  }
+
+  /** @param {State} state @param {State} before */
+  show(state, before) {
+    if (state.stage === "called" && state.call && state.call !== before.call) this.claim(state.call.seconds);
+  }
+
+  /** @param {number | null} seconds left to claim */
+  async claim(seconds) {
+    if (this.claiming) return;
+    this.claiming = true;
+    this.bell.ring();
+    this.context.page.announce("It is your turn. Letting you in.");
+    const due = now() + 1000 * (seconds ?? CLAIM_SECONDS);
+    const tick = () => {
+      $("called-left").textContent = `Your turn is kept for ${clock(due - now())}.`;
+    };
+    let timer = 0;
+    let outcome;
+    try {
+      while ((outcome = await this.tryOnce(due)) === "again") {
+        if (!timer) timer = setInterval(tick, TICK_MS);
+        $("called-words").textContent = "Trying to let you in…";
+        tick();
+        $("claim").hidden = false;
+        const pressed = new Promise((go) => $("claim").addEventListener("click", go, { once: true }));
+        await Promise.race([sleep(AGAIN_MS), pressed]);
+      }
+    } finally {
+      clearInterval(timer);
+      this.claiming = false;
+    }
+    if (outcome === "refused") await this.context.ask("expired");
+  }
+
+  /** @param {number} due ms @returns {Promise<"admitted" | "again" | "refused">} */
+  async tryOnce(due) {
+    const { queue, store } = this.context;
+    try {
+      /** @type {Claimed} */
+      const claimed = await call("POST", `${queue}/claim`, {
+        body: {},
+        headers: store.headers,
+        patience: PATIENCE_SECONDS,
+      });
+      store.dispatch({ type: "news", news: { state: "admitted", ...claimed } });
+      return "admitted";
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const passing = error.status === 0 || error.status === 429 || error.status >= 500;
+      return passing && now() <= due ? "again" : "refused";
+    }
+  }
+}

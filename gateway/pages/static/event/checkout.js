@@ -1,0 +1,215 @@
+// @ts-check
+// Seats are held for the fan: the time left, the check that a person buys, buying, or giving the seats back.
+import { book, call, newKey, now, Problem } from "../api.js";
+import { Captcha } from "../captcha.js";
+import { $, buttonOf, make, setProgress } from "../dom.js";
+import { clock, plural } from "../words.js";
+import { busy } from "./page.js";
+import { keep, readKept } from "./storage.js";
+
+/** @import { PurchaseAnswer, PurchaseList, ReservationAnswer } from "../../contract.d.ts" */
+/** @import { Context } from "./main.js" */
+/** @import { Choose } from "./choose.js" */
+/** @import { State } from "./state.js" */
+
+const TICK_MS = 500;
+const LATE_MS = 60_000;
+/** What becomes of the check that a person buys, in words. */
+const PERSON = {
+  idle: "",
+  working: "Checking that you are a person…",
+  done: "Checked that you are a person",
+  failed: "The check that you are a person failed. Press Buy to try it again.",
+};
+
+export class Checkout {
+  /** @param {Context} context @param {Choose} choose */
+  constructor(context, choose) {
+    this.context = context;
+    this.choose = choose;
+    this.timer = 0;
+    this.buying = false;
+    this.captcha = new Captcha($("captcha-box"), context.captchaWorker, (state) => {
+      $("person").textContent = PERSON[state];
+      $("person").className = `person is-${state}`;
+    });
+    $("buy").addEventListener("click", () => this.buy());
+    $("release").addEventListener("click", () => this.release());
+  }
+
+  /** @param {State} state @param {State} before */
+  show(state, before) {
+    if (state.hold !== before.hold) {
+      if (state.hold) this.begin(state.hold);
+      else this.end();
+    }
+    if (state.stage === "done" && before.stage !== "done") this.showPurchases(state.roomState);
+  }
+
+  /** @param {ReservationAnswer} hold */
+  begin(hold) {
+    const { event, money, page, tickets } = this.context;
+    const ends = Date.parse(hold.expiresAt);
+    const until = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(ends);
+    $("hold-until").textContent = until;
+    $("hold-seats").replaceChildren(
+      ...hold.seats.map(({ ticketTypeId, rowNumber, seatNumber, amount }) => {
+        const name = `${tickets.get(ticketTypeId)?.ticketType ?? "Seat"} row ${rowNumber} seat ${seatNumber}`;
+        const line = make("li");
+        line.append(make("span", name), make("b", money(amount)));
+        return line;
+      }),
+    );
+    $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, hold.seats.length) + 1.8}rem`);
+    $("hold-total").textContent = money(hold.totalAmount);
+    $("buy").textContent = `Buy ${plural(hold.seats.length, "ticket")} · ${money(hold.totalAmount)}`;
+    page.announce(`${plural(hold.seats.length, "seat")} held for you until ${until}.`);
+    clearInterval(this.timer);
+    const tick = () => this.tick(ends, event.holdSeconds * 1000);
+    this.timer = setInterval(tick, TICK_MS);
+    tick();
+    this.captcha.needed("checkout").then((needed) => {
+      if (needed) this.captcha.begin("checkout").catch(() => {});
+    }, () => {});
+  }
+
+  /** @param {number} ends ms @param {number} wholeMs */
+  tick(ends, wholeMs) {
+    // The server's clock is known to a second or two: never show more than the whole.
+    const leftMs = Math.min(wholeMs, ends - now());
+    $("hold-left").textContent = clock(leftMs);
+    setProgress("hold-progress", (1000 * Math.max(0, leftMs)) / wholeMs);
+    document.body.classList.toggle("is-late", leftMs < LATE_MS);
+    if (leftMs < LATE_MS && leftMs > LATE_MS - 2000) {
+      this.context.page.announce("Less than a minute left to buy.", 5000);
+    }
+    // A purchase already on its way has the server's grace, so its answer decides.
+    if (leftMs <= 0 && !this.buying) this.lapse();
+  }
+
+  /** The hold has ended: say so, and go back to the seats. */
+  lapse() {
+    this.context.store.dispatch({ type: "holdEnded" });
+    this.context.page.say("The hold on your seats has ended, so others can take them now.");
+    this.chooseAgain();
+  }
+
+  end() {
+    clearInterval(this.timer);
+    document.body.classList.remove("is-late");
+  }
+
+  /** Back to the seats, if the fan may still choose. */
+  chooseAgain() {
+    const { ask, store } = this.context;
+    if (store.state.roomState === "off") store.dispatch({ type: "news", news: { roomState: "off" } });
+    else ask("expired");
+  }
+
+  async buy() {
+    const { page, store } = this.context;
+    const { hold } = store.state;
+    if (this.buying || !hold) return;
+    page.hush();
+    this.buying = true;
+    // One key for one hold, also after a reload: however often it is sent, it is bought once.
+    const name = `buy:${hold.reservationId}`;
+    const key = readKept(name) ?? newKey();
+    keep(name, key);
+    try {
+      await busy(buttonOf("buy"), "Buying…", async () => {
+        try {
+          const { purchaseId } = await this.pay(hold, key);
+          keep(name, null);
+          clearInterval(this.timer);
+          store.dispatch({ type: "bought" });
+          page.say("Done. Fetching your tickets…", "good");
+          location.assign(`/purchases/${purchaseId}`);
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          if (error.status !== 0) keep(name, null);
+          await this.refused(error);
+        }
+      });
+    } finally {
+      this.buying = false;
+    }
+  }
+
+  /** Check out, once more with a new captcha if the first one was refused. @param {ReservationAnswer} hold @param {string} key @returns {Promise<PurchaseAnswer>} */
+  async pay({ eventId, reservationId }, key) {
+    const { onWait, store } = this.context;
+    for (let tries = 0;; tries++) {
+      try {
+        const captchaToken = await this.captcha.token("checkout");
+        const body = { eventId, reservationId, ...(captchaToken ? { captchaToken } : {}) };
+        return await book("POST", "/api/checkout", { body, key, headers: store.headers, onWait });
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== "captcha_failed" || tries) throw error;
+        this.captcha.spent();
+      }
+    }
+  }
+
+  /** @param {Problem} problem */
+  async refused(problem) {
+    const { page } = this.context;
+    switch (problem.code) {
+      case "hold_expired":
+      case "not_your_hold":
+      case "hold_mismatch":
+        return this.lapse();
+      case "payment_failed":
+        return page.say("The payment did not go through. Your seats are still held: please try again.");
+      case "captcha_failed":
+        return page.say(
+          "The check that you are a person was not accepted. Your seats are still held: press Buy again.",
+        );
+      default:
+        return await this.choose.refused(problem);
+    }
+  }
+
+  async release() {
+    const { event, onWait, page, store } = this.context;
+    const { hold } = store.state;
+    if (!hold) return;
+    page.hush();
+    await busy(buttonOf("release"), "Giving them back…", async () => {
+      const path = `/api/reservations/${hold.reservationId}?eventId=${event.eventId}`;
+      try {
+        await book("DELETE", path, { key: newKey(), headers: store.headers, onWait });
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        if (error.code !== "hold_expired") return await this.choose.refused(error);
+      }
+      page.hush();
+      store.dispatch({ type: "holdEnded" });
+      this.chooseAgain();
+    });
+  }
+
+  /** The fan has bought before: lead to the tickets. @param {string} roomState */
+  async showPurchases(roomState) {
+    $("done-again").hidden = roomState === "sold_out" || roomState === "closed";
+    /** @type {PurchaseList} */
+    const { purchases } = await call("GET", "/api/purchases").catch(() => ({ purchases: [] }));
+    const here = purchases.filter((purchase) => purchase.eventId === this.context.event.eventId);
+    if (!here.length) return;
+    if (!here.some(liveTickets)) {
+      $("done-head").textContent = "You gave your tickets back";
+      $("done-words").textContent = "Your purchase was cancelled.";
+    }
+    $("done-links").replaceChildren(
+      ...here.map((purchase) => {
+        const live = liveTickets(purchase);
+        const link = make("a", live ? `Show ${plural(live, "ticket")}` : "Show the cancelled purchase", "button");
+        link.href = `/purchases/${purchase.purchaseId}`;
+        return link;
+      }),
+    );
+  }
+}
+
+/** How many tickets of a purchase are not cancelled. @param {PurchaseAnswer} purchase */
+const liveTickets = (purchase) => purchase.details.filter((detail) => !detail.cancelledAt).length;

@@ -1,0 +1,109 @@
+// @ts-check
+// One event's page, from the line to the checkout. The server's words change one state (state.js); every room of this
+// page shows its part of it.
+import { call } from "../api.js";
+import { $, readData } from "../dom.js";
+import { moneyIn } from "../words.js";
+import { askWith } from "./asking.js";
+import { Called } from "./called.js";
+import { Checkout } from "./checkout.js";
+import { Choose } from "./choose.js";
+import { History } from "./history.js";
+import { Joining } from "./joining.js";
+import { Line } from "./line.js";
+import { Lobby } from "./lobby.js";
+import { Page } from "./page.js";
+import { initialState, Store } from "./state.js";
+import { Stock } from "./stock.js";
+import { keepPlace, readPlace } from "./storage.js";
+import { Tab } from "./tab.js";
+
+/** @import { ReservationList } from "../../contract.d.ts" */
+/** @import { Ask } from "./asking.js" */
+/** @import { EventData, Stage, TicketType } from "./state.js" */
+
+/**
+ * What every room of the page may use.
+ * @typedef {object} Context
+ * @property {EventData} event
+ * @property {string} queue the line's address in the API
+ * @property {Store} store
+ * @property {Page} page
+ * @property {Tab} tab
+ * @property {Stock} stock
+ * @property {Ask} ask
+ * @property {Map<number, TicketType>} tickets
+ * @property {(amount: number) => string} money
+ * @property {string} captchaWorker the address of captcha-worker.js
+ * @property {(why: string) => void} onWait says why a booking takes long
+ */
+
+const REBUILDING_SECONDS = 10;
+
+/** @type {EventData} */
+const event = readData("event-data");
+const drawn =
+  /** @type {Stage} */ (document.querySelector(".stage:not([hidden])")?.getAttribute("data-stage") ?? "join");
+const page = new Page();
+const message = page.messageBox.textContent ?? "";
+const store = new Store(initialState(event, drawn, { ...readPlace(event.eventId), message }));
+const queue = `/api/queue/${event.eventId}`;
+const tab = new Tab(event);
+/** @type {Context} */
+const context = {
+  event,
+  queue,
+  store,
+  page,
+  tab,
+  stock: new Stock(event),
+  ask: askWith({ queue, store, page }),
+  tickets: new Map(event.tickets.map((ticket) => [ticket.ticketTypeId, ticket])),
+  money: moneyIn(event.currency, event.exponent),
+  captchaWorker: $("captcha-box").dataset.worker ?? "",
+  onWait: (why) => {
+    const slow = "The network is slow. We keep trying; nothing is booked twice.";
+    page.say(why === "offline" ? slow : "Many people are booking at once. Your request is in the queue…", "good");
+  },
+};
+const line = new Line(context);
+const lobby = new Lobby(context);
+const joining = new Joining(context);
+const called = new Called(context);
+const choose = new Choose(context);
+const checkout = new Checkout(context, choose);
+const history = new History(context);
+store.listeners.push(
+  keepPlace(event.eventId),
+  ...[page, tab, line, lobby, joining, called, choose, checkout, history].map((room) => room.show.bind(room)),
+);
+
+// A phone that wakes up has missed news, and its stream may be dead without knowing.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && line.stream) context.ask();
+});
+addEventListener("online", () => (line.stream ?? choose.live)?.open());
+addEventListener("pageshow", (shown) => {
+  if (shown.persisted) location.reload();
+});
+
+/** @type {Stage[]} */
+const NEEDS_PLACE = ["lobby", "waiting", "called", "choose"];
+
+async function begin() {
+  joining.show(store.state, store.state);
+  try {
+    /** @type {ReservationList} */
+    const { reservations } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
+    if (reservations.length) return store.dispatch({ type: "held", hold: reservations[0] });
+  } catch {
+    // No hold can be read now; the place still can.
+  }
+  const { lobbyOpensAt, roomState, stage, standing, token } = store.state;
+  if (roomState === "off") return store.dispatch({ type: "news", news: { roomState } });
+  if (standing || token) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
+  if (stage === "sold_out") line.watchForReturns();
+  if (stage === "early" && lobbyOpensAt) lobby.awaitOpening(Date.parse(lobbyOpensAt));
+  if (stage === "rebuilding") store.dispatch({ type: "retryLater", seconds: REBUILDING_SECONDS });
+}
+begin();

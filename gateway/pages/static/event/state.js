@@ -1,0 +1,227 @@
+// @ts-check
+// What the event's page knows, in one object, and how each thing that the server says changes it. Nothing here touches
+// the document: the rooms beside this file show the state and act on it.
+
+/** @import { Lobby, Place, ReservationAnswer } from "../../contract.d.ts" */
+
+/**
+ * The part of the page that is shown.
+ * @typedef {"join" | "early" | "lobby" | "waiting" | "called" | "choose" | "held" | "line_full" | "rebuilding"
+ *   | "sold_out" | "closed" | "expired" | "done"} Stage
+ */
+
+/** @typedef {{ticketTypeId: number, ticketType: string, price: number}} TicketType price in minor units */
+
+/**
+ * What the server wrote into the page.
+ * @typedef {object} EventData
+ * @property {number} eventId
+ * @property {string} name
+ * @property {string} currency ISO 4217
+ * @property {number} exponent digits of the currency's minor unit
+ * @property {number} seatsPerFanMax
+ * @property {number} seatsDrawnMax
+ * @property {string} roomState
+ * @property {string | null} state the fan's state in the line; null without a place
+ * @property {number} holdSeconds
+ * @property {number} revision goes up with each change of the hall
+ * @property {{state: string, opensAt: string} | null} lobby
+ * @property {TicketType[]} tickets
+ */
+
+/**
+ * What an answer or the stream says of the fan; a field that is left out has not changed. Only the stream says the rate
+ * that operators ask for.
+ * @typedef {Partial<Place> & {ratePerMinute?: number}} News
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Stage} stage
+ * @property {string} standing the fan's state in the line as the server said it last; empty before it said one
+ * @property {string} roomState
+ * @property {string} message the organiser's words to the line
+ * @property {string | null} token the signed place, which restores a place that the server has lost
+ * @property {string} pass the admission pass; empty without one
+ * @property {boolean} priority whether the fan waits in the priority class
+ * @property {number} firstPosition the furthest back that the fan stood in this class; 0 before a position is known
+ * @property {number} progress how far the fan has come since then, in thousandths; it never falls
+ * @property {News | null} place the last news of a fan who waits
+ * @property {Lobby | null} lobby the last news of a fan in the lobby
+ * @property {string | null} lobbyOpensAt set while the lobby is yet to open
+ * @property {{seconds: number | null} | null} call the last call, and how long it may be claimed
+ * @property {boolean} choosing whether the fan may choose seats; false as soon as the turn is in doubt
+ * @property {string | null} turnEndsAt
+ * @property {ReservationAnswer | null} hold
+ * @property {{seconds: number} | null} retry in how long the page tries to join again by itself
+ */
+
+/**
+ * What happened, most of it said by the server.
+ * @typedef {{type: "news", news: News}
+ *   | {type: "message", text: string}
+ *   | {type: "noPlace", stage: Stage}
+ *   | {type: "left"}
+ *   | {type: "joining"}
+ *   | {type: "refused", stage: "line_full" | "rebuilding" | "sold_out" | "closed"}
+ *   | {type: "retryLater", seconds: number, stage?: "line_full" | "rebuilding"}
+ *   | {type: "codeRefused"}
+ *   | {type: "turnInDoubt"}
+ *   | {type: "held", hold: ReservationAnswer}
+ *   | {type: "holdEnded"}
+ *   | {type: "bought"}} Action
+ */
+
+/**
+ * @param {EventData} event @param {Stage} stage as the server has drawn it
+ * @param {{token: string | null, firstPosition: number, message: string}} kept from an earlier visit, and in the page
+ * @returns {State}
+ */
+export function initialState(event, stage, kept) {
+  return {
+    stage,
+    standing: event.state ?? "",
+    roomState: event.roomState,
+    message: kept.message,
+    token: kept.token,
+    pass: "",
+    priority: false,
+    firstPosition: kept.firstPosition,
+    progress: 0,
+    place: null,
+    lobby: null,
+    lobbyOpensAt: event.lobby?.state === "early" ? event.lobby.opensAt : null,
+    call: null,
+    choosing: false,
+    turnEndsAt: null,
+    hold: null,
+    retry: null,
+  };
+}
+
+/** @param {State} state @param {Action} action @returns {State} the same object where nothing changes */
+export function reduce(state, action) {
+  switch (action.type) {
+    case "news":
+      return follow(hear(state, action.news), action.news);
+    case "message":
+      return { ...state, message: action.text };
+    case "noPlace":
+      return { ...withoutPlace(state), stage: action.stage };
+    case "left":
+      return { ...withoutPlace(state), stage: "join" };
+    case "joining":
+      return { ...state, retry: null };
+    case "refused":
+      return { ...state, stage: action.stage };
+    case "retryLater":
+      return { ...state, stage: action.stage ?? state.stage, retry: { seconds: action.seconds } };
+    case "codeRefused":
+      return state.stage === "line_full" || state.stage === "rebuilding" ? { ...state, stage: "join" } : state;
+    case "turnInDoubt":
+      return { ...state, choosing: false };
+    case "held":
+      return { ...state, stage: "held", choosing: false, hold: action.hold };
+    case "holdEnded":
+      return { ...state, hold: null };
+    case "bought":
+      return withoutPlace(state);
+  }
+}
+
+/** Take over what the news says, wherever the fan is on the page. @param {State} state @param {News} news @returns {State} */
+function hear(state, news) {
+  const heard = {
+    ...state,
+    token: news.token || state.token,
+    pass: news.pass || state.pass,
+    roomState: news.roomState || state.roomState,
+    message: news.message ?? state.message,
+    standing: news.state || state.standing,
+  };
+  // A position over the stream names the class only where it is the priority class.
+  const namesClass = news.priority !== undefined || typeof news.position === "number";
+  const priority = namesClass ? news.priority === true : state.priority;
+  // The positions of another class are counted apart, so the way starts anew.
+  return priority === state.priority ? heard : { ...heard, priority, firstPosition: 0, progress: 0 };
+}
+
+/** Go to the part of the page where the news says the fan stands. @param {State} state @param {News} news @returns {State} */
+function follow(state, news) {
+  if (state.hold) return state;
+  if (news.roomState === "off") return enter(state, null);
+  switch (news.state) {
+    case "lobby":
+      return { ...state, stage: "lobby", lobby: news.lobby ?? state.lobby };
+    case "waiting":
+      return { ...state, stage: "waiting", ...advance(state, news.position), place: news };
+    case "called":
+      return { ...state, stage: "called", call: { seconds: news.claimBySeconds ?? null } };
+    case "admitted":
+      return enter(state, news.expiresAt ?? null);
+    case "done":
+      return { ...withoutPlace(state), stage: "done" };
+    case "left":
+    case "none":
+      return { ...withoutPlace(state), stage: "join" };
+    case "expired":
+      return { ...withoutPlace(state), stage: "expired" };
+    case "sold_out":
+      return { ...state, stage: "sold_out" };
+    case "closed":
+      return news.lobby?.state === "early"
+        ? { ...state, stage: "early", lobbyOpensAt: news.lobby.opensAt }
+        : { ...state, stage: "closed" };
+    default:
+      return state;
+  }
+}
+
+/** @param {State} state @param {string | null} turnEndsAt @returns {State} */
+const enter = (state, turnEndsAt) => ({ ...state, stage: "choose", choosing: true, turnEndsAt });
+
+/** @param {State} state @param {number | null | undefined} position */
+function advance(state, position) {
+  if (typeof position !== "number") return {};
+  const firstPosition = Math.max(state.firstPosition, position);
+  const come = firstPosition > 1 ? (1 - (position - 1) / firstPosition) * 1000 : 500;
+  return { firstPosition, progress: Math.max(state.progress, come) };
+}
+
+/** @param {State} state @returns {State} */
+const withoutPlace = (state) => ({ ...state, token: null, pass: "", firstPosition: 0, progress: 0 });
+
+/** The state, and everybody who shows it. */
+export class Store {
+  /** @param {State} state */
+  constructor(state) {
+    this.state = state;
+    /** @type {((state: State, before: State) => void)[]} */
+    this.listeners = [];
+    /** @type {Action[]} */
+    this.actions = [];
+    this.dispatching = false;
+  }
+
+  /** Change the state and show it. What a listener dispatches comes after all listeners have shown this. @param {Action} action */
+  dispatch(action) {
+    this.actions.push(action);
+    if (this.dispatching) return;
+    this.dispatching = true;
+    try {
+      for (let next = this.actions.shift(); next; next = this.actions.shift()) {
+        const before = this.state;
+        this.state = reduce(before, next);
+        for (const show of this.listeners) show(this.state, before);
+      }
+    } finally {
+      this.dispatching = false;
+    }
+  }
+
+  /** The headers by which the server knows the fan's place. @returns {Record<string, string>} */
+  get headers() {
+    const { token, pass } = this.state;
+    return { ...(token ? { "X-Place-Token": token } : {}), ...(pass ? { "X-Admission-Pass": pass } : {}) };
+  }
+}
