@@ -68,9 +68,10 @@ test-deep: $(VENV)/.dev ## Run the property tests with many more examples (optio
 	DEEP_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)
 
 .PHONY: format
-format: $(VENV)/.dev ## Format the code and mend what ruff can mend
+format: $(VENV)/.dev ## Format the code, mend what ruff can mend, and write the scripts' types anew
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+	$(BIN)/python -m tests.unit.pages.contract_types --write
 	$(DENO) fmt $(DENO_CONFIG) $(SCRIPTS) $(SCRIPT_TESTS)
 
 .PHONY: hooks

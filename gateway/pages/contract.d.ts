@@ -1,4 +1,4 @@
-// The answers of the public API, made from gateway/contract by `python -m tests.unit.pages.contract_types --write`.
+// The answers of the public API, made from gateway/contract by `make format`.
 export type CaptchaOffer = {
   provider: "altcha" | "off" | "recaptcha" | "recaptcha_enterprise";
   requiredFor: string[];
@@ -197,6 +197,7 @@ export type OperatorAnswer = {
 export type OperatorName = {
   name: string;
 };
+export type OutboxKind = "purchase.cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
 export type Place = {
   state: string;
   roomState: string;
@@ -277,6 +278,15 @@ export type ReservationList = {
   reservations: ReservationAnswer[];
 };
 export type RoomAnswer = {
+  ratePerMinute: number;
+  capacity: number;
+  lineCap: number;
+  claimWindowSeconds: number;
+  passSeconds: number;
+  autopilot: boolean;
+  lobbyMinutes: number;
+  message: string;
+  priorityShare: number;
   eventId: number;
   name: string;
   state: string;
@@ -284,21 +294,13 @@ export type RoomAnswer = {
   priorityWaiting: number;
   called: number;
   admitted: number;
-  ratePerMinute: number;
   rateNowPerMinute: number;
   measuredPerMinute: number | null;
   calledPerMinute: number | null;
   letIn: number;
-  capacity: number;
-  lineCap: number;
-  claimWindowSeconds: number;
-  passSeconds: number;
-  lobbyMinutes: number;
-  priorityShare: number;
   lobby: number;
   paused: boolean;
   closed: boolean;
-  autopilot: boolean;
   autopilotWhy: string;
   noShowRate: number;
   p50BookingMs: number | null;
@@ -308,7 +310,6 @@ export type RoomAnswer = {
   sold: number;
   held: number;
   free: number;
-  message: string;
   revision: number;
   gateways: number;
   gatewaysInForce: number;
@@ -388,7 +389,7 @@ export type WebhookAnswer = {
   webhookId: number;
   url: string;
   description: string;
-  kinds: ("purchase.cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out")[];
+  kinds: OutboxKind[];
   eventId: number | null;
   enabled: boolean;
   disabledWhy: string;

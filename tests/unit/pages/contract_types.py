@@ -1,6 +1,6 @@
 """What the API answers, as TypeScript types for the pages' scripts.
 
-``python -m tests.unit.pages.contract_types --write`` writes them anew after a change of the contract.
+``make format`` writes them anew after a change of the contract.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.captcha import CaptchaOffer
 from gateway.contract.lists import ANSWERS
 
 FILE = Path(__file__).parents[3] / "gateway" / "pages" / "contract.d.ts"
-COMMAND = "python -m tests.unit.pages.contract_types --write"
+COMMAND = "make format"
 HEAD = f"// The answers of the public API, made from gateway/contract by `{COMMAND}`.\n"
 REFERENCE = "#/$defs/"
 PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -4,7 +4,7 @@ from tests.unit.pages.contract_types import COMMAND, FILE, render
 
 
 def test_the_scripts_types_are_those_of_the_contract() -> None:
-    assert FILE.read_text() == render(), f"the contract has changed: run .venv/bin/{COMMAND}"
+    assert FILE.read_text() == render(), f"the contract has changed: run `{COMMAND}`"
 
 
 def test_optional_fields_choices_and_pairs_have_their_types() -> None:
