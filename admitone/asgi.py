@@ -7,8 +7,8 @@ from litestar import Litestar
 from admitone.logs import start_logging
 from admitone.settings import Settings
 from admitone.telemetry import Telemetry
-from admitone.wiring import gateway_config
 from gateway.app import create_app
+from gateway.settings import GatewaySettings
 
 
 def create() -> Litestar:
@@ -17,6 +17,6 @@ def create() -> Litestar:
     start_logging(as_json=settings.json_logs)
     outside = Telemetry(settings, "gateway")
     outside.begin()
-    app = create_app(gateway_config(settings))
+    app = create_app(settings.part(GatewaySettings))
     app.on_shutdown.append(outside.end)
     return app

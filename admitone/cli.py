@@ -18,7 +18,7 @@ from rich.table import Table
 from admitone import running
 from admitone.dial_options import with_dials
 from admitone.logs import start_logging
-from admitone.settings import Settings, SettingsError
+from admitone.settings import ROWS, Settings, SettingsError
 from admitone.telemetry import TelemetryError, require_installed
 from db.rooms.dials import DialValue
 
@@ -60,21 +60,21 @@ def _settings(*, need: bool = True) -> Settings:
         require_installed(settings)
     except TelemetryError as error:
         raise _fail(str(error)) from None
-    if need and not (settings.database_url and settings.redis_url):
+    if need and not (settings.db.url and settings.redis.url):
         raise _fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")
     return settings
 
 
 def _with_noted(settings: Settings) -> Settings:
     """Raises SettingsError."""
-    for name, value in running.read(Path(settings.data_dir)).items():
+    for name, value in running.read(Path(settings.embedded.data_dir)).items():
         if name != "ADMITONE_URL":
             os.environ.setdefault(name, value)
     return Settings.load()
 
 
 def _need_secret(settings: Settings) -> None:
-    if not settings.secret:
+    if not settings.site.secret:
         raise _fail("Set ADMITONE_SECRET: every gateway must sign with the same one.")
 
 
@@ -91,7 +91,9 @@ def up(
         settings = Settings.load()
     except SettingsError as error:
         raise _fail(str(error)) from None
-    raise typer.Exit(bring_up(settings, port=settings.port if port is None else port, crowd=crowd, workers=workers))
+    raise typer.Exit(
+        bring_up(settings, port=settings.server.port if port is None else port, crowd=crowd, workers=workers)
+    )
 
 
 @app.command()
@@ -111,8 +113,8 @@ def gateway(
     uvicorn.run(
         "admitone.asgi:create",
         factory=True,
-        host=settings.host if host is None else host,
-        port=settings.port if port is None else port,
+        host=settings.server.host if host is None else host,
+        port=settings.server.port if port is None else port,
         workers=workers,
         loop="uvloop",
         http="httptools",
@@ -124,8 +126,8 @@ def gateway(
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=75,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
+        proxy_headers=bool(settings.server.trusted_proxies),
+        forwarded_allow_ips=settings.server.trusted_proxies or None,
     )
 
 
@@ -136,15 +138,21 @@ def worker(
     ] = None,
 ) -> None:
     """Apply bookings: one process a lane, one each for housekeeping, cron and webhooks."""
-    from admitone.wiring import worker_config
+    from admitone.telemetry import telemetry
     from workers.pool import Pool
+    from workers.settings import WorkerSettings
 
     settings = _settings()
     logging.getLogger("rq").setLevel(logging.WARNING)
     lanes = None if not lane else tuple(lane)
-    if lanes is not None and not all(0 <= number < settings.lanes for number in lanes):
-        raise _fail(f"Lanes are numbered 0 to {settings.lanes - 1}.")
-    Pool(worker_config(settings), lanes).start()
+    if lanes is not None and not all(0 <= number < settings.lane.count for number in lanes):
+        raise _fail(f"Lanes are numbered 0 to {settings.lane.count - 1}.")
+    Pool(
+        settings.part(WorkerSettings),
+        lanes,
+        # Nothing but a booking's way is traced.
+        telemetry=lambda process: telemetry(settings, f"worker {process}", traces=process.startswith("lane-")),
+    ).start()
 
 
 @app.command()
@@ -152,7 +160,7 @@ def migrate() -> None:
     """Bring the database's tables up to date."""
     from db.migrate import migrate as run
 
-    run(_settings().database_url)
+    run(_settings().db.url)
 
 
 @app.command()
@@ -163,14 +171,13 @@ def seed(
     ] = -60.0,
 ) -> None:
     """Make a demo event, whose sale is on unless told otherwise; prints its id."""
-    from admitone.wiring import room_seed
-    from db.events.seed import seed_demo, seed_stadium
+    from db.events.seed import room_seed, seed_demo, seed_stadium
     from db.migrate import migrate as run
 
     settings = _settings()
-    run(settings.database_url)
+    run(settings.db.url)
     make = seed_stadium if stadium else seed_demo
-    typer.echo(make(settings.database_url, room=room_seed(settings), on_sale_minutes=on_sale_in))
+    typer.echo(make(settings.db.url, room=room_seed(settings.room), on_sale_minutes=on_sale_in))
 
 
 @app.command()
@@ -200,8 +207,8 @@ def crowd(
 
     settings = _settings(need=False)
     if not url:
-        noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL")
-        url = noted or f"http://{settings.host}:{settings.port}"
+        noted = running.read(Path(settings.embedded.data_dir)).get("ADMITONE_URL")
+        url = noted or f"http://{settings.server.host}:{settings.server.port}"
     try:
         plan = CrowdPlan(
             base_url=url,
@@ -269,10 +276,10 @@ def rehearse(
     if missing:
         typer.echo(f"Set {' and '.join(missing)}, or run `admitone up` beside this.", err=True)
         raise typer.Exit(2)
-    noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL")
+    noted = running.read(Path(settings.embedded.data_dir)).get("ADMITONE_URL")
     try:
         options = Options(
-            url=(url or noted or f"http://{settings.host}:{settings.port}").rstrip("/"),
+            url=(url or noted or f"http://{settings.server.host}:{settings.server.port}").rstrip("/"),
             event_id=event,
             fans=fans,
             expected_fans=expect,
@@ -357,9 +364,9 @@ def audit(
     settings = _settings()
     try:
         violations = check(
-            settings.database_url,
-            grace_seconds=settings.hold_grace_seconds,
-            command_keep_hours=settings.command_keep_hours,
+            settings.db.url,
+            grace_seconds=settings.hold.grace_seconds,
+            command_keep_hours=settings.lane.command_keep_hours,
             ledger=ledger,
         )
     except LedgerError as error:
@@ -393,11 +400,11 @@ def doctor(
     else:
         missing = [name for name, value in _servers_of(settings).items() if not value]
         if missing:
-            says = f"{' and '.join(missing)} not set, and no `admitone up` runs in {settings.data_dir}"
+            says = f"{' and '.join(missing)} not set, and no `admitone up` runs in {settings.embedded.data_dir}"
             found = [Finding("setup", "settings", Level.ERROR, says, "Set them, or start `admitone up`.")]
         else:
             embedded = tuple(name for name, value in _servers_of(given).items() if not value)
-            noted = running.read(Path(settings.data_dir)).get("ADMITONE_URL", "") if embedded else ""
+            noted = running.read(Path(settings.embedded.data_dir)).get("ADMITONE_URL", "") if embedded else ""
             with open_site(settings, embedded, url or noted) as site:
                 found = examine(site)
     code = exit_code(found)
@@ -409,7 +416,7 @@ def doctor(
 
 
 def _servers_of(settings: Settings) -> dict[str, str]:
-    return {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    return {"DATABASE_URL": settings.db.url, "REDIS_URL": settings.redis.url}
 
 
 @operator_app.command("add")
@@ -430,7 +437,7 @@ def operator_add(
             typer.prompt("Password", hide_input=True, confirmation_prompt=True) if asks else secrets.token_urlsafe(12)
         )
     try:
-        add_operator(settings.database_url, name, made)
+        add_operator(settings.db.url, name, made)
     except ValueError as error:
         raise _fail(str(error)) from None
     typer.echo(f"Operator {name} may sign in." if password or sys.stdin.isatty() else f"{name} {made}")
@@ -454,7 +461,7 @@ def draw_verify(
         else:
             assert event is not None
             settings = _settings()
-            checked = verify(settings.database_url, settings.redis_url, event)
+            checked = verify(settings.db.url, settings.redis.url, event)
     except DrawError as error:
         raise _fail(f"{error}.".capitalize()) from None
     for difference in checked.differences:
@@ -470,7 +477,7 @@ def draw_export(event: Annotated[int, typer.Argument(min=1, help="Event id.")]) 
     from admitone.draw import DrawError, export
 
     try:
-        typer.echo(export(_settings().database_url, event))
+        typer.echo(export(_settings().db.url, event))
     except DrawError as error:
         raise _fail(f"{error}.".capitalize()) from None
 
@@ -540,10 +547,10 @@ def token(
     settings = _settings(need=False)
     _need_secret(settings)
     identity = Identity(
-        settings.secret,
-        session_seconds=settings.session_seconds,
+        settings.site.secret,
+        session_seconds=settings.session.seconds,
         open_auth=False,
-        secure=settings.env == "production",
+        secure=settings.site.env == "production",
     )
     if role == "operator":
         typer.echo(identity.new_operator("token"))
@@ -562,8 +569,8 @@ def list_settings(
         typer.echo(settings_markdown(), nl=False)
         return
     table = Table("Variable", "Default", "Meaning")
-    for variable, default, meaning in Settings.table():
-        table.add_row(variable, default, meaning)
+    for row in ROWS:
+        table.add_row(row.variable, row.default, row.sentence)
     Console().print(table)
 
 
@@ -571,7 +578,7 @@ def settings_markdown() -> str:
     """The page docs/settings.md."""
     lines = ["# Settings", "", "Written by `admitone settings --markdown`.", "", "| variable | default | meaning |"]
     lines.append("|---|---|---|")
-    lines += [f"| `{variable}` | {default or '-'} | {meaning} |" for variable, default, meaning in Settings.table()]
+    lines += [f"| `{row.variable}` | {row.default or '-'} | {row.sentence} |" for row in ROWS]
     return "\n".join(lines) + "\n"
 
 

@@ -39,8 +39,8 @@ async def issue(
     if not 1 <= len(label) <= LABEL_MAX:
         raise CodesError(f"A label has 1 to {LABEL_MAX} characters.")
     codes = [code] if code is not None else random_codes(count)
-    hasher = CodeHasher(settings.secret)
-    engine = create_engine(settings.database_url, 1)
+    hasher = CodeHasher(settings.site.secret)
+    engine = create_engine(settings.db.url, 1)
     try:
         async with engine.begin() as connection:
             await issue_codes(

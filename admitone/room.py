@@ -19,10 +19,10 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
         UnknownRoomError: the event has no room.
         SteeringRefusedError: the room cannot be steered so.
     """
-    engine = create_engine(settings.database_url, 1)
-    client = async_client(settings.redis_url, connections_max=2)
+    engine = create_engine(settings.db.url, 1)
+    client = async_client(settings.redis.url, connections_max=2)
     line = Line(client)
-    rooms = RoomRegistry(engine, line, settings)
+    rooms = RoomRegistry(engine, line, settings.line)
     try:
         async with engine.begin() as connection:
             if ask is None:

@@ -1,174 +1,116 @@
-"""Everything that can be tuned, its default and its bounds: the only module that reads the environment."""
+"""The settings of all components together: the only module that reads the environment.
+
+A setting is a field of its component's struct (`db.settings` says how one is written); this module gives each struct
+its section, and finds every field's variable.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec.inspect import Metadata, StructType, type_info
 
-PREFIX = "ADMITONE_"
-UNPREFIXED = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.rooms.settings import RoomSettings
+from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from gateway.captcha.settings import CaptchaSettings
+from gateway.identity.settings import SessionSettings
+from gateway.line.settings import AutopilotSettings
+from gateway.process.settings import EndingSettings
+from gateway.programme.settings import EventSettings
+from gateway.wire.settings import BodySettings, LimitSettings, StreamSettings
+from waiting_room.settings import LineSettings
+from workers.channels.webhooks.settings import WebhookSettings
 
-
-SECRET_LETTERS_MIN = 8
+PREFIX: Final = "ADMITONE_"
+SECRET_LETTERS_MIN: Final = 8
 """Different characters of a secret: words repeated have fewer, 32 random digits practically never."""
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 class SettingsError(ValueError):
     """A variable of the environment is missing, malformed or out of its bounds."""
 
 
-def _name(field: str) -> str:
-    return UNPREFIXED.get(field, PREFIX + field.upper())
+class EmbeddedSettings(Section, frozen=True, kw_only=True):
+    data_dir: Annotated[str, setting("where the embedded servers keep their data", variable="ADMITONE_DATA_DIR")] = (
+        ".admitone"
+    )
 
 
-def _int(doc: str, ge: int, le: int) -> Meta:
-    return Meta(ge=ge, le=le, description=doc)
+class LogSettings(Section, frozen=True, kw_only=True):
+    format: Annotated[Literal["auto", "text", "json"], setting("auto is json in production, text in development")] = (
+        "auto"
+    )
+
+
+class TelemetrySettings(Section, frozen=True, kw_only=True):
+    otlp_endpoint: Annotated[
+        str,
+        setting(
+            "OTLP/HTTP collector that takes traces, e.g. http://127.0.0.1:4318; empty: none are made",
+            variable="ADMITONE_OTLP_ENDPOINT",
+        ),
+    ] = ""
+    trace_ratio: Annotated[
+        float, bounded("share of requests that are traced", 0, 1, variable="ADMITONE_TRACE_RATIO")
+    ] = 0.1
+    sentry_dsn: Annotated[
+        str, setting("Sentry project that takes reports of errors; empty: none", variable="ADMITONE_SENTRY_DSN")
+    ] = ""
+
+
+class ServerSettings(Section, frozen=True, kw_only=True):
+    host: Annotated[str, setting("address the gateway listens on", variable="ADMITONE_HOST")] = "127.0.0.1"
+    port: Annotated[
+        int, bounded("port the gateway listens on; 0 takes a free one", 0, 65535, variable="ADMITONE_PORT")
+    ] = 8000
+    trusted_proxies: Annotated[
+        str,
+        setting(
+            "comma-separated proxy addresses whose X-Forwarded-For is believed", variable="ADMITONE_TRUSTED_PROXIES"
+        ),
+    ] = ""
+
+
+class Row(NamedTuple):
+    """One setting: its field's place in `Settings`, its variable, its default and its sentence."""
+
+    section: str
+    field: str
+    variable: str
+    default: str
+    sentence: str
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The process's settings; each field is read from ``ADMITONE_<FIELD>`` (two have their usual names).
+    """A process's settings: one section a component."""
 
-    Raises:
-        SettingsError: from `load`, naming the variable and what it may hold.
-    """
-
-    database_url: Annotated[
-        str, Meta(description="Postgres, e.g. postgresql://user:password@host/db; empty: embedded")
-    ] = ""
-    redis_url: Annotated[
-        str, Meta(description="Redis or Valkey, e.g. redis://:password@host:6379/0; empty: embedded")
-    ] = ""
-    jobs_redis_url: Annotated[str, Meta(description="Redis for RQ's jobs, if it is another than the line's")] = ""
-    env: Annotated[
-        Literal["development", "production"],
-        Meta(description="production refuses open auth, a default secret and insecure cookies"),
-    ] = "development"
-    secret: Annotated[
-        str, Meta(description="signs sessions, places and passes; at least 32 characters in production")
-    ] = ""
-    auth: Annotated[
-        Literal["token", "open"],
-        Meta(description="open takes the body's userId as it is: development and load tests only"),
-    ] = "token"
-    data_dir: Annotated[str, Meta(description="where the embedded servers keep their data")] = ".admitone"
-    log_format: Annotated[
-        Literal["auto", "text", "json"], Meta(description="auto is json in production, text in development")
-    ] = "auto"
-    otlp_endpoint: Annotated[
-        str, Meta(description="OTLP/HTTP collector that takes traces, e.g. http://127.0.0.1:4318; empty: none are made")
-    ] = ""
-    trace_ratio: Annotated[float, Meta(ge=0, le=1, description="share of requests that are traced")] = 0.1
-    sentry_dsn: Annotated[str, Meta(description="Sentry project that takes reports of errors; empty: none")] = ""
-    host: Annotated[str, Meta(description="address the gateway listens on")] = "127.0.0.1"
-    port: Annotated[int, _int("port the gateway listens on; 0 takes a free one", 0, 65535)] = 8000
-    trusted_proxies: Annotated[
-        str, Meta(description="comma-separated proxy addresses whose X-Forwarded-For is believed")
-    ] = ""
-
-    lanes: Annotated[int, _int("booking lanes, one RQ queue and one worker each; equal everywhere", 1, 64)] = 2
-    batch_max: Annotated[int, _int("commands in one batch at most", 1, 4096)] = 512
-    batches_unfinished_max: Annotated[int, _int("batches a gateway has under way in a lane", 1, 16)] = 2
-    lane_buffer_max: Annotated[int, _int("commands waiting in a gateway for a lane; beyond it 503", 1, 100_000)] = 4096
-    autopilot_p95_ms: Annotated[
-        int, _int("what the autopilot keeps the 95th percentile of bookings under", 50, 30_000)
-    ] = 500
-    lane_wait_seconds_max: Annotated[int, _int("a command waits for its lane; beyond it 503", 1, 60)] = 2
-    command_deadline_seconds: Annotated[int, _int("a command not applied by then is timed_out", 1, 300)] = 30
-    batch_setbacks_max: Annotated[
-        int, _int("a batch that failed or killed its worker so often goes command by command; one alone fails", 1, 100)
-    ] = 3
-    result_ttl_seconds: Annotated[int, _int("how long Redis remembers a job's result", 60, 86_400)] = 3600
-    command_keep_hours: Annotated[int, _int("how long Postgres remembers a command's outcome", 1, 720)] = 24
-
-    hold_seconds: Annotated[int, _int("how long a seat is held", 1, 3600)] = 600
-    hold_grace_seconds: Annotated[int, _int("hidden grace of the owner's checkout", 0, 60)] = 15
-    cancel_until_hours: Annotated[
-        int, _int("a purchase can be cancelled until so long before its event's date; 0: until then", 0, 8784)
-    ] = 24
-    seats_per_request_max: Annotated[int, _int("seats in one request", 1, 1000)] = 50
-
-    room_state: Annotated[Literal["off", "open"], Meta(description="state of a seeded event's room")] = "open"
-    rate_per_minute: Annotated[int, _int("admissions a minute of a seeded event", 0, 1_000_000)] = 300
-    capacity: Annotated[int, _int("fans called and admitted at a time", 0, 1_000_000)] = 500
-    line_cap: Annotated[int, _int("fans in line per event", 0, 5_000_000)] = 5000
-    claim_window_seconds: Annotated[int, _int("to claim after being called", 5, 3600)] = 60
-    pass_seconds: Annotated[int, _int("a pass lives this long", 5, 86_400)] = 900
-    absence_seconds: Annotated[int, _int("an absent fan's place is kept this long", 5, 3600)] = 120
-    connected_seconds: Annotated[int, _int("a heartbeat counts as connected this long", 2, 120)] = 15
-
-    lobby_minutes: Annotated[
-        int,
-        _int(
-            "an event made before its on-sale opens its lobby so long before it, to be drawn then; 0: none", 0, 10_080
-        ),
-    ] = 30
-    receipt_entries_max: Annotated[int, _int("changes of state kept on a fan's receipt, the latest", 1, 1000)] = 50
-    receipt_fans_max: Annotated[
-        int, _int("fans whose receipts an event keeps, and as many of those before them; for a week", 1000, 5_000_000)
-    ] = 250_000
-    draw_reads_per_minute: Annotated[int, _int("reads of draws' public lists per address prefix", 1, 10_000_000)] = 600
-
-    rebuild_seconds: Annotated[
-        int, _int("a room that Redis lost takes back known places this long before new ones; 0: not at all", 0, 600)
-    ] = 10
-
-    session_seconds: Annotated[int, _int("a fan's session lives this long", 60, 2_592_000)] = 172_800
-    sessions_per_minute: Annotated[int, _int("new sessions per address prefix", 1, 10_000_000)] = 1200
-    joins_per_minute: Annotated[int, _int("joins per address prefix", 1, 10_000_000)] = 1200
-    joins_free_per_minute: Annotated[int, _int("joins per address prefix before a captcha is asked", 0, 10_000_000)] = (
-        300
-    )
-    wrong_codes_per_minute: Annotated[int, _int("unknown access codes tried per address prefix", 1, 10_000_000)] = 60
-
-    captcha: Annotated[
-        Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"],
-        Meta(description="captcha provider; off is refused in production"),
-    ] = "altcha"
-    captcha_site_key: Annotated[str, Meta(description="reCAPTCHA site key")] = ""
-    captcha_secret: Annotated[str, Meta(description="reCAPTCHA secret, or API key for Enterprise")] = ""
-    captcha_project: Annotated[str, Meta(description="reCAPTCHA Enterprise project id")] = ""
-    captcha_verify_url: Annotated[str, Meta(description="siteverify address, if not Google's")] = ""
-    captcha_hostnames: Annotated[str, Meta(description="comma-separated hostnames a reCAPTCHA token may name")] = ""
-    captcha_score_min: Annotated[float, Meta(ge=0, le=1, description="lowest reCAPTCHA v3 score let through")] = 0.5
-    captcha_timeout_seconds: Annotated[
-        float, Meta(gt=0, le=30, description="one call of siteverify; it is tried twice")
-    ] = 3.0
-    captcha_work_max: Annotated[int, _int("ALTCHA: largest number to search; twice the mean work", 1, 10_000_000)] = (
-        50_000
-    )
-    captcha_ttl_seconds: Annotated[int, _int("an ALTCHA challenge is good this long", 10, 3600)] = 600
-
-    body_bytes_max: Annotated[int, _int("request body", 1024, 10_485_760)] = 65_536
-    event_bytes_max: Annotated[
-        int, _int("request body of an operator who makes or changes an event", 1024, 67_108_864)
-    ] = 8_388_608
-    event_seats_max: Annotated[int, _int("seats of an event that an operator makes or changes", 1, 500_000)] = 200_000
-    stream_seconds_max: Annotated[
-        int, _int("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)
-    ] = 3600
-    streams_max: Annotated[int, _int("open streams in one gateway process; beyond it 503", 1, 1_000_000)] = 18_000
-    stream_send_seconds_max: Annotated[int, _int("a reader who takes longer is dropped", 1, 120)] = 10
-    drain_seconds: Annotated[
-        int, _int("told to end, a gateway serves on for so long, not ready, before it says farewell", 0, 4)
-    ] = 2
-    db_pool_max: Annotated[int, _int("Postgres connections of one gateway process", 1, 100)] = 8
-
-    webhook_connect_seconds: Annotated[int, _int("to connect to a webhook endpoint", 1, 60)] = 5
-    webhook_timeout_seconds: Annotated[int, _int("an attempt to deliver to it, connecting included", 1, 120)] = 15
-    webhook_at_once_max: Annotated[int, _int("attempts under way to one endpoint, a worker process", 1, 100)] = 8
-    webhook_attempts_max: Annotated[
-        int, _int("attempts of a delivery; with those of the defaults the last comes after about a day", 1, 100)
-    ] = 11
-    webhook_retry_first_seconds: Annotated[
-        int, _int("after a first failed attempt; four times as long after each further one", 1, 3600)
-    ] = 5
-    webhook_retry_seconds_max: Annotated[int, _int("between two attempts", 1, 86_400)] = 21_600
-    webhook_failing_hours_max: Annotated[int, _int("an endpoint that only failed for so long is disabled", 1, 720)] = 72
-    webhook_keep_hours: Annotated[int, _int("how long news and its deliveries are kept once sent", 48, 2160)] = 168
+    db: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    site: SiteSettings = SiteSettings()
+    server: ServerSettings = ServerSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    lane: LaneSettings = LaneSettings()
+    hold: HoldSettings = HoldSettings()
+    line: LineSettings = LineSettings()
+    room: RoomSettings = RoomSettings()
+    autopilot: AutopilotSettings = AutopilotSettings()
+    session: SessionSettings = SessionSettings()
+    captcha: CaptchaSettings = CaptchaSettings()
+    limit: LimitSettings = LimitSettings()
+    body: BodySettings = BodySettings()
+    stream: StreamSettings = StreamSettings()
+    event: EventSettings = EventSettings()
+    ending: EndingSettings = EndingSettings()
+    webhook: WebhookSettings = WebhookSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -178,45 +120,62 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             SettingsError: a value is malformed, out of bounds, or unsafe in production.
         """
         environ = os.environ if environ is None else environ
-        found = {field: environ[_name(field)] for field in cls.__struct_fields__ if environ.get(_name(field), "") != ""}
-        known = {_name(field) for field in cls.__struct_fields__}
-        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+        given: dict[str, dict[str, str]] = {}
+        for row in ROWS:
+            value = environ.get(row.variable, "")
+            if value != "":
+                given.setdefault(row.section, {})[row.field] = value
+        variables = {row.variable for row in ROWS}
+        unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in variables)
         if unknown:
             raise SettingsError(f"{unknown[0]} is no setting of Admit One; `admitone settings` lists them")
         try:
-            settings = msgspec.convert(found, cls, strict=False)
+            settings = msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
-            message = str(error)
-            for field in cls.__struct_fields__:
-                message = message.replace(f"$.{field}", _name(field))
-            raise SettingsError(message) from None
+            raise SettingsError(_with_variables(str(error))) from None
         settings._refuse_unsafe()
         return settings
 
+    def part(self, wanted: type[_Part]) -> _Part:
+        """The sections of the same names, as one group of processes takes them."""
+        return wanted(**{name: getattr(self, name) for name in wanted.__struct_fields__})
+
     @property
     def json_logs(self) -> bool:
-        return self.log_format == "json" or (self.log_format == "auto" and self.env == "production")
+        return self.log.format == "json" or (self.log.format == "auto" and self.site.production)
 
     def _refuse_unsafe(self) -> None:
-        if self.env != "production":
+        if not self.site.production:
             return
-        if self.auth == "open":
+        if self.session.open_auth:
             raise SettingsError("ADMITONE_AUTH=open trusts a client's word for who they are: not in production")
-        if len(self.secret) < 32 or len(set(self.secret)) < SECRET_LETTERS_MIN:
+        if len(self.site.secret) < 32 or len(set(self.site.secret)) < SECRET_LETTERS_MIN:
             raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
-        if self.captcha == "off":
+        if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
-    @classmethod
-    def table(cls) -> list[tuple[str, str, str]]:
-        """Each setting's variable, default and meaning, in the order of the fields."""
-        rows = []
-        info = msgspec.inspect.type_info(cls)
-        assert isinstance(info, msgspec.inspect.StructType)
-        for field in info.fields:
-            meta = field.type
-            doc = ""
-            if isinstance(meta, msgspec.inspect.Metadata):
-                doc = str((meta.extra_json_schema or {}).get("description", ""))
-            rows.append((_name(field.name), str(field.default), doc))
-        return rows
+
+def _rows() -> Iterator[Row]:
+    for section in _fields(Settings):
+        for field in _fields(getattr(Settings(), section.name).__class__):
+            described: Any = field.type
+            assert isinstance(described, Metadata), f"{section.name}.{field.name} says nothing of itself"
+            variable = (described.extra or {}).get("variable") or f"{PREFIX}{section.name}_{field.name}".upper()
+            sentence = str((described.extra_json_schema or {})["description"])
+            yield Row(section.name, field.name, variable, str(field.default), sentence)
+
+
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.inspect.Field, ...]:
+    info = type_info(struct)
+    assert isinstance(info, StructType)
+    return info.fields
+
+
+ROWS: Final = tuple(_rows())
+"""Every setting, in the order of the sections and their fields."""
+
+
+def _with_variables(message: str) -> str:
+    """The message with ``$.section.field`` replaced by the variable that sets it."""
+    by_path = {f"$.{row.section}.{row.field}": row.variable for row in ROWS}
+    return re.sub(r"\$\.\w+\.\w+", lambda path: by_path.get(path[0], path[0]), message)

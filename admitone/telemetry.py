@@ -41,7 +41,7 @@ def require_installed(settings: Settings) -> None:
         ("otlp_endpoint", "otel", "opentelemetry.sdk"),
         ("sentry_dsn", "sentry", "sentry_sdk"),
     ):
-        if getattr(settings, setting) and not _is_installed(package):
+        if getattr(settings.telemetry, setting) and not _is_installed(package):
             variable = f"ADMITONE_{setting.upper()}"
             raise TelemetryError(f"{variable} needs a package that is not installed: pip install 'admitone[{extra}]'")
 
@@ -67,9 +67,9 @@ class Telemetry:
 
     def begin(self, *, traces: bool = True) -> None:
         """Call it in the process itself, after any fork: the senders are threads."""
-        if traces and self._settings.otlp_endpoint:
+        if traces and self._settings.telemetry.otlp_endpoint:
             self._begin_traces()
-        if self._settings.sentry_dsn:
+        if self._settings.telemetry.sentry_dsn:
             self._begin_sentry()
 
     def end(self) -> None:
@@ -99,22 +99,22 @@ class Telemetry:
                     "service.name": f"admitone-{component}",
                     "service.version": version("admitone"),
                     "service.instance.id": uuid4().hex,
-                    "deployment.environment.name": settings.env,
+                    "deployment.environment.name": settings.site.env,
                     "host.name": socket.gethostname(),
                     "process.pid": os.getpid(),
                     "admitone.part": part or component,
                 }
             ),
-            sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio)),
+            sampler=ParentBased(TraceIdRatioBased(settings.telemetry.trace_ratio)),
             # Its own would wait for a collector that is gone.
             shutdown_on_exit=False,
         )
         exporter = OTLPSpanExporter(
-            endpoint=settings.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=SEND_SECONDS_MAX
+            endpoint=settings.telemetry.otlp_endpoint.rstrip("/") + "/v1/traces", timeout=SEND_SECONDS_MAX
         )
         sender = BatchSpanProcessor(exporter, max_queue_size=SPANS_WAITING_MAX, schedule_delay_millis=SEND_EVERY_MS)
         provider.add_span_processor(sender)
-        tracing.on = Spans(provider.get_tracer("admitone", version("admitone")), settings.trace_ratio)
+        tracing.on = Spans(provider.get_tracer("admitone", version("admitone")), settings.telemetry.trace_ratio)
         self._ends.append(lambda: _ignore(sender.force_flush()))
 
     def _begin_sentry(self) -> None:
@@ -126,9 +126,9 @@ class Telemetry:
 
         ignore_logger("opentelemetry.*")
         sentry_sdk.init(
-            dsn=self._settings.sentry_dsn,
+            dsn=self._settings.telemetry.sentry_dsn,
             release=version("admitone"),
-            environment=self._settings.env,
+            environment=self._settings.site.env,
             # What it would find by itself, a web framework's requests among it, is not ours to give away.
             default_integrations=False,
             auto_enabling_integrations=False,

@@ -33,7 +33,7 @@ from admitone.running import forget, note
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
 from db.connections.urls import psycopg_conninfo
-from db.events.seed import find_demo, seed_demo
+from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators import add_operator
 
@@ -71,7 +71,7 @@ def up(settings: Settings, *, port: int, crowd: int, workers: int) -> int:
     Call it from the main thread, with which every child ends.
 
     Args:
-        port: where the gateway listens on ``settings.host``; 0 takes a free one.
+        port: where the gateway listens on ``settings.server.host``; 0 takes a free one.
         crowd: simulated fans about at a time; 0 for none.
         workers: gateway processes.
 
@@ -80,7 +80,7 @@ def up(settings: Settings, *, port: int, crowd: int, workers: int) -> int:
         start for any other reason. The reason has been printed.
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    folder = Path(settings.data_dir).absolute()
+    folder = Path(settings.embedded.data_dir).absolute()
     lock = FolderLock(folder / "up.lock")
     children: list[Child] = []
     try:
@@ -113,16 +113,16 @@ def _run(
     workers: int,
 ) -> NoReturn:
     started_at = time.monotonic()
-    port = _free_port(settings.host, port)
-    url = f"http://{_reachable_host(settings.host)}:{port}"
+    port = _free_port(settings.server.host, port)
+    url = f"http://{_reachable_host(settings.server.host)}:{port}"
     lock.note(f"process {os.getpid()}, {url}/")
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
 
-    environ = dict(os.environ) | {"ADMITONE_SECRET": settings.secret or _kept_secret(folder / "secret")}
+    environ = dict(os.environ) | {"ADMITONE_SECRET": settings.site.secret or _kept_secret(folder / "secret")}
     environ |= {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
+        "DATABASE_URL": settings.db.url,
+        "REDIS_URL": settings.redis.url,
         "PYTHONUNBUFFERED": "1",
     }
     environ.setdefault("ADMITONE_DRAIN_SECONDS", "0")  # there is no other gateway to go to
@@ -149,7 +149,7 @@ def _run(
         children.append(child)
         child.start()
 
-    listen = ("--host", settings.host, "--port", str(port), "--workers", str(workers))
+    listen = ("--host", settings.server.host, "--port", str(port), "--workers", str(workers))
     add("worker", WORKER_STOP_SECONDS_MAX)
     add("gateway", GATEWAY_STOP_SECONDS_MAX, *listen)
     _await_ready(url, children)
@@ -268,10 +268,7 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
             query = "SELECT 1 FROM ticket WHERE event_id = %s AND available_count > 0 LIMIT 1"
             if connection.execute(query, (event_id,)).fetchone():
                 return event_id
-    # Here, because it brings in the whole gateway: a start with the event there already does without.
-    from admitone.wiring import room_seed
-
-    room = room_seed(settings)
+    room = room_seed(settings.room)
     if crowd:
         room = replace(
             room,

@@ -19,7 +19,7 @@ OPERATOR = "command line"
 
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = create_engine(settings.database_url, 1)
+    engine = create_engine(settings.db.url, 1)
     try:
         async with engine.begin() as connection:
             yield connection
@@ -38,7 +38,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
     unknown = sorted(set(kinds) - set(OutboxKind))
     if unknown:
         raise ValueError(f"there is no kind {unknown[0]}; there are {', '.join(OutboxKind)}")
-    production = settings.env == "production"
+    production = settings.site.production
     host, port = check_url(url, production=production)
     if production:
         check_resolves_to_public(host, port)

@@ -22,8 +22,7 @@ from db.connections.engines import create_engine
 from db.connections.urls import psycopg_conninfo
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
-from gateway.captcha import build_captcha
-from gateway.config import GatewayConfig
+from gateway.captcha.providers import build_captcha
 from gateway.express import Express
 from gateway.hall.halls import Halls
 from gateway.health.readiness import Readiness
@@ -50,6 +49,7 @@ from gateway.routes import halls as events
 from gateway.routes import line as queue
 from gateway.routes import rooms as operators
 from gateway.services import Services
+from gateway.settings import GatewaySettings
 from gateway.wire import request_ids
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.openapi import openapi_config
@@ -71,34 +71,36 @@ CLOSE_SECONDS_MAX = 1.0
 GC_THRESHOLDS = (100_000, 20, 50)
 
 
-def build_services(config: GatewayConfig) -> Services:
+def build_services(settings: GatewaySettings) -> Services:
     """Everything a process works with; connects to nothing yet."""
-    engine = create_engine(config.database_url, config.db_pool_max)
-    line_redis = async_client(config.line_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
-    jobs = async_client(config.jobs_redis_url, connections_max=REDIS_CONNECTIONS_MAX)
+    engine = create_engine(settings.db.url, settings.db.pool_max)
+    line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
+    jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     halls = Halls(engine)
     clock = Clock(line_redis)
-    tokens = Tokens(config.secret, place_seconds=PLACE_SECONDS, hold_seconds=config.hold_seconds, now=clock.now)
+    tokens = Tokens(
+        settings.site.secret, place_seconds=PLACE_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now
+    )
     line = Line(line_redis)
-    rooms = RoomRegistry(engine, line, config)
+    rooms = RoomRegistry(engine, line, settings.line)
     counts = Counts(engine, line, rooms)
     places = Places(rooms, tokens, clock.now)
-    restoring = Restoring(engine, line, rooms, config.hold_seconds)
+    restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     return Services(
-        config=config,
+        settings=settings,
         engine=engine,
         line_redis=line_redis,
         jobs=jobs,
         clock=clock,
         identity=Identity(
-            config.secret,
-            session_seconds=config.session_seconds,
-            open_auth=config.open_auth,
-            secure=config.production,
+            settings.site.secret,
+            session_seconds=settings.session.seconds,
+            open_auth=settings.session.open_auth,
+            secure=settings.site.production,
             now=clock.now,
         ),
-        captcha=build_captcha(config.captcha, line_redis, clock.now),
-        reader=Reader(psycopg_conninfo(config.database_url), config.db_pool_max),
+        captcha=build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret),
+        reader=Reader(psycopg_conninfo(settings.db.url), settings.db.pool_max),
         halls=halls,
         line=line,
         rooms=rooms,
@@ -106,23 +108,29 @@ def build_services(config: GatewayConfig) -> Services:
         counts=counts,
         places=places,
         restoring=restoring,
-        codes=AccessCodes(engine, line_redis, config.secret, config.wrong_codes_per_minute),
-        desk=Desk(config, engine, halls, jobs, jobs_client(config.jobs_redis_url)),
+        codes=AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute),
+        desk=Desk(settings.lane, engine, halls, jobs, jobs_client(settings.redis.jobs)),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
-        readiness=Readiness(config),
-        programme=Programme(psycopg_conninfo(config.database_url), halls, line, rooms),
+        readiness=Readiness(
+            settings.db,
+            settings.redis,
+            lanes=settings.lane.count,
+            streams_max=settings.stream.per_process_max,
+            secret=settings.site.secret,
+        ),
+        programme=Programme(psycopg_conninfo(settings.db.url), halls, line, rooms),
     )
 
 
 def _news(services: Services) -> list[News]:
     """One listener a Redis: one in all, unless the jobs have a Redis of their own."""
-    config = services.config
-    lanes = {channel(number): services.desk.hear for number in range(config.lanes)}
+    redis_urls = services.settings.redis
+    lanes = {channel(number): services.desk.hear for number in range(services.settings.lane.count)}
     line = {NEWS_CHANNEL: lambda message: _on_room_news(services, message)}
     listeners = (
-        [(config.line_redis_url, line | lanes)]
-        if config.jobs_redis_url == config.line_redis_url
-        else [(config.line_redis_url, line), (config.jobs_redis_url, lanes)]
+        [(redis_urls.line, line | lanes)]
+        if redis_urls.one_server
+        else [(redis_urls.line, line), (redis_urls.jobs, lanes)]
     )
     return [
         News(
@@ -190,7 +198,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     _settle_memory()
     listeners = _news(services)
     services.readiness.begin(lambda: (services.streams_open, services.desk.backlog), services.rooms.revisions)
-    ending = Ending(services.config.drain_seconds, services.begin_ending, services.say_farewell)
+    ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
     keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
         services.readiness.keep,
         services.loop_lag.keep,
@@ -202,7 +210,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
         services.door.keep_admitting,
-        Autopilot(services.line, services.rooms, services.desk, services.config.autopilot_p95_ms).keep_steering,
+        Autopilot(services.line, services.rooms, services.desk, services.settings.autopilot.p95_ms).keep_steering,
         services.line_streams.run,
         partial(operators.keep_hours, services),
     ]
@@ -253,9 +261,9 @@ class Gateway(Litestar):
         await super().__call__(scope, receive, services.traffic.watch(scope, send))
 
 
-def create_app(config: GatewayConfig) -> Litestar:
+def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
-    services = build_services(config)
+    services = build_services(settings)
     app = Gateway(
         route_handlers=[
             *sessions.ROUTES,
@@ -264,7 +272,7 @@ def create_app(config: GatewayConfig) -> Litestar:
             *draws.ROUTES,
             *booking.ROUTES,
             *operators.ROUTES,
-            programme.router(config.event_bytes_max),
+            programme.router(settings.event.bytes_max),
             *webhooks.ROUTES,
             *codes.ROUTES,
             *health.ROUTES,
@@ -275,8 +283,8 @@ def create_app(config: GatewayConfig) -> Litestar:
         request_class=StrictRequest,
         logging_config=None,
         lifespan=[_lifespan],
-        request_max_body_size=config.body_bytes_max,
-        openapi_config=openapi_config(config.seats_per_request_max),
+        request_max_body_size=settings.body.bytes_max,
+        openapi_config=openapi_config(settings.limit.seats_per_request_max),
     )
     app.state["services"] = services
     app.state["scrape"] = Scrape(services)

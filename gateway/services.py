@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
-from gateway.captcha import Captcha
-from gateway.config import GatewayConfig
+from gateway.captcha.captcha import Captcha
 from gateway.hall.halls import Hall, Halls, UnknownEventError
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
@@ -29,6 +28,7 @@ from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.programme import Programme
+from gateway.settings import GatewaySettings
 from gateway.wire.problems import ProblemError
 from waiting_room.limits import address_prefix, allow
 from waiting_room.line import Line
@@ -39,7 +39,7 @@ LAST_OUTCOMES_SECONDS: Final = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    config: GatewayConfig
+    settings: GatewaySettings
     engine: AsyncEngine
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
@@ -123,7 +123,7 @@ class Services:
         Raises:
             ProblemError: ``too_many_streams``.
         """
-        if self.streams_open >= self.config.streams_max:
+        if self.streams_open >= self.settings.stream.per_process_max:
             raise ProblemError("too_many_streams", retry_after_seconds=5)
 
 

@@ -7,15 +7,14 @@ overtake one another.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import random
 import sys
 import time
 
 from admitone.settings import Settings
-from admitone.wiring import worker_config
 from workers.pool import Pool
+from workers.settings import WorkerSettings
 
 
 def main(locks: str, sleep_seconds: str) -> None:
@@ -27,9 +26,8 @@ def main(locks: str, sleep_seconds: str) -> None:
         if point == "decided":
             time.sleep(random.uniform(seconds_max / 2, seconds_max))
 
-    config = worker_config(Settings.load())
-    engine = dataclasses.replace(config.engine, locks={"locks": True, "lockless": False}[locks], probe=probe)
-    Pool(dataclasses.replace(config, engine=engine), lanes=(0,)).start()
+    settings = Settings.load().part(WorkerSettings)
+    Pool(settings, lanes=(0,), locks={"locks": True, "lockless": False}[locks], probe=probe).start()
 
 
 if __name__ == "__main__":

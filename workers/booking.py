@@ -12,14 +12,17 @@ import redis
 from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
+from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking import sql as booking_sql
 from waiting_room.line import Slots
+from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
 
 logger = logging.getLogger(__name__)
 
 EVENTS_SWEPT_MAX = 100
 CLOCK_SECONDS = 5.0
+PASS_MARGIN_MS = HOLD_MARGIN_SECONDS * 1000
 
 
 class Booking:
@@ -28,9 +31,8 @@ class Booking:
     Args:
         jobs: the jobs' Redis; outcomes are published there.
         slots: the rooms' slots, in the line's Redis.
-        pass_margin_ms: how long a pass outlives its hold.
         now_ms: the jobs' Redis' clock.
-        probe: called at ``published`` (see `workers.engine.engine.EngineConfig`).
+        probe: called at ``published`` (see `workers.engine.engine.Engine`).
     """
 
     def __init__(
@@ -38,21 +40,17 @@ class Booking:
         engine: Engine,
         jobs: redis.Redis,
         slots: Slots,
+        lane: LaneSettings,
+        hold: HoldSettings,
         *,
-        lanes: int,
-        result_ttl_seconds: int,
-        grace_seconds: int,
-        pass_margin_ms: int,
         now_ms: Callable[[], int],
         probe: Callable[[str], None],
     ) -> None:
         self._engine = engine
         self._jobs = jobs
         self._slots = slots
-        self._lanes = lanes
-        self._result_ttl_seconds = result_ttl_seconds
-        self._grace_seconds = grace_seconds
-        self._pass_margin_ms = pass_margin_ms
+        self._lane = lane
+        self._hold = hold
         self._now_ms = now_ms
         self._probe = probe
 
@@ -88,7 +86,7 @@ class Booking:
             publish(
                 self._jobs,
                 BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes, tracing.here()),
-                self._result_ttl_seconds,
+                self._lane.result_ttl_seconds,
                 commands=batch.commands,
                 now_ms=self._now_ms(),
                 busy_ms=round((time.monotonic() - began) * 1000),
@@ -100,9 +98,9 @@ class Booking:
         rows = self._engine.connection().execute(
             booking_sql.EVENTS_WITH_LAPSED_HOLDS,
             {
-                "lanes": self._lanes,
+                "lanes": self._lane.count,
                 "lane": lane,
-                "grace_seconds": self._grace_seconds,
+                "grace_seconds": self._hold.grace_seconds,
                 "events_max": EVENTS_SWEPT_MAX,
             },
             prepare=True,
@@ -123,7 +121,7 @@ class Booking:
             finished[event_id].append(user_id)
         extended: dict[int, dict[int, int]] = defaultdict(dict)
         for event_id, user_id, end_ms in applied.holds_until_ms:
-            extended[event_id][user_id] = end_ms + self._pass_margin_ms
+            extended[event_id][user_id] = end_ms + PASS_MARGIN_MS
         try:
             for event_id, fans in finished.items():
                 self._slots.finish(event_id, fans)

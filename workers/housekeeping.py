@@ -10,9 +10,10 @@ from db.outbox.deliveries import FORGET as FORGET_NEWS
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
-from workers.config import WorkerConfig
+from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import Engine
 from workers.setbacks import Setbacks
+from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +28,11 @@ PLACE_KEEP_HOURS = 7 * 24
 class Housekeeping:
     """The housekeeping worker's work: it uses the engine's connection, never its batches."""
 
-    def __init__(self, engine: Engine, slots: Slots, setbacks: Setbacks, config: WorkerConfig) -> None:
+    def __init__(self, engine: Engine, slots: Slots, setbacks: Setbacks, settings: WorkerSettings) -> None:
         self._engine = engine
         self._slots = slots
         self._setbacks = setbacks
-        self._config = config
+        self._settings = settings
 
     def retry_failed(self) -> None:
         """Put failed batches back to work, once Postgres answers: past their commands' deadline they are recorded
@@ -41,7 +42,7 @@ class Housekeeping:
             psycopg.OperationalError: it does not answer.
         """
         self._engine.connection().execute("SELECT 1")
-        for lane in range(self._config.lanes):
+        for lane in range(self._settings.lane.count):
             self._setbacks.retry_failed(queue_name(lane))
 
     def reconcile(self) -> None:
@@ -75,7 +76,7 @@ class Housekeeping:
             if counts.epoch > epoch:
                 self._engine.connection().execute(sql.RECORD_EPOCH, {"event_id": event_id, "epoch": counts.epoch})
             self._record_departures(event_id)
-            if counts.now_ms - counts.rebuilt_at_ms < self._config.engine.hold_seconds * 1000:
+            if counts.now_ms - counts.rebuilt_at_ms < self._settings.hold.seconds * 1000:
                 self._retake(event_id)
 
     def _record_departures(self, event_id: int) -> None:
@@ -97,7 +98,7 @@ class Housekeeping:
             self._slots.recorded(event_id, gone)
 
     def _retake(self, event_id: int) -> None:
-        margin_ms = self._config.hold_pass_margin_seconds * 1000
+        margin_ms = HOLD_MARGIN_SECONDS * 1000
         rows = self._engine.connection().execute(sql.FANS_WITH_HOLDS, {"event_id": event_id, "rows_max": HOLDS_MAX})
         slots = [Slot(user_id, end_ms + margin_ms, began_ms) for user_id, began_ms, end_ms in rows]
         retaken = self._slots.retake(event_id, slots)
@@ -107,7 +108,7 @@ class Housekeeping:
     def _settle(self, event_id: int, fans: list[Admitted]) -> None:
         if not fans:
             return
-        margin_ms = self._config.hold_pass_margin_seconds * 1000
+        margin_ms = HOLD_MARGIN_SECONDS * 1000
         rows = self._engine.connection().execute(
             sql.BOOKINGS_OF_ADMITTED,
             {
@@ -133,9 +134,9 @@ class Housekeeping:
     def forget(self) -> None:
         """Delete outcomes, departures and news sent that are older than promised, a bounded number a run."""
         for old, keep_hours in (
-            (sql.FORGET_OUTCOMES, self._config.command_keep_hours),
+            (sql.FORGET_OUTCOMES, self._settings.lane.command_keep_hours),
             (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
-            (FORGET_NEWS, self._config.webhooks.keep_hours),
+            (FORGET_NEWS, self._settings.webhook.keep_hours),
         ):
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(

@@ -13,6 +13,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -25,16 +27,17 @@ from booking_lane.alive import alive_key
 from booking_lane.clients import jobs_client, prompt_client
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
+from db.connections.urls import psycopg_conninfo
 from waiting_room.line import Slots
 from workers import jobs
 from workers.booking import Booking, jobs_clock
-from workers.config import WorkerConfig
 from workers.cron import Cron
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
+from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +61,29 @@ class Pool(WorkerPool):
     Args:
         lanes: which of the lanes this pool works; all by default. Several pools may share a lane and stay
             correct, only slower.
+        telemetry: entered by each process for as long as it works, with its queue's name, ``cron`` or ``pool``.
+        probe, locks: the engine's switches for tests (`workers.engine.engine.Engine`).
     """
 
-    def __init__(self, config: WorkerConfig, lanes: tuple[int, ...] | None = None) -> None:
-        self._config = config
-        numbers = tuple(range(config.lanes)) if lanes is None else lanes
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        lanes: tuple[int, ...] | None = None,
+        *,
+        telemetry: Callable[[str], AbstractContextManager[None]] = lambda process: nullcontext(),
+        probe: Callable[[str], None] = lambda point: None,
+        locks: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._probe = probe
+        self._locks = locks
+        numbers = tuple(range(settings.lane.count)) if lanes is None else lanes
         self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE]
         self._roles = [*self._queues, CRON, WEBHOOKS]
         self._role_of: dict[str, str] = {}
-        client = jobs_client(config.jobs_redis_url)
-        self._recovery = Recovery(client, Setbacks(client, config.batch_setbacks_max))
+        client = jobs_client(settings.redis.jobs)
+        self._recovery = Recovery(client, Setbacks(client, settings.lane.batch_setbacks_max))
         super().__init__(
             self._queues,
             connection=client,
@@ -81,7 +97,7 @@ class Pool(WorkerPool):
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
         role = next(role for role in self._roles if role not in self._role_of.values())
         name = f"{role}-{uuid4().hex}"
-        process: BaseProcess = _fork(target=_run, args=(self._config, role, name, os.getpid()), name=name)
+        process: BaseProcess = _fork(target=self._run, args=(role, name, os.getpid()), name=name)
         process.start()
         assert process.pid is not None
         self.worker_dict[name] = WorkerData(name=name, pid=process.pid, process=process)
@@ -105,7 +121,7 @@ class Pool(WorkerPool):
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """Run until SIGTERM or SIGINT; then let the batches under way finish."""
-        with self._config.telling(POOL):
+        with self._telemetry(POOL):
             self._loop()
 
     def _loop(self) -> None:
@@ -147,23 +163,66 @@ class Pool(WorkerPool):
             logger.warning("%s does not stop, killing it", data.name)
             data.process.kill()
 
+    # -- in the child
 
-def _run(config: WorkerConfig, role: str, name: str, parent: int) -> None:
-    """A child's whole life."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
-    # Until the worker sets its own, and never the pool's that it was born with.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    with config.telling(role):
+    def _run(self, role: str, name: str, parent: int) -> None:
+        """A child's whole life."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            return
+        # Until the worker sets its own, and never the pool's that it was born with.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        with self._telemetry(role):
+            try:
+                self._work(role, name)
+            except redis.RedisError as error:
+                # Redis went away just as it began: the pool starts another, and a record is one line.
+                logger.error("%s ended: %s", role, error)
+                sys.exit(1)
+
+    def _work(self, role: str, name: str) -> None:
+        settings = self._settings
+        conninfo = psycopg_conninfo(settings.db.url)
+        if role == WEBHOOKS:
+            # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
+            os.nice(NEWS_NICENESS)
+            from workers.channels.dispatcher import dispatch
+
+            dispatch(conninfo, settings.webhook, public_only=settings.site.production)
+            return
+        client = jobs_client(settings.redis.jobs)
+        if role == CRON:
+            Cron(client, settings.lane.count).start()  # type: ignore[no-untyped-call]
+            return
+        now_ms = jobs_clock(client)
+        engine = Engine(
+            conninfo,
+            now_ms,
+            settings.hold,
+            outage_seconds_max=settings.lane.command_deadline_seconds,
+            probe=self._probe,
+            locks=self._locks,
+        )
+        slots = Slots(jobs_client(settings.redis.line))
+        if role == HOUSEKEEPING_QUEUE:
+            setbacks = Setbacks(client, settings.lane.batch_setbacks_max)
+            jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, settings))
+        else:
+            jobs.install(Booking(engine, client, slots, settings.lane, settings.hold, now_ms=now_ms, probe=self._probe))
+        worker = LaneWorker(
+            [rq_queue(client, role)],
+            name=name,
+            connection=client,
+            serializer=MsgpackSerializer,
+            sign=lambda: prompt_client(settings.redis.jobs),
+        )
+        settle_memory()
         try:
-            _work(config, role, name)
-        except redis.RedisError as error:
-            # Redis went away just as it began: the pool starts another, and a record is one line.
-            logger.error("%s ended: %s", role, error)
-            sys.exit(1)
+            worker.work(logging_level="WARNING")
+        finally:
+            engine.close()
 
 
 def settle_memory() -> None:
@@ -171,49 +230,3 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-def _work(config: WorkerConfig, role: str, name: str) -> None:
-    if role == WEBHOOKS:
-        # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
-        os.nice(NEWS_NICENESS)
-        from workers.channels.dispatcher import dispatch
-
-        dispatch(config.conninfo, config.webhooks)
-        return
-    client = jobs_client(config.jobs_redis_url)
-    if role == CRON:
-        Cron(client, config.lanes).start()  # type: ignore[no-untyped-call]
-        return
-    now_ms = jobs_clock(client)
-    engine = Engine(config.conninfo, now_ms, config.engine)
-    slots = Slots(jobs_client(config.line_redis_url))
-    if role == HOUSEKEEPING_QUEUE:
-        setbacks = Setbacks(client, config.batch_setbacks_max)
-        jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, config))
-    else:
-        jobs.install(
-            Booking(
-                engine,
-                client,
-                slots,
-                lanes=config.lanes,
-                result_ttl_seconds=config.result_ttl_seconds,
-                grace_seconds=config.engine.hold_grace_seconds,
-                pass_margin_ms=config.hold_pass_margin_seconds * 1000,
-                now_ms=now_ms,
-                probe=config.engine.probe,
-            )
-        )
-    worker = LaneWorker(
-        [rq_queue(client, role)],
-        name=name,
-        connection=client,
-        serializer=MsgpackSerializer,
-        sign=lambda: prompt_client(config.jobs_redis_url),
-    )
-    settle_memory()
-    try:
-        worker.work(logging_level="WARNING")
-    finally:
-        engine.close()

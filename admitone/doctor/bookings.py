@@ -25,7 +25,7 @@ SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)
 def examine(site: Site) -> Iterator[Finding]:
     if site.postgres is None:
         return
-    seconds = site.settings.hold_grace_seconds + SWEEP_SECONDS_MAX
+    seconds = site.settings.hold.grace_seconds + SWEEP_SECONDS_MAX
     count, age = site.rows(_LAPSED, {"seconds": seconds, "counted_max": COUNTED_MAX})[0]
     if count:
         yield warning(

@@ -25,21 +25,21 @@ def examine(site: Site) -> Iterator[Finding]:
 
 def _identity(site: Site) -> Iterator[Finding]:
     settings = site.settings
-    if settings.env != "production":
+    if settings.site.env != "production":
         yield warning(
             "setup",
             "env",
             "ADMITONE_ENV is development: cookies are not Secure, and unsafe settings are not refused",
             "Set ADMITONE_ENV=production.",
         )
-    if settings.auth == "open":
+    if settings.session.auth == "open":
         yield site.misconfigured(
             "setup",
             "open_auth",
             "ADMITONE_AUTH is open: whoever names a fan's id acts as that fan",
             "Leave ADMITONE_AUTH away.",
         )
-    secret = settings.secret
+    secret = settings.site.secret
     if not secret:
         yield site.misconfigured(
             "setup", "secret", "ADMITONE_SECRET is not set", "Set it to what `openssl rand -base64 48` prints."
@@ -55,18 +55,18 @@ def _identity(site: Site) -> Iterator[Finding]:
 
 def _captcha(site: Site) -> Iterator[Finding]:
     settings = site.settings
-    if settings.captcha == "off":
+    if settings.captcha.provider == "off":
         yield site.misconfigured(
             "setup", "captcha", "The captcha is off: checkout is open to bots", "Set ADMITONE_CAPTCHA=altcha."
         )
-    elif any(key.startswith(TEST_KEYS) for key in (settings.captcha_site_key, settings.captcha_secret)):
+    elif any(key.startswith(TEST_KEYS) for key in (settings.captcha.site_key, settings.captcha.secret)):
         yield site.misconfigured(
             "setup",
             "captcha",
             "The captcha runs on Google's public test keys, which let everybody through",
             "Set ADMITONE_CAPTCHA_SITE_KEY and ADMITONE_CAPTCHA_SECRET to your own.",
         )
-    elif settings.captcha_verify_url and urlsplit(settings.captcha_verify_url).scheme != "https":
+    elif settings.captcha.verify_url and urlsplit(settings.captcha.verify_url).scheme != "https":
         yield site.misconfigured(
             "setup",
             "captcha",

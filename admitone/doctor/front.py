@@ -16,7 +16,7 @@ ANSWER_SECONDS_MAX: Final = 5
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    if not site.settings.trusted_proxies:
+    if not site.settings.server.trusted_proxies:
         yield site.misconfigured(
             "setup",
             "proxy",

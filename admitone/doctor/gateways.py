@@ -40,8 +40,8 @@ def examine(site: Site) -> Iterator[Finding]:
 
 def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
     prints = {one.key_print for one in here}
-    if site.settings.secret:
-        prints.add(key_print(site.settings.secret))
+    if site.settings.site.secret:
+        prints.add(key_print(site.settings.site.secret))
     if len(prints) > 1:
         yield error(
             "setup",
@@ -49,7 +49,7 @@ def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
             "Gateways, or they and this command, sign with different secrets: fans lose their places between them",
             "Give every process the same ADMITONE_SECRET.",
         )
-    lanes = {one.lanes for one in here} | {site.settings.lanes}
+    lanes = {one.lanes for one in here} | {site.settings.lane.count}
     if len(lanes) > 1:
         yield error(
             "setup",

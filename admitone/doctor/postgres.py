@@ -86,7 +86,7 @@ def _connections(site: Site) -> Finding:
     settings = site.settings
     most, others = site.rows(_CONNECTIONS)[0]
     gateways = sum(one.connections_max for one in site.gateways)
-    workers = settings.lanes + WORKERS_BESIDE_LANES
+    workers = settings.lane.count + WORKERS_BESIDE_LANES
     wanted = gateways + workers + others + TOOLS
     says = (
         f"{wanted} Postgres connections at most ({gateways} of {len(site.gateways)} gateway processes, {workers} of "

@@ -40,7 +40,7 @@ class Site:
 
     def misconfigured(self, kind: Kind, code: str, says: str, fix: str) -> Finding:
         """An error in production; in development a reminder of what is still to be done."""
-        level = Level.ERROR if self.settings.env == "production" else Level.WARNING
+        level = Level.ERROR if self.settings.site.env == "production" else Level.WARNING
         return Finding(kind, code, level, says, fix)
 
     def rows(self, query: LiteralString, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
@@ -62,7 +62,7 @@ def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) ->
         try:
             site.postgres = opened.enter_context(
                 psycopg.connect(
-                    psycopg_conninfo(settings.database_url),
+                    psycopg_conninfo(settings.db.url),
                     autocommit=True,
                     connect_timeout=CONNECT_SECONDS_MAX,
                     application_name="admitone-doctor",
@@ -71,11 +71,11 @@ def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) ->
             )
         except (psycopg.Error, ValueError) as problem:
             site.errors["postgres"] = _first_line(problem)
-        site.line = _redis(site, opened, "line_redis", settings.redis_url)
-        if settings.jobs_redis_url in ("", settings.redis_url):
+        site.line = _redis(site, opened, "line_redis", settings.redis.url)
+        if settings.redis.one_server:
             site.jobs = site.line
         else:
-            site.jobs = _redis(site, opened, "jobs_redis", settings.jobs_redis_url)
+            site.jobs = _redis(site, opened, "jobs_redis", settings.redis.jobs)
         if site.jobs is not None:
             site.gateways = _gateways(site.jobs)
         yield site

@@ -15,7 +15,7 @@ FULL: Final = 0.8
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    same = site.settings.jobs_redis_url in ("", site.settings.redis_url)
+    same = site.settings.redis.one_server
     yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=same)
     if not same:
         yield from _one(site, "jobs_redis", "ADMITONE_JOBS_REDIS_URL", site.jobs, holds_jobs=True)

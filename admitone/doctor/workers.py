@@ -32,7 +32,7 @@ def examine(site: Site) -> Iterator[Finding]:
         return
     seconds, micros = jobs.time()
     now_ms = seconds * 1000 + micros // 1000
-    for number in range(site.settings.lanes):
+    for number in range(site.settings.lane.count):
         queue = rq_queue(jobs, queue_name(number))
         yield _workers_of(jobs, queue.name)
         yield _backlog(site, queue, now_ms)
@@ -77,7 +77,7 @@ def _backlog(site: Site, queue: Queue, now_ms: int) -> Finding:
     code = f"{queue.name}_backlog"
     says = f"{queue.name}: {waiting} batches wait, the oldest unfinished command is {oldest_seconds:.1f} s old"
     fix = "Lower the rate of its events' rooms, look at Postgres' load, or spread the events over more lanes."
-    if oldest_seconds > site.settings.command_deadline_seconds / 2:
+    if oldest_seconds > site.settings.lane.command_deadline_seconds / 2:
         return error("behind", code, says, fix)
     if oldest_seconds > OLDEST_SECONDS_MAX or waiting > BATCHES_MAX:
         return warning("behind", code, says, fix)

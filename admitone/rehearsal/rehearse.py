@@ -162,7 +162,7 @@ async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
     Raises:
         NotPossibleError: something needed is not up.
     """
-    if not settings.secret:
+    if not settings.site.secret:
         raise NotPossibleError("Set ADMITONE_SECRET, the site's own: the fans' sessions are signed with it.")
     until = time.monotonic() + READY_SECONDS_MAX
     while True:
@@ -182,9 +182,10 @@ async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
             provider = (await answer.json())["provider"]
     except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
         raise NotPossibleError(f"No gateway answers at {options.url}: {str(error) or type(error).__name__}.") from None
-    if provider != settings.captcha:
+    if provider != settings.captcha.provider:
         raise NotPossibleError(
-            f"The gateways' captcha is {provider}, this command's {settings.captcha}: give it their environment."
+            f"The gateways' captcha is {provider}, this command's {settings.captcha.provider}: "
+            "give it their environment."
         )
     warnings = [f"{one.says}. {one.fix}" for one in found if one.level > Level.OK and one.kind == "setup"]
     if provider.startswith("recaptcha"):
@@ -271,7 +272,7 @@ def _servers(settings: Settings, event_id: int) -> Iterator[psycopg.Connection[t
     try:
         with (
             psycopg.connect(
-                psycopg_conninfo(settings.database_url), autocommit=True, application_name="admitone-rehearsal"
+                psycopg_conninfo(settings.db.url), autocommit=True, application_name="admitone-rehearsal"
             ) as connection,
             rehearsals.alone(connection, event_id),
         ):
@@ -316,9 +317,9 @@ class _Rehearsal:
             await self._idle()
             broken = await asyncio.to_thread(
                 audit,
-                self._settings.database_url,
-                grace_seconds=self._settings.hold_grace_seconds,
-                command_keep_hours=self._settings.command_keep_hours,
+                self._settings.db.url,
+                grace_seconds=self._settings.hold.grace_seconds,
+                command_keep_hours=self._settings.lane.command_keep_hours,
                 ledger=self._ledger if self._ledger.exists() else None,
             )
             told = tuple(f"{one.invariant}: {one.sentence}" for one in broken)
@@ -343,7 +344,7 @@ class _Rehearsal:
         options, settings = self._options, self._settings
         share, more = divmod(options.fans, options.processes)
         first = 0
-        environ = {**os.environ, "ADMITONE_SECRET": settings.secret}
+        environ = {**os.environ, "ADMITONE_SECRET": settings.site.secret}
         try:
             for number in range(options.processes):
                 fans = share + (number < more)
@@ -359,9 +360,9 @@ class _Rehearsal:
                     front=options.front,
                     best=options.best,
                     session_seconds=round(options.minutes_max * 60 + options.arrive_seconds + MARGIN_SECONDS),
-                    solves_captcha=settings.captcha == "altcha",
-                    captcha_work_max=settings.captcha_work_max,
-                    captcha_ttl_seconds=settings.captcha_ttl_seconds,
+                    solves_captcha=settings.captcha.provider == "altcha",
+                    captcha_work_max=settings.captcha.work_max,
+                    captcha_ttl_seconds=settings.captcha.ttl_seconds,
                     ledger=str(self._ledger),
                     seed=options.seed,
                 )
@@ -423,10 +424,10 @@ class _Rehearsal:
             seats=copy.seats,
             no_shows=options.no_shows,
             think_seconds=options.think_seconds,
-            target_p95_ms=self._settings.autopilot_p95_ms,
+            target_p95_ms=self._settings.autopilot.p95_ms,
             line_cap=copy.line_cap,
             gateways=len(present),
-            streams_max=min((one.streams_max for one in present), default=self._settings.streams_max),
+            streams_max=min((one.streams_max for one in present), default=self._settings.stream.per_process_max),
             configured=configured,
             limit=tuple(limit),
             limit_end=limit_end,
@@ -455,7 +456,7 @@ class _Rehearsal:
                 return "the fans or the seats ran out before the limit was reached"
             phase = self._measure(began_at, time.monotonic(), round(rate), self._options.fans)
             found.append(phase)
-            if not holds(phase, self._settings.autopilot_p95_ms):
+            if not holds(phase, self._settings.autopilot.p95_ms):
                 return f"at {rate:.0f} fans a minute it held no more"
             if phase.purchases_per_minute < REACHED * rate * (1 - self._options.no_shows):
                 return f"at {rate:.0f} fans a minute bookings grew no more"

@@ -74,16 +74,16 @@ class Watch:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self._line = jobs_client(settings.redis_url, connections_max=2)
+        self._line = jobs_client(settings.redis.url, connections_max=2)
         self._jobs = self._line
-        if settings.jobs_redis_url not in ("", settings.redis_url):
-            self._jobs = jobs_client(settings.jobs_redis_url, connections_max=2)
+        if not settings.redis.one_server:
+            self._jobs = jobs_client(settings.redis.jobs, connections_max=2)
         self._postmaster = _postmaster(self.postgres)
         psutil.cpu_percent(None)
 
     @property
     def lane(self) -> int:
-        return lane_of(self.event_id, self.settings.lanes)
+        return lane_of(self.event_id, self.settings.lane.count)
 
     def look(self) -> Sample:
         """Raises:

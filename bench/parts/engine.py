@@ -15,8 +15,9 @@ from bench.processes import apart
 from bench.report import Part
 from bench.servers import System
 from booking_lane.commands import Reserve, body_hash, command_id_new
+from booking_lane.settings import HoldSettings
 from db.connections.urls import psycopg_conninfo
-from workers.engine.engine import Engine, EngineConfig
+from workers.engine.engine import Engine
 from workers.pool import settle_memory
 
 BATCHES = (16, 64, 256, 512)
@@ -61,10 +62,10 @@ def engine_rate(system: System, batch: int, seconds: float, seats: int = SEATS) 
 
 def _apply(conninfo: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
     now_ms = time.time_ns() // 1_000_000
-    config = EngineConfig(hold_seconds=600, hold_grace_seconds=15, outage_seconds_max=30, cancel_until_hours=24)
+    hold = HoldSettings()
     # As a lane's process does.
     settle_memory()
-    engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, config)
+    engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, hold, outage_seconds_max=30)
     pairs = fans.pairs(seats_count)
     fan = itertools.count(1_000_000)
 

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -14,6 +15,7 @@ from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
 from db.events.events import TICKET_TYPES_MAX, add_ticket_types
 from db.rooms.dials import DIALS, RoomDials, dials_of
+from db.rooms.settings import RoomSettings
 from db.rooms.states import RoomState
 from db.rooms.steering import has_lobby, state_at_start
 
@@ -36,6 +38,11 @@ class RoomSeed(RoomDials):
     """The room that a new event starts with. Where its sale has begun already it has no lobby."""
 
     state: str = RoomState.OPEN
+
+
+def room_seed(settings: RoomSettings) -> RoomSeed:
+    """The room of a new event as the settings have it."""
+    return RoomSeed(**msgspec.structs.asdict(settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

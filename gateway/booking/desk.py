@@ -25,9 +25,9 @@ from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_news, decode_record, encode_record, job_key
+from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
 from db.tables.booking import BookingCommand
-from gateway.config import GatewayConfig
 from gateway.hall.halls import Halls
 from gateway.wire.problems import ProblemError
 
@@ -51,37 +51,37 @@ class Desk:
 
     def __init__(
         self,
-        config: GatewayConfig,
+        settings: LaneSettings,
         engine: AsyncEngine,
         halls: Halls,
         jobs: redis.asyncio.Redis,
         jobs_sync: redis.Redis,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._engine = engine
         self._halls = halls
         self._jobs = jobs
         self.waiters = Waiters(jobs)
         self._origin = uuid.uuid4().hex
-        threads = max(2, min(config.lanes * config.batches_unfinished_max, 8))
+        threads = max(2, min(settings.count * settings.batches_unfinished_max, 8))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
         self._clock_offset_ms: int | None = None
-        self.lanes = [self._coalescer(number, jobs_sync) for number in range(config.lanes)]
-        self.figures: tuple[Figures, ...] = (Figures(),) * config.lanes
+        self.lanes = [self._coalescer(number, jobs_sync) for number in range(settings.count)]
+        self.figures: tuple[Figures, ...] = (Figures(),) * settings.count
         self._readings: deque[tuple[float, tuple[Figures, ...]]] = deque(maxlen=READINGS_KEPT)
 
     def _coalescer(self, number: int, jobs_sync: redis.Redis) -> Coalescer:
-        config = self._config
+        settings = self._settings
         return Coalescer(
             number,
-            Lane(jobs_sync, number, config.result_ttl_seconds).enqueue,
+            Lane(jobs_sync, number, settings.result_ttl_seconds).enqueue,
             self._executor,
             origin=self._origin,
-            batch_max=config.batch_max,
-            unfinished_max=config.batches_unfinished_max,
-            buffer_max=config.lane_buffer_max,
-            batch_seconds_max=config.command_deadline_seconds + LATE_SECONDS,
-            wait_seconds_max=config.lane_wait_seconds_max,
+            batch_max=settings.batch_max,
+            unfinished_max=settings.batches_unfinished_max,
+            buffer_max=settings.buffer_max,
+            batch_seconds_max=settings.command_deadline_seconds + LATE_SECONDS,
+            wait_seconds_max=settings.wait_seconds_max,
         )
 
     async def start(self) -> None:
@@ -174,7 +174,7 @@ class Desk:
         Raises:
             ProblemError: ``overloaded``.
         """
-        if self.lanes[lane_of(event_id, self._config.lanes)].full:
+        if self.lanes[lane_of(event_id, self._settings.count)].full:
             raise _overloaded()
 
     async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
@@ -200,7 +200,7 @@ class Desk:
         Raises:
             ProblemError: ``overloaded`` or ``unavailable``.
         """
-        lane = self.lanes[lane_of(command.event_id, self._config.lanes)]
+        lane = self.lanes[lane_of(command.event_id, self._settings.count)]
         outcome = self.waiters.expect(command.command_id)
         try:
             taken = lane.submit(command)
@@ -230,7 +230,7 @@ class Desk:
 
     def head(self, event_id: int, user_id: int, command_id: uuid.UUID | None, body_hash: bytes) -> dict[str, Any]:
         """The fields every command begins with."""
-        received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._config.lanes)])
+        received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._settings.count)])
         command_id = command_id or command_id_new()
         about.note(command_id=command_id)
         return {
@@ -238,7 +238,7 @@ class Desk:
             "event_id": event_id,
             "user_id": user_id,
             "received_at_ms": received_at_ms,
-            "deadline_ms": received_at_ms + self._config.command_deadline_seconds * 1000,
+            "deadline_ms": received_at_ms + self._settings.command_deadline_seconds * 1000,
             "body_hash": body_hash,
             "trace": tracing.here(),
         }

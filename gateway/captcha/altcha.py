@@ -16,7 +16,8 @@ from altcha.v1 import ChallengeOptions, Payload, create_challenge, verify_soluti
 from msgspec import Meta
 from redis.asyncio import Redis
 
-from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, Provider
+from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer
+from .settings import Provider
 from .used import UsedTokens
 
 CHALLENGE_HREF = "/api/captcha/challenge"

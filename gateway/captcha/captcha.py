@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal, Protocol
 
 import msgspec
 
-Provider = Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"]
+from .settings import Provider
+
 Reason = Literal[
     "malformed", "wrong", "expired", "already_used", "rejected", "low_score", "wrong_action", "wrong_hostname"
 ]
@@ -28,27 +28,6 @@ _SENTENCES: dict[Reason, str] = {
     "wrong_action": "the captcha was solved for another step",
     "wrong_hostname": "the captcha was solved on another site",
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CaptchaConfig:
-    """The ``captcha*`` settings; ``process_secret`` is the process's own, ``secret`` the provider's.
-
-    ``verify_url`` replaces the provider's address: for reCAPTCHA the whole ``siteverify`` URL, for
-    Enterprise the part before ``/projects``.
-    """
-
-    provider: Provider = "altcha"
-    process_secret: bytes = dataclasses.field(default=b"", repr=False)
-    site_key: str = ""
-    secret: str = dataclasses.field(default="", repr=False)
-    project: str = ""
-    verify_url: str = ""
-    hostnames: tuple[str, ...] = ()
-    score_min: float = 0.5
-    timeout_seconds: float = 3.0
-    work_max: int = 50_000
-    ttl_seconds: int = 600
 
 
 class CaptchaOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .captcha import CaptchaOffer, Provider
+from .captcha import CaptchaOffer
+from .settings import Provider
 
 
 class NoCaptcha:

@@ -17,13 +17,12 @@ from redis.asyncio import Redis
 from .captcha import (
     REQUIRED_FOR,
     TOKEN_BYTES_MAX,
-    CaptchaConfig,
     CaptchaFailed,
     CaptchaOffer,
     CaptchaUnavailable,
-    Provider,
     Reason,
 )
+from .settings import CaptchaSettings, Provider
 from .siteverify import VerifyClient
 from .used import UsedTokens
 
@@ -73,14 +72,15 @@ class _Recaptcha(ABC):
 
     provider: Provider
 
-    def __init__(self, config: CaptchaConfig, redis: Redis, now: Callable[[], float] = time.time) -> None:
-        self._config = config
+    def __init__(self, settings: CaptchaSettings, redis: Redis, now: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._hostnames = settings.hostname_list
         self._now = now
         self._used = UsedTokens(redis)
-        self._client = VerifyClient(config.timeout_seconds)
+        self._client = VerifyClient(settings.timeout_seconds)
 
     def describe(self) -> CaptchaOffer:
-        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._config.site_key or None)
+        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._settings.site_key or None)
 
     async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
         """See `Captcha.verify`. Google takes a token once, so a command's retry is recognised by us."""
@@ -95,7 +95,7 @@ class _Recaptcha(ABC):
             if failed.reason == "already_used" and await self._used.serves(token, command_id):
                 return
             raise
-        await self._used.take(token, command_id, int(self._now()) + self._config.ttl_seconds)
+        await self._used.take(token, command_id, int(self._now()) + self._settings.ttl_seconds)
 
     async def close(self) -> None:
         await self._client.close()
@@ -106,11 +106,11 @@ class _Recaptcha(ABC):
 
     def _judge(self, *, score: float | None, action: str | None, hostname: str | None, expected: str) -> None:
         """A checkbox (v2) has neither score nor action; what is there must fit."""
-        if score is not None and score < self._config.score_min:
+        if score is not None and score < self._settings.score_min:
             raise CaptchaFailed("low_score")
         if action and action != expected:
             raise CaptchaFailed("wrong_action")
-        if self._config.hostnames and hostname not in self._config.hostnames:
+        if self._hostnames and hostname not in self._hostnames:
             raise CaptchaFailed("wrong_hostname")
 
 
@@ -121,9 +121,9 @@ class Recaptcha(_Recaptcha):
 
     async def _ask(self, token: str, action: str, remote_ip: str) -> None:
         answer = await self._client.post(
-            self._config.verify_url or SITEVERIFY_URL,
+            self._settings.verify_url or SITEVERIFY_URL,
             _Siteverify,
-            form={"secret": self._config.secret, "response": token, "remoteip": remote_ip},
+            form={"secret": self._settings.secret, "response": token, "remoteip": remote_ip},
         )
         if not answer.success:
             _refuse(answer.error_codes)
@@ -136,15 +136,15 @@ class RecaptchaEnterprise(_Recaptcha):
     provider: Provider = "recaptcha_enterprise"
 
     async def _ask(self, token: str, action: str, remote_ip: str) -> None:
-        base = (self._config.verify_url or ENTERPRISE_URL).rstrip("/")
+        base = (self._settings.verify_url or ENTERPRISE_URL).rstrip("/")
         answer = await self._client.post(
-            f"{base}/projects/{self._config.project}/assessments",
+            f"{base}/projects/{self._settings.project}/assessments",
             _Assessment,
-            params={"key": self._config.secret},
+            params={"key": self._settings.secret},
             json={
                 "event": {
                     "token": token,
-                    "siteKey": self._config.site_key,
+                    "siteKey": self._settings.site_key,
                     "expectedAction": action,
                     "userIpAddress": remote_ip,
                 }

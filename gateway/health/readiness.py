@@ -30,9 +30,10 @@ from redis.exceptions import RedisError
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
 from booking_lane.clients import NO_MAINTENANCE
 from booking_lane.lane import queue_name
+from booking_lane.settings import RedisSettings
 from db.connections.schema_head import head
 from db.connections.urls import psycopg_conninfo
-from gateway.config import GatewayConfig
+from db.settings import DatabaseSettings
 from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, encode_presence, key_print, presence_key
 
 SILENT_SECONDS: Final = 1.5
@@ -56,15 +57,27 @@ SELECT (SELECT version_num FROM alembic_version),
 
 
 class Readiness:
-    """The looks, and the verdict. What cannot be seen because another part fails is not named."""
+    """The looks, and the verdict. What cannot be seen because another part fails is not named.
 
-    def __init__(self, config: GatewayConfig) -> None:
-        self._config = config
+    Args:
+        lanes: how many lanes the site has.
+        streams_max: open streams that this process allows.
+        secret: the site's; a short hash of it is published, so that gateways with different ones are found.
+    """
+
+    def __init__(
+        self, db: DatabaseSettings, redis: RedisSettings, *, lanes: int, streams_max: int, secret: str
+    ) -> None:
+        self._db = db
+        self._redis_urls = redis
+        self._lanes = lanes
+        self._streams_max = streams_max
+        self._secret = secret
         self._seen_through = {"postgres": "", "migrations": "postgres", "line_redis": "", "jobs_redis": ""} | {
-            queue_name(number): "jobs_redis" for number in range(config.lanes)
+            queue_name(number): "jobs_redis" for number in range(lanes)
         }
         self._up_at = dict.fromkeys(self._seen_through, -math.inf)
-        self._postgres = PostgresLook(psycopg_conninfo(config.database_url), head())
+        self._postgres = PostgresLook(psycopg_conninfo(db.url), head())
         self._redis: list[RedisLook] = []
         self.stopping = False
 
@@ -72,20 +85,19 @@ class Readiness:
         """``counts`` gives the open streams and the commands that wait, ``revisions`` those of the rooms, for the
         gateway's presence.
         """
-        config = self._config
         gateway = uuid4().hex
         begun = Presence(
             host=socket.gethostname(),
             pid=os.getpid(),
             version=version("admitone"),
             streams=0,
-            streams_max=config.streams_max,
+            streams_max=self._streams_max,
             files_max=0,
             backlog=0,
-            lanes=config.lanes,
+            lanes=self._lanes,
             # Of the engine, of the reader, and the one of this.
-            connections_max=2 * config.db_pool_max + 1,
-            key_print=key_print(config.secret),
+            connections_max=2 * self._db.pool_max + 1,
+            key_print=key_print(self._secret),
         )
 
         def presence() -> bytes:
@@ -101,13 +113,14 @@ class Readiness:
             )
             return encode_presence(told)
 
-        if config.jobs_redis_url == config.line_redis_url:
+        urls = self._redis_urls
+        if urls.one_server:
             both = ("line_redis", "jobs_redis")
-            self._redis = [RedisLook(config.jobs_redis_url, both, config.lanes, gateway, presence)]
+            self._redis = [RedisLook(urls.jobs, both, self._lanes, gateway, presence)]
         else:
             self._redis = [
-                RedisLook(config.jobs_redis_url, ("jobs_redis",), config.lanes, gateway, presence),
-                RedisLook(config.line_redis_url, ("line_redis",), 0, gateway, presence),
+                RedisLook(urls.jobs, ("jobs_redis",), self._lanes, gateway, presence),
+                RedisLook(urls.line, ("line_redis",), 0, gateway, presence),
             ]
 
     @property

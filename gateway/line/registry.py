@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +26,7 @@ from gateway.health.presence import REVISION_FIRST
 from gateway.line.moments import to_ms
 from waiting_room.line import Line
 from waiting_room.model import News, RoomConfig, Slot
+from waiting_room.settings import LineSettings
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -33,25 +34,6 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS: Final = 5.0
 ROOMLESS_EVENTS_MAX: Final = 10_000
 ROOMLESS_SECONDS: Final = 2.0
-
-
-class LineSettings(Protocol):
-    """The settings that are equal in every room."""
-
-    @property
-    def absence_seconds(self) -> int: ...
-
-    @property
-    def connected_seconds(self) -> int: ...
-
-    @property
-    def rebuild_seconds(self) -> int: ...
-
-    @property
-    def receipt_entries_max(self) -> int: ...
-
-    @property
-    def receipt_fans_max(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from litestar.datastructures import Cookie
 
+from db.events.seed import room_seed
 from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.halls import Hall, UnknownEventError
@@ -32,7 +33,7 @@ class PagesFromServices:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.captcha_provider = services.captcha.provider
-        self.new_room = services.config.room
+        self.new_room = room_seed(services.settings.room)
 
     async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
@@ -45,7 +46,7 @@ class PagesFromServices:
             session = None
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        await self._services.limit(request, "session", self._services.config.sessions_per_minute)
+        await self._services.limit(request, "session", self._services.settings.limit.sessions_per_minute)
         token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
 
@@ -87,8 +88,8 @@ class PagesFromServices:
             on_sale_at=event.on_sale_at,
             currency=event.currency,
             seats_per_fan_max=event.seats_per_fan_max,
-            hold_seconds=self._services.config.hold_seconds,
-            absence_seconds=self._services.config.absence_seconds,
+            hold_seconds=self._services.settings.hold.seconds,
+            absence_seconds=self._services.settings.line.absence_seconds,
             tickets=[
                 TicketView(
                     ticket_type_id=ticket.ticket_type_id,
@@ -154,7 +155,7 @@ class PagesFromServices:
         """What Postgres tells of a purchase, with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
-        cancel_until = hall.event.date - dt.timedelta(hours=self._services.config.cancel_until_hours)
+        cancel_until = hall.event.date - dt.timedelta(hours=self._services.settings.hold.cancel_until_hours)
         is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,

@@ -26,7 +26,7 @@ from booking_lane.results import JobRecord
 from db.booking.holds import seat_amounts
 from db.tables.booking import Reservation
 from gateway.booking.desk import WAIT_SECONDS_MAX
-from gateway.captcha import Altcha
+from gateway.captcha.altcha import Altcha
 from gateway.contract.booking import (
     CancelBody,
     CheckoutBody,
@@ -171,12 +171,12 @@ async def reserve(
     services = services_of(request)
     services.desk.refuse_if_full(data.event_id)
     user_id = services.identity.user(request, data.user_id)
-    seats = _seats(data.seat_details, services.config.seats_per_request_max) if data.seat_details else ()
+    seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     best = None
     if data.best_available is not None:
         best = BestAvailable(data.best_available.ticket_type_id, data.best_available.quantity)
-        if best.quantity > services.config.seats_per_request_max:
-            raise invalid(f"at most {services.config.seats_per_request_max} seats", "$.bestAvailable.quantity")
+        if best.quantity > services.settings.limit.seats_per_request_max:
+            raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
     await services.hall_to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("reserve", (data.event_id, seats, best))
@@ -202,7 +202,7 @@ async def checkout(
     services = services_of(request)
     services.desk.refuse_if_full(data.event_id)
     user_id = services.identity.user(request, data.user_id)
-    seats = _seats(data.seat_details, services.config.seats_per_request_max) if data.seat_details else ()
+    seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("checkout", (data.event_id, seats, data.reservation_id))
@@ -280,7 +280,7 @@ async def cancel(
     details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
     seats = _in_order(
         [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
-        services.config.seats_per_request_max,
+        services.settings.limit.seats_per_request_max,
         "$.details",
     )
     found = await services.reader.purchase(user_id, purchase_id)

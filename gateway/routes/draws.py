@@ -48,7 +48,7 @@ async def _public_draw(services: Services, request: AnyRequest, event_id: int) -
     """Raises:
     ProblemError: ``rate_limited``, ``unknown_event``.
     """
-    await services.limit(request, "draw", services.config.draw_reads_per_minute)
+    await services.limit(request, "draw", services.settings.limit.draw_reads_per_minute)
     found = await _draw(services, event_id)
     if found is None:
         await services.hall_to_read(request, event_id)

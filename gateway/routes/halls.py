@@ -95,8 +95,8 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
 
     return StreamResponse(
         subscribe,
-        seconds_max=services.config.stream_seconds_max,
-        send_seconds_max=services.config.stream_send_seconds_max,
+        seconds_max=services.settings.stream.seconds_max,
+        send_seconds_max=services.settings.stream.send_seconds_max,
     )
 
 

@@ -10,7 +10,7 @@ from litestar import Response, delete, get, post
 from litestar.datastructures import Cookie
 from litestar.params import Parameter
 
-from gateway.captcha import CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.captcha import CaptchaFailed, CaptchaUnavailable
 from gateway.contract.line import Claimed, JoinBody, Place
 from gateway.contract.values import ID_MAX
 from gateway.identity.rehearsals import refuse_stranger
@@ -56,7 +56,7 @@ def pass_cookies(services: Services, event_id: int, admission_pass: str | None) 
             path="/",
             httponly=True,
             samesite="lax",
-            secure=services.config.production,
+            secure=services.settings.site.production,
         )
     ]
 
@@ -255,8 +255,8 @@ async def require_captcha(
         # They all come from one machine, where real ones come from everywhere: each counts as a network of its own.
         await known_room(services, event_id, fan)
         network = f"rehearsal:{fan.user_id}"
-    used = await services.limit(request, "join", services.config.joins_per_minute, network=network)
-    if used <= services.config.joins_free_per_minute or services.captcha.provider == "off":
+    used = await services.limit(request, "join", services.settings.limit.joins_per_minute, network=network)
+    if used <= services.settings.limit.joins_free_per_minute or services.captcha.provider == "off":
         return
     with contextlib.suppress(RoomUnknown):
         standing = await services.line.standing(event_id, fan.user_id)
@@ -321,8 +321,8 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
 
     return StreamResponse(
         subscribe,
-        seconds_max=services.config.stream_seconds_max,
-        send_seconds_max=services.config.stream_send_seconds_max,
+        seconds_max=services.settings.stream.seconds_max,
+        send_seconds_max=services.settings.stream.send_seconds_max,
     )
 
 

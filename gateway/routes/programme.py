@@ -29,7 +29,7 @@ from db.events.events import (
     log_event,
     read_event,
 )
-from db.events.seed import EventPlan, create_event
+from db.events.seed import EventPlan, create_event, room_seed
 from gateway.contract.programme import (
     DefinedEvent,
     DefinedEventList,
@@ -94,8 +94,8 @@ async def create(
     """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
     services = services_of(request)
     operator = services.identity.operator(request)
-    draft = Draft(services.config.event_seats_max)
-    plan = await services.programme.think(lambda: draft.plan(data, services.config.room))
+    draft = Draft(services.settings.event.seats_max)
+    plan = await services.programme.think(lambda: draft.plan(data, room_seed(services.settings.room)))
     if dry_run:
         now = services.clock.moment()
         return _preview(draft.faults, None if plan is None else planned(plan, now))
@@ -134,7 +134,7 @@ async def change(
     now in force and as ``changes`` what was changed since, as in the log, the oldest first.
     """
     services = services_of(request)
-    draft = Draft(services.config.event_seats_max)
+    draft = Draft(services.settings.event.seats_max)
     edit = await services.programme.think(lambda: draft.edit(data))
     return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
@@ -148,7 +148,7 @@ async def change(
 async def seats(request: AnyRequest, event_id: PathEvent, dry_run: DryRun = False) -> EventDefinition | EventPreview:
     """Add seats to an event's hall and remove some, or with a CSV add the seats on its lines: all of it, or nothing."""
     services = services_of(request)
-    draft = Draft(services.config.event_seats_max)
+    draft = Draft(services.settings.event.seats_max)
     assert isinstance(request, StrictRequest)
     if request.content_type[0] == CSV_TYPE:
         types = (await _read(services, event_id, with_seats=False)).ticket_types
@@ -214,7 +214,7 @@ async def _edit(
                 edit,
                 operator.name,
                 why,
-                seats_max=services.config.event_seats_max,
+                seats_max=services.settings.event.seats_max,
                 revision=None if revision is msgspec.UNSET else revision,
             )
             return read_event(connection, event_id), edited

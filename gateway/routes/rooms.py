@@ -54,7 +54,7 @@ async def _room(services: Services, row: RoomRow, here: Sequence[Presence]) -> R
     except UnknownEventError:
         # Gone, a rehearsal's copy for one, since the rooms were read.
         return None
-    lane = lane_of(row.event_id, services.config.lanes)
+    lane = lane_of(row.event_id, services.settings.lane.count)
     recent = services.desk.recent(lane, FIGURES_SECONDS)
     errors: Counter[str] = Counter()
     for (_, how), number in recent.commands.items():
@@ -231,8 +231,8 @@ async def stream(request: AnyRequest) -> StreamResponse:
 
     return StreamResponse(
         subscribe,
-        seconds_max=services.config.stream_seconds_max,
-        send_seconds_max=services.config.stream_send_seconds_max,
+        seconds_max=services.settings.stream.seconds_max,
+        send_seconds_max=services.settings.stream.send_seconds_max,
     )
 
 

@@ -6,7 +6,8 @@ import msgspec
 from litestar import Response, delete, get, post
 
 from db.operators import verify_operator
-from gateway.captcha import Altcha, CaptchaOffer
+from gateway.captcha.altcha import Altcha
+from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
 from gateway.identity.sessions import refuse_cross_site
 from gateway.services import AnyRequest, services_of
@@ -22,7 +23,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
-    await services.limit(request, "session", services.config.sessions_per_minute)
+    await services.limit(request, "session", services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan()
     return Response(
         SessionAnswer(token=token, user_id=user_id),

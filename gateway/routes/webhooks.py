@@ -83,8 +83,8 @@ async def _check(services: Services, url: str) -> None:
     ProblemError: ``url_refused``.
     """
     try:
-        host, port = check_url(url, production=services.config.production)
-        if services.config.production:
+        host, port = check_url(url, production=services.settings.site.production)
+        if services.settings.site.production:
             await asyncio.wait_for(asyncio.to_thread(check_resolves_to_public, host, port), RESOLVE_SECONDS_MAX)
     except (UrlRefusedError, TimeoutError) as error:
         said = str(error) or "the name is not resolved in time"

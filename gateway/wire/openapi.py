@@ -20,7 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from booking_lane.problems import CATALOGUE
-from gateway.captcha import CaptchaOffer
+from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.lists import ANSWERS, BODIES
 from gateway.contract.values import ProblemAnswer
 from gateway.pages.routes import PAGE_HEADERS, templates

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 import redis
 import trustme
+from msgspec.structs import replace
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -33,7 +34,7 @@ from admitone.doctor.site import open_site
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import package_folder
 from admitone.embedded.valkey import EmbeddedValkey
-from admitone.settings import Settings
+from admitone.settings import ROWS, Settings
 from booking_lane.lane import lane_of, rq_queue
 from db.connections.schema_head import head
 from db.events.seed import EventPlan, RoomSeed, create_event
@@ -63,15 +64,22 @@ class Ground:
     worker: Service = field(init=False)
 
     def settings(self, **changes: Any) -> Settings:
+        """``changes`` are named by their variables; unlike the environment's they may be unsafe."""
         given: dict[str, Any] = {
-            "database_url": self.postgres.url,
-            "redis_url": self.valkey.url,
-            "secret": SECRET,
-            "lanes": LANES,
-            "env": "production",
-            "trusted_proxies": "127.0.0.1",
+            "DATABASE_URL": self.postgres.url,
+            "REDIS_URL": self.valkey.url,
+            "ADMITONE_SECRET": SECRET,
+            "ADMITONE_LANES": LANES,
+            "ADMITONE_ENV": "production",
+            "ADMITONE_TRUSTED_PROXIES": "127.0.0.1",
         }
-        return Settings(**(given | changes))
+        settings = Settings()
+        for row in ROWS:
+            if row.variable in given | changes:
+                value = (given | changes)[row.variable]
+                section = replace(getattr(settings, row.section), **{row.field: value})
+                settings = replace(settings, **{row.section: section})
+        return settings
 
     def examine(self, *, embedded: tuple[str, ...] = (), url: str = "", **changes: Any) -> dict[str, Finding]:
         """By code; of several with the same, the worst."""
@@ -219,7 +227,7 @@ def test_postgres(ground: Ground) -> None:
             found = ground.await_bad(f"postgres_{name}")
             assert found.level == Level.ERROR
             assert f"{name} = on" in found.fix
-            assert ground.examine(env="development")[f"postgres_{name}"].level == Level.WARNING
+            assert ground.examine(ADMITONE_ENV="development")[f"postgres_{name}"].level == Level.WARNING
         ground.await_well(f"postgres_{name}")
     with ground.postgres_set("default_transaction_read_only", "on"):
         ground.await_bad("postgres")
@@ -229,7 +237,7 @@ def test_postgres(ground: Ground) -> None:
         assert "migrations" in ground.bad()
         ground.sql("UPDATE alembic_version SET version_num = %s", head())
     assert "migrations" not in ground.bad()
-    away = ground.examine(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    away = ground.examine(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert away["postgres"].level == Level.ERROR
     assert exit_code(list(away.values())) == 2
 
@@ -251,10 +259,10 @@ def test_valkey(ground: Ground) -> None:
     with ground.valkey_set("maxmemory", str(used * 10 // 9)):
         assert "line_redis_memory" in ground.bad()
     assert not {"line_redis", "line_redis_memory"} & ground.bad()
-    away = ground.examine(redis_url="redis://127.0.0.1:1/0")
+    away = ground.examine(REDIS_URL="redis://127.0.0.1:1/0")
     assert away["line_redis"].level == Level.ERROR
     # Another Redis for the jobs alone is looked at by itself.
-    assert "jobs_redis" in ground.bad(jobs_redis_url="redis://127.0.0.1:1/0")
+    assert "jobs_redis" in ground.bad(ADMITONE_JOBS_REDIS_URL="redis://127.0.0.1:1/0")
 
 
 @pytest.mark.long

@@ -18,11 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rq.timeouts import JobTimeoutException
 
 from booking_lane.commands import Cancel, Command, Outcome, Sweep, command_id_for
+from booking_lane.settings import HoldSettings
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from tests.integration.engine.books import body
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.model import Model
-from workers.engine.engine import Applied, Engine, EngineConfig
+from workers.engine.engine import Applied, Engine
 
 HOLD_SECONDS, GRACE_SECONDS = 600, 15
 CANCEL_UNTIL_HOURS = 24
@@ -323,14 +324,8 @@ class EngineMachine(RuleBasedStateMachine):
 def machine_on(database_url: str) -> Iterator[type[EngineMachine]]:
     """A machine whose examples share two engines and a connection: opening them would take most of the time."""
     faults = Faults()
-    config = EngineConfig(
-        hold_seconds=HOLD_SECONDS,
-        hold_grace_seconds=GRACE_SECONDS,
-        outage_seconds_max=5,
-        probe=faults,
-        cancel_until_hours=CANCEL_UNTIL_HOURS,
-    )
-    engines = [Engine(database_url, lambda: NOW_MS, config) for _ in range(2)]
+    hold = HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS, cancel_until_hours=CANCEL_UNTIL_HOURS)
+    engines = [Engine(database_url, lambda: NOW_MS, hold, outage_seconds_max=5, probe=faults) for _ in range(2)]
     with psycopg.connect(database_url, autocommit=True) as connection:
         members = {"connection": connection, "engines": engines, "faults": faults, "happened": Counter()}
         yield type("Machine", (EngineMachine,), members)

@@ -18,10 +18,11 @@ from typing import Any
 import psycopg
 
 from booking_lane.commands import Command, Seat, Sweep
+from booking_lane.settings import HoldSettings
 from tests.integration.engine.books import body
 from tests.property.engine_machine import GRACE_SECONDS, HOLD_SECONDS, NOW_MS, PRICES, SEATS, hall_new
 from tests.unit.workers.model import Model
-from workers.engine.engine import Applied, Engine, EngineConfig
+from workers.engine.engine import Applied, Engine
 
 JOIN_SECONDS = 30
 Batches = Sequence[Sequence[Command]]
@@ -107,14 +108,8 @@ class Stage:
         self.model = Model(PRICES, SEATS, 4, HOLD_SECONDS, GRACE_SECONDS)
 
     def engine(self, probe: Callable[[str], None] = lambda point: None) -> Engine:
-        config = EngineConfig(
-            hold_seconds=HOLD_SECONDS,
-            hold_grace_seconds=GRACE_SECONDS,
-            outage_seconds_max=5,
-            cancel_until_hours=24,
-            probe=probe,
-        )
-        return Engine(self.database_url, lambda: NOW_MS, config)
+        hold = HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS)
+        return Engine(self.database_url, lambda: NOW_MS, hold, outage_seconds_max=5, probe=probe)
 
     def prepare(self, commands: Sequence[Command], *, lapsed: bool) -> None:
         """Apply a batch alone; what it holds is ``lapsed`` afterwards, or not."""

@@ -19,7 +19,7 @@ from compose_spec.models import ComposeSpecification
 from typer.exceptions import TyperException
 
 from admitone.cli import app
-from admitone.settings import Settings
+from admitone.settings import ROWS, Settings
 
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "gateway", "worker")
@@ -98,12 +98,12 @@ def test_the_image_starts_the_gateway(dockerfile: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_the_environment_is_what_settings_reads(services: dict[str, Any], name: str) -> None:
     environ = services[name]["environment"]
-    known = {row[0] for row in Settings.table()}
+    known = {row.variable for row in ROWS}
     assert set(environ) <= known
     settings = Settings.load(environ)
-    assert settings.env == "production"
-    assert psycopg.conninfo.conninfo_to_dict(settings.database_url)["host"] in services
-    assert _redis_parts(settings.redis_url)["host"] in services
+    assert settings.site.env == "production"
+    assert psycopg.conninfo.conninfo_to_dict(settings.db.url)["host"] in services
+    assert _redis_parts(settings.redis.url)["host"] in services
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +118,14 @@ def valkey_lines(compose: dict[str, Any]) -> list[str]:
 
 def test_every_password_is_the_one_its_server_was_given(services: dict[str, Any], valkey_lines: list[str]) -> None:
     settings = Settings.load(services["gateway"]["environment"])
-    given = psycopg.conninfo.conninfo_to_dict(settings.database_url)
+    given = psycopg.conninfo.conninfo_to_dict(settings.db.url)
     postgres = services["postgres"]["environment"]
     assert (given["user"], given["password"], given["dbname"]) == (
         postgres["POSTGRES_USER"],
         postgres["POSTGRES_PASSWORD"],
         postgres["POSTGRES_DB"],
     )
-    assert f"requirepass {_redis_parts(settings.redis_url)['password']}" in valkey_lines
+    assert f"requirepass {_redis_parts(settings.redis.url)['password']}" in valkey_lines
 
 
 def test_no_password_stands_on_a_command_line(services: dict[str, Any]) -> None:
@@ -142,13 +142,13 @@ def test_two_gateways_stand_behind_a_proxy_that_holds_no_stream_back(services: d
     assert f"server gateway:{_option(services['gateway']['command'], '--port')} resolve " in nginx
     assert "proxy_buffering off;" in nginx
     (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", nginx)
-    assert int(patience) > Settings().stream_seconds_max
+    assert int(patience) > Settings().stream.seconds_max
     (listens,) = re.findall(r"listen (\d+);", nginx)
     assert services["proxy"]["ports"][0].endswith(f":{listens}")
     (body,) = re.findall(r"client_max_body_size (\d+)k;", nginx)
-    assert int(body) * 1024 == Settings().body_bytes_max
+    assert int(body) * 1024 == Settings().body.bytes_max
     (hall,) = re.findall(r"location /api/ops/events {\s+client_max_body_size (\d+)m;", nginx)
-    assert int(hall) * 1024 * 1024 == Settings().event_bytes_max
+    assert int(hall) * 1024 * 1024 == Settings().event.bytes_max
 
 
 def test_plain_http_is_published_to_this_machine_alone(services: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def test_no_other_container_can_be_given_the_proxys_address(compose: dict[str, A
 
 def test_every_captcha_setting_that_an_account_needs_is_passed_through(services: dict[str, Any]) -> None:
     passed = {name for name in services["gateway"]["environment"] if name.startswith("ADMITONE_CAPTCHA")}
-    settings = {row[0] for row in Settings.table() if row[0].startswith("ADMITONE_CAPTCHA")}
+    settings = {row.variable for row in ROWS if row.variable.startswith("ADMITONE_CAPTCHA")}
     tuned = {"VERIFY_URL", "SCORE_MIN", "TIMEOUT_SECONDS", "WORK_MAX", "TTL_SECONDS"}
     assert passed == settings - {f"ADMITONE_CAPTCHA_{name}" for name in tuned}
 

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from msgspec.inspect import FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
 
+import admitone
+import booking_lane
+import db
+import gateway
+import waiting_room
+import workers
 from admitone.cli import settings_markdown
-from admitone.settings import Settings, SettingsError
+from admitone.settings import ROWS, Row, Settings, SettingsError
+from db.settings import Section
+from gateway.settings import GatewaySettings
+from workers.settings import WorkerSettings
 
 SECRET = "an unlikely secret 0123456789 of the tests"
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
     settings = Settings.load({})
-    assert (settings.hold_seconds, settings.line_cap, settings.lanes) == (600, 5000, 2)
+    assert (settings.hold.seconds, settings.session.seconds, settings.lane.count) == (600, 172_800, 2)
 
 
 def test_a_value_is_read_and_converted() -> None:
-    assert Settings.load({"ADMITONE_LANES": "4", "DATABASE_URL": "postgresql://x"}).lanes == 4
+    assert Settings.load({"ADMITONE_LANES": "4", "DATABASE_URL": "postgresql://x"}).lane.count == 4
 
 
 def test_an_empty_value_is_no_value() -> None:
-    assert Settings.load({"ADMITONE_LANES": ""}).lanes == 2
+    assert Settings.load({"ADMITONE_LANES": ""}).lane.count == 2
 
 
 @pytest.mark.parametrize(
@@ -57,3 +72,76 @@ def test_production_refuses_what_is_unsafe(unsafe: dict[str, str]) -> None:
 def test_the_page_of_settings_is_in_step() -> None:
     page = Path(__file__).parents[2] / "docs" / "settings.md"
     assert page.read_text() == settings_markdown(), "write it anew: admitone settings --markdown > docs/settings.md"
+
+
+def test_every_field_of_every_section_is_a_setting() -> None:
+    for package in (db, booking_lane, waiting_room, gateway, workers, admitone):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("settings"):
+                importlib.import_module(module.name)
+    composed = {type(getattr(Settings(), name)) for name in Settings.__struct_fields__}
+    assert set(_sections(Section)) == composed
+    assert {(row.section, row.field) for row in ROWS} == {
+        (section, field)
+        for section in Settings.__struct_fields__
+        for field in getattr(Settings(), section).__struct_fields__
+    }
+
+
+def _sections(base: type[Section]) -> Iterator[type[Section]]:
+    """The sections that are not the base of another one."""
+    for section in base.__subclasses__():
+        if section.__subclasses__():
+            yield from _sections(section)
+        else:
+            yield section
+
+
+def test_no_two_settings_share_a_variable() -> None:
+    variables = [row.variable for row in ROWS]
+    assert len(set(variables)) == len(variables)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.variable for row in ROWS])
+def test_a_variable_sets_its_own_field_alone(row: Row) -> None:
+    section = getattr(Settings(), row.section)
+    value = _another(section, row.field)
+    wanted = msgspec.structs.replace(section, **{row.field: value})
+    environ = {row.variable: str(value)}
+    if row.variable == "ADMITONE_ENV":
+        # Production is refused without a secret.
+        environ["ADMITONE_SECRET"] = SECRET
+        wanted = msgspec.structs.replace(wanted, secret=SECRET)
+    assert Settings.load(environ) == msgspec.structs.replace(Settings(), **{row.section: wanted})
+    assert row.sentence
+
+
+def _another(section: Section, field: str) -> Any:
+    """A value that the field may have and has not by default."""
+    info = type_info(type(section))
+    assert isinstance(info, StructType)
+    (described,) = (one.type for one in info.fields if one.name == field)
+    assert isinstance(described, Metadata)
+    default = getattr(section, field)
+    match described.type:
+        case IntType(ge=least):
+            return least if least != default else default + 1
+        case FloatType(le=most):
+            return most
+        case LiteralType(values=values):
+            return next(value for value in values if value != default)
+        case StrType():
+            return "another"
+    raise AssertionError(f"no value is known for {described.type}")
+
+
+@pytest.mark.parametrize("part", [GatewaySettings, WorkerSettings])
+def test_gateway_and_workers_take_sections_that_there_are(part: type[msgspec.Struct]) -> None:
+    sections = {name: type(getattr(Settings(), name)) for name in Settings.__struct_fields__}
+    assert part.__annotations__.items() <= {name: kind.__name__ for name, kind in sections.items()}.items()
+
+
+def test_the_repr_of_the_settings_shows_no_secret() -> None:
+    settings = Settings.load({"ADMITONE_SECRET": SECRET, "DATABASE_URL": "postgresql://u:hidden@h/d"})
+    assert SECRET not in repr(settings)
+    assert "hidden" not in repr(settings.part(GatewaySettings))

@@ -24,7 +24,7 @@ from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
 from workers.channels.channel import Channel, Connection, Message, Outcome
 from workers.channels.webhooks.channel import Webhooks
-from workers.channels.webhooks.config import WebhookConfig
+from workers.channels.webhooks.settings import WebhookSettings
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,13 @@ class Dispatcher:
             await write_room_news(connection)
 
 
-def dispatch(conninfo: str, config: WebhookConfig, probe: Callable[[str], None] = lambda point: None) -> None:
+def dispatch(
+    conninfo: str,
+    webhook: WebhookSettings,
+    *,
+    public_only: bool = False,
+    probe: Callable[[str], None] = lambda point: None,
+) -> None:
     """A dispatcher process' whole life: until SIGTERM or SIGINT."""
 
     async def live() -> None:
@@ -214,6 +220,6 @@ def dispatch(conninfo: str, config: WebhookConfig, probe: Callable[[str], None] 
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        await Dispatcher(conninfo, [Webhooks(config)], probe=probe).run(stop)
+        await Dispatcher(conninfo, [Webhooks(webhook, public_only=public_only)], probe=probe).run(stop)
 
     asyncio.run(live())

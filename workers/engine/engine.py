@@ -20,6 +20,7 @@ from booking_lane import tracing
 from booking_lane.commands import KINDS, Command, Outcome, Sweep
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
+from booking_lane.settings import HoldSettings
 from workers.engine.book import Book, Purchase, Refused
 from workers.engine.free_rows import KeptRows
 from workers.engine.transaction import Connection, Transaction, event_changes
@@ -67,23 +68,6 @@ _SESSION = " ".join(
 
 
 @dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """Lengths of a hold, until when before an event its purchases can be cancelled, how long an outage of Postgres is
-    waited out, and the tests' switches.
-
-    ``probe`` is called at named points (``locked``, ``decided``, ``written``, ``committed``) so that faults
-    can be injected there; ``locks=False`` exists for the negative controls.
-    """
-
-    hold_seconds: int
-    hold_grace_seconds: int
-    outage_seconds_max: int
-    cancel_until_hours: int
-    locks: bool = True
-    probe: Callable[[str], None] = lambda point: None
-
-
-@dataclass(frozen=True, slots=True)
 class Applied:
     """What one or more transactions did: every command's outcome (sweeps have none), and the changes."""
 
@@ -116,12 +100,28 @@ class Engine:
     Args:
         conninfo: libpq connection string.
         now_ms: the clock that deadlines were set by (the jobs' Redis), in milliseconds.
+        outage_seconds_max: how long an outage of Postgres is waited out.
+        probe: called at named points (``locked``, ``decided``, ``written``, ``committed``), so that tests can inject
+            faults there.
+        locks: False exists for the negative controls alone.
     """
 
-    def __init__(self, conninfo: str, now_ms: Callable[[], int], config: EngineConfig) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        now_ms: Callable[[], int],
+        hold: HoldSettings,
+        *,
+        outage_seconds_max: float,
+        probe: Callable[[str], None] = lambda point: None,
+        locks: bool = True,
+    ) -> None:
         self._conninfo = conninfo
         self._now_ms = now_ms
-        self._config = config
+        self._hold = hold
+        self._outage_seconds_max = outage_seconds_max
+        self._probe = probe
+        self._locks = locks
         self._connection: Connection | None = None
         self._kept = KeptRows()
         self._planned_at = float("-inf")
@@ -191,7 +191,7 @@ class Engine:
             except psycopg.Error as error:
                 if not self._is_away(error):
                     raise
-                if time.monotonic() - started > self._config.outage_seconds_max:
+                if time.monotonic() - started > self._outage_seconds_max:
                     raise OutageError(str(error)) from error
                 logger.warning("Postgres is away (%s), trying again in %.2f s", type(error).__name__, pause)
                 self.close()
@@ -227,7 +227,7 @@ class Engine:
 
         def record() -> Outcome:
             with self._transaction() as connection:
-                return Transaction(connection, self._kept, locks=self._config.locks).record(outcome)
+                return Transaction(connection, self._kept, locks=self._locks).record(outcome)
 
         try:
             return self._patiently(record)
@@ -254,15 +254,15 @@ class Engine:
             raise
 
     def _apply_once(self, commands: Sequence[Command]) -> Applied:
-        probe = self._config.probe
+        probe = self._probe
         self._plan_anew()
         with self._transaction() as connection:
-            work = Transaction(connection, self._kept, locks=self._config.locks)
+            work = Transaction(connection, self._kept, locks=self._locks)
             book, recorded = work.lock_and_read(
                 commands,
-                self._config.hold_seconds,
-                self._config.hold_grace_seconds,
-                self._config.cancel_until_hours,
+                self._hold.seconds,
+                self._hold.grace_seconds,
+                self._hold.cancel_until_hours,
             )
             probe("locked")
             outcomes, new = self._decide(book, commands, recorded)

@@ -12,8 +12,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
+from booking_lane.settings import HoldSettings
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
-from workers.engine.engine import Applied, Engine, EngineConfig
+from workers.engine.engine import Applied, Engine
 
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
@@ -55,14 +56,13 @@ class Books:
             return create_event(connection, plan(**changes))
 
     def engine(self, *, outage_seconds_max: int = 10, probe: Callable[[str], None] = lambda point: None) -> Engine:
-        config = EngineConfig(
-            hold_seconds=HOLD_SECONDS,
-            hold_grace_seconds=GRACE_SECONDS,
+        engine = Engine(
+            self.database_url,
+            lambda: self.now_ms,
+            HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS),
             outage_seconds_max=outage_seconds_max,
-            cancel_until_hours=24,
             probe=probe,
         )
-        engine = Engine(self.database_url, lambda: self.now_ms, config)
         self.engines.append(engine)
         return engine
 

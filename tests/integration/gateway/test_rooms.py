@@ -6,12 +6,12 @@ from typing import Any
 
 from redis import asyncio as aioredis
 
-from admitone.settings import Settings
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from db.rooms.steering import Ask, steer
 from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
+from waiting_room.settings import LineSettings
 
 
 async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: str, redis_url: str) -> None:
@@ -32,7 +32,7 @@ async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: st
                     await rooms.configure(await change(steered, "Doors at eight"))
                 return await super().configure(event, *args, **kwargs)
 
-        rooms = RoomRegistry(engine, Slow(client), Settings.load({}))
+        rooms = RoomRegistry(engine, Slow(client), LineSettings())
         await rooms.refresh()
         await change(read_first, "Rain")
         await rooms.refresh()

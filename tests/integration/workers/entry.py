@@ -7,7 +7,6 @@ it names kills the process that decides it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import sys
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from admitone.settings import Settings
-from admitone.wiring import worker_config
 from booking_lane.commands import Command
 from workers.engine.book import Book
 from workers.engine.engine import Applied, Engine
 from workers.pool import Pool
+from workers.settings import WorkerSettings
 
 STALLED_SECONDS_MAX = 30
 
@@ -50,8 +49,7 @@ def main(folder: Path) -> None:
 
     Engine.apply = taken_then_apply  # type: ignore[method-assign,assignment]
     Book.decide = decide_or_die  # type: ignore[method-assign,assignment]
-    config = worker_config(Settings.load())
-    Pool(dataclasses.replace(config, engine=dataclasses.replace(config.engine, probe=probe))).start()
+    Pool(Settings.load().part(WorkerSettings), probe=probe).start()
 
 
 if __name__ == "__main__":

@@ -7,29 +7,32 @@ import pytest
 import redis
 from redis import asyncio as aioredis
 
+from admitone.settings import Settings
 from booking_lane.clients import jobs_client
 from booking_lane.commands import Command
 from booking_lane.results import decode_record, job_key
+from booking_lane.settings import HoldSettings, LaneSettings
 from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, connect
 from tests.services import free_port
 from tests.unit.booking_lane.asks import batch, checkout, reserve
 from waiting_room.line import Line, Slots
 from waiting_room.model import RoomConfig, Stock
+from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers import housekeeping as housekeeping_module
 from workers.booking import Booking
-from workers.config import WorkerConfig
-from workers.engine.engine import Engine, EngineConfig
+from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
 from workers.setbacks import Setbacks
+from workers.settings import WorkerSettings
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
-MARGIN_SECONDS = 60
 PASS_SECONDS = 120
 KEEP_HOURS = 24
-ENGINE = EngineConfig(
-    hold_seconds=HOLD_SECONDS, hold_grace_seconds=GRACE_SECONDS, outage_seconds_max=5, cancel_until_hours=24
-)
+SETTINGS = Settings(
+    lane=LaneSettings(count=1, result_ttl_seconds=60, command_keep_hours=KEEP_HOURS),
+    hold=HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS),
+).part(WorkerSettings)
 
 
 @dataclass
@@ -51,10 +54,8 @@ class House:
             self.engine,
             self.client,
             slots or Slots(self.client),
-            lanes=1,
-            result_ttl_seconds=60,
-            grace_seconds=GRACE_SECONDS,
-            pass_margin_ms=MARGIN_SECONDS * 1000,
+            SETTINGS.lane,
+            SETTINGS.hold,
             now_ms=lambda: 0,
             probe=lambda point: None,
         )
@@ -86,7 +87,7 @@ class House:
         end_ms = self.books.number(
             "SELECT (extract(epoch FROM max(expires_at)) * 1000)::bigint FROM reservation WHERE user_id = %s", fan
         )
-        return pytest.approx(end_ms + MARGIN_SECONDS * 1000, rel=0, abs=1)
+        return pytest.approx(end_ms + HOLD_MARGIN_SECONDS * 1000, rel=0, abs=1)
 
 
 @pytest.fixture
@@ -95,14 +96,13 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
     with connect(database_url) as connection:
         books = Books(database_url, connection, 0)
         books.event = books.event_new(room="open")
-        engine = Engine(database_url, lambda: 0, ENGINE)
-        config = WorkerConfig(database_url, redis_url, redis_url, 1, 60, KEEP_HOURS, ENGINE, MARGIN_SECONDS)
+        engine = Engine(database_url, lambda: 0, SETTINGS.hold, outage_seconds_max=5)
         async with aioredis.Redis.from_url(redis_url, socket_timeout=10) as line_client:
             line = Line(line_client)
             await line.configure(
                 books.event, RoomConfig(rate_per_minute=60_000, capacity=1000, pass_seconds=PASS_SECONDS)
             )
-            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), Setbacks(client, 3), config))
+            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), Setbacks(client, 3), SETTINGS))
         engine.close()
     client.connection_pool.disconnect()
     assert audit(database_url, grace_seconds=GRACE_SECONDS) == []

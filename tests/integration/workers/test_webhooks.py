@@ -13,10 +13,11 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,10 +33,10 @@ from tests.services import ROOT
 from tests.unit.booking_lane.asks import checkout, reserve
 from workers.channels.dispatcher import Dispatcher
 from workers.channels.webhooks.channel import Webhooks, retry_wait_seconds
-from workers.channels.webhooks.config import WebhookConfig
 from workers.channels.webhooks.post import Poster, WebhookMessage, body_of, headers_of
+from workers.channels.webhooks.settings import WebhookSettings
 
-CONFIG = WebhookConfig(connect_seconds=5, timeout_seconds=10, retry_first_seconds=0.05, retry_seconds_max=0.2)
+CONFIG = WebhookSettings(connect_seconds=5, timeout_seconds=10, retry_first_seconds=0.05, retry_seconds_max=0.2)
 WAIT_SECONDS_MAX = 30.0
 
 
@@ -105,9 +106,10 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def dispatching(site: Site, **changes: Any) -> AsyncIterator[None]:
+async def dispatching(site: Site, *, public_only: bool = False, **changes: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    task = asyncio.create_task(Dispatcher(site.books.database_url, [Webhooks(replace(CONFIG, **changes))]).run(stop))
+    webhooks = Webhooks(msgspec.structs.replace(CONFIG, **changes), public_only=public_only)
+    task = asyncio.create_task(Dispatcher(site.books.database_url, [webhooks]).run(stop))
     try:
         yield
         assert not task.done()
@@ -387,7 +389,7 @@ async def test_in_production_no_address_that_is_not_public_is_connected_to(site:
 
 async def test_a_name_that_leads_inside_is_refused_as_it_is_connected_to(site: Site) -> None:
     """``localhost.localdomain``-like names pass every look at the URL; the socket's address does not."""
-    poster = Poster(replace(CONFIG, public_only=True))
+    poster = Poster(CONFIG, public_only=True)
     try:
         # The check of the URL is passed by: only the socket's is left.
         with pytest.raises(OSError, match="not public"):
@@ -452,7 +454,7 @@ def test_the_signature_is_that_of_the_specification() -> None:
 
 
 def test_the_retries_of_the_defaults_span_about_a_day() -> None:
-    config = WebhookConfig()
+    config = WebhookSettings()
     waits = [retry_wait_seconds(config, attempts) for attempts in range(1, config.attempts_max)]
     assert waits[:4] == [5, 20, 80, 320]
     assert waits == sorted(waits)

@@ -9,7 +9,7 @@ import os
 import signal
 
 from admitone.settings import Settings
-from admitone.wiring import worker_config
+from db.connections.urls import psycopg_conninfo
 from workers.channels.dispatcher import dispatch
 
 
@@ -19,5 +19,5 @@ def die(point: str) -> None:
 
 
 if __name__ == "__main__":
-    config = worker_config(Settings.load())
-    dispatch(config.conninfo, config.webhooks, probe=die)
+    settings = Settings.load()
+    dispatch(psycopg_conninfo(settings.db.url), settings.webhook, probe=die)

@@ -90,7 +90,7 @@ def test_a_command_that_is_not_traced_is_no_larger() -> None:
 
 def test_off_nothing_of_it_is_imported() -> None:
     probe = (
-        "import sys, admitone.asgi, admitone.cli, admitone.wiring, workers.pool, gateway.app\n"
+        "import sys, admitone.asgi, admitone.cli, workers.pool, gateway.app\n"
         # redis-py looks for OpenTelemetry's interface itself.
         "names = {'opentelemetry.sdk.trace', 'opentelemetry.exporter', 'booking_lane.spans', 'sentry_sdk'}\n"
         "print(*sorted(names & set(sys.modules)))"

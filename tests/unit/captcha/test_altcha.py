@@ -11,14 +11,10 @@ import pytest
 from altcha.v1 import ChallengeOptions, create_challenge, solve_challenge
 from redis.asyncio import Redis
 
-from gateway.captcha import (
-    Altcha,
-    CaptchaConfig,
-    CaptchaFailed,
-    CaptchaUnavailable,
-    build_captcha,
-)
-from gateway.captcha.altcha import solved
+from gateway.captcha.altcha import Altcha, solved
+from gateway.captcha.captcha import CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.providers import build_captcha
+from gateway.captcha.settings import CaptchaSettings
 
 SECRET = b"a process secret of thirty-two bytes"
 WORK_MAX = 2_000
@@ -30,7 +26,7 @@ def captcha(redis: Redis) -> Altcha:
 
 
 def _altcha(redis: Redis, secret: bytes = SECRET) -> Altcha:
-    built = build_captcha(CaptchaConfig(process_secret=secret, work_max=WORK_MAX, ttl_seconds=60), redis)
+    built = build_captcha(CaptchaSettings(work_max=WORK_MAX, ttl_seconds=60), redis, process_secret=secret.decode())
     assert isinstance(built, Altcha)
     return built
 
@@ -182,23 +178,23 @@ async def test_without_redis_nobody_gets_through(captcha: Altcha) -> None:
 
 
 async def test_off_lets_through_and_asks_nothing(redis: Redis) -> None:
-    off = build_captcha(CaptchaConfig(provider="off"), redis)
+    off = build_captcha(CaptchaSettings(provider="off"), redis)
     await off.verify("", action="checkout", remote_ip="127.0.0.1", command_id="command-1")
     assert json.loads(msgspec.json.encode(off.describe())) == {"provider": "off", "requiredFor": []}
     await off.close()
 
 
 @pytest.mark.parametrize(
-    ("config", "missing"),
+    ("settings", "missing"),
     [
-        (CaptchaConfig(), "secret"),
-        (CaptchaConfig(provider="recaptcha"), "captcha_site_key, captcha_secret"),
-        (CaptchaConfig(provider="recaptcha_enterprise", site_key="k", secret="s"), "captcha_project"),
+        (CaptchaSettings(), "secret"),
+        (CaptchaSettings(provider="recaptcha"), "captcha_site_key, captcha_secret"),
+        (CaptchaSettings(provider="recaptcha_enterprise", site_key="k", secret="s"), "captcha_project"),
     ],
 )
-def test_a_provider_without_its_keys_is_refused(redis: Redis, config: CaptchaConfig, missing: str) -> None:
+def test_a_provider_without_its_keys_is_refused(redis: Redis, settings: CaptchaSettings, missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
-        build_captcha(config, redis)
+        build_captcha(settings, redis)
 
 
 async def test_who_has_the_secret_needs_no_search_and_is_verified_all_the_same(captcha: Altcha) -> None:

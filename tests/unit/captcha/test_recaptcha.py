@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from gateway.captcha import CaptchaConfig, CaptchaFailed, CaptchaUnavailable, build_captcha
-from gateway.captcha.captcha import Captcha
+from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.providers import build_captcha
+from gateway.captcha.settings import CaptchaSettings
 
 Answer = Callable[[], Awaitable[web.Response]]
 TIMEOUT_SECONDS = 0.3
@@ -83,31 +84,31 @@ async def google() -> AsyncIterator[Google]:
 
 @pytest.fixture
 async def recaptcha(google: Google, redis: Redis) -> AsyncIterator[Captcha]:
-    config = CaptchaConfig(
+    settings = CaptchaSettings(
         provider="recaptcha",
         site_key="site-key",
         secret="shh",
         verify_url=f"{google.url}/siteverify",
-        hostnames=("tickets.example", "www.tickets.example"),
+        hostnames="tickets.example, www.tickets.example",
         timeout_seconds=TIMEOUT_SECONDS,
     )
-    captcha = build_captcha(config, redis)
+    captcha = build_captcha(settings, redis)
     yield captcha
     await captcha.close()
 
 
 @pytest.fixture
 async def enterprise(google: Google, redis: Redis) -> AsyncIterator[Captcha]:
-    config = CaptchaConfig(
+    settings = CaptchaSettings(
         provider="recaptcha_enterprise",
         site_key="site-key",
         secret="api-key",
         project="stage",
         verify_url=f"{google.url}/v1",
-        hostnames=("tickets.example",),
+        hostnames="tickets.example",
         timeout_seconds=TIMEOUT_SECONDS,
     )
-    captcha = build_captcha(config, redis)
+    captcha = build_captcha(settings, redis)
     yield captcha
     await captcha.close()
 
@@ -244,10 +245,10 @@ async def test_an_endless_answer_is_cut_off(google: Google, recaptcha: Captcha, 
 
 
 async def test_nobody_listening_is_unavailable(redis: Redis, google: Google, token: str) -> None:
-    config = CaptchaConfig(
+    settings = CaptchaSettings(
         provider="recaptcha", site_key="k", secret="s", verify_url="http://127.0.0.1:1/", timeout_seconds=1
     )
-    captcha = build_captcha(config, redis)
+    captcha = build_captcha(settings, redis)
     await _unavailable(captcha, token)
     await captcha.close()
 

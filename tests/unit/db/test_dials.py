@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from admitone.dial_options import with_dials
 from admitone.settings import Settings, SettingsError
-from admitone.wiring import room_seed
-from db.events.seed import RoomSeed
+from db.events.seed import RoomSeed, room_seed
 from db.rehearsals import rehearsals
 from db.rooms.dials import DIALS, SETTING_DIALS, Dial, DialValue
 from db.rooms.rooms import ROOMS, RoomRow
@@ -96,9 +95,9 @@ def test_the_options_that_scripts_use_keep_their_names() -> None:
 @every_setting
 def test_a_setting_has_the_dials_bounds_and_default(dial: Dial) -> None:
     variable = f"ADMITONE_{dial.name.upper()}"
-    assert getattr(room_seed(Settings.load({})), dial.name) == dial.setting_default
+    assert getattr(room_seed(Settings.load({}).room), dial.name) == dial.setting_default
     for bound in (dial.least, dial.most):
-        assert getattr(room_seed(Settings.load({variable: str(bound)})), dial.name) == bound
+        assert getattr(room_seed(Settings.load({variable: str(bound)}).room), dial.name) == bound
     for wrong in (dial.least - 1, dial.most + 1):
         with pytest.raises(SettingsError, match=variable):
             Settings.load({variable: str(wrong)})

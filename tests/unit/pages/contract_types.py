@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.captcha import CaptchaOffer
+from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.lists import ANSWERS
 
 FILE = Path(__file__).parents[3] / "gateway" / "pages" / "contract.d.ts"

@@ -14,8 +14,8 @@ import msgspec
 from db.outbox.channels import ChannelName
 from db.webhooks import channel as sql
 from workers.channels.channel import Connection, Ended, Outcome
-from workers.channels.webhooks.config import WebhookConfig
 from workers.channels.webhooks.post import GONE, Poster, WebhookMessage
+from workers.channels.webhooks.settings import WebhookSettings
 
 logger = logging.getLogger(__name__)
 
@@ -24,30 +24,34 @@ RETRY_FACTOR: Final = 4
 JITTER: Final = 0.2
 
 
-def retry_wait_seconds(config: WebhookConfig, attempts: int, retry_after_seconds: int = 0) -> float:
+def retry_wait_seconds(settings: WebhookSettings, attempts: int, retry_after_seconds: int = 0) -> float:
     """How long after the ``attempts``-th attempt failed the next one comes, before it is spread by chance."""
-    wait: float = config.retry_first_seconds * RETRY_FACTOR ** min(attempts - 1, 30)
-    return min(max(wait, retry_after_seconds), config.retry_seconds_max)
+    wait: float = settings.retry_first_seconds * RETRY_FACTOR ** min(attempts - 1, 30)
+    return min(max(wait, retry_after_seconds), settings.retry_seconds_max)
 
 
 class Webhooks:
-    """The channel of webhooks (`workers.channels.channel.Channel`)."""
+    """The channel of webhooks (`workers.channels.channel.Channel`).
+
+    Args:
+        public_only: deliver to https and public addresses only, as in production.
+    """
 
     name = ChannelName.WEBHOOK
 
-    def __init__(self, config: WebhookConfig) -> None:
-        self._config = config
-        self._poster = Poster(config)
+    def __init__(self, settings: WebhookSettings, *, public_only: bool) -> None:
+        self._settings = settings
+        self._poster = Poster(settings, public_only=public_only)
 
     async def take(self, connection: Connection, under_way: Mapping[int, int]) -> list[WebhookMessage]:
-        """What is due, as many at once to each endpoint as the configuration allows."""
+        """What is due, as many at once to each endpoint as the settings allow."""
         busy = [{"recipient_id": endpoint_id, "under_way": number} for endpoint_id, number in under_way.items()]
         taken = await connection.execute(
             sql.TAKE,
             {
                 "busy": msgspec.json.encode(busy).decode(),
-                "at_once_max": self._config.at_once_max,
-                "lease_seconds": self._config.timeout_seconds + LEASE_MARGIN_SECONDS,
+                "at_once_max": self._settings.at_once_max,
+                "lease_seconds": self._settings.timeout_seconds + LEASE_MARGIN_SECONDS,
             },
             prepare=True,
         )
@@ -55,15 +59,15 @@ class Webhooks:
 
     async def send(self, message: WebhookMessage) -> Outcome:
         """Post the message; one that was taken too often is not posted, for its dispatcher died during each attempt."""
-        if message.attempts > self._config.attempts_max:
+        if message.attempts > self._settings.attempts_max:
             return Outcome(None, "its dispatcher died during each attempt")
         return await self._poster.post(message)
 
     def retry_seconds(self, attempts: int, outcome: Outcome) -> float | None:
-        """The schedule of the configuration, each wait a little shorter or longer by chance."""
-        if attempts >= self._config.attempts_max:
+        """The schedule of the settings, each wait a little shorter or longer by chance."""
+        if attempts >= self._settings.attempts_max:
             return None
-        wait = retry_wait_seconds(self._config, attempts, outcome.retry_after_seconds)
+        wait = retry_wait_seconds(self._settings, attempts, outcome.retry_after_seconds)
         return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
 
     async def note(self, connection: Connection, ended: Ended[WebhookMessage]) -> None:
@@ -79,7 +83,7 @@ class Webhooks:
             await _log_disabled(connection, await found.fetchall(), "it answered 410 Gone")
         failing = sorted(key for key, value in delivered.items() if not value)
         if failing:
-            hours = self._config.failing_hours_max
+            hours = self._settings.failing_hours_max
             which = {"endpoint_ids": failing, "failing_hours_max": hours}
             found = await connection.execute(sql.DISABLE_FAILING, which, prepare=True)
             await _log_disabled(connection, await found.fetchall(), f"it failed for {hours} hours")

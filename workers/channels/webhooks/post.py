@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from db.webhooks.urls import UrlRefusedError, check_url, is_public
 from workers.channels.channel import Message, Outcome
-from workers.channels.webhooks.config import WebhookConfig
+from workers.channels.webhooks.settings import WebhookSettings
 
 GONE: Final = 410
 ERROR_CHARS_MAX: Final = 200
@@ -73,16 +73,17 @@ class Poster:
     """Posts messages, any number at a time: the caller bounds them.
 
     Args:
+        public_only: refuse addresses that are not https or not public.
         now: Unix time in seconds.
     """
 
-    def __init__(self, config: WebhookConfig, now: Callable[[], float] = time.time) -> None:
-        self._config = config
+    def __init__(self, settings: WebhookSettings, *, public_only: bool, now: Callable[[], float] = time.time) -> None:
+        self._public_only = public_only
         self._now = now
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=_public_socket if config.public_only else None),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=_public_socket if public_only else None),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=config.timeout_seconds, connect=config.connect_seconds),
+            timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=settings.connect_seconds),
             auto_decompress=False,
         )
 
@@ -95,7 +96,7 @@ class Poster:
         """
         body = body_of(message)
         try:
-            check_url(message.url, production=self._config.public_only)
+            check_url(message.url, production=self._public_only)
             async with self._session.post(
                 message.url,
                 data=body,

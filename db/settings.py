@@ -1,0 +1,58 @@
+"""What a setting is, and the settings that every process of a site shares.
+
+A setting is one field of the struct of the component that uses it: its type, bounds, default and sentence stand
+there and nowhere else. `admitone.settings` composes the structs and reads the environment. A field's variable is
+``ADMITONE_<SECTION>_<FIELD>``; a field that has another variable names it here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the settings of one component.
+
+    Its ``repr`` shows no value, because a traceback or an error report may contain it, and some values are secret.
+    """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def setting(sentence: str, *, variable: str = "") -> Meta:
+    """A setting without bounds. ``variable`` is its environment variable where that is not the usual one."""
+    return Meta(description=sentence, extra={"variable": variable})
+
+
+def bounded(sentence: str, least: float, most: float, *, variable: str = "") -> Meta:
+    """A number from ``least`` to ``most``, both allowed."""
+    return Meta(ge=least, le=most, description=sentence, extra={"variable": variable})
+
+
+class SiteSettings(Section, frozen=True, kw_only=True):
+    """``secret`` signs sessions, places and passes: every process of a site has the same."""
+
+    env: Annotated[
+        Literal["development", "production"],
+        setting("production refuses open auth, a default secret and insecure cookies", variable="ADMITONE_ENV"),
+    ] = "development"
+    secret: Annotated[
+        str,
+        setting("signs sessions, places and passes; at least 32 characters in production", variable="ADMITONE_SECRET"),
+    ] = ""
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+
+class DatabaseSettings(Section, frozen=True, kw_only=True):
+    url: Annotated[
+        str,
+        setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
+    ] = ""
+    pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8

@@ -1,0 +1,35 @@
+"""Settings of the captcha."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from db.settings import Section, bounded, setting
+
+Provider = Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"]
+
+
+class CaptchaSettings(Section, frozen=True, kw_only=True):
+    """``verify_url`` replaces the provider's address: for reCAPTCHA the whole ``siteverify`` URL, for Enterprise the
+    part before ``/projects``.
+    """
+
+    provider: Annotated[
+        Provider, setting("captcha provider; off is refused in production", variable="ADMITONE_CAPTCHA")
+    ] = "altcha"
+    site_key: Annotated[str, setting("reCAPTCHA site key")] = ""
+    secret: Annotated[str, setting("reCAPTCHA secret, or API key for Enterprise")] = ""
+    project: Annotated[str, setting("reCAPTCHA Enterprise project id")] = ""
+    verify_url: Annotated[str, setting("siteverify address, if not Google's")] = ""
+    hostnames: Annotated[str, setting("comma-separated hostnames a reCAPTCHA token may name")] = ""
+    score_min: Annotated[float, bounded("lowest reCAPTCHA v3 score let through", 0, 1)] = 0.5
+    timeout_seconds: Annotated[float, Meta(gt=0, le=30, description="one call of siteverify; it is tried twice")] = 3.0
+    work_max: Annotated[int, bounded("ALTCHA: largest number to search; twice the mean work", 1, 10_000_000)] = 50_000
+    ttl_seconds: Annotated[int, bounded("an ALTCHA challenge is good this long", 10, 3600)] = 600
+
+    @property
+    def hostname_list(self) -> tuple[str, ...]:
+        """The hostnames one by one; empty: any may be named."""
+        return tuple(part.strip() for part in self.hostnames.split(",") if part.strip())

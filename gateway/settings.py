@@ -1,0 +1,36 @@
+"""The settings that a gateway process takes: one field a component, each struct defined beside its component."""
+
+from __future__ import annotations
+
+import msgspec
+
+from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.rooms.settings import RoomSettings
+from db.settings import DatabaseSettings, SiteSettings
+from gateway.captcha.settings import CaptchaSettings
+from gateway.identity.settings import SessionSettings
+from gateway.line.settings import AutopilotSettings
+from gateway.process.settings import EndingSettings
+from gateway.programme.settings import EventSettings
+from gateway.wire.settings import BodySettings, LimitSettings, StreamSettings
+from waiting_room.settings import LineSettings
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``room`` is the room of a new event; ``event`` bounds the events that operators make."""
+
+    site: SiteSettings
+    db: DatabaseSettings
+    redis: RedisSettings
+    lane: LaneSettings
+    hold: HoldSettings
+    line: LineSettings
+    room: RoomSettings
+    autopilot: AutopilotSettings
+    session: SessionSettings
+    captcha: CaptchaSettings
+    limit: LimitSettings
+    body: BodySettings
+    stream: StreamSettings
+    event: EventSettings
+    ending: EndingSettings

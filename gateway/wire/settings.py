@@ -1,0 +1,60 @@
+"""Settings of requests and streams, whatever they are about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from db.settings import Section, bounded
+
+
+class BodySettings(Section, frozen=True, kw_only=True):
+    bytes_max: Annotated[int, bounded("request body", 1024, 10_485_760)] = 65_536
+
+
+class StreamSettings(Section, frozen=True, kw_only=True):
+    """``per_process_max`` bounds the open streams of all kinds together."""
+
+    seconds_max: Annotated[int, bounded("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)] = 3600
+    per_process_max: Annotated[
+        int,
+        bounded("open streams in one gateway process; beyond it 503", 1, 1_000_000, variable="ADMITONE_STREAMS_MAX"),
+    ] = 18_000
+    send_seconds_max: Annotated[int, bounded("a reader who takes longer is dropped", 1, 120)] = 10
+
+
+class LimitSettings(Section, frozen=True, kw_only=True):
+    """How much one fan or one address prefix may ask for."""
+
+    seats_per_request_max: Annotated[
+        int, bounded("seats in one request", 1, 1000, variable="ADMITONE_SEATS_PER_REQUEST_MAX")
+    ] = 50
+    sessions_per_minute: Annotated[
+        int, bounded("new sessions per address prefix", 1, 10_000_000, variable="ADMITONE_SESSIONS_PER_MINUTE")
+    ] = 1200
+    joins_per_minute: Annotated[
+        int, bounded("joins per address prefix", 1, 10_000_000, variable="ADMITONE_JOINS_PER_MINUTE")
+    ] = 1200
+    joins_free_per_minute: Annotated[
+        int,
+        bounded(
+            "joins per address prefix before a captcha is asked",
+            0,
+            10_000_000,
+            variable="ADMITONE_JOINS_FREE_PER_MINUTE",
+        ),
+    ] = 300
+    wrong_codes_per_minute: Annotated[
+        int,
+        bounded(
+            "unknown access codes tried per address prefix", 1, 10_000_000, variable="ADMITONE_WRONG_CODES_PER_MINUTE"
+        ),
+    ] = 60
+    draw_reads_per_minute: Annotated[
+        int,
+        bounded(
+            "reads of draws' public lists per address prefix",
+            1,
+            10_000_000,
+            variable="ADMITONE_DRAW_READS_PER_MINUTE",
+        ),
+    ] = 600

@@ -1,0 +1,18 @@
+"""The settings that the worker's processes take: one field a component, each struct defined beside its component."""
+
+from __future__ import annotations
+
+import msgspec
+
+from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.settings import DatabaseSettings, SiteSettings
+from workers.channels.webhooks.settings import WebhookSettings
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    site: SiteSettings
+    db: DatabaseSettings
+    redis: RedisSettings
+    lane: LaneSettings
+    hold: HoldSettings
+    webhook: WebhookSettings
