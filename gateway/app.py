@@ -13,6 +13,7 @@ from typing import Any
 import redis.asyncio
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,10 +45,7 @@ from gateway.process.clock import Clock
 from gateway.process.ending import Ending
 from gateway.process.news import News
 from gateway.programme.programme import Programme
-from gateway.routes import booking, codes, draws, health, programme, sessions, webhooks
-from gateway.routes import halls as events
-from gateway.routes import line as queue
-from gateway.routes import rooms as operators
+from gateway.routes import booking, codes, draws, halls, health, line, programme, rooms, sessions, webhooks
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.wire import request_ids
@@ -212,7 +210,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         services.door.keep_admitting,
         Autopilot(services.line, services.rooms, services.desk, services.settings.autopilot.p95_ms).keep_steering,
         services.line_streams.run,
-        partial(operators.keep_hours, services),
+        partial(rooms.keep_hours, services),
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):
@@ -261,21 +259,19 @@ class Gateway(Litestar):
         await super().__call__(scope, receive, services.traffic.watch(scope, send))
 
 
+def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
+    """Of the routers of modules of `gateway.routes`, in their order."""
+    return [handler for module in modules for router in module.ROUTERS for handler in router.handlers]
+
+
 def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
     app = Gateway(
         route_handlers=[
-            *sessions.ROUTES,
-            *events.ROUTES,
-            *queue.ROUTES,
-            *draws.ROUTES,
-            *booking.ROUTES,
-            *operators.ROUTES,
+            *_handlers(sessions, halls, line, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
-            *webhooks.ROUTES,
-            *codes.ROUTES,
-            *health.ROUTES,
+            *_handlers(webhooks, codes, health),
             pages.pages_router(IN_WORDS),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

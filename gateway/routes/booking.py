@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import HttpMethod, Response, delete, get, post, route
+from litestar import HttpMethod, Response
 from litestar.params import Parameter
 from sqlalchemy import func, select
 
@@ -42,12 +43,16 @@ from gateway.contract.booking import (
     SeatNamed,
 )
 from gateway.contract.values import ID_MAX
+from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER
+from gateway.identity.sessions import Session
 from gateway.routes.line import admission_pass, verify_captcha
+from gateway.routes.routers import fan_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
 from waiting_room.errors import TokenInvalid
+
+fans = fan_router("booking")
 
 HOLDS_MAX: Final = 100
 KEY_CHARACTERS_MAX: Final = 128
@@ -60,7 +65,6 @@ Prefer = Annotated[
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
 COMMAND_ANSWERS: Final[dict[int, type | None]] = {200: Job, 202: JobAccepted}
 COMMAND_REFUSED: Final = (
-    *FAN_REFUSED,
     "invalid_request",
     "unknown_event",
     "idempotency_key_reused",
@@ -158,19 +162,28 @@ async def _need_admission(services: Services, request: AnyRequest, event_id: int
     raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
 
 
-@post(
+def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
+    """Where a lane is full the session is not even looked at: refusing must stay cheap.
+
+    Raises:
+        ProblemError: ``overloaded``.
+    """
+    services.desk.refuse_if_full(arguments["data"].event_id)
+
+
+@fans.post(
     "/api/reserve",
+    guard=FAN_OF_BODY,
+    first=_refuse_if_full,
     status_code=202,
-    security=FAN,
-    responses=answers(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted", also=COMMAND_ANSWERS),
+    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted"),
+    also=COMMAND_ANSWERS,
 )
 async def reserve(
-    request: AnyRequest, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+    request: AnyRequest, user_id: int, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
     """Hold seats for ten minutes: those named, or the best available."""
     services = services_of(request)
-    services.desk.refuse_if_full(data.event_id)
-    user_id = services.identity.user(request, data.user_id)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     best = None
     if data.best_available is not None:
@@ -188,20 +201,20 @@ async def reserve(
     return await _submit(services, Reserve(**head, seats=seats, best_available=best), wait_seconds)
 
 
-@route(
+@fans.route(
     "/api/checkout",
-    http_method=[HttpMethod.POST, HttpMethod.PUT],
+    methods=[HttpMethod.POST, HttpMethod.PUT],
+    guard=FAN_OF_BODY,
+    first=_refuse_if_full,
     status_code=202,
-    security=FAN,
-    responses=answers(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable", also=COMMAND_ANSWERS),
+    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
+    also=COMMAND_ANSWERS,
 )
 async def checkout(
-    request: AnyRequest, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+    request: AnyRequest, user_id: int, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
     """Buy a hold, past a captcha."""
     services = services_of(request)
-    services.desk.refuse_if_full(data.event_id)
-    user_id = services.identity.user(request, data.user_id)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
@@ -228,14 +241,10 @@ async def checkout(
     return await _submit(services, command, wait_seconds)
 
 
-@delete(
-    "/api/reservations/{reservation_id:uuid}",
-    status_code=202,
-    security=FAN,
-    responses=answers(*COMMAND_REFUSED, also=COMMAND_ANSWERS),
-)
+@fans.delete("/api/reservations/{reservation_id:uuid}", status_code=202, refuses=COMMAND_REFUSED, also=COMMAND_ANSWERS)
 async def release(
     request: AnyRequest,
+    fan: Session,
     reservation_id: uuid.UUID,
     event_id: EventQuery,
     idempotency_key: IdempotencyKey = None,
@@ -243,7 +252,7 @@ async def release(
 ) -> Response[bytes]:
     """Give a hold back before its end."""
     services = services_of(request)
-    user_id = services.identity.fan(request).user_id
+    user_id = fan.user_id
     await services.hall_to_book(request, event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("release", (event_id, reservation_id))
@@ -254,16 +263,15 @@ async def release(
     return await _submit(services, Release(**head, reservation_id=reservation_id), wait_seconds)
 
 
-@post(
+@fans.post(
     "/api/purchases/{purchase_id:uuid}/cancel",
     status_code=202,
-    security=FAN,
-    responses=answers(
-        *COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type", also=COMMAND_ANSWERS
-    ),
+    refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
+    also=COMMAND_ANSWERS,
 )
 async def cancel(
     request: AnyRequest,
+    fan: Session,
     purchase_id: uuid.UUID,
     data: CancelBody | None = None,
     idempotency_key: IdempotencyKey = None,
@@ -276,7 +284,7 @@ async def cancel(
     named is none of the purchase or is cancelled already, and with ``cancel_closed`` from its ``cancelUntil`` on.
     """
     services = services_of(request)
-    user_id = services.identity.fan(request).user_id
+    user_id = fan.user_id
     details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
     seats = _in_order(
         [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
@@ -297,34 +305,26 @@ async def cancel(
     return await _submit(services, Cancel(**head, purchase_id=purchase_id, seats=seats), wait_seconds)
 
 
-@get(
-    "/api/jobs/{job_id:uuid}",
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_job", also={200: Job}),
-)
+@fans.get("/api/jobs/{job_id:uuid}", guard=JOB_OWNER, refuses=("invalid_request", "unknown_job"), also={200: Job})
 async def job(
     request: AnyRequest,
+    owner_id: int | None,
     job_id: uuid.UUID,
     wait: Annotated[float, Parameter(ge=0, le=WAIT_SECONDS_MAX, description="seconds to wait for its end")] = 0,
 ) -> Response[bytes]:
     """What became of a command. Somebody else's job is not known."""
     services = services_of(request)
-    user_id = None if services.identity.open_auth else services.identity.fan(request).user_id
     record = await services.desk.job(job_id, wait)
-    if record is None or (user_id is not None and record.user_id != user_id):
+    if record is None or (owner_id is not None and record.user_id != owner_id):
         raise ProblemError("unknown_job")
     return _finished(job_id, record)
 
 
-@get(
-    "/api/reservations",
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
-)
-async def reservations(request: AnyRequest, event_id: EventQuery) -> ReservationList:
+@fans.get("/api/reservations", refuses=("invalid_request", "unknown_event"))
+async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) -> ReservationList:
     """The fan's live holds."""
     services = services_of(request)
-    user_id = services.identity.fan(request).user_id
+    user_id = fan.user_id
     hall = await services.hall_to_book(request, event_id)
     async with services.engine.connect() as connection:
         rows = await connection.execute(
@@ -363,26 +363,24 @@ async def reservations(request: AnyRequest, event_id: EventQuery) -> Reservation
     )
 
 
-@get("/api/purchases", security=FAN, responses=answers(*FAN_REFUSED, also={200: PurchaseList}))
-async def purchases(request: AnyRequest) -> Response[bytes]:
+@fans.get("/api/purchases", also={200: PurchaseList})
+async def purchases(request: AnyRequest, fan: Session) -> Response[bytes]:
     """The fan's own purchases."""
     services = services_of(request)
-    found = await services.reader.purchases(services.identity.fan(request).user_id)
+    found = await services.reader.purchases(fan.user_id)
     return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
 
-@get(
-    "/api/purchases/{purchase_id:uuid}",
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_purchase", also={200: PurchaseAnswer}),
+@fans.get(
+    "/api/purchases/{purchase_id:uuid}", refuses=("invalid_request", "unknown_purchase"), also={200: PurchaseAnswer}
 )
-async def purchase(request: AnyRequest, purchase_id: uuid.UUID) -> Response[bytes]:
+async def purchase(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""
     services = services_of(request)
-    found = await services.reader.purchase(services.identity.fan(request).user_id, purchase_id)
+    found = await services.reader.purchase(fan.user_id, purchase_id)
     if found is None:
         raise ProblemError("unknown_purchase")
     return Answer(found)
 
 
-ROUTES = [reserve, checkout, release, cancel, job, reservations, purchases, purchase]
+ROUTERS = (fans,)

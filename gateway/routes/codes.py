@@ -5,21 +5,24 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from litestar import Response, delete, get, post
+from litestar import Response
 from litestar.params import Parameter
 
 from db.codes.access_codes import CodeTakenError, IssueRow, TooManyIssuesError, issue_codes, issues, revoke_issue
 from db.rooms.rooms import UnknownRoomError
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
 from gateway.contract.values import ID_MAX
+from gateway.identity.sessions import Session
+from gateway.routes.routers import operator_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from waiting_room.access import random_codes
 
+operators = operator_router("codes")
+
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 PathIssue = Annotated[uuid.UUID, Parameter(description="the codes' issueId")]
-CODES_REFUSED = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
+CODES_REFUSED = ("invalid_request", "unknown_event")
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -28,16 +31,14 @@ async def _known_room(services: Services, event_id: int) -> None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
 
 
-@post(
+@operators.post(
     "/api/ops/rooms/{event_id:int}/codes",
     status_code=201,
-    security=OPERATOR,
-    responses=answers(*CODES_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
+    refuses=(*CODES_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
 )
-async def issue(request: AnyRequest, event_id: PathEvent, data: CodesBody) -> Response[CodesIssued]:
+async def issue(request: AnyRequest, operator: Session, event_id: PathEvent, data: CodesBody) -> Response[CodesIssued]:
     """Issue access codes: so many random ones, or one of a name of your own. They are told in this answer only."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     await _known_room(services, event_id)
     codes = [data.code] if data.code is not None else random_codes(data.count)
     try:
@@ -62,11 +63,10 @@ async def issue(request: AnyRequest, event_id: PathEvent, data: CodesBody) -> Re
     return Response(CodesIssued(issue_id=issue_id, codes=tuple(codes)), headers=NO_STORE)
 
 
-@get("/api/ops/rooms/{event_id:int}/codes", security=OPERATOR, responses=answers(*CODES_REFUSED))
+@operators.get("/api/ops/rooms/{event_id:int}/codes", refuses=CODES_REFUSED)
 async def listed(request: AnyRequest, event_id: PathEvent) -> CodeIssueList:
     """What was issued, the newest first, and how often it was redeemed. The codes themselves nobody knows any more."""
     services = services_of(request)
-    services.identity.operator(request)
     await _known_room(services, event_id)
     async with services.engine.connect() as connection:
         found = await issues(connection, event_id)
@@ -89,20 +89,18 @@ def _issue(row: IssueRow) -> CodeIssueAnswer:
     )
 
 
-@delete(
+@operators.delete(
     "/api/ops/rooms/{event_id:int}/codes/{issue_id:uuid}",
     status_code=204,
-    security=OPERATOR,
-    responses=answers(*CODES_REFUSED, "unknown_codes"),
+    refuses=(*CODES_REFUSED, "unknown_codes"),
 )
-async def revoke(request: AnyRequest, event_id: PathEvent, issue_id: PathIssue) -> None:
+async def revoke(request: AnyRequest, operator: Session, event_id: PathEvent, issue_id: PathIssue) -> None:
     """Let an issue's codes be redeemed no more. Who redeemed one keeps the place."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     await _known_room(services, event_id)
     async with services.engine.begin() as connection:
         if not await revoke_issue(connection, event_id, issue_id, operator.name):
             raise ProblemError("unknown_codes")
 
 
-ROUTES = [issue, listed, revoke]
+ROUTERS = (operators,)

@@ -6,20 +6,24 @@ import datetime as dt
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import Parameter
 
 from db.draws.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
 from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
 from gateway.contract.values import ID_MAX, INT_MAX
+from gateway.identity.sessions import Session
 from gateway.line.moments import from_ms
 from gateway.routes.line import known_room
+from gateway.routes.routers import fan_router, public_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from waiting_room.draw import draw_value, fan_hash
 from waiting_room.model import Noted, RoomCounts
 from waiting_room.receipts import DRAWN, REASONS
+
+public = public_router("draws")
+fans = fan_router("draws")
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 RULE: Final = (
@@ -75,9 +79,9 @@ async def public_draw(services: Services, request: AnyRequest, event_id: int) ->
     )
 
 
-@get(
+@public.get(
     "/api/events/{event_id:int}/draw",
-    responses=answers("invalid_request", "unknown_event", "rate_limited"),
+    refuses=("invalid_request", "unknown_event", "rate_limited"),
 )
 async def draw(request: AnyRequest, event_id: PathEvent) -> Response[DrawAnswer]:
     """The draw: what was committed to before it, and the seed after it."""
@@ -88,9 +92,10 @@ def _participants(drawn: DrawRow, counts: RoomCounts) -> int:
     return counts.lobby if drawn.participants is None else drawn.participants
 
 
-@get(
+@public.get(
     "/api/events/{event_id:int}/draw/list",
-    responses=answers("invalid_request", "unknown_event", "rate_limited", also={200: DrawList}),
+    refuses=("invalid_request", "unknown_event", "rate_limited"),
+    also={200: DrawList},
 )
 async def draw_list(
     request: AnyRequest,
@@ -117,18 +122,16 @@ def _json(answer: Any, headers: dict[str, str]) -> Response[bytes]:
     return Response(msgspec.json.encode(answer), media_type="application/json", headers=headers)
 
 
-@get(
+@fans.get(
     "/api/queue/{event_id:int}/receipt",
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
+    refuses=("invalid_request", "unknown_event"),
 )
-async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]:
+async def receipt(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Receipt]:
     """What befell the session's own fan, and the proof of the draw."""
     services = services_of(request)
-    session = services.identity.fan(request)
-    fan = session.user_id
-    counts = await known_room(services, event_id, session)
-    history = await services.line.history(event_id, fan)
+    user_id = fan.user_id
+    counts = await known_room(services, event_id, fan)
+    history = await services.line.history(event_id, user_id)
     noted = list(history.noted)
     if history.joined_at_ms is not None:
         was_lobby = history.joined_at_ms < counts.config.draw_at_ms
@@ -136,13 +139,13 @@ async def receipt(request: AnyRequest, event_id: PathEvent) -> Response[Receipt]
     entries = [
         ReceiptEntry(at=from_ms(one.at_ms), state=REASONS[one.what][0], reason=REASONS[one.what][1]) for one in noted
     ]
-    proof, drawn_at = await _proof(services, event_id, fan)
+    proof, drawn_at = await _proof(services, event_id, user_id)
     if proof is not None and proof.number is not None and drawn_at is not None:
         entries.append(ReceiptEntry(at=drawn_at, state=DRAWN[0], reason=DRAWN[1]))
         entries.sort(key=lambda entry: entry.at)
     answer = Receipt(
         event_id=event_id,
-        user_id=fan,
+        user_id=user_id,
         state=entries[-1].state if entries else "none",
         entries=tuple(entries),
         draw=proof,
@@ -175,4 +178,4 @@ async def _proof(services: Services, event_id: int, fan: int) -> tuple[DrawProof
     return proof, drawn.drawn_at
 
 
-ROUTES = [draw, draw_list, receipt]
+ROUTERS = (public, fans)

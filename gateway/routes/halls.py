@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.params import Parameter
 from sqlalchemy import Select, or_, select, tuple_
 
@@ -17,11 +17,13 @@ from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
 from gateway.contract.values import ID_MAX, EventId, Moment
 from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.line.places import room_state
+from gateway.routes.routers import public_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import answers
 from gateway.wire.problems import invalid
 from gateway.wire.requests import Answer
 from gateway.wire.stream import Stream, StreamResponse
+
+public = public_router("events")
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
@@ -62,7 +64,7 @@ def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
 READ_REFUSED = ("invalid_request", "unknown_event")
 
 
-@get("/api/initial-call/{event_id:int}", responses=answers(*READ_REFUSED, also={200: InitialCall, 304: None}))
+@public.get("/api/initial-call/{event_id:int}", refuses=READ_REFUSED, also={200: InitialCall, 304: None})
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
@@ -70,17 +72,17 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     return _cacheable(request, hall.initial_call(await room_json(services, event_id)))
 
 
-@get("/api/events/{event_id:int}/seats", responses=answers(*READ_REFUSED, also={200: SeatMap, 304: None}))
+@public.get("/api/events/{event_id:int}/seats", refuses=READ_REFUSED, also={200: SeatMap, 304: None})
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
     hall = await services_of(request).hall_to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
 
 
-@get(
+@public.get(
     "/api/events/{event_id:int}/live",
     media_type="text/event-stream",
-    responses=answers(*READ_REFUSED, "too_many_streams"),
+    refuses=(*READ_REFUSED, "too_many_streams"),
 )
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""
@@ -112,7 +114,7 @@ def _watch(services: Services, hall: Hall, stream: Stream, last_version: int | N
     return leave
 
 
-@get("/api/events", responses=answers("invalid_request"))
+@public.get("/api/events", refuses=("invalid_request",))
 async def events(
     request: AnyRequest,
     q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
@@ -179,4 +181,4 @@ def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
         raise invalid("not a cursor of ours", "cursor") from None
 
 
-ROUTES = [initial_call, seats, live, events]
+ROUTERS = (public,)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 from litestar.openapi.datastructures import ResponseSpec
 
 from gateway.contract.sessions import Health
 from gateway.health.metrics import CONTENT_TYPE
 from gateway.health.scrape import Scrape
+from gateway.routes.routers import public_router
 from gateway.services import AnyRequest, services_of
 
+public = public_router("health")
 
-@get("/health/live")
+
+@public.get("/health/live", responses={})
 async def live() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
-@get("/health/ready", responses={200: ResponseSpec(Health), 503: ResponseSpec(Health)})
+@public.get("/health/ready", responses={200: ResponseSpec(Health), 503: ResponseSpec(Health)})
 async def ready(request: AnyRequest) -> Response[bytes]:
     """503 with the failing parts named, within two seconds of one failing."""
     failing = services_of(request).readiness.failing
@@ -30,7 +33,7 @@ async def ready(request: AnyRequest) -> Response[bytes]:
     )
 
 
-@get("/metrics", media_type=CONTENT_TYPE, include_in_schema=False)
+@public.get("/metrics", media_type=CONTENT_TYPE, include_in_schema=False, responses={})
 async def metrics(request: AnyRequest) -> Response[bytes]:
     """Prometheus' text; each process is a target of its own, and tells the site's figures too."""
     scrape: Scrape = request.app.state["scrape"]
@@ -38,4 +41,4 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
     return Response(body, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-ROUTES = [live, ready, metrics]
+ROUTERS = (public,)

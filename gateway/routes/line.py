@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from litestar import Response, delete, get, post
+from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.params import Parameter
 
@@ -17,8 +17,8 @@ from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
 from gateway.line.moments import from_ms
 from gateway.line.places import room_state
+from gateway.routes.routers import fan_router
 from gateway.services import AnyRequest, Services, address, services_of
-from gateway.wire.openapi import FAN, FAN_REFUSED, answers
 from gateway.wire.problems import ProblemError
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.errors import (
@@ -35,10 +35,12 @@ from waiting_room.limits import address_prefix
 from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
+fans = fan_router("queue")
+
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
 NO_STORE = {"Cache-Control": "no-store"}
-LINE_REFUSED = (*FAN_REFUSED, "invalid_request", "unknown_event", "rebuilding")
+LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
 
 
 def pass_cookie_name(event_id: int) -> str:
@@ -182,11 +184,10 @@ async def find_place(
     return standing, counts
 
 
-@post(
+@fans.post(
     "/api/queue/{event_id:int}",
     status_code=201,
-    security=FAN,
-    responses=answers(
+    refuses=(
         *LINE_REFUSED,
         "body_too_large",
         "unsupported_media_type",
@@ -200,15 +201,14 @@ async def find_place(
         "code_not_yet",
         "code_expired",
         "too_many_codes",
-        also={200: Place},
     ),
+    also={200: Place},
 )
 async def join(
-    request: AnyRequest, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
+    request: AnyRequest, fan: Session, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
 ) -> Response[Place]:
     """Join the line, or find one's place in it; with an access code, in the priority class."""
     services = services_of(request)
-    fan = services.identity.fan(request)
     restored = _place_token(services, request, event_id, fan, token)
     await require_captcha(services, request, event_id, fan, data.captcha_token if data else None)
     code = data.access_code if data else None
@@ -279,11 +279,13 @@ async def verify_captcha(services: Services, request: AnyRequest, token: str, ac
         raise ProblemError("captcha_unavailable", retry_after_seconds=away.retry_after_seconds) from None
 
 
-@get("/api/queue/{event_id:int}", security=FAN, responses=answers(*LINE_REFUSED, "not_in_line"))
-async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) -> Response[Place]:
+@fans.get(
+    "/api/queue/{event_id:int}",
+    refuses=(*LINE_REFUSED, "not_in_line"),
+)
+async def poll(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> Response[Place]:
     """Where one stands; polling is a heartbeat."""
     services = services_of(request)
-    fan = services.identity.fan(request)
     restored = _place_token(services, request, event_id, fan, token)
     standing, counts = await find_place(
         services, event_id, fan, restored, _pass_if_valid(services, request, event_id, fan)
@@ -292,16 +294,14 @@ async def poll(request: AnyRequest, event_id: PathEvent, token: Token = None) ->
     return Response(place, headers=NO_STORE, cookies=pass_cookies(services, event_id, place.admission_pass))
 
 
-@get(
+@fans.get(
     "/api/queue/{event_id:int}/stream",
     media_type="text/event-stream",
-    security=FAN,
-    responses=answers(*LINE_REFUSED, "not_in_line", "too_many_streams"),
+    refuses=(*LINE_REFUSED, "not_in_line", "too_many_streams"),
 )
-async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) -> StreamResponse:
+async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> StreamResponse:
     """One's place as it changes, and the call when it comes."""
     services = services_of(request)
-    fan = services.identity.fan(request)
     restored = _place_token(services, request, event_id, fan, token)
     services.take_stream()
     standing, counts = await find_place(
@@ -326,16 +326,14 @@ async def stream(request: AnyRequest, event_id: PathEvent, token: Token = None) 
     )
 
 
-@post(
+@fans.post(
     "/api/queue/{event_id:int}/claim",
     status_code=200,
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event", "not_called"),
+    refuses=("invalid_request", "unknown_event", "not_called"),
 )
-async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
+async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""
     services = services_of(request)
-    fan = services.identity.fan(request)
     await known_room(services, event_id, fan)
     try:
         standing = await services.line.claim(event_id, fan.user_id)
@@ -352,18 +350,16 @@ async def claim(request: AnyRequest, event_id: PathEvent) -> Response[Claimed]:
     )
 
 
-@delete(
+@fans.delete(
     "/api/queue/{event_id:int}",
     status_code=204,
-    security=FAN,
-    responses=answers(*FAN_REFUSED, "invalid_request", "unknown_event"),
+    refuses=("invalid_request", "unknown_event"),
 )
-async def leave(request: AnyRequest, event_id: PathEvent) -> None:
+async def leave(request: AnyRequest, fan: Session, event_id: PathEvent) -> None:
     """Leave the line and give up the pass."""
     services = services_of(request)
-    fan = services.identity.fan(request)
     await known_room(services, event_id, fan)
     await services.line.leave(event_id, fan.user_id)
 
 
-ROUTES = [join, poll, stream, claim, leave]
+ROUTERS = (fans,)

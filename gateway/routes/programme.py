@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import psycopg
-from litestar import Response, Router, get, patch, post
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar import Response, Router
 from litestar.params import Parameter
 from psycopg import IsolationLevel
 
@@ -41,16 +39,19 @@ from gateway.contract.programme import (
 )
 from gateway.contract.rooms import RoomLogLine, RoomLogList
 from gateway.contract.values import ID_MAX, Fault
+from gateway.identity.sessions import Session
 from gateway.programme.drafts import Draft, definition, faults_of, planned, refused
+from gateway.routes.routers import operator_router, operators_only
 from gateway.services import AnyRequest, Services, services_of
 from gateway.wire.bodies import StrictRequest
-from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
+
+operators = operator_router("programme")
 
 LOG_LIMIT: Final = 200
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
-READ_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request")
+READ_REFUSED: Final = ("invalid_request",)
 BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid")
 EDIT_REFUSED: Final = (
     *BODY_REFUSED, "unknown_event", "unknown_ticket_type", "unknown_seats", "seats_exist", "seats_sold", "seats_held",
@@ -62,13 +63,7 @@ PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 DryRun = Annotated[bool, Parameter(query="dryRun", description="only say what would become of it")]
 
 
-def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Before the body is read: nobody else makes a gateway read megabytes."""
-    services: Services = connection.app.state["services"]
-    services.identity.operator(connection)  # type: ignore[arg-type]
-
-
-@get("/api/ops/events", security=OPERATOR, responses=answers(*READ_REFUSED))
+@operators.get("/api/ops/events", refuses=READ_REFUSED)
 async def events(
     request: AnyRequest,
     before: Annotated[int, Parameter(ge=1, le=ID_MAX, description="only events with a lower id")] = ID_MAX,
@@ -82,18 +77,12 @@ async def events(
     )
 
 
-@post(
-    "/api/ops/events",
-    status_code=201,
-    security=OPERATOR,
-    responses=answers(*BODY_REFUSED, also={200: EventPreview}),
-)
+@operators.post("/api/ops/events", status_code=201, refuses=BODY_REFUSED, also={200: EventPreview})
 async def create(
-    request: AnyRequest, data: EventBody, dry_run: DryRun = False
+    request: AnyRequest, operator: Session, data: EventBody, dry_run: DryRun = False
 ) -> Response[EventDefinition] | Response[EventPreview]:
     """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     draft = Draft(services.settings.event.seats_max)
     plan = await services.programme.think(lambda: draft.plan(data, room_seed(services.settings.room)))
     if dry_run:
@@ -114,19 +103,18 @@ def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: s
         return read_event(connection, event_id)
 
 
-@get("/api/ops/events/{event_id:int}", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
+@operators.get(
+    "/api/ops/events/{event_id:int}",
+    refuses=(*READ_REFUSED, "unknown_event"),
+)
 async def event(request: AnyRequest, event_id: PathEvent) -> EventDefinition:
     """The event whole, as it is defined."""
     return definition(await _read(services_of(request), event_id))
 
 
-@patch(
-    "/api/ops/events/{event_id:int}",
-    security=OPERATOR,
-    responses=answers(*EDIT_REFUSED),
-)
+@operators.patch("/api/ops/events/{event_id:int}", refuses=EDIT_REFUSED)
 async def change(
-    request: AnyRequest, event_id: PathEvent, data: EventPatch, dry_run: DryRun = False
+    request: AnyRequest, operator: Session, event_id: PathEvent, data: EventPatch, dry_run: DryRun = False
 ) -> EventDefinition | EventPreview:
     """Change an event's facts, prices and ticket types: all of it, or nothing where a fan would be stranded.
 
@@ -136,16 +124,13 @@ async def change(
     services = services_of(request)
     draft = Draft(services.settings.event.seats_max)
     edit = await services.programme.think(lambda: draft.edit(data))
-    return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+    return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
-@post(
-    "/api/ops/events/{event_id:int}/seats",
-    status_code=200,
-    security=OPERATOR,
-    responses=answers(*EDIT_REFUSED),
-)
-async def seats(request: AnyRequest, event_id: PathEvent, dry_run: DryRun = False) -> EventDefinition | EventPreview:
+@operators.post("/api/ops/events/{event_id:int}/seats", status_code=200, refuses=EDIT_REFUSED)
+async def seats(
+    request: AnyRequest, operator: Session, event_id: PathEvent, dry_run: DryRun = False
+) -> EventDefinition | EventPreview:
     """Add seats to an event's hall and remove some, or with a CSV add the seats on its lines: all of it, or nothing."""
     services = services_of(request)
     draft = Draft(services.settings.event.seats_max)
@@ -159,13 +144,16 @@ async def seats(request: AnyRequest, event_id: PathEvent, dry_run: DryRun = Fals
             draft.fault("$", "the file is not in UTF-8", line=line)
             raise refused(draft.faults) from None
         edit = await services.programme.think(lambda: draft.seats_of_csv(text, types))
-        return await _edit(request, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
+        return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
     data: SeatsBody = await request.json_of(SeatsBody)
     edit = await services.programme.think(lambda: draft.seats(data))
-    return await _edit(request, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+    return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
-@get("/api/ops/events/{event_id:int}/log", security=OPERATOR, responses=answers(*READ_REFUSED, "unknown_event"))
+@operators.get(
+    "/api/ops/events/{event_id:int}/log",
+    refuses=(*READ_REFUSED, "unknown_event"),
+)
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""
     services = services_of(request)
@@ -188,7 +176,8 @@ async def _read(services: Services, event_id: int, *, with_seats: bool = True) -
 
 
 async def _edit(
-    request: AnyRequest,
+    services: Services,
+    operator: Session,
     event_id: int,
     draft: Draft,
     edit: EventEdit,
@@ -202,8 +191,6 @@ async def _edit(
     Raises:
         ProblemError: of `EDIT_REFUSED`.
     """
-    services = services_of(request)
-    operator = services.identity.operator(request)
     only_look = dry_run or bool(draft.faults)
 
     def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
@@ -252,7 +239,7 @@ def router(body_bytes_max: int) -> Router:
     """The routes, which take larger bodies than a fan's."""
     return Router(
         path="/",
-        route_handlers=[events, create, event, change, seats, log],
+        route_handlers=operators.handlers,
         guards=[operators_only],
         request_max_body_size=body_bytes_max,
     )

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Final
 
 import msgspec
-from litestar import get, patch
 from litestar.params import Parameter
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,20 +25,23 @@ from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogLin
 from gateway.contract.values import ID_MAX
 from gateway.hall.halls import UnknownEventError
 from gateway.health.presence import Presence, present
+from gateway.identity.sessions import Session
 from gateway.line.history import POINT_SECONDS, charted, hour, note, take_turn
 from gateway.line.places import room_state
+from gateway.routes.routers import operator_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.stream import Stream, StreamResponse, frame
 from waiting_room.errors import RoomError
+
+operators = operator_router("operators")
 
 logger = logging.getLogger(__name__)
 
 STREAM_SECONDS: Final = 1.0
 LOG_LIMIT: Final = 200
 FIGURES_SECONDS: Final = 60.0
-ROOM_REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_event")
+ROOM_REFUSED: Final = ("invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
@@ -110,38 +112,34 @@ async def _row(services: Services, event_id: int) -> RoomRow:
     return row
 
 
-@get("/api/ops/rooms", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+@operators.get("/api/ops/rooms")
 async def rooms(request: AnyRequest) -> RoomList:
     """Every room in numbers."""
     services = services_of(request)
-    services.identity.operator(request)
     return RoomList(rooms=await room_answers(services))
 
 
-@get("/api/ops/rooms/{event_id:int}", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+@operators.get("/api/ops/rooms/{event_id:int}", refuses=ROOM_REFUSED)
 async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
     services = services_of(request)
-    services.identity.operator(request)
     found = await _room(services, await _row(services, event_id), await present(services.jobs))
     if found is None:
         raise ProblemError("unknown_event", "This event has no waiting room.")
     return found
 
 
-@patch(
+@operators.patch(
     "/api/ops/rooms/{event_id:int}",
-    security=OPERATOR,
-    responses=answers(*ROOM_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
+    refuses=(*ROOM_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
 )
-async def change(request: AnyRequest, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
+async def change(request: AnyRequest, operator: Session, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
     """Steer the door: Postgres and its log first, then Redis, then every gateway.
 
     With ``revision`` a change is refused where somebody else was there first; the problem then has the ``revision``
     now in force and as ``changes`` what was changed since, as in the log, the oldest first.
     """
     services = services_of(request)
-    operator = services.identity.operator(request)
     ask = Ask(
         paused=None if data.paused is msgspec.UNSET else data.paused,
         closed=None if data.closed is msgspec.UNSET else data.closed,
@@ -174,11 +172,10 @@ def _conflict(meanwhile: RoomChangedError) -> ProblemError:
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
 
 
-@get("/api/ops/rooms/{event_id:int}/log", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+@operators.get("/api/ops/rooms/{event_id:int}/log", refuses=ROOM_REFUSED)
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what, the newest first."""
     services = services_of(request)
-    services.identity.operator(request)
     await _row(services, event_id)
     async with services.engine.connect() as connection:
         lines = await room_log(connection, event_id, LOG_LIMIT)
@@ -197,25 +194,18 @@ def _log_line(line: RoomLogRow) -> RoomLogLine:
     )
 
 
-@get("/api/ops/rooms/{event_id:int}/history", security=OPERATOR, responses=answers(*ROOM_REFUSED))
+@operators.get("/api/ops/rooms/{event_id:int}/history", refuses=ROOM_REFUSED)
 async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
     """A room's last hour in numbers."""
     services = services_of(request)
-    services.identity.operator(request)
     await _row(services, event_id)
     return await hour(services.line_redis, event_id)
 
 
-@get(
-    "/api/ops/stream",
-    media_type="text/event-stream",
-    security=OPERATOR,
-    responses=answers(*OPERATOR_REFUSED, "too_many_streams"),
-)
+@operators.get("/api/ops/stream", media_type="text/event-stream", refuses=("too_many_streams",))
 async def stream(request: AnyRequest) -> StreamResponse:
     """Every room once a second."""
     services = services_of(request)
-    services.identity.operator(request)
     services.take_stream()
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
@@ -259,4 +249,4 @@ async def keep_hours(services: Services) -> None:
         await asyncio.sleep(POINT_SECONDS / 4)
 
 
-ROUTES = [rooms, room, change, log, history, stream]
+ROUTERS = (operators,)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import Response
 
 from db.operators import verify_operator
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
-from gateway.identity.sessions import refuse_cross_site
+from gateway.identity.sessions import Session, refuse_cross_site
+from gateway.routes.routers import operator_router, public_router
 from gateway.services import AnyRequest, services_of
-from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError
+
+public = public_router("sessions")
+operators = operator_router("sessions")
 
 OPERATOR_TRIES_PER_MINUTE = 10
 
 
-@post("/api/session", status_code=201, responses=answers("rate_limited", "cross_site"))
+@public.post(
+    "/api/session",
+    status_code=201,
+    refuses=("rate_limited", "cross_site"),
+)
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     """An anonymous fan's session, as a token and a cookie."""
     services = services_of(request)
@@ -32,10 +39,10 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     )
 
 
-@post(
+@public.post(
     "/api/ops/session",
     status_code=201,
-    responses=answers(
+    refuses=(
         "invalid_request",
         "unauthenticated",
         "cross_site",
@@ -59,27 +66,25 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     )
 
 
-@get("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
-async def operator_session(request: AnyRequest) -> OperatorName:
+@operators.get("/api/ops/session")
+async def operator_session(request: AnyRequest, operator: Session) -> OperatorName:
     """Whose session it is."""
-    return OperatorName(name=services_of(request).identity.operator(request).name)
+    return OperatorName(name=operator.name)
 
 
-@delete("/api/ops/session", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+@operators.delete("/api/ops/session")
 async def end_operator_session(request: AnyRequest) -> Response[None]:
     """Sign out: the browser forgets the session."""
-    identity = services_of(request).identity
-    identity.operator(request)
-    return Response(None, cookies=[identity.no_cookie(operator=True)])
+    return Response(None, cookies=[services_of(request).identity.no_cookie(operator=True)])
 
 
-@get("/api/captcha")
+@public.get("/api/captcha", responses={})
 async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     """What a client must solve, and where."""
     return services_of(request).captcha.describe()
 
 
-@get("/api/captcha/challenge", responses=answers("not_found", also={200: ChallengeAnswer}))
+@public.get("/api/captcha/challenge", refuses=("not_found",), also={200: ChallengeAnswer})
 async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     """A fresh ALTCHA challenge."""
     captcha = services_of(request).captcha
@@ -92,11 +97,4 @@ async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTES = [
-    new_session,
-    new_operator_session,
-    operator_session,
-    end_operator_session,
-    captcha_offer,
-    captcha_challenge,
-]
+ROUTERS = (public, operators)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import Response
 from litestar.params import Parameter
 
 from db.outbox.kinds import OutboxKind
@@ -30,14 +30,17 @@ from gateway.contract.webhooks import (
     WebhookPatch,
     WebhookSecret,
 )
+from gateway.identity.sessions import Session
+from gateway.routes.routers import operator_router
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import OPERATOR, OPERATOR_REFUSED, answers
 from gateway.wire.problems import ProblemError, invalid
+
+operators = operator_router("webhooks")
 
 RESOLVE_SECONDS_MAX: Final = 5.0
 SECRET_OVERLAP_HOURS: Final = 24
 CHANGED: Final = ("url", "kinds", "event_id", "description", "enabled")
-REFUSED: Final = (*OPERATOR_REFUSED, "invalid_request", "unknown_webhook")
+REFUSED: Final = ("invalid_request", "unknown_webhook")
 BODY_REFUSED: Final = ("invalid_request", "body_too_large", "unsupported_media_type")
 PathEndpoint = Annotated[int, Parameter(ge=1, le=ID_MAX, description="webhook's id")]
 
@@ -91,26 +94,23 @@ async def _check(services: Services, url: str) -> None:
         raise ProblemError("url_refused", f"{said[:1].upper()}{said[1:]}.") from None
 
 
-@get("/api/ops/webhooks", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+@operators.get("/api/ops/webhooks")
 async def endpoints(request: AnyRequest) -> WebhookList:
     """Every webhook, the oldest first."""
     services = services_of(request)
-    services.identity.operator(request)
     async with services.engine.connect() as connection:
         found = await db.endpoints(connection)
     return WebhookList(webhooks=tuple(_answer(row) for row in found))
 
 
-@post(
+@operators.post(
     "/api/ops/webhooks",
     status_code=201,
-    security=OPERATOR,
-    responses=answers(*OPERATOR_REFUSED, *BODY_REFUSED, "url_refused", "too_many_webhooks", "unknown_event"),
+    refuses=(*BODY_REFUSED, "url_refused", "too_many_webhooks", "unknown_event"),
 )
-async def add(request: AnyRequest, data: WebhookBody) -> Response[WebhookSecret]:
+async def add(request: AnyRequest, operator: Session, data: WebhookBody) -> Response[WebhookSecret]:
     """Register a webhook: it is told of what happens from now on. The secret is told here and never again."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     await _check(services, data.url)
     with _problems():
         async with services.engine.begin() as connection:
@@ -131,11 +131,10 @@ def _secret(row: db.EndpointRow, secret: bytes) -> Response[WebhookSecret]:
     )
 
 
-@get("/api/ops/webhooks/log", security=OPERATOR, responses=answers(*OPERATOR_REFUSED))
+@operators.get("/api/ops/webhooks/log")
 async def log(request: AnyRequest) -> WebhookLogList:
     """Who changed which webhook, the newest first; ``dispatcher`` disables one that is gone or fails for long."""
     services = services_of(request)
-    services.identity.operator(request)
     async with services.engine.connect() as connection:
         found = await db.webhook_log(connection)
     return WebhookLogList(
@@ -153,25 +152,22 @@ async def log(request: AnyRequest) -> WebhookLogList:
     )
 
 
-@get("/api/ops/webhooks/{webhook_id:int}", security=OPERATOR, responses=answers(*REFUSED))
+@operators.get("/api/ops/webhooks/{webhook_id:int}", refuses=REFUSED)
 async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnswer:
     """One webhook."""
     services = services_of(request)
-    services.identity.operator(request)
     with _problems():
         async with services.engine.connect() as connection:
             return _answer(await db.endpoint(connection, webhook_id))
 
 
-@patch(
+@operators.patch(
     "/api/ops/webhooks/{webhook_id:int}",
-    security=OPERATOR,
-    responses=answers(*REFUSED, *BODY_REFUSED, "url_refused", "unknown_event"),
+    refuses=(*REFUSED, *BODY_REFUSED, "url_refused", "unknown_event"),
 )
-async def change(request: AnyRequest, webhook_id: PathEndpoint, data: WebhookPatch) -> WebhookAnswer:
+async def change(request: AnyRequest, operator: Session, webhook_id: PathEndpoint, data: WebhookPatch) -> WebhookAnswer:
     """Change a webhook. Enabled again, it is sent all that waits for it."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     changes: dict[str, object] = {
         name: value for name in CHANGED if (value := getattr(data, name)) is not msgspec.UNSET
     }
@@ -186,28 +182,26 @@ async def change(request: AnyRequest, webhook_id: PathEndpoint, data: WebhookPat
             return _answer(await db.change_endpoint(connection, webhook_id, changes, operator.name))
 
 
-@delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, security=OPERATOR, responses=answers(*REFUSED))
-async def remove(request: AnyRequest, webhook_id: PathEndpoint) -> None:
+@operators.delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, refuses=REFUSED)
+async def remove(request: AnyRequest, operator: Session, webhook_id: PathEndpoint) -> None:
     """Remove a webhook; what waits for it is never sent."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     with _problems():
         async with services.engine.begin() as connection:
             await db.remove_endpoint(connection, webhook_id, operator.name)
 
 
-@post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, security=OPERATOR, responses=answers(*REFUSED))
-async def rotate(request: AnyRequest, webhook_id: PathEndpoint) -> Response[WebhookSecret]:
+@operators.post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, refuses=REFUSED)
+async def rotate(request: AnyRequest, operator: Session, webhook_id: PathEndpoint) -> Response[WebhookSecret]:
     """A new secret, told here and never again. For a day every message is signed with the old one too."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     with _problems():
         async with services.engine.begin() as connection:
             row, secret = await db.rotate_secret(connection, webhook_id, SECRET_OVERLAP_HOURS, operator.name)
     return _secret(row, secret)
 
 
-@get("/api/ops/webhooks/{webhook_id:int}/deliveries", security=OPERATOR, responses=answers(*REFUSED))
+@operators.get("/api/ops/webhooks/{webhook_id:int}/deliveries", refuses=REFUSED)
 async def deliveries(
     request: AnyRequest,
     webhook_id: PathEndpoint,
@@ -218,7 +212,6 @@ async def deliveries(
 ) -> DeliveryList:
     """A webhook's latest deliveries, the newest first."""
     services = services_of(request)
-    services.identity.operator(request)
     with _problems():
         async with services.engine.connect() as connection:
             found = await delivered.deliveries(connection, webhook_id, state=delivery_state, limit=limit)
@@ -241,20 +234,18 @@ async def deliveries(
     )
 
 
-@post(
+@operators.post(
     "/api/ops/webhooks/{webhook_id:int}/resend",
     status_code=200,
-    security=OPERATOR,
-    responses=answers(*REFUSED, *BODY_REFUSED),
+    refuses=(*REFUSED, *BODY_REFUSED),
 )
-async def resend(request: AnyRequest, webhook_id: PathEndpoint, data: ResendBody) -> Resent:
+async def resend(request: AnyRequest, operator: Session, webhook_id: PathEndpoint, data: ResendBody) -> Resent:
     """Send a message again, whatever became of it; without ``messageId`` all that were given up."""
     services = services_of(request)
-    operator = services.identity.operator(request)
     with _problems():
         async with services.engine.begin() as connection:
             number = await delivered.resend(connection, webhook_id, data.message_id, operator.name)
     return Resent(resent=number)
 
 
-ROUTES = [endpoints, add, log, endpoint, change, remove, rotate, deliveries, resend]
+ROUTERS = (operators,)

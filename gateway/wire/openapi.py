@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from litestar import HttpMethod, Request, Router
+from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
@@ -26,10 +26,6 @@ from gateway.contract.values import ProblemAnswer
 from gateway.pages.routes import PAGE_HEADERS, templates
 
 PROBLEM_TYPE: Final = "application/problem+json"
-FAN: Final[list[dict[str, list[str]]]] = [{"fan": []}]
-OPERATOR: Final[list[dict[str, list[str]]]] = [{"operator": []}]
-FAN_REFUSED: Final = ("unauthenticated", "session_invalid", "cross_site")
-OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator")
 
 WIRE_TYPES: Final = (*BODIES, *ANSWERS, CaptchaOffer)
 _DESCRIPTIONS: Final = {200: "The answer", 202: "Taken: the job tells what becomes of it", 304: "As the client has it"}
@@ -332,7 +328,6 @@ def openapi_config(seats_max: int) -> OpenAPIConfig:
             path="/schema", route_handlers=[], include_in_schema=False, response_headers=PAGE_HEADERS
         ),
         render_plugins=[_Page(description), _Json(description)],
-        operation_id_creator=_operation_id,
         components=Components(
             security_schemes={
                 "fan": SecurityScheme(
@@ -344,16 +339,3 @@ def openapi_config(seats_max: int) -> OpenAPIConfig:
             }
         ),
     )
-
-
-OPERATION_PREFIXES: Final = {"halls": "events", "line": "queue", "rooms": "operators"}
-"""Operation ids are part of the published description: they keep the names that these modules had in version 1."""
-
-
-def _operation_id(handler: Any, method: Any, _path: Any) -> str:
-    """The handler's module and name, and the method where it has several: bookingReserve, bookingCheckoutPut."""
-    module = handler.fn.__module__.rpartition(".")[2]
-    words: list[str] = [OPERATION_PREFIXES.get(module, module), *handler.handler_name.split("_")]
-    if len(handler.http_methods) > 1:
-        words.append(HttpMethod(method).value)
-    return words[0] + "".join(word.capitalize() for word in words[1:])

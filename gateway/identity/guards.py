@@ -1,0 +1,53 @@
+"""The guards that routers carry: each requires a role and finds the subject that a handler is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from gateway.identity.sessions import AnyRequest, Identity, Session
+
+Role = Literal["fan", "operator"]
+Arguments = Mapping[str, Any]
+"""A handler's other keyword arguments, e.g. ``data``: its body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A role, and how the subject of a request is found.
+
+    Args:
+        parameter: the handler's keyword argument that takes the subject.
+        subject: finds the subject; raises `ProblemError` for a request without the role.
+    """
+
+    role: Role
+    parameter: str
+    subject: Callable[[Identity, AnyRequest, Arguments], Any]
+
+
+def _fan(identity: Identity, request: AnyRequest, _: Arguments) -> Session:
+    return identity.fan(request)
+
+
+def _fan_of_body(identity: Identity, request: AnyRequest, arguments: Arguments) -> int:
+    return identity.user(request, arguments["data"].user_id)
+
+
+def _job_owner(identity: Identity, request: AnyRequest, _: Arguments) -> int | None:
+    return None if identity.open_auth else identity.fan(request).user_id
+
+
+def _operator(identity: Identity, request: AnyRequest, _: Arguments) -> Session:
+    return identity.operator(request)
+
+
+FAN: Final = Guard("fan", "fan", _fan)
+"""The handler takes ``fan``, a `Session`."""
+FAN_OF_BODY: Final = Guard("fan", "user_id", _fan_of_body)
+"""The handler takes ``user_id``: the session's, which must be the body's; under open auth the body's, without any."""
+JOB_OWNER: Final = Guard("fan", "owner_id", _job_owner)
+"""The handler takes ``owner_id``: the session's user id; under open auth None, which may read every job."""
+OPERATOR: Final = Guard("operator", "operator", _operator)
+"""The handler takes ``operator``, a `Session`."""

@@ -1,0 +1,158 @@
+"""Routers: each makes handlers for one role, with its guard, its problems and its operation ids.
+
+A handler of `fan_router` or `operator_router` is only called for a subject of that role, and is given the subject where
+it has a parameter of the guard's name (`gateway.identity.guards`). The guard stands around the function itself, so that
+a call past Litestar's machinery (`gateway.express`) meets it too. It is asked after the parameters and the body were
+read, as version 1 of the API has it: a malformed request is told so (400) before it is asked for its session (401).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypedDict, Unpack
+
+from litestar import HttpMethod
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler, route
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import Empty
+
+from gateway.identity.guards import FAN, OPERATOR, Guard
+from gateway.services import AnyRequest, Services, services_of
+from gateway.wire.openapi import answers
+
+Function = Callable[..., Awaitable[Any]]
+First = Callable[[Services, Mapping[str, Any]], None]
+"""Called with the services and the handler's arguments before the guard; raises `ProblemError`."""
+
+FAN_REFUSED: Final = ("unauthenticated", "session_invalid", "cross_site")
+OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator")
+
+
+class Options(TypedDict, total=False):
+    """What a handler is made with, beside its path and methods.
+
+    ``refuses``: the codes of the problems that it may answer with, beside its guard's. ``also``: further answers by
+    their status. ``responses``: takes the place of both. ``guard``: takes the place of the router's, for the same role.
+    ``first``: called before the guard.
+    """
+
+    refuses: Sequence[str]
+    also: Mapping[int, type | None]
+    responses: Mapping[int, ResponseSpec]
+    guard: Guard
+    first: First
+    status_code: int
+    media_type: str
+    include_in_schema: bool
+
+
+class RoleRouter:
+    """Decorators that make handlers, which it collects in ``handlers``.
+
+    Args:
+        prefix: begins the operation ids, which are part of the published description.
+        guard: None for handlers that anybody may call.
+        refused: the codes of the guard's problems.
+    """
+
+    def __init__(self, prefix: str, guard: Guard | None = None, refused: tuple[str, ...] = ()) -> None:
+        self.handlers: list[HTTPRouteHandler] = []
+        self._prefix = prefix
+        self._guard = guard
+        self._refused = refused
+
+    def route(
+        self, path: str, *, methods: Sequence[HttpMethod], **options: Unpack[Options]
+    ) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of several ``methods``."""
+        guard = options.get("guard", self._guard)
+        assert (guard and guard.role) == (self._guard and self._guard.role), "a guard of another role"
+        responses = options.get("responses")
+        if responses is None:
+            responses = answers(*self._refused, *options.get("refuses", ()), also=options.get("also"))
+
+        def make(function: Function) -> HTTPRouteHandler:
+            handler = route(
+                path,
+                http_method=methods,
+                status_code=options.get("status_code"),
+                media_type=options.get("media_type"),
+                operation_id=self._operation_id,
+                responses=responses,
+                security=None if guard is None else [{guard.role: []}],
+                include_in_schema=options.get("include_in_schema", Empty),
+                opt={"guard": guard},
+            )(function if guard is None else guarded(function, guard, options.get("first")))
+            self.handlers.append(handler)
+            return handler
+
+        return make
+
+    def get(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of GET, which answers 200 unless it is told otherwise."""
+        return self.route(path, methods=[HttpMethod.GET], **options)
+
+    def post(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of POST, which answers 201 unless it is told otherwise."""
+        return self.route(path, methods=[HttpMethod.POST], **options)
+
+    def patch(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of PATCH, which answers 200 unless it is told otherwise."""
+        return self.route(path, methods=[HttpMethod.PATCH], **options)
+
+    def delete(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of DELETE, which answers 204 unless it is told otherwise."""
+        return self.route(path, methods=[HttpMethod.DELETE], **options)
+
+    def _operation_id(self, handler: HTTPRouteHandler, method: Any, _path: Any) -> str:
+        """The prefix and the handler's name, then the method where there are several: bookingCheckoutPut."""
+        words = handler.handler_name.split("_")
+        if len(handler.http_methods) > 1:
+            words.append(HttpMethod(method).value)
+        return self._prefix + "".join(word.capitalize() for word in words)
+
+
+def public_router(prefix: str) -> RoleRouter:
+    """Handlers that anybody may call."""
+    return RoleRouter(prefix)
+
+
+def fan_router(prefix: str) -> RoleRouter:
+    """Handlers that take ``fan``, unless they name another guard."""
+    return RoleRouter(prefix, FAN, FAN_REFUSED)
+
+
+def operator_router(prefix: str) -> RoleRouter:
+    """Handlers that take ``operator``."""
+    return RoleRouter(prefix, OPERATOR, OPERATOR_REFUSED)
+
+
+def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard of Litestar's, for large bodies: it is asked before the body is read."""
+    services: Services = connection.app.state["services"]
+    services.identity.operator(connection)  # type: ignore[arg-type]
+
+
+def guarded(function: Function, guard: Guard, first: First | None = None) -> Function:
+    """The function behind its guard. Litestar sees the parameters without the subject's."""
+    name, subject = guard.parameter, guard.subject
+    signature = inspect.signature(function)
+    takes_subject = name in signature.parameters
+
+    @functools.wraps(function)
+    async def call(request: AnyRequest, **arguments: Any) -> Any:
+        services = services_of(request)
+        if first is not None:
+            first(services, arguments)
+        found = subject(services.identity, request, arguments)
+        if takes_subject:
+            arguments[name] = found
+        return await function(request, **arguments)
+
+    seen = [parameter for parameter in signature.parameters.values() if parameter.name != name]
+    call.__signature__ = signature.replace(parameters=seen)  # type: ignore[attr-defined]
+    call.__annotations__ = {key: hint for key, hint in function.__annotations__.items() if key != name}
+    return call
