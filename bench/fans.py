@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -109,20 +107,3 @@ def challenges(address: Address, count: int) -> list[dict[str, object]]:
 
     closed_loop([address], (fetch() for _ in range(count)), connections=16, seconds=600)
     return found
-
-
-def solve(challenge: dict[str, object]) -> str:
-    """The payload that ALTCHA's widget would send, found by searching as it does.
-
-    Raises:
-        ValueError: no number fits.
-    """
-    started = hashlib.sha256(str(challenge["salt"]).encode())
-    wanted = bytes.fromhex(str(challenge["challenge"]))
-    for number in range(int(str(challenge["maxnumber"])) + 1):
-        tried = started.copy()
-        tried.update(b"%d" % number)
-        if tried.digest() == wanted:
-            payload = {name: challenge[name] for name in ("algorithm", "challenge", "salt", "signature")}
-            return base64.b64encode(msgspec.json.encode({**payload, "number": number})).decode()
-    raise ValueError("the challenge has no solution")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from bench.client import Address, Connection, Loop
+from admitone.fan.http import Broken, Reply
+from bench.client import Address, KeptConnection, run
 from bench.stats import Load, Step
 
 Call = tuple[str, bytes]
@@ -49,7 +52,7 @@ class _Runner:
 
     __slots__ = ("_asked_at", "_connection", "_flow", "_idle", "_load", "_step", "busy")
 
-    def __init__(self, connection: Connection, load: _Window, idle: Callable[[_Runner, float], None]) -> None:
+    def __init__(self, connection: KeptConnection, load: _Window, idle: Callable[[_Runner, float], None]) -> None:
         self._connection = connection
         self._load = load
         self._idle = idle
@@ -66,8 +69,9 @@ class _Runner:
         self._asked_at = due_at
         self._connection.send(request, self._answered)
 
-    def _answered(self, status: int, body: bytes) -> None:
+    def _answered(self, reply: Reply | Broken) -> None:
         now = time.perf_counter()
+        status, body = (0, b"") if isinstance(reply, Broken) else (reply.status, reply.body)
         self._load.note(self._step, status, body, self._asked_at, now)
         assert self._flow is not None
         try:
@@ -88,6 +92,17 @@ class _Window:
         self.until = until
         self.last = since
         self.steps: dict[str, Step] = {}
+        self._cpu: list[float] = []
+
+    def read_cpu(self) -> None:
+        """Called at the window's beginning and at its end."""
+        self._cpu.append(time.process_time())
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What this process used of the processor in the window, or until now where it is not over."""
+        begin, end = [*self._cpu, time.process_time(), time.process_time()][:2]
+        return end - begin
 
     def note(self, name: str, status: int, body: bytes, asked_at: float, now: float) -> None:
         if now < self.since or now > self.until:
@@ -104,12 +119,12 @@ class _Window:
 class _Again:
     """Closed loop: the next flow at once, while there are any and there is time."""
 
-    def __init__(self, loop: Loop, flows: Iterator[Flow], until: float, count: int) -> None:
-        self._loop = loop
+    def __init__(self, flows: Iterator[Flow], until: float, count: int) -> None:
         self._flows = flows
         self._until = until
         self._open = count
         self.exhausted = False
+        self.ended = asyncio.Event()
 
     def __call__(self, runner: _Runner, now: float) -> None:
         flow = next(self._flows, None) if now < self._until else None
@@ -117,7 +132,7 @@ class _Again:
             self.exhausted = self.exhausted or now < self._until
             self._open -= 1
             if not self._open:
-                self._loop.running = False
+                self.ended.set()
             return
         runner.begin(flow, now)
 
@@ -135,53 +150,70 @@ def closed_loop(
     Call it in a process of its own (`bench.processes.apart`). Where the flows end early, `Load.seconds` is the
     time until the last answer.
     """
-    loop = Loop()
+    return run(_closed_loop(servers, flows, connections, seconds, warm_seconds))
+
+
+async def _closed_loop(
+    servers: Sequence[Address], flows: Iterator[Flow], connections: int, seconds: float, warm_seconds: float
+) -> Load:
+    window = _begin(seconds, warm_seconds)
+    again = _Again(flows, window.until, connections)
+    for number in range(connections):
+        runner = _Runner(KeptConnection(servers[number % len(servers)]), window, again)
+        again(runner, time.perf_counter())
+    await _await_end(again.ended, window, LAST_ANSWERS_SECONDS)
+    ended = window.last if again.exhausted else window.until
+    return Load(ended - window.since, window.cpu_seconds, window.steps)
+
+
+def _begin(seconds: float, warm_seconds: float) -> _Window:
+    """Measure from ``warm_seconds`` on, without the collector: its pauses would be the generator's own."""
     gc.collect()
     gc.disable()
-    start = time.perf_counter()
-    window = _Window(start + warm_seconds, start + warm_seconds + seconds)
-    again = _Again(loop, flows, window.until, connections)
-    loop.at(window.until + LAST_ANSWERS_SECONDS, lambda: setattr(loop, "running", False))
-    cpu = [0.0, 0.0]
-    loop.at(window.since, lambda: cpu.__setitem__(0, time.process_time()))
-    loop.at(window.until, lambda: cpu.__setitem__(1, time.process_time()))
-    for number in range(connections):
-        again(_Runner(Connection(loop, servers[number % len(servers)]), window, again), time.perf_counter())
-    loop.run()
-    ended = window.last if again.exhausted else window.until
-    return Load(ended - window.since, (cpu[1] or time.process_time()) - cpu[0], window.steps)
+    since = time.perf_counter() + warm_seconds
+    window = _Window(since, since + seconds)
+    loop = asyncio.get_running_loop()
+    loop.call_later(warm_seconds, window.read_cpu)
+    loop.call_later(warm_seconds + seconds, window.read_cpu)
+    return window
+
+
+async def _await_end(ended: asyncio.Event, window: _Window, last_answers_seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(window.until + last_answers_seconds - time.perf_counter()):
+            await ended.wait()
 
 
 class _Pool:
     """Open loop: a connection that is free, else a new one, else the flow waits (and its latency grows)."""
 
-    def __init__(self, loop: Loop, servers: Sequence[Address], window: _Window, connections_max: int) -> None:
-        self._loop = loop
+    def __init__(self, servers: Sequence[Address], window: _Window, connections_max: int) -> None:
         self._servers = servers
         self._window = window
         self._connections_max = connections_max
         self._free: list[_Runner] = []
         self._opened = 0
         self._waiting: deque[tuple[Flow, float]] = deque()
-        self.ended = False
+        self.is_over = False
+        self.ended = asyncio.Event()
 
     def begin(self, flow: Flow, due_at: float) -> None:
         if self._free:
             self._free.pop().begin(flow, due_at)
         elif self._opened < self._connections_max:
-            connection = Connection(self._loop, self._servers[self._opened % len(self._servers)])
+            connection = KeptConnection(self._servers[self._opened % len(self._servers)])
             self._opened += 1
             _Runner(connection, self._window, self).begin(flow, due_at)
         else:
             self._waiting.append((flow, due_at))
 
     def __call__(self, runner: _Runner, now: float) -> None:
-        if self._waiting and not self.ended:
+        if self._waiting and not self.is_over:
             runner.begin(*self._waiting.popleft())
             return
         self._free.append(runner)
-        if self.ended and len(self._free) == self._opened:
-            self._loop.running = False
+        if self.is_over and len(self._free) == self._opened:
+            self.ended.set()
 
 
 def open_loop(
@@ -198,33 +230,39 @@ def open_loop(
 
     Answers that come after ``seconds`` are not counted.
     """
-    loop = Loop()
-    gc.collect()
-    gc.disable()
-    start = time.perf_counter()
-    window = _Window(start + warm_seconds, start + warm_seconds + seconds)
-    pool = _Pool(loop, servers, window, connections_max)
+    return run(_open_loop(servers, flows, per_second, seconds, connections_max, warm_seconds, last_answers_seconds))
+
+
+async def _open_loop(
+    servers: Sequence[Address],
+    flows: Iterator[Flow],
+    per_second: float,
+    seconds: float,
+    connections_max: int,
+    warm_seconds: float,
+    last_answers_seconds: float,
+) -> Load:
+    window = _begin(seconds, warm_seconds)
+    start = window.since - warm_seconds
+    pool = _Pool(servers, window, connections_max)
+    loop = asyncio.get_running_loop()
     begun = 0
 
-    def tick() -> None:
+    def begin_due() -> None:
         nonlocal begun
         now = time.perf_counter()
-        if now >= window.until:
-            pool.ended = True
-            return
-        while begun < (now - start) * per_second:
+        while now < window.until and begun < (now - start) * per_second:
             flow = next(flows, None)
             if flow is None:
-                pool.ended = True
+                pool.is_over = True
                 return
             pool.begin(flow, start + begun / per_second)
             begun += 1
-        loop.at(start + begun / per_second, tick)
+        if now >= window.until:
+            pool.is_over = True
+        else:
+            loop.call_later(max(0.0, start + begun / per_second - now), begin_due)
 
-    loop.at(start, tick)
-    loop.at(window.until + last_answers_seconds, lambda: setattr(loop, "running", False))
-    cpu = [0.0, 0.0]
-    loop.at(window.since, lambda: cpu.__setitem__(0, time.process_time()))
-    loop.at(window.until, lambda: cpu.__setitem__(1, time.process_time()))
-    loop.run()
-    return Load(seconds, (cpu[1] or time.process_time()) - cpu[0], window.steps)
+    begin_due()
+    await _await_end(pool.ended, window, last_answers_seconds)
+    return Load(seconds, window.cpu_seconds, window.steps)

@@ -23,7 +23,7 @@ import redis
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import last_lines, spawn, stop
 from admitone.embedded.valkey import EmbeddedValkey
-from bench.client import Address, Connection, Loop, request
+from bench.client import Address, ask, request
 from db.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
@@ -207,27 +207,6 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def ask(address: Address, raw: bytes, seconds_max: float = 30.0) -> tuple[int, bytes]:
-    """One request; status (0: no answer) and body."""
-    loop = Loop()
-    found = [0, b""]
-
-    def done(status: int, body: bytes) -> None:
-        found[:] = [status, body]
-        loop.running = False
-
-    connection = Connection(loop, address)
-    loop.at(time.perf_counter() + seconds_max, lambda: setattr(loop, "running", False))
-    connection.send(raw, done)
-    if loop.running:
-        loop.run()
-    connection.close()
-    status, body = found
-    assert isinstance(status, int)
-    assert isinstance(body, bytes)
-    return status, body
 
 
 def await_answer(program: Program, path: str) -> None:

@@ -1,10 +1,10 @@
-"""An epoll client of server-sent events: thousands of streams in a process, events counted, not parsed."""
+"""Streams of server-sent events: thousands in a process, their events counted by a stamp, not parsed."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
-import socket
 import time
 from array import array
 from collections import Counter
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 
-from bench.client import Address, Loop, connect
+from admitone.fan.http import Broken, Connection, Reply, connect
+from bench.client import Address, run
 from bench.processes import Apart
 
 OPENING_MAX = 128
-RECV_BYTES = 65_536
+LOOK_SECONDS = 0.05
 STAMP = b'"at":'
 """In the data of an event, before the nanoseconds (`time.time_ns`) at which it was rendered."""
 STAMP_DIGITS = 19
@@ -46,93 +47,72 @@ class Seen:
         self.seconds = max(self.seconds, other.seconds)
 
 
-class _Stream:
-    __slots__ = ("_all", "_is_open", "_loop", "_socket")
-
-    def __init__(self, opened: socket.socket, loop: Loop, all_: _Streams) -> None:
-        self._socket = opened
-        self._loop = loop
-        self._all = all_
-        self._is_open = False
-        loop.add(opened, self._on_ready)
-
-    def _on_ready(self) -> None:
-        try:
-            data = self._socket.recv(RECV_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        seen = self._all.seen
-        if not data:
-            self._loop.remove(self._socket)
-            self._socket.close()
-            seen.lost += 1
-            return
-        if not self._is_open:
-            self._is_open = True
-            status = data[9:12].decode("ascii", "replace")
-            self._all.opened(status)
-        if self._all.measuring:
-            now = time.time_ns()
-            seen.bytes += len(data)
-            at = data.find(STAMP)
-            while at >= 0:
-                seen.events += 1
-                seen.ages.append((now - int(data[at + 5 : at + 5 + STAMP_DIGITS])) / 1e9)
-                at = data.find(STAMP, at + 5)
-
-
 class _Streams:
+    """One process' streams."""
+
     def __init__(
         self, targets: Sequence[tuple[Address, bytes, str]], all_open: Event, begin: Event, end: Event
     ) -> None:
         self.seen = Seen()
-        self.measuring = False
-        self._loop = Loop()
         self._targets = iter(targets)
-        self._opening = 0
-        self._left = len(targets)
         self._all_open, self._begin, self._end = all_open, begin, end
-        self._began = (0.0, 0.0)
-        self._streams: list[_Stream] = []
+        self._is_measuring = False
+        self._streams: list[Connection] = []
 
     def run(self) -> Seen:
         gc.disable()
-        self._open_more()
-        self._look()
-        self._loop.run()
+        return run(self._run())
+
+    async def _run(self) -> Seen:
+        began = (0.0, 0.0)
+        opening = asyncio.create_task(self._open_all())
+        while not self._end.is_set():
+            if opening.done():
+                opening.result()
+                self._all_open.set()
+            if not self._is_measuring and self._begin.is_set():
+                self._is_measuring = True
+                began = (time.perf_counter(), time.process_time())
+            await asyncio.sleep(LOOK_SECONDS)
+        self.seen.seconds = time.perf_counter() - began[0]
+        self.seen.cpu_seconds = time.process_time() - began[1]
+        opening.cancel()
+        for stream in self._streams:
+            stream.drop()
         return self.seen
 
-    def opened(self, status: str) -> None:
-        if status == "200":
-            self.seen.streams += 1
-        else:
-            self.seen.refused[status] += 1
-        self._opening -= 1
-        self._left -= 1
-        if self._left == 0:
-            self._all_open.set()
-        self._open_more()
+    async def _open_all(self) -> None:
+        async with asyncio.TaskGroup() as openers:
+            for _ in range(OPENING_MAX):
+                openers.create_task(self._open_one_after_another())
 
-    def _open_more(self) -> None:
-        while self._opening < OPENING_MAX and (target := next(self._targets, None)) is not None:
-            address, asked, source = target
-            self._opening += 1
-            opened = connect(address, source)
-            self._streams.append(_Stream(opened, self._loop, self))
-            opened.send(asked)
+    async def _open_one_after_another(self) -> None:
+        loop = asyncio.get_running_loop()
+        for (host, port), asked, source in self._targets:
+            connection = await connect(host, port, source=source)
+            self._streams.append(connection)
+            answer: asyncio.Future[Reply | Broken] = loop.create_future()
+            connection.send(asked, answer.set_result, self._on_chunk)
+            reply = await answer
+            if isinstance(reply, Broken):
+                raise reply
+            if reply.status == 200:
+                self.seen.streams += 1
+            else:
+                self.seen.refused[str(reply.status)] += 1
 
-    def _look(self) -> None:
-        if not self.measuring and self._begin.is_set():
-            self.measuring = True
-            self._began = (time.perf_counter(), time.process_time())
-        if self._end.is_set():
-            self.seen.seconds = time.perf_counter() - self._began[0]
-            self.seen.cpu_seconds = time.process_time() - self._began[1]
-            self._loop.running = False
-            return
-        self._loop.at(time.perf_counter() + 0.05, self._look)
+    def _on_chunk(self, chunk: bytes | None) -> None:
+        seen = self.seen
+        if chunk is None:
+            seen.lost += 1
+        elif self._is_measuring:
+            now = time.time_ns()
+            seen.bytes += len(chunk)
+            at = chunk.find(STAMP)
+            while at >= 0:
+                seen.events += 1
+                seen.ages.append((now - int(chunk[at + 5 : at + 5 + STAMP_DIGITS])) / 1e9)
+                at = chunk.find(STAMP, at + 5)
 
 
 class Crowd:

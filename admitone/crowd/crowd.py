@@ -48,12 +48,8 @@ async def run_crowd(
     with Ledger(plan.ledger) as ledger, _signals(stop) as stop, contextlib.ExitStack() as closing:
         solver = CaptchaSolver()
         closing.callback(solver.close)
-        clients = [
-            HttpClient(plan.base_url, connections_max=plan.concurrency_max, source=source)
-            for source in plan.source_addresses or ("",)
-        ]
-        for client in clients:
-            closing.callback(client.close)
+        client = HttpClient(plan.base_url, connections_max=plan.concurrency_max, sources=plan.source_addresses)
+        closing.callback(client.close)
         company = Company(
             behaviour=_behaviour(plan),
             counts=counts,
@@ -64,7 +60,7 @@ async def run_crowd(
             tempo=lambda chance: _tempo(plan, chance),
         )
         async with _shown(counts, None if quiet else console or Console()):
-            await _Crowd(plan, company, clients).run(stop)
+            await _Crowd(plan, company, client).run(stop)
     return report_of(counts)
 
 
@@ -90,10 +86,10 @@ def _tempo(plan: CrowdPlan, chance: random.Random) -> Tempo:
 
 
 class _Crowd:
-    def __init__(self, plan: CrowdPlan, company: Company, clients: list[HttpClient]) -> None:
+    def __init__(self, plan: CrowdPlan, company: Company, client: HttpClient) -> None:
         self._plan = plan
         self._company = company
-        self._clients = clients
+        self._client = client
         self._rng = random.Random(plan.seed)  # noqa: S311 - arrivals, no secret
         about_max = min(plan.fans, plan.concurrency_max) if plan.loop_forever else plan.concurrency_max
         self._room = asyncio.Semaphore(about_max)
@@ -130,14 +126,14 @@ class _Crowd:
 
     async def _send(self, number: int) -> None:
         try:
-            how = await Fan(number, self._company, self._clients[number % len(self._clients)]).visit()
+            how = await Fan(number, self._company, self._client).visit()
             self._sold_out = self._sold_out or how in ("sold_out", "no_seats")
         finally:
             self._room.release()
 
     async def _await_seats(self) -> None:
         counts = self._company.counts
-        calls = Calls(self._clients[0], counts, self._rng)
+        calls = Calls(self._client, counts, self._rng)
         while True:
             await asyncio.sleep(SOLD_OUT_LOOK_SECONDS)
             try:

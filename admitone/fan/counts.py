@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from admitone.fan.seats import Seat
@@ -31,6 +30,22 @@ def percentile_ms(classes: Mapping[int, int], share: float) -> float:
         if seen >= wanted:
             return math.exp(wait * STEP)
     return 0.0
+
+
+class Stay:
+    """A fan's time at a stage."""
+
+    __slots__ = ("_now", "_stage")
+
+    def __init__(self, now: Counter[str], stage: str) -> None:
+        self._now = now
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._now[self._stage] += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._now[self._stage] -= 1
 
 
 class Counts:
@@ -64,14 +79,9 @@ class Counts:
         self.seats = 0
         self.inside_seconds = 0.0
 
-    @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
-        """Count a fan as being at ``stage`` for the length of the block."""
-        self.now[stage] += 1
-        try:
-            yield
-        finally:
-            self.now[stage] -= 1
+    def at(self, stage: str) -> Stay:
+        """Count a fan as being at ``stage`` for the length of a ``with`` block."""
+        return Stay(self.now, stage)
 
     def wait(self, step: str, seconds: float) -> None:
         """An answer came after so long."""

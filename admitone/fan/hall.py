@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -14,7 +15,7 @@ from admitone.fan.http import Broken
 from admitone.fan.seats import Seat
 from admitone.fan.sse import EventParser, StreamTooLong
 
-TRIES_MAX: Final = 12
+GUESSES_MAX: Final = 40
 FRONT_ROWS: Final = 3
 """A fan who wants the front chooses from this many of the first rows that have enough free seats."""
 
@@ -54,8 +55,9 @@ _decode_change = msgspec.json.Decoder(_Change).decode
 class Hall:
     """Free seats, kept up from ``GET …/seats`` and the frames of ``GET …/live``."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, *, front_rows: int = FRONT_ROWS) -> None:
         self._chance = chance
+        self._front_rows = front_rows
         self._rows: list[tuple[int, int, tuple[int, ...]]] = []
         self._free: list[set[int]] = []
         self._index: dict[tuple[int, int], int] = {}
@@ -106,41 +108,42 @@ class Hall:
         return sum(map(len, self._free))
 
     def free_seats(self, count: int, *, front: bool) -> list[Seat]:
-        """``count`` seats side by side, fewer where no row has so many; none where nothing is free."""
-        if front:
-            found = 0
-            for at in range(len(self._rows)):
-                run = self._run(at, count)
-                if run:
-                    found += 1
-                    if found >= FRONT_ROWS or self._chance.random() < 1 / FRONT_ROWS:
-                        return run
-        else:
-            for _ in range(TRIES_MAX if self._rows else 0):
-                run = self._run(self._chance.randrange(len(self._rows)), count)
-                if run:
-                    return run
+        """``count`` seats side by side, fewer where no row has so many; none where nothing is free.
+
+        Each run of free seats is as likely as any other, so that fans meet no more often than people do.
+        """
         for wanted in range(count, 0, -1):
-            begin = self._chance.randrange(len(self._rows)) if self._rows else 0
-            for offset in range(len(self._rows)):
-                run = self._run((begin + offset) % len(self._rows), wanted)
-                if run:
-                    return run
+            rows = (at for at, free in enumerate(self._free) if len(free) >= wanted)
+            if front and (chosen := self._run_in(list(itertools.islice(rows, self._front_rows)), wanted)):
+                return chosen
+            if not front and (chosen := self._guess(wanted)):
+                return chosen
+            if chosen := self._run_in(list(rows), wanted):
+                return chosen
         return []
 
-    def _run(self, at: int, count: int) -> list[Seat]:
-        """``count`` free neighbours in a row, of which there may be none."""
-        free = self._free[at]
-        if len(free) < count:
-            return []
-        ticket_type_id, row, numbers = self._rows[at]
-        # Groups of one size leave no single seats between them if each begins at a multiple of it.
-        for starts in (range(0, len(numbers) - count + 1, count), range(len(numbers) - count + 1)):
-            turn = self._chance.randrange(len(starts)) if starts else 0
-            for start in (*starts[turn:], *starts[:turn]):
-                chosen = numbers[start : start + count]
-                if free.issuperset(chosen):
-                    return [(ticket_type_id, row, number) for number in chosen]
+    def _guess(self, count: int) -> list[Seat]:
+        """A run found by chance, which is the quickest way while much is free."""
+        for _ in range(GUESSES_MAX if self._rows else 0):
+            at = int(self._chance.random() * len(self._rows))
+            ticket_type_id, row, numbers = self._rows[at]
+            start = int(self._chance.random() * (len(numbers) // count)) * count
+            chosen = numbers[start : start + count]
+            if len(chosen) == count and self._free[at].issuperset(chosen):
+                return [(ticket_type_id, row, number) for number in chosen]
+        return []
+
+    def _run_in(self, rows: list[int], count: int) -> list[Seat]:
+        """A run in one of these rows."""
+        while rows:
+            (at,) = self._chance.choices(rows, [len(self._free[at]) for at in rows])
+            ticket_type_id, row, numbers = self._rows[at]
+            # Groups of one size leave no single seats between them if each begins at a multiple of it.
+            for step in (count, 1):
+                runs = [numbers[start : start + count] for start in range(0, len(numbers) - count + 1, step)]
+                if free := [run for run in runs if self._free[at].issuperset(run)]:
+                    return [(ticket_type_id, row, number) for number in self._chance.choice(free)]
+            rows.remove(at)
         return []
 
     def _take(self, seat: Seat) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -28,7 +29,6 @@ SILENCE_SECONDS_MAX: Final = 60.0
 CONNECT_SECONDS_MAX: Final = 15.0
 BODY_BYTES_MAX: Final = 32_000_000
 SWEEP_SECONDS: Final = 1.0
-RECEIVE_BUFFER_BYTES: Final = 65_536
 
 Chunk = Callable[[bytes | None], None]
 """Called with each piece of an endless answer's body, and with None at its end."""
@@ -205,15 +205,31 @@ class Connection(asyncio.Protocol):
             chunk(None)
 
 
+async def connect(host: str, port: int, *, tls: ssl.SSLContext | None = None, source: str = "") -> Connection:
+    """Open a connection, from the local address ``source`` if one is given.
+
+    Raises:
+        Broken: it could not be opened.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                Connection, host, port, ssl=tls, local_addr=(source, 0) if source else None
+            )
+    except (OSError, TimeoutError) as error:
+        raise Broken(type(error).__name__) from None
+    return connection
+
+
 class HttpClient:
     """Calls to one server. A fan who finds every connection busy waits in order.
 
     Args:
         base_url: http or https; a path in it goes before every path that is called.
-        source: the local address to connect from; any where empty.
+        sources: local addresses to connect from, in turn, to spread ports; any where empty.
     """
 
-    def __init__(self, base_url: str, *, connections_max: int = CONNECTIONS_MAX, source: str = "") -> None:
+    def __init__(self, base_url: str, *, connections_max: int = CONNECTIONS_MAX, sources: Sequence[str] = ()) -> None:
         parts = urlsplit(base_url)
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -221,7 +237,7 @@ class HttpClient:
         self._prefix = parts.path.rstrip("/")
         self._head = f"Host: {parts.netloc.rpartition('@')[2]}\r\n"
         self._connections_max = connections_max
-        self._source = (source, 0) if source else None
+        self._sources = itertools.cycle(sources or ("",))
         self._idle: list[Connection] = []
         self._opened = 0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
@@ -238,7 +254,7 @@ class HttpClient:
         Raises:
             Broken: there is no reply.
         """
-        connection = await self._take()
+        connection = self._take_idle() or await self._take()
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def done(reply: Reply | Broken) -> None:
@@ -287,14 +303,17 @@ class HttpClient:
             self._forget(connection)
         self._idle.clear()
 
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and monotonic() - connection.idle_since < IDLE_SECONDS_MAX:
+                return connection
+            self._forget(connection)
+            self._opened -= 1
+        return None
+
     async def _take(self) -> Connection:
         while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.is_open and monotonic() - connection.idle_since < IDLE_SECONDS_MAX:
-                    return connection
-                self._forget(connection)
-                self._opened -= 1
             if self._opened < self._connections_max:
                 self._opened += 1
                 try:
@@ -331,17 +350,10 @@ class HttpClient:
                 return
 
     async def _connect(self) -> Connection:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                _, connection = await loop.create_connection(
-                    Connection, self._host, self._port, ssl=self._tls, local_addr=self._source
-                )
-        except (OSError, TimeoutError) as error:
-            raise Broken(type(error).__name__) from None
+        connection = await connect(self._host, self._port, tls=self._tls, source=next(self._sources))
         self._all.add(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(SWEEP_SECONDS, self._fail_overdue)
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._fail_overdue)
         return connection
 
     def _fail_overdue(self) -> None:

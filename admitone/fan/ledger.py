@@ -26,7 +26,7 @@ def line_of(kind: Kind, user_id: int, event_id: int, job: Mapping[str, Any]) -> 
         user_id=user_id,
         event_id=event_id,
         kind=kind,
-        job_id=uuid.UUID(job["jobId"]),
+        job_id=msgspec.convert(job["jobId"], uuid.UUID),
         status=job["status"],
         result=job.get("result"),
         code=str(job["problem"]["code"]) if job["status"] == "failed" else None,

@@ -114,7 +114,8 @@ class Line:
                 return
             if self._happens(self._behaviour.no_show):
                 raise VisitEnded("abandoned_call")
-            await asyncio.sleep(self._tempo("notice"))
+            if seconds := self._tempo("notice"):
+                await asyncio.sleep(seconds)
             if await self._claim():
                 return
             await self._calls.pause(1)
@@ -173,7 +174,8 @@ class Line:
             stream.close()
             raise UnexpectedAnswer(f"stream: HTTP {reply.status} {reply.content_type.decode('latin-1')}")
         try:
-            await self._wake.wait()
+            with self._counts.at("stream"):
+                await self._wake.wait()
         finally:
             stream.close()
         if self._fault is not None:

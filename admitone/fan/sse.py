@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 FRAME_BYTES_MAX = 262_144
 
@@ -11,8 +11,7 @@ class StreamTooLong(ValueError):  # noqa: N818 - the stream is, and the parser c
     """A line or an event is longer than ``FRAME_BYTES_MAX``."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(NamedTuple):
     """One event; ``id`` is the last one seen on the stream."""
 
     event: str
@@ -23,12 +22,14 @@ class StreamEvent:
 class EventParser:
     """Turns chunks, cut anywhere, into events. ``retry_ms`` is the server's last word on reconnecting."""
 
+    __slots__ = ("_after_cr", "_data", "_data_bytes", "_event", "_id", "_line", "retry_ms")
+
     def __init__(self) -> None:
         self.retry_ms: int | None = None
-        self._line = bytearray()
+        self._line = b""
         self._after_cr = False
         self._event = ""
-        self._data: list[str] = []
+        self._data: list[bytes] = []
         self._data_bytes = 0
         self._id = ""
 
@@ -45,42 +46,37 @@ class EventParser:
             return []
         self._after_cr = chunk.endswith(b"\r")
         # bytes.splitlines splits at \n, \r and \r\n and, unlike str's, at nothing else.
-        *lines, rest = (chunk + b"\0").splitlines()
-        events = []
-        for line in lines:
-            done = self._end_line(bytes(self._line) + line)
-            self._line.clear()
-            if done is not None:
-                events.append(done)
-        self._line += rest[:-1]
+        lines = (self._line + chunk + b"\0").splitlines()
+        self._line = lines.pop()[:-1]
         if len(self._line) > FRAME_BYTES_MAX:
             raise StreamTooLong(f"a line of more than {FRAME_BYTES_MAX} bytes")
+        events = []
+        for line in lines:
+            if line:
+                self._take_field(line)
+            elif self._data:
+                data = b"\n".join(self._data).decode("utf-8", "replace")
+                events.append(StreamEvent(self._event or "message", data, self._id))
+                self._event = ""
+                self._data = []
+                self._data_bytes = 0
+            else:
+                self._event = ""
         return events
 
-    def _end_line(self, line: bytes) -> StreamEvent | None:
-        if not line:
-            return self._dispatch()
-        field, _, value = line.decode("utf-8", "replace").partition(":")
-        value = value.removeprefix(" ")
-        match field:
-            case "event":
-                self._event = value
-            case "data":
-                self._data.append(value)
-                self._data_bytes += len(line)
-                if self._data_bytes > FRAME_BYTES_MAX:
-                    raise StreamTooLong(f"an event of more than {FRAME_BYTES_MAX} bytes")
-            case "id" if "\0" not in value:
-                self._id = value
-            case "retry" if value.isascii() and value.isdigit():
-                self.retry_ms = int(value)
-            case _:
-                pass
-        return None
-
-    def _dispatch(self) -> StreamEvent | None:
-        event = StreamEvent(self._event or "message", "\n".join(self._data), self._id) if self._data else None
-        self._event = ""
-        self._data.clear()
-        self._data_bytes = 0
-        return event
+    def _take_field(self, line: bytes) -> None:
+        field, _, value = line.partition(b":")
+        if value.startswith(b" "):
+            value = value[1:]
+        if field == b"data":
+            self._data.append(value)
+            self._data_bytes += len(line)
+            if self._data_bytes > FRAME_BYTES_MAX:
+                raise StreamTooLong(f"an event of more than {FRAME_BYTES_MAX} bytes")
+        elif field == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif field == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif field == b"retry" and value.isdigit():
+            self.retry_ms = int(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
-import uuid
 from typing import Any, Final
 
 import msgspec
@@ -139,16 +139,16 @@ class Fan:
                 body["bestAvailable"] = {"ticketTypeId": seats[0][0], "quantity": len(seats)}
             else:
                 body["seatDetails"] = seat_details(seats)
-            code, result = await self._command("reserve", "POST", "/api/reserve", body)
-            if result is not None:
-                hold = msgspec.convert(result, _Hold)
+            code, told = await self._command("reserve", "POST", "/api/reserve", body)
+            if not code:
+                hold = msgspec.convert(told, _Hold)
                 held = seats_of(hold.seats)
                 if len(held) != len(seats) or (not choice.is_best and held != sorted(seats)):
                     counts.violation(f"fan {self._line.user_id} holds other seats than were asked for")
                 company.hall.taken(held)
                 return hold
             if code == "seats_taken":
-                company.hall.taken(seats[:1])
+                company.hall.taken(seats_of(told.get("seats", ())))
                 # Half of the fans who were beaten to the front take any seats.
                 self._wants_front = self._wants_front and self._happens(0.5)
             elif code == "no_block":
@@ -177,28 +177,29 @@ class Fan:
 
     async def _check_out(self, hold: _Hold) -> dict[str, Any]:
         body = {"eventId": self._event_id, "reservationId": hold.reservation_id}
-        key = uuid.uuid4().hex
+        key = new_key()
         for _ in range(CAPTCHA_TRIES_MAX):
             token = self._captcha_token or await self._company.captcha.token(self._calls)
             self._captcha_token = None
             sent = body if token is None else {**body, "captchaToken": token}
-            code, result = await self._command("checkout", "POST", "/api/checkout", sent, key)
-            if result is not None:
-                return result
+            code, told = await self._command("checkout", "POST", "/api/checkout", sent, key)
+            if not code:
+                return told
             if code not in ("captcha_failed", "timed_out"):
                 break
             # A command that timed out changed nothing and stays so: another try is another command.
-            key = uuid.uuid4().hex if code == "timed_out" else key
+            key = new_key() if code == "timed_out" else key
         return await self._line.leave(code)
 
     async def _command(
         self, kind: Kind, method: str, path: str, body: object, key: str = ""
-    ) -> tuple[str, dict[str, Any] | None]:
-        """Send a booking command, wait for its final answer and write it down; gives a problem's code, or the result.
+    ) -> tuple[str, dict[str, Any]]:
+        """Send a booking command, wait for its final answer and write it down.
 
-        A refusal before any job is no answer of the booking engine, and not written.
+        Gives a problem's code and the problem, or an empty code and the result. A refusal before any job is no answer
+        of the booking engine, and not written.
         """
-        headers = f"Prefer: wait={JOB_WAIT_SECONDS}\r\nIdempotency-Key: {key or uuid.uuid4().hex}\r\n"
+        headers = f"Prefer: wait={JOB_WAIT_SECONDS}\r\nIdempotency-Key: {key or new_key()}\r\n"
         began = time.perf_counter()
         for _ in range(LOST_TRIES_MAX):
             reply = await self._calls.ask(kind, method, path, body=body, headers=headers)
@@ -210,16 +211,17 @@ class Fan:
             if reply.code != "unknown_job":
                 break
         self._counts.wait(f"{kind}_result", time.perf_counter() - began)
-        code, result = reply.code, None
+        code, told = reply.code, reply.document()
         if reply.status == 200:
-            line = line_of(kind, self._line.user_id, self._event_id, reply.document())
+            line = line_of(kind, self._line.user_id, self._event_id, told)
             self._company.ledger.write(line)
-            code, result = line.code or "", line.result
-            self._version = max(self._version, int((result or {}).get("version", 0)))
+            code = line.code or ""
+            told = told["problem"] if code else told["result"]
+            self._version = max(self._version, told.get("version", 0))
         self._counts.outcome(kind, code or "succeeded")
         if code and code not in HONEST_REFUSALS:
             raise UnexpectedAnswer(f"{kind}: {code}")
-        return code, result
+        return code, told
 
     async def _finished(self, kind: Kind, reply: Reply) -> Reply:
         path = f"/api/jobs/{reply.document()['jobId']}?wait={JOB_WAIT_SECONDS}"
@@ -259,3 +261,8 @@ async def start_session(calls: Calls) -> tuple[str, int]:
 
 def _draw_nothing(chunk: bytes | None) -> None:
     """A page would draw the change."""
+
+
+def new_key() -> str:
+    """An Idempotency-Key."""
+    return os.urandom(16).hex()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from admitone.fan.captcha import solve
 from bench import fans
 from bench.client import Address, request
 from bench.load import Flow, closed_loop, repeat
@@ -47,7 +48,7 @@ def solutions(address: Address, count: int, processes: int = 2) -> list[str]:
     """So many solved captchas, of challenges fetched from the gateway."""
     found = apart(lambda: fans.challenges(address, count))
     shares = [found[number::processes] for number in range(processes)]
-    solved = gather([Apart(lambda share=share: [fans.solve(one) for one in share]) for share in shares])  # type: ignore[misc]
+    solved = gather([Apart(lambda share=share: [str(solve(one)) for one in share]) for share in shares])  # type: ignore[misc]
     return [one for some in solved for one in some]
 
 

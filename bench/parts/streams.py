@@ -20,11 +20,11 @@ import psutil
 
 from bench import fans
 from bench.baseline.broadcast import PLACE
-from bench.client import Address, request
+from bench.client import Address, ask, request
 from bench.load import closed_loop, repeat
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import System, Use, ask, free_port, sum_use
+from bench.servers import System, Use, free_port, sum_use
 from bench.sse import Crowd, Seen
 from bench.stats import percentile
 from db.events.seed import RoomSeed
