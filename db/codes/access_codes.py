@@ -16,8 +16,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.change_log.changes import Change, Subject, insert_changes
 from db.rooms.rooms import UnknownRoomError
-from db.tables.change_log import RoomLog
 from db.tables.codes import AccessCode, CodeIssue, CodeRedemption
 from db.tables.rooms import Room
 
@@ -210,14 +210,7 @@ async def _revision(connection: AsyncConnection, event_id: int) -> int:
 async def _log(
     connection: AsyncConnection, event_id: int, revision: int, operator: str, *, before: str, after: str, why: str
 ) -> None:
-    await connection.execute(
-        insert(RoomLog).values(
-            event_id=event_id,
-            operator=operator,
-            field="codes",
-            before=before,
-            after=after,
-            why=why,
-            revision=revision,
-        )
+    line = Change("codes", before, after)
+    await connection.exec_driver_sql(
+        *insert_changes(Subject.ROOM, event_id, [line], operator, why=why, revision=revision)
     )

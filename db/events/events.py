@@ -18,13 +18,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from db.booking.sql import ADVISORY_SPACE
+from db.change_log.changes import Change, ChangeRow, Subject, as_text, change_rows, insert_changes, select_changes
 from db.events import sql as sql
 from db.events.blocks import SeatBlock, blocks_of_rows
 
 TICKET_TYPES_MAX: Final = 1000
 SEATS_TOLD_MAX: Final = 100
 EVENTS_LISTED_MAX: Final = 200
-LOG_ROWS_MAX: Final = 1000
+CHANGES_SINCE_MAX: Final = 100
 SALE_MOVES_SECONDS_MIN: Final = 10
 """An on-sale with a lobby is not moved closer to now than that, nor from so close: the draw may be under way."""
 FACTS: Final = ("name", "artist", "venue", "date", "on_sale_at", "currency", "seats_per_fan_max")
@@ -55,26 +56,13 @@ class EventRefusedError(Exception):
         self.refusals = tuple(refusals)
 
 
-@dataclass(frozen=True, slots=True)
-class EventLogRow:
-    """One thing changed, its values as text; ``revision`` is the one that the change made."""
-
-    at: dt.datetime
-    operator: str
-    field: str
-    before: str
-    after: str
-    why: str
-    revision: int
-
-
 class EventChangedError(Exception):
     """Somebody changed the event since the revision that a change was meant for.
 
     ``revision`` is where it stands; ``since`` what changed meanwhile, the oldest first.
     """
 
-    def __init__(self, revision: int, since: list[EventLogRow]) -> None:
+    def __init__(self, revision: int, since: list[ChangeRow]) -> None:
         super().__init__(f"the event stands at revision {revision}")
         self.revision = revision
         self.since = since
@@ -211,17 +199,6 @@ def list_events(connection: psycopg.Connection, before: int, limit: int) -> list
     return [ListedEvent(*row) for row in rows]
 
 
-def event_log(
-    connection: psycopg.Connection, event_id: int, limit: int, *, after_revision: int = -1
-) -> list[EventLogRow]:
-    """The latest changes, newest first; ``limit`` is cut to `LOG_ROWS_MAX`."""
-    rows = connection.execute(
-        sql.READ_LOG,
-        {"event_id": event_id, "after_revision": after_revision, "rows_max": min(limit, LOG_ROWS_MAX)},
-    )
-    return [EventLogRow(*row) for row in rows]
-
-
 def add_ticket_types(
     connection: psycopg.Connection, event_id: int, first_id: int, kinds: Iterable[tuple[str, int, Sequence[SeatBlock]]]
 ) -> None:
@@ -235,22 +212,6 @@ def add_ticket_types(
     rows = [{"ticket_type_id": number, "ticket_type": name, "price": price} for number, (name, price, _) in numbered]
     connection.execute(sql.ADD_TICKET_TYPES, {"event_id": event_id, "rows": json.dumps(rows)})
     _add_seats(connection, event_id, [(number, blocks) for number, (_, _, blocks) in numbered])
-
-
-def log_event(
-    connection: psycopg.Connection,
-    event_id: int,
-    operator: str,
-    why: str,
-    revision: int,
-    lines: Iterable[tuple[str, str, str]],
-) -> None:
-    """Write down who changed what: (field, before, after) of each."""
-    rows = [{"field": name, "before": before, "after": after} for name, before, after in lines]
-    connection.execute(
-        sql.LOG_EVENT,
-        {"event_id": event_id, "operator": operator, "why": why, "revision": revision, "rows": json.dumps(rows)},
-    )
 
 
 def edit_event(
@@ -279,8 +240,8 @@ def edit_event(
     connection.execute(sql.LOCK_EVENT, {"space": ADVISORY_SPACE, "event_id": event_id})
     before = read_event(connection, event_id, with_seats=False)
     if revision is not None and revision != before.revision:
-        since = event_log(connection, event_id, SEATS_TOLD_MAX, after_revision=revision)
-        raise EventChangedError(before.revision, since[::-1])
+        since = select_changes(Subject.EVENT, event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)
+        raise EventChangedError(before.revision, change_rows(connection.execute(*since))[::-1])
     refusals = _Examination(connection, before, edit, seats_max).refusals()
     if refusals:
         raise EventRefusedError(refusals)
@@ -436,13 +397,13 @@ class _Writing:
         self._operator = operator
         self._why = why
         self._types = {kind.ticket_type_id: kind for kind in event.ticket_types}
-        self._lines: list[tuple[str, str, str]] = []
+        self._lines: list[Change] = []
 
     def write(self) -> Edited:
         event, edit = self._event, self._edit
         facts = {name: edit.facts.get(name, getattr(event, name)) for name in FACTS}
         self._lines += [
-            (name, _as_text(getattr(event, name)), _as_text(value))
+            Change(name, as_text(getattr(event, name)), as_text(value))
             for name, value in facts.items()
             if value != getattr(event, name)
         ]
@@ -453,7 +414,7 @@ class _Writing:
         if not self._lines:
             return Edited(changed=False, sale_moved=False)
         self._connection.execute(sql.CHANGE_EVENT, {"event_id": event.event_id, **facts})
-        log_event(self._connection, event.event_id, self._operator, self._why, event.revision + 1, self._lines)
+        self._log(Subject.EVENT, event.revision + 1, self._lines)
         sale_moved = facts["on_sale_at"] != event.on_sale_at
         return Edited(changed=True, sale_moved=sale_moved and self._raise_room_revision(facts["on_sale_at"]))
 
@@ -467,9 +428,9 @@ class _Writing:
                 continue
             rows.append({"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price})
             if name != now.ticket_type:
-                self._lines.append((f"ticket_type {change.ticket_type_id}", now.ticket_type, name))
+                self._lines.append(Change(f"ticket_type {change.ticket_type_id}", now.ticket_type, name))
             if price != now.price:
-                self._lines.append((f"price of {name}", str(now.price), str(price)))
+                self._lines.append(Change(f"price of {name}", str(now.price), str(price)))
         if rows:
             self._run(sql.CHANGE_TICKET_TYPES, rows=json.dumps(rows))
 
@@ -479,7 +440,7 @@ class _Writing:
             self._run(sql.REMOVE_TICKET_TYPES, ticket_type_ids=removed)
         for ticket_type_id in removed:
             kind = self._types[ticket_type_id]
-            self._lines.append(("ticket_types", f"{kind.ticket_type}, {kind.quantity} seats at {kind.price}", ""))
+            self._lines.append(Change("ticket_types", f"{kind.ticket_type}, {kind.quantity} seats at {kind.price}", ""))
 
     def _move_seats(self) -> None:
         quantities = {kind.ticket_type_id: kind.quantity for kind in self._event.ticket_types}
@@ -497,7 +458,7 @@ class _Writing:
                 before = quantities[part.ticket_type_id]
                 quantities[part.ticket_type_id] = after = before + (moved if sign == "+" else -moved)
                 name = f"seats of {self._types[part.ticket_type_id].ticket_type}"
-                self._lines.append((name, str(before), f"{after} ({sign} {_in_words(part.blocks)})"))
+                self._lines.append(Change(name, str(before), f"{after} ({sign} {_in_words(part.blocks)})"))
 
     def _add_types(self) -> None:
         added = self._edit.added_types
@@ -506,22 +467,22 @@ class _Writing:
         first = max(self._types, default=0) + 1
         kinds = [(kind.ticket_type, kind.price, kind.blocks) for kind in added]
         add_ticket_types(self._connection, self._event.event_id, first, kinds)
-        self._lines += [("ticket_types", "", describe(kind.ticket_type, kind.price, kind.blocks)) for kind in added]
+        self._lines += [
+            Change("ticket_types", "", describe(kind.ticket_type, kind.price, kind.blocks)) for kind in added
+        ]
 
     def _raise_room_revision(self, on_sale_at: object) -> bool:
         """The on-sale is part of what Redis keeps of a room, so its configuration changes too."""
         room = self._run(sql.RAISE_ROOM_REVISION).fetchone()
         if room is None:
             return False
-        self._run(
-            sql.LOG_ROOM,
-            operator=self._operator,
-            before=_as_text(self._event.on_sale_at),
-            after=_as_text(on_sale_at),
-            why=self._why,
-            revision=room[0],
-        )
+        line = Change("on_sale_at", as_text(self._event.on_sale_at), as_text(on_sale_at))
+        self._log(Subject.ROOM, room[0], [line])
         return True
+
+    def _log(self, subject: Subject, revision: int, lines: Iterable[Change]) -> None:
+        logged = insert_changes(subject, self._event.event_id, lines, self._operator, why=self._why, revision=revision)
+        self._connection.execute(*logged)
 
     def _run(self, statement: str, **parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
         return self._connection.execute(statement, {"event_id": self._event.event_id, **parameters})
@@ -565,7 +526,3 @@ def _block(item: int, ticket_type_id: int, block: SeatBlock) -> dict[str, int]:
         "first_seat": block.first_seat,
         "seats_per_row": block.seats_per_row,
     }
-
-
-def _as_text(value: object) -> str:
-    return value.astimezone(dt.UTC).isoformat() if isinstance(value, dt.datetime) else str(value)

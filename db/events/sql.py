@@ -188,22 +188,3 @@ UPDATE event
 RAISE_ROOM_REVISION: Final = """
 UPDATE room SET revision = revision + 1 WHERE event_id = %(event_id)s RETURNING revision
 """
-
-LOG_ROOM: Final = """
-INSERT INTO room_log (event_id, operator, field, before, after, why, revision)
-VALUES (%(event_id)s, %(operator)s, 'on_sale_at', %(before)s, %(after)s, %(why)s, %(revision)s)
-"""
-
-LOG_EVENT: Final = """
-INSERT INTO event_log (event_id, operator, field, before, after, why, revision)
-SELECT %(event_id)s, %(operator)s, k.field, k.before, k.after, %(why)s, %(revision)s
-  FROM json_to_recordset(%(rows)s) AS k (field text, before text, after text)
-"""
-
-READ_LOG: Final = """
-SELECT at, operator, field, before, after, why, revision
-  FROM event_log
- WHERE event_id = %(event_id)s AND revision > %(after_revision)s
- ORDER BY log_id DESC
- LIMIT %(rows_max)s
-"""

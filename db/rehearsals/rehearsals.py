@@ -156,5 +156,6 @@ _REMOVALS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM reservation WHERE event_id = %(copy_id)s",
     "DELETE FROM booking_command WHERE event_id = %(copy_id)s",
     "DELETE FROM seat WHERE event_id = %(copy_id)s",
+    "DELETE FROM change_log WHERE subject IN ('room', 'event') AND subject_id = %(copy_id)s",
     "DELETE FROM event WHERE event_id = %(copy_id)s",
 )

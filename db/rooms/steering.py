@@ -17,15 +17,16 @@ from typing import Any, Final
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.change_log.changes import Change, ChangeRow, Subject, as_text, change_rows, insert_changes, select_changes
 from db.draws.draws import commit_seed
 from db.outbox.kinds import OutboxKind, RoomSteered
 from db.outbox.writer import insert_news
 from db.rooms.dials import DIALS, DialValue
-from db.rooms.log import RoomLogRow, changes_since, log_changes
 from db.rooms.rooms import ROOMS, RoomRow, UnknownRoomError
 from db.rooms.states import RoomState
 from db.tables.rooms import Room
 
+CHANGES_SINCE_MAX: Final = 50
 STATES_AT_START: Final = frozenset({RoomState.OFF, RoomState.OPEN, RoomState.PAUSED, RoomState.CLOSED})
 STATE_OF_A_COPY: Final = RoomState.PAUSED
 """A rehearsal opens its copy when its fans stand in line."""
@@ -68,7 +69,7 @@ class RoomChangedError(Exception):
         since: what changed meanwhile, the oldest first.
     """
 
-    def __init__(self, revision: int, since: list[RoomLogRow]) -> None:
+    def __init__(self, revision: int, since: list[ChangeRow]) -> None:
         super().__init__(f"the room stands at revision {revision}")
         self.revision = revision
         self.since = since
@@ -178,7 +179,8 @@ async def steer(
     before = RoomRow(**facts)
     changes: dict[str, Any] = decide(before, ask, now)
     if revision is not None and revision != before.revision:
-        raise RoomChangedError(before.revision, await changes_since(connection, event_id, revision))
+        since = select_changes(Subject.ROOM, event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)
+        raise RoomChangedError(before.revision, change_rows(await connection.exec_driver_sql(*since))[::-1])
     if not changes:
         return before
     after = dataclasses.replace(
@@ -198,7 +200,9 @@ async def steer(
     if kind is not None:
         news = RoomSteered(event_id=event_id, state=after.state, revision=after.revision)
         await connection.exec_driver_sql(*insert_news(kind, [news]))
-    await log_changes(connection, before, changes, operator, why)
+    lines = [Change(name, as_text(getattr(before, name)), as_text(value)) for name, value in changes.items()]
+    logged = insert_changes(Subject.ROOM, event_id, lines, operator, why=why, revision=after.revision)
+    await connection.exec_driver_sql(*logged)
     return after
 
 

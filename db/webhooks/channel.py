@@ -74,8 +74,3 @@ UPDATE webhook_endpoint
    AND failing_since < clock_timestamp() - make_interval(hours => %(failing_hours_max)s)
 RETURNING endpoint_id
 """
-
-LOG_DISABLED: Final[LiteralString] = """
-INSERT INTO webhook_log (operator, endpoint_id, field, before, after)
-VALUES ('dispatcher', %(endpoint_id)s, 'enabled', 'true', %(after)s)
-"""

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Label, delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables.change_log import WebhookLog
+from db.change_log.changes import Change, Subject, as_text, insert_changes
 from db.tables.events import Event
 from db.tables.outbox import Delivery
 from db.tables.webhooks import WebhookEndpoint
@@ -22,7 +22,6 @@ ENDPOINTS_MAX: Final = 20
 DESCRIPTION_CHARS_MAX: Final = 200
 SECRET_BYTES: Final = 32
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how Standard Webhooks marks one
-LOG_ROWS_MAX: Final = 200
 COUNTED_MAX: Final = 10_000
 
 _LOCK: Final = 0x7EB0_0C5
@@ -55,16 +54,6 @@ class EndpointRow:
     """Deliveries yet to be made, counted up to `COUNTED_MAX`."""
     dead: int
     """Deliveries given up, counted likewise."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookLogRow:
-    at: dt.datetime
-    operator: str
-    endpoint_id: int
-    field: str
-    before: str
-    after: str
 
 
 def secret_text(secret: bytes) -> str:
@@ -148,7 +137,7 @@ async def add_endpoint(
     )
     assert endpoint_id is not None
     made = await endpoint(connection, endpoint_id)
-    await log_endpoint(connection, endpoint_id, operator, {"url": ("", url), "kinds": ("", _as_text(made.kinds))})
+    await log_endpoint(connection, endpoint_id, operator, {"url": ("", url), "kinds": ("", as_text(made.kinds))})
     return made, secret
 
 
@@ -167,10 +156,10 @@ async def change_endpoint(
     changed = {name: value for name, value in changes.items() if name != "enabled" and value != getattr(before, name)}
     if changed.get("event_id") is not None:
         await _need_event(connection, int(str(changed["event_id"])))
-    logged = {name: (_as_text(getattr(before, name)), _as_text(value)) for name, value in changed.items()}
+    logged = {name: (as_text(getattr(before, name)), as_text(value)) for name, value in changed.items()}
     enabled = before.disabled_at is None
     if changes.get("enabled", enabled) != enabled:
-        logged["enabled"] = (_as_text(enabled), _as_text(not enabled))
+        logged["enabled"] = (as_text(enabled), as_text(not enabled))
         changed |= (
             {"disabled_at": func.now(), "disabled_why": "operator"}
             if enabled
@@ -222,16 +211,6 @@ async def rotate_secret(
     return await endpoint(connection, endpoint_id), secret
 
 
-async def webhook_log(connection: AsyncConnection, limit: int = LOG_ROWS_MAX) -> list[WebhookLogRow]:
-    """The latest changes of all endpoints, the newest first; ``limit`` is cut to `LOG_ROWS_MAX`."""
-    found = await connection.execute(
-        select(*(WebhookLog.__table__.c[field.name] for field in fields(WebhookLogRow)))
-        .order_by(WebhookLog.log_id.desc())
-        .limit(min(limit, LOG_ROWS_MAX))
-    )
-    return [WebhookLogRow(**row._asdict()) for row in found]
-
-
 async def lock_endpoint(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
     """The endpoint, which nobody else changes before the transaction ends.
 
@@ -253,18 +232,5 @@ async def log_endpoint(
     connection: AsyncConnection, endpoint_id: int, operator: str, changes: Mapping[str, tuple[str, str]]
 ) -> None:
     """Write down who changed what of the endpoint: (before, after) of each field."""
-    await connection.execute(
-        insert(WebhookLog),
-        [
-            {"operator": operator, "endpoint_id": endpoint_id, "field": field, "before": before, "after": after}
-            for field, (before, after) in changes.items()
-        ],
-    )
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, str | int) else " ".join(map(str, value))  # type: ignore[call-overload]
+    lines = [Change(field, before, after) for field, (before, after) in changes.items()]
+    await connection.exec_driver_sql(*insert_changes(Subject.WEBHOOK, endpoint_id, lines, operator))

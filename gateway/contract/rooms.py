@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from db.change_log.changes import ChangeRow
 from db.codes.access_codes import CODES_MAX
 from db.rooms.dials import DIALS, SETTING_DIALS
 from gateway.contract.dials import dials_asked, dials_told
@@ -109,6 +110,19 @@ class RoomLogLine(AnswerBody, kw_only=True):
     after: str = msgspec.field(name="to")
     why: str
     revision: int
+
+
+def log_line(row: ChangeRow) -> RoomLogLine:
+    """A line of a room's or an event's log as the contract has it."""
+    return RoomLogLine(
+        at=row.at,
+        operator=row.operator,
+        field=row.field,
+        before=row.before,
+        after=row.after,
+        why=row.why,
+        revision=row.revision,
+    )
 
 
 class RoomLogList(AnswerBody, kw_only=True):

@@ -12,19 +12,17 @@ from litestar import Response, Router
 from litestar.params import Parameter
 from psycopg import IsolationLevel
 
+from db.change_log.changes import Change, Subject, change_rows, insert_changes, select_changes
 from db.events.events import (
     Edited,
     EventChangedError,
     EventEdit,
-    EventLogRow,
     EventRefusedError,
     EventRow,
     UnknownEventError,
     describe,
     edit_event,
-    event_log,
     list_events,
-    log_event,
     read_event,
 )
 from db.events.seed import EventPlan, create_event, room_seed
@@ -37,7 +35,7 @@ from gateway.contract.programme import (
     EventPreview,
     SeatsBody,
 )
-from gateway.contract.rooms import RoomLogLine, RoomLogList
+from gateway.contract.rooms import RoomLogList, log_line
 from gateway.contract.values import ID_MAX, Fault
 from gateway.identity.sessions import Session
 from gateway.programme.drafts import Draft, definition, faults_of, planned, refused
@@ -48,7 +46,6 @@ from gateway.wire.problems import ProblemError
 
 operators = operator_router("programme")
 
-LOG_LIMIT: Final = 200
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
 READ_REFUSED: Final = ("invalid_request",)
@@ -96,10 +93,13 @@ async def create(
 
 
 def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: str) -> EventRow:
-    lines = [("ticket_types", "", describe(kind.ticket_type, kind.price, kind.hall)) for kind in plan.ticket_types]
+    types = [
+        Change("ticket_types", "", describe(kind.ticket_type, kind.price, kind.hall)) for kind in plan.ticket_types
+    ]
     with connection.transaction():
         event_id = create_event(connection, plan)
-        log_event(connection, event_id, operator, why, 1, [*lines[::-1], ("event", "", plan.name)])
+        lines = [*types[::-1], Change("event", "", plan.name)]
+        connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))
         return read_event(connection, event_id)
 
 
@@ -158,8 +158,9 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""
     services = services_of(request)
     await _read(services, event_id, with_seats=False)
-    lines = await services.programme.run(lambda connection: event_log(connection, event_id, LOG_LIMIT))
-    return RoomLogList(entries=tuple(_log_line(line) for line in lines))
+    latest = select_changes(Subject.EVENT, event_id)
+    rows = await services.programme.run(lambda connection: change_rows(connection.execute(*latest)))
+    return RoomLogList(entries=tuple(log_line(row) for row in rows))
 
 
 async def _read(services: Services, event_id: int, *, with_seats: bool = True) -> EventRow:
@@ -213,7 +214,7 @@ async def _edit(
     except EventRefusedError as refusal:
         faults += faults_of(refusal.refusals)
     except EventChangedError as meanwhile:
-        lines = [_log_line(line) for line in meanwhile.since]
+        lines = [log_line(row) for row in meanwhile.since]
         raise ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines)) from None
     except UnknownEventError:
         raise ProblemError("unknown_event") from None
@@ -229,10 +230,6 @@ async def _edit(
 
 def _preview(faults: Sequence[Fault], event: EventDefinition | None) -> Response[EventPreview]:
     return Response(EventPreview(valid=not faults, faults=tuple(faults), event=event), status_code=200)
-
-
-def _log_line(line: EventLogRow) -> RoomLogLine:
-    return RoomLogLine(**dataclasses.asdict(line))
 
 
 def router(body_bytes_max: int) -> Router:

@@ -15,13 +15,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.lane import lane_of, queue_name
+from db.change_log.changes import Subject, change_rows, select_changes
 from db.rooms.dials import DIALS, dials_of
-from db.rooms.log import RoomLogRow, room_log
 from db.rooms.rooms import RoomRow, UnknownRoomError
 from db.rooms.states import RoomState
 from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
 from gateway.contract.dials import asked_of
-from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogLine, RoomLogList, RoomPatch
+from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogList, RoomPatch, log_line
 from gateway.contract.values import ID_MAX
 from gateway.hall.halls import UnknownEventError
 from gateway.health.presence import Presence, present
@@ -39,7 +39,6 @@ operators = operator_router("operators")
 logger = logging.getLogger(__name__)
 
 STREAM_SECONDS: Final = 1.0
-LOG_LIMIT: Final = 200
 FIGURES_SECONDS: Final = 60.0
 ROOM_REFUSED: Final = ("invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
@@ -168,7 +167,7 @@ def _path_of(field: str) -> str:
 
 
 def _conflict(meanwhile: RoomChangedError) -> ProblemError:
-    lines = [_log_line(line) for line in meanwhile.since]
+    lines = [log_line(row) for row in meanwhile.since]
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
 
 
@@ -178,20 +177,8 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     services = services_of(request)
     await _row(services, event_id)
     async with services.engine.connect() as connection:
-        lines = await room_log(connection, event_id, LOG_LIMIT)
-    return RoomLogList(entries=tuple(_log_line(line) for line in lines))
-
-
-def _log_line(line: RoomLogRow) -> RoomLogLine:
-    return RoomLogLine(
-        at=line.at,
-        operator=line.operator,
-        field=line.field,
-        before=line.before,
-        after=line.after,
-        why=line.why,
-        revision=line.revision,
-    )
+        found = await connection.exec_driver_sql(*select_changes(Subject.ROOM, event_id))
+    return RoomLogList(entries=tuple(log_line(row) for row in change_rows(found)))
 
 
 @operators.get("/api/ops/rooms/{event_id:int}/history", refuses=ROOM_REFUSED)

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Response
 from litestar.params import Parameter
 
+from db.change_log.changes import Subject, change_rows, select_changes
 from db.outbox.kinds import OutboxKind
 from db.webhooks import deliveries as delivered
 from db.webhooks import endpoints as db
@@ -136,18 +137,18 @@ async def log(request: AnyRequest) -> WebhookLogList:
     """Who changed which webhook, the newest first; ``dispatcher`` disables one that is gone or fails for long."""
     services = services_of(request)
     async with services.engine.connect() as connection:
-        found = await db.webhook_log(connection)
+        found = await connection.exec_driver_sql(*select_changes(Subject.WEBHOOK))
     return WebhookLogList(
         entries=tuple(
             WebhookLogLine(
                 at=line.at,
                 operator=line.operator,
-                webhook_id=line.endpoint_id,
+                webhook_id=line.subject_id,
                 field=line.field,
                 before=line.before,
                 after=line.after,
             )
-            for line in found
+            for line in change_rows(found)
         )
     )
 

@@ -42,17 +42,34 @@ def rehearse(site: Site, event_id: int, *arguments: str) -> tuple[int, dict[str,
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 
+EVENT_TABLES = ("event", "ticket", "seat", "room", "reservation", "purchase", "booking_command")
+
+
 def event_data(site: Site, event_id: int) -> list[Any]:
     with psycopg.connect(site.database_url) as connection:
         return [
             # The room's epoch and its opening are noted by workers, whenever they come by.
             connection.execute(
-                f"SELECT to_jsonb(t) - '{{epoch,opened_for}}'::text[] FROM {table} t WHERE event_id = %s"
+                f"SELECT to_jsonb(t) - '{{epoch,opened_for}}'::text[] FROM {table} t WHERE {event} = %s"
                 " ORDER BY t::text",
                 (event_id,),
             ).fetchall()
-            for table in ("event", "ticket", "seat", "room", "reservation", "purchase", "booking_command", "room_log")
+            for table, event in (
+                *((name, "event_id") for name in EVENT_TABLES),
+                ("change_log", "subject = 'room' AND subject_id"),
+            )
         ]
+
+
+def lines_of_no_event(site: Site) -> int:
+    """Lines of the change log about rooms and events that are gone."""
+    with psycopg.connect(site.database_url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM change_log"
+            " WHERE subject IN ('room', 'event') AND subject_id NOT IN (SELECT event_id FROM event)"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def copies(site: Site) -> list[int]:
@@ -71,6 +88,7 @@ def test_a_sale_is_rehearsed_and_nothing_of_it_is_left(site: Site) -> None:
     assert code == 0, (verdict, error)
     assert verdict["fit"], verdict
     assert verdict["sustainedPerMinute"] > 0
+    assert lines_of_no_event(site) == 0
     facts = verdict["facts"]
     assert facts["audit"] == []
     assert facts["joined"] == 60

@@ -12,6 +12,7 @@ import pytest
 
 from db.audit.invariants import audit
 from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+from db.change_log.changes import Subject, change_rows, select_changes
 from db.events.blocks import SeatBlock
 from db.events.events import (
     ChangedTicketType,
@@ -23,7 +24,6 @@ from db.events.events import (
     SeatsOfType,
     UnknownEventError,
     edit_event,
-    event_log,
     list_events,
     read_event,
 )
@@ -147,7 +147,9 @@ def test_an_edit_keeps_the_counts(connection: psycopg.Connection, make: Make, da
         ("Gods", 500, 4, 4),
     ]
     assert audit(database_url) == []
-    assert {(row.field, row.revision) for row in event_log(connection, event_id, 100)} == {
+    assert {
+        (row.field, row.revision) for row in change_rows(connection.execute(*select_changes(Subject.EVENT, event_id)))
+    } == {
         ("name", 2),
         ("seats_per_fan_max", 2),
         ("price of Stalls", 2),
@@ -201,7 +203,7 @@ def test_what_changes_nothing_writes_nothing(connection: psycopg.Connection, mak
     assert edit(connection, event_id, **parts) == Edited(changed=False, sale_moved=False)
     after = read_event(connection, event_id)
     assert (after.version, after.revision) == (event.version, event.revision)
-    assert event_log(connection, event_id, 10) == []
+    assert change_rows(connection.execute(*select_changes(Subject.EVENT, event_id))) == []
 
 
 def test_a_change_of_what_changed_meanwhile_is_refused(connection: psycopg.Connection, make: Make) -> None:
@@ -218,7 +220,9 @@ def test_a_sale_moves_with_its_rooms_revision(connection: psycopg.Connection, ma
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=15)
     assert edit(connection, event_id, facts={"on_sale_at": soon}) == Edited(changed=True, sale_moved=True)
     assert connection.execute("SELECT revision FROM room").fetchone() == (2,)
-    line = connection.execute("SELECT operator, field, after, revision FROM room_log").fetchone()
+    line = connection.execute(
+        "SELECT operator, field, after, revision FROM change_log WHERE subject = 'room'"
+    ).fetchone()
     assert line == ("ada", "on_sale_at", soon.isoformat(), 2)
     assert refusals(connection, event_id, facts={"on_sale_at": soon - HOUR}) == [("event_invalid", "on_sale_at")]
     connection.execute("UPDATE event SET on_sale_at = now() + interval '5 s'")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.change_log.changes import ChangeRow, Subject, change_rows, select_changes
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
-from db.rooms.log import room_log
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from db.rooms.states import RoomState
 from db.rooms.steering import Ask, Refusal, RoomChangedError, SteeringRefusedError, steer
@@ -63,12 +63,16 @@ async def test_a_change_is_logged_field_by_field(engine: AsyncEngine, event_id: 
     assert after == dataclasses.replace(before, rate_per_minute=60, autopilot=True, revision=2)
     async with engine.connect() as connection:
         assert await room(connection, event_id) == after
-        log = await room_log(connection, event_id, 10)
-    assert {(row.field, row.before, row.after) for row in log} == {
+        lines = await log(connection, event_id)
+    assert {(row.field, row.before, row.after) for row in lines} == {
         ("rate_per_minute", "300", "60"),
         ("autopilot", "false", "true"),
     }
-    assert {(row.operator, row.why) for row in log} == {("ada", "the bar is full")}
+    assert {(row.operator, row.why) for row in lines} == {("ada", "the bar is full")}
+
+
+async def log(connection: AsyncConnection, event_id: int, limit: int = 10) -> list[ChangeRow]:
+    return change_rows(await connection.exec_driver_sql(*select_changes(Subject.ROOM, event_id, limit=limit)))
 
 
 async def test_the_log_is_newest_first_and_bounded(engine: AsyncEngine, event_id: int) -> None:
@@ -76,14 +80,14 @@ async def test_the_log_is_newest_first_and_bounded(engine: AsyncEngine, event_id
         async with engine.begin() as connection:
             await steer(connection, event_id, Ask(dials={"rate_per_minute": rate}), "ada", "")
     async with engine.connect() as connection:
-        assert [row.after for row in await room_log(connection, event_id, 2)] == ["3", "2"]
+        assert [row.after for row in await log(connection, event_id, limit=2)] == ["3", "2"]
 
 
 async def test_what_changes_nothing_writes_nothing(engine: AsyncEngine, event_id: int) -> None:
     async with engine.begin() as connection:
         after = await steer(connection, event_id, Ask(paused=False), "ada", "")
         assert after.revision == 1
-        assert await room_log(connection, event_id, 10) == []
+        assert await log(connection, event_id) == []
 
 
 async def test_a_change_undone_leaves_no_log(engine: AsyncEngine, event_id: int) -> None:
@@ -91,7 +95,7 @@ async def test_a_change_undone_leaves_no_log(engine: AsyncEngine, event_id: int)
         await steer(connection, event_id, Ask(paused=True), "ada", "")
         await connection.rollback()
         assert (await room(connection, event_id)).state == "open"
-        assert await room_log(connection, event_id, 10) == []
+        assert await log(connection, event_id) == []
 
 
 async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: int) -> None:
@@ -101,9 +105,9 @@ async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: 
 
     await asyncio.gather(*(change(rate) for rate in range(1, 5)))
     async with engine.connect() as connection:
-        log = (await room_log(connection, event_id, 10))[::-1]
+        lines = (await log(connection, event_id))[::-1]
         assert (await room(connection, event_id)).revision == 5
-    assert [row.before for row in log] == ["300", *(row.after for row in log[:-1])]
+    assert [row.before for row in lines] == ["300", *(row.after for row in lines[:-1])]
 
 
 @pytest.mark.parametrize(

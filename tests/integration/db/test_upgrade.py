@@ -125,6 +125,17 @@ def old_url(postgres_url: str) -> Iterator[str]:
                     " VALUES (1, %s, 1, %s, 3, now(), now(), CASE WHEN %s THEN now() END, 500, 'it answered 500')",
                     (uuid.UUID(int=number), state, state != "pending"),
                 )
+            connection.execute(
+                """
+                INSERT INTO room_log (event_id, at, operator, field, before, after, why, revision)
+                VALUES (1, '2026-01-01', 'ada', 'state', 'open', 'paused', 'the bar is full', 2),
+                       (1, '2026-01-03', 'ada', 'state', 'paused', 'open', '', 3);
+                INSERT INTO event_log (event_id, at, operator, field, before, after, why, revision)
+                VALUES (1, '2026-01-02', 'bo', 'name', '', 'Nachtflug', '', 2);
+                INSERT INTO webhook_log (at, operator, endpoint_id, field, before, after)
+                VALUES ('2026-01-01', 'bo', 7, 'url', '', 'https://shop.example');
+                """
+            )
         yield url
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
@@ -159,3 +170,65 @@ def test_the_running_release_goes_on_delivering(old_url: str) -> None:
         )
         assert connection.execute(NOTE_OF_0_1_0, {"rows": rows}).rowcount == 1
     assert deliveries(old_url)[-1] == (4, "webhook", 1, "delivered", 1)
+
+
+LINES = [
+    ("event", 1, "bo", "name", "", "Nachtflug", "", 2),
+    ("room", 1, "ada", "state", "open", "paused", "the bar is full", 2),
+    ("room", 1, "ada", "state", "paused", "open", "", 3),
+    ("webhook", 7, "bo", "url", "", "https://shop.example", "", 0),
+]
+
+
+def log(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT subject, subject_id, operator, field, before, after, why, revision"
+            " FROM change_log ORDER BY subject, log_id"
+        ).fetchall()
+
+
+def test_the_three_logs_become_one(old_url: str) -> None:
+    migrate(old_url)
+    assert log(old_url) == LINES
+
+
+def test_the_running_release_goes_on_logging(old_url: str) -> None:
+    """A gateway of 0.1.0 writes and reads its logs by their old names until it is replaced."""
+    migrate(old_url)
+    with psycopg.connect(old_url) as connection:
+        connection.execute(
+            """
+            INSERT INTO room_log (event_id, operator, field, before, after, why, revision)
+            VALUES (1, 'ada', 'capacity', '1', '2', '', 4) RETURNING room_log.event_id, room_log.log_id;
+            INSERT INTO event_log (event_id, operator, field, before, after, why, revision)
+            SELECT 1, 'bo', k.field, k.before, k.after, '', 3
+              FROM json_to_recordset('[{"field": "venue", "before": "", "after": "Hafen"}]')
+                   AS k (field text, before text, after text);
+            WITH ended AS (SELECT 7 AS endpoint_id), logged AS (
+                INSERT INTO webhook_log (operator, endpoint_id, field, before, after)
+                SELECT 'dispatcher', endpoint_id, 'enabled', 'true', 'false: it answered 410 Gone' FROM ended)
+            SELECT endpoint_id FROM ended;
+            """
+        )
+        read = connection.execute("SELECT after FROM room_log WHERE event_id = 1 ORDER BY log_id DESC").fetchall()
+    assert [row[0] for row in read] == ["2", "open", "paused"]
+    assert [line for line in log(old_url) if line not in LINES] == [
+        ("event", 1, "bo", "venue", "", "Hafen", "", 3),
+        ("room", 1, "ada", "capacity", "1", "2", "", 4),
+        ("webhook", 7, "dispatcher", "enabled", "true", "false: it answered 410 Gone", "", 0),
+    ]
+
+
+def test_the_old_logs_come_back_when_the_upgrade_is_undone(old_url: str) -> None:
+    migrate(old_url)
+    config = alembic_config()
+    with create_engine(sqlalchemy_url(old_url), poolclass=NullPool).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, RELEASE_0_1_0)
+    with psycopg.connect(old_url) as old:
+        assert old.execute("SELECT after FROM room_log ORDER BY log_id").fetchall() == [("paused",), ("open",)]
+        assert old.execute("SELECT after FROM event_log").fetchall() == [("Nachtflug",)]
+        assert old.execute("SELECT endpoint_id, after FROM webhook_log").fetchall() == [(7, "https://shop.example")]
+        states = old.execute("SELECT endpoint_id, state FROM webhook_delivery ORDER BY outbox_id").fetchall()
+    assert states == [(1, "delivered"), (1, "pending"), (1, "dead")]

@@ -22,6 +22,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admitone.embedded.process import last_lines, spawn
+from db.change_log.changes import Subject, change_rows, select_changes
 from db.connections.engines import create_engine
 from db.outbox.kinds import OutboxKind
 from db.rooms.steering import Ask, steer
@@ -271,7 +272,7 @@ async def test_gone_disables_at_once_and_enabling_takes_up_what_waited(site: Sit
         await site.change(endpoint, enabled=True)
         await await_true("taken up", lambda: site.states(endpoint) == {"delivered": 3})
     async with site.engine.connect() as connection:
-        log = await webhooks.webhook_log(connection)
+        log = change_rows(await connection.exec_driver_sql(*select_changes(Subject.WEBHOOK)))
     assert [(line.operator, line.field, line.after) for line in log][:2] == [
         ("Ada", "enabled", "true"),
         ("dispatcher", "enabled", "false: it answered 410 Gone"),

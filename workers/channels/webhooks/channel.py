@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from db.change_log.changes import Change, Subject, insert_changes
 from db.outbox.channels import ChannelName
 from db.webhooks import channel as sql
 from workers.channels.channel import Connection, Ended, Outcome
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 LEASE_MARGIN_SECONDS: Final = 5
 RETRY_FACTOR: Final = 4
 JITTER: Final = 0.2
+OPERATOR: Final = "dispatcher"
 
 
 def retry_wait_seconds(settings: WebhookSettings, attempts: int, retry_after_seconds: int = 0) -> float:
@@ -95,5 +97,6 @@ class Webhooks:
 
 async def _log_disabled(connection: Connection, endpoints: Iterable[tuple[int]], why: str) -> None:
     for (endpoint_id,) in endpoints:
-        await connection.execute(sql.LOG_DISABLED, {"endpoint_id": endpoint_id, "after": f"false: {why}"})
+        line = Change("enabled", "true", f"false: {why}")
+        await connection.execute(*insert_changes(Subject.WEBHOOK, endpoint_id, [line], OPERATOR))
         logger.error("webhook endpoint %d is disabled: `admitone webhook list` says why", endpoint_id)

@@ -1,0 +1,1 @@
+"""Who changed what, when, and why: one log for rooms, events and webhooks."""
