@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,9 @@ from litestar.handlers import HTTPRouteHandler
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from booking_lane import tracing
 from booking_lane.clients import async_client, jobs_client
-from booking_lane.results import channel
+from booking_lane.results import BatchNews, channel, decode_news
 from db.connections.engines import create_engine
 from db.connections.urls import psycopg_conninfo
 from gateway.booking.desk import Desk
@@ -43,7 +45,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import IN_WORDS
 from gateway.process.clock import Clock
 from gateway.process.ending import Ending
-from gateway.process.news import News
+from gateway.process.news import News, Topic
 from gateway.programme.programme import Programme
 from gateway.routes import booking, codes, draws, halls, health, line, programme, rooms, sessions, webhooks
 from gateway.services import Services
@@ -107,7 +109,7 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         restoring=restoring,
         codes=AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute),
-        desk=Desk(settings.lane, engine, halls, jobs, jobs_client(settings.redis.jobs)),
+        desk=Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs)),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(
             settings.db,
@@ -121,29 +123,31 @@ def build_services(settings: GatewaySettings) -> Services:
 
 
 def _news(services: Services) -> list[News]:
-    """One listener a Redis: one in all, unless the jobs have a Redis of their own."""
-    redis_urls = services.settings.redis
-    lanes = {channel(number): services.desk.hear for number in range(services.settings.lane.count)}
-    line = {NEWS_CHANNEL: lambda message: _on_room_news(services, message)}
-    listeners = (
-        [(redis_urls.line, line | lanes)]
-        if redis_urls.one_server
-        else [(redis_urls.line, line), (redis_urls.jobs, lanes)]
+    """What is published, and to whom: one listener a Redis, one in all unless the jobs have a Redis of their own."""
+    room = Topic([NEWS_CHANNEL], read_news, [services.rooms.on_news, services.line_streams.on_news])
+    lane = Topic(
+        [channel(number) for number in range(services.settings.lane.count)],
+        decode_news,
+        # The hall first: a fan whose request the desk answers may read the hall at once.
+        [services.halls.on_batch, services.desk.on_batch],
+        span=_span_of_batch,
+    )
+    urls = services.settings.redis
+    topics: list[tuple[str, list[Topic[Any]]]] = (
+        [(urls.line, [room, lane])] if urls.one_server else [(urls.line, [room]), (urls.jobs, [lane])]
     )
     return [
         News(
             redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
-            handlers,
-            services.halls.doubt,
+            heard,
+            services.halls.mark_stale,
         )
-        for url, handlers in listeners
+        for url, heard in topics
     ]
 
 
-def _on_room_news(services: Services, message: bytes) -> None:
-    news = read_news(message)
-    services.rooms.on_news(news)
-    services.line_streams.on_news(news)
+def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if tracing.on is None else tracing.on.hearing(news.trace, news.lane)
 
 
 async def _begin(services: Services) -> None:

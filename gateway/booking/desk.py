@@ -24,11 +24,10 @@ from booking_lane.commands import Command, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
-from booking_lane.results import BatchNews, JobRecord, decode_news, decode_record, encode_record, job_key
+from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
 from db.tables.booking import BookingCommand
-from gateway.hall.halls import Halls
 from gateway.wire.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -53,13 +52,11 @@ class Desk:
         self,
         settings: LaneSettings,
         engine: AsyncEngine,
-        halls: Halls,
         jobs: redis.asyncio.Redis,
         jobs_sync: redis.Redis,
     ) -> None:
         self._settings = settings
         self._engine = engine
-        self._halls = halls
         self._jobs = jobs
         self.waiters = Waiters(jobs)
         self._origin = uuid.uuid4().hex
@@ -104,21 +101,13 @@ class Desk:
         assert offset is not None
         return time.monotonic_ns() // 1_000_000 + offset
 
-    def hear(self, payload: bytes) -> None:
-        """A finished batch's news."""
-        news = decode_news(payload)
-        if tracing.on is None:
-            self._tell(news)
-        else:
-            with tracing.on.hearing(news.trace, news.lane):
-                self._tell(news)
+    def on_batch(self, news: BatchNews) -> None:
+        """A batch is finished: the requests that wait for its outcomes are answered, and its place in the lane is free
+        if it was this process's.
+        """
+        self.waiters.tell(news.outcomes, news.trace)
         if news.origin == self._origin:
             self.lanes[news.lane].finished(news.batch_id)
-
-    def _tell(self, news: BatchNews) -> None:
-        for change in news.changes:
-            self._halls.hear(change)
-        self.waiters.tell(news.outcomes, news.trace)
 
     async def keep_finishing(self) -> None:
         """Find, for as long as the process runs, the finished batches and outcomes whose message was lost, and the

@@ -1,7 +1,7 @@
 """Every event's seats and counts as this process knows them: read once from Postgres, then kept by news.
 
-A worker's message carries each version's difference; a gap or a doubt makes the process read anew. So no
-request scans a table, and no answer is older than a message takes, or a second where messages are lost.
+A worker's message carries each version's difference; where one is missing, the event is read anew. So no request scans
+a table, and no answer is older than a message takes, or a second where messages are lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from booking_lane.results import EventChange
+from booking_lane.results import BatchNews, EventChange
 from db.tables.events import Event, Seat, Ticket
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.contract.values import ID_MAX
@@ -396,8 +396,12 @@ class Halls:
             for stream in hall.streams:
                 stream.write(snapshot)
 
-    def hear(self, change: EventChange) -> None:
-        """A batch's news of one event."""
+    def on_batch(self, news: BatchNews) -> None:
+        """A batch is finished: the halls that it changed follow."""
+        for change in news.changes:
+            self._apply(change)
+
+    def _apply(self, change: EventChange) -> None:
         hall = self._halls.get(change.event_id)
         if hall is None or hall.version < 0:
             return
@@ -407,7 +411,7 @@ class Halls:
         elif not hall.apply(change):
             self._reload_soon(hall)
 
-    def doubt(self) -> None:
+    def mark_stale(self) -> None:
         """Messages may have been missed: look at every event's version."""
         for hall in self._halls.values():
             hall.behind_since = time.monotonic() - BEHIND_SECONDS
