@@ -27,15 +27,20 @@ from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.captcha.providers import build_captcha
 from gateway.express import Express
+from gateway.hall.access import HallAccess
 from gateway.hall.halls import Halls
 from gateway.health.readiness import Readiness
 from gateway.health.scrape import Scrape
+from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.draws import Draws
+from gateway.line.finding import Finding
+from gateway.line.joining import Joining
+from gateway.line.passes import Passes
 from gateway.line.places import Places
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
@@ -55,6 +60,7 @@ from gateway.wire.bodies import StrictRequest
 from gateway.wire.openapi import openapi_config
 from gateway.wire.problems import HANDLERS
 from gateway.wire.stream import serve
+from gateway.wire.stream_slots import StreamSlots
 from waiting_room.keys import NEWS_CHANNEL
 from waiting_room.line import Line
 from waiting_room.model import read_news
@@ -86,29 +92,40 @@ def build_services(settings: GatewaySettings) -> Services:
     counts = Counts(engine, line, rooms)
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
+    finding = Finding(line, rooms, counts, restoring, halls)
+    limits = RateLimits(line_redis)
+    codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
+    captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret)
+    identity = Identity(
+        settings.site.secret,
+        session_seconds=settings.session.seconds,
+        open_auth=settings.session.open_auth,
+        secure=settings.site.production,
+        now=clock.now,
+    )
     return Services(
         settings=settings,
         engine=engine,
         line_redis=line_redis,
         jobs=jobs,
         clock=clock,
-        identity=Identity(
-            settings.site.secret,
-            session_seconds=settings.session.seconds,
-            open_auth=settings.session.open_auth,
-            secure=settings.site.production,
-            now=clock.now,
-        ),
-        captcha=build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret),
+        identity=identity,
+        captcha=captcha,
         reader=Reader(psycopg_conninfo(settings.db.url), settings.db.pool_max),
         halls=halls,
+        hall_access=HallAccess(halls, identity),
+        limits=limits,
+        stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
         door=Door(line, rooms, Draws(engine, line)),
         counts=counts,
         places=places,
+        passes=Passes(tokens, secure=settings.site.production),
+        finding=finding,
+        joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
         restoring=restoring,
-        codes=AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute),
+        codes=codes,
         desk=Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs)),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(
@@ -199,7 +216,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     await services.reader.open()
     _settle_memory()
     listeners = _news(services)
-    services.readiness.begin(lambda: (services.streams_open, services.desk.backlog), services.rooms.revisions)
+    services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
     ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
     keepers: list[Callable[[], Coroutine[Any, Any, None]]] = [
         services.readiness.keep,

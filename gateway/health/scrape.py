@@ -60,7 +60,7 @@ class Scrape:
             loop_lag=known.loop_lag,
             parts=known.readiness.parts,
             ready=not known.readiness.failing,
-            streams=(known.streams_open, known.settings.stream.per_process_max),
+            streams=(known.stream_slots.open, known.stream_slots.streams_max),
             connections={
                 "engine": (engine_pool.checkedout(), engine_pool.size()),
                 "reader": known.reader.connections(),

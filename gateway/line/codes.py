@@ -1,8 +1,8 @@
-"""Access codes at the door: a fan redeems one, and then joins the line in the priority class.
+"""Access codes: a fan redeems one, and then joins the line in the priority class.
 
-Postgres is the truth of what is redeemed, and is told first: should the join fail after it, the fan's next try finds
-the code redeemed by them, and uses up nothing. Wrong codes are counted, by fan and by address prefix, not the right
-ones: many fans with codes come from one network at one moment.
+Postgres keeps what is redeemed, and is written first: should the join fail afterwards, the fan's next try finds the
+code redeemed by this fan, and uses up nothing. Only wrong codes count towards the limits of a fan and of an address
+prefix, for many fans with right codes come from one network at one moment.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.codes.access_codes import CodeRefusedError, redeem
 from gateway.wire.problems import ProblemError
 from waiting_room.access import CodeHasher
-from waiting_room.limits import allow
+from waiting_room.limits import Allowance, allow
 
 LIMIT: Final = "code"
 FAN_WRONG_PER_MINUTE: Final = 10
 REDEEMING_MAX: Final = 4
-"""Connections to Postgres in use for it: fans of one code wait for one row."""
+"""Connections to Postgres used for redeeming: fans of one code wait for one row."""
 WAITING_MAX: Final = 1000
 WAITING_RETRY_SECONDS: Final = 2
 
@@ -41,21 +41,32 @@ class AccessCodes:
         self._turns = asyncio.Semaphore(REDEEMING_MAX)
         self._waiting = 0
 
-    async def redeem(self, event_id: int, fan: int, prefix: str, code: str) -> None:
-        """The fan has redeemed the code, now or before.
+    async def allowance(self, fan: int, prefix: str) -> Allowance:
+        """Whether the fan, at this address prefix, may try one more code; nothing is counted.
+
+        Raises:
+            redis.RedisError
+        """
+        return await self._wrong_codes(fan, prefix, count=False)
+
+    async def redeem(self, event_id: int, fan: int, prefix: str, code: str, allowance: Allowance) -> None:
+        """Redeem the code for the fan; a code that this fan redeemed before is redeemed. The ``allowance`` is one that
+        was just asked for.
 
         Raises:
             ProblemError: ``code_unknown``, ``code_used``, ``code_not_yet`` or ``code_expired``, and nothing was
-                changed; ``too_many_codes`` after so many wrong ones; ``unavailable`` where too many redeem at once.
+                changed; ``too_many_codes`` after too many wrong ones; ``unavailable`` where too many fans redeem.
         """
-        await self._try(fan, prefix, count=False)
+        _require_allowed(allowance)
         if self._waiting >= WAITING_MAX:
             raise ProblemError("unavailable", retry_after_seconds=WAITING_RETRY_SECONDS)
+        must_wait = self._turns.locked()
         self._waiting += 1
         try:
             async with self._turns:
-                # Others of theirs may have been told wrong while this one waited, as many as there is room for.
-                await self._try(fan, prefix, count=False)
+                if must_wait:
+                    # Meanwhile other codes of the fan, or of the prefix, may have turned out to be wrong.
+                    _require_allowed(await self.allowance(fan, prefix))
                 await self._redeem(event_id, fan, prefix, code)
         finally:
             self._waiting -= 1
@@ -66,12 +77,19 @@ class AccessCodes:
                 await redeem(connection, event_id, fan, self.hasher.hash(event_id, code))
         except CodeRefusedError as refused:
             if refused.code == "code_unknown":
-                await self._try(fan, prefix, count=True)
+                _require_allowed(await self._wrong_codes(fan, prefix, count=True))
             window: dict[str, Any] = {} if refused.at is None else {"at": refused.at.isoformat()}
             raise ProblemError(refused.code, **window) from None
 
-    async def _try(self, fan: int, prefix: str, *, count: bool) -> None:
-        for key, per_minute in ((f"fan:{fan}", FAN_WRONG_PER_MINUTE), (prefix, self._wrong_per_minute)):
-            allowance = await allow(self._redis, LIMIT, key, per_minute, count=count)
-            if not allowance.allowed:
-                raise ProblemError("too_many_codes", retry_after_seconds=max(1, allowance.retry_after_seconds))
+    async def _wrong_codes(self, fan: int, prefix: str, *, count: bool) -> Allowance:
+        """The stricter allowance of the fan's and the prefix's, in one round trip."""
+        of_fan, of_prefix = await asyncio.gather(
+            allow(self._redis, LIMIT, f"fan:{fan}", FAN_WRONG_PER_MINUTE, count=count),
+            allow(self._redis, LIMIT, prefix, self._wrong_per_minute, count=count),
+        )
+        return of_prefix if of_fan.allowed else of_fan
+
+
+def _require_allowed(allowance: Allowance) -> None:
+    if not allowance.allowed:
+        raise ProblemError("too_many_codes", retry_after_seconds=max(1, allowance.retry_after_seconds))

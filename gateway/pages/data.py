@@ -15,12 +15,12 @@ from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.halls import Hall, UnknownEventError
 from gateway.identity.sessions import Session, refuse_cross_site
+from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
 from gateway.pages.routes import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
 from gateway.routes.draws import public_draw
 from gateway.routes.halls import find_events
-from gateway.routes.line import find_place, require_captcha, take_place
-from gateway.services import AnyRequest, Services
+from gateway.services import AnyRequest, Services, address, network
 from gateway.wire.problems import ProblemError
 
 BEGUN_SHOWN: Final = dt.timedelta(hours=12)
@@ -46,7 +46,9 @@ class PagesFromServices:
             session = None
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        await self._services.limit(request, "session", self._services.settings.limit.sessions_per_minute)
+        await self._services.limits.count(
+            "session", network(request), self._services.settings.limit.sessions_per_minute
+        )
         token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
 
@@ -111,7 +113,7 @@ class PagesFromServices:
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
         fan = Session(user_id, "fan", "")
         try:
-            standing, counts = await find_place(self._services, event_id, fan, None)
+            standing, counts = await self._services.finding.find(event_id, fan, None, None)
         except ProblemError as problem:
             if problem.document["code"] in ("not_in_line", "rebuilding"):
                 # While it is rebuilt the page's script brings the place, by its token.
@@ -135,8 +137,7 @@ class PagesFromServices:
     async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:
         fan = Session(user_id, "fan", "")
         try:
-            await require_captcha(self._services, request, event_id, fan, None)
-            await take_place(self._services, event_id, fan, None)
+            await self._services.joining.join(JoinAsk(event_id=event_id, fan=fan, address=address(request)))
         except ProblemError as problem:
             document = problem.document
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None

@@ -28,6 +28,7 @@ from db.booking.holds import seat_amounts
 from db.tables.booking import Reservation
 from gateway.booking.desk import WAIT_SECONDS_MAX
 from gateway.captcha.altcha import Altcha
+from gateway.captcha.checks import require_solved
 from gateway.contract.booking import (
     CancelBody,
     CheckoutBody,
@@ -45,9 +46,8 @@ from gateway.contract.booking import (
 from gateway.contract.values import ID_MAX
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER
 from gateway.identity.sessions import Session
-from gateway.routes.line import admission_pass, verify_captcha
 from gateway.routes.routers import fan_router
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import AnyRequest, Services, address, services_of
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
 from waiting_room.errors import TokenInvalid
@@ -148,7 +148,7 @@ async def _need_admission(services: Services, request: AnyRequest, event_id: int
         return
     reason = "There is no admission pass with this request."
     try:
-        admission = admission_pass(services, request, event_id, user_id)
+        admission = services.passes.admission(request, event_id, user_id)
         if admission is not None:
             if await services.line.admitted_until(event_id, user_id) is not None:
                 return
@@ -190,7 +190,7 @@ async def reserve(
         best = BestAvailable(data.best_available.ticket_type_id, data.best_available.quantity)
         if best.quantity > services.settings.limit.seats_per_request_max:
             raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
-    await services.hall_to_book(request, data.event_id)
+    await services.hall_access.to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("reserve", (data.event_id, seats, best))
     command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
@@ -216,7 +216,7 @@ async def checkout(
     """Buy a hold, past a captcha."""
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
-    hall = await services.hall_to_book(request, data.event_id)
+    hall = await services.hall_access.to_book(request, data.event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("checkout", (data.event_id, seats, data.reservation_id))
     command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
@@ -230,7 +230,13 @@ async def checkout(
         if token is None:
             raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
         try:
-            await verify_captcha(services, request, token, "checkout", str(head["command_id"]))
+            await require_solved(
+                services.captcha,
+                token,
+                action="checkout",
+                address=address(request),
+                command_id=str(head["command_id"]),
+            )
         except ProblemError:
             # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
             record = await services.desk.recorded(command_id) if command_id is not None else None
@@ -253,7 +259,7 @@ async def release(
     """Give a hold back before its end."""
     services = services_of(request)
     user_id = fan.user_id
-    await services.hall_to_book(request, event_id)
+    await services.hall_access.to_book(request, event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("release", (event_id, reservation_id))
     command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
@@ -295,7 +301,7 @@ async def cancel(
     if found is None:
         raise ProblemError("unknown_purchase")
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
-    await services.hall_to_book(request, event_id)
+    await services.hall_access.to_book(request, event_id)
     wait_seconds = _wait_seconds(prefer)
     asked = body_hash("cancel", (event_id, purchase_id, seats))
     command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
@@ -325,7 +331,7 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
     """The fan's live holds."""
     services = services_of(request)
     user_id = fan.user_id
-    hall = await services.hall_to_book(request, event_id)
+    hall = await services.hall_access.to_book(request, event_id)
     async with services.engine.connect() as connection:
         rows = await connection.execute(
             select(Reservation)

@@ -14,9 +14,8 @@ from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, Rece
 from gateway.contract.values import ID_MAX, INT_MAX
 from gateway.identity.sessions import Session
 from gateway.line.moments import from_ms
-from gateway.routes.line import known_room
 from gateway.routes.routers import fan_router, public_router
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import AnyRequest, Services, network, services_of
 from gateway.wire.problems import ProblemError
 from waiting_room.draw import draw_value, fan_hash
 from waiting_room.model import Noted, RoomCounts
@@ -52,10 +51,10 @@ async def _public_draw(services: Services, request: AnyRequest, event_id: int) -
     """Raises:
     ProblemError: ``rate_limited``, ``unknown_event``.
     """
-    await services.limit(request, "draw", services.settings.limit.draw_reads_per_minute)
+    await services.limits.count("draw", network(request), services.settings.limit.draw_reads_per_minute)
     found = await _draw(services, event_id)
     if found is None:
-        await services.hall_to_read(request, event_id)
+        await services.hall_access.to_read(request, event_id)
         raise ProblemError("unknown_event", "This event has no lobby, so there is no draw.")
     return found
 
@@ -130,7 +129,8 @@ async def receipt(request: AnyRequest, fan: Session, event_id: PathEvent) -> Res
     """What befell the session's own fan, and the proof of the draw."""
     services = services_of(request)
     user_id = fan.user_id
-    counts = await known_room(services, event_id, fan)
+    await services.finding.require_room(event_id, fan)
+    counts = await services.finding.counts(event_id)
     history = await services.line.history(event_id, user_id)
     noted = list(history.noted)
     if history.joined_at_ms is not None:

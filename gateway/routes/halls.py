@@ -68,14 +68,14 @@ READ_REFUSED = ("invalid_request", "unknown_event")
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
-    hall = await services.hall_to_read(request, event_id, version_min=min_version)
+    hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.initial_call(await room_json(services, event_id)))
 
 
 @public.get("/api/events/{event_id:int}/seats", refuses=READ_REFUSED, also={200: SeatMap, 304: None})
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
-    hall = await services_of(request).hall_to_read(request, event_id, version_min=min_version)
+    hall = await services_of(request).hall_access.to_read(request, event_id, version_min=min_version)
     return _cacheable(request, hall.seats_rendered(min_version))
 
 
@@ -87,29 +87,23 @@ async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersio
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""
     services = services_of(request)
-    hall = await services.hall_to_read(request, event_id)
-    services.take_stream()
+    services.stream_slots.require_free()
+    hall = await services.hall_access.to_read(request, event_id)
     last = request.headers.get("last-event-id", "")
     last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 
     async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
-        return _watch(services, hall, stream, last_version)
+        return _watch(hall, stream, last_version)
 
-    return StreamResponse(
-        subscribe,
-        seconds_max=services.settings.stream.seconds_max,
-        send_seconds_max=services.settings.stream.send_seconds_max,
-    )
+    return StreamResponse(subscribe, services.stream_slots)
 
 
-def _watch(services: Services, hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
-    services.streams_open += 1
+def _watch(hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
     hall.resume(stream, last_version)
     hall.streams.add(stream)
 
     async def leave() -> None:
         hall.streams.discard(stream)
-        services.streams_open -= 1
 
     return leave
 

@@ -193,24 +193,18 @@ async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
 async def stream(request: AnyRequest) -> StreamResponse:
     """Every room once a second."""
     services = services_of(request)
-    services.take_stream()
+    services.stream_slots.require_free()
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
-        services.streams_open += 1
         telling = asyncio.get_running_loop().create_task(_tell(services, opened))
 
         async def leave() -> None:
-            services.streams_open -= 1
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
         return leave
 
-    return StreamResponse(
-        subscribe,
-        seconds_max=services.settings.stream.seconds_max,
-        send_seconds_max=services.settings.stream.send_seconds_max,
-    )
+    return StreamResponse(subscribe, services.stream_slots)
 
 
 async def _tell(services: Services, opened: Stream) -> None:

@@ -11,7 +11,7 @@ from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
 from gateway.identity.sessions import Session, refuse_cross_site
 from gateway.routes.routers import operator_router, public_router
-from gateway.services import AnyRequest, services_of
+from gateway.services import AnyRequest, network, services_of
 from gateway.wire.problems import ProblemError
 
 public = public_router("sessions")
@@ -30,7 +30,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
-    await services.limit(request, "session", services.settings.limit.sessions_per_minute)
+    await services.limits.count("session", network(request), services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan()
     return Response(
         SessionAnswer(token=token, user_id=user_id),
@@ -55,7 +55,7 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     """An operator's session, for a name and a password."""
     services = services_of(request)
     refuse_cross_site(request)
-    await services.limit(request, "operator", OPERATOR_TRIES_PER_MINUTE)
+    await services.limits.count("operator", network(request), OPERATOR_TRIES_PER_MINUTE)
     if not await verify_operator(services.engine, data.name, data.password):
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
     token = services.identity.new_operator(data.name)

@@ -20,6 +20,8 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gateway.wire.stream_slots import StreamSlots
+
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
@@ -135,29 +137,33 @@ class StreamResponse(EventSourceResponse):
 
     Args:
         subscribe: called with the open stream; writes the first frames and returns what undoes it.
+        slots: of which the stream takes one for as long as it is open.
+
+    Raises:
+        ProblemError: ``too_many_streams``, when it is called.
     """
 
     def __init__(
-        self,
-        subscribe: Callable[[Stream], Awaitable[Callable[[], Awaitable[None]]]],
-        *,
-        seconds_max: float,
-        send_seconds_max: float,
-        headers: dict[str, str] | None = None,
+        self, subscribe: Callable[[Stream], Awaitable[Callable[[], Awaitable[None]]]], slots: StreamSlots
     ) -> None:
-        super().__init__(iter(()), sep="\n", headers=headers)
+        super().__init__(iter(()), sep="\n")
         self._subscribe = subscribe
-        self._seconds_max = seconds_max
-        self._send_seconds_max = send_seconds_max
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
             await super().__call__(scope, receive, send)
             return
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        stream = Stream(scope[_SEND], self._seconds_max, self._send_seconds_max)
-        stream.write(RETRY_FRAME)
-        scope[_OPENED] = (stream, await self._subscribe(stream))
+        slots = self._slots
+        slots.take()
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            stream = Stream(scope[_SEND], slots.seconds_max, slots.send_seconds_max)
+            stream.write(RETRY_FRAME)
+            scope[_OPENED] = (stream, slots, await self._subscribe(stream))
+        except BaseException:
+            slots.release()
+            raise
 
 
 async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,7 +177,7 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
     opened = scope.pop(_OPENED, None)
     if opened is None:
         return
-    stream, leave = opened
+    stream, slots, leave = opened
     del opened, app, send
     for name in scope.keys() - _STAYING:
         del scope[name]
@@ -181,6 +187,7 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
                 break
     finally:
         stream.closed = True
+        slots.release()
         await asyncio.shield(leave())
 
 

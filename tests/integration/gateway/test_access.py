@@ -14,6 +14,7 @@ from gateway.line.codes import FAN_WRONG_PER_MINUTE, REDEEMING_MAX, AccessCodes
 from gateway.wire.problems import ProblemError
 
 FAN = 4 * 10**15
+PREFIX = "127.0.0.0/24"
 GUESSES = 10 * FAN_WRONG_PER_MINUTE
 
 
@@ -33,7 +34,7 @@ async def test_guesses_made_at_once_are_bounded_as_those_one_by_one(database_url
 
         async def guess(code: str) -> str:
             try:
-                await codes.redeem(event_id, FAN, "127.0.0.0/24", code)
+                await codes.redeem(event_id, FAN, PREFIX, code, await codes.allowance(FAN, PREFIX))
             except ProblemError as refused:
                 return str(refused.document["code"])
             return "redeemed"

@@ -13,9 +13,12 @@ import pytest
 import uvicorn
 import uvloop
 
+from gateway.wire.problems import ProblemError
+from gateway.wire.settings import StreamSettings
 from gateway.wire.stream import Stream, StreamResponse, frame, serve
+from gateway.wire.stream_slots import StreamSlots
 
-SEND_SECONDS_MAX = 1.0
+SEND_SECONDS_MAX = 1
 BIG = frame("place", b'"%s"' % (b"x" * 50_000))
 
 
@@ -25,13 +28,14 @@ class Served:
     def __init__(self) -> None:
         self.stream: asyncio.Queue[Stream] = asyncio.Queue()
         self.left = asyncio.Event()
+        self.slots = StreamSlots(StreamSettings(per_process_max=2, seconds_max=60, send_seconds_max=SEND_SECONDS_MAX))
         self.address = ("127.0.0.1", 0)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await serve(self._answer, scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        response = StreamResponse(self._subscribe, seconds_max=60, send_seconds_max=SEND_SECONDS_MAX)
+        response = StreamResponse(self._subscribe, self.slots)
         await response(scope, receive, send)
 
     async def _subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
@@ -176,3 +180,23 @@ def test_another_servers_send_is_refused() -> None:
 
     with pytest.raises(TypeError, match="uvicorn"):
         Stream(send, 60, SEND_SECONDS_MAX)
+
+
+def test_streams_beyond_the_bound_are_refused_and_ended_ones_make_room() -> None:
+    async def scenario(served: Served) -> None:
+        opened = [await served.open() for _ in range(2)]
+        assert served.slots.open == 2
+        answered: asyncio.Queue[Any] = asyncio.Queue()
+        response = StreamResponse(served._subscribe, served.slots)
+        with pytest.raises(ProblemError) as problem:
+            await response({"method": "GET"}, answered.get, answered.put)
+        assert problem.value.document["code"] == "too_many_streams"
+        assert answered.empty(), "no answer was begun, so that the problem can be"
+        opened[0][1].close()
+        await asyncio.wait_for(served.left.wait(), 5)
+        assert served.slots.open == 1
+        _, client = await served.open()
+        client.close()
+        opened[1][1].close()
+
+    on_uvloop(scenario)

@@ -1,0 +1,43 @@
+"""Which events a request may read and book: a rehearsal's copy is known to its own fans only."""
+
+from __future__ import annotations
+
+from gateway.hall.halls import Hall, Halls, UnknownEventError
+from gateway.identity.rehearsals import refuse_stranger
+from gateway.identity.sessions import AnyRequest, Identity
+from gateway.wire.problems import ProblemError
+
+
+class HallAccess:
+    """Halls for requests."""
+
+    def __init__(self, halls: Halls, identity: Identity) -> None:
+        self._halls = halls
+        self._identity = identity
+
+    async def to_read(self, request: AnyRequest, event_id: int, *, version_min: int | None = None) -> Hall:
+        """The event, at ``version_min`` at least where Postgres has come so far.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        hall = await self._hall(event_id, version_min)
+        if hall.rehearsal_of is not None:
+            refuse_stranger(True, event_id, self._identity.known(request))
+        return hall
+
+    async def to_book(self, request: AnyRequest, event_id: int) -> Hall:
+        """The event, for a fan who wants to change something.
+
+        Raises:
+            ProblemError: ``unknown_event``; ``session_invalid`` for a rehearsal's fan at another event.
+        """
+        hall = await self._hall(event_id)
+        refuse_stranger(hall.rehearsal_of is not None, event_id, self._identity.known(request))
+        return hall
+
+    async def _hall(self, event_id: int, version_min: int | None = None) -> Hall:
+        try:
+            return await self._halls.hall(event_id, version_min=version_min)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None

@@ -1,0 +1,162 @@
+"""Where a fan stands in a line: found, entered, claimed and left.
+
+A fan of whom Redis knows nothing is first looked for in Postgres (`gateway.line.restoring`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NoReturn
+
+from gateway.hall.halls import Halls, UnknownEventError
+from gateway.identity.rehearsals import refuse_stranger
+from gateway.identity.sessions import Session
+from gateway.line.counts import Counts
+from gateway.line.places import room_state
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
+from gateway.wire.problems import ProblemError
+from waiting_room.errors import NotCalled, RetryLater, RoomClosed, RoomError, RoomOff, RoomSoldOut, RoomUnknown
+from waiting_room.line import Line
+from waiting_room.model import RoomCounts, Standing
+from waiting_room.tokens import AdmissionPass, PlaceToken
+
+REBUILDING_RETRY_SECONDS: Final = 2
+
+
+class Finding:
+    """What a session's fan may ask of a line, except to join it (`gateway.line.joining`)."""
+
+    def __init__(self, line: Line, rooms: RoomRegistry, counts: Counts, restoring: Restoring, halls: Halls) -> None:
+        self._line = line
+        self._rooms = rooms
+        self._counts = counts
+        self._restoring = restoring
+        self._halls = halls
+
+    def knows_room(self, event_id: int) -> bool:
+        """Whether this process knows the event's room without asking Postgres."""
+        return event_id in self._rooms.rows
+
+    async def require_room(self, event_id: int, fan: Session) -> None:
+        """Return if the event has a room that the fan may know of.
+
+        Raises:
+            ProblemError: ``unknown_event`` for an event that does not exist, has no room, or is the copy of a rehearsal
+                that the fan does not belong to; ``session_invalid`` for a rehearsal's fan elsewhere.
+        """
+        row = await self._rooms.row(event_id)
+        refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
+        if row is None:
+            await self._refuse_roomless(event_id)
+
+    async def _refuse_roomless(self, event_id: int) -> NoReturn:
+        try:
+            await self._halls.hall(event_id)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+        raise ProblemError("unknown_event", "This event has no waiting room.")
+
+    async def counts(self, event_id: int) -> RoomCounts:
+        """The room in numbers.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        counts = await self._counts.of(event_id)
+        if counts is None:
+            await self._refuse_roomless(event_id)
+        return counts
+
+    async def standing(self, event_id: int, fan: Session) -> Standing:
+        """Where the fan stands, as Redis knows it; this is a heartbeat.
+
+        Raises:
+            ProblemError: ``rebuilding`` where Redis lost the room; ``unknown_event``.
+        """
+        try:
+            return await self._line.standing(event_id, fan.user_id)
+        except RoomUnknown:
+            await self._rebuild(event_id, fan)
+
+    async def _rebuild(self, event_id: int, fan: Session) -> NoReturn:
+        await self.require_room(event_id, fan)
+        await self._rooms.configure(self._rooms.rows[event_id])
+        raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS) from None
+
+    async def find(
+        self, event_id: int, fan: Session, place: PlaceToken | None, admission: AdmissionPass | None
+    ) -> tuple[Standing, RoomCounts]:
+        """Where the fan stands; this is a heartbeat. The tokens restore what Redis has lost.
+
+        Raises:
+            ProblemError: ``not_in_line``, ``rebuilding``, ``line_full``, and as `require_room`.
+        """
+        await self.require_room(event_id, fan)
+        counts, standing = await asyncio.gather(self.counts(event_id), self.standing(event_id, fan))
+        if standing.state == "none" and (place is not None or admission is not None):
+            place = await self._restoring.restore(event_id, fan.user_id, place, admission)
+            if place is not None:
+                return await self.enter(event_id, fan, place), counts
+            if admission is not None:
+                standing = await self.standing(event_id, fan)
+        if standing.state == "none":
+            if standing.room_state == "rebuilding":
+                raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS)
+            if {standing.room_state, room_state(counts)}.isdisjoint(("off", "closed", "sold_out")):
+                raise ProblemError("not_in_line")
+        return standing, counts
+
+    async def enter(
+        self,
+        event_id: int,
+        fan: Session,
+        place: PlaceToken | None,
+        *,
+        redeemed: bool = False,
+        standing: Standing | None = None,
+    ) -> Standing:
+        """Take a place, or the one already held: with a ``place`` that one, with an access code ``redeemed`` one of the
+        priority class. Where the line takes nobody, the answer is the fan's ``standing``, asked for unless it is given.
+
+        Raises:
+            ProblemError: ``line_full`` or ``rebuilding``.
+        """
+        try:
+            entered = await self._line.join(event_id, fan.user_id, place, redeemed=redeemed)
+        except RetryLater as later:
+            # With every seat sold there is nothing to come back for in a while.
+            if room_state(await self.counts(event_id)) != "sold_out":
+                raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
+        except (RoomOff, RoomClosed, RoomSoldOut):
+            pass
+        except RoomUnknown:
+            await self._rebuild(event_id, fan)
+        else:
+            if entered.joined != "known":
+                self._rooms.mark_stale(event_id)
+            return entered
+        return standing or await self.standing(event_id, fan)
+
+    async def claim(self, event_id: int, fan: Session) -> Standing:
+        """Turn the call into an admission.
+
+        Raises:
+            ProblemError: ``not_called``, and as `require_room`.
+        """
+        await self.require_room(event_id, fan)
+        try:
+            return await self._line.claim(event_id, fan.user_id)
+        except NotCalled as refused:
+            raise ProblemError("not_called", state=refused.state) from None
+        except RoomError as refused:
+            raise ProblemError("not_called", str(refused)) from None
+
+    async def leave(self, event_id: int, fan: Session) -> None:
+        """Give up the place, or the slot.
+
+        Raises:
+            ProblemError: as `require_room`.
+        """
+        await self.require_room(event_id, fan)
+        await self._line.leave(event_id, fan.user_id)

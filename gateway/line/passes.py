@@ -1,0 +1,78 @@
+"""How place tokens and admission passes travel: in headers, in the query, and a pass in a cookie."""
+
+from __future__ import annotations
+
+import contextlib
+
+from litestar.datastructures import Cookie
+
+from gateway.identity.sessions import AnyRequest, Session
+from gateway.wire.problems import ProblemError
+from waiting_room.errors import TokenInvalid
+from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
+
+COOKIE_SECONDS = 24 * 3600
+
+
+class Passes:
+    """Reads both kinds of tokens from requests, and makes the cookies of passes.
+
+    Args:
+        secure: cookies travel over TLS only.
+    """
+
+    def __init__(self, tokens: Tokens, *, secure: bool) -> None:
+        self._tokens = tokens
+        self._secure = secure
+
+    def place(self, request: AnyRequest, event_id: int, fan: Session, in_query: str | None) -> PlaceToken | None:
+        """The place that the request's token proves; None without a token.
+
+        Raises:
+            ProblemError: ``session_invalid`` where the token is forged, or of another fan or session.
+        """
+        token = request.headers.get("x-place-token") or in_query
+        if token is None:
+            return None
+        try:
+            place = self._tokens.verify_place(token, event=event_id, fan=fan.user_id)
+        except TokenInvalid as error:
+            raise ProblemError("session_invalid", f"The place token is not valid: {error.reason}.") from None
+        if place.session != fan.jti:
+            raise ProblemError("session_invalid", "The place token is of another session.")
+        return place
+
+    def admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
+        """The pass that came with the request; None without one.
+
+        Raises:
+            TokenInvalid: the pass is not ours, or not for this event and fan.
+        """
+        token = request.headers.get("x-admission-pass") or request.cookies.get(_cookie_name(event_id))
+        return None if token is None else self._tokens.verify_pass(token, event=event_id, fan=user_id)
+
+    def valid_admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
+        """The pass that came with the request; None without a valid one."""
+        with contextlib.suppress(TokenInvalid):
+            return self.admission(request, event_id, user_id)
+        return None
+
+    def cookies(self, event_id: int, admission_pass: str | None) -> list[Cookie]:
+        """The cookie of the pass; none without a pass."""
+        if admission_pass is None:
+            return []
+        return [
+            Cookie(
+                key=_cookie_name(event_id),
+                value=admission_pass,
+                max_age=COOKIE_SECONDS,
+                path="/",
+                httponly=True,
+                samesite="lax",
+                secure=self._secure,
+            )
+        ]
+
+
+def _cookie_name(event_id: int) -> str:
+    return f"admitone_pass_{event_id}"
