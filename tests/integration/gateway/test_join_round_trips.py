@@ -36,6 +36,7 @@ from waiting_room.settings import LineSettings
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
 TRIPS_MAX: Final = 3
+LIMITS: Final = LimitSettings()
 FAN: Final = Session(7, "fan", "session of fan 7")
 SECRET: Final = "a secret of this test"
 ADDRESS: Final = "192.0.2.1"
@@ -94,9 +95,7 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def site(
-    database_url: str, redis_url: str, limits: LimitSettings = LimitSettings(), **room: Any
-) -> AsyncIterator[Site]:
+async def site(database_url: str, redis_url: str, limits: LimitSettings = LIMITS, **room: Any) -> AsyncIterator[Site]:
     event_id = seed_demo(database_url, room=RoomSeed(**room))
     engine = create_engine(database_url, pool_max=2)
     pool = redis.asyncio.BlockingConnectionPool.from_url(redis_url, max_connections=4, socket_timeout=60)
