@@ -47,7 +47,8 @@ from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
 from gateway.pages import routes as pages
 from gateway.pages.data import PagesFromServices
-from gateway.pages.problems import IN_WORDS
+from gateway.pages.problems import EVERYWHERE
+from gateway.pages.schema import openapi_config
 from gateway.process.clock import Clock
 from gateway.process.ending import Ending
 from gateway.process.news import News, Topic
@@ -57,8 +58,7 @@ from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.wire import request_ids
 from gateway.wire.bodies import StrictRequest
-from gateway.wire.openapi import openapi_config
-from gateway.wire.problems import HANDLERS
+from gateway.wire.openapi import Details
 from gateway.wire.stream import serve
 from gateway.wire.stream_slots import StreamSlots
 from waiting_room.keys import NEWS_CHANNEL
@@ -285,6 +285,12 @@ def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
     return [handler for module in modules for router in module.ROUTERS for handler in router.handlers]
 
 
+def _details() -> dict[str, Details]:
+    """What the routers say of each operation beyond its types."""
+    modules = (sessions, halls, line, draws, booking, rooms, programme, webhooks, codes, health)
+    return {name: details for module in modules for one in module.ROUTERS for name, details in one.details.items()}
+
+
 def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
@@ -293,15 +299,15 @@ def create_app(settings: GatewaySettings) -> Litestar:
             *_handlers(sessions, halls, line, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
             *_handlers(webhooks, codes, health),
-            pages.pages_router(IN_WORDS),
+            pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},
-        exception_handlers=HANDLERS,
+        exception_handlers=EVERYWHERE,
         request_class=StrictRequest,
         logging_config=None,
         lifespan=[_lifespan],
         request_max_body_size=settings.body.bytes_max,
-        openapi_config=openapi_config(settings.limit.seats_per_request_max),
+        openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max),
     )
     app.state["services"] = services
     app.state["scrape"] = Scrape(services)

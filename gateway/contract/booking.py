@@ -34,6 +34,11 @@ class SeatNumbers(RequestBody, kw_only=True):
                 "they name seats pairwise"
             )
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        for numbers in schema["properties"].values():
+            numbers["maxItems"] = seats_max
+
 
 class SeatDetail(RequestBody, kw_only=True):
     ticket_type_id: TicketTypeId
@@ -44,11 +49,32 @@ class BestAvailableBody(RequestBody, kw_only=True):
     ticket_type_id: TicketTypeId
     quantity: Annotated[int, Meta(ge=1, le=LISTS_MAX)]
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["quantity"]["maximum"] = seats_max
+
 
 SeatDetails = Annotated[tuple[SeatDetail, ...], Meta(min_length=1, max_length=LISTS_MAX)]
 
 
+_SEAT_DETAILS = [{"ticketTypeId": 1, "metaData": {"rowNumbers": [1, 1], "seatNumbers": [1, 2]}}]
+
+
+def _either(seats: str, other: str, other_type: str) -> list[dict[str, Any]]:
+    """The schemas of a body that has either the array ``seats`` or the ``other`` field."""
+    null = {"type": "null"}
+    return [
+        {"required": [seats], "properties": {seats: {"type": "array"}, other: null}},
+        {"required": [other], "properties": {seats: null, other: {"type": other_type}}},
+    ]
+
+
 class ReserveBody(RequestBody, kw_only=True):
+    EXAMPLES = (
+        {"eventId": 1, "seatDetails": _SEAT_DETAILS},
+        {"eventId": 1, "bestAvailable": {"ticketTypeId": 1, "quantity": 2}},
+    )
+
     event_id: EventId
     user_id: UserId | None = None
     seat_details: SeatDetails | None = None
@@ -58,8 +84,18 @@ class ReserveBody(RequestBody, kw_only=True):
         if (self.seat_details is None) == (self.best_available is None):
             raise ValueError("name either seatDetails or bestAvailable")
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["seatDetails"]["anyOf"][0]["maxItems"] = seats_max
+        schema["oneOf"] = _either("seatDetails", "bestAvailable", "object")
+
 
 class CheckoutBody(RequestBody, kw_only=True):
+    EXAMPLES = (
+        {"eventId": 1, "seatDetails": _SEAT_DETAILS, "captchaToken": "from /api/captcha/challenge"},
+        {"eventId": 1, "reservationId": "019a5b1e-7c1a-7b44-9d3e-5f0a2b6c8d10", "captchaToken": "the same"},
+    )
+
     event_id: EventId
     user_id: UserId | None = None
     seat_details: SeatDetails | None = None
@@ -71,6 +107,11 @@ class CheckoutBody(RequestBody, kw_only=True):
         if (self.seat_details is None) == (self.reservation_id is None):
             raise ValueError("name either seatDetails or reservationId")
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["seatDetails"]["anyOf"][0]["maxItems"] = seats_max
+        schema["oneOf"] = _either("seatDetails", "reservationId", "string")
+
 
 class SeatNamed(RequestBody, kw_only=True):
     ticket_type_id: TicketTypeId
@@ -81,7 +122,16 @@ class SeatNamed(RequestBody, kw_only=True):
 class CancelBody(RequestBody, kw_only=True):
     """Seats of a purchase to be given back; without ``details`` all that are left of it."""
 
+    EXAMPLES = (
+        {},
+        {"details": [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 2}]},
+    )
+
     details: Annotated[tuple[SeatNamed, ...], Meta(min_length=1, max_length=LISTS_MAX)] | None = None
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["details"]["anyOf"][0] |= {"maxItems": seats_max, "uniqueItems": True}
 
 
 class JobAccepted(AnswerBody, kw_only=True):

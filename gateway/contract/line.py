@@ -14,6 +14,8 @@ from waiting_room.access import CODE_MAX
 class JoinBody(RequestBody, kw_only=True):
     """With an ``accessCode`` the place is one of the priority class, also one that is already held."""
 
+    EXAMPLES = ({},)
+
     captcha_token: CaptchaToken | None = None
     access_code: Annotated[str, Meta(max_length=CODE_MAX, pattern=NO_NUL)] | None = None
 

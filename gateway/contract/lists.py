@@ -1,167 +1,31 @@
-"""Every body and answer of the contract."""
+"""Every body and every answer of the contract, as the modules beside this one define them."""
 
 from __future__ import annotations
 
-from gateway.contract.booking import (
-    BestAvailableBody,
-    CancelBody,
-    CheckoutBody,
-    HeldSeat,
-    Job,
-    JobAccepted,
-    PurchaseAnswer,
-    PurchaseDetailAnswer,
-    PurchaseList,
-    ReservationAnswer,
-    ReservationList,
-    ReserveBody,
-    SeatDetail,
-    SeatNamed,
-    SeatNumbers,
-)
-from gateway.contract.hall import (
-    EventAnswer,
-    EventList,
-    InitialCall,
-    RoomSummary,
-    SeatMap,
-    SeatRow,
-    Section,
-    TicketAnswer,
-)
-from gateway.contract.line import (
-    Claimed,
-    DrawAnswer,
-    DrawList,
-    DrawProof,
-    JoinBody,
-    Lobby,
-    Place,
-    Receipt,
-    ReceiptEntry,
-)
-from gateway.contract.programme import (
-    DefinedEvent,
-    DefinedEventList,
-    DefinedTicketType,
-    EventBody,
-    EventDefinition,
-    EventPatch,
-    EventPreview,
-    HallBlock,
-    HallRow,
-    SeatsBody,
-    SeatsOfTypeBody,
-    TicketTypeBody,
-    TicketTypePatch,
-)
-from gateway.contract.rooms import (
-    CodeIssueAnswer,
-    CodeIssueList,
-    CodesBody,
-    CodesIssued,
-    NewRoomBody,
-    RoomAnswer,
-    RoomHistory,
-    RoomList,
-    RoomLogLine,
-    RoomLogList,
-    RoomPatch,
-)
-from gateway.contract.sessions import ChallengeAnswer, Health, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
-from gateway.contract.values import AnswerBody, Fault, ProblemAnswer, RequestBody, SeatAnswer
-from gateway.contract.webhooks import (
-    DeliveryAnswer,
-    DeliveryList,
-    ResendBody,
-    Resent,
-    WebhookAnswer,
-    WebhookBody,
-    WebhookList,
-    WebhookLogLine,
-    WebhookLogList,
-    WebhookPatch,
-    WebhookSecret,
-)
+import importlib
+import pkgutil
+from typing import Final, TypeVar
 
-BODIES: tuple[type[RequestBody], ...] = (
-    HallBlock,
-    HallRow,
-    TicketTypeBody,
-    NewRoomBody,
-    EventBody,
-    TicketTypePatch,
-    EventPatch,
-    SeatsOfTypeBody,
-    SeatsBody,
-    SeatNumbers,
-    SeatDetail,
-    BestAvailableBody,
-    ReserveBody,
-    CheckoutBody,
-    SeatNamed,
-    CancelBody,
-    JoinBody,
-    CodesBody,
-    OperatorBody,
-    RoomPatch,
-    WebhookBody,
-    WebhookPatch,
-    ResendBody,
-)
+from gateway import contract
+from gateway.contract.values import AnswerBody, RequestBody
 
-ANSWERS: tuple[type[AnswerBody], ...] = (
-    DefinedTicketType,
-    EventDefinition,
-    EventPreview,
-    DefinedEvent,
-    DefinedEventList,
-    Fault,
-    ProblemAnswer,
-    SessionAnswer,
-    OperatorAnswer,
-    OperatorName,
-    ChallengeAnswer,
-    JobAccepted,
-    Job,
-    EventAnswer,
-    TicketAnswer,
-    RoomSummary,
-    InitialCall,
-    SeatRow,
-    Section,
-    SeatMap,
-    EventList,
-    SeatAnswer,
-    HeldSeat,
-    ReservationAnswer,
-    ReservationList,
-    PurchaseDetailAnswer,
-    PurchaseAnswer,
-    PurchaseList,
-    Lobby,
-    DrawAnswer,
-    DrawList,
-    ReceiptEntry,
-    DrawProof,
-    Receipt,
-    Place,
-    Claimed,
-    RoomAnswer,
-    RoomList,
-    RoomLogLine,
-    RoomLogList,
-    RoomHistory,
-    WebhookAnswer,
-    WebhookList,
-    WebhookSecret,
-    DeliveryAnswer,
-    DeliveryList,
-    Resent,
-    WebhookLogLine,
-    WebhookLogList,
-    CodesIssued,
-    CodeIssueAnswer,
-    CodeIssueList,
-    Health,
-)
+_T = TypeVar("_T")
+
+
+def _defined(base: type[_T]) -> tuple[type[_T], ...]:
+    """The types that derive from ``base``, by their names; one whose name begins with _ only lends its fields."""
+    found: set[type[_T]] = set()
+    unseen = [base]
+    while unseen:
+        types = unseen.pop().__subclasses__()
+        found.update(types)
+        unseen += types
+    public = (one for one in found if one.__module__.startswith(contract.__name__) and not one.__name__.startswith("_"))
+    return tuple(sorted(public, key=lambda one: one.__name__))
+
+
+for _module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
+    importlib.import_module(_module.name)
+
+BODIES: Final = _defined(RequestBody)
+ANSWERS: Final = _defined(AnswerBody)

@@ -68,6 +68,22 @@ class EventBody(RequestBody, kw_only=True):
     ``csv`` has a line a seat, under a line that names the columns: ``ticketType,row,seat``.
     """
 
+    EXAMPLES = (
+        {
+            "name": "Nachtflug",
+            "artist": "Lena Brandt",
+            "venue": "Kulturhalle",
+            "date": "2030-06-12T19:30:00Z",
+            "onSaleAt": "2030-03-01T09:00:00Z",
+            "currency": "EUR",
+            "ticketTypes": [
+                {"ticketType": "Stalls", "price": 4900, "blocks": [{"rows": 10, "seatsPerRow": 20}]},
+                {"ticketType": "Boxes", "price": 12900, "rows": [{"rowNumber": 1, "seatNumbers": [1, 2, 5, 6]}]},
+            ],
+            "room": {"state": "paused", "ratePerMinute": 120, "lobbyMinutes": 30},
+        },
+    )
+
     name: Word
     artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] = ""
     venue: Word
@@ -99,6 +115,8 @@ class EventPatch(RequestBody, kw_only=True):
     A price is that of reservations to come: what is held or bought keeps its own.
     """
 
+    EXAMPLES = ({"ticketTypes": [{"ticketTypeId": 1, "price": 5900}], "why": "the second price band"},)
+
     name: Word | msgspec.UnsetType = msgspec.UNSET
     artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
     venue: Word | msgspec.UnsetType = msgspec.UNSET
@@ -117,6 +135,14 @@ class EventPatch(RequestBody, kw_only=True):
 
 class SeatsBody(RequestBody, kw_only=True):
     """Seats to be added to a hall, and to be removed from it."""
+
+    EXAMPLES = (
+        {"add": [{"ticketTypeId": 1, "blocks": [{"rows": 2, "seatsPerRow": 20, "firstRow": 21}]}]},
+        {
+            "remove": [{"ticketTypeId": 1, "rows": [{"rowNumber": 3, "seatNumbers": [1]}]}],
+            "why": "a camera stands there",
+        },
+    )
 
     add: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     remove: Annotated[tuple[SeatsOfTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,11 @@ from waiting_room.access import CODE_MAX, NAMED_CODE
 
 class CodesBody(RequestBody, kw_only=True):
     """``count`` random codes, or one ``code`` of a name of your own; each may be redeemed by ``usesMax`` fans."""
+
+    EXAMPLES = (
+        {"label": "Fan club", "count": 2},
+        {"label": "Press", "code": "PRESS-2026", "usesMax": 40},
+    )
 
     label: Annotated[str, Meta(min_length=1, max_length=80, pattern=NO_NUL)]
     count: Annotated[int, Meta(ge=1, le=CODES_MAX)] = 1
@@ -35,6 +40,10 @@ class CodesBody(RequestBody, kw_only=True):
         if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
             raise ValueError("startsAt must be before endsAt")
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["anyOf"] = [{"properties": {"count": {"const": 1}}}, {"properties": {"code": {"type": "null"}}}]
+
 
 if TYPE_CHECKING:
     _DialsPatch = RequestBody
@@ -49,10 +58,17 @@ else:
 class RoomPatch(_DialsPatch, kw_only=True):
     """Of the room as it stood at ``revision``, where that is named: at another the change is refused."""
 
+    EXAMPLES = ({"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"},)
+
     paused: bool | msgspec.UnsetType = msgspec.UNSET
     closed: bool | msgspec.UnsetType = msgspec.UNSET
     revision: Revision | msgspec.UnsetType = msgspec.UNSET
     why: Why = ""
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        steered = [name for name in schema["properties"] if name not in ("revision", "why")]
+        schema["anyOf"] = [{"required": [name]} for name in steered]
 
 
 class NewRoomBody(_DialsAtStart, kw_only=True):

@@ -10,6 +10,8 @@ from gateway.contract.values import NO_NUL, AnswerBody, RequestBody
 
 
 class OperatorBody(RequestBody, kw_only=True):
+    EXAMPLES = ({"name": "Ada", "password": "correct horse battery staple"},)
+
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
     password: Annotated[str, Meta(min_length=1, max_length=1024)]
 

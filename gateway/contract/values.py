@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,13 @@ NO_NUL = r"^[^\x00]*$"
 
 class RequestBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What a client sends."""
+
+    EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """Good bodies, for the published description."""
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        """Add to the body's JSON Schema what its types cannot say; ``seats_max`` is of one request."""
 
 
 class AnswerBody(msgspec.Struct, rename="camel", kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +21,13 @@ WebhookKinds = Annotated[tuple[OutboxKind, ...], Meta(min_length=1, max_length=2
 WebhookDescription = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
 
 
+_KINDS = [OutboxKind.ROOM_SOLD_OUT.value, OutboxKind.PURCHASE_MADE.value]
+
+
 class WebhookBody(RequestBody, kw_only=True):
     """With ``eventId``: of this event alone."""
+
+    EXAMPLES = ({"url": "https://shop.example.org/admit-one", "kinds": _KINDS, "eventId": 1},)
 
     url: WebhookUrl
     kinds: WebhookKinds
@@ -31,14 +36,22 @@ class WebhookBody(RequestBody, kw_only=True):
 
 
 class WebhookPatch(RequestBody, kw_only=True):
+    EXAMPLES = ({"enabled": False},)
+
     url: WebhookUrl | msgspec.UnsetType = msgspec.UNSET
     kinds: WebhookKinds | msgspec.UnsetType = msgspec.UNSET
     event_id: EventId | msgspec.UnsetType | None = msgspec.UNSET
     description: WebhookDescription | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["anyOf"] = [{"required": [name]} for name in schema["properties"]]
+
 
 class ResendBody(RequestBody, kw_only=True):
+    EXAMPLES = ({},)
+
     message_id: uuid.UUID | None = None
 
 

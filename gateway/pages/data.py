@@ -17,7 +17,7 @@ from gateway.hall.halls import Hall, UnknownEventError
 from gateway.identity.sessions import Session, refuse_cross_site
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
-from gateway.pages.routes import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
+from gateway.pages.views import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
 from gateway.routes.draws import public_draw
 from gateway.routes.halls import find_events
 from gateway.services import AnyRequest, Services, address, network
@@ -28,7 +28,7 @@ BEGUN_SHOWN: Final = dt.timedelta(hours=12)
 
 
 class PagesFromServices:
-    """`gateway.pages.routes.PageData`."""
+    """Provides what the pages show: `gateway.pages.views.PageData`."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -46,8 +46,10 @@ from gateway.contract.booking import (
 from gateway.contract.values import ID_MAX
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER
 from gateway.identity.sessions import Session
+from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
 from gateway.services import AnyRequest, Services, address, services_of
+from gateway.wire.openapi import link
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
 from waiting_room.errors import TokenInvalid
@@ -70,6 +72,28 @@ COMMAND_REFUSED: Final = (
     "idempotency_key_reused",
     "overloaded",
 )
+TO_JOB: Final = link("bookingJob", {"job_id": "$response.body#/jobId"})
+TO_JOBS_END: Final = link("bookingJob", {"job_id": "$response.body#/jobId", "wait": 10})
+FROM_HOLD: Final = {
+    "job": TO_JOB,
+    "holds": link("bookingReservations", {"eventId": "$request.body#/eventId"}),
+    "checkout": link(
+        "bookingCheckoutPut",
+        {"Prefer": "wait=10"},
+        {"eventId": "$request.body#/eventId", "reservationId": "$response.body#/result/reservationId"},
+    ),
+    "release": link(
+        "bookingRelease",
+        {
+            "reservation_id": "$response.body#/result/reservationId",
+            "eventId": "$request.body#/eventId",
+            "Prefer": "wait=10",
+        },
+    ),
+    "seats": link("eventsSeats", {"event_id": "$request.body#/eventId"}),
+}
+TO_PURCHASE: Final = link("bookingPurchase", {"purchase_id": "$response.body#/result/purchaseId"})
+TO_CANCEL: Final = link("bookingCancel", {"purchase_id": "$response.body#/purchaseId", "Prefer": "wait=10"}, {})
 BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
 
 
@@ -178,6 +202,8 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     status_code=202,
     refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted"),
     also=COMMAND_ANSWERS,
+    headers=(PASS_HEADER,),
+    links={"200": FROM_HOLD, "202": {"job": TO_JOBS_END}},
 )
 async def reserve(
     request: AnyRequest, user_id: int, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
@@ -209,6 +235,7 @@ async def reserve(
     status_code=202,
     refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
     also=COMMAND_ANSWERS,
+    links={"PUT 200": {"job": TO_JOB, "purchase": TO_PURCHASE}, "PUT 202": {"job": TO_JOBS_END}},
 )
 async def checkout(
     request: AnyRequest, user_id: int, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
@@ -247,7 +274,13 @@ async def checkout(
     return await _submit(services, command, wait_seconds)
 
 
-@fans.delete("/api/reservations/{reservation_id:uuid}", status_code=202, refuses=COMMAND_REFUSED, also=COMMAND_ANSWERS)
+@fans.delete(
+    "/api/reservations/{reservation_id:uuid}",
+    status_code=202,
+    refuses=COMMAND_REFUSED,
+    also=COMMAND_ANSWERS,
+    links={"202": {"job": TO_JOBS_END}},
+)
 async def release(
     request: AnyRequest,
     fan: Session,
@@ -274,6 +307,7 @@ async def release(
     status_code=202,
     refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
     also=COMMAND_ANSWERS,
+    links={"200": {"job": TO_JOB}, "202": {"job": TO_JOBS_END}},
 )
 async def cancel(
     request: AnyRequest,
@@ -378,7 +412,10 @@ async def purchases(request: AnyRequest, fan: Session) -> Response[bytes]:
 
 
 @fans.get(
-    "/api/purchases/{purchase_id:uuid}", refuses=("invalid_request", "unknown_purchase"), also={200: PurchaseAnswer}
+    "/api/purchases/{purchase_id:uuid}",
+    refuses=("invalid_request", "unknown_purchase"),
+    also={200: PurchaseAnswer},
+    links={"200": {"cancel": TO_CANCEL}},
 )
 async def purchase(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[bytes]:
     """One of the fan's own purchases."""

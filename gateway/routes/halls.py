@@ -19,6 +19,7 @@ from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
 from gateway.services import AnyRequest, Services, services_of
+from gateway.wire.openapi import header
 from gateway.wire.problems import invalid
 from gateway.wire.requests import Answer
 from gateway.wire.stream import Stream, StreamResponse
@@ -30,6 +31,8 @@ LIMIT_MAX = 100
 GZIP_BYTES_MIN = 4096
 CHARACTERS_MAX = 200
 
+KNOWN_HEADER = header("If-None-Match", "the ETag of what the client has")
+LAST_ID_HEADER = header("Last-Event-ID", "the last event's id; the stream goes on from there")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 # Not `int | None`: Litestar would read the word "null" as None.
 MinVersion = Annotated[
@@ -64,7 +67,12 @@ def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
 READ_REFUSED = ("invalid_request", "unknown_event")
 
 
-@public.get("/api/initial-call/{event_id:int}", refuses=READ_REFUSED, also={200: InitialCall, 304: None})
+@public.get(
+    "/api/initial-call/{event_id:int}",
+    refuses=READ_REFUSED,
+    also={200: InitialCall, 304: None},
+    headers=(KNOWN_HEADER,),
+)
 async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
@@ -72,7 +80,9 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     return _cacheable(request, hall.initial_call(await room_json(services, event_id)))
 
 
-@public.get("/api/events/{event_id:int}/seats", refuses=READ_REFUSED, also={200: SeatMap, 304: None})
+@public.get(
+    "/api/events/{event_id:int}/seats", refuses=READ_REFUSED, also={200: SeatMap, 304: None}, headers=(KNOWN_HEADER,)
+)
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
     """The hall, and the seats that are not free."""
     hall = await services_of(request).hall_access.to_read(request, event_id, version_min=min_version)
@@ -83,6 +93,7 @@ async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersio
     "/api/events/{event_id:int}/live",
     media_type="text/event-stream",
     refuses=(*READ_REFUSED, "too_many_streams"),
+    headers=(LAST_ID_HEADER,),
 )
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     """Seats as they change: a snapshot, then deltas whose id is the event's version."""

@@ -15,11 +15,22 @@ from gateway.line.joining import JoinAsk
 from gateway.line.moments import from_ms
 from gateway.routes.routers import fan_router
 from gateway.services import AnyRequest, Services, address, services_of
+from gateway.wire.openapi import header, link
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 
 fans = fan_router("queue")
 
+PASS_HEADER = header("X-Admission-Pass", "the admission pass; the cookie `admitone_pass_{eventId}` does as well")
+PLACE_HEADER = header("X-Place-Token", "the place token, which restores the place where Redis has lost it")
+OF_EVENT = {"event_id": "$request.path.event_id"}
+TO_CLAIM = link("queueClaim", OF_EVENT)
+TO_LEAVE = link("queueLeave", OF_EVENT)
+TO_RESERVE = link(
+    "bookingReserve",
+    {"X-Admission-Pass": "$response.body#/pass", "Prefer": "wait=10"},
+    {"eventId": "$request.path.event_id", "bestAvailable": {"ticketTypeId": 1, "quantity": 1}},
+)
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
 NO_STORE = {"Cache-Control": "no-store"}
@@ -45,6 +56,16 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
         "too_many_codes",
     ),
     also={200: Place},
+    headers=(PLACE_HEADER, PASS_HEADER),
+    links={
+        "201": {
+            "poll": link("queuePoll", {**OF_EVENT, "token": "$response.body#/token"}),
+            "claim": TO_CLAIM,
+            "leave": TO_LEAVE,
+            "reserve": TO_RESERVE,
+        },
+        "200": {"claim": TO_CLAIM, "leave": TO_LEAVE, "reserve": TO_RESERVE},
+    },
 )
 async def join(
     request: AnyRequest, fan: Session, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
@@ -70,6 +91,7 @@ async def join(
 @fans.get(
     "/api/queue/{event_id:int}",
     refuses=(*LINE_REFUSED, "not_in_line"),
+    headers=(PLACE_HEADER, PASS_HEADER),
 )
 async def poll(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> Response[Place]:
     """Where one stands; polling is a heartbeat."""
@@ -91,6 +113,7 @@ async def _find(
     "/api/queue/{event_id:int}/stream",
     media_type="text/event-stream",
     refuses=(*LINE_REFUSED, "not_in_line", "too_many_streams"),
+    headers=(PLACE_HEADER, PASS_HEADER),
 )
 async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> StreamResponse:
     """One's place as it changes, and the call when it comes."""
@@ -109,6 +132,7 @@ async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: 
     "/api/queue/{event_id:int}/claim",
     status_code=200,
     refuses=("invalid_request", "unknown_event", "not_called"),
+    links={"200": {"reserve": TO_RESERVE}},
 )
 async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Claimed]:
     """Turn the call into an admission."""

@@ -55,6 +55,14 @@ EDIT_REFUSED: Final = (
     "currency_in_use", "limit_too_low", "sale_begun", "conflict",
 )  # fmt: skip
 CSV_TYPE: Final = "text/csv"
+JSON_OR_CSV: Final = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/SeatsBody"}},
+        # Without a schema: a CSV is checked line by line, and any text at all may be told what is wrong with it.
+        CSV_TYPE: {"schema": {}, "example": "ticketType,row,seat\nStalls,21,1\n"},
+    },
+}
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 DryRun = Annotated[bool, Parameter(query="dryRun", description="only say what would become of it")]
@@ -127,7 +135,7 @@ async def change(
     return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
-@operators.post("/api/ops/events/{event_id:int}/seats", status_code=200, refuses=EDIT_REFUSED)
+@operators.post("/api/ops/events/{event_id:int}/seats", status_code=200, refuses=EDIT_REFUSED, body=JSON_OR_CSV)
 async def seats(
     request: AnyRequest, operator: Session, event_id: PathEvent, dry_run: DryRun = False
 ) -> EventDefinition | EventPreview:
@@ -240,3 +248,6 @@ def router(body_bytes_max: int) -> Router:
         guards=[operators_only],
         request_max_body_size=body_bytes_max,
     )
+
+
+ROUTERS = (operators,)

@@ -19,9 +19,10 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Empty
 
+from gateway.contract.values import ProblemAnswer
 from gateway.identity.guards import FAN, OPERATOR, Guard
 from gateway.services import AnyRequest, Services, services_of
-from gateway.wire.openapi import answers
+from gateway.wire.openapi import Details, Fields, answers
 
 Function = Callable[..., Awaitable[Any]]
 First = Callable[[Services, Mapping[str, Any]], None]
@@ -36,7 +37,9 @@ class Options(TypedDict, total=False):
 
     ``refuses``: the codes of the problems that it may answer with, beside its guard's. ``also``: further answers by
     their status. ``responses``: takes the place of both. ``guard``: takes the place of the router's, for the same role.
-    ``first``: called before the guard.
+    ``first``: called before the guard. ``headers`` and ``body``: those that the handler reads by itself. ``links``:
+    what an answer leads to, by its status; where the handler has several methods perhaps by one of them and the status,
+    e.g. ``PUT 200``.
     """
 
     refuses: Sequence[str]
@@ -44,13 +47,16 @@ class Options(TypedDict, total=False):
     responses: Mapping[int, ResponseSpec]
     guard: Guard
     first: First
+    headers: Sequence[Fields]
+    links: Mapping[str, Mapping[str, Fields]]
+    body: Fields
     status_code: int
     media_type: str
     include_in_schema: bool
 
 
 class RoleRouter:
-    """Decorators that make handlers, which it collects in ``handlers``.
+    """Decorators that make handlers, which it collects in ``handlers``; ``details`` describes them by operation id.
 
     Args:
         prefix: begins the operation ids, which are part of the published description.
@@ -60,6 +66,7 @@ class RoleRouter:
 
     def __init__(self, prefix: str, guard: Guard | None = None, refused: tuple[str, ...] = ()) -> None:
         self.handlers: list[HTTPRouteHandler] = []
+        self.details: dict[str, Details] = {}
         self._prefix = prefix
         self._guard = guard
         self._refused = refused
@@ -72,7 +79,8 @@ class RoleRouter:
         assert (guard and guard.role) == (self._guard and self._guard.role), "a guard of another role"
         responses = options.get("responses")
         if responses is None:
-            responses = answers(*self._refused, *options.get("refuses", ()), also=options.get("also"))
+            codes = (*self._refused, *options.get("refuses", ()))
+            responses = answers(codes, ProblemAnswer, also=options.get("also"))
 
         def make(function: Function) -> HTTPRouteHandler:
             handler = route(
@@ -87,6 +95,8 @@ class RoleRouter:
                 opt={"guard": guard},
             )(function if guard is None else guarded(function, guard, options.get("first")))
             self.handlers.append(handler)
+            for method in methods:
+                self.details[self._operation_id(handler, method, ())] = _details(options, method)
             return handler
 
         return make
@@ -113,6 +123,16 @@ class RoleRouter:
         if len(handler.http_methods) > 1:
             words.append(HttpMethod(method).value)
         return self._prefix + "".join(word.capitalize() for word in words)
+
+
+def _details(options: Options, method: HttpMethod) -> Details:
+    """What is said of one method of a handler."""
+    links = {}
+    for key, of_status in options.get("links", {}).items():
+        *named, status = key.split()
+        if named in ([], [method.value]):
+            links[status] = of_status
+    return Details(options.get("headers", ()), links, options.get("body"))
 
 
 def public_router(prefix: str) -> RoleRouter:

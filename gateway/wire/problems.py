@@ -15,7 +15,6 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
 from booking_lane.problems import problem
-from gateway.pages.routes import error_page, wants_html
 from gateway.wire.requests import Answer
 
 logger = logging.getLogger(__name__)
@@ -98,14 +97,12 @@ def _path(fault: dict[str, Any]) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes] | Response[str]:
+def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     cause = error.__cause__
     if isinstance(cause, SerializationException) and isinstance(cause.__cause__, msgspec.MsgspecError):
         found = invalid_body(cause.__cause__)
         return problem_response(found.document)
     status = error.status_code
-    if wants_html(request):
-        return error_page(status)
     code = _BY_STATUS.get(status)
     if code is None:
         if status < 500:
