@@ -19,7 +19,7 @@ PAGES = (
     ("/events/{event}", ["event/main.js", "times.js"], 42_740),
     ("/ops", ["vendor/uPlot.iife.min.js", "ops.js"], 61_258),
     ("/ops/events", ["programme.js"], 16_190),
-    ("/ops/events/new", ["event-form.js"], 26_666),
+    ("/ops/events/new", ["event-form/main.js"], 26_666),
     ("/ops/webhooks", ["webhooks.js"], 21_134),
     ("/ops/rooms/{event}/codes", ["codes.js"], 18_577),
 )

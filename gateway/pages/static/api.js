@@ -1,5 +1,5 @@
 // @ts-check
-// Calls of the public API: problems as exceptions, retries that are safe, the server's clock.
+// Calls of the public API: problems as exceptions, safe retries, streams, and the server's clock.
 
 /** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
 
@@ -40,7 +40,7 @@ export function newKey() {
 
 /**
  * One call of the API. Throws a Problem where it is refused or not answered.
- * @template Answer as gateway/pages/contract.d.ts has it
+ * @template [Answer=unknown] as gateway/pages/contract.d.ts has it
  * @param {string} method @param {string} path
  * @param {{body?: object, headers?: Record<string, string>, patience?: number}} [options] patience in seconds
  * @returns {Promise<Answer>} null where the answer has no body
@@ -85,7 +85,7 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
 /**
  * A booking command to its end: send it, wait for the job, answer its result or throw its problem. The key
  * makes every repeat safe, so a lost network or a busy lane is tried again.
- * @template Result
+ * @template [Result=unknown]
  * @param {string} method @param {string} path
  * @param {{body?: object, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
  * @returns {Promise<Result>}

@@ -1,41 +1,51 @@
 // @ts-check
-// Whatever proves that a person buys: ALTCHA's work in the background, or Google's reCAPTCHA.
+// The check that a person buys: ALTCHA's work in the background, or Google's reCAPTCHA.
 import { call, now, Problem } from "./api.js";
+
+/** @import { CaptchaOffer, ChallengeAnswer } from "../contract.d.ts" */
 
 /** @typedef {{token: string, goodUntil: number}} Solution goodUntil in ms of the server's clock */
 
-/** @param {string} address of the worker's script @param {any} challenge @returns {Promise<Solution>} */
+/**
+ * What we use of Google's script.
+ * @typedef {object} Recaptcha
+ * @property {(done: (value: unknown) => void) => void} ready
+ * @property {(siteKey: string, options: {action: string}) => Promise<string>} execute
+ * @property {(box: Element | null, options: {sitekey: string, callback: (token: string) => void}) => void} render
+ */
+
+const ALTCHA_GOOD_MS = 240_000; // where the challenge names no end
+const RECAPTCHA_GOOD_MS = 110_000;
+const SPARE_MS = 5000; // A solution that ends sooner may come too late.
+
+/** @param {string} address of the worker's script @param {ChallengeAnswer} challenge @returns {Promise<Solution>} */
 function work(address, challenge) {
+  const { algorithm, salt, signature } = challenge;
   return new Promise((done, fail) => {
     const worker = new Worker(address);
-    worker.onerror = () =>
-      fail(new Problem(0, { title: "The check could not run in this browser.", code: "captcha_failed" }));
+    worker.onerror = () => fail(failed("The check could not run in this browser."));
     worker.onmessage = ({ data }) => {
       worker.terminate();
-      if (data.number === null) {
-        return fail(new Problem(0, { title: "The check found no answer.", code: "captcha_failed" }));
-      }
-      const { algorithm, salt, signature } = challenge;
+      if (data.number === null) return fail(failed("The check found no answer."));
+      const { number, took } = data;
       const token = btoa(
-        JSON.stringify({
-          algorithm,
-          challenge: challenge.challenge,
-          number: data.number,
-          salt,
-          signature,
-          took: data.took,
-        }),
+        JSON.stringify({ algorithm, challenge: challenge.challenge, number, salt, signature, took }),
       );
       const ends = Number(/[?&]expires=(\d+)/.exec(salt)?.[1]);
-      done({ token, goodUntil: ends ? ends * 1000 : now() + 240000 });
+      done({ token, goodUntil: ends ? ends * 1000 : now() + ALTCHA_GOOD_MS });
     };
-    worker.postMessage({
-      salt: challenge.salt,
-      challenge: challenge.challenge,
-      maxnumber: challenge.maxnumber ?? challenge.maxNumber,
-    });
+    worker.postMessage({ salt, challenge: challenge.challenge, maxnumber: challenge.maxnumber });
   });
 }
+
+/** @param {boolean} enterprise @returns {Recaptcha | undefined} undefined until its script is loaded */
+function recaptcha(enterprise) {
+  const { grecaptcha } = /** @type {{grecaptcha?: Recaptcha & {enterprise?: Recaptcha}}} */ (globalThis);
+  return enterprise ? grecaptcha?.enterprise : grecaptcha;
+}
+
+/** @param {string} title */
+const failed = (title) => new Problem(0, { title, code: "captcha_failed" });
 
 /** @param {string} address @returns {Promise<void>} */
 const load = (address) =>
@@ -43,12 +53,11 @@ const load = (address) =>
     const script = document.createElement("script");
     script.src = address;
     script.onload = () => done();
-    script.onerror = () =>
-      fail(new Problem(0, { title: "The check did not load. Is a blocker on?", code: "captcha_failed" }));
+    script.onerror = () => fail(failed("The check did not load. Is a blocker on?"));
     document.head.append(script);
   });
 
-/** Solves what the server asks for, early and in the background, once for each use. */
+/** Solves the check that the server asks for, early and in the background, once for each use. */
 export class Captcha {
   /**
    * @param {HTMLElement} box where a visible check goes @param {string} worker the address of captcha-worker.js
@@ -58,16 +67,24 @@ export class Captcha {
     this.box = box;
     this.worker = worker;
     this.onState = onState;
-    /** @type {any} */
-    this.kind = null;
+    /** What the server asks for; null until it was asked. @type {CaptchaOffer | null} */
+    this.offer = null;
     /** @type {Promise<Solution> | null} */
     this.solution = null;
   }
 
+  /** @returns {Promise<CaptchaOffer>} */
+  async readOffer() {
+    if (this.offer) return this.offer;
+    /** @type {CaptchaOffer} */
+    const offer = await call("GET", "/api/captcha");
+    return (this.offer = offer);
+  }
+
   /** @param {string} action @returns {Promise<boolean>} whether the server wants a token for this */
   async needed(action) {
-    this.kind ??= await call("GET", "/api/captcha");
-    return this.kind.provider !== "off" && (this.kind.requiredFor ?? [action]).includes(action);
+    const { provider, requiredFor } = await this.readOffer();
+    return provider !== "off" && requiredFor.includes(action);
   }
 
   /** Begin to solve, if not begun. @param {string} action @returns {Promise<Solution>} */
@@ -86,11 +103,16 @@ export class Captcha {
     return this.solution;
   }
 
-  /** A token still good; undefined where none is asked. @param {string} action @param {boolean} [anyway] the server asked for it by a refusal @returns {Promise<string | undefined>} */
-  async token(action, anyway = false) {
-    if (!(await this.needed(action)) && !(anyway && this.kind.provider !== "off")) return undefined;
+  /**
+   * A token that is still good; undefined where none is needed.
+   * @param {string} action @param {boolean} [demanded] the server has refused to go on without one
+   * @returns {Promise<string | undefined>}
+   */
+  async token(action, demanded = false) {
+    const { provider } = await this.readOffer();
+    if (provider === "off" || !(demanded || (await this.needed(action)))) return undefined;
     let solution = await this.begin(action);
-    if (solution.goodUntil < now() + 5000) {
+    if (solution.goodUntil < now() + SPARE_MS) {
       this.solution = null;
       solution = await this.begin(action);
     }
@@ -105,36 +127,36 @@ export class Captcha {
 
   /** @param {string} action @returns {Promise<Solution>} */
   async solve(action) {
-    const { provider, siteKey, challengeHref } = this.kind;
+    const { provider, siteKey, challengeHref } = await this.readOffer();
     if (provider === "altcha") {
       return work(this.worker, await call("GET", challengeHref ?? "/api/captcha/challenge"));
     }
-    return this.google(action, siteKey, provider === "recaptcha_enterprise");
+    return this.google(action, siteKey ?? "", provider === "recaptcha_enterprise");
   }
 
-  /** v3 keys answer by themselves; a v2 key refuses `execute` and gets its checkbox. @param {string} action @param {string} siteKey @param {boolean} enterprise */
+  /**
+   * A v3 key answers by itself. A v2 key refuses `execute` and gets its checkbox.
+   * @param {string} action @param {string} siteKey @param {boolean} enterprise @returns {Promise<Solution>}
+   */
   async google(action, siteKey, enterprise) {
-    const root = () => {
-      const grecaptcha = /** @type {any} */ (window).grecaptcha;
-      return enterprise ? grecaptcha?.enterprise : grecaptcha;
-    };
-    if (!root()) {
-      await load(
-        `https://www.google.com/recaptcha/${enterprise ? "enterprise" : "api"}.js?render=${
-          encodeURIComponent(siteKey)
-        }`,
-      );
+    if (!recaptcha(enterprise)) {
+      const name = enterprise ? "enterprise" : "api";
+      await load(`https://www.google.com/recaptcha/${name}.js?render=${encodeURIComponent(siteKey)}`);
     }
-    await new Promise((done) => root().ready(done));
+    const loaded = recaptcha(enterprise);
+    if (!loaded) throw failed("The check did not load.");
+    await new Promise((done) => loaded.ready(done));
     let token;
     try {
-      token = await root().execute(siteKey, { action });
+      token = await loaded.execute(siteKey, { action });
     } catch {
       this.box.replaceChildren(document.createElement("div"));
-      token = await new Promise((done) =>
-        root().render(this.box.firstElementChild, { sitekey: siteKey, callback: done })
+      /** @type {string} */
+      const ticked = await new Promise((callback) =>
+        loaded.render(this.box.firstElementChild, { sitekey: siteKey, callback })
       );
+      token = ticked;
     }
-    return { token, goodUntil: now() + 110000 };
+    return { token, goodUntil: now() + RECAPTCHA_GOOD_MS };
   }
 }

@@ -1,17 +1,20 @@
 // @ts-check
 // An event's access codes, for its operators: issue, count, revoke.
 import { call, Problem } from "./api.js";
-import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
+import { $, formOf, make } from "./dom.js";
+import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count, plural } from "./words.js";
+
+/** @import { CodeIssueAnswer, CodeIssueList, CodesIssued, RoomAnswer } from "../contract.d.ts" */
 
 const eventId = $("codes").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
-const form = /** @type {HTMLFormElement} */ ($("issue"));
-const share = /** @type {HTMLFormElement} */ ($("share"));
+const form = formOf("issue");
+const share = formOf("share");
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 /** @param {string} at */
 const when = (at) => moment.format(new Date(at));
-let revision = 0; // of the room that this page shows the share of
+let revision = 0; // of the room whose share this page shows
 
 /** @param {string} text @param {"bad" | "good"} [tone] */
 function say(text, tone = "bad") {
@@ -20,7 +23,7 @@ function say(text, tone = "bad") {
   $("message").hidden = !text;
 }
 
-/** Do it; should it be refused, say why. @param {() => Promise<void>} act */
+/** Do it, and say why if it is refused. @param {() => Promise<void>} act */
 async function attempt(act) {
   say("");
   try {
@@ -32,57 +35,55 @@ async function attempt(act) {
   }
 }
 
-/** @param {any} issue */
+/** @param {CodeIssueAnswer} issue */
 function line(issue) {
-  const item = document.createElement("li");
-  const words = document.createElement("div");
-  const name = document.createElement("b");
-  name.textContent = issue.label;
-  const facts = document.createElement("p");
-  facts.className = "muted small";
-  const window = [issue.startsAt && `from ${when(issue.startsAt)}`, issue.endsAt && `until ${when(issue.endsAt)}`]
-    .filter(Boolean).join(" ");
-  facts.textContent = [
-    `${plural(issue.codes, "code")}, ${count(issue.uses)} of ${plural(issue.codes * issue.usesMax, "use")} taken`,
-    window,
-    `issued by ${issue.issuedBy}, ${when(issue.issuedAt)}`,
-    issue.revokedAt && `revoked by ${issue.revokedBy}, ${when(issue.revokedAt)}`,
+  const { label, codes, uses, usesMax, startsAt, endsAt, issuedBy, issuedAt, revokedBy, revokedAt } = issue;
+  const facts = [
+    `${plural(codes, "code")}, ${count(uses)} of ${plural(codes * usesMax, "use")} taken`,
+    [startsAt && `from ${when(startsAt)}`, endsAt && `until ${when(endsAt)}`].filter(Boolean).join(" "),
+    `issued by ${issuedBy}, ${when(issuedAt)}`,
+    revokedAt && `revoked by ${revokedBy}, ${when(revokedAt)}`,
   ].filter(Boolean).join(" · ");
-  words.append(name, facts);
+  const words = make("div");
+  words.append(make("b", label), make("p", facts, "muted small"));
+  const item = make("li");
   item.append(words);
-  if (!issue.revokedAt) {
-    const revoke = document.createElement("button");
-    revoke.className = "button plain";
-    revoke.type = "button";
-    revoke.textContent = "Revoke";
-    revoke.setAttribute("aria-label", `Revoke ${issue.label}`);
-    revoke.addEventListener("click", () => {
-      if (!confirm(`Revoke ${issue.label}? Its codes can then be used no more. Who used one keeps the place.`)) return;
-      attempt(async () => {
-        await call("DELETE", `${room}/codes/${issue.issueId}`);
-        await show();
-      });
-    });
-    item.append(revoke);
-  }
+  if (!revokedAt) item.append(revokeButton(issue));
   return item;
 }
 
+/** @param {CodeIssueAnswer} issue */
+function revokeButton({ issueId, label }) {
+  const revoke = make("button", "Revoke", "button plain");
+  revoke.type = "button";
+  revoke.setAttribute("aria-label", `Revoke ${label}`);
+  revoke.addEventListener("click", () => {
+    if (!confirm(`Revoke ${label}? Its codes can then be used no more. Who used one keeps the place.`)) return;
+    attempt(async () => {
+      await call("DELETE", `${room}/codes/${issueId}`);
+      await show();
+    });
+  });
+  return revoke;
+}
+
 async function show() {
-  const [found, { issues }] = await Promise.all([call("GET", room), call("GET", `${room}/codes`)]);
+  /** @type {[Promise<RoomAnswer>, Promise<CodeIssueList>]} */
+  const asked = [call("GET", room), call("GET", `${room}/codes`)];
+  const [found, { issues }] = await Promise.all(asked);
   document.title = `Access codes: ${found.name} · Console · Admit One`;
-  $("summary").textContent = `${found.name} · ${count(found.priorityWaiting)} of ${
-    count(found.waiting)
-  } in line have priority`;
+  const inLine = `${count(found.priorityWaiting)} of ${count(found.waiting)} in line have priority`;
+  $("summary").textContent = `${found.name} · ${inLine}`;
   revision = found.revision;
   $("issues").replaceChildren(...issues.map(line));
   $("none").hidden = issues.length > 0;
-  if (document.activeElement?.getAttribute("name") !== "priorityShare") {
-    /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare")).valueAsNumber = found.priorityShare;
-  }
+  const input = shareInput();
+  if (document.activeElement !== input) input.valueAsNumber = found.priorityShare;
   $("sign-in").hidden = true;
   $("codes").hidden = false;
 }
+
+const shareInput = () => /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare"));
 
 form.addEventListener("change", () => {
   const kind = new FormData(form).get("kind");
@@ -96,13 +97,14 @@ form.addEventListener("submit", (submit) => {
   submit.preventDefault();
   attempt(async () => {
     const fields = new FormData(form);
-    /** @type {Record<string, any>} */
+    /** @type {Record<string, unknown>} */
     const body = { label: fields.get("label"), usesMax: Number(fields.get("usesMax")) };
     if (fields.get("kind") === "named") body.code = fields.get("code");
     else body.count = Number(fields.get("count"));
     for (const name of ["startsAt", "endsAt"]) {
       if (fields.get(name)) body[name] = new Date(String(fields.get(name))).toISOString();
     }
+    /** @type {CodesIssued} */
     const { codes } = await call("POST", `${room}/codes`, { body });
     const text = `${codes.join("\n")}\n`;
     /** @type {HTMLTextAreaElement} */ ($("issued-codes")).value = text;
@@ -117,14 +119,18 @@ form.addEventListener("submit", (submit) => {
 $("copy").addEventListener("click", () => {
   const box = /** @type {HTMLTextAreaElement} */ ($("issued-codes"));
   box.select();
-  // Without TLS there is no clipboard for pages; the text is selected all the same.
+  // Without TLS a page has no clipboard, but the text is selected.
   navigator.clipboard?.writeText(box.value).then(() => ($("copy").textContent = "Copied"), () => {});
 });
 
-/** Not blindly over what somebody else has made of it meanwhile; other changes of the room are no matter here. @param {number} priorityShare */
+/**
+ * Set the share, unless another operator has set it meanwhile. Other changes of the room do not matter here.
+ * @param {number} priorityShare @returns {Promise<RoomAnswer | null>} null: another operator has set it
+ */
 async function setShare(priorityShare) {
   for (;;) {
     try {
+      /** @type {RoomAnswer} */
       const changed = await call("PATCH", room, { body: { priorityShare, revision } });
       revision = changed.revision;
       return changed;
@@ -142,8 +148,7 @@ async function setShare(priorityShare) {
 share.addEventListener("submit", (submit) => {
   submit.preventDefault();
   attempt(async () => {
-    const input = /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare"));
-    const changed = await setShare(input.valueAsNumber);
+    const changed = await setShare(shareInput().valueAsNumber);
     if (changed) say(`The priority class has ${changed.priorityShare}% of the calls while both wait.`, "good");
   });
 });

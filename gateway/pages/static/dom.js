@@ -30,6 +30,12 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A fresh copy of a template's one element. @param {string} id */
+export function copyTemplate(id) {
+  const template = /** @type {HTMLTemplateElement} */ ($(id));
+  return /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+}
+
 /** A progress bar from 0 to 1000. @param {string} id @param {number} thousandths */
 export const setProgress = (id, thousandths) => $(id).setAttribute("value", String(Math.round(thousandths)));
 

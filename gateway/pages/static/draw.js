@@ -1,13 +1,15 @@
 // @ts-check
-// Recomputes a draw in the browser: the seal, one's own place, and everybody's order.
+// Recomputes a draw in the browser: its seal, the order of all fans, and the place of this one.
 import { call, Problem } from "./api.js";
+import { $, inputOf, make, readData, setProgress } from "./dom.js";
 import { count } from "./words.js";
 
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const { eventId } = JSON.parse($("draw-data").textContent ?? "");
-const field = /** @type {HTMLInputElement} */ ($("fan-hash"));
-const AT_ONCE = 2000;
+/** @import { DrawAnswer, DrawList, DrawProof, Receipt } from "../contract.d.ts" */
+
+const HASHED_AT_ONCE = 2000;
+/** @type {{eventId: number}} */
+const { eventId } = readData("draw-data");
+const field = inputOf("fan-hash");
 
 /** @param {string} hex */
 const bytes = (hex) => new Uint8Array((hex.match(/../g) ?? []).map((pair) => parseInt(pair, 16)));
@@ -16,12 +18,10 @@ const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(
 
 /** @param {boolean} good @param {string} text */
 function found(good, text) {
-  const line = document.createElement("li");
-  line.className = good ? "is-good" : "is-bad";
-  line.textContent = `${good ? "✓" : "✗"} ${text}`;
-  $("findings").append(line);
+  $("findings").append(make("li", `${good ? "✓" : "✗"} ${text}`, good ? "is-good" : "is-bad"));
 }
 
+/** @returns {Promise<Receipt | null>} null for a stranger to this event */
 async function receipt() {
   try {
     return await call("GET", `/api/queue/${eventId}/receipt`);
@@ -36,6 +36,7 @@ async function list() {
   /** @type {string[]} */
   const all = [];
   for (let first = 1; first;) {
+    /** @type {DrawList} */
     const page = await call("GET", `/api/events/${eventId}/draw/list?first=${first}`, { patience: 60 });
     all.push(...page.fanHashes);
     first = page.next ?? 0;
@@ -43,11 +44,14 @@ async function list() {
   return all;
 }
 
-/** @param {any} draw @param {string} mine @param {any} own the fan's own part as the receipt tells it */
-async function recheck(draw, mine, own) {
-  const seal = hex(await crypto.subtle.digest("SHA-256", bytes(draw.seed)));
+/**
+ * @param {DrawAnswer} draw @param {string} seed @param {string} mine the fan's hash; empty: nobody's
+ * @param {DrawProof | null | undefined} own the fan's part as the receipt tells it
+ */
+async function recheck(draw, seed, mine, own) {
+  const seal = hex(await crypto.subtle.digest("SHA-256", bytes(seed)));
   found(seal === draw.seedHash, "The seed is the one that was sealed before the lobby opened.");
-  const key = await crypto.subtle.importKey("raw", bytes(draw.seed), { name: "HMAC", hash: "SHA-256" }, false, [
+  const key = await crypto.subtle.importKey("raw", bytes(seed), { name: "HMAC", hash: "SHA-256" }, false, [
     "sign",
   ]);
   /** @param {string} fan */
@@ -56,11 +60,11 @@ async function recheck(draw, mine, own) {
   /** @type {[string, string][]} */
   const drawn = [];
   $("recheck-progress").hidden = false;
-  for (let start = 0; start < fans.length; start += AT_ONCE) {
-    const part = fans.slice(start, start + AT_ONCE);
+  for (let start = 0; start < fans.length; start += HASHED_AT_ONCE) {
+    const part = fans.slice(start, start + HASHED_AT_ONCE);
     const values = await Promise.all(part.map(value));
     values.forEach((one, i) => drawn.push([one, part[i]]));
-    $("recheck-progress").setAttribute("value", String(Math.round((1000 * drawn.length) / fans.length)));
+    setProgress("recheck-progress", (1000 * drawn.length) / fans.length);
   }
   $("recheck-progress").hidden = true;
   found(
@@ -74,12 +78,9 @@ async function recheck(draw, mine, own) {
   if (!mine) return;
   const place = fans.indexOf(mine) + 1;
   if (!place) return found(false, "This hash is not in the list: its fan was not in the lobby when the sale opened.");
-  const told = own?.fanHash === mine ? own : null;
-  if (told) {
-    found(
-      told.number === place && told.drawValue === drawn[place - 1][0],
-      `Your receipt says the same: place ${count(told.number)}.`,
-    );
+  if (own?.fanHash === mine) {
+    const same = own.number === place && own.drawValue === drawn[place - 1][0];
+    found(same, `Your receipt says the same: place ${count(own.number)}.`);
   }
   found(true, `Place ${count(place)} of ${count(fans.length)} is this fan’s.`);
 }
@@ -91,9 +92,11 @@ $("recheck").addEventListener("submit", async (submit) => {
   button.disabled = true;
   try {
     if (!globalThis.crypto?.subtle) return found(false, "This browser computes hashes on secure (https) pages only.");
-    const [draw, own] = await Promise.all([call("GET", `/api/events/${eventId}/draw`), receipt()]);
+    /** @type {Promise<DrawAnswer>} */
+    const asked = call("GET", `/api/events/${eventId}/draw`);
+    const [draw, own] = await Promise.all([asked, receipt()]);
     if (!draw.seed) return found(false, "The lobby is not drawn yet.");
-    await recheck(draw, field.value.trim().toLowerCase(), own?.draw);
+    await recheck(draw, draw.seed, field.value.trim().toLowerCase(), own?.draw);
   } catch (error) {
     found(false, error instanceof Problem ? error.message : String(error));
   } finally {

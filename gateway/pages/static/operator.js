@@ -1,15 +1,13 @@
 // @ts-check
 // An operator's sign-in on a page of the console.
 import { call, Problem } from "./api.js";
-
-/** @param {string} id */
-export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { $, formOf } from "./dom.js";
 
 /** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
 export const signedOut = (error) =>
   error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
 
-/** Show the sign-in instead of what the page shows. @param {string} view its id */
+/** Show the sign-in in place of the page's view. @param {string} view its id */
 export function askToSignIn(view) {
   $(view).hidden = true;
   $("sign-in").hidden = false;
@@ -17,8 +15,8 @@ export function askToSignIn(view) {
 }
 
 /**
- * Show the page's view once somebody is signed in: `begin` asks the API, and shows it.
- * @param {() => Promise<void>} begin
+ * Show the page's view once an operator is signed in.
+ * @param {() => Promise<void>} begin asks the API and draws what it answers
  */
 export async function enter(begin) {
   try {
@@ -32,7 +30,7 @@ export async function enter(begin) {
   }
 }
 
-/** A message above all else, with what it lists. @param {string} text @param {Node[]} [lines] @param {boolean} [good] */
+/** A message above all else, with a list of lines below it. @param {string} text @param {Node[]} [lines] @param {boolean} [good] */
 export function say(text, lines = [], good = false) {
   const box = $("message");
   box.textContent = text;
@@ -45,11 +43,11 @@ export function say(text, lines = [], good = false) {
   }
 }
 
-/** @param {() => Promise<void>} go what comes once somebody has signed in */
+/** @param {() => Promise<unknown>} go is called when an operator has signed in */
 export function watchSignIn(go) {
   $("sign-in-form").addEventListener("submit", async (submit) => {
     submit.preventDefault();
-    const form = /** @type {HTMLFormElement} */ ($("sign-in-form"));
+    const form = formOf("sign-in-form");
     const words = $("sign-in-message");
     words.hidden = true;
     try {

@@ -1,25 +1,26 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
 import { call, now, Problem, Stream } from "./api.js";
-import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
+import { $, inputOf, setText } from "./dom.js";
+import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { Charts } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
 import { drawFigures, tone } from "./ops/figures.js";
 import { showLog } from "./ops/log.js";
 import { figure, STATES } from "./ops/words.js";
 
-/** @typedef {import("./ops/effects.js").Answer} Answer */
+/** @import { OperatorName, RoomAnswer, RoomList } from "../contract.d.ts" */
 
 const STALE_MS = 4000;
-const GONE_MS = 6000; // a room that was not told for so long, while others were, is none any more
+const GONE_MS = 6000; // A room that has sent no news for so long, while others have, is gone.
 const ASKED_AGAIN_MS = 10_000;
-const FIND_FROM = 8; // rooms, from which on a search helps
-/** @type {Map<number, Answer>} */
+const SEARCHED_ROOMS_MIN = 8; // With fewer rooms no search is offered.
+/** @type {Map<number, RoomAnswer>} */
 const rooms = new Map();
 /** @type {Map<number, HTMLElement>} */
 const listed = new Map();
-/** When each room was told last. @type {Map<number, number>} */
-const told = new Map();
+/** When each room last sent news, in ms. @type {Map<number, number>} */
+const heardAt = new Map();
 let chosen = 0;
 
 /** @param {string} text */
@@ -35,11 +36,11 @@ const charts = new Charts($("charts"));
 
 // -- rooms
 
-/** @param {Answer} news a room as it is now */
+/** @param {RoomAnswer} news a room as it is now */
 function show(news) {
-  told.set(news.eventId, Date.now());
+  heardAt.set(news.eventId, Date.now());
   const known = rooms.get(news.eventId);
-  // Two gateways, or an answer and the stream, may cross: a room does not go back.
+  // News of two gateways, or an answer and the stream, may overtake each other: a room does not go back.
   if (known && news.revision < known.revision) return;
   rooms.set(news.eventId, news);
   if (!known) $("no-rooms").hidden = true;
@@ -48,7 +49,7 @@ function show(news) {
   if (news.eventId === chosen) draw(news);
 }
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 function draw(room) {
   $("room").hidden = false;
   drawFigures(room, now());
@@ -88,7 +89,7 @@ function mark(eventId, item) {
   } else link.removeAttribute("aria-current");
 }
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 function list(room) {
   let item = listed.get(room.eventId);
   if (!item) {
@@ -105,25 +106,25 @@ function list(room) {
     $("room-list").append(item);
     mark(room.eventId, item);
     $("rooms").hidden = listed.size < 2;
-    $("find").hidden = listed.size < FIND_FROM;
+    $("find").hidden = listed.size < SEARCHED_ROOMS_MIN;
     find();
   }
   const [name, state, line] = /** @type {HTMLElement} */ (item.firstElementChild).children;
   const words = [room.name, STATES[room.state] ?? room.state, `${figure(room.waiting)} in line`];
   [name, state, line].forEach((part, i) => {
-    if (part.textContent !== words[i]) part.textContent = words[i];
+    setText(part, words[i]);
   });
   state.className = `tag ${tone(room.state)}`;
 }
 
-/** A room is gone, a rehearsal's for one. @param {number} eventId */
+/** A room is gone, as a rehearsal's after its end. @param {number} eventId */
 function forget(eventId) {
-  told.delete(eventId);
+  heardAt.delete(eventId);
   rooms.delete(eventId);
   listed.get(eventId)?.remove();
   listed.delete(eventId);
   $("rooms").hidden = listed.size < 2;
-  $("find").hidden = listed.size < FIND_FROM;
+  $("find").hidden = listed.size < SEARCHED_ROOMS_MIN;
   $("no-rooms").hidden = rooms.size > 0;
   if (eventId !== chosen) return;
   chosen = 0;
@@ -132,7 +133,7 @@ function forget(eventId) {
 }
 
 function find() {
-  const sought = /** @type {HTMLInputElement} */ ($("find")).value.trim().toLowerCase();
+  const sought = inputOf("find").value.trim().toLowerCase();
   for (const [eventId, item] of listed) item.hidden = !(rooms.get(eventId)?.name ?? "").toLowerCase().includes(sought);
 }
 $("find").addEventListener("input", find);
@@ -151,10 +152,13 @@ function signIn() {
 }
 
 async function begin() {
+  /** @type {RoomList} */
   let news;
   try {
-    $("operator").textContent = (await call("GET", "/api/ops/session")).name;
-    news = (await call("GET", "/api/ops/rooms")).rooms;
+    /** @type {OperatorName} */
+    const operator = await call("GET", "/api/ops/session");
+    $("operator").textContent = operator.name;
+    news = await call("GET", "/api/ops/rooms");
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (signedOut(error)) return signIn();
@@ -167,29 +171,29 @@ async function begin() {
   $("sign-in").hidden = true;
   $("bar-ops").hidden = false;
   $("console").hidden = false;
-  news.forEach((/** @type {Answer} */ room) => rooms.set(room.eventId, room));
-  news.forEach(show);
+  for (const room of news.rooms) rooms.set(room.eventId, room);
+  news.rooms.forEach(show);
   $("no-rooms").hidden = rooms.size > 0;
   stream = new Stream(() => "/api/ops/stream", { room: show, bye: () => {} }, age);
 }
 
-/** Figures that are not of now must not look as if they were. */
+/** Old figures must look old. */
 function age() {
   if (!stream) return;
   const ms = Date.now() - stream.heardAt;
   const stale = !stream.connected || (rooms.size > 0 && ms > STALE_MS);
   const words = stale ? `Reconnecting… figures are ${Math.round(ms / 1000)} s old` : "Live";
-  if ($("connection").textContent !== words) $("connection").textContent = words;
+  setText($("connection"), words);
   $("connection").classList.toggle("is-lost", stale);
   $("room").classList.toggle("is-stale", stale && ms > STALE_MS);
-  if (stale && ms > STALE_MS) askWhoIAm();
+  if (stale && ms > STALE_MS) checkSession();
   if (stale) return;
-  for (const [eventId, at] of told) if (stream.heardAt - at > GONE_MS) forget(eventId);
+  for (const [eventId, at] of heardAt) if (stream.heardAt - at > GONE_MS) forget(eventId);
 }
 
 let asking = false;
-/** A session that has ended refuses the stream without saying so. */
-async function askWhoIAm() {
+/** A stream does not say why it is refused; it may be that the session has ended. */
+async function checkSession() {
   if (asking) return;
   asking = true;
   try {

@@ -1,8 +1,11 @@
 // @ts-check
 // The console's list of events.
 import { call } from "./api.js";
-import { $, enter, watchSignIn } from "./operator.js";
+import { $, copyTemplate } from "./dom.js";
+import { enter, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
+
+/** @import { DefinedEvent, DefinedEventList } from "../contract.d.ts" */
 
 const when = new Intl.DateTimeFormat(undefined, {
   weekday: "short",
@@ -20,12 +23,11 @@ const short = new Intl.DateTimeFormat(undefined, {
 });
 const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
-const OVER_MS = 12 * 3600_000; // after its beginning; by then it is off the fans' list
+const OVER_MS = 12 * 3600_000; // An event that began so long ago is off the fans' list.
 
-/** @param {any} event */
+/** @param {DefinedEvent} event */
 function line(event) {
-  const template = /** @type {HTMLTemplateElement} */ ($("event-template"));
-  const item = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+  const item = copyTemplate("event-template");
   /** @param {string} name */
   const field = (name) => /** @type {HTMLElement} */ (item.querySelector(`[data-f="${name}"]`));
   /** @type {HTMLAnchorElement} */ (item.querySelector("a")).href = `/ops/events/${event.eventId}`;
@@ -49,9 +51,10 @@ function line(event) {
   return item;
 }
 
-let before = 0;
+let before = 0; // The next page holds the events before this one; 0: there is none.
 
 async function more() {
+  /** @type {DefinedEventList} */
   const answer = await call("GET", `/api/ops/events${before ? `?before=${before}` : ""}`);
   $("events").append(...answer.events.map(line));
   before = answer.next ?? 0;

@@ -2,18 +2,16 @@
 // Lets a fan give tickets back: which, what they cost, and a second look before it is done.
 
 import { book, newKey, Problem } from "./api.js";
+import { $, buttonOf } from "./dom.js";
 import { moneyIn, plural } from "./words.js";
-
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 const offer = /** @type {HTMLElement} */ (document.querySelector("[data-cancel]"));
 const dialog = /** @type {HTMLDialogElement} */ ($("cancel-dialog"));
-const go = /** @type {HTMLButtonElement} */ ($("cancel-go"));
+const go = buttonOf("cancel-go");
 const boxes = /** @type {HTMLInputElement[]} */ ([...dialog.querySelectorAll("input[name=seat]")]);
 const money = moneyIn(offer.dataset.currency ?? "EUR", Number(offer.dataset.exponent));
 
-let key = newKey(); // One a choice of seats: however often it is sent, it is done once.
+let key = newKey(); // Each choice of seats has one key: however often it is sent, it is done once.
 let working = false;
 
 const chosen = () => boxes.filter((box) => box.checked);

@@ -1,11 +1,14 @@
 // @ts-check
-// The operators' webhooks: where news goes, whether it arrives, and the secrets, each shown once.
+// The operators' webhooks: where news is sent, whether it arrives, and each secret once.
 import { call, Problem } from "./api.js";
-import { $, askToSignIn, signedOut, watchSignIn } from "./operator.js";
+import { $, copyTemplate, formOf, inputOf, make, setText } from "./dom.js";
+import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { count } from "./words.js";
 
+/** @import { DeliveryAnswer, DeliveryList, Resent, WebhookAnswer, WebhookList, WebhookLogList, WebhookSecret } from "../contract.d.ts" */
+
 const REFRESH_MS = 5000;
-const SHOWN = 20;
+const DELIVERIES_SHOWN = 20;
 const API = "/api/ops/webhooks";
 const moment = new Intl.DateTimeFormat(undefined, {
   day: "numeric",
@@ -26,15 +29,17 @@ function say(text) {
 }
 
 /**
- * Ask the server; what it refuses is said, and a session that ended leads to the sign-in.
- * @param {() => Promise<any>} what @param {string} [done] said when it went well
+ * Ask the server and say why it refuses. Where the session has ended, show the sign-in.
+ * @template Answer
+ * @param {() => Promise<Answer>} what @param {string} [done] told to a screen reader when it went well
+ * @returns {Promise<{answer: Answer} | null>} null where it was refused
  */
 async function ask(what, done) {
   say("");
   try {
     const answer = await what();
     if (done) $("announcer").textContent = done;
-    return answer ?? true;
+    return { answer };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (signedOut(error)) askToSignIn("webhooks");
@@ -43,23 +48,21 @@ async function ask(what, done) {
   }
 }
 
-/** @param {{webhook: any, secret: string}} made @param {boolean} replaced */
-function showSecret(made, replaced) {
-  /** @type {HTMLInputElement} */ ($("secret-text")).value = made.secret;
+/** @param {string} secret @param {boolean} replaced whether there was another one before */
+function showSecret(secret, replaced) {
+  inputOf("secret-text").value = secret;
   $("secret-overlap").hidden = !replaced;
   $("secret").hidden = false;
   $("secret").focus();
 }
 
 class Webhook {
-  /** @param {any} now */
+  /** @param {WebhookAnswer} now */
   constructor(now) {
     this.now = now;
-    const template = /** @type {HTMLTemplateElement} */ ($("webhook-template"));
-    this.element = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
+    this.element = copyTemplate("webhook-template");
     this.details = /** @type {HTMLDetailsElement} */ (this.element.querySelector("details"));
     this.details.addEventListener("toggle", () => this.readDeliveries());
-    /** @type {Record<string, () => Promise<any>>} */
     const deeds = {
       toggle: () => this.toggle(),
       resend: () => this.resend(null),
@@ -82,7 +85,7 @@ class Webhook {
   }
   /** @param {string} name @param {string} text */
   put(name, text) {
-    if (this.field(name).textContent !== text) this.field(name).textContent = text;
+    setText(this.field(name), text);
   }
 
   async toggle() {
@@ -93,22 +96,23 @@ class Webhook {
   }
   /** @param {string | null} messageId */
   async resend(messageId) {
-    const answer = await ask(() => call("POST", `${this.path}/resend`, { body: messageId ? { messageId } : {} }));
-    if (!answer) return;
-    $("announcer").textContent = `${count(answer.resent)} to be sent again.`;
+    const body = messageId ? { messageId } : {};
+    const asked = await ask(() => /** @type {Promise<Resent>} */ (call("POST", `${this.path}/resend`, { body })));
+    if (!asked) return;
+    $("announcer").textContent = `${count(asked.answer.resent)} to be sent again.`;
     await refresh();
   }
   async rotate() {
     if (!confirm(`Make a new secret for ${this.now.url}? For a day messages are signed with the old one too.`)) return;
-    const made = await ask(() => call("POST", `${this.path}/rotate`));
-    if (made) showSecret(made, true);
+    const made = await ask(() => /** @type {Promise<WebhookSecret>} */ (call("POST", `${this.path}/rotate`)));
+    if (made) showSecret(made.answer.secret, true);
   }
   async remove() {
     if (!confirm(`Remove ${this.now.url}? What waits for it is never sent.`)) return;
     if (await ask(() => call("DELETE", this.path), "Removed.")) await refresh();
   }
 
-  /** @param {any} now */
+  /** @param {WebhookAnswer} now */
   draw(now) {
     this.now = now;
     const failing = now.enabled && now.failingSince;
@@ -137,16 +141,18 @@ class Webhook {
 
   async readDeliveries() {
     if (!this.details.open) return;
-    const answer = await ask(() => call("GET", `${this.path}/deliveries?limit=${SHOWN}`));
-    if (!answer) return;
-    this.field("nothing").hidden = answer.deliveries.length > 0;
+    const path = `${this.path}/deliveries?limit=${DELIVERIES_SHOWN}`;
+    const asked = await ask(() => /** @type {Promise<DeliveryList>} */ (call("GET", path)));
+    if (!asked) return;
+    const { deliveries } = asked.answer;
+    this.field("nothing").hidden = deliveries.length > 0;
     const focused = document.activeElement?.closest("tr")?.dataset.message;
-    this.field("deliveries").replaceChildren(...answer.deliveries.map((/** @type {any} */ one) => this.line(one)));
+    this.field("deliveries").replaceChildren(...deliveries.map((one) => this.line(one)));
     if (focused) {
       /** @type {HTMLElement | null} */ (this.element.querySelector(`tr[data-message="${focused}"] button`))?.focus();
     }
   }
-  /** @param {any} one */
+  /** @param {DeliveryAnswer} one */
   line(one) {
     const row = document.createElement("tr");
     row.dataset.message = one.messageId;
@@ -163,10 +169,8 @@ class Webhook {
     if (one.state === "dead") row.cells[3].className = "is-dead";
     const last = row.insertCell();
     if (one.state !== "pending") {
-      const again = document.createElement("button");
+      const again = make("button", "Send again", "button plain");
       again.type = "button";
-      again.className = "button plain";
-      again.textContent = "Send again";
       again.addEventListener("click", () => this.resend(one.messageId));
       last.append(again);
     }
@@ -174,15 +178,14 @@ class Webhook {
   }
 }
 
-/** @param {any} log */
+/** @param {WebhookLogList} log */
 function drawLog(log) {
   $("log").hidden = log.entries.length === 0;
   $("log-lines").replaceChildren(
-    ...log.entries.map((/** @type {any} */ entry) => {
-      const line = document.createElement("li");
-      const time = document.createElement("time");
+    ...log.entries.map((entry) => {
+      const line = make("li");
+      const time = make("time", when(entry.at));
       time.dateTime = entry.at;
-      time.textContent = when(entry.at);
       const change = entry.from && entry.to ? `${entry.from} → ${entry.to}` : entry.to || `${entry.from} removed`;
       line.append(time, `${entry.operator}, webhook ${entry.webhookId}: ${entry.field} ${change}`);
       return line;
@@ -191,13 +194,15 @@ function drawLog(log) {
 }
 
 async function refresh() {
-  const [found, log] = await Promise.all([call("GET", API), call("GET", `${API}/log`)]);
+  /** @type {[Promise<WebhookList>, Promise<WebhookLogList>]} */
+  const asked = [call("GET", API), call("GET", `${API}/log`)];
+  const [found, log] = await Promise.all(asked);
   for (const now of found.webhooks) {
     let webhook = webhooks.get(now.webhookId);
     if (!webhook) webhooks.set(now.webhookId, webhook = new Webhook(now));
     webhook.draw(now);
   }
-  const ids = new Set(found.webhooks.map((/** @type {any} */ one) => one.webhookId));
+  const ids = new Set(found.webhooks.map((one) => one.webhookId));
   for (const [id, webhook] of webhooks) {
     if (ids.has(id)) continue;
     webhook.element.remove();
@@ -235,7 +240,7 @@ $("add").addEventListener("click", () => showForm(Boolean($("add-form").hidden))
 $("add-cancel").addEventListener("click", () => showForm(false));
 $("add-form").addEventListener("submit", async (submit) => {
   submit.preventDefault();
-  const form = /** @type {HTMLFormElement} */ ($("add-form"));
+  const form = formOf("add-form");
   const data = new FormData(form);
   const kinds = data.getAll("kinds");
   if (!kinds.length) return say("Choose at least one kind of news.");
@@ -246,15 +251,15 @@ $("add-form").addEventListener("submit", async (submit) => {
     eventId,
     description: String(data.get("description")).trim(),
   };
-  const made = await ask(() => call("POST", API, { body }));
+  const made = await ask(() => /** @type {Promise<WebhookSecret>} */ (call("POST", API, { body })));
   if (!made) return;
   form.reset();
   showForm(false);
-  showSecret(made, false);
+  showSecret(made.answer.secret, false);
   await refresh();
 });
 $("secret-copy").addEventListener("click", async () => {
-  const text = /** @type {HTMLInputElement} */ ($("secret-text"));
+  const text = inputOf("secret-text");
   text.select();
   try {
     await navigator.clipboard.writeText(text.value);
@@ -265,7 +270,7 @@ $("secret-copy").addEventListener("click", async () => {
   }
 });
 $("secret-done").addEventListener("click", () => {
-  /** @type {HTMLInputElement} */ ($("secret-text")).value = "";
+  inputOf("secret-text").value = "";
   $("secret-copy").textContent = "Copy";
   $("secret").hidden = true;
 });

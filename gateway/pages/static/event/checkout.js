@@ -192,8 +192,9 @@ export class Checkout {
   /** The fan has bought before: lead to the tickets. @param {string} roomState */
   async showPurchases(roomState) {
     $("done-again").hidden = roomState === "sold_out" || roomState === "closed";
-    /** @type {PurchaseList} */
-    const { purchases } = await call("GET", "/api/purchases").catch(() => ({ purchases: [] }));
+    /** @type {Promise<PurchaseList>} */
+    const asked = call("GET", "/api/purchases");
+    const { purchases } = await asked.catch(() => ({ purchases: [] }));
     const here = purchases.filter((purchase) => purchase.eventId === this.context.event.eventId);
     if (!here.length) return;
     if (!here.some(liveTickets)) {

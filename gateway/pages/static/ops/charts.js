@@ -1,20 +1,35 @@
 // @ts-check
-// The last hour of the room in view: what the gateways keep of it, then each second's news.
+// The last hour of the room in view as plots: the history that the gateways keep, then each second's news.
 import { call, now, Problem } from "../api.js";
 import { count } from "../words.js";
 
-/** @typedef {import("./effects.js").Answer} Answer */
+/** @import { RoomAnswer, RoomHistory } from "../../contract.d.ts" */
 
-/** A script of its own (static/vendor). @type {any} */
-const uPlot = /** @type {any} */ (globalThis).uPlot;
+/** What the history keeps of a room, a column each. @typedef {Exclude<keyof RoomHistory, "seconds" | "at">} Figure */
+
+/**
+ * What we use of uPlot, which is a script of its own (static/vendor).
+ * @typedef {object} Plot
+ * @property {HTMLElement} root
+ * @property {number} width
+ * @property {number} height
+ * @property {{idx: number | null}} cursor where the pointer is
+ * @property {(data: (number | null)[][]) => void} setData
+ * @property {(size: {width: number, height: number}) => void} setSize
+ * @property {() => void} destroy
+ */
+const { uPlot } =
+  /** @type {{uPlot: new (options: object, data: (number | null)[][], holder: HTMLElement) => Plot}} */ (
+    /** @type {unknown} */ (globalThis)
+  );
 const HOUR_SECONDS = 3600;
 const SHOWN_SECONDS_MIN = 600;
-const GAP_STEPS = 4; // longer without a point, the line is broken
+const GAP_STEPS = 4; // After more steps without a point the line is broken.
 const HEIGHT_MIN = 112;
 const HEIGHT_MAX = 240;
-const AROUND = 40; // a plot: its caption, its frame and the gap
+const AROUND_PLOT = 40; // pixels for its caption, its frame and the gap
 
-/** @typedef {{title: string, unit?: string, series: {of: string, label: string, colour: string, fill?: boolean, dash?: number[]}[]}} Chart */
+/** @typedef {{title: string, unit?: string, series: {of: Figure, label: string, colour: string, fill?: boolean, dash?: number[]}[]}} Chart */
 /** @type {Chart[]} */
 const CHARTS = [
   { title: "Line", series: [{ of: "waiting", label: "waiting", colour: "--c-1", fill: true }] },
@@ -62,11 +77,10 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** @param {Answer} room @param {string} name */
-const valueOf = (
-  room,
-  name,
-) => (name === "errors" ? Object.values(room.errors).reduce((sum, number) => sum + number, 0) : room[name]);
+/** @param {RoomAnswer} room @param {Figure} name */
+function valueOf(room, name) {
+  return name === "errors" ? Object.values(room.errors).reduce((sum, number) => sum + number, 0) : room[name];
+}
 
 export class Charts {
   /** @param {HTMLElement} place */
@@ -76,16 +90,16 @@ export class Charts {
     this.seconds = 5;
     /** @type {number[]} */
     this.at = [];
-    /** @type {Map<string, (number | null)[]>} */
+    /** @type {Map<Figure, (number | null)[]>} */
     this.columns = new Map();
-    /** @type {{plot: any, chart: Chart, values: HTMLElement[]}[]} */
+    /** @type {{plot: Plot, chart: Chart, values: HTMLElement[]}[]} */
     this.drawn = [];
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
     new ResizeObserver(() => this.resize()).observe(place);
     addEventListener("resize", () => this.resize());
   }
 
-  /** @param {Answer} room */
+  /** @param {RoomAnswer} room */
   async show(room) {
     if (room.eventId !== this.eventId) {
       this.eventId = room.eventId;
@@ -104,20 +118,19 @@ export class Charts {
   /** @param {number} eventId */
   async load(eventId) {
     try {
+      /** @type {RoomHistory} */
       const history = await call("GET", `/api/ops/rooms/${eventId}/history`);
       if (eventId !== this.eventId) return;
       this.empty();
       this.seconds = history.seconds;
-      history.at.forEach((/** @type {number} */ at, /** @type {number} */ i) =>
-        this.push(at, (name) => history[name][i])
-      );
+      history.at.forEach((at, i) => this.push(at, (name) => history[name][i]));
       this.update();
     } catch (error) {
-      if (!(error instanceof Problem)) throw error; // Then the hour begins now.
+      if (!(error instanceof Problem)) throw error; // Then the plots begin now.
     }
   }
 
-  /** @param {number} at seconds @param {(name: string) => number | null} value */
+  /** @param {number} at seconds @param {(name: Figure) => number | null} value */
   push(at, value) {
     const last = this.at[this.at.length - 1];
     if (last !== undefined && at - last > this.seconds * GAP_STEPS) {
@@ -128,7 +141,7 @@ export class Charts {
     for (const name of NAMES) this.columns.get(name)?.push(value(name));
   }
 
-  /** @param {Answer} room */
+  /** @param {RoomAnswer} room */
   add(room) {
     const at = now() / 1000;
     const last = this.at[this.at.length - 1];
@@ -191,9 +204,9 @@ export class Charts {
           x: { range: () => this.range() },
           y: {
             range: (
-              /** @type {any} */ _,
-              /** @type {number} */ least,
-              /** @type {number} */ most,
+              /** @type {Plot} */ _,
+              /** @type {number | null} */ _least,
+              /** @type {number | null} */ most,
             ) => [0, Math.max(4, (most ?? 0) * 1.1)],
           },
         },
@@ -204,7 +217,7 @@ export class Charts {
             gap: 4,
             space: 56,
             grid: { show: false },
-            values: (/** @type {any} */ _, /** @type {number[]} */ at) =>
+            values: (/** @type {Plot} */ _, /** @type {number[]} */ at) =>
               at.map((second) => hour.format(second * 1000)),
           },
           {
@@ -212,7 +225,7 @@ export class Charts {
             size: 40,
             gap: 4,
             space: 28,
-            values: (/** @type {any} */ _, /** @type {number[]} */ all) =>
+            values: (/** @type {Plot} */ _, /** @type {number[]} */ all) =>
               all.map((value) => (Number.isInteger(value) ? short.format(value) : "")),
           },
         ],
@@ -226,7 +239,7 @@ export class Charts {
             points: { show: false },
           })),
         ],
-        hooks: { setCursor: [() => this.tell(), () => {}] },
+        hooks: { setCursor: [() => this.showValues(), () => {}] },
       },
       this.data(chart),
       holder,
@@ -241,11 +254,11 @@ export class Charts {
 
   update() {
     for (const { plot, chart } of this.drawn) plot.setData(this.data(chart));
-    this.tell();
+    this.showValues();
   }
 
   /** The values under the pointer, else the latest. */
-  tell() {
+  showValues() {
     for (const { plot, chart, values } of this.drawn) {
       const index = plot.cursor.idx ?? this.at.length - 1;
       chart.series.forEach((one, i) => {
@@ -255,15 +268,15 @@ export class Charts {
     }
   }
 
-  /** Of a plot: two rows of them fill the screen. */
+  /** The height of a plot, in pixels: two rows of plots fill the screen. */
   height() {
-    const rest = (innerHeight - this.place.offsetTop - 16) / 2 - AROUND;
+    const rest = (innerHeight - this.place.offsetTop - 16) / 2 - AROUND_PLOT;
     return Math.round(Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, rest)));
   }
 
   resize() {
     for (const { plot } of this.drawn) {
-      const width = plot.root.parentElement.clientWidth;
+      const width = plot.root.parentElement?.clientWidth ?? 0;
       const height = this.height();
       if (width > 0 && (width !== plot.width || height !== plot.height)) plot.setSize({ width, height });
     }

@@ -1,34 +1,33 @@
 // @ts-check
-// The controls of the room in view. A change says which revision of the room the operator was looking at; who came
-// second is shown what the first one changed, and decides. A change is done when the room shows it.
+// The controls of the room in view. A change names the revision of the room that the operator was looking at. If another
+// operator was first, the second one is shown that change and decides. A change is done when the room shows it.
 import { call, now, Problem } from "../api.js";
-import { $, signedOut } from "../operator.js";
-import { inForce, seen } from "./effects.js";
+import { $, buttonOf, formOf, inputOf, make, setText } from "../dom.js";
+import { signedOut } from "../operator.js";
+import { seen, valueIn } from "./effects.js";
 import { askedWords, fieldWords, momentWords, valueWords } from "./words.js";
 
-/** @typedef {import("./effects.js").Answer} Answer */
+/** @import { RoomAnswer, RoomLogLine, RoomLogList } from "../../contract.d.ts" */
 /** @typedef {{field: string, value: unknown, revision: number, since: import("./effects.js").Since | null}} Tracked */
 
 const DIALS = ["ratePerMinute", "capacity", "lineCap", "claimWindowSeconds"];
-const GATEWAYS_MS = 6000; // one that died is told of for five seconds more
-const SHOWN_MS = 8000; // an effect that was seen, before its words go
-/** @param {string} field */
+const GATEWAYS_MS = 6000; // A gateway that died counts for five seconds more.
+const SHOWN_MS = 8000; // How long the words of an effect stay once it was seen.
+/** The place on the page where a field's effect is shown. @param {string} field */
 const placeOf = (field) => (field === "paused" || field === "closed" ? "door" : field);
 
 /** @param {string} words */
 const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
-/** @param {string} id */
-const button = (id) => /** @type {HTMLButtonElement} */ ($(id));
 
 /** What an operator is typing, and which revision of the room it is meant for. */
 class Draft {
   /** @type {Map<string, unknown>} */
   fields = new Map();
   revision = 0;
-  /** @param {string} field @param {unknown} value @param {Answer} room */
+  /** @param {string} field @param {unknown} value @param {RoomAnswer} room */
   set(field, value, room) {
     if (!this.fields.size) this.revision = room.revision;
-    if (value === room[field]) this.fields.delete(field);
+    if (value === valueIn(room, field)) this.fields.delete(field);
     else this.fields.set(field, value);
   }
   clear() {
@@ -37,11 +36,11 @@ class Draft {
 }
 
 export class Controls {
-  /** @param {{say: (text: string) => void, announce: (text: string) => void, signIn: () => void, drawn: (room: Answer) => void}} page */
+  /** @param {{say: (text: string) => void, announce: (text: string) => void, signIn: () => void, drawn: (room: RoomAnswer) => void}} page */
   constructor(page) {
     this.page = page;
-    /** @type {Answer} */
-    this.room = {};
+    /** Without fields until the first room comes into view. */
+    this.room = /** @type {RoomAnswer} */ ({});
     this.dials = new Draft();
     this.line = new Draft();
     /** @type {Map<string, Tracked>} by place of its words */
@@ -50,8 +49,8 @@ export class Controls {
     this.disputed = null;
     this.disputedRevision = 0;
     this.sending = false;
-    this.form = /** @type {HTMLFormElement} */ ($("dials"));
-    this.why = /** @type {HTMLInputElement} */ ($("why"));
+    this.form = formOf("dials");
+    this.why = inputOf("why");
     this.text = /** @type {HTMLTextAreaElement} */ ($("to-line-text"));
     this.listen();
   }
@@ -82,7 +81,7 @@ export class Controls {
     this.text.addEventListener("keydown", (key) => {
       if (key.key === "Escape") this.forget(["message"]);
       if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
-        /** @type {HTMLFormElement} */ ($("to-line")).requestSubmit();
+        formOf("to-line").requestSubmit();
       }
     });
     $("to-line").addEventListener("submit", (submit) => {
@@ -121,7 +120,7 @@ export class Controls {
     why.focus();
   }
 
-  /** Another room comes into view, or the same one as it is now. @param {Answer} room */
+  /** Another room comes into view, or the same one as it is now. @param {RoomAnswer} room */
   draw(room) {
     const before = this.room;
     const another = before.eventId !== room.eventId;
@@ -135,9 +134,9 @@ export class Controls {
       this.settle();
     }
     const draft = this.dials.fields.size ? this.dials : this.line.fields.size ? this.line : null;
-    // Somebody else was quicker: better told now than refused later.
+    // Another operator was quicker. The operator had better know it now than be refused later.
     if (!another && draft && room.revision > draft.revision && room.revision > before.revision && !this.sending) {
-      this.tellWhoWasFirst(draft);
+      this.showWhoWasFirst(draft);
     }
     this.follow();
     this.drawForms();
@@ -145,24 +144,23 @@ export class Controls {
   }
 
   /** @param {Draft} draft */
-  async tellWhoWasFirst(draft) {
+  async showWhoWasFirst(draft) {
     const { eventId, revision } = this.room;
     try {
+      /** @type {RoomLogList} */
       const { entries } = await call("GET", `/api/ops/rooms/${eventId}/log`);
-      const theirs = entries.filter((/** @type {Answer} */ line) =>
-        line.revision > draft.revision && line.revision <= revision
-      ).reverse();
+      const theirs = entries.filter((line) => line.revision > draft.revision && line.revision <= revision).reverse();
       if (eventId === this.room.eventId && draft.fields.size && theirs.length) {
         this.dispute(Object.fromEntries(draft.fields), theirs, revision);
       }
     } catch (error) {
-      if (!(error instanceof Problem)) throw error; // The refusal will tell.
+      if (!(error instanceof Problem)) throw error; // Then the refusal says it.
     }
   }
 
   /**
-   * @param {Record<string, unknown>} changes @param {number} revision of the room that they are meant for
-   * @param {string} [why] for the log; the dials' if not given
+   * @param {Record<string, unknown>} changes @param {number} revision the room's, as the operator saw it
+   * @param {string} [why] the reason in the log; where it is not given, that of the dials' form
    */
   async change(changes, revision, why = this.why.value) {
     if (this.sending || !Object.keys(changes).length) return;
@@ -172,6 +170,7 @@ export class Controls {
     for (const field of Object.keys(changes)) this.put(placeOf(field), "setting…", "is-wanted");
     try {
       const said = why.trim();
+      /** @type {RoomAnswer} */
       const answer = await call("PATCH", `/api/ops/rooms/${eventId}`, {
         body: { ...changes, revision, ...(said ? { why: said } : {}) },
       });
@@ -179,7 +178,7 @@ export class Controls {
       const own = Math.min(answer.revision, revision + 1);
       for (const draft of [this.dials, this.line]) {
         for (const field of Object.keys(changes)) draft.fields.delete(field);
-        // What else is being typed was meant for the room as one's own change leaves it.
+        // What else the operator is typing is meant for the room as this change leaves it.
         if (draft.revision === revision) draft.revision = own;
       }
       this.why.value = "";
@@ -195,11 +194,10 @@ export class Controls {
       if (eventId !== this.room.eventId) return;
       if (error.code === "conflict") {
         this.dispute(changes, error.body.changes ?? [], error.body.revision ?? revision, true);
-      } else {this.page.say(
-          `${name}: ${error.message} ${
-            error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed."
-          }`,
-        );}
+      } else {
+        const outcome = error.status === 0 ? "Whether it was changed, the log tells." : "Nothing was changed.";
+        this.page.say(`${name}: ${error.message} ${outcome}`);
+      }
     } finally {
       this.sending = false;
       this.drawForms();
@@ -207,8 +205,8 @@ export class Controls {
   }
 
   /**
-   * Show what somebody else changed and what one asks for oneself; nothing is sent before the operator decides.
-   * @param {Record<string, unknown>} changes @param {Answer[]} theirs lines of the log, the oldest first
+   * Show what another operator changed beside what this one asks for. Nothing is sent before this operator decides.
+   * @param {Record<string, unknown>} changes @param {RoomLogLine[]} theirs lines of the log, the oldest first
    * @param {number} revision where the room stands @param {boolean} [refused] the change was sent
    */
   dispute(changes, theirs, revision, refused = false) {
@@ -221,12 +219,12 @@ export class Controls {
       : `${who} changed this room while you were at it`;
     $("conflict-theirs").replaceChildren(
       ...theirs.map((line) => {
-        const item = document.createElement("li");
-        const words = document.createElement("b");
-        words.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${
-          valueWords(line.field, line.to)
-        }`;
-        item.append(words, ` ${line.operator}, ${momentWords(new Date(line.at))}${line.why ? `: “${line.why}”` : ""}`);
+        const { at, field, from, operator, to, why } = line;
+        const item = make("li");
+        item.append(
+          make("b", `${fieldWords(field)} ${valueWords(field, from)} → ${valueWords(field, to)}`),
+          ` ${operator}, ${momentWords(new Date(at))}${why ? `: “${why}”` : ""}`,
+        );
         return item;
       }),
     );
@@ -253,14 +251,14 @@ export class Controls {
     if (inConflict) this.form.querySelector("input")?.focus();
   }
 
-  /** Look in the room for what was changed. */
+  /** Look whether the room shows the changes that were made. */
   follow() {
     const at = now();
     for (const [place, one] of this.tracked) {
       const { room } = this;
       if (room.revision < one.revision) continue;
-      if (!inForce(one.field, one.value, room)) {
-        this.tracked.delete(place); // Changed again, by whomever.
+      if (valueIn(room, one.field) !== one.value) {
+        this.tracked.delete(place); // Somebody has changed it again.
         this.put(place, "");
         continue;
       }
@@ -303,21 +301,23 @@ export class Controls {
       const input = /** @type {HTMLInputElement} */ (this.form.elements.namedItem(name));
       const draft = this.dials.fields.has(name);
       if (!draft && document.activeElement === input && Number.isNaN(input.valueAsNumber)) continue; // Being cleared.
-      if (!draft && input.valueAsNumber !== this.room[name]) input.value = String(this.room[name] ?? "");
+      if (!draft && input.valueAsNumber !== valueIn(this.room, name)) {
+        input.value = String(valueIn(this.room, name) ?? "");
+      }
       input.classList.toggle("is-edited", draft);
       if (!this.tracked.has(name) && (draft || "now" in this.effect(name).dataset)) {
-        this.put(name, draft ? `now ${valueWords(name, this.room[name])}` : "");
+        this.put(name, draft ? `now ${valueWords(name, valueIn(this.room, name))}` : "");
         if (draft) this.effect(name).dataset.now = "";
       }
     }
     const edited = this.dials.fields.size > 0;
-    button("apply").disabled = !edited || !this.form.checkValidity();
-    button("reset").hidden = !edited;
+    buttonOf("apply").disabled = !edited || !this.form.checkValidity();
+    buttonOf("reset").hidden = !edited;
     if (!this.line.fields.has("message") && this.text.value !== this.room.message) {
       this.text.value = this.room.message ?? "";
     }
-    button("send").disabled = !this.line.fields.has("message") || !this.text.value.trim();
-    button("take-down").hidden = !this.room.message;
+    buttonOf("send").disabled = !this.line.fields.has("message") || !this.text.value.trim();
+    buttonOf("take-down").hidden = !this.room.message;
   }
 
   drawDoor() {
@@ -326,12 +326,12 @@ export class Controls {
     const off = state === "off";
     $("pause").textContent = paused ? "Resume" : "Pause";
     $("close").textContent = closed ? "Open again" : "Close";
-    button("pause").disabled = off || closed;
-    button("close").disabled = off;
+    buttonOf("pause").disabled = off || closed;
+    buttonOf("close").disabled = off;
     $("autopilot").setAttribute("aria-checked", String(Boolean(autopilot)));
     const why = document.querySelector('[data-f="autopilotWhy"]');
     const words = autopilot ? sentence(autopilotWhy || "looking at the sale…") : "Off: the door goes by your rate.";
-    if (why && why.textContent !== words) why.textContent = words;
+    if (why) setText(why, words);
     const label = document.querySelector('[data-f="rateLabel"]');
     if (label) label.textContent = autopilot ? "Ceiling a minute" : "Rate a minute";
   }

@@ -1,24 +1,23 @@
 // @ts-check
-// What shows in the room itself that a change took effect: not that a button was pressed, nor that it was written down.
+// Whether a change took effect, as the room itself shows it: that it was written down is not enough.
 import { count } from "../words.js";
 
-const SETTLED_MS = 2000; // without anybody let in, so that the door is seen to be shut
-const MEASURED_MS = 5000; // the least time to measure a rate over
+const SETTLED_MS = 2000; // With nobody let in for so long, the door is seen to be shut.
+const MEASURED_MS = 5000; // A rate is measured over at least so long.
 const GIVEN_UP_MS = 30000;
 
-/**
- * @typedef {Record<string, any>} Answer a room as the API tells it
- * @typedef {{at: number, letIn: number}} Since the moment from which on it was in force (ms), and fans let in until then
- */
+/** @import { RoomAnswer } from "../../contract.d.ts" */
 
-/** Why fewer are let in than asked, where the room shows it; empty: it does not. @param {Answer} room */
+/** When a change came into force (ms), and how many fans had been let in until then. @typedef {{at: number, letIn: number}} Since */
+
+/** Why fewer fans are let in than asked for; empty where the room does not show it. @param {RoomAnswer} room */
 function bound(room) {
   if (room.waiting === 0) return "nobody waits";
   if (room.called + room.admitted >= room.capacity) return "as many are inside as may be";
   return "";
 }
 
-/** @param {Answer} room @param {Since} since @param {number} at */
+/** @param {RoomAnswer} room @param {Since} since @param {number} at */
 function rateSeen(room, since, at) {
   const asked = room.rateNowPerMinute;
   const ms = at - since.at;
@@ -39,7 +38,7 @@ const shut = (letIn, ms) =>
     ? { done: false, words: `${count(letIn)} let in since` }
     : { done: ms >= SETTLED_MS, words: `seen: nobody let in for ${Math.max(1, Math.round(ms / 1000))} s` };
 
-/** @param {Answer} room @param {Since} since @param {number} at */
+/** @param {RoomAnswer} room @param {Since} since @param {number} at */
 function openSeen(room, since, at) {
   if (room.letIn > since.letIn) return { done: true, words: `seen: ${count(room.letIn - since.letIn)} let in since` };
   return {
@@ -48,7 +47,7 @@ function openSeen(room, since, at) {
   };
 }
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 function capacitySeen(room) {
   const inside = room.called + room.admitted;
   const over = inside - room.capacity;
@@ -56,7 +55,7 @@ function capacitySeen(room) {
   return { done: true, words: `seen: ${count(inside)} inside of ${count(room.capacity)}` };
 }
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 const lineSeen = (room) => ({
   done: true,
   words: room.waiting > room.lineCap
@@ -64,7 +63,7 @@ const lineSeen = (room) => ({
     : `seen: ${count(room.waiting)} in line of ${count(room.lineCap)}`,
 });
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 function pilotSeen(room) {
   if (room.autopilot) {
     return room.autopilotWhy
@@ -75,7 +74,7 @@ function pilotSeen(room) {
 }
 
 /**
- * @param {string} field as in the PATCH @param {Answer} room @param {Since} since @param {number} at now, ms
+ * @param {string} field as in the PATCH @param {RoomAnswer} room @param {Since} since @param {number} at now, ms
  * @returns {{done: boolean, words: string}}
  */
 export function seen(field, room, since, at) {
@@ -90,7 +89,5 @@ export function seen(field, room, since, at) {
   return { done: true, words: room.message ? "on every waiting page" : "taken down everywhere" };
 }
 
-/** Whether the room itself has what was asked for. @param {string} field @param {unknown} value @param {Answer} room */
-export function inForce(field, value, room) {
-  return room[field] === value;
-}
+/** @param {RoomAnswer} room @param {string} field as in the PATCH */
+export const valueIn = (room, field) => room[/** @type {keyof RoomAnswer} */ (field)];

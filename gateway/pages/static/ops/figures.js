@@ -3,7 +3,7 @@
 import { count, plural } from "../words.js";
 import { figure, STATES } from "./words.js";
 
-/** @typedef {import("./effects.js").Answer} Answer */
+/** @import { RoomAnswer } from "../../contract.d.ts" */
 
 const TROUBLES = ["timed_out", "internal_error"]; // no fault of the fan's
 const REFUSALS_NAMED = 2;
@@ -45,7 +45,7 @@ class Door {
   of = "";
   /** @type {number | null} */
   real = null;
-  /** @param {Answer} room @param {number} at ms */
+  /** @param {RoomAnswer} room @param {number} at ms */
   read(room, at) {
     const of = `${room.eventId}/${room.revision}`;
     if (this.of.split("/")[0] !== String(room.eventId)) this.real = room.calledPerMinute;
@@ -69,7 +69,7 @@ function errorsOf(errors) {
   return named.join(", ") + (all.length > REFUSALS_NAMED ? ", …" : "");
 }
 
-/** @param {Answer} room @param {number} at ms */
+/** @param {RoomAnswer} room @param {number} at ms */
 export function drawFigures(room, at) {
   put("name", room.name);
   put("state", STATES[room.state] ?? room.state);
@@ -117,7 +117,7 @@ export function drawFigures(room, at) {
   drawSales(room);
 }
 
-/** @param {Answer} room */
+/** @param {RoomAnswer} room */
 function drawSales({ sold, held, free }) {
   const whole = sold + held + free || 1;
   document.querySelector(".s-sold")?.setAttribute("width", String((100 * sold) / whole));

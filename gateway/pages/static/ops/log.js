@@ -1,45 +1,37 @@
 // @ts-check
-// The audit log of the room in view: who, when, from, to and why.
+// The audit log of the room in view: each change with its operator, moment, values and reason.
 import { call, Problem } from "../api.js";
+import { $, make } from "../dom.js";
 import { fieldWords, momentWords, valueWords } from "./words.js";
 
-const list = /** @type {HTMLElement} */ (document.getElementById("log"));
-const none = /** @type {HTMLElement} */ (document.getElementById("log-none"));
-let asked = "";
+/** @import { RoomLogLine, RoomLogList } from "../../contract.d.ts" */
 
-/** @param {any} line */
-function item(line) {
-  const element = document.createElement("li");
-  const moment = document.createElement("time");
-  moment.dateTime = line.at;
-  moment.textContent = momentWords(new Date(line.at));
-  const who = document.createElement("b");
-  who.textContent = line.operator;
-  const what = document.createElement("span");
-  what.textContent = `${fieldWords(line.field)} ${valueWords(line.field, line.from)} → ${
-    valueWords(line.field, line.to)
-  }`;
-  element.append(moment, who, what);
-  if (line.why) {
-    const why = document.createElement("q");
-    why.textContent = line.why;
-    element.append(why);
-  }
+let asked = ""; // The room and the revision whose log is shown or under way.
+
+/** @param {RoomLogLine} line */
+function item({ at, operator, field, from, to, why }) {
+  const moment = make("time", momentWords(new Date(at)));
+  moment.dateTime = at;
+  const change = `${fieldWords(field)} ${valueWords(field, from)} → ${valueWords(field, to)}`;
+  const element = make("li");
+  element.append(moment, make("b", operator), make("span", change));
+  if (why) element.append(make("q", why));
   return element;
 }
 
-/** Show the log as of a revision of the room; asked for once each. @param {number} eventId @param {number} revision */
+/** Show the log as of a revision of the room. Each revision is asked for once. @param {number} eventId @param {number} revision */
 export async function showLog(eventId, revision) {
   const key = `${eventId}/${revision}`;
   if (asked === key) return;
-  if (!asked.startsWith(`${eventId}/`)) list.replaceChildren();
+  if (!asked.startsWith(`${eventId}/`)) $("log").replaceChildren();
   asked = key;
   try {
+    /** @type {RoomLogList} */
     const { entries } = await call("GET", `/api/ops/rooms/${eventId}/log`);
     if (asked !== key) return;
-    list.replaceChildren(...entries.map(item));
-    list.hidden = !entries.length;
-    none.hidden = entries.length > 0;
+    $("log").replaceChildren(...entries.map(item));
+    $("log").hidden = !entries.length;
+    $("log-none").hidden = entries.length > 0;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked === key) asked = ""; // With the next news of the room it is asked again.

@@ -1,0 +1,175 @@
+// @ts-check
+// The console's form of one event: a new one is sent whole, a known one where it differs.
+import { call, Problem } from "../api.js";
+import { $, buttonOf, inputOf } from "../dom.js";
+import { enter, say, signedOut, watchSignIn } from "../operator.js";
+import { moneyIn, plural } from "../words.js";
+import { changes, FACTS, isTime, newEvent } from "./body.js";
+import { forgetFaults, showFaults, unfilled } from "./faults.js";
+import { currency, data, exponent, form, input, localMinutes } from "./form.js";
+import { conflictLine, showLog } from "./log.js";
+import { TicketType } from "./ticket-type.js";
+
+/** @import { DefinedTicketType, EventDefinition, EventPreview } from "../../contract.d.ts" */
+
+const PATIENCE_SECONDS = 60; // A hall of many thousand seats takes its time.
+const BLOCK = { rows: 10, seatsPerRow: 10 }; // what a new ticket type begins with
+
+/** The event as the server has it; null for a new one. @type {EventDefinition | null} */
+let known = null;
+/** @type {TicketType[]} */
+let types = [];
+
+/** @param {DefinedTicketType | null} type as the server has it; null for a new one */
+function addType(type) {
+  const added = new TicketType(type, {
+    onChange: sum,
+    onRemove: (removed) => (types = types.filter((one) => one !== removed)),
+  });
+  types.push(added);
+  return added;
+}
+
+/** Show the seats of each ticket type, and what all of them are worth. */
+function sum() {
+  for (const type of types) type.draw();
+  const worth = types.reduce((total, type) => total + type.seats * type.price, 0);
+  let words = plural(types.reduce((total, type) => total + type.seats, 0), "seat");
+  if (Number.isFinite(worth) && /^[A-Z]{3}$/.test(currency())) {
+    words += ` · ${moneyIn(currency(), exponent())(worth)} if all are sold`;
+  }
+  $("summary").textContent = words;
+}
+
+/** How many seats an event has. @param {EventDefinition} event */
+const seatsOf = (event) => event.ticketTypes.reduce((total, type) => total + type.quantity, 0);
+
+/** @param {unknown} error */
+function refuse(error) {
+  if (!(error instanceof Problem)) throw error;
+  if (signedOut(error)) return enter(begin);
+  if (error.code === "conflict") {
+    return say(
+      "Somebody else changed this event meanwhile. Nothing of yours was saved; reload to go on from what it is now.",
+      (error.body.changes ?? []).map(conflictLine),
+    );
+  }
+  showFaults("Nothing was saved.", error.body.errors ?? [{ path: "$", message: error.message }]);
+}
+
+/** @param {boolean} dry only look whether it would be saved */
+async function send(dry) {
+  input("currency").value = currency();
+  const body = known ? changes(known, types) : await newEvent(types);
+  forgetFaults();
+  const faults = unfilled();
+  if (faults.length) return showFaults("Please look at these again.", faults);
+  const method = known ? "PATCH" : "POST";
+  const path = known ? `/api/ops/events/${known.eventId}` : "/api/ops/events";
+  const buttons = [buttonOf("check"), buttonOf("save")];
+  for (const button of buttons) button.disabled = true;
+  try {
+    if (dry) {
+      /** @type {EventPreview} */
+      const { event, faults } = await call(method, `${path}?dryRun=true`, { body, patience: PATIENCE_SECONDS });
+      if (event && !faults.length) {
+        say(`All is well: ${plural(seatsOf(event), "seat")}. Nothing is saved yet.`, [], true);
+      } else showFaults("This would not be saved.", faults);
+      return;
+    }
+    /** @type {EventDefinition} */
+    const event = await call(method, path, { body, patience: PATIENCE_SECONDS });
+    if (!known) return location.assign(`/ops/events/${event.eventId}?made`);
+    show(event);
+    input("why").value = "";
+    await showLog(event.eventId);
+    say("Saved. Every page shows it within a second.", [], true);
+  } catch (error) {
+    await refuse(error);
+  } finally {
+    for (const button of buttons) button.disabled = false;
+  }
+}
+
+/** @param {EventDefinition} event */
+function show(event) {
+  known = event;
+  $("heading").textContent = event.name;
+  document.title = `${event.name} · Console · Admit One`;
+  for (const name of FACTS) input(name).value = isTime(name) ? localMinutes(String(event[name])) : String(event[name]);
+  $("types").replaceChildren();
+  types = [];
+  for (const type of event.ticketTypes) addType(type);
+  sum();
+}
+
+async function begin() {
+  if (data.eventId !== null) {
+    show(await call("GET", `/api/ops/events/${data.eventId}`));
+    await showLog(data.eventId);
+    return;
+  }
+  await call("GET", "/api/ops/events?limit=1"); // Refused where no operator is signed in.
+  if (!types.length) addType(null).addBlock(false, BLOCK);
+  sum();
+}
+
+/** Add the seats of a spreadsheet. @param {boolean} dry only count them */
+async function sendCsv(dry) {
+  const csv = inputOf("csv");
+  const file = csv.files?.[0];
+  if (!file || !known) return;
+  forgetFaults();
+  try {
+    const path = `/api/ops/events/${known.eventId}/seats${dry ? "?dryRun=true" : ""}`;
+    const headers = { "Content-Type": "text/csv", Accept: "application/json" };
+    const response = await fetch(path, { method: "POST", body: file, headers });
+    const answer = await response.json();
+    if (!response.ok) throw new Problem(response.status, answer);
+    if (dry) return showPreview(answer, seatsOf(known));
+    show(answer);
+    await showLog(known.eventId);
+    $("csv-add").hidden = true;
+    $("csv-said").textContent = "";
+    csv.value = "";
+    say("The seats are there. Every page shows them within a second.", [], true);
+  } catch (error) {
+    await refuse(error);
+  }
+}
+
+/** @param {EventPreview} preview of a spreadsheet @param {number} before seats */
+function showPreview({ event, faults }, before) {
+  const valid = event !== null && !faults.length;
+  $("csv-add").hidden = !valid;
+  if (valid) {
+    $("csv-said").textContent = `${plural(seatsOf(event) - before, "new seat")} in it.`;
+    return;
+  }
+  // Emptied, for to choose the same file again, once it is mended, would be no change of this field.
+  inputOf("csv").value = "";
+  showFaults("This spreadsheet cannot be taken.", faults.map((fault) => ({ ...fault, path: "$.csv" })));
+}
+
+form.addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  send(false);
+});
+form.addEventListener("input", sum);
+$("check").addEventListener("click", () => send(true));
+$("add-type").addEventListener("click", () => {
+  const type = addType(null);
+  type.addBlock(false, { ...BLOCK, firstRow: 1 });
+  type.field("ticketType").focus();
+});
+$("zone").textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (data.eventId !== null) {
+  $("csv").addEventListener("change", () => sendCsv(true));
+  $("csv-add").addEventListener("click", () => sendCsv(false));
+}
+watchSignIn(() => enter(begin));
+await enter(begin);
+if (location.search === "?made" && known) {
+  say("The event is made, and on the fans’ list.", [], true);
+  history.replaceState(null, "", location.pathname);
+}
