@@ -1,6 +1,5 @@
 // @ts-check
-// Lets a fan give tickets back: which, what they cost, and a second look before it is done.
-
+// Lets a fan give tickets back: choose them, see their price, and confirm.
 import { book, newKey, Problem } from "./api.js";
 import { $, buttonOf } from "./dom.js";
 import { moneyIn, plural } from "./words.js";

@@ -1,5 +1,5 @@
 // @ts-check
-// The seat plan: drawn as SVG, one tab stop, arrows to move, kept true by live changes.
+// The seat plan: an SVG with one tab stop, moved in by arrow keys, and kept up to date by live changes.
 import { count } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -217,7 +217,7 @@ export class SeatMap {
     element.lastElementChild?.setAttribute("d", MARKS[state]);
   }
 
-  /** All that is not free, anew. @param {[number, number, number, "reserved" | "booked"][]} taken */
+  /** Take over all seats that are not free. @param {[number, number, number, "reserved" | "booked"][]} taken */
   snapshot(taken) {
     const before = this.taken;
     this.taken = new Map(taken.map(([type, row, seat, status]) => [keyOf(type, row, seat), status]));
@@ -228,7 +228,7 @@ export class SeatMap {
     this.changed(lost);
   }
 
-  /** Seats that changed. @param {SeatChange[]} changes */
+  /** Take over changes. @param {SeatChange[]} changes */
   change(changes) {
     /** @type {string[]} */
     const lost = [];

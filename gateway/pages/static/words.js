@@ -42,7 +42,7 @@ export function eta(seconds, range) {
 }
 
 /**
- * What the line is told while every seat left is in somebody's hands.
+ * What a waiting fan reads while every seat that is left is in another fan's hands.
  * @param {{held: number, lastHoldEndsAt?: string | null}} stock
  */
 export function returnWords({ held, lastHoldEndsAt }) {
@@ -53,8 +53,8 @@ export function returnWords({ held, lastHoldEndsAt }) {
   return `${seats} in ${hands}${at ? ` until ${at} at the latest` : ""}. What comes back goes to the line, in order.`;
 }
 
-const SEATS_BACK_MS = 30000; // A checkout on its way has some seconds more than the hold, then the seats are swept up.
-/** @param {string} moment @returns {number} a full minute by which the seats are back, so that none is later than told */
+const SEATS_BACK_MS = 30000; // A checkout under way has some seconds more than the hold; then the seats are freed.
+/** Rounded up to a full minute, so that the seats are never back later than said. @param {string} moment @returns {number} ms */
 const minuteUp = (moment) => Math.ceil((Date.parse(moment) + SEATS_BACK_MS) / 60000) * 60000;
 
 /** A time to come as a clock, with hours and days where there are any. @param {number} ms */
@@ -65,26 +65,6 @@ export function countdown(ms) {
   if (hours >= 48) return `${Math.floor(hours / 24)} days`;
   return `${hours}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
 }
-
-/** What befell a fan, in words, by the receipt's reason. @type {Record<string, string>} */
-export const REASONS = {
-  joined_lobby: "You entered the lobby.",
-  drawn: "Your place was drawn.",
-  joined: "You joined the line.",
-  restored: "We restored your place after a fault on our side.",
-  access_code: "You used an access code: you wait in the priority line.",
-  called: "It was your turn: you were called.",
-  claim_missed: "You did not come in time when called. You kept your place, this once.",
-  claim_missed_again: "You did not come in time when called again, so your place ended.",
-  skipped_absent: "You were away when your turn came; others went first. Your place was kept for a while.",
-  came_back: "You were back, at your old place.",
-  claimed: "You went in.",
-  no_line: "You went straight in, for nobody was waiting.",
-  left: "You left.",
-  bought: "You bought your tickets.",
-  pass_ended: "Your time inside ended.",
-  absent_too_long: "You were away too long after your turn, so your place ended.",
-};
 
 /** @param {number} n @param {string} one */
 export const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;

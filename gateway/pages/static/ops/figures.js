@@ -1,11 +1,11 @@
 // @ts-check
-// The room in view in figures, for the wall.
+// The room in view in figures, large enough to be read from afar.
 import { count, plural } from "../words.js";
 import { figure, STATES } from "./words.js";
 
 /** @import { RoomAnswer } from "../../contract.d.ts" */
 
-const TROUBLES = ["timed_out", "internal_error"]; // no fault of the fan's
+const TROUBLES = ["timed_out", "internal_error"]; // These are our faults, not the fans'.
 const REFUSALS_NAMED = 2;
 
 /** @param {string} name @param {string} text @param {string} [unit] */
@@ -19,14 +19,11 @@ function put(name, text, unit = "") {
   field.classList.toggle("is-longer", text.length > 5);
 }
 
-/** @param {string} state */
-export const tone = (
-  state,
-) => (state === "open"
-  ? "is-open"
-  : state === "closed" || state === "sold_out" || state === "off"
-  ? "is-shut"
-  : "is-slow");
+/** The class of a room's state. @param {string} state */
+export function tone(state) {
+  if (state === "open") return "is-open";
+  return ["closed", "sold_out", "off"].includes(state) ? "is-shut" : "is-slow";
+}
 
 /** @param {string} name @param {number | null} ms */
 function putSpan(name, ms) {
@@ -38,7 +35,7 @@ function putSpan(name, ms) {
 const WINDOW_MS = 10_500;
 const WINDOW_MS_MIN = 1900;
 
-/** Fans let in a minute over the last seconds, from the stream itself; after a change, since it: no mean hides it. */
+/** The fans let in a minute, counted from the stream over the last seconds, and after a change only since it. */
 class Door {
   /** @type {[number, number][]} */
   readings = [];
@@ -69,25 +66,35 @@ function errorsOf(errors) {
   return named.join(", ") + (all.length > REFUSALS_NAMED ? ", …" : "");
 }
 
+/** What a room's state means; empty where its name says enough. @param {RoomAnswer} room */
+function stateWords({ closed, lobby, lobbyMinutes, state }) {
+  switch (state) {
+    case "paused":
+      return "nobody is called; who is inside goes on";
+    case "closed":
+      return closed
+        ? "nobody joins and nobody is called"
+        : `the lobby opens ${plural(lobbyMinutes, "minute")} before the sale`;
+    case "lobby":
+      return `${plural(lobby, "fan")} in the lobby until the sale begins`;
+    case "rebuilding":
+      return "places are being restored";
+    case "sold_out":
+      return "every seat is sold";
+    case "off":
+      return "fans walk straight in";
+    default:
+      return "";
+  }
+}
+
 /** @param {RoomAnswer} room @param {number} at ms */
 export function drawFigures(room, at) {
   put("name", room.name);
   put("state", STATES[room.state] ?? room.state);
   const state = /** @type {HTMLElement} */ (document.querySelector('[data-f="state"]'));
   state.className = `room-state ${tone(room.state)}`;
-  put(
-    "stateWhy",
-    {
-      paused: "nobody is called; who is inside goes on",
-      closed: room.closed
-        ? "nobody joins and nobody is called"
-        : `the lobby opens ${plural(room.lobbyMinutes, "minute")} before the sale`,
-      lobby: `${plural(room.lobby, "fan")} in the lobby until the sale begins`,
-      rebuilding: "places are being restored",
-      sold_out: "every seat is sold",
-      off: "fans walk straight in",
-    }[/** @type {string} */ (room.state)] ?? "",
-  );
+  put("stateWhy", stateWords(room));
   put("waiting", figure(room.waiting));
   put("lineOf", `of ${figure(room.lineCap)} at most`);
   put("called", figure(room.called));
