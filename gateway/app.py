@@ -8,7 +8,6 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import Any
 
 import redis.asyncio
@@ -38,7 +37,9 @@ from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.draws import Draws
+from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
+from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
 from gateway.line.places import Places
@@ -103,6 +104,8 @@ def build_services(settings: GatewaySettings) -> Services:
         secure=settings.site.production,
         now=clock.now,
     )
+    desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
+    figures = RoomFigures(rooms, counts, halls, desk, jobs)
     return Services(
         settings=settings,
         engine=engine,
@@ -126,7 +129,9 @@ def build_services(settings: GatewaySettings) -> Services:
         joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
         restoring=restoring,
         codes=codes,
-        desk=Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs)),
+        desk=desk,
+        figures=figures,
+        history=History(line_redis, rooms, figures),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(
             settings.db,
@@ -196,9 +201,7 @@ def _settle_memory() -> None:
 
 async def _keep(keeper: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what never ends; should it end by a fault of ours, say so and run it again."""
-    # Not its repr: a partial's has all of its arguments' settings in it.
-    named = keeper.func if isinstance(keeper, partial) else keeper
-    name = getattr(named, "__qualname__", type(named).__name__)
+    name = getattr(keeper, "__qualname__", type(keeper).__name__)
     while True:
         try:
             await keeper()
@@ -231,7 +234,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         services.door.keep_admitting,
         Autopilot(services.line, services.rooms, services.desk, services.settings.autopilot.p95_ms).keep_steering,
         services.line_streams.run,
-        partial(rooms.keep_hours, services),
+        services.history.keep_recorded,
     ]
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in keepers]
     with contextlib.suppress(TimeoutError):
@@ -310,5 +313,16 @@ def create_app(settings: GatewaySettings) -> Litestar:
         openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max),
     )
     app.state["services"] = services
-    app.state["scrape"] = Scrape(services)
+    app.state["scrape"] = Scrape(
+        traffic=services.traffic,
+        loop_lag=services.loop_lag,
+        readiness=services.readiness,
+        stream_slots=services.stream_slots,
+        engine=services.engine,
+        reader=services.reader,
+        desk=services.desk,
+        jobs=services.jobs,
+        rooms=services.rooms,
+        figures=services.figures,
+    )
     return app

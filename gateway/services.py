@@ -23,7 +23,9 @@ from gateway.identity.sessions import Identity
 from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.door import Door
+from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
+from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
 from gateway.line.places import Places
@@ -67,6 +69,8 @@ class Services:
     codes: AccessCodes
     desk: Desk
     line_streams: LineStreams
+    figures: RoomFigures
+    history: History
     readiness: Readiness
     programme: Programme
     traffic: Traffic = field(default_factory=Traffic)

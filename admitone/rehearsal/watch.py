@@ -25,7 +25,7 @@ from booking_lane.figures import Figures, figures_key, from_hash
 from booking_lane.lane import lane_of, queue_name, rq_queue
 from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
-from waiting_room.keys import HOUR, room_key, room_keys
+from waiting_room.keys import FIGURES_HISTORY, room_key, room_keys
 from waiting_room.line import Slots
 
 METRICS_SECONDS_MAX: Final = 2.0
@@ -139,7 +139,7 @@ class Watch:
     def forget_rooms(self, event_ids: list[int]) -> None:
         """Delete rooms of events that are gone."""
         for event_id in event_ids:
-            self._line.delete(*room_keys(event_id), room_key(event_id, HOUR))
+            self._line.delete(*room_keys(event_id), room_key(event_id, FIGURES_HISTORY))
 
     def close(self) -> None:
         self._line.close()

@@ -8,23 +8,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
 import psycopg
+import redis.asyncio
 from redis.exceptions import RedisError
 from rq.cron_scheduler_registry import get_registry_key
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
-from gateway.booking.reader import Backlog
+from db.rooms.states import RoomState
+from gateway.booking.desk import Desk
+from gateway.booking.reader import Backlog, Reader
 from gateway.contract.rooms import RoomAnswer
-from gateway.health.metrics import LaneFigures, QueueFigures, exposition
-from gateway.routes.rooms import room_answers
-from gateway.services import Services
+from gateway.health.loop_lag import LoopLag
+from gateway.health.metrics import LaneFigures, QueueFigures, Traffic, exposition
+from gateway.health.readiness import Readiness
+from gateway.line.figures import RoomFigures
+from gateway.line.registry import RoomRegistry
 from gateway.wire import problems
 from gateway.wire.problems import ProblemError
+from gateway.wire.stream_slots import StreamSlots
 
 logger = logging.getLogger(__name__)
 
@@ -33,41 +41,51 @@ READ_SECONDS_MAX: Final = 2.0
 GIVEN_UP_SECONDS: Final = 30.0
 """After so long a read is cancelled, and the next scrape asks anew."""
 EVENTS_MAX: Final = 100
-"""Rooms told of: open ones first, then the newest."""
+"""Rooms in a scrape: open ones first, then the newest."""
 WORKERS_MAX: Final = 100
 """Registered workers of a queue that are looked at."""
 
 _T = TypeVar("_T")
 
 
+@dataclass(kw_only=True)
 class Scrape:
     """What each scrape of one gateway process reads."""
 
-    def __init__(self, services: Services) -> None:
-        self._known = services
+    traffic: Traffic
+    loop_lag: LoopLag
+    readiness: Readiness
+    stream_slots: StreamSlots
+    engine: AsyncEngine
+    reader: Reader
+    desk: Desk
+    jobs: redis.asyncio.Redis
+    rooms: RoomRegistry
+    figures: RoomFigures
+
+    def __post_init__(self) -> None:
         self._queues = _Reading(self._read_queues)
         self._rooms = _Reading(self._read_rooms)
         self._backlog = _Reading(self._read_backlog)
 
     async def text(self) -> bytes:
         """Prometheus' text format."""
-        known = self._known
         queues, rooms, backlog = await asyncio.gather(self._queues.now(), self._rooms.now(), self._backlog.now())
-        engine_pool = cast(Any, known.engine.pool)
+        engine_pool = cast(Any, self.engine.pool)
         return exposition(
-            known.traffic,
+            self.traffic,
             problems=problems.told,
-            loop_lag=known.loop_lag,
-            parts=known.readiness.parts,
-            ready=not known.readiness.failing,
-            streams=(known.stream_slots.open, known.stream_slots.streams_max),
+            loop_lag=self.loop_lag,
+            parts=self.readiness.parts,
+            ready=not self.readiness.failing,
+            streams=(self.stream_slots.open, self.stream_slots.streams_max),
             connections={
                 "engine": (engine_pool.checkedout(), engine_pool.size()),
-                "reader": known.reader.connections(),
+                "reader": self.reader.connections(),
             },
             lanes=[
-                LaneFigures(known.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
-                for lane in known.desk.lanes
+                LaneFigures(self.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
+                for lane in self.desk.lanes
             ],
             queues=queues,
             rooms=rooms,
@@ -75,23 +93,26 @@ class Scrape:
         )
 
     async def _read_rooms(self) -> tuple[RoomAnswer, ...]:
-        rows = sorted(self._known.rooms.rows.values(), key=lambda row: (row.state in ("off", "closed"), -row.event_id))
-        return await room_answers(self._known, rows[:EVENTS_MAX])
+        rows = sorted(
+            self.rooms.rows.values(),
+            key=lambda row: (row.state in (RoomState.OFF, RoomState.CLOSED), -row.event_id),
+        )
+        return await self.figures.of_rooms(rows[:EVENTS_MAX])
 
     async def _read_backlog(self) -> Backlog:
-        return await self._known.reader.backlog()
+        return await self.reader.backlog()
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
         """Of each lane and of housekeeping; and the age of cron's last beat in seconds, None without any."""
-        jobs = self._known.jobs
-        names = [*(queue_name(lane.number) for lane in self._known.desk.lanes), HOUSEKEEPING_QUEUE]
+        jobs = self.jobs
+        names = [*(queue_name(lane.number) for lane in self.desk.lanes), HOUSEKEEPING_QUEUE]
         queues = await asyncio.gather(*(self._read_queue(name) for name in names))
         beats = await jobs.zrange(get_registry_key(), -1, -1, withscores=True)
         seconds = int((await jobs.time())[0])
         return list(queues), max(0.0, seconds - float(beats[0][1])) if beats else None
 
     async def _read_queue(self, name: str) -> QueueFigures:
-        jobs = self._known.jobs
+        jobs = self.jobs
         members, queued, under_way, failed = await asyncio.gather(
             jobs.smembers(workers_key(name)),
             jobs.llen(f"rq:queue:{name}"),

@@ -1,9 +1,11 @@
-"""The last hour of each room in numbers, for the console's charts: a bounded stream a room in Redis, so that a reload,
-or another gateway, shows the same.
+"""The last hour of each room in numbers, for the console's charts.
+
+It is a bounded stream a room in Redis, so that the console shows the same after a reload and at every gateway.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
@@ -11,15 +13,20 @@ import msgspec
 import redis.asyncio
 
 from db.rooms.rooms import RoomRow
+from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer, RoomHistory
-from waiting_room.keys import HOUR, room_key
+from gateway.line.figures import RoomFigures
+from gateway.line.registry import RoomRegistry
+from waiting_room.keys import FIGURES_HISTORY, room_key
 
 POINT_SECONDS: Final = 5
+LOOK_SECONDS: Final = POINT_SECONDS / 4
+"""Between two looks whether the next point is due: any gateway may be the first to see it."""
 POINTS_MAX: Final = 3600 // POINT_SECONDS
 KEPT_SECONDS: Final = 2 * 3600
 ROOMS_MAX: Final = 100
-"""Rooms noted: the newest that are neither off nor closed."""
-TURN_KEY: Final = "room:hour:turn"
+RECORDER_KEY: Final = "room:hour:turn"
+"""The gateway that sets this key records the point. The key lives until the next point is due."""
 _COLUMNS: Final = tuple(
     field.name for field in msgspec.structs.fields(RoomHistory) if field.name not in ("seconds", "at", "errors")
 )
@@ -34,58 +41,59 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Point).decode
 
 
-def charted(rows: Iterable[RoomRow]) -> list[RoomRow]:
-    """The rooms worth noting, `ROOMS_MAX` at most."""
-    open_rows = [row for row in rows if row.state not in ("off", "closed")]
+class History:
+    """Records and reads the rooms' histories. There is no leader: the first gateway records each point for all."""
+
+    def __init__(self, line_redis: redis.asyncio.Redis, rooms: RoomRegistry, figures: RoomFigures) -> None:
+        self._redis = line_redis
+        self._rooms = rooms
+        self._figures = figures
+
+    async def keep_recorded(self) -> None:
+        """Record every room's figures for as long as the process runs."""
+        while True:
+            if await self._redis.set(RECORDER_KEY, b"", nx=True, px=POINT_SECONDS * 1000):
+                rows = recorded_rooms(self._rooms.rows.values())
+                await self._record(await self._figures.of_rooms(rows, with_gateways=False))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _record(self, rooms: Sequence[RoomAnswer]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for room in rooms:
+                point = _Point([getattr(room, name) for name in _COLUMNS], sum(room.errors.values()))
+                pipe.xadd(_key(room.event_id), {"p": _encode(point)}, maxlen=POINTS_MAX, approximate=False)
+                pipe.expire(_key(room.event_id), KEPT_SECONDS)
+            await pipe.execute()
+
+    async def last_hour(self, event_id: int) -> RoomHistory:
+        """The room's last hour.
+
+        Raises:
+            redis.RedisError
+        """
+        now_seconds, _ = await self._redis.time()
+        since_ms = (int(now_seconds) - 3600) * 1000
+        found = cast(
+            list[tuple[bytes, dict[bytes, bytes]]],
+            await self._redis.xrange(_key(event_id), min=str(since_ms), count=POINTS_MAX),
+        )
+        points = [_decode(fields[b"p"]) for _, fields in found]
+        columns: dict[str, Any] = {
+            name: tuple(point.figures[number] for point in points) for number, name in enumerate(_COLUMNS)
+        }
+        return RoomHistory(
+            seconds=POINT_SECONDS,
+            at=tuple(int(moment.partition(b"-")[0]) / 1000 for moment, _ in found),
+            errors=tuple(point.errors for point in points),
+            **columns,
+        )
+
+
+def recorded_rooms(rows: Iterable[RoomRow]) -> list[RoomRow]:
+    """The rooms worth recording: the newest that are neither off nor closed, `ROOMS_MAX` at most."""
+    open_rows = [row for row in rows if row.state not in (RoomState.OFF, RoomState.CLOSED)]
     return sorted(open_rows, key=lambda row: -row.event_id)[:ROOMS_MAX]
 
 
-async def take_turn(client: redis.asyncio.Redis) -> bool:
-    """Whether it is time for another point, and this process' turn to note it.
-
-    Raises:
-        redis.RedisError
-    """
-    return bool(await client.set(TURN_KEY, b"", nx=True, px=POINT_SECONDS * 1000))
-
-
-async def note(client: redis.asyncio.Redis, rooms: Sequence[RoomAnswer]) -> None:
-    """Add a point to each room's hour.
-
-    Raises:
-        redis.RedisError
-    """
-    async with client.pipeline(transaction=False) as pipe:
-        for room in rooms:
-            point = _Point([getattr(room, name) for name in _COLUMNS], sum(room.errors.values()))
-            pipe.xadd(_key(room.event_id), {"p": _encode(point)}, maxlen=POINTS_MAX, approximate=False)
-            pipe.expire(_key(room.event_id), KEPT_SECONDS)
-        await pipe.execute()
-
-
-async def hour(client: redis.asyncio.Redis, event_id: int) -> RoomHistory:
-    """The room's last hour.
-
-    Raises:
-        redis.RedisError
-    """
-    now_seconds, _ = await client.time()
-    since_ms = (int(now_seconds) - 3600) * 1000
-    found = cast(
-        list[tuple[bytes, dict[bytes, bytes]]],
-        await client.xrange(_key(event_id), min=str(since_ms), count=POINTS_MAX),
-    )
-    points = [_decode(fields[b"p"]) for _, fields in found]
-    columns: dict[str, Any] = {
-        name: tuple(point.figures[number] for point in points) for number, name in enumerate(_COLUMNS)
-    }
-    return RoomHistory(
-        seconds=POINT_SECONDS,
-        at=tuple(int(moment.partition(b"-")[0]) / 1000 for moment, _ in found),
-        errors=tuple(point.errors for point in points),
-        **columns,
-    )
-
-
 def _key(event_id: int) -> str:
-    return room_key(event_id, HOUR)
+    return room_key(event_id, FIGURES_HISTORY)

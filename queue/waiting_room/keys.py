@@ -7,8 +7,8 @@ from typing import Final
 
 NEWS_CHANNEL: Final = "room:news"
 
-HOUR: Final = "hour"
-"""The key of a room's last hour in numbers, a stream of which no script knows (`gateway.line.history`)."""
+FIGURES_HISTORY: Final = "hour"
+"""The key of a room's last hour in numbers: a stream that no script knows (`gateway.line.history`)."""
 
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …

@@ -1,0 +1,148 @@
+"""The rooms' figures for operators: line, door and bookings of each, for the console, its stream and the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane.lane import lane_of, queue_name
+from db.rooms.dials import dials_of
+from db.rooms.rooms import RoomRow
+from db.rooms.states import RoomState
+from gateway.booking.desk import Desk
+from gateway.contract.rooms import RoomAnswer
+from gateway.hall.halls import Halls, UnknownEventError
+from gateway.health.presence import Presence, present
+from gateway.line.counts import Counts
+from gateway.line.places import room_state
+from gateway.line.registry import RoomRegistry
+from gateway.wire.stream import Stream, ending, frame
+from waiting_room.errors import RoomError
+
+logger = logging.getLogger(__name__)
+
+BOOKING_SECONDS: Final = 60.0
+"""The figures of bookings are of so long until now."""
+STREAM_SECONDS: Final = 1.0
+
+
+class RoomFigures:
+    """Rooms in numbers.
+
+    Args:
+        jobs: the Redis of the jobs, which knows the lanes' queues and the gateways that are up.
+    """
+
+    def __init__(
+        self, rooms: RoomRegistry, counts: Counts, halls: Halls, desk: Desk, jobs: redis.asyncio.Redis
+    ) -> None:
+        self._rooms = rooms
+        self._counts = counts
+        self._halls = halls
+        self._desk = desk
+        self._jobs = jobs
+
+    async def of_room(self, row: RoomRow) -> RoomAnswer | None:
+        """One room in numbers; None where the event is gone.
+
+        Raises:
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+        """
+        return await self._of_room(row, await present(self._jobs))
+
+    async def of_rooms(
+        self, rows: Iterable[RoomRow] | None = None, *, with_gateways: bool = True
+    ) -> tuple[RoomAnswer, ...]:
+        """Every room in numbers, or those of ``rows``; without the gateways that are up, where nobody needs them.
+
+        Raises:
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+        """
+        gateways = await present(self._jobs) if with_gateways else ()
+        chosen = list(self._rooms.rows.values() if rows is None else rows)
+        found = [await self._of_room(row, gateways) for row in chosen]
+        return tuple(room for room in found if room is not None)
+
+    async def _of_room(self, row: RoomRow, gateways: Sequence[Presence]) -> RoomAnswer | None:
+        counts = await self._counts.of(row.event_id)
+        if counts is None:
+            return None
+        # Another gateway may have changed the room since this one read it.
+        row = await self._rooms.row(row.event_id, revision_min=counts.config.revision) or row
+        try:
+            hall = await self._halls.hall(row.event_id)
+        except UnknownEventError:
+            # The event, a rehearsal's copy for one, has gone since the rooms were read.
+            return None
+        lane = lane_of(row.event_id, len(self._desk.lanes))
+        recent = self._desk.recent(lane, BOOKING_SECONDS)
+        errors: Counter[str] = Counter()
+        for (_, outcome), number in recent.commands.items():
+            if outcome != "succeeded":
+                errors[outcome] += number
+        queued = await self._jobs.llen(f"rq:queue:{queue_name(lane)}")
+        return RoomAnswer(
+            event_id=row.event_id,
+            name=hall.event.name,
+            state=room_state(counts),
+            waiting=counts.waiting,
+            priority_waiting=counts.priority,
+            called=counts.called,
+            admitted=counts.admitted,
+            **dials_of(row),
+            rate_now_per_minute=round(counts.rate_per_minute, 1),
+            measured_per_minute=counts.pace.admitted_per_minute,
+            called_per_minute=_rounded(counts.pace.called_per_minute),
+            let_in=counts.let_in,
+            lobby=counts.lobby,
+            paused=row.state is RoomState.PAUSED,
+            closed=row.state is RoomState.CLOSED,
+            autopilot_why=counts.steering.why if row.autopilot and counts.steering is not None else "",
+            no_show_rate=counts.pace.no_show_rate,
+            p50_booking_ms=recent.wait_ms(0.5),
+            p95_booking_ms=recent.wait_ms(0.95),
+            errors=dict(errors),
+            backlog=int(queued) + self._desk.lanes[lane].backlog,
+            sold=hall.quantity - hall.free - hall.held,
+            held=hall.held,
+            free=hall.free,
+            revision=row.revision,
+            gateways=len(gateways),
+            gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in gateways),
+        )
+
+    async def subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
+        """Send every room to the console's stream once a second; what is returned undoes it."""
+        sending = asyncio.get_running_loop().create_task(self._send(stream))
+
+        async def leave() -> None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+        return leave
+
+    async def _send(self, stream: Stream) -> None:
+        try:
+            while not stream.closed and time.monotonic() < stream.ends_at and not ending():
+                try:
+                    for found in await self.of_rooms():
+                        stream.write(frame("room", msgspec.json.encode(found)))
+                except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
+                    # The console sees by the silence that its figures are old.
+                    logger.warning("rooms not sent to the console: %s", error)
+                await asyncio.sleep(STREAM_SECONDS)
+        finally:
+            stream.end()
+
+
+def _rounded(per_minute: float | None) -> float | None:
+    return None if per_minute is None else round(per_minute, 1)
