@@ -33,7 +33,7 @@ from gateway.health.scrape import Scrape
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
 from gateway.line.autopilot import Autopilot
-from gateway.line.codes import AccessCodes
+from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.draws import Draws
@@ -43,6 +43,7 @@ from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
 from gateway.line.places import Places
+from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
@@ -105,6 +106,7 @@ def build_services(settings: GatewaySettings) -> Services:
         now=clock.now,
     )
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
+    draws = PublicDraws(engine, rooms, counts, places)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     return Services(
         settings=settings,
@@ -132,6 +134,9 @@ def build_services(settings: GatewaySettings) -> Services:
         desk=desk,
         figures=figures,
         history=History(line_redis, rooms, figures),
+        draws=draws,
+        receipts=Receipts(line, draws),
+        code_issues=CodeIssues(engine, codes.hasher),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(
             settings.db,

@@ -20,7 +20,7 @@ from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
-from gateway.line.codes import AccessCodes
+from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.figures import RoomFigures
@@ -29,6 +29,7 @@ from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
 from gateway.line.places import Places
+from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.line.streams import LineStreams
@@ -71,6 +72,9 @@ class Services:
     line_streams: LineStreams
     figures: RoomFigures
     history: History
+    draws: PublicDraws
+    receipts: Receipts
+    code_issues: CodeIssues
     readiness: Readiness
     programme: Programme
     traffic: Traffic = field(default_factory=Traffic)

@@ -8,14 +8,27 @@ prefix, for many fans with right codes come from one network at one moment.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any, Final
 
 from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.codes.access_codes import CodeRefusedError, redeem
+from db.codes.access_codes import (
+    CodeRefusedError,
+    CodeTakenError,
+    IssueRow,
+    TooManyIssuesError,
+    issue_codes,
+    issues,
+    redeem,
+    revoke_issue,
+)
+from db.rooms.rooms import UnknownRoomError
+from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
+from gateway.line.registry import NO_ROOM
 from gateway.wire.problems import ProblemError
-from waiting_room.access import CodeHasher
+from waiting_room.access import CodeHasher, random_codes
 from waiting_room.limits import Allowance, allow
 
 LIMIT: Final = "code"
@@ -88,6 +101,74 @@ class AccessCodes:
             allow(self._redis, LIMIT, prefix, self._wrong_per_minute, count=count),
         )
         return of_prefix if of_fan.allowed else of_fan
+
+
+class CodeIssues:
+    """Codes as the operators of an event issue, count and revoke them."""
+
+    def __init__(self, engine: AsyncEngine, hasher: CodeHasher) -> None:
+        self._engine = engine
+        self._hasher = hasher
+
+    async def issue(self, event_id: int, body: CodesBody, operator: str) -> CodesIssued:
+        """Issue random codes, or one of the operators' own naming. No later answer shows them.
+
+        Raises:
+            ProblemError: ``unknown_event``; ``conflict`` for a code or an issue too many.
+        """
+        codes = [body.code] if body.code is not None else random_codes(body.count)
+        try:
+            async with self._engine.begin() as connection:
+                issue_id = await issue_codes(
+                    connection,
+                    event_id,
+                    [self._hasher.hash(event_id, code) for code in codes],
+                    label=body.label.strip(),
+                    uses_max=body.uses_max,
+                    starts_at=body.starts_at,
+                    ends_at=body.ends_at,
+                    operator=operator,
+                    why=body.why,
+                )
+        except UnknownRoomError:
+            raise ProblemError("unknown_event", NO_ROOM) from None
+        except CodeTakenError:
+            raise ProblemError("conflict", "This event has such a code already.") from None
+        except TooManyIssuesError:
+            raise ProblemError("conflict", "This event has as many issues of codes as one may have.") from None
+        return CodesIssued(issue_id=issue_id, codes=tuple(codes))
+
+    async def issued(self, event_id: int) -> CodeIssueList:
+        """What was issued, the newest first, and how often it was redeemed."""
+        async with self._engine.connect() as connection:
+            found = await issues(connection, event_id)
+        return CodeIssueList(issues=tuple(_issue(row) for row in found))
+
+    async def revoke(self, event_id: int, issue_id: uuid.UUID, operator: str) -> None:
+        """Let an issue's codes be redeemed no more; fans who redeemed one keep their place.
+
+        Raises:
+            ProblemError: ``unknown_codes``.
+        """
+        async with self._engine.begin() as connection:
+            if not await revoke_issue(connection, event_id, issue_id, operator):
+                raise ProblemError("unknown_codes")
+
+
+def _issue(row: IssueRow) -> CodeIssueAnswer:
+    return CodeIssueAnswer(
+        issue_id=row.issue_id,
+        label=row.label,
+        codes=row.codes,
+        uses_max=row.uses_max,
+        uses=row.uses,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        issued_at=row.issued_at,
+        issued_by=row.issued_by,
+        revoked_at=row.revoked_at,
+        revoked_by=row.revoked_by,
+    )
 
 
 def _require_allowed(allowance: Allowance) -> None:

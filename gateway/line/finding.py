@@ -13,7 +13,7 @@ from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
 from gateway.line.counts import Counts
 from gateway.line.places import room_state
-from gateway.line.registry import RoomRegistry
+from gateway.line.registry import NO_ROOM, RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
 from waiting_room.errors import NotCalled, RetryLater, RoomClosed, RoomError, RoomOff, RoomSoldOut, RoomUnknown
@@ -55,7 +55,7 @@ class Finding:
             await self._halls.hall(event_id)
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
-        raise ProblemError("unknown_event", "This event has no waiting room.")
+        raise ProblemError("unknown_event", NO_ROOM)
 
     async def counts(self, event_id: int) -> RoomCounts:
         """The room in numbers.

@@ -24,6 +24,7 @@ from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.values import ID_MAX
 from gateway.health.presence import REVISION_FIRST
 from gateway.line.moments import to_ms
+from gateway.wire.problems import ProblemError
 from waiting_room.line import Line
 from waiting_room.model import News, RoomConfig, Slot
 from waiting_room.settings import LineSettings
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS: Final = 5.0
 ROOMLESS_EVENTS_MAX: Final = 10_000
 ROOMLESS_SECONDS: Final = 2.0
+NO_ROOM: Final = "This event has no waiting room."
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,17 @@ class RoomRegistry:
                 return None
         await self.configure(found)
         return found
+
+    async def required_row(self, event_id: int) -> RoomRow:
+        """As `row`.
+
+        Raises:
+            ProblemError: ``unknown_event`` for an event without a room.
+        """
+        row = await self.row(event_id)
+        if row is None:
+            raise ProblemError("unknown_event", NO_ROOM)
+        return row
 
     async def renew(self, event_id: int) -> None:
         """Configure a room that was just made or changed.

@@ -18,7 +18,6 @@ from gateway.identity.sessions import Session, refuse_cross_site
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
 from gateway.pages.views import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
-from gateway.routes.draws import public_draw
 from gateway.routes.halls import find_events
 from gateway.services import AnyRequest, Services, address, network
 from gateway.wire.problems import ProblemError
@@ -71,12 +70,9 @@ class PagesFromServices:
         return await self._view(hall) if hall.rehearsal_of is None else None
 
     async def draw(self, request: AnyRequest, event_id: int) -> DrawAnswer | None:
-        try:
-            return await public_draw(self._services, request, event_id)
-        except ProblemError as problem:
-            if problem.document["status"] == 404:
-                return None
-            raise
+        services = self._services
+        await services.limits.count("draw", network(request), services.settings.limit.draw_reads_per_minute)
+        return await services.draws.answer(event_id)
 
     async def _view(self, hall: Hall) -> EventView:
         counts = await self._services.counts.of(hall.event_id)

@@ -9,14 +9,15 @@ from litestar.params import Parameter
 
 from db.change_log.changes import Subject, change_rows, select_changes
 from db.rooms.dials import DIALS
-from db.rooms.rooms import RoomRow, UnknownRoomError
+from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
 from gateway.contract.dials import asked_of
 from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogList, RoomPatch, log_line
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
+from gateway.line.registry import NO_ROOM
 from gateway.routes.routers import operator_router
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import AnyRequest, services_of
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.stream import StreamResponse
 
@@ -24,13 +25,6 @@ operators = operator_router("operators")
 
 ROOM_REFUSED: Final = ("invalid_request", "unknown_event")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
-
-
-async def _row(services: Services, event_id: int) -> RoomRow:
-    row = await services.rooms.row(event_id)
-    if row is None:
-        raise ProblemError("unknown_event", "This event has no waiting room.")
-    return row
 
 
 @operators.get("/api/ops/rooms")
@@ -43,9 +37,9 @@ async def rooms(request: AnyRequest) -> RoomList:
 async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
     services = services_of(request)
-    found = await services.figures.of_room(await _row(services, event_id))
+    found = await services.figures.of_room(await services.rooms.required_row(event_id))
     if found is None:
-        raise ProblemError("unknown_event", "This event has no waiting room.")
+        raise ProblemError("unknown_event", NO_ROOM)
     return found
 
 
@@ -70,7 +64,7 @@ async def change(request: AnyRequest, operator: Session, event_id: PathEvent, da
         async with services.engine.begin() as connection:
             changed = await steer(connection, event_id, ask, operator.name, data.why, revision=revision)
     except UnknownRoomError:
-        raise ProblemError("unknown_event", "This event has no waiting room.") from None
+        raise ProblemError("unknown_event", NO_ROOM) from None
     except SteeringRefusedError as refused:
         raise invalid(str(refused), _path_of(refused.field)) from None
     except RoomChangedError as meanwhile:
@@ -96,7 +90,7 @@ def _conflict(meanwhile: RoomChangedError) -> ProblemError:
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what, the newest first."""
     services = services_of(request)
-    await _row(services, event_id)
+    await services.rooms.required_row(event_id)
     async with services.engine.connect() as connection:
         found = await connection.exec_driver_sql(*select_changes(Subject.ROOM, event_id))
     return RoomLogList(entries=tuple(log_line(row) for row in change_rows(found)))
@@ -106,7 +100,7 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
 async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
     """A room's last hour in numbers."""
     services = services_of(request)
-    await _row(services, event_id)
+    await services.rooms.required_row(event_id)
     return await services.history.last_hour(event_id)
 
 
