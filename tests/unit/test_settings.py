@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import db
 import gateway
 import waiting_room
 import workers
-from admitone.cli import settings_markdown
+from admitone.commands.setup import settings_markdown
 from admitone.settings import ROWS, Row, Settings, SettingsError
 from db.settings import Section
 from gateway.settings import GatewaySettings
@@ -145,3 +146,9 @@ def test_the_repr_of_the_settings_shows_no_secret() -> None:
     settings = Settings.load({"ADMITONE_SECRET": SECRET, "DATABASE_URL": "postgresql://u:hidden@h/d"})
     assert SECRET not in repr(settings)
     assert "hidden" not in repr(settings.part(GatewaySettings))
+
+
+def test_nothing_below_the_command_reads_the_environment() -> None:
+    for package in (db, booking_lane, waiting_room, gateway, workers):
+        for path in Path(package.__path__[0]).rglob("*.py"):
+            assert not {"environ", "getenv"} & set(re.findall(r"\bos\.(\w+)", path.read_text())), path

@@ -1,0 +1,62 @@
+"""The tables, a demo event in them, and the audit of what they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from admitone.commands.environment import (
+    fail,
+    load_settings,
+)
+
+
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from db.migrate import migrate as run
+
+    run(load_settings().db.url)
+
+
+def seed(
+    stadium: Annotated[bool, typer.Option("--stadium", help="80,000 seats instead of the demo's 150.")] = False,
+    on_sale_in: Annotated[
+        float, typer.Option(help="Minutes until the sale begins; the lobby comes before it (ADMITONE_LOBBY_MINUTES).")
+    ] = -60.0,
+) -> None:
+    """Make a demo event, whose sale is on unless told otherwise; prints its id."""
+    from db.events.seed import room_seed, seed_demo, seed_stadium
+    from db.migrate import migrate as run
+
+    settings = load_settings()
+    run(settings.db.url)
+    make = seed_stadium if stadium else seed_demo
+    typer.echo(make(settings.db.url, room=room_seed(settings.room), on_sale_minutes=on_sale_in))
+
+
+def audit(
+    ledger: Annotated[Path | None, typer.Option(exists=True, help="What clients were told, to compare.")] = None,
+) -> None:
+    """Check every invariant in SQL; exit 1 with the rows that break one."""
+    from db.audit.invariants import audit as check
+    from db.audit.ledger import LedgerError
+
+    settings = load_settings()
+    try:
+        violations = check(
+            settings.db.url,
+            grace_seconds=settings.hold.grace_seconds,
+            command_keep_hours=settings.lane.command_keep_hours,
+            ledger=ledger,
+        )
+    except LedgerError as error:
+        raise fail(str(error)) from None
+    for violation in violations:
+        typer.echo(f"{violation.invariant}: {violation.sentence}")
+        for row in violation.rows:
+            typer.echo("  " + ", ".join(f"{name}={value}" for name, value in row.items()))
+    if violations:
+        raise typer.Exit(1)
+    typer.echo("Every invariant holds.")

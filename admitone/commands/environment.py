@@ -1,0 +1,80 @@
+"""What the commands share: the settings, what a running `admitone up` noted, and how to end with a sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from admitone import running
+from admitone.logs import start_logging
+from admitone.settings import Settings, SettingsError
+from admitone.telemetry import TelemetryError, require_installed
+
+
+def fail(message: str) -> typer.Exit:
+    """Print the message to the standard error; raise what this returns."""
+    typer.echo(message, err=True)
+    return typer.Exit(1)
+
+
+def sentence(error: Exception) -> str:
+    """The error's text with a capital and a full stop."""
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
+
+
+def load_settings(*, need: bool = True) -> Settings:
+    """The environment, completed by what a running `admitone up` noted.
+
+    Args:
+        need: end with a sentence where no database or no Redis is known.
+
+    Raises:
+        typer.Exit: a setting is wrong or missing.
+    """
+    try:
+        settings = with_noted(Settings.load())
+    except SettingsError as error:
+        raise fail(str(error)) from None
+    start_logging(as_json=settings.json_logs)
+    try:
+        require_installed(settings)
+    except TelemetryError as error:
+        raise fail(str(error)) from None
+    if need and not (settings.db.url and settings.redis.url):
+        raise fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")
+    return settings
+
+
+def with_noted(settings: Settings) -> Settings:
+    """The settings, completed by what a running `admitone up` noted.
+
+    Raises:
+        SettingsError: what it noted does not fit.
+    """
+    for name, value in running.read(Path(settings.embedded.data_dir)).items():
+        if name != "ADMITONE_URL":
+            os.environ.setdefault(name, value)
+    return Settings.load()
+
+
+def noted_url(settings: Settings) -> str:
+    """The URL of the gateway that a running `admitone up` noted; empty without one."""
+    return running.read(Path(settings.embedded.data_dir)).get("ADMITONE_URL", "")
+
+
+def gateway_url(settings: Settings) -> str:
+    """The URL of that gateway, or of one that listens where the settings say."""
+    return noted_url(settings) or f"http://{settings.server.host}:{settings.server.port}"
+
+
+def need_secret(settings: Settings) -> None:
+    """End with a sentence where no secret is set."""
+    if not settings.site.secret:
+        raise fail("Set ADMITONE_SECRET: every gateway must sign with the same one.")
+
+
+def servers_of(settings: Settings) -> dict[str, str]:
+    """The variables that name the servers, and their values."""
+    return {"DATABASE_URL": settings.db.url, "REDIS_URL": settings.redis.url}

@@ -1,0 +1,93 @@
+"""The processes of a site: everything at once, a gateway, a worker."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from typing import Annotated
+
+import typer
+
+from admitone.commands.environment import (
+    fail,
+    load_settings,
+    need_secret,
+)
+from admitone.settings import Settings, SettingsError
+
+GRACE_SECONDS = 5
+SOCKETS_WAITING_MAX = 16_384
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the gateway; 0 takes a free one.")] = None,
+    crowd: Annotated[int, typer.Option(min=0, max=1000, help="Simulated fans about at a time.")] = 40,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Gateway processes.")] = 1,
+) -> None:
+    """Bring everything up and keep it up: embedded servers where no URL is given, a demo event on sale."""
+    from admitone.up import up as bring_up
+
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        raise fail(str(error)) from None
+    raise typer.Exit(
+        bring_up(settings, port=settings.server.port if port is None else port, crowd=crowd, workers=workers)
+    )
+
+
+def gateway(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes on this one port.")] = 1,
+) -> None:
+    """Serve pages, API and streams."""
+    import uvicorn
+
+    settings = load_settings()
+    need_secret(settings)
+    # Each stream is an open file; the soft limit is there for programs that use select().
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvicorn.run(
+        "admitone.asgi:create",
+        factory=True,
+        host=settings.server.host if host is None else host,
+        port=settings.server.port if port is None else port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        backlog=SOCKETS_WAITING_MAX,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=75,
+        server_header=False,
+        proxy_headers=bool(settings.server.trusted_proxies),
+        forwarded_allow_ips=settings.server.trusted_proxies or None,
+    )
+
+
+def worker(
+    lane: Annotated[
+        list[int] | None, typer.Option(help="Work only this lane (may be given again); all by default.")
+    ] = None,
+) -> None:
+    """Apply bookings: one process a lane, one each for housekeeping, cron and webhooks."""
+    from admitone.telemetry import telemetry
+    from workers.pool import Pool
+    from workers.settings import WorkerSettings
+
+    settings = load_settings()
+    logging.getLogger("rq").setLevel(logging.WARNING)
+    lanes = None if not lane else tuple(lane)
+    if lanes is not None and not all(0 <= number < settings.lane.count for number in lanes):
+        raise fail(f"Lanes are numbered 0 to {settings.lane.count - 1}.")
+    Pool(
+        settings.part(WorkerSettings),
+        lanes,
+        # Nothing but a booking's way is traced.
+        telemetry=lambda process: telemetry(settings, f"worker {process}", traces=process.startswith("lane-")),
+    ).start()
