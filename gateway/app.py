@@ -327,7 +327,6 @@ def create_app(settings: GatewaySettings) -> Litestar:
         reader=services.reader,
         desk=services.desk,
         jobs=services.jobs,
-        rooms=services.rooms,
-        figures=services.figures,
+        read_rooms=services.figures.most_watched,
     )
     return app

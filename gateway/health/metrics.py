@@ -1,7 +1,7 @@
 """What Prometheus is told: this process' traffic, and the site's lanes, rooms and seats, as every gateway sees them.
 
 Names and units follow the Prometheus conventions (https://prometheus.io/docs/practices/naming/). Labels are bounded:
-routes are templates, outcomes and codes are the catalogue's, events a hundred at most (`EVENTS_MAX`).
+routes are templates, outcomes and codes are the catalogue's, rooms a hundred at most (`ROOMS_MAX`).
 """
 
 from __future__ import annotations

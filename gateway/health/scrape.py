@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, cast
 
 import psycopg
@@ -21,15 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
-from db.rooms.states import RoomState
 from gateway.booking.desk import Desk
-from gateway.booking.reader import Backlog, Reader
+from gateway.booking.reader import Reader
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import LaneFigures, QueueFigures, Traffic, exposition
 from gateway.health.readiness import Readiness
-from gateway.line.figures import RoomFigures
-from gateway.line.registry import RoomRegistry
 from gateway.wire import problems
 from gateway.wire.problems import ProblemError
 from gateway.wire.stream_slots import StreamSlots
@@ -40,8 +38,8 @@ READ_SECONDS_MAX: Final = 2.0
 """A scrape waits so long for its slowest part; Prometheus gives one ten seconds."""
 GIVEN_UP_SECONDS: Final = 30.0
 """After so long a read is cancelled, and the next scrape asks anew."""
-EVENTS_MAX: Final = 100
-"""Rooms in a scrape: open ones first, then the newest."""
+ROOMS_MAX: Final = 100
+"""How many rooms a scrape shows: each is a label's value."""
 WORKERS_MAX: Final = 100
 """Registered workers of a queue that are looked at."""
 
@@ -50,7 +48,10 @@ _T = TypeVar("_T")
 
 @dataclass(kw_only=True)
 class Scrape:
-    """What each scrape of one gateway process reads."""
+    """What each scrape of one gateway process reads.
+
+    ``read_rooms`` reads the figures of so many rooms at most; ``jobs`` is the Redis of the jobs.
+    """
 
     traffic: Traffic
     loop_lag: LoopLag
@@ -60,13 +61,12 @@ class Scrape:
     reader: Reader
     desk: Desk
     jobs: redis.asyncio.Redis
-    rooms: RoomRegistry
-    figures: RoomFigures
+    read_rooms: Callable[[int], Coroutine[Any, Any, tuple[RoomAnswer, ...]]]
 
     def __post_init__(self) -> None:
         self._queues = _Reading(self._read_queues)
-        self._rooms = _Reading(self._read_rooms)
-        self._backlog = _Reading(self._read_backlog)
+        self._rooms = _Reading(partial(self.read_rooms, ROOMS_MAX))
+        self._backlog = _Reading(self.reader.backlog)
 
     async def text(self) -> bytes:
         """Prometheus' text format."""
@@ -91,16 +91,6 @@ class Scrape:
             rooms=rooms,
             backlog=backlog,
         )
-
-    async def _read_rooms(self) -> tuple[RoomAnswer, ...]:
-        rows = sorted(
-            self.rooms.rows.values(),
-            key=lambda row: (row.state in (RoomState.OFF, RoomState.CLOSED), -row.event_id),
-        )
-        return await self.figures.of_rooms(rows[:EVENTS_MAX])
-
-    async def _read_backlog(self) -> Backlog:
-        return await self.reader.backlog()
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
         """Of each lane and of housekeeping; and the age of cron's last beat in seconds, None without any."""

@@ -72,6 +72,18 @@ class RoomFigures:
         found = [await self._of_room(row, gateways) for row in chosen]
         return tuple(room for room in found if room is not None)
 
+    async def most_watched(self, rooms_max: int) -> tuple[RoomAnswer, ...]:
+        """So many rooms in numbers at most: the open ones first, then the newest.
+
+        Raises:
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+        """
+        rows = sorted(
+            self._rooms.rows.values(),
+            key=lambda row: (row.state in (RoomState.OFF, RoomState.CLOSED), -row.event_id),
+        )
+        return await self.of_rooms(rows[:rooms_max])
+
     async def _of_room(self, row: RoomRow, gateways: Sequence[Presence]) -> RoomAnswer | None:
         counts = await self._counts.of(row.event_id)
         if counts is None:
