@@ -7,7 +7,7 @@ import re
 
 from admitone.settings import Settings
 from db.codes.access_codes import CodeTakenError, TooManyIssuesError, issue_codes
-from db.connections.engines import create_engine
+from db.connections.engines import transaction
 from db.rooms.rooms import UnknownRoomError
 from waiting_room.access import CODE_MAX, NAMED_CODE, CodeHasher, random_codes
 
@@ -40,9 +40,8 @@ async def issue(
         raise CodesError(f"A label has 1 to {LABEL_MAX} characters.")
     codes = [code] if code is not None else random_codes(count)
     hasher = CodeHasher(settings.site.secret)
-    engine = create_engine(settings.db.url, 1)
     try:
-        async with engine.begin() as connection:
+        async with transaction(settings.db.url, "admitone-codes") as connection:
             await issue_codes(
                 connection,
                 event_id,
@@ -60,6 +59,4 @@ async def issue(
         raise CodesError("This event has such a code already.") from None
     except TooManyIssuesError:
         raise CodesError("This event has as many issues of codes as one may have.") from None
-    finally:
-        await engine.dispose()
     return codes

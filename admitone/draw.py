@@ -13,7 +13,7 @@ import psycopg
 import redis
 from msgspec import Meta
 
-from db.connections.urls import psycopg_conninfo
+from db.connections import replica
 from waiting_room.draw import SEED_BYTES, drawn_order, fan_hash
 from waiting_room.line import Slots
 
@@ -52,7 +52,7 @@ def export(database_url: str, event: int) -> bytes:
     Raises:
         DrawError: the event has no lobby, or it is not drawn.
     """
-    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+    with replica.connect(database_url, "admitone-draw") as connection:
         seed, seed_hash, _, participants, _ = _draw(connection, event)
         hashes = [hashed.hex() for _, hashed, _ in _entries(connection, event)]
     document = Export(
@@ -85,7 +85,7 @@ def verify(database_url: str, redis_url: str, event: int) -> Checked:
     Raises:
         DrawError: the event has no lobby, or it is not drawn.
     """
-    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+    with replica.connect(database_url, "admitone-draw") as connection:
         seed, seed_hash, fan_key, participants, epoch = _draw(connection, event)
         entries = list(_entries(connection, event))
     differences = [*_about_seed(seed, seed_hash), *_about_count(participants, entries)]

@@ -19,7 +19,7 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
         UnknownRoomError: the event has no room.
         SteeringRefusedError: the room cannot be steered so.
     """
-    engine = create_engine(settings.db.url, 1)
+    engine = create_engine(settings.db.url, 1, "admitone-room")
     client = async_client(settings.redis.url, connections_max=2)
     line = Line(client)
     rooms = RoomRegistry(engine, line, settings.line)

@@ -32,7 +32,7 @@ from admitone.embedded.valkey import EmbeddedValkey
 from admitone.running import forget, note
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
-from db.connections.urls import psycopg_conninfo
+from db.connections import look
 from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators import add_operator
@@ -264,7 +264,7 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
     """The demo event with something left to sell; a new one if there is none."""
     event_id = find_demo(database_url)
     if event_id is not None:
-        with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+        with look.connect(database_url, "admitone-up") as connection:
             query = "SELECT 1 FROM ticket WHERE event_id = %s AND available_count > 0 LIMIT 1"
             if connection.execute(query, (event_id,)).fetchone():
                 return event_id

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admitone.settings import Settings
-from db.connections.engines import create_engine
+from db.connections.engines import transaction
 from db.outbox.kinds import OutboxKind
 from db.webhooks import endpoints as db
 from db.webhooks.deliveries import resend as resend_deliveries
@@ -17,14 +17,8 @@ from db.webhooks.urls import check_resolves_to_public, check_url
 OPERATOR = "command line"
 
 
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    engine = create_engine(settings.db.url, 1)
-    try:
-        async with engine.begin() as connection:
-            yield connection
-    finally:
-        await engine.dispose()
+def _transaction(settings: Settings) -> AbstractAsyncContextManager[AsyncConnection]:
+    return transaction(settings.db.url, "admitone-webhook")
 
 
 async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int | None, description: str) -> str:
@@ -42,7 +36,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
     host, port = check_url(url, production=production)
     if production:
         check_resolves_to_public(host, port)
-    async with _connected(settings) as connection:
+    async with _transaction(settings) as connection:
         row, secret = await db.add_endpoint(
             connection,
             url=url,
@@ -56,7 +50,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
 
 async def listed(settings: Settings) -> list[str]:
     """A line a webhook."""
-    async with _connected(settings) as connection:
+    async with _transaction(settings) as connection:
         found = await db.endpoints(connection)
     return [_line(row) for row in found]
 
@@ -75,11 +69,11 @@ def _line(row: db.EndpointRow) -> str:
 
 async def remove(settings: Settings, endpoint_id: int) -> None:
     """Raises LookupError: there is no such webhook."""
-    async with _connected(settings) as connection:
+    async with _transaction(settings) as connection:
         await db.remove_endpoint(connection, endpoint_id, OPERATOR)
 
 
 async def resend(settings: Settings, endpoint_id: int) -> int:
     """Make due what was given up; how many. Raises LookupError: there is no such webhook."""
-    async with _connected(settings) as connection:
+    async with _transaction(settings) as connection:
         return await resend_deliveries(connection, endpoint_id, None, OPERATOR)

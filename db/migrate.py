@@ -7,9 +7,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine, func, select, text
+from sqlalchemy import func, select, text
 
-from db.connections.urls import sqlalchemy_url
+from db.connections.engines import migration_engine
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_KEY = 0x41444D4954  # "ADMIT", of Postgres' advisory locks
@@ -31,8 +31,7 @@ def migrate(database_url: str) -> None:
             transaction on a table to be changed) was not done within a minute.
         ValueError: the URL is not one of Postgres.
     """
-    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
-    with engine.begin() as connection:
+    with migration_engine(database_url).begin() as connection:
         connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": _LOCK_WAIT})
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
         config = alembic_config()
@@ -42,6 +41,5 @@ def migrate(database_url: str) -> None:
 
 def current(database_url: str) -> str | None:
     """The revision the database stands at, or None where `migrate` has never run."""
-    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
-    with engine.connect() as connection:
+    with migration_engine(database_url).connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()

@@ -7,13 +7,12 @@ import functools
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connections.urls import psycopg_conninfo
+from db.connections import primary
 from db.tables.operators import Operator
 
 NAME_CHARS_MAX = 64
@@ -35,7 +34,7 @@ def add_operator(database_url: str, name: str, password: str) -> None:
         raise ValueError(f"an operator's name has 1 to {NAME_CHARS_MAX} characters")
     if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
         raise ValueError(f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+    with primary.connect(database_url, "admitone-operator") as connection:
         connection.execute(
             """
             INSERT INTO operator (name, password_hash) VALUES (%(name)s, %(password_hash)s)

@@ -56,3 +56,8 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
     ] = ""
     pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8
+
+    @property
+    def replica_url(self) -> str:
+        """Where reads go that may be a little old (`db.connections.replica`): no replica can be configured yet."""
+        return self.url

@@ -21,7 +21,6 @@ from booking_lane import tracing
 from booking_lane.clients import async_client, jobs_client
 from booking_lane.results import BatchNews, channel, decode_news
 from db.connections.engines import create_engine
-from db.connections.urls import psycopg_conninfo
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.captcha.providers import build_captcha
@@ -116,7 +115,7 @@ def build_services(settings: GatewaySettings) -> Services:
         clock=clock,
         identity=identity,
         captcha=captcha,
-        reader=Reader(psycopg_conninfo(settings.db.url), settings.db.pool_max),
+        reader=Reader(settings.db.url, settings.db.pool_max),
         halls=halls,
         hall_access=HallAccess(halls, identity),
         limits=limits,
@@ -145,7 +144,7 @@ def build_services(settings: GatewaySettings) -> Services:
             streams_max=settings.stream.per_process_max,
             secret=settings.site.secret,
         ),
-        programme=Programme(psycopg_conninfo(settings.db.url), halls, line, rooms),
+        programme=Programme(settings.db.url, halls, line, rooms),
     )
 
 

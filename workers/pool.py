@@ -63,6 +63,9 @@ class Pool(WorkerPool):
             correct, only slower.
         telemetry: entered by each process for as long as it works, with its queue's name, ``cron`` or ``pool``.
         probe, locks: the engine's switches for tests (`workers.engine.engine.Engine`).
+
+    Raises:
+        ValueError: the database's URL is not one of Postgres.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Pool(WorkerPool):
         probe: Callable[[str], None] = lambda point: None,
         locks: bool = True,
     ) -> None:
+        # A malformed URL ends the process here; in a worker it would fail the commands of a batch.
+        psycopg_conninfo(settings.db.url)
         self._settings = settings
         self._telemetry = telemetry
         self._probe = probe
@@ -184,13 +189,12 @@ class Pool(WorkerPool):
 
     def _work(self, role: str, name: str) -> None:
         settings = self._settings
-        conninfo = psycopg_conninfo(settings.db.url)
         if role == WEBHOOKS:
             # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(conninfo, settings.webhook, public_only=settings.site.production)
+            dispatch(settings.db.url, settings.webhook, public_only=settings.site.production)
             return
         client = jobs_client(settings.redis.jobs)
         if role == CRON:
@@ -198,7 +202,7 @@ class Pool(WorkerPool):
             return
         now_ms = jobs_clock(client)
         engine = Engine(
-            conninfo,
+            settings.db.url,
             now_ms,
             settings.hold,
             outage_seconds_max=settings.lane.command_deadline_seconds,

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from admitone.doctor.finding import Finding, Kind, Level
 from admitone.settings import Settings
-from db.connections.urls import psycopg_conninfo
+from db.connections import look
 from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
 
 CONNECT_SECONDS_MAX: Final = 3
@@ -44,8 +44,10 @@ class Site:
         return Finding(kind, code, level, says, fix)
 
     def rows(self, query: LiteralString, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """Raises:
-        psycopg.Error: among them that it took longer than `ANSWER_SECONDS_MAX`.
+        """What Postgres answers to the query.
+
+        Raises:
+            psycopg.Error: also where it took longer than `db.connections.look.ANSWER_SECONDS`.
         """
         assert self.postgres is not None
         return self.postgres.execute(query, parameters).fetchall()
@@ -60,15 +62,7 @@ def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) ->
     with contextlib.ExitStack() as opened:
         site = Site(settings, embedded, public_url)
         try:
-            site.postgres = opened.enter_context(
-                psycopg.connect(
-                    psycopg_conninfo(settings.db.url),
-                    autocommit=True,
-                    connect_timeout=CONNECT_SECONDS_MAX,
-                    application_name="admitone-doctor",
-                    options=f"-c statement_timeout={ANSWER_SECONDS_MAX * 1000}",
-                )
-            )
+            site.postgres = opened.enter_context(look.connect(settings.db.url, "admitone-doctor"))
         except (psycopg.Error, ValueError) as problem:
             site.errors["postgres"] = _first_line(problem)
         site.line = _redis(site, opened, "line_redis", settings.redis.url)

@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-
 from admitone.embedded.account import own_file, own_folder, reachable_binaries, service_account
 from admitone.embedded.process import (
     AlreadyRunningError,
@@ -26,6 +24,7 @@ from admitone.embedded.process import (
     stop_orphan,
 )
 from admitone.embedded.server import EmbeddedServer
+from db.connections import primary
 
 NAME = "admitone"
 START_SECONDS_MAX = 60.0  # crash recovery may have a good deal of WAL to replay
@@ -176,7 +175,7 @@ def _refuse_other_version(data: Path) -> None:
 
 
 def _make_database(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with primary.connect(url, "admitone-embedded") as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'admitone'").fetchone()
         if found is None:
             connection.execute("CREATE DATABASE admitone")

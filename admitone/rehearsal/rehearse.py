@@ -44,7 +44,7 @@ from admitone.rehearsal.watch import Sample, Watch
 from admitone.room import show_or_steer
 from admitone.settings import Settings
 from db.audit.invariants import audit
-from db.connections.urls import psycopg_conninfo
+from db.connections import primary
 from db.rehearsals import rehearsals
 from db.rooms.steering import Ask
 from gateway.line.registry import REFRESH_SECONDS
@@ -271,9 +271,7 @@ def _servers(settings: Settings, event_id: int) -> Iterator[psycopg.Connection[t
     """
     try:
         with (
-            psycopg.connect(
-                psycopg_conninfo(settings.db.url), autocommit=True, application_name="admitone-rehearsal"
-            ) as connection,
+            primary.connect(settings.db.url, "admitone-rehearsal") as connection,
             rehearsals.alone(connection, event_id),
         ):
             yield connection

@@ -16,7 +16,6 @@ from bench.report import Part
 from bench.servers import System
 from booking_lane.commands import Reserve, body_hash, command_id_new
 from booking_lane.settings import HoldSettings
-from db.connections.urls import psycopg_conninfo
 from workers.engine.engine import Engine
 from workers.pool import settle_memory
 
@@ -57,15 +56,15 @@ def engine_rate(system: System, batch: int, seconds: float, seats: int = SEATS) 
     """Commands a second: batches of reserves of two seats each, on a new event."""
     with system.connect() as connection:
         event_id = fans.new_event(connection, seats)
-    return apart(lambda: _apply(psycopg_conninfo(system.database_url), event_id, batch, seconds, seats))
+    return apart(lambda: _apply(system.database_url, event_id, batch, seconds, seats))
 
 
-def _apply(conninfo: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
+def _apply(database_url: str, event_id: int, batch: int, seconds: float, seats_count: int) -> float:
     now_ms = time.time_ns() // 1_000_000
     hold = HoldSettings()
     # As a lane's process does.
     settle_memory()
-    engine = Engine(conninfo, lambda: time.time_ns() // 1_000_000, hold, outage_seconds_max=30)
+    engine = Engine(database_url, lambda: time.time_ns() // 1_000_000, hold, outage_seconds_max=30)
     pairs = fans.pairs(seats_count)
     fan = itertools.count(1_000_000)
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, LiteralString
 
-import psycopg
 from psycopg.rows import dict_row
 
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import load_ledger
-from db.connections.urls import psycopg_conninfo
+from db.connections import primary
 
 ROWS_MAX: Final = 20
 SWEEP_SECONDS_MAX: Final = 5
@@ -45,7 +44,7 @@ def audit(
         db.audit.ledger.LedgerError: a line of the ledger is malformed.
         psycopg.OperationalError: the database is out of reach.
     """
-    with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
+    with primary.connect(database_url, "admitone-audit") as connection:
         invariants = dict(INVARIANTS)
         if ledger is not None:
             # Before the snapshot, so that whatever the ledger tells of had been committed by then.

@@ -1,10 +1,12 @@
-"""One DATABASE_URL, in the two forms its readers want."""
+"""DATABASE_URL as psycopg takes it. SQLAlchemy's form is in `db.connections.engines`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import URL
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
@@ -25,25 +27,27 @@ def psycopg_conninfo(database_url: str) -> str:
         raise ValueError("the database URL is malformed") from None
 
 
-def sqlalchemy_url(database_url: str) -> URL:
-    """The URL of SQLAlchemy's psycopg dialect; a Unix socket's folder may stand in ``?host=/folder``.
+# A server that went silent, as after a failover, is noticed within about ten seconds.
+_KEEPALIVES: Final[Mapping[str, Any]] = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 
-    libpq itself parses the URL, so that both readers reach the same server.
+
+def conninfo_of(database_url: str, *, name: str, connect_seconds: int, session: Mapping[str, object]) -> str:
+    """The libpq connection string of one client.
+
+    Args:
+        name: how Postgres lists its connections (``application_name``).
+        session: Postgres' settings for them, beside those that the URL's ``options`` name.
 
     Raises:
         ValueError: the URL is not one of Postgres.
     """
-    parts = {key: str(value) for key, value in conninfo_to_dict(psycopg_conninfo(database_url)).items()}
-    username, password, database = (parts.pop(key, None) for key in ("user", "password", "dbname"))
-    return URL.create("postgresql+psycopg", username, password, database=database, query=_hosts(parts))
-
-
-def _hosts(parts: dict[str, str]) -> dict[str, str | tuple[str, ...]]:
-    """Several hosts, as a failover pair has them, become SQLAlchemy's list of host:port."""
-    if "," not in parts.get("host", ""):
-        return dict(parts)
-    hosts = parts.pop("host").split(",")
-    ports = parts.pop("port", "").split(",")
-    if len(ports) == 1:
-        ports *= len(hosts)
-    return {**parts, "host": tuple(f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))}
+    conninfo = psycopg_conninfo(database_url)
+    given = conninfo_to_dict(conninfo).get("options")
+    options = [*([str(given)] if given else []), *(f"-c {setting}={value}" for setting, value in session.items())]
+    return make_conninfo(
+        conninfo,
+        application_name=name,
+        connect_timeout=connect_seconds,
+        **({"options": " ".join(options)} if options else {}),
+        **_KEEPALIVES,
+    )

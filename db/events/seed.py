@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from db.connections.urls import psycopg_conninfo
+from db.connections import primary
 from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
 from db.events.events import TICKET_TYPES_MAX, add_ticket_types
@@ -189,7 +189,7 @@ def seed_stadium(
 
 def find_demo(database_url: str, *, name: str = DEMO_NAME) -> int | None:
     """The newest event that `seed_demo` made under this name, if there is one."""
-    with psycopg.connect(psycopg_conninfo(database_url)) as connection:
+    with primary.connect(database_url, "admitone-seed") as connection:
         found = connection.execute("SELECT max(event_id) FROM event WHERE name = %s", (name,)).fetchone()
     return None if found is None or found[0] is None else int(found[0])
 
@@ -205,7 +205,7 @@ def _seed(
     on_sale_minutes: float,
     ticket_types: tuple[TicketTypePlan, ...],
 ) -> int:
-    with psycopg.connect(psycopg_conninfo(database_url), autocommit=True) as connection:
+    with primary.connect(database_url, "admitone-seed") as connection:
         # Postgres' clock, because the sale's opening is judged by it.
         row = connection.execute("SELECT now() AT TIME ZONE 'UTC'").fetchone()
         assert row is not None

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from db.booking import reading_sql as sql
+from db.connections import primary
 
 PURCHASES_MAX: Final = 200
-WAIT_SECONDS: Final = 5.0
 READS_UNDER_WAY_MAX: Final = 2
 GATHERED_MAX: Final = 256
 COUNTED_MAX: Final = 100_000
+
+# Every read here goes by keys, and the tables were empty when the plan was made.
+_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
 _Asked = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
@@ -45,21 +46,9 @@ class Reader:
         psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
     """
 
-    def __init__(self, conninfo: str, connections_max: int) -> None:
-        self._pool: AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]] = AsyncConnectionPool(
-            conninfo,
-            min_size=1,
-            max_size=connections_max,
-            timeout=WAIT_SECONDS,
-            # Every read here goes by keys, and the tables were empty when the plan was made.
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": 5,
-                "application_name": "admitone-gateway",
-                "options": "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off",
-            },
-            open=False,
-        )
+    def __init__(self, database_url: str, connections_max: int) -> None:
+        # A fan looks for what was bought a moment ago, so the primary is read.
+        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_BY_KEYS)
         self._asked: list[_Asked] = []
         self._reading: set[asyncio.Task[None]] = set()
 

@@ -31,8 +31,8 @@ from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_k
 from booking_lane.clients import NO_MAINTENANCE
 from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
+from db.connections import look
 from db.connections.schema_head import head
-from db.connections.urls import psycopg_conninfo
 from db.settings import DatabaseSettings
 from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, encode_presence, key_print, presence_key
 
@@ -77,7 +77,7 @@ class Readiness:
             queue_name(number): "jobs_redis" for number in range(lanes)
         }
         self._up_at = dict.fromkeys(self._seen_through, -math.inf)
-        self._postgres = PostgresLook(psycopg_conninfo(db.url), head())
+        self._postgres = PostgresLook(db.url, head())
         self._redis: list[RedisLook] = []
         self.stopping = False
 
@@ -152,8 +152,8 @@ class Readiness:
 
     async def close(self) -> None:
         """This gateway is no more."""
-        for look in self._redis:
-            await look.close()
+        for redis_look in self._redis:
+            await redis_look.close()
         await self._postgres.close()
 
 
@@ -165,8 +165,8 @@ class PostgresLook:
     database ahead of this code is one that is being upgraded.
     """
 
-    def __init__(self, conninfo: str, revision: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, database_url: str, revision: str) -> None:
+        self._database_url = database_url
         self._revision = revision
         self._connection: AsyncConnection[Any] | None = None
 
@@ -177,9 +177,7 @@ class PostgresLook:
         connection = self._connection
         if connection is None or connection.closed:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
-                connection = self._connection = await AsyncConnection.connect(
-                    self._conninfo, autocommit=True, application_name="admitone-readiness"
-                )
+                connection = self._connection = await look.connect_async(self._database_url, "admitone-readiness")
         else:
             await _knock(connection)
         revision, read_only = await self._ask(connection)

@@ -16,6 +16,7 @@ import psycopg
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from db.connections import primary
 from gateway.hall.halls import Halls
 from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
@@ -23,7 +24,6 @@ from waiting_room.line import Line
 logger = logging.getLogger(__name__)
 
 EDITS_AT_ONCE_MAX: Final = 2
-CONNECT_SECONDS: Final = 5
 
 T = TypeVar("T")
 
@@ -32,11 +32,11 @@ class Programme:
     """Runs operators' work on events, and tells of it.
 
     Args:
-        conninfo: libpq connection string.
+        database_url: Postgres' primary.
     """
 
-    def __init__(self, conninfo: str, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
-        self._conninfo = conninfo
+    def __init__(self, database_url: str, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
+        self._database_url = database_url
         self._halls = halls
         self._line = line
         self._rooms = rooms
@@ -55,9 +55,7 @@ class Programme:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
     def _run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        with psycopg.connect(
-            self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="admitone-gateway"
-        ) as connection:
+        with primary.connect(self._database_url, "admitone-gateway") as connection:
             return work(connection)
 
     async def tell(self, event_id: int, *, configure: bool) -> None:

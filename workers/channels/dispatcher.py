@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from db.connections import primary
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
 from workers.channels.channel import Channel, Connection, Message, Outcome
@@ -28,23 +29,21 @@ from workers.channels.webhooks.settings import WebhookSettings
 
 logger = logging.getLogger(__name__)
 
+CONNECT_SECONDS: Final = 3
 TURN_SECONDS: Final = 0.5
 ROOMS_EVERY_SECONDS: Final = 1.0
 HANDED_OVER_IN_ONE_TURN_MAX: Final = 500
 POSTGRES_AWAY_PAUSE_SECONDS: Final = 1.0
 STOP_SECONDS_MAX: Final = 3.0
 NOTE_SECONDS_MAX: Final = 2.0
-_SESSION: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "statement_timeout": 10_000,
-        # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
-        "enable_seqscan": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-    }.items()
-)
+_SESSION: Final = {
+    "timezone": "UTC",
+    "statement_timeout": 10_000,
+    # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 
 class _Sending:
@@ -110,15 +109,15 @@ class Dispatcher:
     """One process' deliveries.
 
     Args:
-        conninfo: libpq connection string.
+        database_url: Postgres' primary.
         channels: each has its statements in `db.outbox.deliveries.CHANNELS`; the dispatcher closes them.
         probe: called with ``answered`` between an attempt's end and its note, for faults to be injected there.
     """
 
     def __init__(
-        self, conninfo: str, channels: Sequence[Channel[Any]], *, probe: Callable[[str], None] = lambda point: None
+        self, database_url: str, channels: Sequence[Channel[Any]], *, probe: Callable[[str], None] = lambda point: None
     ) -> None:
-        self._conninfo = conninfo
+        self._database_url = database_url
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._sending = [_Sending(channel, self._wake.set, probe) for channel in channels]
@@ -166,15 +165,8 @@ class Dispatcher:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._conninfo,
-                autocommit=True,
-                connect_timeout=3,
-                keepalives_idle=5,
-                keepalives_interval=2,
-                keepalives_count=3,
-                application_name="admitone-webhooks",
-                options=_SESSION,
+            self._connection = await primary.connect_async(
+                self._database_url, "admitone-webhooks", connect_seconds=CONNECT_SECONDS, session=_SESSION
             )
         return self._connection
 
@@ -201,7 +193,7 @@ class Dispatcher:
 
 
 def dispatch(
-    conninfo: str,
+    database_url: str,
     webhook: WebhookSettings,
     *,
     public_only: bool = False,
@@ -220,6 +212,6 @@ def dispatch(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        await Dispatcher(conninfo, [Webhooks(webhook, public_only=public_only)], probe=probe).run(stop)
+        await Dispatcher(database_url, [Webhooks(webhook, public_only=public_only)], probe=probe).run(stop)
 
     asyncio.run(live())

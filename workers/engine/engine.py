@@ -21,6 +21,7 @@ from booking_lane.commands import KINDS, Command, Outcome, Sweep
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
+from db.connections import primary
 from workers.engine.book import Book, Purchase, Refused
 from workers.engine.free_rows import KeptRows
 from workers.engine.transaction import Connection, Transaction, event_changes
@@ -33,6 +34,7 @@ RETRY_PAUSE_SECONDS = 0.02
 RECONNECT_PAUSE_SECONDS_MAX = 1.0
 CONFLICTS_MAX = 20
 PLANS_SECONDS_MAX = 1.0
+CONNECT_SECONDS = 3
 
 # What another transaction or the server's state caused, and trying again may cure.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
@@ -48,23 +50,20 @@ _AWAY = (
     errors.IdleInTransactionSessionTimeout,
     errors.QueryCanceled,
 )
-_SESSION = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "statement_timeout": 30_000,
-        # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
-        "idle_in_transaction_session_timeout": 10_000,
-        # A sale fills empty tables faster than statistics follow: a plan made for the empty table, kept, made a
-        # batch take seconds. Every statement here reaches a few rows by key, in the order it is written. Plans
-        # are kept, for planning is half of a small batch's time, and made anew each second (PLANS_SECONDS_MAX).
-        "plan_cache_mode": "force_generic_plan",
-        "join_collapse_limit": 1,
-        "enable_seqscan": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-    }.items()
-)
+_SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": 30_000,
+    # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
+    "idle_in_transaction_session_timeout": 10_000,
+    # A sale fills empty tables faster than statistics follow: a plan made for the empty table, kept, made a
+    # batch take seconds. Every statement here reaches a few rows by key, in the order it is written. Plans
+    # are kept, for planning is half of a small batch's time, and made anew each second (PLANS_SECONDS_MAX).
+    "plan_cache_mode": "force_generic_plan",
+    "join_collapse_limit": 1,
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Engine:
     """Owns one Postgres connection. Not thread-safe: one per worker.
 
     Args:
-        conninfo: libpq connection string.
+        database_url: Postgres' primary.
         now_ms: the clock that deadlines were set by (the jobs' Redis), in milliseconds.
         outage_seconds_max: how long an outage of Postgres is waited out.
         probe: called at named points (``locked``, ``decided``, ``written``, ``committed``), so that tests can inject
@@ -108,7 +107,7 @@ class Engine:
 
     def __init__(
         self,
-        conninfo: str,
+        database_url: str,
         now_ms: Callable[[], int],
         hold: HoldSettings,
         *,
@@ -116,7 +115,7 @@ class Engine:
         probe: Callable[[str], None] = lambda point: None,
         locks: bool = True,
     ) -> None:
-        self._conninfo = conninfo
+        self._database_url = database_url
         self._now_ms = now_ms
         self._hold = hold
         self._outage_seconds_max = outage_seconds_max
@@ -138,15 +137,12 @@ class Engine:
             psycopg.OperationalError: Postgres cannot be reached.
         """
         if self._connection is None or self._connection.closed:
-            self._connection = _connection_class().connect(
-                self._conninfo,
-                autocommit=True,
-                connect_timeout=3,
-                keepalives_idle=5,
-                keepalives_interval=2,
-                keepalives_count=3,
-                application_name="admitone-worker",
-                options=_SESSION,
+            self._connection = primary.connect(
+                self._database_url,
+                "admitone-worker",
+                connect_seconds=CONNECT_SECONDS,
+                session=_SESSION,
+                connection_class=_connection_class(),
             )
         return self._connection
 

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, NullPool, Table, UniqueConstraint, create_engine
 
-from db.connections.urls import sqlalchemy_url
+from db.connections.engines import sqlalchemy_url
 from db.migrate import alembic_config, current, migrate
 from db.tables.metadata import METADATA
 

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine
 
-from db.connections.urls import sqlalchemy_url
+from db.connections.engines import sqlalchemy_url
 from db.migrate import alembic_config, migrate
 
 RELEASE_0_1_0 = "0008"

@@ -8,7 +8,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import NullPool, create_engine, text
 
 from db.connections.engines import create_engine as create_async_engine
-from db.connections.urls import psycopg_conninfo, sqlalchemy_url
+from db.connections.engines import sqlalchemy_url
+from db.connections.urls import psycopg_conninfo
 
 FORMS: dict[str, dict[str, str]] = {
     "postgresql://u:p%40x@h:5433/d": {

@@ -17,7 +17,7 @@ from rq.timeouts import JobTimeoutException
 
 from booking_lane.commands import Command
 from db.booking.sql import ADVISORY_SPACE
-from db.connections.urls import psycopg_conninfo
+from db.connections.engines import sqlalchemy_url
 from tests.integration.engine.books import Books, bodies, codes, connect
 from tests.unit.booking_lane.asks import checkout, release, reserve, sweep
 from workers.engine.book import Book
@@ -246,11 +246,11 @@ def test_an_outage_is_waited_out(books: Books, caplog: pytest.LogCaptureFixture)
 
 def test_an_outage_beyond_its_time_is_told(books: Books) -> None:
     engine = books.engine(outage_seconds_max=0)
-    engine._conninfo = make_conninfo(psycopg_conninfo(books.database_url), dbname="gone")
+    engine._database_url = sqlalchemy_url(books.database_url).set(database="gone").render_as_string(False)
     command = reserve(books.event, 1, A1)
     with pytest.raises(OutageError):
         engine.apply([command])
-    engine._conninfo = books.database_url
+    engine._database_url = books.database_url
     assert codes(engine.apply([command]), command) == ["ok"]
 
 

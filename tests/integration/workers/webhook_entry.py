@@ -9,7 +9,6 @@ import os
 import signal
 
 from admitone.settings import Settings
-from db.connections.urls import psycopg_conninfo
 from workers.channels.dispatcher import dispatch
 
 
@@ -20,4 +19,4 @@ def die(point: str) -> None:
 
 if __name__ == "__main__":
     settings = Settings.load()
-    dispatch(psycopg_conninfo(settings.db.url), settings.webhook, probe=die)
+    dispatch(settings.db.url, settings.webhook, probe=die)

@@ -1,0 +1,74 @@
+"""Connections to the primary: for whatever writes, and for reads that must see what was just written.
+
+These are psycopg's own; SQLAlchemy's are made by `db.connections.engines`, which the workers never load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from db.connections.urls import conninfo_of
+
+CONNECT_SECONDS: Final = 5
+POOL_WAIT_SECONDS: Final = 5.0
+NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+def connect(
+    database_url: str,
+    name: str,
+    *,
+    autocommit: bool = True,
+    connect_seconds: int = CONNECT_SECONDS,
+    session: Mapping[str, object] = NO_SETTINGS,
+    connection_class: type[psycopg.Connection[tuple[Any, ...]]] = psycopg.Connection,
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection of its own, which the caller closes.
+
+    Args:
+        name: how Postgres lists it (``application_name``).
+        session: Postgres' settings for this connection.
+        connection_class: another one where statements are traced.
+
+    Raises:
+        psycopg.OperationalError: Postgres cannot be reached.
+        ValueError: the URL is not one of Postgres.
+    """
+    conninfo = conninfo_of(database_url, name=name, connect_seconds=connect_seconds, session=session)
+    return connection_class.connect(conninfo, autocommit=autocommit)
+
+
+async def connect_async(
+    database_url: str,
+    name: str,
+    *,
+    connect_seconds: int = CONNECT_SECONDS,
+    session: Mapping[str, object] = NO_SETTINGS,
+) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """As `connect`, for a loop. Each statement commits unless a transaction is begun."""
+    conninfo = conninfo_of(database_url, name=name, connect_seconds=connect_seconds, session=session)
+    return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+
+
+def pool(
+    database_url: str, name: str, connections_max: int, *, session: Mapping[str, object] = NO_SETTINGS
+) -> AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    """A pool of psycopg's own connections, not opened yet. A caller that finds all of them taken waits five seconds at
+    most.
+
+    Raises:
+        ValueError: the URL is not one of Postgres.
+    """
+    return AsyncConnectionPool(
+        conninfo_of(database_url, name=name, connect_seconds=CONNECT_SECONDS, session=session),
+        min_size=1,
+        max_size=connections_max,
+        timeout=POOL_WAIT_SECONDS,
+        kwargs={"autocommit": True},
+        open=False,
+    )
