@@ -20,6 +20,7 @@ from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
+from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
 from gateway.line.door import Door
@@ -61,6 +62,7 @@ class Services:
     line: Line
     rooms: RoomRegistry
     door: Door
+    autopilot: Autopilot
     counts: Counts
     places: Places
     passes: Passes

@@ -1,0 +1,160 @@
+"""A gateway process's life: it begins when its servers answer, keeps its services true, and ends in an orderly way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import redis.asyncio
+from litestar import Litestar
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane import tracing
+from booking_lane.results import BatchNews, channel, decode_news
+from gateway.process.ending import Ending
+from gateway.process.news import News, Topic
+from gateway.services import Services
+from waiting_room.keys import NEWS_CHANNEL
+from waiting_room.model import read_news
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS_MAX: Final = 30.0
+LISTENING_SECONDS_MAX: Final = 5.0
+"""A gateway begins without news where Redis does not let it listen for so long."""
+KEEPER_PAUSE_SECONDS: Final = 0.5
+CLOSE_SECONDS_MAX: Final = 1.0
+"""The longest that each part of the end may take, because each waits for a server."""
+GC_THRESHOLDS: Final = (100_000, 20, 50)
+
+Keeper = Callable[[], Coroutine[Any, Any, None]]
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Start the services, keep them, and end them in an orderly way."""
+    services: Services = app.state["services"]
+    await _begin(services)
+    await services.reader.open()
+    _settle_memory()
+    listeners = _listeners(services)
+    services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
+    ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
+    tasks = [asyncio.create_task(_keep(keeper)) for keeper in _keepers(services, listeners)]
+    with contextlib.suppress(TimeoutError):
+        connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
+        await asyncio.wait_for(connected, LISTENING_SECONDS_MAX)
+    ending.listen()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(services.desk.close(), CLOSE_SECONDS_MAX)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_close(services), CLOSE_SECONDS_MAX)
+
+
+def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
+    """What runs for as long as the process does."""
+    return [
+        services.readiness.keep,
+        services.loop_lag.keep,
+        services.clock.keep,
+        *(listener.listen for listener in listeners),
+        services.desk.keep_finishing,
+        services.desk.keep_figures,
+        services.halls.verify,
+        services.halls.keep_streams,
+        services.rooms.keep_refreshed,
+        services.door.keep_admitting,
+        services.autopilot.keep_steering,
+        services.line_streams.run,
+        services.history.keep_recorded,
+    ]
+
+
+def _listeners(services: Services) -> list[News]:
+    """What is published, and to whom: one listener a Redis, one in all unless the jobs have a Redis of their own."""
+    room = Topic([NEWS_CHANNEL], read_news, [services.rooms.on_news, services.line_streams.on_news])
+    lane = Topic(
+        [channel(number) for number in range(services.settings.lane.count)],
+        decode_news,
+        # The hall first: a fan whose request the desk answers may read the hall at once.
+        [services.halls.on_batch, services.desk.on_batch],
+        span=_span_of_batch,
+    )
+    urls = services.settings.redis
+    topics: list[tuple[str, list[Topic[Any]]]] = (
+        [(urls.line, [room, lane])] if urls.one_server else [(urls.line, [room]), (urls.jobs, [lane])]
+    )
+    return [
+        News(
+            redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
+            heard,
+            services.halls.mark_stale,
+        )
+        for url, heard in topics
+    ]
+
+
+def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if tracing.on is None else tracing.on.hearing(news.trace, news.lane)
+
+
+async def _begin(services: Services) -> None:
+    """Wait for Postgres and Redis, and read what the door needs before the first fan."""
+    until = asyncio.get_running_loop().time() + START_SECONDS_MAX
+    while True:
+        try:
+            await services.clock.read()
+            await services.desk.start()
+            await services.rooms.refresh()
+        except (RedisError, SQLAlchemyError, OSError) as error:
+            if asyncio.get_running_loop().time() > until:
+                raise
+            logger.warning("waiting for Postgres and Redis: %s", error)
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+def _settle_memory() -> None:
+    """What stands after the start stays: the collector need not look at it again, nor come so often.
+
+    Measured, full collections of a gateway's heap were pauses that every fan of the process felt.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _keep(keeper: Keeper) -> None:
+    """Run the keeper; where it ends or fails, log that and run it again."""
+    name = getattr(keeper, "__qualname__", type(keeper).__name__)
+    while True:
+        try:
+            await keeper()
+        except (RedisError, SQLAlchemyError, OSError) as error:
+            logger.warning("%s: a part is away: %s", name, error)
+        except Exception:
+            logger.exception("%s ended", name)
+        await asyncio.sleep(KEEPER_PAUSE_SECONDS)
+
+
+async def _close(services: Services) -> None:
+    await services.readiness.close()
+    await services.captcha.close()
+    services.programme.close()
+    for client in (services.line_redis, services.jobs):
+        await client.aclose()
+    await services.reader.close()
+    await services.engine.dispose()
