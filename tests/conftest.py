@@ -15,6 +15,7 @@ from hypothesis import settings
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
 from tests.databases import Databases
+from tests.factories import environ_of
 from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
@@ -83,19 +84,7 @@ def redis_url(valkey_url: str) -> str:
 @pytest.fixture
 def admitone_env(database_url: str, redis_url: str) -> dict[str, str]:
     """The environment of an `admitone` process of this test: limits out of the way, little work."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADMITONE_")}
-    return inherited | {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "ADMITONE_SECRET": "a secret of the tests, of no use anywhere else",
-        "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
-        "ADMITONE_JOINS_PER_MINUTE": "1000000",
-        "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
-        "ADMITONE_LANE_WAIT_SECONDS_MAX": "30",
-        "ADMITONE_CAPTCHA_WORK_MAX": "100",
-        "ADMITONE_DRAIN_SECONDS": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
+    return environ_of(database_url, redis_url)
 
 
 @pytest.fixture

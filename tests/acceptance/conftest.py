@@ -8,8 +8,7 @@ told must be clean, unless it says ``AUDITED = False``.
 from __future__ import annotations
 
 import datetime as dt
-import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -20,20 +19,14 @@ import redis
 
 from admitone.fan.ledger import Ledger
 from db.audit.invariants import audit
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import RoomSeed, TicketTypePlan
 from db.operators import add_operator
 from tests.client import Client, Fan
 from tests.databases import Databases
+from tests.factories import HALL, OPEN_DOOR, environ_of, make_event, plan_event
 from tests.services import Service, Services, await_ready, free_port
 
 OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
-
-OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=100_000)
-"""A room that admits at once."""
-HALL = (
-    TicketTypePlan(ticket_type="General", price=4900, rows=6, seats_per_row=10),
-    TicketTypePlan(ticket_type="VIP", price=12900, rows=3, seats_per_row=8),
-)
 
 
 @dataclass
@@ -85,20 +78,8 @@ class Site:
         on_sale_in: dt.timedelta = dt.timedelta(hours=-1),
     ) -> int:
         """A new event; gives its id."""
-        now = dt.datetime.now(dt.UTC)
-        plan = EventPlan(
-            name="Nachtflug",
-            artist="Lena Brandt",
-            venue="Kulturhalle",
-            date=now + dt.timedelta(weeks=6),
-            on_sale_at=now + on_sale_in,
-            currency="EUR",
-            ticket_types=hall,
-            room=room,
-            seats_per_fan_max=seats_per_fan_max,
-        )
-        with psycopg.connect(self.database_url) as connection:
-            return create_event(connection, plan)
+        plan = plan_event(room=room, hall=hall, seats_per_fan_max=seats_per_fan_max, on_sale_in=on_sale_in)
+        return make_event(self.database_url, plan)
 
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.redis_url, socket_timeout=10)
@@ -122,25 +103,6 @@ SELECT md5(concat(
     (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM booking_command t),
     (SELECT string_agg(outbox_id::text, '|' ORDER BY outbox_id::text) FROM outbox WHERE kind LIKE 'purchase.%')))
 """
-
-
-def environ_of(database_url: str, redis_url: str, further: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a site's processes: limits out of the way, little work."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ADMITONE_")}
-    return {
-        **inherited,
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "ADMITONE_SECRET": "a secret of the tests, of no use anywhere else",
-        "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
-        "ADMITONE_JOINS_PER_MINUTE": "1000000",
-        "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
-        "ADMITONE_LANE_WAIT_SECONDS_MAX": "30",
-        "ADMITONE_CAPTCHA_WORK_MAX": "100",
-        "ADMITONE_DRAIN_SECONDS": "0",
-        "PYTHONUNBUFFERED": "1",
-        **further,
-    }
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ import pytest
 
 from booking_lane.results import job_key
 from db.events.seed import RoomSeed, TicketTypePlan
-from tests.acceptance.conftest import OPEN_DOOR, Site
+from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan, altcha_payload, seat_details, seats_of, solve_captcha
+from tests.factories import OPEN_DOOR
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 
 GATEWAYS = 2

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from db.events.seed import RoomSeed
-from tests.acceptance.conftest import OPEN_DOOR, OPERATOR, Site
+from tests.acceptance.conftest import OPERATOR, Site
 from tests.client import Answer, Client, Fan
+from tests.factories import OPEN_DOOR
 
 GATEWAYS = 2
 KNOWN_SECONDS = 3.0

@@ -19,8 +19,9 @@ import pytest
 from db.events.seed import RoomSeed, TicketTypePlan
 from gateway.line.counts import COUNTS_SECONDS
 from gateway.line.door import EMPTY_TICK_SECONDS
-from tests.acceptance.conftest import OPEN_DOOR, Site
+from tests.acceptance.conftest import Site
 from tests.client import Client, Fan, Stream, solve_captcha
+from tests.factories import OPEN_DOOR
 from waiting_room.keys import room_key, room_keys
 from waiting_room.tokens import PlaceToken, Tokens
 

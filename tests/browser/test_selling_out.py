@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import RoomSeed
 from tests.browser.test_fan_way import Visit
 from tests.client import Fan
+from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
@@ -21,20 +20,9 @@ ALL = [(1, 1, seat) for seat in range(1, SEATS + 1)]
 
 
 def test_the_line_is_told_what_is_left(services: Services, database_url: str, browser: Browser) -> None:
-    now = dt.datetime.now(dt.UTC)
-    plan = EventPlan(
-        name="Kammerspiel",
-        artist="Lena Brandt",
-        venue="Kleiner Saal",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now - dt.timedelta(hours=1),
-        currency="EUR",
-        ticket_types=(TicketTypePlan(ticket_type="Stalls", price=4900, rows=1, seats_per_row=SEATS),),
-        room=RoomSeed(rate_per_minute=60_000, capacity=2),
-        seats_per_fan_max=SEATS,
-    )
-    with psycopg.connect(database_url) as connection:
-        event_id = create_event(connection, plan)
+    hall = (one_type("Stalls", seats_per_row=SEATS),)
+    room = RoomSeed(rate_per_minute=60_000, capacity=2)
+    event_id = make_event(database_url, plan_event(hall=hall, room=room, seats_per_fan_max=SEATS))
     services.worker()
     gateway = services.gateway(ADMITONE_CONNECTED_SECONDS="120", ADMITONE_ABSENCE_SECONDS="600")
     buyer = Fan.arrive(gateway.url)

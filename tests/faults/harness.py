@@ -40,9 +40,9 @@ from admitone.embedded.valkey import EmbeddedValkey
 from admitone.fan.ledger import Ledger
 from bench.servers import free_port
 from db.audit.invariants import Violation, audit
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
-from tests.acceptance.conftest import environ_of
+from db.events.seed import RoomSeed, TicketTypePlan
 from tests.client import Fan
+from tests.factories import environ_of, make_event, plan_event
 from tests.faults.proxy import Proxy
 from tests.services import ROOT, Service, Services, await_ready
 from waiting_room.keys import NEWS_CHANNEL, room_key
@@ -195,20 +195,7 @@ class Sale:
 
     def event(self, *, room: RoomSeed = DOOR, hall: tuple[TicketTypePlan, ...] = HALL) -> int:
         """A new event on sale; gives its id."""
-        now = dt.datetime.now(dt.UTC)
-        plan = EventPlan(
-            name="Nachtflug",
-            artist="Lena Brandt",
-            venue="Kulturhalle",
-            date=now + dt.timedelta(weeks=6),
-            on_sale_at=now - dt.timedelta(hours=1),
-            currency="EUR",
-            ticket_types=hall,
-            room=room,
-            seats_per_fan_max=10,
-        )
-        with psycopg.connect(self.database_url) as connection:
-            return create_event(connection, plan)
+        return make_event(self.database_url, plan_event(room=room, hall=hall))
 
     def rush(self, fault: str, *, room: RoomSeed = DOOR, **plan: Any) -> Rush:
         """A crowd at a new event, for as long as the ``with`` lasts; ``plan`` are fields of `CrowdPlan`."""

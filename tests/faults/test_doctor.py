@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import io
 import json
 import signal
@@ -37,10 +36,10 @@ from admitone.embedded.valkey import EmbeddedValkey
 from admitone.settings import ROWS, Settings
 from booking_lane.lane import lane_of, rq_queue
 from db.connections.schema_head import head
-from db.events.seed import EventPlan, RoomSeed, create_event
+from db.events.seed import RoomSeed
 from db.migrate import migrate
-from tests.acceptance.conftest import HALL, environ_of
 from tests.client import Fan
+from tests.factories import environ_of, make_event, plan_event
 from tests.services import Service, Services
 from waiting_room.keys import room_key, room_keys
 
@@ -193,19 +192,7 @@ def test_a_bare_server_lacks_everything_and_a_started_site_lacks_nothing(ground:
     assert {"gateways", "lane-0", "lane-1", "housekeeping", "cron"} <= ground.bad()
 
     migrate(ground.postgres.url)
-    now = dt.datetime.now(dt.UTC)
-    plan = EventPlan(
-        name="Nachtflug",
-        artist="Lena Brandt",
-        venue="Kulturhalle",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now - dt.timedelta(hours=1),
-        currency="EUR",
-        ticket_types=HALL,
-        room=RoomSeed(rate_per_minute=600_000, capacity=1000),
-    )
-    with psycopg.connect(ground.postgres.url) as connection:
-        ground.event_id = create_event(connection, plan)
+    ground.event_id = make_event(ground.postgres.url, plan_event(room=RoomSeed(rate_per_minute=600_000, capacity=1000)))
     ground.worker = ground.services.worker()
     ground.gateway = ground.services.gateway()
     for part in ("gateways", "lane-0", "lane-1", "housekeeping", "cron", "rooms"):

@@ -23,7 +23,7 @@ from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
 from db.connections.schema_head import head
 from db.migrate import migrate
-from tests.acceptance.conftest import environ_of
+from tests.factories import environ_of
 from tests.services import Service, Services, await_ready
 
 TOLD_SECONDS_MAX = 2.0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-import psycopg
 import pytest
 
-from db.events.seed import EventPlan, RoomSeed, create_event
-from tests.acceptance.conftest import HALL
+from db.events.seed import RoomSeed
 from tests.client import Fan
+from tests.factories import make_event, plan_event
 from tests.faults.conftest import Valkey
 from tests.faults.test_redis_loss import REBUILD_SECONDS, await_that
 from tests.services import Services
@@ -21,8 +18,7 @@ def test_without_the_window_a_newcomer_overtakes(
 ) -> None:
     """The negative control; with the window, the same race is fair. No worker has recorded that the room was open."""
     gateway = services.gateway(ADMITONE_CONNECTED_SECONDS="2", ADMITONE_REBUILD_SECONDS=str(rebuild_seconds))
-    with psycopg.connect(database_url) as connection:
-        event_id = create_event(connection, plan_of(capacity=1))
+    event_id = make_event(database_url, plan_event(room=RoomSeed(rate_per_minute=60_000, capacity=1)))
     inside, waiting, newcomer = (Fan.arrive(gateway.url) for _ in range(3))
     assert inside.join(event_id).json["state"] == "admitted"
     token = waiting.join(event_id).json["token"]
@@ -37,18 +33,3 @@ def test_without_the_window_a_newcomer_overtakes(
     await_that(came_in)
     overtaken = newcomer.poll(event_id).json["state"] == "admitted"
     assert overtaken == (rebuild_seconds == 0)
-
-
-def plan_of(capacity: int) -> EventPlan:
-    now = dt.datetime.now(dt.UTC)
-    return EventPlan(
-        name="Nachtflug",
-        artist="Lena Brandt",
-        venue="Kulturhalle",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now - dt.timedelta(hours=1),
-        currency="EUR",
-        ticket_types=HALL,
-        room=RoomSeed(rate_per_minute=60_000, capacity=capacity),
-        seats_per_fan_max=10,
-    )

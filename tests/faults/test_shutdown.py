@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import resource
 import signal
 import threading
@@ -24,10 +23,10 @@ import redis
 
 from admitone.fan.sse import EventParser
 from booking_lane.lane import lane_of
-from db.events.seed import EventPlan, RoomSeed, create_event
+from db.events.seed import RoomSeed
 from gateway.identity.sessions import Identity
-from tests.acceptance.conftest import HALL
 from tests.client import Fan
+from tests.factories import make_event, plan_event
 from tests.faults.conftest import Valkey
 from tests.services import Service, Services
 from tests.unit.test_embedded_up import _Up as Up
@@ -177,22 +176,6 @@ def _lane_worker(redis_url: str, event_id: int) -> psutil.Process:
     raise AssertionError("no worker")
 
 
-def _event(database_url: str, room: RoomSeed) -> int:
-    now = dt.datetime.now(dt.UTC)
-    plan = EventPlan(
-        name="Nachtflug",
-        artist="Lena Brandt",
-        venue="Kulturhalle",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now - dt.timedelta(hours=1),
-        currency="EUR",
-        ticket_types=HALL,
-        room=room,
-    )
-    with psycopg.connect(database_url) as connection:
-        return create_event(connection, plan)
-
-
 @pytest.mark.parametrize(
     ("processes", "streams_wanted"),
     [(1, 400), pytest.param(1, 2_000, marks=pytest.mark.long), pytest.param(2, 2_000, marks=pytest.mark.long)],
@@ -208,8 +191,8 @@ async def test_a_gateway_drains_says_farewell_to_every_stream_and_ends_within_te
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     streams_max = min(streams_wanted, (hard - 500) // 2 * 2)
-    line_event = _event(database_url, RoomSeed(rate_per_minute=0, capacity=0))
-    open_event = _event(database_url, RoomSeed(state="off"))
+    line_event = make_event(database_url, plan_event(room=RoomSeed(rate_per_minute=0, capacity=0)))
+    open_event = make_event(database_url, plan_event(room=RoomSeed(state="off")))
     services.worker()
     gateway = services.gateway(workers=processes, ADMITONE_DRAIN_SECONDS="1")
     stopped = _lane_worker(redis_url, open_event)
@@ -275,7 +258,7 @@ async def test_a_gateway_ends_within_ten_seconds_when_a_server_is_silent(
     valkey: Valkey,
     silent: str,
 ) -> None:
-    event_id = _event(database_url, RoomSeed(rate_per_minute=0, capacity=0))
+    event_id = make_event(database_url, plan_event(room=RoomSeed(rate_per_minute=0, capacity=0)))
     gateway = services.gateway(ADMITONE_DRAIN_SECONDS="2")
     streams = Streams(gateway.url, event_id, _tokens(20, admitone_env))
     await streams.open(200)
@@ -305,7 +288,7 @@ async def test_a_gateway_ends_within_ten_seconds_when_a_server_is_silent(
 def test_a_worker_finishes_its_batch_and_loses_none_that_wait(
     services: Services, database_url: str, redis_url: str
 ) -> None:
-    event_id = _event(database_url, RoomSeed(state="off"))
+    event_id = make_event(database_url, plan_event(room=RoomSeed(state="off")))
     # Refused soon: who was taken is to have a worker again before the deadline of their commands.
     gateway, worker = services.gateway(ADMITONE_LANE_WAIT_SECONDS_MAX="3"), services.worker()
     _lane_worker(redis_url, event_id)
@@ -334,7 +317,7 @@ def test_a_worker_finishes_its_batch_and_loses_none_that_wait(
 def test_a_worker_in_a_hanging_batch_ends_within_ten_seconds(
     services: Services, database_url: str, redis_url: str
 ) -> None:
-    event_id = _event(database_url, RoomSeed(state="off"))
+    event_id = make_event(database_url, plan_event(room=RoomSeed(state="off")))
     gateway, worker = services.gateway(), services.worker()
     _lane_worker(redis_url, event_id)
     fan = Fan.arrive(gateway.url)

@@ -19,7 +19,7 @@ from rq.timeouts import JobTimeoutException
 
 from booking_lane.commands import Cancel, Command, Outcome, Sweep, command_id_for
 from booking_lane.settings import HoldSettings
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from tests.factories import OFF, PRICES, make_event, one_type, plan_event
 from tests.integration.engine.books import body
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.model import Model
@@ -27,7 +27,6 @@ from workers.engine.engine import Applied, Engine
 
 HOLD_SECONDS, GRACE_SECONDS = 600, 15
 CANCEL_UNTIL_HOURS = 24
-PRICES = {1: 4900, 2: 12900}
 SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
 POINTS = ("locked", "decided", "written", "committed")
 NOW_MS = 1_000_000
@@ -54,24 +53,8 @@ asks = st.lists(
 
 
 def hall_new(connection: psycopg.Connection[Any], seats_per_fan_max: int) -> int:
-    now = dt.datetime.now(dt.UTC)
-    return create_event(
-        connection,
-        EventPlan(
-            name="Concert",
-            artist="Artist",
-            venue="Hall",
-            date=now + dt.timedelta(days=30),
-            on_sale_at=now - dt.timedelta(hours=1),
-            currency="EUR",
-            seats_per_fan_max=seats_per_fan_max,
-            room=RoomSeed(state="off"),
-            ticket_types=(
-                TicketTypePlan(ticket_type="Hall", price=PRICES[1], rows=2, seats_per_row=4),
-                TicketTypePlan(ticket_type="VIP", price=PRICES[2], rows=1, seats_per_row=2),
-            ),
-        ),
-    )
+    hall = (one_type("Hall", rows=2, seats_per_row=4), one_type("VIP", price=PRICES[2], seats_per_row=2))
+    return make_event(connection, plan_event(hall=hall, room=OFF, seats_per_fan_max=seats_per_fan_max))
 
 
 class Faults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import threading
 from collections.abc import Iterator
@@ -12,13 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from db.events.seed import EventPlan, TicketTypePlan, create_event
-from tests.acceptance.conftest import OPEN_DOOR, OPERATOR, PASSWORD, Site
+from tests.acceptance.conftest import OPERATOR, PASSWORD, Site
 from tests.client import Client
+from tests.factories import make_event, one_type, plan_event
 from tests.security.description import NOBODY, Operation, operations
 
 MARKUP = '<img src=x onerror="window.ran=1">\'"</script><script>window.ran=1</script>{{7*7}}<svg/onload=ran=1>'
@@ -37,19 +35,15 @@ FOREIGN: tuple[dict[str, str], ...] = (
 @pytest.fixture(scope="module")
 def event_id(site: Site) -> int:
     """An event whose every name is markup."""
-    now = dt.datetime.now(dt.UTC)
-    plan = EventPlan(
-        name=MARKUP,
-        artist=f"artist {MARKUP}",
-        venue=f"venue {MARKUP}",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now - dt.timedelta(hours=1),
-        currency="EUR",
-        ticket_types=(TicketTypePlan(ticket_type=MARKUP[:60], price=100, rows=2, seats_per_row=4),),
-        room=OPEN_DOOR,
+    return make_event(
+        site.database_url,
+        plan_event(
+            name=MARKUP,
+            artist=f"artist {MARKUP}",
+            venue=f"venue {MARKUP}",
+            hall=(one_type(MARKUP[:60], price=100, rows=2, seats_per_row=4),),
+        ),
     )
-    with psycopg.connect(site.database_url) as connection:
-        return create_event(connection, plan)
 
 
 class Elsewhere(ThreadingHTTPServer):

@@ -7,16 +7,16 @@ import datetime as dt
 import random
 from collections.abc import AsyncIterator
 
-import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
 from db.draws.draws import commit_seed, draw_row, drawn_fans, drawn_number, fan_hashes, record_draw
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import RoomSeed
 from db.rooms.rooms import room
 from db.rooms.steering import Ask, steer
+from tests.factories import make_event, one_type, plan_event
 from waiting_room.draw import drawn_order, fan_hash, seed_hash
 
 LOBBY = RoomSeed(lobby_minutes=30)
@@ -30,19 +30,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 def event(database_url: str, *, on_sale_in: dt.timedelta, room: RoomSeed = LOBBY) -> int:
-    now = dt.datetime.now(dt.UTC)
-    plan = EventPlan(
-        name="Nachtflug",
-        artist="Lena Brandt",
-        venue="Kulturhalle",
-        date=now + dt.timedelta(weeks=6),
-        on_sale_at=now + on_sale_in,
-        currency="EUR",
-        ticket_types=(TicketTypePlan(ticket_type="General", price=1, rows=1, seats_per_row=1),),
-        room=room,
-    )
-    with psycopg.connect(database_url) as connection:
-        return create_event(connection, plan)
+    return make_event(database_url, plan_event(on_sale_in=on_sale_in, hall=(one_type(),), room=room))
 
 
 async def begin_sale(engine: AsyncEngine, event_id: int) -> None:

@@ -27,7 +27,8 @@ from db.events.events import (
     list_events,
     read_event,
 )
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import RoomSeed, TicketTypePlan
+from tests.factories import make_event, one_type, plan_event, write_hold
 
 HOUR = dt.timedelta(hours=1)
 ROW = SeatBlock(rows=1, seats_per_row=4)
@@ -45,24 +46,19 @@ Make = Callable[..., int]
 @pytest.fixture
 def make(connection: psycopg.Connection) -> Make:
     def made(*, on_sale_in: dt.timedelta = -HOUR, lobby_minutes: int = 0) -> int:
-        now = dt.datetime.now(dt.UTC)
-        plan = EventPlan(
+        boxes = TicketTypePlan(
+            ticket_type="Boxes", price=9900, blocks=(ROW, SeatBlock(rows=1, seats_per_row=1, first_row=5))
+        )
+        plan = plan_event(
             name="Recital",
             artist="",
             venue="Small Hall",
-            date=now + dt.timedelta(weeks=6),
-            on_sale_at=now + on_sale_in,
-            currency="EUR",
-            ticket_types=(
-                TicketTypePlan(ticket_type="Stalls", price=2500, rows=3, seats_per_row=4),
-                TicketTypePlan(
-                    ticket_type="Boxes", price=9900, blocks=(ROW, SeatBlock(rows=1, seats_per_row=1, first_row=5))
-                ),
-            ),
+            on_sale_in=on_sale_in,
+            hall=(one_type("Stalls", price=2500, rows=3, seats_per_row=4), boxes),
             room=RoomSeed(lobby_minutes=lobby_minutes),
             seats_per_fan_max=4,
         )
-        return create_event(connection, plan)
+        return make_event(connection, plan)
 
     return made
 
@@ -84,24 +80,7 @@ def seats(ticket_type_id: int, *blocks: SeatBlock) -> tuple[SeatsOfType, ...]:
 
 def hold(connection: psycopg.Connection, event_id: int, row: int, seat: int, *, ends_in: float) -> None:
     """A seat of the stalls as the engine would hold it, its counts with it."""
-    connection.execute(
-        """
-        WITH made AS (
-            INSERT INTO reservation (event_id, reservation_id, user_id, ticket_type_ids, row_numbers, seat_numbers,
-                                     total_amount, created_at, expires_at, lifetime_ends_at, amounts)
-            SELECT %(event_id)s, gen_random_uuid(), 7, ARRAY[1], ARRAY[%(row)s], ARRAY[%(seat)s], 2500, now(),
-                   now() + make_interval(secs => %(ends_in)s), now() + make_interval(secs => %(ends_in)s), ARRAY[2500]
-            RETURNING reservation_id, expires_at
-        ), counted AS (
-            UPDATE ticket SET available_count = available_count - 1, held_count = held_count + 1
-             WHERE event_id = %(event_id)s AND ticket_type_id = 1
-        )
-        UPDATE seat SET status = 'reserved', reservation_id = made.reservation_id, held_until = made.expires_at
-          FROM made
-         WHERE event_id = %(event_id)s AND ticket_type_id = 1 AND row_number = %(row)s AND seat_number = %(seat)s
-        """,
-        {"event_id": event_id, "row": row, "seat": seat, "ends_in": ends_in},
-    )
+    write_hold(connection, event_id, [(1, row, seat)], seconds=ends_in, prices={1: 2500})
 
 
 def test_an_event_is_read_whole(connection: psycopg.Connection, make: Make) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-Seat = tuple[int, int, int]
-PRICES = {1: 4900, 2: 12900}
-GRACE = dt.timedelta(seconds=15)
+from tests.factories import PRICES, Seat, add_counts, set_seats, write_hold, write_purchase
+
+GRACE_SECONDS = 15
 
 
 class World:
@@ -35,31 +35,13 @@ class World:
 
     def reserve(self, user_id: int, seats: list[Seat], *, after_seconds: float) -> dict[str, Any]:
         at = self.at(after_seconds)
-        reservation_id, expires_at = uuid.uuid4(), at + dt.timedelta(minutes=10)
-        total = sum(PRICES[seat[0]] for seat in seats)
-        self.connection.execute(
-            """
-            INSERT INTO reservation (event_id, reservation_id, user_id, ticket_type_ids, row_numbers,
-                                     seat_numbers, total_amount, created_at, expires_at, lifetime_ends_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            (
-                self.event_id,
-                reservation_id,
-                user_id,
-                *self._columns(seats),
-                total,
-                at,
-                expires_at,
-                expires_at,
-            ),
+        reservation_id, expires_at = write_hold(
+            self.connection, self.event_id, seats, user_id=user_id, created_at=at, grace_seconds=GRACE_SECONDS
         )
-        self._seats(seats, "reserved", reservation_id, expires_at + GRACE)
-        self._counts(seats, available=-1, held=1)
         result = {
             "reservationId": str(reservation_id),
             "expiresAt": expires_at.isoformat(),
-            "totalAmount": total,
+            "totalAmount": sum(PRICES[seat[0]] for seat in seats),
             "currency": "EUR",
             "seats": [self._wire(seat) for seat in seats],
         }
@@ -68,24 +50,10 @@ class World:
 
     def checkout(self, user_id: int, hold: dict[str, Any], *, after_seconds: float) -> dict[str, Any]:
         at = self.at(after_seconds)
-        purchase_id = uuid.uuid4()
         seats = [(seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in hold["seats"]]
-        self.connection.execute(
-            """
-            INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency,
-                                  purchase_at)
-            VALUES (%s, %s, %s, %s, %s, 'EUR', %s)
-            """,
-            (self.event_id, purchase_id, user_id, hold["reservationId"], hold["totalAmount"], at),
+        purchase_id = write_purchase(
+            self.connection, self.event_id, seats, hold["reservationId"], user_id=user_id, purchase_at=at
         )
-        for seat in seats:
-            self.connection.execute(
-                "INSERT INTO purchase_detail VALUES (%s, %s, %s, %s, %s, %s, 'code', NULL)",
-                (self.event_id, purchase_id, *seat, PRICES[seat[0]]),
-            )
-        self._seats(seats, "booked", None, None)
-        self._counts(seats, available=0, held=-1)
-        self._state(hold, "purchased")
         result = {
             "purchaseId": str(purchase_id),
             "totalAmount": hold["totalAmount"],
@@ -96,8 +64,8 @@ class World:
 
     def release(self, user_id: int, hold: dict[str, Any], *, after_seconds: float) -> None:
         seats = [(seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in hold["seats"]]
-        self._seats(seats, "available", None, None)
-        self._counts(seats, available=1, held=-1)
+        set_seats(self.connection, self.event_id, seats, "available", None, None)
+        add_counts(self.connection, self.event_id, seats, available=1, held=-1)
         self._state(hold, "released")
         result = {"reservationId": hold["reservationId"]}
         self.tell("release", user_id, self.at(after_seconds), result=result)
@@ -112,8 +80,8 @@ class World:
             "UPDATE purchase SET status = 'cancelled', total_amount = 0 WHERE purchase_id = %s",
             (bought["purchaseId"],),
         )
-        self._seats(seats, "available", None, None)
-        self._counts(seats, available=1, held=0)
+        set_seats(self.connection, self.event_id, seats, "available", None, None)
+        add_counts(self.connection, self.event_id, seats, available=1, held=0)
         result = {
             "purchaseId": bought["purchaseId"],
             "refundAmount": bought["totalAmount"],
@@ -164,33 +132,8 @@ class World:
         (found,) = (line for line in self.ledger if (line["kind"], line["userId"]) == (kind, user_id))
         return found
 
-    def _columns(self, seats: list[Seat]) -> tuple[list[int], list[int], list[int]]:
-        return [seat[0] for seat in seats], [seat[1] for seat in seats], [seat[2] for seat in seats]
-
     def _wire(self, seat: Seat) -> dict[str, Any]:
         return {"ticketTypeId": seat[0], "rowNumber": seat[1], "seatNumber": seat[2]}
-
-    def _seats(
-        self, seats: list[Seat], status: str, reservation_id: uuid.UUID | None, held_until: dt.datetime | None
-    ) -> None:
-        for seat in seats:
-            self.connection.execute(
-                """
-                UPDATE seat SET status = %s, reservation_id = %s, held_until = %s
-                 WHERE event_id = %s AND ticket_type_id = %s AND row_number = %s AND seat_number = %s
-                """,
-                (status, reservation_id, held_until, self.event_id, *seat),
-            )
-
-    def _counts(self, seats: list[Seat], *, available: int, held: int) -> None:
-        for seat in seats:
-            self.connection.execute(
-                """
-                UPDATE ticket SET available_count = available_count + %s, held_count = held_count + %s
-                 WHERE event_id = %s AND ticket_type_id = %s
-                """,
-                (available, held, self.event_id, seat[0]),
-            )
 
     def _state(self, hold: dict[str, Any], state: str) -> None:
         self.connection.execute(

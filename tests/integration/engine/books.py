@@ -13,32 +13,22 @@ from psycopg.rows import dict_row
 
 from booking_lane.commands import Command, Outcome, Sweep
 from booking_lane.settings import HoldSettings
-from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
+from db.events.seed import EventPlan, RoomSeed
+from tests.factories import PRICES, make_event, one_type, plan_event
 from workers.engine.engine import Applied, Engine
 
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
-PRICES = {1: 4900, 2: 12900}
 ROWS, SEATS_PER_ROW = 20, 20
 VIP_SEATS = 4
 
 
 def plan(*, on_sale_at: dt.datetime | None = None, seats_per_fan_max: int = 10, room: str = "off") -> EventPlan:
-    now = dt.datetime.now(dt.UTC)
-    return EventPlan(
-        name="Concert",
-        artist="Artist",
-        venue="Hall",
-        date=now + dt.timedelta(days=30),
-        on_sale_at=on_sale_at or now - dt.timedelta(hours=1),
-        currency="EUR",
-        seats_per_fan_max=seats_per_fan_max,
-        room=RoomSeed(state=room),
-        ticket_types=(
-            TicketTypePlan(ticket_type="Hall", price=PRICES[1], rows=ROWS, seats_per_row=SEATS_PER_ROW),
-            TicketTypePlan(ticket_type="VIP", price=PRICES[2], rows=1, seats_per_row=VIP_SEATS),
-        ),
+    hall = (
+        one_type("Hall", price=PRICES[1], rows=ROWS, seats_per_row=SEATS_PER_ROW),
+        one_type("VIP", price=PRICES[2], seats_per_row=VIP_SEATS),
     )
+    return plan_event(on_sale_at=on_sale_at, hall=hall, room=RoomSeed(state=room), seats_per_fan_max=seats_per_fan_max)
 
 
 @dataclass
@@ -52,8 +42,7 @@ class Books:
     engines: list[Engine] = field(default_factory=list)
 
     def event_new(self, **changes: Any) -> int:
-        with psycopg.connect(self.database_url) as connection:
-            return create_event(connection, plan(**changes))
+        return make_event(self.database_url, plan(**changes))
 
     def engine(self, *, outage_seconds_max: int = 10, probe: Callable[[str], None] = lambda point: None) -> Engine:
         engine = Engine(

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from booking_lane.commands import Command
+from tests.factories import PRICES
 from tests.integration.engine.books import (
     GRACE_SECONDS,
     HOLD_SECONDS,
-    PRICES,
     VIP_SEATS,
     Books,
     bodies,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-import psycopg
 import redis
 from rq import Queue
 
@@ -20,7 +19,7 @@ from admitone.embedded.process import last_lines, spawn
 from booking_lane.commands import Batch, Command, command_id_new
 from booking_lane.lane import Lane, queue_name, rq_queue
 from booking_lane.results import decode_record, job_key
-from db.events.seed import create_event
+from tests.factories import make_event
 from tests.integration.engine.books import plan
 from tests.services import ROOT, Service
 
@@ -97,11 +96,10 @@ class Lanes:
     # -- the lane
 
     def event_in_lane(self, lane: int, room: str = "off") -> int:
-        with psycopg.connect(self.database_url) as connection:
-            while True:
-                event = create_event(connection, plan(room=room))
-                if event % LANES == lane:
-                    return event
+        while True:
+            event = make_event(self.database_url, plan(room=room))
+            if event % LANES == lane:
+                return event
 
     def now_ms(self) -> int:
         seconds, micros = self.jobs.time()
