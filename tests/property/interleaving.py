@@ -19,8 +19,9 @@ import psycopg
 
 from booking_lane.commands import Command, Seat, Sweep
 from booking_lane.settings import HoldSettings
+from tests.factories import PRICES
 from tests.integration.engine.books import body
-from tests.property.engine_machine import GRACE_SECONDS, HOLD_SECONDS, NOW_MS, PRICES, SEATS, hall_new
+from tests.property.engine_machine import GRACE_SECONDS, HOLD_SECONDS, NOW_MS, SEATS, hall_new
 from tests.unit.workers.model import Model
 from workers.engine.engine import Applied, Engine
 
