@@ -36,9 +36,9 @@ Times = dict[str, tuple[float, float]]
 def _config(state: str, revision: int) -> RoomConfig:
     return RoomConfig(
         state=state,  # type: ignore[arg-type]
-        rate_per_minute=10_000_000,
-        capacity=10_000_000,
-        line_cap=10_000_000,
+        rate_per_minute=1_000_000,
+        capacity=1_000_000,
+        line_cap=5_000_000,
         connected_seconds=DAY_SECONDS,
         absence_seconds=DAY_SECONDS,
         revision=revision,

@@ -25,12 +25,12 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from booking_lane.figures import WAIT_BOUNDS_MS, Figures
+from db.rooms.states import RoomState
 from gateway.booking.reader import Backlog
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
 from gateway.wire.connections import write_whole
 from gateway.wire.request_ids import HEADER, answered, request_id
-from waiting_room.model import ROOM_STATES
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DURATION_BOUNDS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -311,7 +311,7 @@ def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:
         event = str(room.event_id)
         for name in ("lobby", "waiting", "called", "admitted"):
             fans.add_metric([event, name], getattr(room, name))
-        for name in ROOM_STATES:
+        for name in RoomState:
             state.add_metric([event, name], room.state == name)
         let_in.add_metric([event], room.let_in)
         behind.add_metric([event], room.gateways - room.gateways_in_force)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -67,16 +66,11 @@ class Autopilot:
         lane = lane_of(event_id, len(self._desk.lanes))
         figures = self._desk.recent(lane, WINDOW_SECONDS)
         ended = sum(figures.waits)
-        inside = counts.called + counts.admitted
-        slots, stock_bound = counts.config.capacity, False
-        if counts.stock is not None and counts.config.stock_factor > 0:
-            by_stock = math.ceil(counts.config.stock_factor * counts.stock.free)
-            slots, stock_bound = min(slots, by_stock), by_stock < slots
         return Sight(
             at_seconds=counts.now_ms / 1000,
             waiting=counts.waiting,
-            slots_free=max(0, slots - inside),
-            stock_bound=stock_bound,
+            slots_free=counts.slots_free,
+            stock_bound=counts.is_stock_bound,
             p95_ms=figures.wait_ms(0.95),
             backlog=await self._desk.backlog_of(lane, ended / figures.batches if figures.batches else 1.0),
             ended_per_second=ended / WINDOW_SECONDS,

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.draws.draws import draw_row
+from db.rooms.dials import dials_of
 from db.rooms.fans import live_holds
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.values import ID_MAX
@@ -156,20 +157,14 @@ class RoomRegistry:
 
     def _config(self, row: RoomRow) -> RoomConfig:
         return RoomConfig(
-            state=row.state,  # type: ignore[arg-type]
-            rate_per_minute=row.rate_per_minute,
-            capacity=row.capacity,
-            line_cap=row.line_cap,
-            claim_window_seconds=row.claim_window_seconds,
-            pass_seconds=row.pass_seconds,
+            **dials_of(row),
+            state=row.state,
             absence_seconds=self.settings.absence_seconds,
             connected_seconds=self.settings.connected_seconds,
             lobby_at_ms=to_ms(row.on_sale_at - dt.timedelta(minutes=row.lobby_minutes)) if row.has_draw else 0,
             draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
             receipt_entries_max=self.settings.receipt_entries_max,
             receipt_fans_max=self.settings.receipt_fans_max,
-            autopilot=int(row.autopilot),
-            priority_share=row.priority_share,
             revision=row.revision,
         )
 

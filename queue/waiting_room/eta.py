@@ -86,8 +86,7 @@ def speed_now(room: RoomCounts) -> Speed | None:
     for somebody to go: as fast as slots became free, at least as passes run out.
     """
     config, pace, rate = room.config, room.pace, room.rate_per_minute
-    slots = slots_of(room)
-    if not room.door_open or slots == 0 or rate <= 0:
+    if not room.door_open or room.slots == 0 or rate <= 0:
         return None
     missed = pace.no_show_rate if pace.missed_share is None else pace.missed_share
     planned, measured = rate / (1 + missed), pace.line_per_minute
@@ -101,19 +100,19 @@ def speed_now(room: RoomCounts) -> Speed | None:
         lowest, highest = measured * (1 - LEARNT_SPREAD), measured * (1 + LEARNT_SPREAD)
     if pace.calling_seconds < config.claim_window_seconds + SEEN_SECONDS:
         lowest /= UNKNOWN_FACTOR
-    slack = slots - room.called - room.admitted
+    slack = room.slots_free
     if slack < room.waiting:
-        # Who is further back than there are slots comes in when others have gone.
+        # Beyond the free slots, fans enter as fast as slots are freed.
         people_a_call = pace.moved_per_call or 1 / (1 + missed)
         noise = DEVIATION / math.sqrt(max(1.0, pace.freed))
         freed = pace.freed_per_minute * people_a_call
         if measured is not None:
             # Where capacity was lowered, some of the slots freed are gone.
             freed = min(freed, measured)
-        least = slots * 60 / config.pass_seconds * people_a_call
+        least = room.slots * 60 / config.pass_seconds * people_a_call
         held_up = (pace.called_per_minute or 0.0) < rate * HELD_UP_SHARE
         if slack <= max(1.0, rate / 60 * FULL_SECONDS) and held_up:
-            if _turned_over(room, slots):
+            if _turned_over(room):
                 expected, lowest, highest = max(least, freed), freed * (1 - noise), freed * (1 + noise)
             else:
                 # Those who went were the quickest of the first.
@@ -126,11 +125,11 @@ def speed_now(room: RoomCounts) -> Speed | None:
     return Speed(expected, highest=max(highest, expected), lowest=max(SLOWEST, min(lowest, expected)))
 
 
-def _turned_over(room: RoomCounts, slots: int) -> bool:
+def _turned_over(room: RoomCounts) -> bool:
     """Whether the slots freed lately tell how fast they do: not of the first only, and not of the quickest."""
     if room.pace.freed < FEW:
         return False
-    inside_seconds = slots * 60 / room.pace.freed_per_minute
+    inside_seconds = room.slots * 60 / room.pace.freed_per_minute
     known_seconds = min(room.pace.calling_seconds, (room.now_ms - room.paced_from_ms) / 1000)
     return known_seconds >= min(FREED_SECONDS + inside_seconds, TURNOVER_SECONDS_MAX)
 
@@ -144,14 +143,6 @@ def seats_reach(room: RoomCounts) -> int | None:
         return None
     to_choose = max(0.0, room.called + room.admitted - room.stock.held / SEATS_A_FAN)
     return max(0, math.floor(room.stock.free / SEATS_A_FAN - to_choose))
-
-
-def slots_of(room: RoomCounts) -> int:
-    """How many may be called and admitted at a time."""
-    config = room.config
-    if room.stock is None or config.stock_factor <= 0:
-        return config.capacity
-    return min(config.capacity, math.ceil(config.stock_factor * room.stock.free))
 
 
 def grade_of(room: RoomCounts) -> int:
@@ -205,7 +196,7 @@ def speed_in(room: RoomCounts) -> Speed | None:
     told = room.forecast
     if told is None or told.paced_from_ms != room.paced_from_ms:
         return speed_now(room)
-    if not room.door_open or slots_of(room) == 0 or room.rate_per_minute <= 0:
+    if not room.door_open or room.slots == 0 or room.rate_per_minute <= 0:
         return None
     return Speed(told.expected, highest=told.highest, lowest=told.lowest)
 

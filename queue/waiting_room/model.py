@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 import msgspec
 
+from db.rooms.dials import DIALS, RoomDials
+from db.rooms.states import RoomState
+
 from .autopilot import Steering
 
-FanState = Literal["lobby", "waiting", "called", "admitted", "done", "expired", "left", "none"]
-RoomState = Literal["off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed"]
+DAY_SECONDS: Final = 86_400
+NUMBER_MAX: Final = 2**53
+
+
+class FanState(StrEnum):
+    """Where a fan stands, as the API names it."""
+
+    LOBBY = "lobby"
+    WAITING = "waiting"
+    CALLED = "called"
+    ADMITTED = "admitted"
+    DONE = "done"
+    EXPIRED = "expired"
+    LEFT = "left"
+    NONE = "none"
+
+
+class DrawState(StrEnum):
+    """How far the draw of a lobby is: to come, its list of fans closed, or every place given."""
+
+    PENDING = "pending"
+    CLOSED = "closed"
+    DONE = "done"
+
+
 Configured = Literal["created", "updated", "kept"]
 Joined = Literal["new", "restored", "known"]
 
-ROOM_STATES: Final[tuple[RoomState, ...]] = (
-    "off", "lobby", "open", "paused", "rebuilding", "sold_out", "closed",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoomConfig:
-    """How an operator set a room. A higher ``revision`` replaces a lower one.
+class RoomConfig(RoomDials):
+    """A room as Redis keeps it: its dials, its state, and what follows from settings. A higher ``revision`` replaces a
+    lower one. The scripts take a shorter claim window and pass than an operator may set.
 
-    ``rate_per_minute`` may be a fraction; 0 calls nobody. ``capacity`` bounds the fans called and admitted at
-    a time, ``line_cap`` those in line. With a stock known, called and admitted stay within ``stock_factor``
-    times the free seats; 0 does not look at the stock. With a ``draw_at_ms`` (the on-sale) the room is closed
-    until ``lobby_at_ms``, then a lobby, which is drawn at ``draw_at_ms``; 0: there is no lobby. ``receipt_*``
-    bound how much is noted of each fan, and of how many (twice as many at most). Of the calls while both classes wait
-    ``priority_share`` percent go to the priority class; with 0 there is one order for both, that of joining.
+    Attributes:
+        rate_per_minute: may be a fraction; 0 calls nobody.
+        stock_factor: with a stock known, called and admitted stay within so many times the free seats; 0 does not look
+            at the stock.
+        lobby_at_ms, draw_at_ms: the room is closed until the first, then a lobby, which is drawn at the second, the
+            on-sale; a ``draw_at_ms`` of 0: there is no lobby.
+        receipt_entries_max, receipt_fans_max: how much is noted of each fan, and of how many (twice as many at most).
 
     Raises:
         ValueError: a field is out of its bounds.
     """
 
-    state: RoomState = "open"
-    rate_per_minute: float = 300
-    capacity: int = 500
-    line_cap: int = 5000
-    claim_window_seconds: int = 60
-    pass_seconds: int = 900
+    rate_per_minute: float = 300  # type: ignore[assignment] # the scripts take fractions, of which tests make much
+    state: RoomState = RoomState.OPEN
     absence_seconds: int = 120
     connected_seconds: int = 15
     stock_factor: float = 2.0
@@ -48,30 +69,39 @@ class RoomConfig:
     draw_at_ms: int = 0
     receipt_entries_max: int = 50
     receipt_fans_max: int = 250_000
-    autopilot: int = 0
-    priority_share: int = 50
     revision: int = 1
 
     def __post_init__(self) -> None:
-        if self.state not in ROOM_STATES:
-            raise ValueError(f"state must be one of {', '.join(ROOM_STATES)}, not {self.state!r}")
-        if self.receipt_entries_max < 1 or self.receipt_fans_max < 1:
-            raise ValueError("receipt_entries_max and receipt_fans_max must be 1 or more")
-        if not 0 <= self.priority_share <= 100:
-            raise ValueError(f"priority_share must be 0 to 100, not {self.priority_share}")
-        for name in (
-            "rate_per_minute", "stock_factor", "capacity", "line_cap", "lobby_at_ms", "draw_at_ms", "revision",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("claim_window_seconds", "pass_seconds", "absence_seconds", "connected_seconds"):
-            if not 1 <= getattr(self, name) <= 86_400:
-                raise ValueError(f"{name} must be 1 to 86400, not {getattr(self, name)}")
+        for name, (least, most) in BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be {least} to {most}, not {getattr(self, name)}")
+        # A state may be given by its word.
+        try:
+            object.__setattr__(self, "state", RoomState(self.state))
+        except ValueError:
+            raise ValueError(f"state must be one of {', '.join(RoomState)}, not {self.state!r}") from None
+
+
+BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
+    **{dial.name: (min(1, dial.least), dial.most) for dial in DIALS.values() if dial.type is int},
+    "absence_seconds": (1, DAY_SECONDS),
+    "connected_seconds": (1, DAY_SECONDS),
+    "stock_factor": (0, NUMBER_MAX),
+    "lobby_at_ms": (0, NUMBER_MAX),
+    "draw_at_ms": (0, NUMBER_MAX),
+    "receipt_entries_max": (1, NUMBER_MAX),
+    "receipt_fans_max": (1, NUMBER_MAX),
+    "revision": (0, NUMBER_MAX),
+}
+"""The least and the most that the scripts take of each number."""
+
+PACES: Final = ("state", "stock_factor", *(dial.name for dial in DIALS.values() if dial.paces))
+"""The fields that the line's speed depends on: after a change of one the forecast is made afresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a fan stands.
+    """Where a fan stands, and in which room.
 
     ``priority`` is the class of the place, ``ahead`` the true rank in it, ``position`` ``ahead + 1`` and ``shown`` the
     lowest position the fan was ever shown in it: give fans ``shown``, operators ``position``. The three are 0 unless
@@ -253,8 +283,9 @@ decode_forecast: Final = msgspec.json.Decoder(Forecast).decode
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
     """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back; ``lobby``
-    are to be drawn. Of those waiting ``priority`` are of the priority class. ``draw`` is pending, closed (being drawn)
-    or done, ``drawn`` how many places were drawn. ``let_in`` were called or let straight in since Redis knows the room.
+    are to be drawn. Of those waiting ``priority`` are of the priority class. ``drawn`` is how many places were drawn.
+    ``let_in`` were called or let straight in since Redis knows the room. Of the ``slots``, which bound how many are
+    called and admitted at a time, ``slots_free`` are free; ``is_stock_bound``: it is the stock that sets their number.
 
     ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
     """
@@ -267,12 +298,15 @@ class RoomCounts:
     config: RoomConfig
     epoch: int
     stock: Stock | None
+    slots: int
+    slots_free: int
+    is_stock_bound: bool
     now_ms: int
     rebuilt_at_ms: int = 0
     rebuild_until_ms: int = 0
     lobby: int = 0
     priority: int = 0
-    draw: Literal["pending", "closed", "done"] = "pending"
+    draw: DrawState = DrawState.PENDING
     drawn: int = 0
     let_in: int = 0
     steering: Steering | None = None
@@ -311,12 +345,12 @@ class RoomCounts:
     @property
     def door_open(self) -> bool:
         """Fans may be called now."""
-        return self.state == "open" and self.now_ms >= self.resumed_at_ms + self.config.connected_seconds * 1000
+        return self.state is RoomState.OPEN and self.now_ms >= self.resumed_at_ms + self.config.connected_seconds * 1000
 
     @property
     def undrawn(self) -> bool:
         """The room has a lobby that is not drawn yet."""
-        return self.config.draw_at_ms > 0 and self.draw != "done"
+        return self.config.draw_at_ms > 0 and self.draw is not DrawState.DONE
 
     @property
     def state(self) -> RoomState:
@@ -324,10 +358,10 @@ class RoomCounts:
         places that Redis lost come back. The same as room.lua has it.
         """
         state = self.config.state
-        if self.undrawn and state in ("open", "paused"):
-            state = "closed" if self.now_ms < self.config.lobby_at_ms else "lobby"
-        if self.now_ms < self.rebuild_until_ms and state in ("open", "paused", "lobby"):
-            return "rebuilding"
+        if self.undrawn and state in (RoomState.OPEN, RoomState.PAUSED):
+            state = RoomState.CLOSED if self.now_ms < self.config.lobby_at_ms else RoomState.LOBBY
+        if self.now_ms < self.rebuild_until_ms and state in (RoomState.OPEN, RoomState.PAUSED, RoomState.LOBBY):
+            return RoomState.REBUILDING
         return state
 
 

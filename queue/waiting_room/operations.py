@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
+from db.rooms.states import RoomState
+
 from .autopilot import Steering, decode_steering, encode_steering
 from .errors import REFUSALS, RETRIES, NotCalled
 from .keys import room_key, room_keys
 from .model import (
+    PACES,
     Admitted,
     AdmittedPage,
     Configured,
     Departure,
     Drawn,
+    DrawState,
+    FanState,
     Forecast,
     History,
     LobbyPage,
@@ -84,9 +90,9 @@ def configure(
 ) -> Operation[Configured]:
     fields = asdict(config)
     del fields["revision"]
-    pairs = [part for pair in fields.items() for part in pair]
-    rebuild_ms = round(rebuild_seconds * 1000)
-    return _on(event, "configure", lambda reply: reply.decode(), config.revision, after_epoch, rebuild_ms, *pairs)
+    pairs = [part for name, value in fields.items() for part in (name, _as_argument(value))]
+    head = (config.revision, after_epoch, round(rebuild_seconds * 1000), " ".join(PACES))
+    return _on(event, "configure", lambda reply: reply.decode(), *head, *pairs)
 
 
 def join(event: int, fan: int, place: PlaceToken | None, *, redeemed: bool = False) -> Operation[Standing]:
@@ -205,8 +211,8 @@ def _standing(reply: Sequence[Any]) -> Standing:
     _, state, room_state, joined, *numbers = reply
     epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms, priority = numbers
     return Standing(
-        state=state.decode(),
-        room_state=room_state.decode(),
+        state=FanState(state.decode()),
+        room_state=RoomState(room_state.decode()),
         epoch=epoch,
         number=number,
         ahead=ahead,
@@ -271,32 +277,54 @@ def _departures(reply: Sequence[bytes]) -> list[Departure]:
     return found
 
 
+def _as_argument(value: str | float) -> str | int | float:
+    # redis-py refuses booleans.
+    return int(value) if isinstance(value, bool) else value
+
+
 def _number(text: bytes) -> int | float:
     number = float(text)
     return int(number) if number.is_integer() else number
 
 
+def _config(fields: Mapping[str, bytes]) -> RoomConfig:
+    """A field that an older release did not know has its default."""
+    return RoomConfig(**{name: read(fields[name]) for name, read in _CONFIG_READERS.items() if name in fields})
+
+
+def _reader(default: object) -> Callable[[bytes], Any]:
+    if isinstance(default, bool):
+        return lambda value: value != b"0"
+    return bytes.decode if isinstance(default, str) else _number
+
+
+_CONFIG_READERS: Final = {field.name: _reader(field.default) for field in dataclasses.fields(RoomConfig)}
+
+
 def _counts(reply: Sequence[Any]) -> RoomCounts:
     _refuse(reply)
-    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby, priority = reply
+    _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby, priority, *slots = reply
+    slots_in_all, slots_free, is_stock_bound = slots
     fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
-    known = RoomConfig.__dataclass_fields__
-    config: dict[str, Any] = {name: _number(fields[name]) for name in known if name != "state" and name in fields}
+    config = _config(fields)
     return RoomCounts(
         waiting=waiting,
         away=away,
         called=called,
         admitted=admitted_count,
-        pace=read_pace(pace, now_ms, int(fields["paced_from"]) * 1000, config["claim_window_seconds"]),
-        config=RoomConfig(state=fields["state"].decode(), **config),  # type: ignore[arg-type]
+        pace=read_pace(pace, now_ms, int(fields["paced_from"]) * 1000, config.claim_window_seconds),
+        config=config,
         epoch=int(fields["epoch"]),
         stock=Stock(*(int(part) for part in stock)) if stock else None,
+        slots=slots_in_all,
+        slots_free=slots_free,
+        is_stock_bound=bool(is_stock_bound),
         now_ms=now_ms,
         rebuilt_at_ms=int(fields.get("rebuilt_at", 0)),
         rebuild_until_ms=int(fields.get("rebuild_until", 0)),
         lobby=lobby,
         priority=priority,
-        draw=fields.get("draw", b"pending").decode(),  # type: ignore[arg-type]
+        draw=DrawState(fields["draw"].decode()) if "draw" in fields else DrawState.PENDING,
         drawn=int(fields.get("drawn", 0)),
         let_in=int(fields.get("let_in", 0)),
         steering=decode_steering(fields["steered"]) if "steered" in fields else None,

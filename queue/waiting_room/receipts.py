@@ -8,25 +8,25 @@ from typing import Final
 from .model import FanState
 
 REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
-    "lobby": ("lobby", "joined_lobby"),
-    "joined": ("waiting", "joined"),
-    "restored": ("waiting", "restored"),
-    "called": ("called", "called"),
-    "preferred": ("waiting", "access_code"),
-    "missed": ("waiting", "claim_missed"),
-    "skipped": ("waiting", "skipped_absent"),
-    "back": ("waiting", "came_back"),
-    "admitted": ("admitted", "claimed"),
-    "straight": ("admitted", "no_line"),
-    "retaken": ("admitted", "restored"),
-    "left": ("left", "left"),
-    "done": ("done", "bought"),
-    "pass_over": ("expired", "pass_ended"),
-    "unclaimed": ("expired", "claim_missed_again"),
-    "absent": ("expired", "absent_too_long"),
+    "lobby": (FanState.LOBBY, "joined_lobby"),
+    "joined": (FanState.WAITING, "joined"),
+    "restored": (FanState.WAITING, "restored"),
+    "called": (FanState.CALLED, "called"),
+    "preferred": (FanState.WAITING, "access_code"),
+    "missed": (FanState.WAITING, "claim_missed"),
+    "skipped": (FanState.WAITING, "skipped_absent"),
+    "back": (FanState.WAITING, "came_back"),
+    "admitted": (FanState.ADMITTED, "claimed"),
+    "straight": (FanState.ADMITTED, "no_line"),
+    "retaken": (FanState.ADMITTED, "restored"),
+    "left": (FanState.LEFT, "left"),
+    "done": (FanState.DONE, "bought"),
+    "pass_over": (FanState.EXPIRED, "pass_ended"),
+    "unclaimed": (FanState.EXPIRED, "claim_missed_again"),
+    "absent": (FanState.EXPIRED, "absent_too_long"),
 }
 """By the word that the scripts note."""
 ENDINGS: Final = frozenset({"left", "done", "pass_over", "unclaimed", "absent"})
 """After one of them a place is a new one."""
-DRAWN: Final[tuple[FanState, str]] = ("waiting", "drawn")
+DRAWN: Final[tuple[FanState, str]] = (FanState.WAITING, "drawn")
 """Noted by the draw itself, in Postgres."""

@@ -1,4 +1,7 @@
-"""The Lua scripts: read once from package data, run by their hash, sent whole where the server lacks them."""
+"""The Lua scripts: read once from package data, run by their hash, sent whole where the server lacks them.
+
+A script reads the room (`reading`), has what the operations on a room share (`SHARED`), and then its own file.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redis import Redis
 from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError
+
+from .reading import reading
 
 Args: TypeAlias = Sequence[str | int | float]
 
 ALONE = frozenset(
     {"admitted", "admitted_page", "allow", "departing", "extend", "history", "positions", "recorded", "stock"}
 )
-"""Scripts that know one thing only and run without room.lua before them; they name the keys they take."""
+"""Scripts that know one thing only and run without the shared files before them; they name the keys they take."""
+
+SHARED: Final = ("room", "history", "places", "door", "standing", "close")
+"""The files of the folder ``room``, in the order in which they use each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,11 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """The operation's script, with room.lua before it unless it runs alone."""
+    """The operation's script, behind the shared files unless it runs alone."""
     folder = files(__package__) / "lua"
     text = (folder / f"{name}.lua").read_text()
     if name not in ALONE:
-        text = (folder / "room.lua").read_text() + text
+        text = "".join([reading(), *((folder / "room" / f"{part}.lua").read_text() for part in SHARED), text])
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

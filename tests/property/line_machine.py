@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from redis import Redis
 
 from db.rooms.fans import FanRecord
+from db.rooms.states import RoomState
 from gateway.line.restoring import lives
 from tests.property.line_model import SETS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey
@@ -209,10 +210,10 @@ class LineMachine(RuleBasedStateMachine):
     )
     def open(self, crowd: list[int], changes: dict[str, Any], early: bool) -> None:
         """A crowd is there, and came before the door opened or after."""
-        self.config = replace(self.config, **changes, state="paused" if early else "open")
+        self.config = replace(self.config, **changes, state=RoomState.PAUSED if early else RoomState.OPEN)
         self._configure()
         self.join_one_by_one(crowd, -1)
-        self.config = replace(self.config, state="open", revision=2)
+        self.config = replace(self.config, state=RoomState.OPEN, revision=2)
         self._configure()
 
     @rule(ms=st.sampled_from([1, 250, 1000, 4000, 5000, 6000, 61_000, 901_000, -1, -2000]))

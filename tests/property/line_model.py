@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from db.rooms.states import RoomState
 from tests.property.scripts import ENDED_MAX, PURGE_CHUNK, WALK_CHUNK
 from waiting_room.errors import (
     LineFull,
@@ -19,7 +20,7 @@ from waiting_room.errors import (
     RoomSoldOut,
     RoomUnknown,
 )
-from waiting_room.model import Joined, RoomConfig, RoomState, Slot, Standing, Stock, Tick
+from waiting_room.model import FanState, Joined, RoomConfig, Slot, Standing, Stock, Tick
 from waiting_room.tokens import PlaceToken
 
 MISSES_MAX = 2
@@ -113,7 +114,8 @@ class LineModel:
     @property
     def state(self) -> RoomState:
         state = self.the_config.state
-        return "rebuilding" if self.now < self.rebuild_until and state in ("open", "paused", "lobby") else state
+        is_rebuilding = self.now < self.rebuild_until and state in ("open", "paused", "lobby")
+        return RoomState.REBUILDING if is_rebuilding else state
 
     def those(self, where: Where) -> list[Held]:
         """In line by ticket; elsewhere by the end of what they are in."""
@@ -255,7 +257,7 @@ class LineModel:
                 if room_state != "rebuilding":
                     held.shown = shown = min(ahead + 1, held.shown or ahead + 1)
         return Standing(
-            state=state,  # type: ignore[arg-type]
+            state=FanState(state),
             room_state=room_state,
             epoch=ticket[0],
             number=ticket[1],

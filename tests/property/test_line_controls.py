@@ -158,7 +158,7 @@ SABOTAGES = {
     "joins are not idempotent": Change(
         "join", "if redis.call('HEXISTS', PLACES, fan) == 1 then\n  if", "if false then\n  if"
     ),
-    "capacity bounds nobody": Change("room", "return math.max(0, slots)\n", "return 1000\n"),
+    "capacity bounds nobody": Change("room", "return math.max(0, slots - active)\n", "return 1000\n"),
     "the cap bounds nobody": Change("join", ">= room.line_cap", ">= 1000"),
     "the rate gives a call for nothing": Change(
         "room", "string.format('%.17g', tokens - fans)", "string.format('%.17g', tokens - fans + 1)"

@@ -143,7 +143,7 @@ def test_the_order_is_the_seeds(
     [
         Change("place_drawn", "if first ~= room.drawn + 1 then", "if false then"),
         Change("place_drawn", "if inside[i] then", "if places[i] then"),
-        Change("room", "if room.draw_at > 0 and now >= room.draw_at and room.epoch", "if false and room.epoch"),
+        Change("room", "if room.draw_at_ms > 0 and now >= room.draw_at_ms and room.epoch", "if false and room.epoch"),
     ],
     ids=["any chunk is taken", "who came back behind is moved to the front", "newcomers get an epoch of the lobby"],
 )

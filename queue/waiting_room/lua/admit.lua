@@ -58,7 +58,7 @@ end
 local calls = 0
 if door_open() then
   local tokens = tokens_now()
-  local slots = math.min(math.floor(tokens), slots_free())
+  local slots = math.min(math.floor(tokens), slots_free(slots_in_all()))
   local chunk = slots > 0 and WALK_CHUNK or 0
   local both = slots > 0 and redis.call('ZCARD', PRIORITY) > 0
   if both then

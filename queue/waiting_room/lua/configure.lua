@@ -2,13 +2,14 @@
 -- revision only the settings are taken.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 revision, 3 after_epoch (the last known; 0: never opened), 4 rebuild_ms,
+--       5 the fields that the line's speed depends on, with spaces between,
 --       then field, value, … of the configuration
 -- Returns created | updated | kept; where a room that had been open is created, it is rebuilding for rebuild_ms
 
 -- The same for every room, by the settings of the gateway that began last: no revision counts their changes.
 local SETTINGS = { absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true }
 if room.state and tonumber(ARGV[2]) <= room.revision then
-  for i = 5, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do
+  for i = 6, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do
     if SETTINGS[ARGV[i]] then
       redis.call('HSET', CONFIG, ARGV[i], ARGV[i + 1])
     end
@@ -27,18 +28,18 @@ if not room.state then
   end
 end
 -- How fast the line moved before is no guide to how fast it will with another of these; anything else leaves it as it is.
-local PACED_BY = {
-  state = true, rate_per_minute = true, capacity = true, claim_window_seconds = true, pass_seconds = true,
-  stock_factor = true, autopilot = true,
-}
+local paces = {}
+for field in string.gmatch(ARGV[5], '%S+') do
+  paces[field] = true
+end
 local paced_anew = outcome == 'created'
-for i = 5, #ARGV, 2 do
-  paced_anew = paced_anew or PACED_BY[ARGV[i]] and redis.call('HGET', CONFIG, ARGV[i]) ~= ARGV[i + 1]
+for i = 6, #ARGV, 2 do
+  paced_anew = paced_anew or paces[ARGV[i]] and redis.call('HGET', CONFIG, ARGV[i]) ~= ARGV[i + 1]
 end
 if paced_anew then
   redis.call('HSET', CONFIG, 'paced_from', int(now_s))
 end
-redis.call('HSET', CONFIG, 'revision', ARGV[2], unpack(ARGV, 5))
+redis.call('HSET', CONFIG, 'revision', ARGV[2], unpack(ARGV, 6))
 news.config = tonumber(ARGV[2])
 close()
 return outcome

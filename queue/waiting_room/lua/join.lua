@@ -119,7 +119,7 @@ end
 
 local waiting = redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY)
 local tokens = tokens_now()
-local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free() >= 1
+local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free(slots_in_all()) >= 1
 if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
@@ -136,7 +136,7 @@ forget_ended()
 if redeemed then
   note(fan, 'preferred')
 end
-if room.undrawn and now < room.draw_at then
+if room.undrawn and now < room.draw_at_ms then
   enter_lobby(now, redeemed)
 else
   local score = next_score()

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admitone.draw import verify
 from db.connections.engines import create_engine
+from db.rooms.states import RoomState
 from gateway.line.draws import PLACED_AT_ONCE, Draws
 from tests.integration.db.test_draws import begin_sale, event
 from waiting_room import operations
@@ -63,7 +64,7 @@ class Lobby:
         assert row is not None
         draw_at_ms = round(row[0].timestamp() * 1000)
         config = RoomConfig(
-            state="paused", line_cap=5_000_000, draw_at_ms=draw_at_ms, lobby_at_ms=draw_at_ms - 30 * MINUTE_MS,
+            state=RoomState.PAUSED, line_cap=5_000_000, draw_at_ms=draw_at_ms, lobby_at_ms=draw_at_ms - 30 * MINUTE_MS,
             revision=revision,
         )  # fmt: skip
         await Line(self.client).configure(self.event_id, config)

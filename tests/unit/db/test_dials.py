@@ -18,7 +18,10 @@ from db.rehearsals import rehearsals
 from db.rooms.dials import DIALS, SETTING_DIALS, Dial, DialValue
 from db.rooms.rooms import ROOMS, RoomRow
 from gateway.contract.rooms import NewRoomBody, RoomAnswer, RoomPatch
-from tests.unit.db.other_values import other_value
+from tests.other_values import other_value
+from waiting_room import operations
+from waiting_room.model import BOUNDS, PACES, RoomConfig
+from waiting_room.reading import reading
 
 every_dial = pytest.mark.parametrize("dial", DIALS.values(), ids=lambda dial: dial.name)
 every_number = pytest.mark.parametrize(
@@ -113,3 +116,21 @@ def test_a_new_event_may_name_it(dial: Dial) -> None:
 
 def test_no_other_dial_is_named_by_a_new_event() -> None:
     assert set(NewRoomBody.__struct_fields__) == {"state"} | {dial.name for dial in SETTING_DIALS}
+
+
+@every_dial
+def test_redis_is_given_it(dial: Dial) -> None:
+    value = other_value(dial)
+    config = dataclasses.replace(RoomConfig(), **{dial.name: value})  # type: ignore[arg-type]
+    args = operations.configure(1, config).args
+    assert args[args.index(dial.name) + 1] == value
+    assert (dial.name in PACES) == dial.paces
+    assert (dial.name in BOUNDS) == (dial.type is int)
+
+
+@every_dial
+def test_the_scripts_read_it_by_its_name_unless_it_is_text(dial: Dial) -> None:
+    kept = dial.name.replace("_seconds", "_ms")
+    assert (f"'{dial.name}'" in reading()) == (f" {kept} = " in reading()) == (dial.type is not str)
+    if dial.type is not str:
+        assert f") or {int(dial.default)}" in reading()

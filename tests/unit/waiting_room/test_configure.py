@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from db.rooms.dials import DIALS, Dial, dials_of
+from db.rooms.states import RoomState
+from tests.other_values import other_value
 from tests.unit.waiting_room.room import Room
 from waiting_room.line import Slots
 from waiting_room.model import RoomConfig
@@ -12,7 +15,7 @@ from waiting_room.model import RoomConfig
 
 async def test_what_is_configured_is_what_counts_say(room: Room) -> None:
     config = RoomConfig(
-        state="paused",
+        state=RoomState.PAUSED,
         rate_per_minute=0.5,
         capacity=7,
         line_cap=9,
@@ -27,6 +30,24 @@ async def test_what_is_configured_is_what_counts_say(room: Room) -> None:
     counts = await room.line.counts(42)
     assert counts.config == config
     assert abs(counts.now_ms / 1000 - counts.epoch) < 60
+
+
+async def test_every_dial_comes_back_from_redis(room: Room) -> None:
+    turned = {name: other_value(dial) for name, dial in DIALS.items()}
+    config = RoomConfig(**turned, revision=12)  # type: ignore[arg-type]
+    assert await room.line.configure(42, config) == "updated"
+    found = (await room.line.counts(42)).config
+    assert found == config
+    assert dials_of(found) == turned
+
+
+@pytest.mark.parametrize("dial", DIALS.values(), ids=lambda dial: dial.name)
+async def test_a_forecast_is_made_afresh_where_the_speed_depends_on_the_dial(room: Room, dial: Dial) -> None:
+    await room.pass_time(60)
+    before = (await room.line.counts(42)).paced_from_ms
+    await room.open(**{dial.name: other_value(dial)})
+    after = (await room.line.counts(42)).paced_from_ms
+    assert (after - before > 50_000) == dial.paces
 
 
 async def test_an_older_revision_changes_nothing(room: Room) -> None:

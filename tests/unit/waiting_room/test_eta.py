@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,15 +18,22 @@ LEARNT: dict[str, Any] = {"measured_seconds": 300.0, "calling_seconds": 600.0}
 
 def room(stock: Stock | None = None, waiting: int = 9, inside: int = 0, pace: Any = None, **config: Any) -> RoomCounts:
     known = {"no_show_rate": 0, "admitted_per_minute": None, "line_per_minute": None, **(pace or {})}
+    configured = RoomConfig(**config)
+    slots, is_stock_bound = configured.capacity, False
+    if stock is not None and configured.stock_factor * stock.free < slots:
+        slots, is_stock_bound = math.ceil(configured.stock_factor * stock.free), True
     return RoomCounts(
         waiting=waiting,
         away=0,
         called=0,
         admitted=inside,
         pace=Pace(**known),
-        config=RoomConfig(**config),
+        config=configured,
         epoch=1,
         stock=stock,
+        slots=slots,
+        slots_free=max(0, slots - inside),
+        is_stock_bound=is_stock_bound,
         now_ms=1_000_000,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 from tests.unit.waiting_room.room import Room
 from tests.unit.waiting_room.test_lobby import draw, hours_to_sale
@@ -19,7 +20,7 @@ async def told(room: Room, fan: int) -> list[str]:
 
 
 def test_every_word_of_the_scripts_has_a_meaning() -> None:
-    texts = [entry.read_text() for entry in (files("waiting_room") / "lua").iterdir()]
+    texts = [entry.read_text() for entry in Path(str(files("waiting_room"))).rglob("*.lua")]
     words = {
         word
         for text in texts

@@ -223,6 +223,9 @@ def test_who_is_called_before_whom(
         config=RoomConfig(priority_share=share),
         epoch=1,
         stock=None,
+        slots=500,
+        slots_free=500,
+        is_stock_bound=False,
         now_ms=0,
         priority=priority,
     )

@@ -24,23 +24,36 @@ from waiting_room.model import Drawn, LobbyPage, RoomConfig, Slot, Stock
 
 T = TypeVar("T")
 
-LUA = {entry.name: entry.read_text() for entry in (files("waiting_room") / "lua").iterdir()}
+FOLDER = files("waiting_room") / "lua"
+OPERATIONS = {entry.name: entry.read_text() for entry in FOLDER.iterdir() if entry.is_file()}
+SHARED = {entry.name: entry.read_text() for entry in (FOLDER / "room").iterdir()}
+SCRIPTS = [*OPERATIONS.items(), *SHARED.items()]
 
 
-@pytest.mark.parametrize("name", sorted(LUA))
-def test_each_script_says_what_it_takes(name: str) -> None:
-    header = re.match(r"(--.*\n)+", LUA[name])
+@pytest.mark.parametrize(("name", "text"), SCRIPTS, ids=[name for name, _ in SCRIPTS])
+def test_each_script_says_what_it_takes(name: str, text: str) -> None:
+    header = re.match(r"(--.*\n)+", text)
     assert header is not None
     assert header[0].startswith(f"-- {name}: ")
     assert "\n-- KEYS  " in header[0]
     assert "\n-- ARGV  " in header[0]
-    assert name == "room.lua" or "\n-- Returns " in header[0]
+    assert text == SHARED.get(name) or "\n-- Returns " in header[0]
 
 
-def test_keys_come_in_the_order_the_scripts_take_them() -> None:
-    taken = re.search(r"local ([A-Z_,\s]+?)\s=\s+unpack\(KEYS\)", LUA["room.lua"])
-    assert taken is not None
-    assert [name.lower() for name in re.split(r",\s+", taken[1])] == list(ROOM_KEYS)
+def test_every_shared_file_is_put_before_the_operations() -> None:
+    assert {f"{part}.lua" for part in scripts.SHARED} == set(SHARED)
+    text = scripts.script("join").text
+    starts = [text.index(SHARED[f"{part}.lua"]) for part in scripts.SHARED]
+    assert starts == sorted(starts)
+    assert text.endswith(OPERATIONS["join.lua"])
+
+
+def test_every_key_is_named_in_the_scripts_and_every_dial_is_read_by_its_name() -> None:
+    text = scripts.script("join").text
+    keys = re.match(r"local (.+) = unpack\(KEYS\)\n", text)
+    assert keys is not None
+    assert keys[1].lower().split(", ") == list(ROOM_KEYS)
+    assert re.search(r"values\[\d", "".join(text for _, text in SCRIPTS)) is None, "by its place"
 
 
 async def test_a_server_that_forgot_the_scripts_is_sent_them(room: Room, redis_url: str) -> None:

@@ -1,0 +1,60 @@
+-- door.lua: whether the door lets fans in, how many, and how it does.
+-- KEYS  a room's keys (room.lua)
+-- ARGV  1 event; the rest is the operation's own
+
+local function admit_fan(fan, score, joined_at, priority)
+  local pass_until = now + room.pass_ms
+  redis.call('ZADD', ADMITTED, int(pass_until), fan)
+  put_place(fan, score, joined_at, now, priority)
+  pace.admitted = pace.admitted + 1
+  return pass_until
+end
+
+-- Tokens in the bucket now: at most one second's worth, and room for one whatever the rate.
+local function tokens_now()
+  if room.rate_per_minute <= 0 then
+    return 0
+  end
+  local burst = math.max(1, room.rate_per_minute / 60)
+  local bucket = redis.call('HMGET', BUCKET, 'tokens', 'at')
+  if not bucket[1] then
+    return burst
+  end
+  local elapsed_ms = math.max(0, now - tonumber(bucket[2]))
+  return math.min(burst, tonumber(bucket[1]) + elapsed_ms * room.rate_per_minute / 60000)
+end
+
+-- Fans called or let straight in: their tokens, and how many there were ever, for whoever looks at the door.
+local function spend_tokens(tokens, fans)
+  redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens - fans), 'at', int(now))
+  if fans > 0 then
+    redis.call('HINCRBY', CONFIG, 'let_in', fans)
+  end
+end
+
+-- After an outage the door waits until everybody had time to reconnect: else the quickest would pass the first.
+local function door_open()
+  return room.state == 'open' and now >= room.resumed_at + room.connected_ms
+end
+
+-- How many may be called and admitted at a time, and whether it is the stock that bounds them: a stock of which nobody
+-- told bounds nobody.
+local function slots_in_all()
+  local free = tonumber(redis.call('HGET', STOCK, 'free'))
+  local by_stock = free and room.stock_factor > 0 and math.ceil(room.stock_factor * free)
+  if by_stock and by_stock < room.capacity then
+    return by_stock, true
+  end
+  return room.capacity, false
+end
+
+-- How many of these slots nobody has. The estimates and the autopilot are told this number (counts.lua).
+local function slots_free(slots)
+  local active = redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf')
+  return math.max(0, slots - active)
+end
+
+-- How many wait: in line, of both classes, and in the lobby while there is one.
+local function in_line()
+  return redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY) + (room.undrawn and redis.call('ZCARD', LOBBY) or 0)
+end

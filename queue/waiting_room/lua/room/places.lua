@@ -1,0 +1,212 @@
+-- places.lua: how places are numbered, kept, ended and put back in line.
+-- KEYS  a room's keys (room.lua)
+-- ARGV  1 event; the rest is the operation's own
+
+local NUMBERS_PER_EPOCH = 8388608 -- 2^23: (epoch, number) fits a double exactly until 2059
+local EPOCH_ZERO_S = 1750000000
+local MISSES_MAX = 2              -- the claim missed so often ends the place
+local ENDED_MAX = 100000          -- ended places remembered in each of two generations
+
+local function score_of(epoch, number)
+  return (epoch - EPOCH_ZERO_S) * NUMBERS_PER_EPOCH + number
+end
+
+local function epoch_and_number(score)
+  return math.floor(score / NUMBERS_PER_EPOCH) + EPOCH_ZERO_S, score % NUMBERS_PER_EPOCH
+end
+
+-- The epoch of the places drawn: the second of the on-sale, later than the lobby's own and whatever Redis lost.
+local function draw_epoch()
+  return math.floor(room.draw_at_ms / 1000)
+end
+
+-- From the on-sale on, who joins stands behind everybody drawn, and is numbered after them.
+local function begin_draw()
+  if room.draw_at_ms > 0 and now >= room.draw_at_ms and room.epoch <= draw_epoch() then
+    room.epoch, room.number = draw_epoch() + 1, redis.call('ZCARD', LOBBY)
+    redis.call('HSET', CONFIG, 'epoch', int(room.epoch), 'number', int(room.number))
+  end
+end
+
+-- The score of a new place, behind all others.
+local function next_score()
+  begin_draw()
+  room.number = room.number + 1
+  if room.number >= NUMBERS_PER_EPOCH then
+    room.epoch, room.number = math.max(now_s, room.epoch + 1), 1
+  end
+  redis.call('HSET', CONFIG, 'epoch', int(room.epoch), 'number', int(room.number))
+  return score_of(room.epoch, room.number)
+end
+
+local OF_PRIORITY = ':1' -- what a place of the priority class ends with
+
+-- Where a place, as `places` has it, waits.
+local function line_of(place)
+  return string.match(place, '^%d+:%d+:%d+(:?)') == ':' and PRIORITY or LINE
+end
+
+-- score, joined_at_ms, admitted_at_ms (0 before), whether it is of the priority class, of the fan's place; nil without
+-- one.
+local function place_of(fan)
+  local place = redis.call('HGET', PLACES, fan)
+  if not place then
+    return nil
+  end
+  local score, joined_at, admitted_at, priority = string.match(place, '^(%d+):(%d+):(%d+)(:?)')
+  return tonumber(score), tonumber(joined_at), tonumber(admitted_at), priority == ':'
+end
+
+local function put_place(fan, score, joined_at, admitted_at, priority)
+  local class = priority and OF_PRIORITY or ''
+  redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at) .. class)
+end
+
+-- state, score, at_ms of a fan whose place ended; nil if none is remembered.
+local function ended_of(fan)
+  local ended = redis.call('HGET', ENDED, fan) or redis.call('HGET', ENDED_BEFORE, fan)
+  if not ended then
+    return nil
+  end
+  local state, score, at = string.match(ended, '^(%a+):(%d+):(%d+)$')
+  return state, tonumber(score), tonumber(at)
+end
+
+-- Remember ended places: fan, "state:score:at_ms", … and the highest score among them. Two generations bound the
+-- memory. When the older one goes, `forgotten` keeps its highest score, so that no place token up to it can bring
+-- back a place that had ended.
+local function remember_ended(pairs_of_fans, top)
+  if redis.call('HLEN', ENDED) >= ENDED_MAX then
+    redis.call('UNLINK', ENDED_BEFORE)
+    redis.call('RENAME', ENDED, ENDED_BEFORE)
+    room.forgotten = math.max(room.forgotten, room.ended_before_top)
+    room.ended_before_top, room.ended_top = room.ended_top, 0
+    redis.call('HSET', CONFIG, 'forgotten', int(room.forgotten), 'ended_before_top', int(room.ended_before_top))
+  end
+  room.ended_top = math.max(room.ended_top, top)
+  redis.call('HSET', CONFIG, 'ended_top', int(room.ended_top))
+  redis.call('HSET', ENDED, unpack(pairs_of_fans))
+  -- Until the housekeeping worker has them in Postgres; were it away for long, the room would still be bounded.
+  if redis.call('HLEN', DEPARTING) < ENDED_MAX then
+    redis.call('HSET', DEPARTING, unpack(pairs_of_fans))
+  end
+end
+
+-- How an expired place is told on the receipt, by where it stood; in line it was an absence.
+local EXPIRED = { [ADMITTED] = 'pass_over', [CALLED] = 'unclaimed' }
+
+-- End the places of fans who stand in the sorted set `where`.
+local function end_places(fans, where, state)
+  if #fans == 0 then
+    return
+  end
+  local places = redis.call('HMGET', PLACES, unpack(fans))
+  local ended, top = {}, 0
+  for i, fan in ipairs(fans) do
+    -- To leave the lobby forfeits nothing: there is no place in it yet.
+    local score = where == LOBBY and '0' or string.match(places[i], '^%d+')
+    note(fan, state == 'expired' and (EXPIRED[where] or 'absent') or state, places[i])
+    ended[2 * i - 1] = fan
+    ended[2 * i] = state .. ':' .. score .. ':' .. int(now)
+    top = math.max(top, tonumber(score))
+    news.ended[#news.ended + 1] = '[' .. fan .. ',"' .. state .. '"]'
+  end
+  if where == ADMITTED or where == CALLED then
+    pace.freed = pace.freed + #fans
+  end
+  redis.call('ZREM', where, unpack(fans))
+  redis.call('HDEL', PLACES, unpack(fans))
+  redis.call('HDEL', SEEN, unpack(fans))
+  redis.call('HDEL', MISSED, unpack(fans))
+  redis.call('HDEL', SHOWN, unpack(fans))
+  remember_ended(ended, top)
+end
+
+-- Put fans back in line from the sorted set `where`, each in the own class and at the old score.
+local function back_in_line(fans, where)
+  if #fans == 0 then
+    return
+  end
+  local places = redis.call('HMGET', PLACES, unpack(fans))
+  local members = { [LINE] = {}, [PRIORITY] = {} }
+  for i, fan in ipairs(fans) do
+    local line = members[line_of(places[i])]
+    line[#line + 1] = string.match(places[i], '^%d+')
+    line[#line + 1] = fan
+    if where == AWAY then
+      note(fan, 'back')
+    end
+  end
+  if where == CALLED then
+    pace.freed = pace.freed + #fans
+  end
+  redis.call('ZREM', where, unpack(fans))
+  for line, those in pairs(members) do
+    if #those > 0 then
+      redis.call('ZADD', line, unpack(those))
+    end
+  end
+  pace.moved = pace.moved - #fans
+end
+
+local function absence_over(ends_at)
+  return math.max(ends_at, room.resumed_at + room.absence_ms) <= now
+end
+
+local function claim_over(claim_by)
+  return math.max(claim_by, room.resumed_at + room.claim_window_ms) <= now
+end
+
+-- A claim missed once costs nothing but the turn: the place stays where it was in line. The last one ends it.
+local function miss_claims(fans)
+  local back, over = {}, {}
+  for _, fan in ipairs(fans) do
+    if redis.call('HINCRBY', MISSED, fan, 1) >= MISSES_MAX then
+      over[#over + 1] = fan
+    else
+      back[#back + 1] = fan
+      note(fan, 'missed')
+      news.waiting[#news.waiting + 1] = fan
+    end
+  end
+  pace.missed = pace.missed + #fans
+  back_in_line(back, CALLED)
+  end_places(over, CALLED, 'expired')
+  return #over
+end
+
+-- Where a fan with a place of that class stands now, whatever lapsed settled first:
+-- the sorted set, and the end of call, pass or absence in ms; nil if the place ended.
+local function settle(fan, priority)
+  local line = priority and PRIORITY or LINE
+  local pass_until = tonumber(redis.call('ZSCORE', ADMITTED, fan))
+  if pass_until then
+    if pass_until > now then
+      return ADMITTED, pass_until
+    end
+    end_places({ fan }, ADMITTED, 'expired')
+    return nil
+  end
+  local claim_by = tonumber(redis.call('ZSCORE', CALLED, fan))
+  if claim_by then
+    if not claim_over(claim_by) then
+      return CALLED, math.max(claim_by, room.resumed_at + room.claim_window_ms)
+    end
+    if miss_claims({ fan }) > 0 then
+      return nil
+    end
+    return line
+  end
+  local ends_at = tonumber(redis.call('ZSCORE', AWAY, fan))
+  if ends_at then
+    if not absence_over(ends_at) then
+      return AWAY, ends_at
+    end
+    end_places({ fan }, AWAY, 'expired')
+    return nil
+  end
+  if room.undrawn and redis.call('ZSCORE', LOBBY, fan) then
+    return LOBBY
+  end
+  return line
+end
