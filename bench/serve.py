@@ -12,7 +12,8 @@ from litestar import Litestar, post
 
 import admitone.asgi
 from admitone.cli import main as admitone_main
-from gateway.line import streams as lines
+from gateway.line import frames, sending
+from gateway.line.fan_streams import TURN_SECONDS
 from gateway.services import AnyRequest, services_of
 from waiting_room.model import RoomCounts
 
@@ -32,17 +33,18 @@ def create() -> Litestar:
 
 
 def _place_every(seconds: float) -> None:
-    """Tell all fans their place at one interval, and put into each turn's frames when it was rendered.
+    """Send all fans their place at one interval, and put into each turn's frames when it was rendered.
 
     The stamp is what the age of a delivered event is measured from; it is rendered once a turn.
     """
-    tail = lines._tail
+    tail = frames.shared_tail
 
     def stamped(counts: RoomCounts, waiting: int) -> bytes:
         return tail(counts, waiting)[:-1] + b',"at":%d}' % time.time_ns()
 
-    turns = round(seconds / lines.TURN_SECONDS)
-    vars(lines).update(_TURNS=[turns] * len(lines.INTERVALS), _tail=stamped)
+    turns = round(seconds / TURN_SECONDS)
+    vars(sending).update(INTERVAL_TURNS=[turns] * len(sending.INTERVALS))
+    vars(frames).update(shared_tail=stamped)
 
 
 def main() -> None:

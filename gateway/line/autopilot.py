@@ -1,6 +1,6 @@
-"""The autopilot of every room that has it on: look at the sale, steer, say why (`waiting_room.autopilot`).
+"""The autopilot of every room that has it on: it looks at the sale, steers, and says why (`waiting_room.autopilot`).
 
-Leaderless, as the door is: every gateway looks; Redis takes one steering after another, from whoever comes first.
+There is no leader. Every gateway looks, and Redis takes only the first steering that follows the last one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 TROUBLES: Final = frozenset({"timed_out", "internal_error"})
 STEP_SHARE_MIN: Final = 0.9
-"""Of a step must have passed since the last steering, whoever made it."""
+"""So much of a step must have passed since the last steering, of any gateway."""
 
 
 class Autopilot:

@@ -1,8 +1,8 @@
-"""The draw of a lobby: any gateway may do it, and any other goes on where one ended.
+"""The draw of a lobby. Any gateway may do it, and any other goes on where one ended.
 
-The tick says that it is due. Redis lists the lobby's fans and closes the list; Postgres draws them by the secret seed
-in one transaction, once and for all; then they go to their places in line, in chunks that hold Redis for no more than
-a few milliseconds. The door stays shut until the last.
+The door's tick says that it is due. Redis lists the lobby's fans and closes the list; Postgres draws them by the secret
+seed in one transaction, once and for all; then they go to their places in line, in chunks that hold Redis for no more
+than a few milliseconds. The door stays shut until the last.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 LISTED_AT_ONCE: Final = 250
 PLACED_AT_ONCE: Final = 50
-"""Each of them takes Redis some 13 µs where 100,000 are in the lobby."""
+"""To place one fan takes Redis some 13 µs where 100,000 are in the lobby."""
 READ_AT_ONCE: Final = 5_000
 AWAY_SECONDS: Final = 1.0
 YIELD_SECONDS: Final = 0.2
-"""Who finds that another gateway is placing waits as long, and goes on should that one have ended."""
+"""A gateway that finds another one placing waits so long, and goes on should the other one have ended."""
 
 
 class Draws:
-    """The draws that this process is about, one task an event."""
+    """The draws that this process is doing, one task an event."""
 
     def __init__(self, engine: AsyncEngine, line: Line) -> None:
         self._engine = engine
@@ -41,7 +41,7 @@ class Draws:
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     def begin(self, event_id: int) -> None:
-        """The event's draw is due: do it, unless this process is about it."""
+        """Do the event's draw, which is due, unless this process is doing it already."""
         if event_id not in self._under_way:
             task = asyncio.get_running_loop().create_task(self._draw(event_id))
             self._under_way[event_id] = task
@@ -66,7 +66,7 @@ class Draws:
             await asyncio.sleep(AWAY_SECONDS)
 
     async def _listed(self, event_id: int) -> list[bytes] | None:
-        """Everybody in the lobby, which nobody enters from then on; None where no draw is due."""
+        """All fans in the lobby, which nobody enters from then on; None where no draw is due."""
         fans: list[bytes] = []
         after = 0
         while (page := await self._line.lobby_page(event_id, after, LISTED_AT_ONCE)) is not None:
@@ -77,7 +77,7 @@ class Draws:
         return None
 
     async def _placed(self, event_id: int, drawn: DrawRow) -> bool:
-        """Give everybody drawn their place; whether this process gave the last."""
+        """Give every fan drawn the place; whether this process gave the last one."""
         assert drawn.participants is not None
         assert drawn.epoch is not None
         next_number = 1
@@ -85,13 +85,13 @@ class Draws:
             async with self._engine.connect() as connection:
                 fans = await drawn_fans(connection, event_id, next_number, READ_AT_ONCE)
             for chunk in list(chunks(fans, PLACED_AT_ONCE)) or [[]]:
-                first, behind = next_number, next_number + len(chunk)
-                told = await self._line.place_drawn(
-                    event_id, drawn.epoch, first, chunk, last=behind > drawn.participants
+                first, after = next_number, next_number + len(chunk)
+                progress = await self._line.place_drawn(
+                    event_id, drawn.epoch, first, chunk, last=after > drawn.participants
                 )
-                if told is None or told.done:
-                    return told is not None
-                next_number = told.next_number
-                if next_number != behind:
+                if progress is None or progress.done:
+                    return progress is not None
+                next_number = progress.next_number
+                if next_number != after:
                     await asyncio.sleep(YIELD_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads gateways
                     break

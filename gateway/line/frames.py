@@ -1,0 +1,101 @@
+"""The events of a fan's stream as bytes. What many fans are sent at once is rendered once."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from gateway.contract.line import Lobby
+from gateway.line.places import room_state, stock_left
+from gateway.wire.stream import frame
+from waiting_room.eta import seats_reach, speed_in
+from waiting_room.model import RoomCounts
+
+RELEASED_RETRY_MS: Final = 60_000
+"""A client that reconnects by itself must not do so every second only to read the same."""
+SOLD_OUT_FRAME: Final = b"retry: %d\n" % RELEASED_RETRY_MS + frame("sold_out", b"{}")
+CLOSED_FRAME: Final = frame("closed", b"{}")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class PlaceFrames:
+    """The place frames of a turn and a class of fans: what all of them share is rendered once."""
+
+    def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False) -> None:
+        self._counts, self._priority = counts, priority
+        self._speed = speed_in(counts)
+        reach = seats_reach(counts)
+        self._reach = math.inf if reach is None else reach
+        pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
+        tail = b'"priority":true,' + shared_tail(counts, waiting) if priority else shared_tail(counts, waiting)
+        self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
+
+    def frame(self, position: int) -> bytes:
+        """The frame of a fan who is shown this position."""
+        ahead = position - 1
+        before = self._counts.ahead_in_both(ahead, priority=self._priority) if self._counts.priority else ahead
+        tail = self._tails[before >= self._reach]
+        if self._speed is None:
+            return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":null,"etaRange":null,%b\n\n' % (
+                position,
+                ahead,
+                tail,
+            )
+        return b'event: place\ndata: {"position":%d,"ahead":%d,"etaSeconds":%d,"etaRange":[%d,%d],%b\n\n' % (
+            position,
+            ahead,
+            *self._speed.seconds(before),
+            tail,
+        )
+
+
+def shared_tail(counts: RoomCounts, waiting: int) -> bytes:
+    """What every place frame of a turn ends with, up to the end of its data."""
+    return b'"waiting":%d,"ratePerMinute":%s,"state":"waiting","roomState":"%s","stock":%s}' % (
+        waiting,
+        _encode(counts.config.rate_per_minute),
+        room_state(counts).encode(),
+        _encode(stock_left(counts)),
+    )
+
+
+def no_position_frame(state: str, room_state: str) -> bytes:
+    """The place of a fan who is shown no position (now)."""
+    return frame("place", _encode({"state": state, "roomState": room_state, "position": None, "ahead": None}))
+
+
+def lobby_frame(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -> bytes:
+    """The place of a fan in a lobby, before the draw and while it goes on."""
+    return frame(
+        "place",
+        _encode(
+            {
+                "position": None,
+                "ahead": None,
+                "etaSeconds": None,
+                "etaRange": None,
+                "waiting": counts.waiting + counts.lobby,
+                "ratePerMinute": counts.config.rate_per_minute,
+                "state": state,
+                "roomState": room_state,
+                "stock": None,
+                "lobby": lobby,
+            }
+        ),
+    )
+
+
+def message_frame(message: str) -> bytes:
+    """The operators' message to the line; an empty one takes the last away."""
+    return frame("message", _encode({"message": message}))
+
+
+def called_frame(claim_by_seconds: int) -> bytes:
+    return frame("called", b'{"claimBySeconds":%d}' % claim_by_seconds)
+
+
+def admitted_frame(admission_pass: str, expires_at: object) -> bytes:
+    return frame("admitted", _encode({"pass": admission_pass, "expiresAt": expires_at}))

@@ -1,0 +1,82 @@
+"""What a stream is sent of its fan's place: all of it, or only the position, which the hot loop sends."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.contract.line import Place
+from gateway.line.fan_streams import TURN_SECONDS, FanStream, turn_now
+from gateway.line.frames import (
+    CLOSED_FRAME,
+    SOLD_OUT_FRAME,
+    PlaceFrames,
+    admitted_frame,
+    called_frame,
+    lobby_frame,
+    no_position_frame,
+)
+from waiting_room.model import Positions, RoomCounts
+
+BOUNDS: Final = (100, 1_000, 10_000)
+INTERVALS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between two places sent: with fewer fans ahead than each of `BOUNDS`, and with more than the last."""
+INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS]
+
+
+def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
+    """Send what is new of the fan's place."""
+    before, fan_stream.state = fan_stream.state, place.state
+    fan_stream.place, fan_stream.admission = place.token, place.admission_pass
+    fan_stream.set_class(priority=place.priority)
+    if place.state == "called" and place.claim_by_seconds is not None:
+        if before != "called":
+            fan_stream.send_once(called_frame(place.claim_by_seconds))
+    elif place.state == "admitted" and place.admission_pass is not None:
+        if before != "admitted":
+            fan_stream.send_once(admitted_frame(place.admission_pass, place.expires_at))
+    elif place.state == "sold_out":
+        # There is nothing to wait for: the fan is let go, and the place kept (ADR 18).
+        if before != "sold_out":
+            fan_stream.stream.end(SOLD_OUT_FRAME)
+    elif place.state == "closed":
+        if before != "closed":
+            fan_stream.send_once(CLOSED_FRAME)
+    elif place.lobby is not None:
+        fan_stream.stream.write(lobby_frame(place.state, place.room_state, counts, place.lobby))
+    elif place.position is None or place.ahead is None:
+        fan_stream.stream.write(no_position_frame(place.state, place.room_state))
+    else:
+        frames = PlaceFrames(counts, place.waiting, priority=place.priority)
+        send_positions([fan_stream], [place.position - 1], frames, turn_now())
+
+
+def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frames: PlaceFrames, turn: int) -> None:
+    """Send positions by true ranks (0 is next; below 0 none), none of them higher than the one sent before.
+
+    A fan who has meanwhile read that the wait is over is sent nothing. This is the hot loop.
+    """
+    frame_of = frames.frame
+    for fan_stream, rank in zip(fan_streams, ranks, strict=True):
+        if rank < 0 or fan_stream.state not in ("waiting", "lobby", ""):
+            continue
+        shown = fan_stream.shown
+        fan_stream.shown = position = rank + 1 if rank < shown or shown == 0 else shown
+        fan_stream.state = "waiting"
+        fan_stream.stream.write(frame_of(position))
+        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(BOUNDS, position - 1)])
+
+
+def by_class(fan_streams: list[FanStream], found: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:
+    """The two classes: whether it is the priority class, its streams, and their ranks in it."""
+    if not found.priority:
+        return [(False, fan_streams, found.ranks)]
+    classes: list[tuple[bool, list[FanStream], list[int]]] = [(False, [], []), (True, [], [])]
+    for at, (fan_stream, rank) in enumerate(zip(fan_streams, found.ranks, strict=True)):
+        priority, members, ranks = classes[at in found.priority]
+        if rank >= 0:
+            fan_stream.set_class(priority=priority)
+        members.append(fan_stream)
+        ranks.append(rank)
+    return classes
