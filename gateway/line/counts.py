@@ -84,7 +84,7 @@ class Counts:
         if next_forecast is None or next_forecast == counts.forecast:
             return counts
         try:
-            if await self._line.tell(event_id, counts, next_forecast):
+            if await self._line.publish_forecast(event_id, counts, next_forecast):
                 return dataclasses.replace(counts, forecast=next_forecast)
             return await self._line.counts(event_id)
         except RedisError as error:

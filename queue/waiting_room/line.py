@@ -59,9 +59,9 @@ class Line:
         """
         return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
 
-    async def tell(self, event: int, counts: RoomCounts, told: Forecast) -> bool:
-        """Let fans be told another forecast; False if another gateway told one since ``counts``."""
-        return await self._run(operations.tell(event, counts.forecast, told))
+    async def publish_forecast(self, event: int, counts: RoomCounts, forecast: Forecast) -> bool:
+        """Show fans another forecast from now on; False if another gateway published one since ``counts``."""
+        return await self._run(operations.tell(event, counts.forecast, forecast))
 
     async def steer(self, event: int, counts: RoomCounts, steering: Steering) -> bool:
         """Let the autopilot's next steering hold; False if another gateway's did since ``counts``."""
