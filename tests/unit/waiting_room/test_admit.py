@@ -304,13 +304,15 @@ class TestForecast:
         counts = await room.line.counts(42)
         first = forecast(counts)
         assert first is not None
-        assert await room.line.tell(42, counts, first)
-        assert not await room.line.tell(42, counts, msgspec.structs.replace(first, expected=1.0)), "it is not the next"
+        assert await room.line.publish_forecast(42, counts, first)
+        assert not await room.line.publish_forecast(42, counts, msgspec.structs.replace(first, expected=1.0)), (
+            "it is not the next"
+        )
         counts = await room.line.counts(42)
         assert counts.forecast == first
         assert forecast(counts) == first
         better = msgspec.structs.replace(first, grade=first.grade + 1)
-        assert await room.line.tell(42, counts, better)
+        assert await room.line.publish_forecast(42, counts, better)
         assert (await room.line.counts(42)).forecast == better
 
     async def test_it_ends_with_what_it_was_made_of(self, room: Room) -> None:
