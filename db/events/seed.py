@@ -13,7 +13,7 @@ from psycopg import sql
 from db.connections import primary
 from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
-from db.events.events import TICKET_TYPES_MAX, add_ticket_types
+from db.events.ticket_types import TICKET_TYPES_MAX, add_ticket_types
 from db.rooms.dials import DIALS, RoomDials, dials_of
 from db.rooms.settings import RoomSettings
 from db.rooms.states import RoomState

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from db.events.events import TICKET_TYPES_MAX
+from db.events.ticket_types import TICKET_TYPES_MAX
 from gateway.contract.rooms import NewRoomBody
 from gateway.contract.values import (
     NO_NUL,

@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from db.events.blocks import SeatBlock, blocks_of_seats
-from db.events.events import ChangedTicketType, EventEdit, EventRow, NewTicketType, Refusal, SeatsOfType, TicketTypeRow
+from db.events.definitions import EventRow, TicketTypeRow
+from db.events.edits import ChangedTicketType, EventEdit, NewTicketType, Refusal, SeatsOfType
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan
 from db.rooms.steering import has_lobby
 from gateway.contract.programme import (

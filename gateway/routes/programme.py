@@ -13,19 +13,11 @@ from litestar.params import Parameter
 from psycopg import IsolationLevel
 
 from db.change_log.changes import Change, Subject, change_rows, insert_changes, select_changes
-from db.events.events import (
-    Edited,
-    EventChangedError,
-    EventEdit,
-    EventRefusedError,
-    EventRow,
-    UnknownEventError,
-    describe,
-    edit_event,
-    list_events,
-    read_event,
-)
+from db.events.definitions import EventRow, UnknownEventError, list_events, read_event
+from db.events.editing import edit_event
+from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError
 from db.events.seed import EventPlan, create_event, room_seed
+from db.events.ticket_types import describe
 from gateway.contract.programme import (
     DefinedEvent,
     DefinedEventList,

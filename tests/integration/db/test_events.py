@@ -14,7 +14,9 @@ from db.audit.invariants import audit
 from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
 from db.change_log.changes import Subject, change_rows, select_changes
 from db.events.blocks import SeatBlock
-from db.events.events import (
+from db.events.definitions import UnknownEventError, list_events, read_event
+from db.events.editing import edit_event
+from db.events.edits import (
     ChangedTicketType,
     Edited,
     EventChangedError,
@@ -22,10 +24,6 @@ from db.events.events import (
     EventRefusedError,
     NewTicketType,
     SeatsOfType,
-    UnknownEventError,
-    edit_event,
-    list_events,
-    read_event,
 )
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.factories import make_event, one_type, plan_event, write_hold

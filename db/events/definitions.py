@@ -1,0 +1,135 @@
+"""Events as they are defined: facts, ticket types with their counts, and halls as blocks of seats."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from db.events.blocks import SeatBlock, blocks_of_rows
+
+EVENTS_LISTED_MAX: Final = 200
+
+READ_EVENT: Final = """
+SELECT e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, e.seats_per_fan_max, e.version, e.revision,
+       clock_timestamp() AS now, d.event_id IS NOT NULL AS has_draw
+  FROM event e
+  LEFT JOIN draw d USING (event_id)
+ WHERE e.event_id = %(event_id)s
+"""
+
+READ_TICKET_TYPES: Final = """
+SELECT ticket_type_id, ticket_type, price, quantity, available_count, held_count
+  FROM ticket
+ WHERE event_id = %(event_id)s
+ ORDER BY ticket_type_id
+"""
+
+READ_ROWS: Final = """
+SELECT ticket_type_id, row_number, array_agg(seat_number)
+  FROM seat
+ WHERE event_id = %(event_id)s
+ GROUP BY ticket_type_id, row_number
+"""
+
+READ_LIST: Final = """
+SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, e.revision,
+       coalesce(t.quantity, 0), coalesce(t.sold, 0), coalesce(t.held, 0)
+  FROM event e
+  LEFT JOIN LATERAL (
+       SELECT sum(quantity)::bigint AS quantity, sum(held_count)::bigint AS held,
+              sum(quantity - available_count - held_count)::bigint AS sold
+         FROM ticket
+        WHERE ticket.event_id = e.event_id) AS t ON true
+ WHERE e.event_id < %(before)s AND e.rehearsal_of IS NULL
+ ORDER BY e.event_id DESC
+ LIMIT %(rows_max)s
+"""
+
+
+class UnknownEventError(LookupError):
+    """There is no such event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTypeRow:
+    """A ticket type, its counts and, of an event read whole, its seats."""
+
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+    blocks: tuple[SeatBlock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event as defined; ``revision`` goes up by one with each change by an operator, ``now`` is Postgres' clock."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    on_sale_at: dt.datetime
+    currency: str
+    seats_per_fan_max: int
+    version: int
+    revision: int
+    now: dt.datetime
+    has_draw: bool
+    ticket_types: tuple[TicketTypeRow, ...]
+
+    @property
+    def is_on_sale(self) -> bool:
+        return self.on_sale_at <= self.now
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event in the operators' list, with the counts of its seats."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    on_sale_at: dt.datetime
+    currency: str
+    revision: int
+    quantity: int
+    sold: int
+    held: int
+
+
+def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: bool = True) -> EventRow:
+    """The event as it is defined. A caller that needs seats and counts of one moment begins a transaction of one
+    snapshot.
+
+    Raises:
+        UnknownEventError: there is no such event.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        facts = cursor.execute(READ_EVENT, {"event_id": event_id}).fetchone()
+        if facts is None:
+            raise UnknownEventError(event_id)
+        type_rows = cursor.execute(READ_TICKET_TYPES, {"event_id": event_id}).fetchall()
+    rows: dict[int, list[tuple[int, list[int]]]] = {}
+    if with_seats:
+        for ticket_type_id, row_number, seat_numbers in connection.execute(READ_ROWS, {"event_id": event_id}):
+            rows.setdefault(ticket_type_id, []).append((row_number, seat_numbers))
+    types = tuple(TicketTypeRow(**row, blocks=blocks_of_rows(rows.get(row["ticket_type_id"], ()))) for row in type_rows)
+    return EventRow(event_id=event_id, **facts, ticket_types=types)
+
+
+def list_events(connection: psycopg.Connection, before: int, limit: int) -> list[ListedEvent]:
+    """Events with an id below ``before``, the newest first, but no rehearsals; ``limit`` is cut to
+    `EVENTS_LISTED_MAX`.
+    """
+    rows = connection.execute(READ_LIST, {"before": before, "rows_max": min(limit, EVENTS_LISTED_MAX)})
+    return [ListedEvent(*row) for row in rows]

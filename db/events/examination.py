@@ -1,0 +1,232 @@
+"""Whatever speaks against an edit of an event: it would strand a fan, or it makes no sense."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from db.events.definitions import EventRow
+from db.events.edits import SEATS_NAMED_MAX, EventEdit, Refusal, Seat, seat_rows
+from db.events.ticket_types import TICKET_TYPES_MAX
+
+SALE_MOVES_SECONDS_MIN: Final = 10
+"""An on-sale with a lobby is moved neither to a moment closer than this nor from one: its draw may be under way."""
+
+MOST_OF_A_FAN: Final = """
+SELECT coalesce(max(had), 0)
+  FROM (SELECT user_id, count(*) AS had
+          FROM (SELECT r.user_id
+                  FROM seat s
+                  JOIN reservation r USING (event_id, reservation_id)
+                 WHERE s.event_id = %(event_id)s AND s.status = 'reserved' AND s.held_until > clock_timestamp()
+                 UNION ALL
+                SELECT p.user_id
+                  FROM purchase p
+                  JOIN purchase_detail d USING (event_id, purchase_id)
+                 WHERE p.event_id = %(event_id)s AND d.cancelled_at IS NULL) AS seats
+         GROUP BY user_id) AS fans
+"""
+
+SOLD_OR_HELD: Final = """
+SELECT EXISTS (
+       SELECT FROM seat
+        WHERE event_id = %(event_id)s
+          AND (status = 'booked' OR status = 'reserved' AND held_until > clock_timestamp()))
+"""
+
+TYPES_EVER_SOLD: Final = """
+SELECT DISTINCT ticket_type_id
+  FROM purchase_detail
+ WHERE event_id = %(event_id)s AND ticket_type_id = ANY (%(ticket_type_ids)s::int[])
+"""
+
+SEATS_THAT_STAY: Final = """
+SELECT k.item, k.ticket_type_id, r.row_number, n.seat_number, f.why, count(*) OVER (PARTITION BY k.item, f.why)
+  FROM json_to_recordset(%(blocks)s)
+       AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
+ CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
+ CROSS JOIN LATERAL generate_series(k.first_seat, k.first_seat + k.seats_per_row - 1) AS n (seat_number)
+  LEFT JOIN seat s
+    ON s.event_id = %(event_id)s AND s.ticket_type_id = k.ticket_type_id
+   AND s.row_number = r.row_number AND s.seat_number = n.seat_number
+ CROSS JOIN LATERAL (SELECT CASE WHEN s.event_id IS NULL THEN 'unknown_seats'
+                                 WHEN s.status = 'booked' THEN 'seats_sold'
+                                 WHEN s.status = 'reserved' AND s.held_until > clock_timestamp() THEN 'seats_held'
+                             END) AS f (why)
+ WHERE f.why IS NOT NULL
+ ORDER BY k.item, f.why, r.row_number, n.seat_number
+ LIMIT %(rows_max)s
+"""
+
+SEATS_THERE: Final = """
+SELECT k.item, s.ticket_type_id, s.row_number, s.seat_number, count(*) OVER (PARTITION BY k.item)
+  FROM json_to_recordset(%(blocks)s)
+       AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
+ CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
+ CROSS JOIN LATERAL generate_series(k.first_seat, k.first_seat + k.seats_per_row - 1) AS n (seat_number)
+  JOIN seat s
+    ON s.event_id = %(event_id)s AND s.ticket_type_id = k.ticket_type_id
+   AND s.row_number = r.row_number AND s.seat_number = n.seat_number
+ ORDER BY k.item, s.row_number, s.seat_number
+ LIMIT %(rows_max)s
+"""
+
+TAKEN_OF_TYPES: Final = """
+SELECT ticket_type_id, row_number, seat_number, CASE status WHEN 'booked' THEN 'seats_sold' ELSE 'seats_held' END,
+       count(*) OVER (PARTITION BY ticket_type_id, status)
+  FROM seat
+ WHERE event_id = %(event_id)s
+   AND ticket_type_id = ANY (%(ticket_type_ids)s::int[])
+   AND (status = 'booked' OR status = 'reserved' AND held_until > clock_timestamp())
+ ORDER BY ticket_type_id, status, row_number, seat_number
+ LIMIT %(rows_max)s
+"""
+
+
+class Examination:
+    """Finds everything that speaks against an edit; reads only, under the lock."""
+
+    def __init__(self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, seats_max: int) -> None:
+        self._connection = connection
+        self._event = event
+        self._edit = edit
+        self._seats_max = seats_max
+        self._types = {ticket_type.ticket_type_id: ticket_type for ticket_type in event.ticket_types}
+        self._found: list[Refusal] = []
+
+    def refusals(self) -> list[Refusal]:
+        """Every reason; none where the edit may be written."""
+        facts = {name: value for name, value in self._edit.facts.items() if value != getattr(self._event, name)}
+        if "on_sale_at" in facts:
+            self._examine_sale(facts["on_sale_at"])
+        if "currency" in facts and self._sold_or_held():
+            self._refuse("currency_in_use", "currency", f"seats are sold or held in {self._event.currency}")
+        if "seats_per_fan_max" in facts:
+            self._examine_limit(facts["seats_per_fan_max"])
+        dates = {name: self._edit.facts.get(name, getattr(self._event, name)) for name in ("date", "on_sale_at")}
+        if facts.keys() & dates.keys() and dates["on_sale_at"] > dates["date"]:
+            self._refuse("event_invalid", "on_sale_at", "the sale would begin after the event")
+        self._examine_types()
+        self._examine_removed_types()
+        self._examine_seats()
+        return self._found
+
+    def _refuse(self, code: str, path: str, message: str, seats: Iterable[Seat] = ()) -> None:
+        self._found.append(Refusal(code, self._edit.fact_paths.get(path, path), message, tuple(seats)))
+
+    def _sold_or_held(self) -> bool:
+        row = self._connection.execute(SOLD_OR_HELD, {"event_id": self._event.event_id}).fetchone()
+        assert row is not None
+        return bool(row[0])
+
+    def _examine_sale(self, moment: dt.datetime) -> None:
+        event = self._event
+        close = event.now + dt.timedelta(seconds=SALE_MOVES_SECONDS_MIN)
+        if event.is_on_sale and self._sold_or_held():
+            self._refuse("sale_begun", "on_sale_at", "the sale has begun, and seats are sold or held")
+        elif event.has_draw and event.on_sale_at <= close:
+            self._refuse("sale_begun", "on_sale_at", "the sale has begun, and its lobby is drawn")
+        elif event.has_draw and moment <= close:
+            self._refuse(
+                "event_invalid",
+                "on_sale_at",
+                f"a sale with a lobby begins {SALE_MOVES_SECONDS_MIN} s from now or later",
+            )
+
+    def _examine_limit(self, limit: int) -> None:
+        row = self._connection.execute(MOST_OF_A_FAN, {"event_id": self._event.event_id}).fetchone()
+        assert row is not None
+        if row[0] > limit:
+            self._refuse("limit_too_low", "seats_per_fan_max", f"a fan has {row[0]} seats already")
+
+    def _examine_types(self) -> None:
+        edit = self._edit
+        removed = {ticket_type_id for _, ticket_type_id in edit.removed_types}
+        names = {ticket_type.ticket_type_id: ticket_type.ticket_type for ticket_type in self._event.ticket_types}
+        for change in edit.changed_types:
+            if change.ticket_type_id not in names:
+                self._refuse("unknown_ticket_type", change.path, f"there is no ticket type {change.ticket_type_id}")
+            elif change.ticket_type is not None:
+                names[change.ticket_type_id] = change.ticket_type
+        taken = [name for ticket_type_id, name in names.items() if ticket_type_id not in removed]
+        paths = {change.ticket_type: change.path for change in edit.changed_types}
+        for added in edit.added_types:
+            taken.append(added.ticket_type)
+            paths[added.ticket_type] = added.path
+        for name in sorted({name for name in taken if taken.count(name) > 1 and name in paths}):
+            self._refuse("event_invalid", paths[name], f"two ticket types would be named {name!r}")
+        if not taken:
+            self._refuse("event_invalid", "$", "an event has one ticket type at least")
+        if len(taken) > TICKET_TYPES_MAX:
+            self._refuse("event_invalid", "$", f"an event has {TICKET_TYPES_MAX} ticket types at most")
+
+    def _examine_removed_types(self) -> None:
+        paths = {ticket_type_id: path for path, ticket_type_id in self._edit.removed_types}
+        for ticket_type_id in sorted(paths.keys() - self._types.keys()):
+            self._refuse("unknown_ticket_type", paths[ticket_type_id], f"there is no ticket type {ticket_type_id}")
+        known = {"event_id": self._event.event_id, "ticket_type_ids": sorted(paths.keys() & self._types.keys())}
+        if not known["ticket_type_ids"]:
+            return
+        rows = self._connection.execute(TAKEN_OF_TYPES, known | {"rows_max": SEATS_NAMED_MAX}).fetchall()
+        self._refuse_taken(paths, [(r[0], *r) for r in rows])
+        told = {row[0] for row in rows if row[3] == "seats_sold"}
+        for (ticket_type_id,) in self._connection.execute(TYPES_EVER_SOLD, known).fetchall():
+            if ticket_type_id not in told:
+                self._refuse(
+                    "seats_sold", paths[ticket_type_id], "tickets of it were sold and cancelled; purchases tell of them"
+                )
+
+    def _refuse_taken(self, paths: Mapping[int, str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Rows: item, ticket_type_id, row_number, seat_number, code, how many of that code the item has."""
+        words = {"unknown_seats": "not there", "seats_sold": "sold", "seats_held": "held"}
+        for item, code in dict.fromkeys((row[0], row[4]) for row in rows):
+            these = [row for row in rows if (row[0], row[4]) == (item, code)]
+            seats = [(row[1], row[2], row[3]) for row in these]
+            self._refuse(code, paths[item], f"{_of_these(these[0][5])} {words[code]}", seats)
+
+    def _examine_seats(self) -> None:
+        event, edit = self._event, self._edit
+        removed = {ticket_type_id for _, ticket_type_id in edit.removed_types}
+        known = self._types.keys() - removed
+        for part in (*edit.added_seats, *edit.removed_seats):
+            if part.ticket_type_id not in known:
+                self._refuse("unknown_ticket_type", part.path, f"there is no ticket type {part.ticket_type_id}")
+        taking = [part for part in edit.removed_seats if part.ticket_type_id in known]
+        if taking:
+            rows = self._connection.execute(
+                SEATS_THAT_STAY,
+                {"event_id": event.event_id, "blocks": seat_rows(taking), "rows_max": SEATS_NAMED_MAX},
+            ).fetchall()
+            self._refuse_taken(dict(enumerate(part.path for part in taking)), rows)
+        giving = [part for part in edit.added_seats if part.ticket_type_id in known]
+        if giving:
+            rows = self._connection.execute(
+                SEATS_THERE,
+                {"event_id": event.event_id, "blocks": seat_rows(giving), "rows_max": SEATS_NAMED_MAX},
+            ).fetchall()
+            for item in dict.fromkeys(row[0] for row in rows):
+                these = [row for row in rows if row[0] == item]
+                seats = [(row[1], row[2], row[3]) for row in these]
+                self._refuse("seats_exist", giving[item].path, f"{_of_these(these[0][4])} there already", seats)
+        self._examine_quantity()
+
+    def _examine_quantity(self) -> None:
+        edit = self._edit
+        removed = {ticket_type_id for _, ticket_type_id in edit.removed_types}
+        total = sum(
+            ticket_type.quantity
+            for ticket_type in self._event.ticket_types
+            if ticket_type.ticket_type_id not in removed
+        )
+        added = [*(ticket_type.blocks for ticket_type in edit.added_types), *(part.blocks for part in edit.added_seats)]
+        total += sum(block.quantity for blocks in added for block in blocks)
+        total -= sum(block.quantity for part in edit.removed_seats for block in part.blocks)
+        if added and total > self._seats_max:
+            self._refuse("event_invalid", "$", f"the event would have {total} seats; it has {self._seats_max} at most")
+
+
+def _of_these(count: int) -> str:
+    return f"{count} of these seats {'is' if count == 1 else 'are'}"

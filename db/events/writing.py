@@ -1,0 +1,177 @@
+"""Writes an edit that nothing speaks against, with its lines in the change log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from db.change_log.changes import Change, Subject, as_text, insert_changes
+from db.events.blocks import SeatBlock
+from db.events.definitions import EventRow
+from db.events.edits import FACTS, Edited, EventEdit, seat_rows
+from db.events.ticket_types import add_seats, add_ticket_types, describe
+
+CHANGE_TICKET_TYPES: Final = """
+UPDATE ticket t
+   SET ticket_type = k.ticket_type, price = k.price
+  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint)
+ WHERE t.event_id = %(event_id)s AND t.ticket_type_id = k.ticket_type_id
+"""
+
+REMOVE_TICKET_TYPES: Final = """
+DELETE FROM ticket WHERE event_id = %(event_id)s AND ticket_type_id = ANY (%(ticket_type_ids)s::int[])
+"""
+
+REMOVE_SEATS: Final = """
+WITH removed AS (
+    DELETE FROM seat s
+     USING json_to_recordset(%(blocks)s)
+            AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
+      CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
+      CROSS JOIN LATERAL generate_series(k.first_seat, k.first_seat + k.seats_per_row - 1) AS n (seat_number)
+     WHERE s.event_id = %(event_id)s AND s.ticket_type_id = k.ticket_type_id
+       AND s.row_number = r.row_number AND s.seat_number = n.seat_number
+    RETURNING s.ticket_type_id, s.status
+)
+UPDATE ticket t
+   SET quantity = t.quantity - c.seats, available_count = t.available_count - c.available,
+       held_count = t.held_count - c.lapsed
+  FROM (SELECT ticket_type_id, count(*)::int AS seats,
+               (count(*) FILTER (WHERE status = 'available'))::int AS available,
+               (count(*) FILTER (WHERE status = 'reserved'))::int AS lapsed
+          FROM removed
+         GROUP BY ticket_type_id) AS c
+ WHERE t.event_id = %(event_id)s AND t.ticket_type_id = c.ticket_type_id
+"""
+
+CHANGE_EVENT: Final = """
+UPDATE event
+   SET name = %(name)s, artist = %(artist)s, venue = %(venue)s, date = %(date)s, on_sale_at = %(on_sale_at)s,
+       currency = %(currency)s, seats_per_fan_max = %(seats_per_fan_max)s,
+       version = version + 1, revision = revision + 1
+ WHERE event_id = %(event_id)s
+"""
+
+RAISE_ROOM_REVISION: Final = """
+UPDATE room SET revision = revision + 1 WHERE event_id = %(event_id)s RETURNING revision
+"""
+
+
+class Writing:
+    """Writes an edit that nothing speaks against, and its log."""
+
+    def __init__(
+        self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, operator: str, why: str
+    ) -> None:
+        self._connection = connection
+        self._event = event
+        self._edit = edit
+        self._operator = operator
+        self._why = why
+        self._types = {ticket_type.ticket_type_id: ticket_type for ticket_type in event.ticket_types}
+        self._lines: list[Change] = []
+
+    def write(self) -> Edited:
+        """Write what differs; where nothing does, nothing is written."""
+        event, edit = self._event, self._edit
+        facts = {name: edit.facts.get(name, getattr(event, name)) for name in FACTS}
+        self._lines += [
+            Change(name, as_text(getattr(event, name)), as_text(value))
+            for name, value in facts.items()
+            if value != getattr(event, name)
+        ]
+        self._change_types()
+        self._remove_types()
+        self._move_seats()
+        self._add_types()
+        if not self._lines:
+            return Edited(changed=False, sale_moved=False)
+        self._connection.execute(CHANGE_EVENT, {"event_id": event.event_id, **facts})
+        self._log(Subject.EVENT, event.revision + 1, self._lines)
+        sale_moved = facts["on_sale_at"] != event.on_sale_at
+        return Edited(changed=True, sale_moved=sale_moved and self._raise_room_revision(facts["on_sale_at"]))
+
+    def _change_types(self) -> None:
+        rows = []
+        for change in self._edit.changed_types:
+            now = self._types[change.ticket_type_id]
+            name = now.ticket_type if change.ticket_type is None else change.ticket_type
+            price = now.price if change.price is None else change.price
+            if (name, price) == (now.ticket_type, now.price):
+                continue
+            rows.append({"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price})
+            if name != now.ticket_type:
+                self._lines.append(Change(f"ticket_type {change.ticket_type_id}", now.ticket_type, name))
+            if price != now.price:
+                self._lines.append(Change(f"price of {name}", str(now.price), str(price)))
+        if rows:
+            self._run(CHANGE_TICKET_TYPES, rows=json.dumps(rows))
+
+    def _remove_types(self) -> None:
+        removed = sorted({ticket_type_id for _, ticket_type_id in self._edit.removed_types})
+        if removed:
+            self._run(REMOVE_TICKET_TYPES, ticket_type_ids=removed)
+        for ticket_type_id in removed:
+            ticket_type = self._types[ticket_type_id]
+            self._lines.append(
+                Change(
+                    "ticket_types",
+                    f"{ticket_type.ticket_type}, {ticket_type.quantity} seats at {ticket_type.price}",
+                    "",
+                )
+            )
+
+    def _move_seats(self) -> None:
+        quantities = {ticket_type.ticket_type_id: ticket_type.quantity for ticket_type in self._event.ticket_types}
+        if self._edit.removed_seats:
+            self._run(REMOVE_SEATS, blocks=seat_rows(self._edit.removed_seats))
+        if self._edit.added_seats:
+            add_seats(
+                self._connection,
+                self._event.event_id,
+                [(part.ticket_type_id, part.blocks) for part in self._edit.added_seats],
+            )
+        for sign, parts in (("-", self._edit.removed_seats), ("+", self._edit.added_seats)):
+            for part in parts:
+                moved = sum(block.quantity for block in part.blocks)
+                before = quantities[part.ticket_type_id]
+                quantities[part.ticket_type_id] = after = before + (moved if sign == "+" else -moved)
+                name = f"seats of {self._types[part.ticket_type_id].ticket_type}"
+                self._lines.append(Change(name, str(before), f"{after} ({sign} {_in_words(part.blocks)})"))
+
+    def _add_types(self) -> None:
+        added = self._edit.added_types
+        if not added:
+            return
+        first = max(self._types, default=0) + 1
+        types = [(one.ticket_type, one.price, one.blocks) for one in added]
+        add_ticket_types(self._connection, self._event.event_id, first, types)
+        self._lines += [Change("ticket_types", "", describe(one.ticket_type, one.price, one.blocks)) for one in added]
+
+    def _raise_room_revision(self, on_sale_at: object) -> bool:
+        """The on-sale is part of what Redis keeps of a room, so its configuration changes too."""
+        room = self._run(RAISE_ROOM_REVISION).fetchone()
+        if room is None:
+            return False
+        line = Change("on_sale_at", as_text(self._event.on_sale_at), as_text(on_sale_at))
+        self._log(Subject.ROOM, room[0], [line])
+        return True
+
+    def _log(self, subject: Subject, revision: int, lines: Iterable[Change]) -> None:
+        logged = insert_changes(subject, self._event.event_id, lines, self._operator, why=self._why, revision=revision)
+        self._connection.execute(*logged)
+
+    def _run(self, statement: str, **parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._connection.execute(statement, {"event_id": self._event.event_id, **parameters})
+
+
+def _in_words(blocks: Sequence[SeatBlock]) -> str:
+    first = blocks[0]
+    more = f" and {len(blocks) - 1} more blocks" if len(blocks) > 1 else ""
+    return (
+        f"rows {first.first_row}-{first.first_row + first.rows - 1}, "
+        f"seats {first.first_seat}-{first.first_seat + first.seats_per_row - 1}{more}"
+    )
