@@ -2,8 +2,8 @@
 
 A change takes the lock that the booking batch takes, so it falls between two batches and never into one. It then looks
 at what is sold and held, and is refused whole, with every reason, where it would strand a fan. It raises the event's
-version: so the workers forget the free rows that they kept, and the gateways read the event anew. Nothing commits here: the caller's
-transaction does.
+version: so the workers forget the free rows that they kept, and the gateways read the event anew. Nothing commits
+here: the caller's transaction does.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ Seat = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a change is refused: a problem's code, where in the request, and a sentence. ``seats`` are the seats in question,
-    `SEATS_NAMED_MAX` at most.
+    """Why a change is refused: a problem's code, where in the request, and a sentence. ``seats`` are the seats in
+    question, `SEATS_NAMED_MAX` at most.
     """
 
     code: str
