@@ -73,11 +73,11 @@ class Ground:
             "ADMITONE_TRUSTED_PROXIES": "127.0.0.1",
         }
         settings = Settings()
-        for row in ROWS:
-            if row.variable in given | changes:
-                value = (given | changes)[row.variable]
-                section = replace(getattr(settings, row.section), **{row.field: value})
-                settings = replace(settings, **{row.section: section})
+        rows = {row.variable: row for row in ROWS}
+        for variable, value in (given | changes).items():
+            row = rows[variable]
+            section = replace(getattr(settings, row.section), **{row.field: value})
+            settings = replace(settings, **{row.section: section})
         return settings
 
     def examine(self, *, embedded: tuple[str, ...] = (), url: str = "", **changes: Any) -> dict[str, Finding]:
@@ -397,16 +397,19 @@ def test_rooms(ground: Ground) -> None:
 def test_settings(ground: Ground) -> None:
     well = ground.bad()
     for code, changes in (
-        ("env", {"env": "development"}),
-        ("open_auth", {"auth": "open"}),
-        ("secret", {"secret": ""}),
-        ("secret", {"secret": "secret"}),
-        ("secret", {"secret": "a" * 48}),
-        ("captcha", {"captcha": "off"}),
-        ("captcha", {"captcha": "recaptcha", "captcha_secret": "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe"}),
-        ("captcha", {"captcha": "recaptcha", "captcha_verify_url": "http://127.0.0.1/verify"}),
+        ("env", {"ADMITONE_ENV": "development"}),
+        ("open_auth", {"ADMITONE_AUTH": "open"}),
+        ("secret", {"ADMITONE_SECRET": ""}),
+        ("secret", {"ADMITONE_SECRET": "secret"}),
+        ("secret", {"ADMITONE_SECRET": "a" * 48}),
+        ("captcha", {"ADMITONE_CAPTCHA": "off"}),
+        (
+            "captcha",
+            {"ADMITONE_CAPTCHA": "recaptcha", "ADMITONE_CAPTCHA_SECRET": "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe"},
+        ),
+        ("captcha", {"ADMITONE_CAPTCHA": "recaptcha", "ADMITONE_CAPTCHA_VERIFY_URL": "http://127.0.0.1/verify"}),
         ("embedded_servers", {"embedded": ("DATABASE_URL",)}),
-        ("proxy", {"trusted_proxies": ""}),
+        ("proxy", {"ADMITONE_TRUSTED_PROXIES": ""}),
     ):
         assert code not in well
         assert code in ground.bad(**changes), (code, changes)
