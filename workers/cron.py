@@ -1,4 +1,4 @@
-"""What recurs, by RQ's own cron: sweeps on the lanes, housekeeping on its queue."""
+"""The recurring jobs, enqueued by RQ's own cron: sweeps on the lanes, housekeeping on its queue."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
 FAILED_KEPT_SECONDS: Final = 300
-"""A recurring job that failed; in an outage one does every second."""
+"""How long RQ keeps a recurring job that failed: in an outage one fails every second."""
 LATE_SECONDS_MAX: Final = 5
-"""A recurring job that waited longer is dropped: the next one does its work."""
-
+"""A recurring job that waited longer is dropped, because the next one does its work."""
 
 WAITING_MAX: Final = 100
-"""Jobs that wait in a queue; beyond it nothing recurring is added. Nobody works a queue that long."""
+"""No recurring job is added to a queue with so many jobs: it grows so long only when no worker takes from it."""
 
 
 class _Recurring(CronJob):
-    """RQ's cron job, enqueued in msgpack: the original pickles."""
+    """RQ's cron job, encoded in msgpack where RQ's own pickles."""
 
-    def enqueue(self, connection: redis.Redis) -> Job | None:  # type: ignore[override]  # RQ makes no use of it
+    def enqueue(self, connection: redis.Redis) -> Job | None:  # type: ignore[override]  # RQ does not use the answer
         queue = rq_queue(connection, self.queue_name)
         if queue.count >= WAITING_MAX:
             return None
@@ -38,7 +37,9 @@ class _Recurring(CronJob):
 
 
 class Cron(CronScheduler):
-    """Enqueues what is due. Several at once do no harm: every recurring job may run twice."""
+    """Enqueues recurring jobs when they are due. Several crons at once do no harm, because every recurring job may run
+    twice.
+    """
 
     def __init__(self, connection: redis.Redis, lanes: int) -> None:
         super().__init__(connection)

@@ -1,4 +1,4 @@
-"""What keeps Redis in step with Postgres, and Postgres from growing: nothing here decides a booking."""
+"""Housekeeping: it keeps Redis in step with Postgres, and Postgres from growing. It decides no booking."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FORGET_ROUNDS_MAX = 20
 DEPARTURE_CHUNKS_MAX = 100
 HOLDS_MAX = 10_000
 PLACE_KEEP_HOURS = 7 * 24
-"""As long as a place token lives."""
+"""Place tokens live as long."""
 
 
 class Housekeeping:
-    """The housekeeping worker's work: it uses the engine's connection, never its batches."""
+    """The housekeeping worker's jobs. They use the engine's connection and never apply a batch."""
 
     def __init__(self, engine: Engine, slots: Slots, setbacks: Setbacks, settings: WorkerSettings) -> None:
         self._engine = engine
@@ -35,11 +35,11 @@ class Housekeeping:
         self._settings = settings
 
     def retry_failed(self) -> None:
-        """Put failed batches back to work, once Postgres answers: past their commands' deadline they are recorded
-        and told as ``timed_out``.
+        """Put failed batches back to work once Postgres answers. Commands that are past their deadline by then are
+        recorded and published as ``timed_out``.
 
         Raises:
-            psycopg.OperationalError: it does not answer.
+            psycopg.OperationalError: Postgres does not answer.
         """
         self._engine.connection().execute("SELECT 1")
         for lane in range(self._settings.lane.count):
@@ -48,7 +48,7 @@ class Housekeeping:
     def reconcile(self) -> None:
         """Free the slots of fans who have bought, let passes last as long as their holds, set the stock.
 
-        The worker does all this as it books; this finds what a crash in between left undone.
+        A lane's worker does all this as it books; this job finds what a crash left undone.
         """
         rows = self._engine.connection().execute(sql.ROOMS_WITH_STOCK).fetchall()
         for event_id, version, free, held in rows:
@@ -65,8 +65,8 @@ class Housekeeping:
                     break
 
     def remember(self) -> None:
-        """Record what must outlive the loss of Redis: each room's epoch and the places that ended. Where Redis
-        has lost a room, give those with live holds their slots back.
+        """Record what must outlive a loss of Redis: each room's epoch, and the places that ended. Where Redis has lost
+        a room, fans with live holds get their slots back.
         """
         for event_id, epoch in self._engine.connection().execute(sql.ROOMS_OPEN).fetchall():
             try:
@@ -132,7 +132,7 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes, departures and news sent that are older than promised, a bounded number a run."""
+        """Delete outcomes, departures and delivered news that are older than promised, a bounded number in each run."""
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._settings.lane.command_keep_hours),
             (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),

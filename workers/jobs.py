@@ -1,4 +1,4 @@
-"""The functions RQ runs: named in jobs, so their paths are part of the wire format."""
+"""The functions that RQ runs. Jobs name them by their paths, so the paths are part of the wire format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotInstalledError(RuntimeError):
 
 
 def install(booking: Booking | None = None, housekeeping: Housekeeping | None = None) -> None:
-    """Give this process' jobs what they work with: done once, when a worker starts."""
+    """Give this process' jobs what they work with. A worker does so once, when it starts."""
     _installed.booking = booking
     _installed.housekeeping = housekeeping
 
@@ -46,7 +46,7 @@ def book(payload: bytes) -> None:
 
 
 def give_up(payload: bytes) -> None:
-    """End a batch's commands, which fail unless an outcome of theirs stands, and publish."""
+    """End a batch's commands: those without a recorded outcome fail. Then publish."""
     _booking().give_up(decode_batch(payload))
 
 
@@ -56,7 +56,7 @@ def sweep(lane: int) -> None:
 
 
 def reconcile() -> None:
-    """Compare the rooms' slots with what Postgres says of their fans, and record what Redis may lose."""
+    """Record what Redis may lose, then bring the rooms' slots in line with what Postgres says of their fans."""
     _housekeeping().remember()
     _housekeeping().reconcile()
 
@@ -67,5 +67,5 @@ def retry_failed() -> None:
 
 
 def forget() -> None:
-    """Delete outcomes older than they are promised to be kept, in bounded batches."""
+    """Delete rows that are older than they are promised to be kept, a bounded number in each run."""
     _housekeeping().forget()

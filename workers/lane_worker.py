@@ -1,4 +1,4 @@
-"""RQ's SimpleWorker on one lane, with a sign of life that tells within seconds that it died."""
+"""RQ's SimpleWorker on one lane, with a sign of life: when it stops, the worker is known to be dead within seconds."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def alive_workers(client: redis.Redis, queue: str) -> set[str]:
 
 
 class LaneWorker(SimpleWorker):
-    """Applies one lane's batches in its own process, no fork per job.
+    """Applies one lane's batches in its own process, without a fork for each job.
 
-    A thread refreshes the worker's sign of life, for RQ's own lease (the job's timeout and a minute) is far
-    too long to wait for when a worker dies.
+    A thread refreshes the worker's sign of life, because RQ's own lease (the job's timeout and a minute) is far too
+    long to wait for when a worker dies.
     """
 
     max_connection_wait_time = 1.0
-    """RQ's own minute would have a lane asleep long after Redis is back."""
+    """With RQ's own minute a lane would still sleep long after Redis is back."""
 
     def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
         kwargs |= {"worker_ttl": WORKER_TTL_SECONDS, "maintenance_interval": MAINTENANCE_SECONDS}
@@ -66,10 +66,10 @@ class LaneWorker(SimpleWorker):
             thread.join(ALIVE_SECONDS)
 
     def set_shutdown_requested_date(self) -> None:
-        """Not kept: RQ would ask Redis from within a signal handler, in the midst of whatever the batch does."""
+        """Do nothing: RQ would ask Redis from within a signal handler, while a batch may be using the connection."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ's, but once a second at most: it asks for nine round trips a job, three of them before the job runs."""
+        """RQ's heartbeat, once a second at most: RQ's own costs nine round trips a job, three before the job runs."""
         now = time.monotonic()
         if pipeline is None and now - self._beat_at < HEARTBEAT_EVERY_SECONDS:
             return
@@ -79,8 +79,9 @@ class LaneWorker(SimpleWorker):
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
-        """RQ's for a batch, in one round trip where RQ asks five: nothing depends on a batch, it repeats never, and
-        its outcomes are not RQ's to keep. By profile a tenth of a lane's time.
+        """End a batch's job in one round trip where RQ needs five, which were a tenth of a lane's time by profile.
+
+        The rest is not needed: no job depends on a batch, a batch does not repeat, and RQ keeps none of its outcomes.
         """
         if job.func_name != BOOK:
             super().handle_job_success(job, queue, started_job_registry, execution)
@@ -104,7 +105,7 @@ class LaneWorker(SimpleWorker):
                 with client.pipeline(transaction=False) as pipe:
                     for queue in self.queues:
                         pipe.set(alive_key(queue.name, self.name), where, ex=ALIVE_SECONDS)
-                        # Once more each time: a Redis that lost its data would never know the worker again.
+                        # Added again each time, because a Redis that lost its data would not know the worker any more.
                         pipe.sadd(workers_key(queue.name), self.key)
                     pipe.execute()
             except redis.RedisError as error:

@@ -1,6 +1,6 @@
-"""The worker processes: one `LaneWorker` a lane from RQ's worker pool, one for housekeeping, cron, and webhooks.
+"""The worker processes: one `LaneWorker` for each lane, and one process each for housekeeping, cron and news.
 
-The pool's loop sees a child that died, starts another in its place and puts its batches back to work.
+The pool's loop notices a child that died, starts another in its place and puts its batches back to work.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Pool(WorkerPool):
             serializer=MsgpackSerializer,
         )
 
-    # -- RQ's pool calls these
+    # -- called by RQ's pool
 
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
         role = next(role for role in self._roles if role not in self._role_of.values())
@@ -122,7 +122,7 @@ class Pool(WorkerPool):
             self.connection.delete(alive_key(role, worker_data.name))
             self._recovery.recover(role)
 
-    # -- our loop instead of RQ's, which looks once a second and waits for every child in turn
+    # -- this loop replaces RQ's, which looks once a second and waits for each child in turn
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """Run until SIGTERM or SIGINT; then let the batches under way finish."""
@@ -131,7 +131,7 @@ class Pool(WorkerPool):
 
     def _loop(self) -> None:
         self.status = self.Status.STARTED
-        # A worker killed here leaves its children without signals to come; they die with this process.
+        # Should the pool be killed from here on, its children get no signal; they die with it (PR_SET_PDEATHSIG).
         self.start_workers(burst=False)
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         logger.info("worker pool of %d processes started", self.num_workers)
@@ -176,14 +176,14 @@ class Pool(WorkerPool):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return
-        # Until the worker sets its own, and never the pool's that it was born with.
+        # The child must not keep the pool's handlers that it was forked with; the worker sets its own later.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         with self._telemetry(role):
             try:
                 self._work(role, name)
             except redis.RedisError as error:
-                # Redis went away just as it began: the pool starts another, and a record is one line.
+                # Redis went away as the process began. The pool starts another, so one line in the log is enough.
                 logger.error("%s ended: %s", role, error)
                 sys.exit(1)
 
@@ -230,7 +230,7 @@ class Pool(WorkerPool):
 
 
 def settle_memory() -> None:
-    """What stands now stays; the collector's pauses were a tenth of a busy lane's time."""
+    """Leave what is loaded by now to the collector no more: its pauses were a tenth of a busy lane's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

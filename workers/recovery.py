@@ -1,4 +1,4 @@
-"""A dead worker's batches back to work at once. RQ's own recovery took 66 s with its shortest settings."""
+"""Puts a dead worker's batches back to work at once. RQ's own recovery took 66 s with its shortest settings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from workers.setbacks import Setbacks
 logger = logging.getLogger(__name__)
 
 IN_TRANSIT_SECONDS = 2.0
-"""A live worker moves a job from intermediate to started well within this."""
+"""A live worker moves a job from the intermediate queue to the started ones well within this time."""
 
 
 class Recovery:
-    """Requeues, at the front and in their order, the jobs of workers that give no sign of life.
+    """Puts the jobs of workers that give no sign of life back at the front of their queue, in their order.
 
-    Safe to run anywhere and at any time: a job put back twice is applied once, for its outcomes are recorded.
+    It is safe to run anywhere and at any time: a job that is put back twice is applied once, because its outcomes are
+    recorded.
 
     Args:
-        setbacks: what becomes of a batch whose worker died in it.
+        setbacks: decides what is done with a batch whose worker died while it worked on it.
     """
 
     def __init__(self, client: redis.Redis, setbacks: Setbacks) -> None:
@@ -36,10 +37,10 @@ class Recovery:
         self._first_seen: dict[str, float] = {}
 
     def recover(self, queue_name: str) -> int:
-        """How many jobs of ``queue_name`` were put back.
+        """Put back the jobs of ``queue_name`` whose worker is dead, and return their number.
 
         Raises:
-            redis.RedisError
+            redis.RedisError: Redis does not answer.
         """
         queue = rq_queue(self._client, queue_name)
         alive = alive_workers(self._client, queue_name)
@@ -67,11 +68,11 @@ class Recovery:
         return back
 
     def _put_back(self, queue: Queue, job_id: str, executions: list[Execution]) -> bool:
-        """In one MULTI: who dies in the midst of it loses no batch."""
+        """Put the job back in one MULTI, so that no batch is lost should this process die meanwhile."""
         known = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
         with self._client.pipeline() as pipe:
             if known is not None:
-                # Taken and not yet begun, it cannot be what killed the worker.
+                # A job that was taken but not begun cannot have killed the worker.
                 self._setbacks.put_back(queue, known, pipe, counts=bool(executions), at_front=True)
             for execution in executions:
                 pipe.zrem(queue.started_job_registry.key, execution.composite_key)

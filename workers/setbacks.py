@@ -1,8 +1,8 @@
-"""Jobs that met a setback: their worker died, or they failed.
+"""What is done with jobs that met a setback: their worker died, or they failed.
 
-A batch is put back as it is; after so many setbacks each of its commands goes alone, so that one which kills its
-worker does not take the others with it; a command that goes alone and does it once more is given up: it fails.
-An outage of Postgres or Redis is no setback: it is no fault of the batch, and lasts as long as it lasts.
+A batch is put back to work as it is. After a number of setbacks each of its commands is sent alone, so that a command
+which kills its worker does not take the others with it. A command that is alone and meets one more setback is given up:
+it fails. An outage of Postgres or Redis is no setback, because it is not the batch's fault.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 FAILED_SEEN_MAX: Final = 1000
 SETBACKS: Final = "setbacks"
 _OUTAGES: Final = (f"{OutageError.__module__}.{OutageError.__qualname__}", "redis.exceptions.")
-"""How the last line of an outage's traceback begins."""
+"""The last line of an outage's traceback begins with one of these."""
 
 
 class Setbacks:
@@ -34,7 +34,7 @@ class Setbacks:
 
     Args:
         client: the jobs' Redis, bytes in and out.
-        setbacks_max: so many times a batch is tried as a whole.
+        setbacks_max: how many times a batch is tried as a whole.
     """
 
     def __init__(self, client: redis.Redis, setbacks_max: int) -> None:
@@ -42,10 +42,10 @@ class Setbacks:
         self._setbacks_max = setbacks_max
 
     def retry_failed(self, queue_name: str) -> int:
-        """Put the queue's failed batches back to work; how many. For when Postgres answers.
+        """Put the queue's failed batches back to work, and return their number. The caller knows that Postgres answers.
 
         Raises:
-            redis.RedisError
+            redis.RedisError: Redis does not answer.
         """
         queue = rq_queue(self._client, queue_name)
         failed = queue.failed_job_registry
@@ -67,10 +67,10 @@ class Setbacks:
         return back
 
     def put_back(self, queue: Queue, job: Job, pipe: Pipeline, *, counts: bool, at_front: bool = False) -> None:
-        """Add to ``pipe``, which must be empty yet, what puts the job back.
+        """Add the commands that put the job back to ``pipe``, which must still be empty.
 
         Args:
-            counts: False where what happened is no fault of the job's.
+            counts: False where the setback was not the job's fault.
         """
         if not counts:
             queue.enqueue_job(job, pipeline=pipe, at_front=at_front)
@@ -108,7 +108,7 @@ class Setbacks:
 
 
 def _batch_of(job: Job) -> Batch | None:
-    """The batch of a job of ours; None for any other, whoever wrote it."""
+    """The job's batch; None for a job that holds none."""
     try:
         if job.func_name not in (BOOK, GIVE_UP):
             return None

@@ -1,4 +1,4 @@
-"""Access codes, issued by operators and redeemed by fans, once each. Nothing commits here: the caller does.
+"""Access codes: operators issue them, and each fan redeems one once. Nothing commits here: the caller does.
 
 Codes are known by their hashes only (`waiting_room.access`).
 """
@@ -21,16 +21,15 @@ from db.rooms.rooms import UnknownRoomError
 from db.tables.codes import AccessCode, CodeIssue, CodeRedemption
 from db.tables.rooms import Room
 
-ISSUES_MAX: Final = 500
-"""Of an event."""
+ISSUES_OF_AN_EVENT_MAX: Final = 500
 CODES_MAX: Final = 10_000
-"""Of an issue."""
+"""In one issue."""
 
 Refusal = Literal["code_unknown", "code_used", "code_not_yet", "code_expired"]
 
 
 class CodeRefusedError(Exception):
-    """The code lets nobody in (now); nothing was changed. ``at`` is when its window begins or ended."""
+    """The code cannot be redeemed, or not now; nothing was changed. ``at`` is when its window begins or ended."""
 
     def __init__(self, code: Refusal, at: dt.datetime | None = None) -> None:
         super().__init__(code)
@@ -82,7 +81,7 @@ _ISSUES = (
     .outerjoin(AccessCode, (AccessCode.event_id == CodeIssue.event_id) & (AccessCode.issue_id == CodeIssue.issue_id))
     .group_by(CodeIssue.event_id, CodeIssue.issue_id)
     .order_by(CodeIssue.issued_at.desc())
-    .limit(ISSUES_MAX)
+    .limit(ISSUES_OF_AN_EVENT_MAX)
 )
 
 
@@ -103,11 +102,11 @@ async def issue_codes(
     Raises:
         UnknownRoomError: the event has no room.
         CodeTakenError: one of them is a code already.
-        TooManyIssuesError: there are `ISSUES_MAX`.
+        TooManyIssuesError: there are `ISSUES_OF_AN_EVENT_MAX`.
     """
     revision = await _revision(connection, event_id)
     issues = select(func.count()).select_from(CodeIssue).where(CodeIssue.event_id == event_id)
-    if (await connection.scalar(issues) or 0) >= ISSUES_MAX:
+    if (await connection.scalar(issues) or 0) >= ISSUES_OF_AN_EVENT_MAX:
         raise TooManyIssuesError
     issue_id = uuid.uuid4()
     await connection.execute(
@@ -143,7 +142,7 @@ async def issues(connection: AsyncConnection, event_id: int) -> list[IssueRow]:
 async def revoke_issue(connection: AsyncConnection, event_id: int, issue_id: uuid.UUID, operator: str) -> bool:
     """Let the issue's codes be redeemed no more, and log who did; False where there is no such issue.
 
-    Who redeemed one before stays where they are.
+    A fan who redeemed one before keeps its place.
     """
     issue = (CodeIssue.issue_id == issue_id) & (CodeIssue.event_id == event_id)
     label = await connection.scalar(
@@ -160,7 +159,7 @@ async def revoke_issue(connection: AsyncConnection, event_id: int, issue_id: uui
 
 
 async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_hash: bytes) -> None:
-    """Redeem a code for the fan; who redeemed it before uses up nothing.
+    """Redeem a code for the fan; a fan who redeemed it before uses up nothing.
 
     The caller commits, or, where it is refused, must not. The only row that fans of one code meet in is locked last,
     for as long as the commit takes.
@@ -198,8 +197,10 @@ async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_
 
 
 async def _revision(connection: AsyncConnection, event_id: int) -> int:
-    """Raises:
-    UnknownRoomError: the event has no room.
+    """The room's revision, with its row locked.
+
+    Raises:
+        UnknownRoomError: the event has no room.
     """
     revision = await connection.scalar(select(Room.revision).where(Room.event_id == event_id).with_for_update())
     if revision is None:

@@ -1,7 +1,7 @@
-"""Draws of lobbies: seeds committed to, drawn once, read by anybody. Nothing commits here: the caller does.
+"""Draws of lobbies: a seed is committed to, drawn with once, and then public. Nothing commits here: the caller does.
 
-The formula is `waiting_room.draw`'s, in SQL: so the seed is needed by one statement only, and a million fans are
-drawn without a gateway's time. HMAC-SHA256 (RFC 2104) is two rounds of Postgres' sha256 over keys padded here.
+The formula is that of `waiting_room.draw` in SQL: so only one statement needs the seed, and a million fans are drawn
+without taking a gateway's time. HMAC-SHA256 (RFC 2104) is two rounds of Postgres' sha256 over keys padded here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DrawRow:
 _DRAWN = select(
     Draw.seed_hash,
     Draw.fan_key,
-    # While it is secret the seed does not leave Postgres.
+    # The seed does not leave Postgres while it is secret.
     case((Draw.drawn_at.is_not(None), Draw.seed)).label("seed"),
     Draw.drawn_at,
     Draw.participants,
@@ -77,7 +77,7 @@ _FINISH: Final = text(
 
 
 def _padded(key: bytes) -> tuple[bytes, bytes]:
-    """What HMAC puts before the message, inside and outside; the key has at most a block of 64 bytes."""
+    """The bytes that HMAC puts before the message in its inner and its outer round; the key has 64 bytes at most."""
     block = key.ljust(_BLOCK_BYTES, b"\0")
     return block.translate(_INNER), block.translate(_OUTER)
 
@@ -171,7 +171,7 @@ async def fan_hashes(connection: AsyncConnection, event_id: int, first: int, lim
 
 
 async def drawn_number(connection: AsyncConnection, event_id: int, user_id: int) -> int | None:
-    """The number that the fan drew; None for who was not in the lobby."""
+    """The number that the fan drew; None for a fan that was not in the lobby."""
     return await connection.scalar(
         select(DrawEntry.number).where(DrawEntry.user_id == user_id, DrawEntry.event_id == event_id)
     )

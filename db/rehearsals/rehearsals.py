@@ -1,4 +1,4 @@
-"""Copies of events to rehearse their sale on, and what is left of one swept away again.
+"""Copies of events on which a sale is rehearsed, and their removal.
 
 A copy is an event of its own, marked by ``event.rehearsal_of``: same ticket types, seats and prices, the room as its
 operator set it, nothing booked.
@@ -22,7 +22,7 @@ from db.rooms.steering import STATE_OF_A_COPY
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 LOCK_SPACE: Final = 0x0AD1_0000_0000_0000
-"""Of rehearsals' advisory locks: key = space + id of the event that is rehearsed."""
+"""A rehearsal's advisory lock has this number plus the id of the event that is rehearsed."""
 NAME: Final = "Rehearsal of "
 COPIES_MAX: Final = 100
 
@@ -32,7 +32,7 @@ class UnknownEventError(LookupError):
 
 
 class RehearsingError(Exception):
-    """Somebody rehearses the event just now."""
+    """The event is being rehearsed at this moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,10 @@ class Copy(RoomDials):
 
 @contextlib.contextmanager
 def alone(connection: Connection, event_id: int) -> Iterator[None]:
-    """One rehearsal of an event at a time, for as long as the connection lives.
+    """Allow one rehearsal of an event at a time, for as long as the connection lives.
 
     Raises:
-        RehearsingError: there is one.
+        RehearsingError: the event is being rehearsed already.
     """
     row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (LOCK_SPACE + event_id,)).fetchone()
     if row is None or not row[0]:
@@ -102,7 +102,7 @@ def copies_of(connection: Connection, event_id: int) -> list[int]:
 def remove_copy(connection: Connection, copy_id: int) -> bool:
     """Delete a copy and everything booked on it, in one transaction; False for anything but a copy.
 
-    Nobody may be booking any more: the batches of other events would not be harmed, but the copy's would be in vain.
+    No fan may still be booking: the batches of other events would not be harmed, but the copy's would be in vain.
     """
     with connection.transaction():
         connection.execute(LOCK_EVENTS, {"space": ADVISORY_SPACE, "event_ids": [copy_id]})
