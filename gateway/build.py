@@ -14,6 +14,7 @@ from gateway.hall.halls import Halls
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
+from gateway.line.admission import Admission
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
@@ -57,6 +58,7 @@ def build_services(settings: GatewaySettings) -> Services:
     counts = Counts(engine, line, rooms)
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
+    passes = Passes(tokens, secure=settings.site.production)
     finding = Finding(line, rooms, counts, restoring, halls)
     limits = RateLimits(line_redis)
     codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
@@ -89,7 +91,8 @@ def build_services(settings: GatewaySettings) -> Services:
         door=Door(line, rooms, Draws(engine, line)),
         counts=counts,
         places=places,
-        passes=Passes(tokens, secure=settings.site.production),
+        passes=passes,
+        admission=Admission(line, rooms, restoring, passes),
         finding=finding,
         joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
         restoring=restoring,

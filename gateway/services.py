@@ -20,6 +20,7 @@ from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
+from gateway.line.admission import Admission
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
@@ -66,6 +67,7 @@ class Services:
     counts: Counts
     places: Places
     passes: Passes
+    admission: Admission
     finding: Finding
     joining: Joining
     restoring: Restoring

@@ -42,8 +42,8 @@ class Programme:
         self._rooms = rooms
         self._threads = ThreadPoolExecutor(max_workers=EDITS_AT_ONCE_MAX, thread_name_prefix="programme")
 
-    async def think(self, work: Callable[[], T]) -> T:
-        """``work``'s result, which takes long to find and needs no connection."""
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """The result of ``work``, which takes long and needs no connection."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def run(self, work: Callable[[psycopg.Connection], T]) -> T:
@@ -58,11 +58,11 @@ class Programme:
         with primary.connect(self._database_url, "admitone-gateway") as connection:
             return work(connection)
 
-    async def tell(self, event_id: int, *, configure: bool) -> None:
-        """Let this gateway know the event at once, and Redis what is left of it; with ``configure`` its room too.
+    async def publish(self, event_id: int, *, configure: bool) -> None:
+        """Make a changed event known to this gateway, and what is left of it to Redis; with ``configure`` its room too.
 
-        Should that fail, it is known all the same within seconds: by the event's version, the room's revision and the
-        worker's housekeeping.
+        Should that fail, all of it is known within seconds all the same: by the event's version, the room's revision
+        and the worker's housekeeping.
         """
         try:
             await self._halls.renew(event_id)
@@ -72,7 +72,7 @@ class Programme:
             await self._line.set_stock(event_id, hall.free, hall.held, hall.version)
             self._rooms.mark_stale(event_id)
         except (SQLAlchemyError, RedisError, OSError) as error:
-            logger.warning("event %d: its change is not told yet: %s", event_id, error)
+            logger.warning("event %d: its change is not published yet: %s", event_id, error)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)

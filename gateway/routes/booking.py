@@ -52,7 +52,6 @@ from gateway.services import AnyRequest, Services, address, services_of
 from gateway.wire.openapi import link
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
-from waiting_room.errors import TokenInvalid
 
 fans = fan_router("booking")
 
@@ -163,29 +162,6 @@ async def _submit(services: Services, command: Command, wait_seconds: float) -> 
     return _accepted(command.command_id) if record is None else _finished(command.command_id, record)
 
 
-async def _need_admission(services: Services, request: AnyRequest, event_id: int, user_id: int) -> None:
-    """Raises:
-    ProblemError: ``not_admitted`` without a pass that is ours, for this event and fan, and alive in Redis.
-    """
-    row = await services.rooms.row(event_id)
-    if row is None or row.state == "off":
-        return
-    reason = "There is no admission pass with this request."
-    try:
-        admission = services.passes.admission(request, event_id, user_id)
-        if admission is not None:
-            if await services.line.admitted_until(event_id, user_id) is not None:
-                return
-            # Redis may have lost it; where it has not, this changes nothing.
-            await services.restoring.restore(event_id, user_id, None, admission)
-            if await services.line.admitted_until(event_id, user_id) is not None:
-                return
-            reason = "The admission pass has ended."
-    except TokenInvalid as error:
-        reason = f"The admission pass is not valid: {error.reason}."
-    raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
-
-
 def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     """Where a lane is full the session is not even looked at: refusing must stay cheap.
 
@@ -222,7 +198,7 @@ async def reserve(
     command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
     if answer is not None:
         return answer
-    await _need_admission(services, request, data.event_id, user_id)
+    await services.admission.require(request, data.event_id, user_id)
     head = services.desk.head(data.event_id, user_id, command_id, asked)
     return await _submit(services, Reserve(**head, seats=seats, best_available=best), wait_seconds)
 

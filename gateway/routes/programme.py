@@ -81,14 +81,14 @@ async def create(
     """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
     services = services_of(request)
     draft = Draft(services.settings.event.seats_max)
-    plan = await services.programme.think(lambda: draft.plan(data, room_seed(services.settings.room)))
+    plan = await services.programme.in_thread(lambda: draft.plan(data, room_seed(services.settings.room)))
     if dry_run:
         now = services.clock.moment()
         return _preview(draft.faults, None if plan is None else planned(plan, now))
     if plan is None:
         raise refused(draft.faults)
     made = await services.programme.run(lambda connection: _make(connection, plan, operator.name, data.why))
-    await services.programme.tell(made.event_id, configure=True)
+    await services.programme.publish(made.event_id, configure=True)
     return Response(definition(made), status_code=201, headers={"Location": f"/api/ops/events/{made.event_id}"})
 
 
@@ -123,7 +123,7 @@ async def change(
     """
     services = services_of(request)
     draft = Draft(services.settings.event.seats_max)
-    edit = await services.programme.think(lambda: draft.edit(data))
+    edit = await services.programme.in_thread(lambda: draft.edit(data))
     return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
@@ -143,10 +143,10 @@ async def seats(
             line = error.object.count(b"\n", 0, error.start) + 1
             draft.fault("$", "the file is not in UTF-8", line=line)
             raise refused(draft.faults) from None
-        edit = await services.programme.think(lambda: draft.seats_of_csv(text, types))
+        edit = await services.programme.in_thread(lambda: draft.seats_of_csv(text, types))
         return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
     data: SeatsBody = await request.json_of(SeatsBody)
-    edit = await services.programme.think(lambda: draft.seats(data))
+    edit = await services.programme.in_thread(lambda: draft.seats(data))
     return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
 
 
@@ -224,7 +224,7 @@ async def _edit(
     if told is None:
         raise refused(faults)
     if edited.changed:
-        await services.programme.tell(event_id, configure=edited.sale_moved)
+        await services.programme.publish(event_id, configure=edited.sale_moved)
     return told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -9,8 +10,10 @@ from redis import asyncio as aioredis
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from db.rooms.steering import Ask, steer
+from gateway.line.counts import Counts
 from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
+from waiting_room.model import News
 from waiting_room.settings import LineSettings
 
 
@@ -40,4 +43,31 @@ async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: st
         assert rooms.rows[steered].message == "Doors at eight"
         await rooms.refresh()
         assert rooms.revisions() == {steered: 2, read_first: 2}
+    await engine.dispose()
+
+
+async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
+    database_url: str, redis_url: str
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(state="paused"))
+    engine = create_engine(database_url, pool_max=2)
+    async with aioredis.Redis.from_url(redis_url, socket_timeout=60) as client:
+        line = Line(client)
+        rooms = RoomRegistry(engine, line, LineSettings())
+        counts = Counts(engine, line, rooms)
+        await rooms.refresh()
+        before = await counts.of(event_id)
+        await line.join(event_id, 7)
+        assert await counts.of(event_id) is before, "remembered"
+        rooms.on_news(News(event=event_id, waiting=[7]))
+        after = await counts.of(event_id)
+        assert after is not None
+        assert after.waiting == 1
+
+        async with engine.begin() as connection:
+            changed = await steer(connection, event_id, Ask(dials={"message": "Rain"}), "Ada", "")
+        rooms.on_news(News(event=event_id, config=changed.revision))
+        async with asyncio.timeout(5):
+            while rooms.rows[event_id].message != "Rain":
+                await asyncio.sleep(0.01)
     await engine.dispose()

@@ -1,0 +1,46 @@
+"""The slot that a booking needs: a pass of ours, for this event and fan, that is alive in Redis."""
+
+from __future__ import annotations
+
+from db.rooms.states import RoomState
+from gateway.identity.sessions import AnyRequest
+from gateway.line.passes import Passes
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
+from gateway.wire.problems import ProblemError
+from waiting_room.errors import TokenInvalid
+from waiting_room.line import Line
+
+
+class Admission:
+    """Asks for the pass of a request."""
+
+    def __init__(self, line: Line, rooms: RoomRegistry, restoring: Restoring, passes: Passes) -> None:
+        self._line = line
+        self._rooms = rooms
+        self._restoring = restoring
+        self._passes = passes
+
+    async def require(self, request: AnyRequest, event_id: int, user_id: int) -> None:
+        """Return if the fan is admitted, or the event has no room or one that is off.
+
+        Raises:
+            ProblemError: ``not_admitted``.
+        """
+        row = await self._rooms.row(event_id)
+        if row is None or row.state == RoomState.OFF:
+            return
+        reason = "There is no admission pass with this request."
+        try:
+            admission = self._passes.admission(request, event_id, user_id)
+            if admission is not None:
+                if await self._line.admitted_until(event_id, user_id) is not None:
+                    return
+                # Redis may have lost the slot; where it has not, this changes nothing.
+                await self._restoring.restore(event_id, user_id, None, admission)
+                if await self._line.admitted_until(event_id, user_id) is not None:
+                    return
+                reason = "The admission pass has ended."
+        except TokenInvalid as error:
+            reason = f"The admission pass is not valid: {error.reason}."
+        raise ProblemError("not_admitted", reason, href=f"/api/queue/{event_id}")
