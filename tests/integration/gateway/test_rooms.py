@@ -68,6 +68,6 @@ async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
             changed = await steer(connection, event_id, Ask(dials={"message": "Rain"}), "Ada", "")
         rooms.on_news(News(event=event_id, config=changed.revision))
         async with asyncio.timeout(5):
-            while rooms.rows[event_id].message != "Rain":
+            while rooms.rows[event_id].message != "Rain":  # noqa: ASYNC110 - a registry has no event for it
                 await asyncio.sleep(0.01)
     await engine.dispose()
