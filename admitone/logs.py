@@ -35,7 +35,7 @@ def told(value: object) -> str:
 
 def ids_now() -> dict[str, object]:
     """What the work at hand is about, and its trace."""
-    return {**about.ids(), **(tracing.on.ids() if tracing.on is not None else {})}
+    return {**about.ids(), **tracing.tracer.ids()}
 
 
 class LineFormatter(logging.Formatter):

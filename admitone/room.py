@@ -30,7 +30,7 @@ async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why:
             else:
                 row = await steer(connection, event_id, ask, "command line", why)
         await rooms.configure(row)
-        counts = await Counts(engine, line, rooms).of(event_id)
+        counts = await Counts(engine, line, rooms, settings.hold.grace_seconds).of(event_id)
         assert counts is not None
         return (
             f"event {event_id}: {row.state}, {row.rate_per_minute} a minute, capacity {row.capacity}, "

@@ -114,7 +114,7 @@ class Telemetry:
         )
         sender = BatchSpanProcessor(exporter, max_queue_size=SPANS_WAITING_MAX, schedule_delay_millis=SEND_EVERY_MS)
         provider.add_span_processor(sender)
-        tracing.on = Spans(provider.get_tracer("admitone", version("admitone")), settings.telemetry.trace_ratio)
+        tracing.tracer = Spans(provider.get_tracer("admitone", version("admitone")), settings.telemetry.trace_ratio)
         self._ends.append(lambda: _ignore(sender.force_flush()))
 
     def _begin_sentry(self) -> None:

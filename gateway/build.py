@@ -55,7 +55,7 @@ def build_services(settings: GatewaySettings) -> Services:
     )
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)
-    counts = Counts(engine, line, rooms)
+    counts = Counts(engine, line, rooms, settings.hold.grace_seconds)
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
@@ -81,7 +81,7 @@ def build_services(settings: GatewaySettings) -> Services:
         clock=clock,
         identity=identity,
         captcha=captcha,
-        reader=Reader(settings.db.url, settings.db.pool_max),
+        reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         halls=halls,
         hall_access=HallAccess(halls, identity),
         limits=limits,

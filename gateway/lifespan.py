@@ -107,7 +107,7 @@ def _listeners(services: Services) -> list[News]:
 
 
 def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
-    return contextlib.nullcontext() if tracing.on is None else tracing.on.hearing(news.trace, news.lane)
+    return tracing.tracer.hearing(news.trace, news.lane)
 
 
 async def _begin(services: Services) -> None:

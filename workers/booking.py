@@ -13,7 +13,7 @@ from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
-from db.booking import sql as booking_sql
+from db.booking.holds import EVENTS_WITH_LAPSED_HOLDS
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
@@ -63,11 +63,11 @@ class Booking:
         """
         began = time.monotonic()
         about.begin(batch_id=batch.batch_id, lane=batch.lane)
-        with tracing.booking(batch):
+        with tracing.tracer.booking(batch):
             applied = self._engine.apply(batch.commands)
             self._publish(batch, applied, began)
             self._probe("published")
-            with tracing.span("settle"):
+            with tracing.tracer.part("settle"):
                 self._settle(applied)
 
     def give_up(self, batch: Batch) -> None:
@@ -82,10 +82,11 @@ class Booking:
         self._publish(batch, self._engine.give_up(batch.commands), began)
 
     def _publish(self, batch: Batch, applied: Applied, began: float) -> None:
-        with tracing.span("publish"):
+        with tracing.tracer.part("publish"):
+            trace = tracing.tracer.here()
             publish(
                 self._jobs,
-                BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes, tracing.here()),
+                BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes, trace),
                 self._lane.result_ttl_seconds,
                 commands=batch.commands,
                 now_ms=self._now_ms(),
@@ -96,7 +97,7 @@ class Booking:
         """One batch of sweeps for the lane's events that have lapsed holds."""
         about.begin(lane=lane)
         rows = self._engine.connection().execute(
-            booking_sql.EVENTS_WITH_LAPSED_HOLDS,
+            EVENTS_WITH_LAPSED_HOLDS,
             {
                 "lanes": self._lane.count,
                 "lane": lane,

@@ -100,7 +100,8 @@ class Housekeeping:
     def _retake(self, event_id: int) -> None:
         margin_ms = HOLD_MARGIN_SECONDS * 1000
         rows = self._engine.connection().execute(sql.FANS_WITH_HOLDS, {"event_id": event_id, "rows_max": HOLDS_MAX})
-        slots = [Slot(user_id, end_ms + margin_ms, began_ms) for user_id, began_ms, end_ms in rows]
+        holders = [sql.HolderRow._make(row) for row in rows]
+        slots = [Slot(one.user_id, one.ends_ms + margin_ms, one.began_ms) for one in holders]
         retaken = self._slots.retake(event_id, slots)
         if retaken:
             logger.warning("event %d: Redis had lost %d slots of fans with live holds", event_id, retaken)
@@ -119,11 +120,11 @@ class Housekeeping:
         )
         done: list[int] = []
         ends: dict[int, int] = {}
-        for user_id, hold_end_ms, has_bought in rows:
-            if hold_end_ms is not None:
-                ends[user_id] = int(hold_end_ms) + margin_ms
-            elif has_bought:
-                done.append(user_id)
+        for fan in map(sql.BookingsRow._make, rows):
+            if fan.hold_end_ms is not None:
+                ends[fan.user_id] = fan.hold_end_ms + margin_ms
+            elif fan.has_bought:
+                done.append(fan.user_id)
         if done:
             freed = self._slots.finish(event_id, done)
             if freed:

@@ -8,25 +8,25 @@ from typing import Final
 from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
 from db.audit.invariants import SWEEP_SECONDS_MAX
+from db.booking.holds import lapsed
 
 COUNTED_MAX: Final = 10_000
 
-_LAPSED: Final = """
+_LAPSED: Final = f"""
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)), 0)::float
   FROM (SELECT expires_at
           FROM reservation
-         WHERE state = 'held'
-           AND expires_at < statement_timestamp() - make_interval(secs => %(seconds)s)
+         WHERE {lapsed()}
          ORDER BY expires_at
          LIMIT %(counted_max)s) AS lapsed
-"""
+"""  # noqa: S608 - of constants alone
 
 
 def examine(site: Site) -> Iterator[Finding]:
     if site.postgres is None:
         return
     seconds = site.settings.hold.grace_seconds + SWEEP_SECONDS_MAX
-    count, age = site.rows(_LAPSED, {"seconds": seconds, "counted_max": COUNTED_MAX})[0]
+    count, age = site.rows(_LAPSED, {"grace_seconds": seconds, "counted_max": COUNTED_MAX})[0]
     if count:
         yield warning(
             "behind",

@@ -9,6 +9,7 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
+from db.booking.holds import live
 from db.rehearsals.rehearsals import LOCK_SPACE
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import room_key
@@ -24,7 +25,7 @@ SETTLED_SECONDS: Final = 20
 _ROOMS: Final = """
 SELECT event_id, revision FROM room WHERE state NOT IN ('off', 'closed') ORDER BY event_id DESC LIMIT %(rooms_max)s
 """
-_BOUGHT: Final = """
+_BOUGHT: Final = f"""
 SELECT count(*)
   FROM unnest(%(user_ids)s::bigint[], %(admitted_at_ms)s::bigint[]) AS k (user_id, admitted_at_ms)
  WHERE EXISTS (SELECT FROM purchase p
@@ -32,16 +33,15 @@ SELECT count(*)
                   AND p.purchase_at > to_timestamp(k.admitted_at_ms / 1000.0)
                   AND p.purchase_at < clock_timestamp() - make_interval(secs => %(settled_seconds)s))
    AND NOT EXISTS (SELECT FROM reservation r
-                    WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND r.state = 'held'
-                      AND r.expires_at > clock_timestamp())
-"""
-_HOLDERS: Final = """
+                    WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {live("r")})
+"""  # noqa: S608 - of constants alone""
+_HOLDERS: Final = f"""
 SELECT DISTINCT r.user_id
   FROM reservation r
- WHERE r.event_id = %(event_id)s AND r.state = 'held' AND r.expires_at > clock_timestamp()
+ WHERE r.event_id = %(event_id)s AND {live("r")}
    AND r.created_at < clock_timestamp() - make_interval(secs => %(settled_seconds)s)
  LIMIT %(admitted_max)s
-"""
+"""  # noqa: S608 - of constants alone
 _COPIES_LEFT: Final = """
 SELECT event_id, rehearsal_of
   FROM event e

@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import structs
+
 from admitone.embedded.process import package_folder
 from bench import fans
 from bench.processes import apart
 from bench.report import Part
 from bench.servers import System
-from booking_lane.commands import Reserve, body_hash, command_id_new
+from booking_lane.commands import UNSTAMPED, Reserve, body_hash, command_id_new
 from booking_lane.settings import HoldSettings
 from workers.engine.engine import Engine
 from workers.pool import settle_memory
@@ -72,15 +74,14 @@ def _apply(database_url: str, event_id: int, batch: int, seconds: float, seats_c
         made = []
         for block, row, seat in itertools.islice(pairs, batch):
             seats = ((block, row, seat), (block, row, seat + 1))
+            ask = Reserve(**UNSTAMPED, event_id=event_id, user_id=next(fan), seats=seats)
             made.append(
-                Reserve(
+                structs.replace(
+                    ask,
                     command_id=command_id_new(),
-                    event_id=event_id,
-                    user_id=next(fan),
                     received_at_ms=now_ms,
                     deadline_ms=now_ms + 3_600_000,
-                    body_hash=body_hash("reserve", (event_id, seats, None)),
-                    seats=seats,
+                    body_hash=body_hash(ask),
                 )
             )
         return made

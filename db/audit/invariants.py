@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import load_ledger
+from db.booking.holds import OPEN, keeps_seats, live
 from db.connections import primary
 
 ROWS_MAX: Final = 20
@@ -113,24 +114,24 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "reserved_seat_has_hold": (
-        "Every reserved seat belongs to a held reservation that lists it.",
-        """
+        "Every reserved seat belongs to an open hold that lists it.",
+        f"""
         SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, s.reservation_id, r.state
           FROM seat s
           LEFT JOIN reservation r USING (event_id, reservation_id)
          WHERE s.status = 'reserved'
-           AND (r.state IS DISTINCT FROM 'held'
+           AND (r.{OPEN} IS NOT TRUE
                 OR NOT EXISTS (
                    SELECT FROM unnest(r.ticket_type_ids, r.row_numbers, r.seat_numbers)
                                AS l (ticket_type_id, row_number, seat_number)
                     WHERE (l.ticket_type_id, l.row_number, l.seat_number)
                         = (s.ticket_type_id, s.row_number, s.seat_number)))
          LIMIT %(rows_max)s
-        """,
+        """,  # noqa: S608 - of constants alone
     ),
     "hold_has_its_seats": (
-        "Every seat that a held reservation lists is reserved by it, until the hold and its grace are over.",
-        """
+        "Every seat that an open hold lists is reserved by it, until the hold and its grace are over.",
+        f"""
         SELECT r.event_id, r.reservation_id, l.ticket_type_id, l.row_number, l.seat_number, s.status,
                s.reservation_id AS reserved_by
           FROM reservation r
@@ -139,11 +140,10 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
           LEFT JOIN seat s
             ON (s.event_id, s.ticket_type_id, s.row_number, s.seat_number)
              = (r.event_id, l.ticket_type_id, l.row_number, l.seat_number)
-         WHERE r.state = 'held'
-           AND r.expires_at + make_interval(secs => %(grace_seconds)s) > %(now)s
+         WHERE {keeps_seats("r", "%(now)s")}
            AND (s.status IS DISTINCT FROM 'reserved' OR s.reservation_id IS DISTINCT FROM r.reservation_id)
          LIMIT %(rows_max)s
-        """,
+        """,  # noqa: S608 - of constants alone
     ),
     "counts_equal_seats": (
         "A ticket type's available, held and booked counts, and its quantity, equal its seats by status.",
@@ -178,14 +178,14 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "hold_ends": (
-        "No hold is counted as held more than 5 s past its end and grace.",
-        """
+        "No hold is left open more than 5 s past its end and grace.",
+        f"""
         SELECT event_id, reservation_id, expires_at
           FROM reservation
-         WHERE state = 'held'
+         WHERE {OPEN}
            AND expires_at + make_interval(secs => %(grace_seconds)s + %(sweep_seconds_max)s) < %(now)s
          LIMIT %(rows_max)s
-        """,
+        """,  # noqa: S608 - of constants alone
     ),
     "seat_hold_ends": (
         "No seat is counted as reserved more than 5 s past the end of its hold.",
@@ -243,14 +243,13 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "fan_within_limit": (
-        "No fan has more seats of an event, held and bought, than seats_per_fan_max.",
-        """
+        "No fan has more seats of an event, in live holds and bought, than seats_per_fan_max.",
+        f"""
         SELECT f.event_id, f.user_id, f.seats, e.seats_per_fan_max
           FROM (SELECT event_id, user_id, sum(seats) AS seats
                   FROM (SELECT event_id, user_id, cardinality(seat_numbers) AS seats
                           FROM reservation
-                         WHERE state = 'held'
-                           AND expires_at + make_interval(secs => %(grace_seconds)s) > %(now)s
+                         WHERE {live(at="%(now)s")}
                          UNION ALL
                         SELECT p.event_id, p.user_id, 1
                           FROM purchase p
@@ -260,7 +259,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
           JOIN event e USING (event_id)
          WHERE f.seats > e.seats_per_fan_max
          LIMIT %(rows_max)s
-        """,
+        """,  # noqa: S608 - of constants alone
     ),
     "checkout_has_purchase": (
         "Every checkout recorded as succeeded has its purchase, of the same fan.",

@@ -14,13 +14,16 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from db.booking.results import RESULTS
+
 
 class LedgerError(ValueError):
     """A line of the ledger is malformed; the message names its number."""
 
 
 class LedgerLine(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One answer. ``result`` is the API's result where the job succeeded, ``code`` its problem's where not.
+    """One answer. ``result`` is the API's result where the job succeeded, by its kind a struct of
+    `db.booking.results.RESULTS`; ``code`` is its problem's where it failed.
 
     ``at`` is the client's clock at the answer; ``job_id`` is null where no job came to be.
     """
@@ -28,50 +31,11 @@ class LedgerLine(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     at: dt.datetime
     user_id: int
     event_id: int
-    kind: Literal["reserve", "checkout", "release", "cancel"]
+    kind: str
     job_id: uuid.UUID | None
     status: Literal["succeeded", "failed"]
     result: dict[str, Any] | None = None
     code: str | None = None
-
-
-class _ToldSeat(msgspec.Struct, frozen=True, rename="camel"):
-    ticket_type_id: int
-    row_number: int
-    seat_number: int
-
-
-class _ToldHold(msgspec.Struct, frozen=True, rename="camel"):
-    reservation_id: uuid.UUID
-    expires_at: dt.datetime
-    total_amount: int
-    seats: list[_ToldSeat]
-
-
-class _ToldDetail(_ToldSeat, frozen=True, rename="camel"):
-    amount: int
-
-
-class _ToldPurchase(msgspec.Struct, frozen=True, rename="camel"):
-    purchase_id: uuid.UUID
-    total_amount: int
-    details: list[_ToldDetail]
-
-
-class _ToldRelease(msgspec.Struct, frozen=True, rename="camel"):
-    reservation_id: uuid.UUID
-
-
-class _ToldCancel(msgspec.Struct, frozen=True, rename="camel"):
-    purchase_id: uuid.UUID
-
-
-_RESULTS: Final = {
-    "reserve": _ToldHold,
-    "checkout": _ToldPurchase,
-    "release": _ToldRelease,
-    "cancel": _ToldCancel,
-}
 
 
 def load_ledger(connection: psycopg.Connection, path: Path) -> None:
@@ -90,8 +54,10 @@ def load_ledger(connection: psycopg.Connection, path: Path) -> None:
         for number, text in enumerate(lines, 1):
             try:
                 line = decoder.decode(text)
+                if line.kind not in RESULTS:
+                    raise LedgerError(f"{path.name}, line {number}: no command's kind is {line.kind!r}")
                 if line.status == "succeeded":
-                    msgspec.convert(line.result, _RESULTS[line.kind])
+                    msgspec.convert(line.result, RESULTS[line.kind])
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise LedgerError(f"{path.name}, line {number}: {error}") from None
             if line.at.tzinfo is None:

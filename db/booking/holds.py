@@ -1,8 +1,86 @@
-"""What a hold notes of its seats."""
+"""Holds: what a live one is, the row of one, and the SQL of the hot path.
+
+A hold has two ends. Until ``expires_at``, the end that its fan was shown, it is *live*: it is listed as the fan's,
+counts against the fan's seat limit, and keeps the fan's slot. For the grace after that it *keeps its seats*: nobody
+else can take them, it can still be bought by a checkout that was on its way, and its fan may hold the seats anew.
+After the grace it has *lapsed*, whether or not a sweep has closed it.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from db.booking.seats import Seat
+from db.booking.states import NEXT_STATES, OPEN_STATES, HoldState, ends_at
+
+OPEN: Final = "state IN (" + ", ".join(f"'{state}'" for state in OPEN_STATES) + ")"
+"""SQL: a reservation is neither bought nor given back nor swept."""
+
+
+def live(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
+    """SQL: ``hold`` (a table's name or alias) is live at a moment."""
+    return f"({hold}.{OPEN} AND {hold}.expires_at > {at})"
+
+
+def keeps_seats(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
+    """SQL: nobody but its fan can take the seats of ``hold``. Its parameter is ``grace_seconds``."""
+    return f"({hold}.{OPEN} AND {hold}.expires_at > {at} - make_interval(secs => %(grace_seconds)s))"
+
+
+def lapsed(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
+    """SQL: ``hold`` is over, and no sweep has closed it yet. Its parameter is ``grace_seconds``."""
+    return f"({hold}.{OPEN} AND {hold}.expires_at <= {at} - make_interval(secs => %(grace_seconds)s))"
+
+
+HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.ticket_type_ids, h.row_numbers,
+       h.seat_numbers, h.total_amount, h.expires_at, h.amounts"""
+
+
+@dataclass(slots=True)
+class Hold:
+    """A fan's seats. ``amounts`` are what each was agreed to cost, whatever an operator made of the prices since."""
+
+    event_id: int
+    reservation_id: uuid.UUID
+    user_id: int
+    state: HoldState
+    seats: tuple[Seat, ...]
+    total_amount: int
+    expires_at: dt.datetime
+    amounts: tuple[int, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither bought nor given back nor swept."""
+        return self.state in OPEN_STATES
+
+    def is_live(self, now: dt.datetime) -> bool:
+        return self.state in OPEN_STATES and now < self.expires_at
+
+    def keeps_seats(self, now: dt.datetime, grace: dt.timedelta) -> bool:
+        """Whether nobody but its fan can take the seats."""
+        end = ends_at(self.state, self.expires_at, grace)
+        return end is not None and now < end
+
+    def become(self, state: HoldState) -> None:
+        """Raises:
+        ValueError: no hold goes from its state to that one.
+        """
+        if state not in NEXT_STATES[self.state]:
+            raise ValueError(f"a hold that is {self.state} cannot become {state}")
+        self.state = state
+
+
+def hold_row(row: Sequence[Any]) -> Hold:
+    """A row of `HOLD_COLUMNS`."""
+    event_id, reservation_id, user_id, state, types, rows, numbers, total_amount, expires_at, amounts = row
+    seats = tuple(zip(types, rows, numbers, strict=True))
+    each = seat_amounts(amounts, total_amount, len(seats))
+    return Hold(event_id, reservation_id, user_id, HoldState(state), seats, total_amount, expires_at, each)
 
 
 def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[int, ...]:
@@ -13,3 +91,86 @@ def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[i
         return tuple(noted)
     share, rest = divmod(total_amount, seats)
     return tuple(share + (index < rest) for index in range(seats))
+
+
+READ_HOLDS_OF_FANS: Final = f"""
+SELECT {HOLD_COLUMNS}
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, user_id bigint)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM reservation h
+        WHERE h.user_id = k.user_id AND h.event_id = k.event_id
+          AND (h.{OPEN} OR h.state = 'lapsed' AND h.expires_at > statement_timestamp() - interval '1 hour')
+       OFFSET 0) AS h
+"""  # noqa: S608 - of constants alone
+
+READ_HOLDS: Final = f"""
+SELECT {HOLD_COLUMNS}
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, reservation_id uuid)
+  JOIN reservation h USING (event_id, reservation_id)
+"""  # noqa: S608 - of constants alone
+
+READ_LAPSED_HOLDS: Final = f"""
+SELECT {HOLD_COLUMNS}
+  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM reservation h
+        WHERE h.event_id = e.event_id
+          AND {lapsed("h")}
+        ORDER BY h.expires_at
+        LIMIT %(holds_max)s) AS h
+ ORDER BY h.event_id, h.expires_at
+"""  # noqa: S608 - of constants alone
+
+WRITE_NEW_HOLDS: Final = """
+INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,
+                         seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at)
+SELECT k.event_id, k.reservation_id, k.user_id, k.state, k.ticket_type_ids, k.row_numbers, k.seat_numbers,
+       k.amounts, k.total_amount, %(now)s, k.expires_at, k.expires_at
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, reservation_id uuid, user_id bigint, state text, ticket_type_ids int[],
+             row_numbers int[], seat_numbers int[], amounts bigint[], total_amount bigint,
+             expires_at timestamptz)
+"""
+
+
+def new_hold(hold: Hold) -> dict[str, Any]:
+    """A row of `WRITE_NEW_HOLDS`."""
+    return {
+        "event_id": hold.event_id,
+        "reservation_id": hold.reservation_id,
+        "user_id": hold.user_id,
+        "state": hold.state,
+        "ticket_type_ids": [seat[0] for seat in hold.seats],
+        "row_numbers": [seat[1] for seat in hold.seats],
+        "seat_numbers": [seat[2] for seat in hold.seats],
+        "amounts": hold.amounts,
+        "total_amount": hold.total_amount,
+        "expires_at": hold.expires_at,
+    }
+
+
+WRITE_HOLD_STATES: Final = """
+UPDATE reservation r
+   SET state = k.state
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, reservation_id uuid, state text)
+ WHERE r.event_id = k.event_id AND r.reservation_id = k.reservation_id
+"""
+
+
+def hold_state(hold: Hold) -> dict[str, Any]:
+    """A row of `WRITE_HOLD_STATES`."""
+    return {"event_id": hold.event_id, "reservation_id": hold.reservation_id, "state": hold.state}
+
+
+EVENTS_WITH_LAPSED_HOLDS: Final = f"""
+SELECT DISTINCT event_id
+  FROM reservation
+ WHERE event_id %% %(lanes)s = %(lane)s
+   AND {lapsed()}
+ LIMIT %(events_max)s
+"""  # noqa: S608 - of constants alone

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+
+from db.booking.holds import live
 
 ROOMS_WITH_STOCK: Final = """
 SELECT e.event_id, e.version, sum(t.available_count)::bigint, sum(t.held_count)::bigint
@@ -14,18 +16,26 @@ SELECT e.event_id, e.version, sum(t.available_count)::bigint, sum(t.held_count):
 """
 
 # A purchase counts for the admission it was made under: Redis' and Postgres' clocks may differ a little.
-BOOKINGS_OF_ADMITTED: Final = """
+BOOKINGS_OF_ADMITTED: Final = f"""
 SELECT k.user_id,
        (SELECT (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
           FROM reservation r
-         WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND r.state = 'held'
-           AND r.expires_at > clock_timestamp()),
+         WHERE r.event_id = %(event_id)s AND r.user_id = k.user_id AND {live("r")}),
        EXISTS (SELECT
                  FROM purchase p
                 WHERE p.event_id = %(event_id)s AND p.user_id = k.user_id
                   AND p.purchase_at > to_timestamp(k.admitted_at_ms / 1000.0))
   FROM unnest(%(user_ids)s::bigint[], %(admitted_at_ms)s::bigint[]) AS k (user_id, admitted_at_ms)
-"""
+"""  # noqa: S608 - of constants alone
+
+
+class BookingsRow(NamedTuple):
+    """A fan's bookings since the admission: the end of the last live hold in Unix milliseconds, None without one."""
+
+    user_id: int
+    hold_end_ms: int | None
+    has_bought: bool
+
 
 FORGET_OUTCOMES: Final = """
 DELETE FROM booking_command c
@@ -55,14 +65,23 @@ SELECT %(event_id)s, k.user_id, k.state, k.epoch, k.number, to_timestamp(k.at_ms
  WHERE (excluded.epoch, excluded.number) >= (d.epoch, d.number)
 """
 
-FANS_WITH_HOLDS: Final = """
+FANS_WITH_HOLDS: Final = f"""
 SELECT r.user_id, (extract(epoch FROM min(r.created_at)) * 1000)::bigint,
        (extract(epoch FROM max(r.expires_at)) * 1000)::bigint
   FROM reservation r
- WHERE r.event_id = %(event_id)s AND r.state = 'held' AND r.expires_at > clock_timestamp()
+ WHERE r.event_id = %(event_id)s AND {live("r")}
  GROUP BY r.user_id
  LIMIT %(rows_max)s
-"""
+"""  # noqa: S608 - of constants alone
+
+
+class HolderRow(NamedTuple):
+    """A fan with live holds: from the first one's beginning to the last one's end, in Unix milliseconds."""
+
+    user_id: int
+    began_ms: int
+    ends_ms: int
+
 
 FORGET_DEPARTURES: Final = """
 DELETE FROM departed_place d

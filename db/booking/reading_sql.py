@@ -1,4 +1,4 @@
-"""The SQL that the gateway reads bookings by: answers of the contract, made where the rows are."""
+"""Purchases as the gateway reads them: answers of the contract, made where the rows are."""
 
 from __future__ import annotations
 
@@ -34,45 +34,3 @@ SELECT k.asked, {_PURCHASE}
   FROM json_to_recordset(%(rows)s) AS k (asked int, purchase_id uuid, user_id bigint)
   JOIN purchase p ON p.purchase_id = k.purchase_id AND p.user_id = k.user_id
 """  # noqa: S608 - of constants alone
-
-BACKLOG: Final = """
-SELECT (SELECT count(*)
-          FROM (SELECT
-                  FROM reservation
-                 WHERE state = 'held'
-                   AND expires_at >= statement_timestamp()
-                 LIMIT %(counted_max)s) AS live),
-       lapsed.count, lapsed.seconds, unsent.count, unsent.seconds, pending.count, pending.late_seconds,
-       (SELECT count(*)
-          FROM (SELECT
-                  FROM delivery
-                 WHERE channel = 'webhook' AND state = 'dead'
-                 LIMIT %(counted_max)s) AS dead),
-       (SELECT count(*) FROM webhook_endpoint WHERE disabled_at IS NULL AND failing_since IS NOT NULL),
-       (SELECT count(*) FROM webhook_endpoint WHERE disabled_at IS NOT NULL)
-  FROM (SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(expires_at)), 0)::float AS seconds
-          FROM (SELECT expires_at
-                  FROM reservation
-                 WHERE state = 'held'
-                   AND expires_at < statement_timestamp()
-                 ORDER BY expires_at
-                 LIMIT %(counted_max)s) AS ended) AS lapsed,
-       (SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float AS seconds
-          FROM (SELECT created_at
-                  FROM outbox
-                 WHERE sent_at IS NULL
-                 ORDER BY outbox_id
-                 LIMIT %(counted_max)s) AS waiting) AS unsent,
-       (SELECT count(*),
-               greatest(0, coalesce(extract(epoch FROM clock_timestamp() - min(d.due_at)), 0))::float AS late_seconds
-          FROM webhook_endpoint e
-         CROSS JOIN LATERAL (
-               SELECT due_at
-                 FROM delivery
-                WHERE channel = 'webhook'
-                  AND recipient_id = e.endpoint_id
-                  AND state = 'pending'
-                ORDER BY due_at
-                LIMIT %(counted_max)s) d
-         WHERE e.disabled_at IS NULL) AS pending
-"""

@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from db.booking.sql import ADVISORY_SPACE
+from db.booking.events import ADVISORY_SPACE
 from db.change_log.changes import Subject, change_rows, select_changes
 from db.events.definitions import read_event
 from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import psycopg
 
+from db.booking.holds import live
+from db.booking.seats import TAKEN
 from db.events.definitions import EventRow
 from db.events.edits import SEATS_NAMED_MAX, EventEdit, Refusal, Seat, seat_rows
 from db.events.ticket_types import TICKET_TYPES_MAX
@@ -15,27 +17,26 @@ from db.events.ticket_types import TICKET_TYPES_MAX
 SALE_MOVES_SECONDS_MIN: Final = 10
 """An on-sale with a lobby is moved neither to a moment closer than this nor from one: its draw may be under way."""
 
-MOST_OF_A_FAN: Final = """
-SELECT coalesce(max(had), 0)
-  FROM (SELECT user_id, count(*) AS had
-          FROM (SELECT r.user_id
-                  FROM seat s
-                  JOIN reservation r USING (event_id, reservation_id)
-                 WHERE s.event_id = %(event_id)s AND s.status = 'reserved' AND s.held_until > clock_timestamp()
+MOST_OF_A_FAN: Final = f"""
+SELECT coalesce(max(had), 0)::bigint
+  FROM (SELECT user_id, sum(seats) AS had
+          FROM (SELECT r.user_id, cardinality(r.seat_numbers) AS seats
+                  FROM reservation r
+                 WHERE r.event_id = %(event_id)s AND {live("r")}
                  UNION ALL
-                SELECT p.user_id
+                SELECT p.user_id, 1
                   FROM purchase p
                   JOIN purchase_detail d USING (event_id, purchase_id)
                  WHERE p.event_id = %(event_id)s AND d.cancelled_at IS NULL) AS seats
          GROUP BY user_id) AS fans
-"""
+"""  # noqa: S608 - of constants alone
 
-SOLD_OR_HELD: Final = """
+SOLD_OR_HELD: Final = f"""
 SELECT EXISTS (
        SELECT FROM seat
         WHERE event_id = %(event_id)s
-          AND (status = 'booked' OR status = 'reserved' AND held_until > clock_timestamp()))
-"""
+          AND {TAKEN})
+"""  # noqa: S608 - of constants alone
 
 TYPES_EVER_SOLD: Final = """
 SELECT DISTINCT ticket_type_id
@@ -74,16 +75,16 @@ SELECT k.item, s.ticket_type_id, s.row_number, s.seat_number, count(*) OVER (PAR
  LIMIT %(rows_max)s
 """
 
-TAKEN_OF_TYPES: Final = """
+TAKEN_OF_TYPES: Final = f"""
 SELECT ticket_type_id, row_number, seat_number, CASE status WHEN 'booked' THEN 'seats_sold' ELSE 'seats_held' END,
        count(*) OVER (PARTITION BY ticket_type_id, status)
   FROM seat
  WHERE event_id = %(event_id)s
    AND ticket_type_id = ANY (%(ticket_type_ids)s::int[])
-   AND (status = 'booked' OR status = 'reserved' AND held_until > clock_timestamp())
+   AND {TAKEN}
  ORDER BY ticket_type_id, status, row_number, seat_number
  LIMIT %(rows_max)s
-"""
+"""  # noqa: S608 - of constants alone
 
 
 class Examination:

@@ -14,7 +14,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import sql
 
-from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+from db.booking.events import ADVISORY_SPACE, LOCK_EVENTS
 from db.rooms.dials import DIALS, RoomDials
 from db.rooms.states import RoomState
 from db.rooms.steering import STATE_OF_A_COPY

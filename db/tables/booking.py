@@ -20,25 +20,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.booking.holds import OPEN
+from db.booking.states import HoldState, PurchaseStatus
 from db.tables.base import UPDATED_OFTEN, Base, one_of
-
-RESERVATION_STATES = ("held", "purchased", "released", "lapsed")
-PURCHASE_STATUSES = ("confirmed", "cancelled")
 
 
 class Reservation(Base):
-    """A hold. Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
+    """A hold (`db.booking.holds`).
+
+    Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
     an older release); ``lifetime_ends_at`` caps any renewal.
     """
 
     __tablename__ = "reservation"
     __table_args__ = (
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
-        CheckConstraint(one_of("state", RESERVATION_STATES), name="state"),
+        CheckConstraint(one_of("state", tuple(HoldState)), name="state"),
         CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
         PrimaryKeyConstraint("reservation_id", "event_id"),
         Index("ix_reservation_user", "user_id", "event_id"),
-        Index("ix_reservation_held_expiry", "expires_at", "event_id", postgresql_where=text("state = 'held'")),
+        Index("ix_reservation_open_expiry", "expires_at", "event_id", postgresql_where=text(OPEN)),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -62,7 +63,7 @@ class Purchase(Base):
     __tablename__ = "purchase"
     __table_args__ = (
         ForeignKeyConstraint(["event_id"], ["event.event_id"]),
-        CheckConstraint(one_of("status", PURCHASE_STATUSES), name="status"),
+        CheckConstraint(one_of("status", tuple(PurchaseStatus)), name="status"),
         CheckConstraint("total_amount >= 0", name="total"),
         Index("ix_purchase_user", "user_id", "event_id"),
         PrimaryKeyConstraint("purchase_id", "event_id"),

@@ -8,9 +8,8 @@ import uuid
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Integer, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.booking.states import SeatStatus
 from db.tables.base import UPDATED_OFTEN, Base, one_of
-
-SEAT_STATUSES = ("available", "reserved", "booked")
 
 
 class Event(Base):
@@ -75,7 +74,7 @@ class Seat(Base):
         ForeignKeyConstraint(
             ["event_id", "ticket_type_id"], ["ticket.event_id", "ticket.ticket_type_id"], ondelete="CASCADE"
         ),
-        CheckConstraint(one_of("status", SEAT_STATUSES), name="status"),
+        CheckConstraint(one_of("status", tuple(SeatStatus)), name="status"),
         CheckConstraint(
             "(status = 'reserved') = (reservation_id IS NOT NULL AND held_until IS NOT NULL)", name="held_by"
         ),

@@ -7,10 +7,11 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 import redis
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane import about, tracing
 from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
-from booking_lane.commands import Command, command_id_new
+from booking_lane.commands import Command, body_hash, command_id_for, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
@@ -38,6 +39,32 @@ LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
 READINGS_KEPT: Final = 61
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a fan asks of the engine, and how it is to be answered.
+
+    Attributes:
+        command: what is asked; the desk stamps it as it leaves.
+        wait_seconds: how long to wait for its outcome.
+        permit: called with the command's id before the command leaves; it raises `ProblemError` where it may not.
+        repeats_recorded: where ``permit`` refuses a retry, the outcome that Postgres recorded of the same request is
+            the answer.
+    """
+
+    command: Command
+    idempotency_key: str | None
+    wait_seconds: float
+    permit: Callable[[uuid.UUID], Awaitable[None]] | None = None
+    repeats_recorded: bool = False
+
+
+class Booked(NamedTuple):
+    """A command that its lane has. ``record`` is None, or has no body, while its outcome is not known."""
+
+    command_id: uuid.UUID
+    record: JobRecord | None
 
 
 class Desk:
@@ -163,10 +190,51 @@ class Desk:
         Raises:
             ProblemError: ``overloaded``.
         """
-        if self.lanes[lane_of(event_id, self._settings.count)].full:
+        if self._lane_of(event_id).full:
             raise _overloaded()
 
-    async def earlier(self, command_id: uuid.UUID, user_id: int, body_hash: bytes) -> JobRecord | None:
+    async def book(self, ask: Ask) -> Booked:
+        """Put what a fan asks on its lane; or repeat what became of the first request with its Idempotency-Key.
+
+        Raises:
+            ProblemError: ``idempotency_key_reused``, ``overloaded`` or ``unavailable``; or what ``ask.permit`` raises.
+        """
+        command, key = ask.command, ask.idempotency_key
+        asked = body_hash(command)
+        if key is None:
+            command_id = command_id_new()
+        else:
+            command_id = command_id_for(command.user_id, key)
+            record = await self._earlier(command_id, command.user_id, asked)
+            if record is not None:
+                if not record.body and ask.wait_seconds > 0:
+                    record = await self.job(command_id, ask.wait_seconds) or record
+                return Booked(command_id, record)
+        about.note(command_id=command_id)
+        lane = self._lane_of(command.event_id)
+        received_at_ms = self.now_ms(lane)
+        if ask.permit is not None:
+            try:
+                await ask.permit(command_id)
+            except ProblemError:
+                record = await self.recorded(command_id) if key is not None and ask.repeats_recorded else None
+                if record is None or record.body_hash != asked:
+                    raise
+                return Booked(command_id, record)
+        command = msgspec.structs.replace(
+            command,
+            command_id=command_id,
+            received_at_ms=received_at_ms,
+            deadline_ms=received_at_ms + self._settings.command_deadline_seconds * 1000,
+            body_hash=asked,
+            trace=tracing.tracer.here(),
+        )
+        return Booked(command_id, await self._submit(lane, command, ask.wait_seconds))
+
+    def _lane_of(self, event_id: int) -> Coalescer:
+        return self.lanes[lane_of(event_id, self._settings.count)]
+
+    async def _earlier(self, command_id: uuid.UUID, user_id: int, asked: bytes) -> JobRecord | None:
         """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
 
         Where Redis has forgotten, going ahead is safe: the engine finds the recorded outcome and repeats it.
@@ -174,29 +242,23 @@ class Desk:
         Raises:
             ProblemError: ``idempotency_key_reused``.
         """
-        claim = JobRecord(user_id, 0, "", body_hash, queued=False)
+        claim = JobRecord(user_id, 0, "", asked, queued=False)
         found = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
         if found is None:
             return None
         record = decode_record(cast(bytes, found))
-        _refuse_reuse(record, body_hash)
+        _refuse_reuse(record, asked)
         return record if record.queued else None
 
-    async def submit(self, command: Command, wait_seconds: float) -> JobRecord | None:
-        """Put a command on its lane. The finished record if it came within ``wait_seconds``, else None: Redis
-        has the job.
-
-        Raises:
-            ProblemError: ``overloaded`` or ``unavailable``.
-        """
-        lane = self.lanes[lane_of(command.event_id, self._settings.count)]
+    async def _submit(self, lane: Coalescer, command: Command, wait_seconds: float) -> JobRecord | None:
+        """The finished record if it came within ``wait_seconds``, else None: Redis has the job."""
         outcome = self.waiters.expect(command.command_id)
         try:
             taken = lane.submit(command)
             if wait_seconds > 0:
                 # The outcome says that the lane took it; only a refusal comes the other way.
                 taken.add_done_callback(partial(_pass_refusal, outcome))
-                record = await self._wait(outcome, wait_seconds)
+                record = await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds))
                 if record is not None:
                     _refuse_reuse(record, command.body_hash)
                     return record
@@ -213,25 +275,6 @@ class Desk:
         finally:
             self.waiters.forget(command.command_id, outcome)
 
-    def _wait(self, outcome: asyncio.Future[JobRecord | None], seconds: float) -> Coroutine[Any, Any, JobRecord | None]:
-        waits = self.waiters.wait(outcome, seconds)
-        return waits if tracing.on is None else tracing.on.waiting(waits)
-
-    def head(self, event_id: int, user_id: int, command_id: uuid.UUID | None, body_hash: bytes) -> dict[str, Any]:
-        """The fields every command begins with."""
-        received_at_ms = self.now_ms(self.lanes[lane_of(event_id, self._settings.count)])
-        command_id = command_id or command_id_new()
-        about.note(command_id=command_id)
-        return {
-            "command_id": command_id,
-            "event_id": event_id,
-            "user_id": user_id,
-            "received_at_ms": received_at_ms,
-            "deadline_ms": received_at_ms + self._settings.command_deadline_seconds * 1000,
-            "body_hash": body_hash,
-            "trace": tracing.here(),
-        }
-
     # -- jobs
 
     async def job(self, command_id: uuid.UUID, wait_seconds: float) -> JobRecord | None:
@@ -243,7 +286,7 @@ class Desk:
                 return await self.recorded(command_id)
             if record.body or outcome is None:
                 return record
-            return await self._wait(outcome, wait_seconds) or record
+            return await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds)) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from db.booking import reading_sql as sql
+from db.booking.backlog import READ_BACKLOG, Backlog
 from db.connections import primary
 
 PURCHASES_MAX: Final = 200
@@ -22,31 +23,18 @@ _BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_me
 _Asked = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
 
-class Backlog(NamedTuple):
-    """What is to be done: lapsed holds to be swept, beside those that live; notifications to be handed on; deliveries
-    to webhooks pending, and given up; endpoints that fail, and those switched off. With the age of the oldest.
-    """
-
-    live: int
-    lapsed: int
-    lapsed_seconds: float
-    unsent: int
-    unsent_seconds: float
-    pending: int
-    late_seconds: float
-    dead: int
-    endpoints_failing: int
-    endpoints_disabled: int
-
-
 class Reader:
     """Reads bookings, never writes one. Reads of single purchases gather while others are under way.
+
+    Args:
+        grace_seconds: how long past its end a hold keeps its seats.
 
     Raises (every read):
         psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
     """
 
-    def __init__(self, database_url: str, connections_max: int) -> None:
+    def __init__(self, database_url: str, connections_max: int, grace_seconds: int) -> None:
+        self._grace_seconds = grace_seconds
         # A fan looks for what was bought a moment ago, so the primary is read.
         self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_BY_KEYS)
         self._asked: list[_Asked] = []
@@ -69,7 +57,9 @@ class Reader:
     async def backlog(self) -> Backlog:
         """What is to be done, as far as `COUNTED_MAX` of each."""
         async with self._pool.connection() as connection:
-            rows = await connection.execute(sql.BACKLOG, {"counted_max": COUNTED_MAX}, prepare=True)
+            rows = await connection.execute(
+                READ_BACKLOG, {"counted_max": COUNTED_MAX, "grace_seconds": self._grace_seconds}, prepare=True
+            )
             row = await rows.fetchone()
         assert row is not None
         return Backlog(*row)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Union
 
+import msgspec
 from msgspec import Meta
 
+from db.booking.results import RESULTS, HeldSeat
 from gateway.contract.values import (
     LISTS_MAX,
     AnswerBody,
@@ -14,7 +17,6 @@ from gateway.contract.values import (
     EventId,
     Moment,
     RequestBody,
-    SeatAnswer,
     SeatInt,
     TicketTypeId,
     UserId,
@@ -140,18 +142,33 @@ class JobAccepted(AnswerBody, kw_only=True):
     href: str
 
 
-class Job(AnswerBody, kw_only=True, omit_defaults=True):
+class _AnyJob(AnswerBody, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What became of a command: a job of each kind has its ``result`` once it has succeeded, or its ``problem`` once it
+    has failed.
+    """
+
     job_id: uuid.UUID
-    kind: str
     status: Literal["queued", "succeeded", "failed"]
-    result: dict[str, Any] | None = None
     problem: dict[str, Any] | None = None
 
 
-class HeldSeat(SeatAnswer, kw_only=True):
-    """``amount`` is what was agreed when it was held, whatever its ticket type costs by now."""
-
-    amount: int
+JOBS: Final[Mapping[str, type[_AnyJob]]] = {
+    kind: msgspec.defstruct(  # type: ignore[misc]
+        f"{kind.capitalize()}Job",
+        [("result", result | None, None)],
+        bases=(_AnyJob,),
+        tag=kind,
+        kw_only=True,
+        omit_defaults=True,
+        rename="camel",
+        namespace={"__doc__": f"What became of a {kind}."},
+        module=__name__,
+    )
+    for kind, result in RESULTS.items()
+}
+"""A job of each kind."""
+Job: Final[Any] = Union[tuple(JOBS.values())]  # noqa: UP007 - the kinds are not known to the type checker
+"""A job of any kind, told apart by ``kind``."""
 
 
 class ReservationAnswer(AnswerBody, kw_only=True):

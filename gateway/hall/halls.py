@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import BatchNews, EventChange
+from db.booking.seats import LAPSED, TAKEN
 from db.tables.events import Event, Seat, Ticket
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.contract.values import ID_MAX
@@ -242,10 +243,7 @@ class Hall:
         taken = await connection.execute(
             select(Seat.ticket_type_id, Seat.row_number, Seat.seat_number, Seat.status).where(
                 Seat.event_id == self.event_id,
-                or_(
-                    Seat.status == "booked",
-                    and_(Seat.status == "reserved", Seat.held_until > func.clock_timestamp()),
-                ),
+                text(TAKEN),
             )
         )
         facts = event._asdict()
@@ -258,7 +256,7 @@ class Hall:
         self.event = EventAnswer(**facts)
         self.tickets = {row.ticket_type_id: TicketAnswer(**row._asdict()) for row in tickets}
         self.taken = {(row[0], row[1], row[2]): row[3] for row in taken}
-        # Lapsed holds that no sweep has given back yet count as free.
+        # The seats of lapsed holds that no sweep has given back yet are anybody's to take: they count as free.
         lapsed = await self._lapsed(connection)
         for ticket_type_id, count in lapsed.items():
             ticket = self.tickets[ticket_type_id]
@@ -277,11 +275,7 @@ class Hall:
     async def _lapsed(self, connection: AsyncConnection) -> dict[int, int]:
         rows = await connection.execute(
             select(Seat.ticket_type_id, func.count())
-            .where(
-                Seat.event_id == self.event_id,
-                Seat.status == "reserved",
-                Seat.held_until <= func.clock_timestamp(),
-            )
+            .where(Seat.event_id == self.event_id, text(LAPSED))
             .group_by(Seat.ticket_type_id)
         )
         return {row[0]: row[1] for row in rows}

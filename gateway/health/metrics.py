@@ -25,8 +25,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from booking_lane.figures import WAIT_BOUNDS_MS, Figures
+from db.booking.backlog import Backlog
 from db.rooms.states import RoomState
-from gateway.booking.reader import Backlog
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
 from gateway.wire.connections import write_whole
@@ -270,7 +270,9 @@ def _backlog(backlog: Backlog) -> Iterator[Metric]:
     holds.add_metric(["lapsed"], backlog.lapsed)
     yield holds
     yield GaugeMetricFamily(
-        "admitone_holds_lapsed_oldest_seconds", "Since the oldest of the lapsed ended.", value=backlog.lapsed_seconds
+        "admitone_holds_lapsed_oldest_seconds",
+        "Since the grace of the oldest lapsed hold ended.",
+        value=backlog.lapsed_seconds,
     )
     yield GaugeMetricFamily("admitone_outbox_unsent", "Notifications not yet handed on.", value=backlog.unsent)
     yield GaugeMetricFamily(

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.rooms.fans import holds_end_at
+from db.booking.live_holds import seats_back_at
 from gateway.line.moments import to_ms
 from gateway.line.registry import RoomRegistry
 from waiting_room.errors import RoomUnknown
@@ -38,9 +38,14 @@ class _Remembered:
 
 
 class Counts:
-    """The counts of all rooms, each remembered for `COUNTS_SECONDS` or until news of its room arrives."""
+    """The counts of all rooms, each remembered for `COUNTS_SECONDS` or until news of its room arrives.
 
-    def __init__(self, engine: AsyncEngine, line: Line, rooms: RoomRegistry) -> None:
+    Args:
+        grace_seconds: how long past its end a hold keeps its seats.
+    """
+
+    def __init__(self, engine: AsyncEngine, line: Line, rooms: RoomRegistry, grace_seconds: int) -> None:
+        self._grace_seconds = grace_seconds
         self._engine = engine
         self._line = line
         self._rooms = rooms
@@ -92,7 +97,7 @@ class Counts:
             return counts
 
     async def _holds_end(self, event_id: int, stock: Stock | None) -> tuple[int, int]:
-        """The stock's version, and when the last hold ends where every seat left is in one; else 0."""
+        """The stock's version, and when the last hold loses its seats where every seat left is in one; else 0."""
         if stock is None or stock.free > 0 or stock.held <= 0:
             return NO_HOLDS_END
         remembered = self._remembered.get(event_id)
@@ -100,7 +105,7 @@ class Counts:
             return remembered.holds_end
         try:
             async with self._engine.connect() as connection:
-                ends_at = await holds_end_at(connection, event_id)
+                ends_at = await seats_back_at(connection, event_id, self._grace_seconds)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("event %d: the holds' end not read: %s", event_id, error)
             return NO_HOLDS_END

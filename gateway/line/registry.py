@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.booking.live_holds import holders
 from db.draws.draws import draw_row
 from db.rooms.dials import dials_of
-from db.rooms.fans import live_holds
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.values import ID_MAX
 from gateway.health.presence import REVISION_FIRST
@@ -144,7 +144,7 @@ class RoomRegistry:
         """Give fans with live holds their slots back. Should this fail midway, the worker's housekeeping does it."""
         try:
             async with self._engine.connect() as connection:
-                holds = await live_holds(connection, event_id)
+                holds = await holders(connection, event_id)
             await self._line.retake(
                 event_id,
                 [

@@ -10,29 +10,19 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import HttpMethod, Response
 from litestar.params import Parameter
-from sqlalchemy import func, select
 
-from booking_lane.commands import (
-    BestAvailable,
-    Cancel,
-    Checkout,
-    Command,
-    Release,
-    Reserve,
-    Seat,
-    body_hash,
-    command_id_for,
-)
+from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Release, Reserve
 from booking_lane.results import JobRecord
-from db.booking.holds import seat_amounts
-from db.tables.booking import Reservation
-from gateway.booking.desk import WAIT_SECONDS_MAX
+from db.booking.live_holds import holds_of_fan
+from db.booking.results import held_seats
+from db.booking.seats import Seat
+from gateway.booking.desk import WAIT_SECONDS_MAX, Ask, Booked
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.checks import require_solved
 from gateway.contract.booking import (
+    JOBS,
     CancelBody,
     CheckoutBody,
-    HeldSeat,
     Job,
     JobAccepted,
     PurchaseAnswer,
@@ -54,8 +44,6 @@ from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer
 
 fans = fan_router("booking")
-
-HOLDS_MAX: Final = 100
 KEY_CHARACTERS_MAX: Final = 128
 PREFER_CHARACTERS_MAX: Final = 200
 
@@ -64,7 +52,6 @@ Prefer = Annotated[
     str | None, Parameter(header="Prefer", max_length=PREFER_CHARACTERS_MAX, description="wait=SECONDS, at most 30")
 ]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
-COMMAND_ANSWERS: Final[dict[int, type | None]] = {200: Job, 202: JobAccepted}
 COMMAND_REFUSED: Final = (
     "invalid_request",
     "unknown_event",
@@ -94,6 +81,10 @@ FROM_HOLD: Final = {
 TO_PURCHASE: Final = link("bookingPurchase", {"purchase_id": "$response.body#/result/purchaseId"})
 TO_CANCEL: Final = link("bookingCancel", {"purchase_id": "$response.body#/purchaseId", "Prefer": "wait=10"}, {})
 BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
+
+
+def _answers(kind: str) -> dict[int, type | None]:
+    return {200: JOBS[kind], 202: JobAccepted}
 
 
 @lru_cache(maxsize=64)
@@ -136,30 +127,14 @@ def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
     return Answer(body)
 
 
-def _accepted(command_id: uuid.UUID) -> Response[bytes]:
+def _answer(booked: Booked) -> Response[bytes]:
+    """200 with the finished job, or 202: the job tells what becomes of it."""
+    command_id, record = booked
+    if record is not None and record.body:
+        return _finished(command_id, record)
     href = f"/api/jobs/{command_id}"
     body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href))
     return Answer(body, status_code=202, headers={b"location": href.encode()})
-
-
-async def _earlier(
-    services: Services, user_id: int, key: str | None, asked: bytes, wait_seconds: float
-) -> tuple[uuid.UUID | None, Response[bytes] | None]:
-    """The command id of an Idempotency-Key, and the answer where its first request was taken already."""
-    if key is None:
-        return None, None
-    command_id = command_id_for(user_id, key)
-    record = await services.desk.earlier(command_id, user_id, asked)
-    if record is None:
-        return command_id, None
-    if not record.body and wait_seconds > 0:
-        record = await services.desk.job(command_id, wait_seconds) or record
-    return command_id, _finished(command_id, record) if record.body else _accepted(command_id)
-
-
-async def _submit(services: Services, command: Command, wait_seconds: float) -> Response[bytes]:
-    record = await services.desk.submit(command, wait_seconds)
-    return _accepted(command.command_id) if record is None else _finished(command.command_id, record)
 
 
 def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
@@ -177,7 +152,7 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     first=_refuse_if_full,
     status_code=202,
     refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted"),
-    also=COMMAND_ANSWERS,
+    also=_answers("reserve"),
     headers=(PASS_HEADER,),
     links={"200": FROM_HOLD, "202": {"job": TO_JOBS_END}},
 )
@@ -193,14 +168,12 @@ async def reserve(
         if best.quantity > services.settings.limit.seats_per_request_max:
             raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
     await services.hall_access.to_book(request, data.event_id)
-    wait_seconds = _wait_seconds(prefer)
-    asked = body_hash("reserve", (data.event_id, seats, best))
-    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
-    if answer is not None:
-        return answer
-    await services.admission.require(request, data.event_id, user_id)
-    head = services.desk.head(data.event_id, user_id, command_id, asked)
-    return await _submit(services, Reserve(**head, seats=seats, best_available=best), wait_seconds)
+    command = Reserve(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, best_available=best)
+
+    async def permit(_: uuid.UUID) -> None:
+        await services.admission.require(request, data.event_id, user_id)
+
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer), permit)))
 
 
 @fans.route(
@@ -210,7 +183,7 @@ async def reserve(
     first=_refuse_if_full,
     status_code=202,
     refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
-    also=COMMAND_ANSWERS,
+    also=_answers("checkout"),
     links={"PUT 200": {"job": TO_JOB, "purchase": TO_PURCHASE}, "PUT 202": {"job": TO_JOBS_END}},
 )
 async def checkout(
@@ -220,41 +193,31 @@ async def checkout(
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_access.to_book(request, data.event_id)
-    wait_seconds = _wait_seconds(prefer)
-    asked = body_hash("checkout", (data.event_id, seats, data.reservation_id))
-    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
-    if answer is not None:
-        return answer
-    head = services.desk.head(data.event_id, user_id, command_id, asked)
-    # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
-    is_exempt = hall.rehearsal_of is not None and not isinstance(services.captcha, Altcha)
-    if services.captcha.provider != "off" and not is_exempt:
+    hold_id = data.reservation_id
+    command = Checkout(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id)
+
+    async def permit(command_id: uuid.UUID) -> None:
+        # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
+        is_exempt = hall.rehearsal_of is not None and not isinstance(services.captcha, Altcha)
+        if services.captcha.provider == "off" or is_exempt:
+            return
         token = data.captcha_token or data.recaptcha_token
         if token is None:
             raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
-        try:
-            await require_solved(
-                services.captcha,
-                token,
-                action="checkout",
-                address=address(request),
-                command_id=str(head["command_id"]),
-            )
-        except ProblemError:
-            # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
-            record = await services.desk.recorded(command_id) if command_id is not None else None
-            if record is None or record.body_hash != asked:
-                raise
-            return _finished(head["command_id"], record)
-    command = Checkout(**head, reservation_id=data.reservation_id, seats=seats)
-    return await _submit(services, command, wait_seconds)
+        await require_solved(
+            services.captcha, token, action="checkout", address=address(request), command_id=str(command_id)
+        )
+
+    # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
+    ask = Ask(command, idempotency_key, _wait_seconds(prefer), permit, repeats_recorded=True)
+    return _answer(await services.desk.book(ask))
 
 
 @fans.delete(
     "/api/reservations/{reservation_id:uuid}",
     status_code=202,
     refuses=COMMAND_REFUSED,
-    also=COMMAND_ANSWERS,
+    also=_answers("release"),
     links={"202": {"job": TO_JOBS_END}},
 )
 async def release(
@@ -267,22 +230,16 @@ async def release(
 ) -> Response[bytes]:
     """Give a hold back before its end."""
     services = services_of(request)
-    user_id = fan.user_id
     await services.hall_access.to_book(request, event_id)
-    wait_seconds = _wait_seconds(prefer)
-    asked = body_hash("release", (event_id, reservation_id))
-    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
-    if answer is not None:
-        return answer
-    head = services.desk.head(event_id, user_id, command_id, asked)
-    return await _submit(services, Release(**head, reservation_id=reservation_id), wait_seconds)
+    command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer))))
 
 
 @fans.post(
     "/api/purchases/{purchase_id:uuid}/cancel",
     status_code=202,
     refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
-    also=COMMAND_ANSWERS,
+    also=_answers("cancel"),
     links={"200": {"job": TO_JOB}, "202": {"job": TO_JOBS_END}},
 )
 async def cancel(
@@ -312,13 +269,8 @@ async def cancel(
         raise ProblemError("unknown_purchase")
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
-    wait_seconds = _wait_seconds(prefer)
-    asked = body_hash("cancel", (event_id, purchase_id, seats))
-    command_id, answer = await _earlier(services, user_id, idempotency_key, asked, wait_seconds)
-    if answer is not None:
-        return answer
-    head = services.desk.head(event_id, user_id, command_id, asked)
-    return await _submit(services, Cancel(**head, purchase_id=purchase_id, seats=seats), wait_seconds)
+    command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer))))
 
 
 @fans.get("/api/jobs/{job_id:uuid}", guard=JOB_OWNER, refuses=("invalid_request", "unknown_job"), also={200: Job})
@@ -343,38 +295,18 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
     user_id = fan.user_id
     hall = await services.hall_access.to_book(request, event_id)
     async with services.engine.connect() as connection:
-        rows = await connection.execute(
-            select(Reservation)
-            .where(
-                Reservation.event_id == event_id,
-                Reservation.user_id == user_id,
-                Reservation.state == "held",
-                Reservation.expires_at > func.clock_timestamp(),
-            )
-            .order_by(Reservation.expires_at)
-            .limit(HOLDS_MAX)
-        )
-        found = rows.all()
+        holds = await holds_of_fan(connection, event_id, user_id)
     return ReservationList(
         reservations=tuple(
             ReservationAnswer(
-                reservation_id=row.reservation_id,
-                event_id=row.event_id,
-                expires_at=row.expires_at,
-                total_amount=row.total_amount,
+                reservation_id=hold.reservation_id,
+                event_id=hold.event_id,
+                expires_at=hold.expires_at,
+                total_amount=hold.total_amount,
                 currency=hall.event.currency,
-                seats=tuple(
-                    HeldSeat(ticket_type_id=kind, row_number=number, seat_number=seat, amount=amount)
-                    for kind, number, seat, amount in zip(
-                        row.ticket_type_ids,
-                        row.row_numbers,
-                        row.seat_numbers,
-                        seat_amounts(row.amounts, row.total_amount, len(row.seat_numbers)),
-                        strict=True,
-                    )
-                ),
+                seats=held_seats(hold.seats, hold.amounts),
             )
-            for row in found
+            for hold in holds
         )
     )
 

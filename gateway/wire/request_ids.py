@@ -24,17 +24,14 @@ def begin(scope: Any) -> None:
             given = value
         elif name == b"traceparent":
             trace = _traceparent(value)
-    if tracing.on is not None:
-        ids = (None, None) if trace is None else (int(trace[1], 16), int(trace[2], 16))
-        scope[_SPAN] = tracing.on.request(scope["method"], *ids)
+    ids = (None, None) if trace is None else (int(trace[1], 16), int(trace[2], 16))
+    scope[_SPAN] = span = tracing.tracer.request(scope["method"], *ids)
     if given is not None and _sane(given):
         request_id = given
     elif trace is not None:
         request_id = trace[1]
-    elif tracing.on is not None:
-        request_id = tracing.on.trace_id(scope[_SPAN])
     else:
-        request_id = b"%032x" % random.getrandbits(128)
+        request_id = tracing.tracer.trace_id(span) or b"%032x" % random.getrandbits(128)
     scope[_SCOPE] = request_id
     about.begin(request_id=request_id)
 
@@ -47,5 +44,4 @@ def request_id(scope: Any) -> bytes:
 
 def answered(scope: Any, route: str, status: int) -> None:
     """The request's answer begins: so ends its span, where it is traced."""
-    if tracing.on is not None:
-        tracing.on.answered(scope.pop(_SPAN), scope["method"], route, status, about.ids())
+    tracing.tracer.answered(scope.pop(_SPAN), scope["method"], route, status, about.ids())

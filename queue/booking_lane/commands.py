@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Final, TypedDict, get_args
 
 import msgspec
 
+from db.booking.seats import Seat
 from db.ids import uuid7
-
-Kind = Literal["reserve", "checkout", "release", "cancel", "sweep"]
-Seat = tuple[int, int, int]
-"""(ticket_type_id, row_number, seat_number): a seat's key within its event, and its lock order."""
 
 _IDEMPOTENT = uuid.UUID("5e0e8f6c-6b1f-5a58-9d4b-6b6f1c9d2a11")
 
@@ -28,7 +26,7 @@ class BestAvailable(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_defaults=True):
-    """Fields of every command.
+    """Fields of every command; those of its own say what is asked.
 
     ``received_at_ms`` and ``deadline_ms`` are milliseconds of the jobs' Redis' clock; a command that no
     transaction has applied by its deadline is recorded as ``timed_out`` and changes nothing.
@@ -44,6 +42,21 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_de
     body_hash: bytes = b""
     trace: str = ""
 
+    is_recorded: ClassVar[bool] = True
+    """Whether somebody waits for its outcome, which is recorded; the struct of its result is in `RESULTS`."""
+
+
+class Stamp(TypedDict):
+    """The fields that a gateway's desk fills in as a command leaves."""
+
+    command_id: uuid.UUID
+    received_at_ms: int
+    deadline_ms: int
+
+
+UNSTAMPED: Final[Stamp] = {"command_id": uuid.UUID(int=0), "received_at_ms": 0, "deadline_ms": 0}
+"""For a command that says what a fan asks, and has not left yet."""
+
 
 class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
     """Hold seats: either these (sorted, distinct) or the best available."""
@@ -53,10 +66,10 @@ class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
 
 
 class Checkout(_Command, frozen=True, kw_only=True, tag="checkout"):
-    """Buy a hold, named by its id or by exactly its seats (sorted)."""
+    """Buy a hold, named by exactly its seats (sorted) or by its id."""
 
-    reservation_id: uuid.UUID | None = None
     seats: tuple[Seat, ...] = ()
+    reservation_id: uuid.UUID | None = None
 
 
 class Release(_Command, frozen=True, kw_only=True, tag="release"):
@@ -73,7 +86,9 @@ class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
-    """Give back the seats of the event's lapsed holds. Nobody waits for it, no outcome is kept."""
+    """Give back the seats of the event's lapsed holds. Nobody waits for it."""
+
+    is_recorded = False
 
 
 Command = Reserve | Checkout | Release | Cancel | Sweep
@@ -101,12 +116,13 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
-KINDS: dict[type[Command], Kind] = {
-    Reserve: "reserve",
-    Checkout: "checkout",
-    Release: "release",
-    Cancel: "cancel",
-    Sweep: "sweep",
+KINDS: Final[Mapping[type[Command], str]] = {
+    command: str(command.__struct_config__.tag) for command in get_args(Command)
+}
+"""Each command's kind: its word on the wire, in records, figures and traces, and the name of its engine module."""
+
+_ASKED: Final[Mapping[type[Command], tuple[str, ...]]] = {
+    command: command.__struct_fields__[len(_Command.__struct_fields__) :] for command in KINDS
 }
 
 
@@ -120,9 +136,13 @@ def command_id_for(user_id: int, idempotency_key: str) -> uuid.UUID:
     return uuid.uuid5(_IDEMPOTENT, f"{user_id}:{idempotency_key}")
 
 
-def body_hash(kind: Kind, parts: object) -> bytes:
-    """16 bytes that differ when another thing is asked under the same key; the captcha token is no part."""
-    return hashlib.blake2b(msgspec.msgpack.encode((kind, parts)), digest_size=16).digest()
+def body_hash(command: Command) -> bytes:
+    """16 bytes that differ when another thing is asked under the same key. Only what a fan asks of the engine is a
+    part: neither the fields that the desk fills in, nor the captcha's token.
+    """
+    kind = type(command)
+    parts = (command.event_id, *[getattr(command, name) for name in _ASKED[kind]])
+    return hashlib.blake2b(msgspec.msgpack.encode((KINDS[kind], parts)), digest_size=16).digest()
 
 
 encode_batch = msgspec.msgpack.Encoder().encode

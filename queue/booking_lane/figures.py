@@ -15,7 +15,7 @@ import msgspec
 import redis
 import redis.asyncio
 
-from booking_lane.commands import Command, Outcome, Sweep
+from booking_lane.commands import Command, Outcome
 
 WAIT_BOUNDS_MS: Final = (
     *(2, 5, 7, 10, 15, 22, 33, 50, 75, 110, 160, 240, 360),
@@ -81,7 +81,7 @@ def count(
     """Put a finished batch's figures into ``pipe``."""
     grown: Counter[str] = Counter(batches=1, busy_ms=busy_ms)
     for command in commands:
-        if not isinstance(command, Sweep):
+        if command.is_recorded:
             waited_ms = max(0, now_ms - command.received_at_ms)
             grown[f"wait:{bisect_left(WAIT_BOUNDS_MS, waited_ms)}"] += 1
             grown["wait_ms"] += waited_ms

@@ -80,10 +80,8 @@ class Lane:
         Raises:
             redis.RedisError: Redis did not take the batch, or did not say so in time.
         """
-        if tracing.on is None:
-            return self._enqueue(batch)
-        with tracing.on.enqueueing(batch) as trace:
-            return self._enqueue(msgspec.structs.replace(batch, trace=trace))
+        with tracing.tracer.enqueueing(batch) as trace:
+            return self._enqueue(msgspec.structs.replace(batch, trace=trace) if trace else batch)
 
     def _enqueue(self, batch: Batch) -> Taken:
         job = Job.create(

@@ -63,7 +63,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
     "no_block": Problem(409, "No such block", "There are not so many seats together in one row; ask for fewer."),
     "sold_out": Problem(409, "Sold out", "Every seat of this kind is sold."),
-    "hold_expired": Problem(409, "Hold expired", "The hold has ended and its seats are free again; choose anew."),
+    "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(
         409, "Not to be cancelled", "These seats are not live seats of this purchase; nothing was cancelled."

@@ -50,11 +50,13 @@ def _under(context: SpanContext) -> Context:
 
 
 class Spans:
-    """Begins and ends them.
+    """Begins and ends spans.
 
     Args:
         ratio: the share of requests that are traced, by the trace's id: no client decides it.
     """
+
+    is_on = True
 
     def __init__(self, tracer: Tracer, ratio: float) -> None:
         self._tracer = tracer

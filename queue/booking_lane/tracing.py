@@ -1,35 +1,62 @@
-"""Traces, where they are on. `on` is all that a hot path looks at; it is None unless a collector is configured, and
-then nothing of OpenTelemetry was ever imported.
+"""Traces of a booking's way. `tracer` is `Untraced`, whose methods do nothing, unless a collector is configured; until
+then nothing of OpenTelemetry is imported.
 
 A trace goes from the request through the batch, which carries its context as a W3C ``traceparent``, to the worker's
-transaction and back to who hears of it (ADR 17).
+transaction and back to the gateways that have the batch's news (ADR 17).
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from booking_lane.commands import Batch
+    from booking_lane.results import JobRecord
     from booking_lane.spans import Spans
 
-on: Spans | None = None
-"""Set once, before the process works."""
-
 _NO_SPAN: Final = nullcontext()
+_NO_TRACE: Final = nullcontext("")
+_NO_IDS: Final[Mapping[str, str]] = {}
 
 
-def span(name: str) -> AbstractContextManager[object]:
-    """A span of the work at hand, if that is traced."""
-    return _NO_SPAN if on is None else on.part(name)
+class Untraced:
+    """Stands where `booking_lane.spans.Spans` would, and does nothing."""
+
+    is_on = False
+
+    def request(self, method: str, trace_id: int | None, parent_id: int | None) -> Any:
+        return None
+
+    def trace_id(self, span: Any) -> bytes:
+        return b""
+
+    def answered(self, span: Any, method: str, route: str, status: int, ids: Mapping[str, object]) -> None:
+        pass
+
+    def waiting(self, answer: Awaitable[JobRecord | None]) -> Awaitable[JobRecord | None]:
+        return answer
+
+    def enqueueing(self, batch: Batch) -> AbstractContextManager[str]:
+        return _NO_TRACE
+
+    def booking(self, batch: Batch) -> AbstractContextManager[object]:
+        return _NO_SPAN
+
+    def hearing(self, traceparent: str, lane: int) -> AbstractContextManager[object]:
+        return _NO_SPAN
+
+    def part(self, name: str) -> AbstractContextManager[object]:
+        return _NO_SPAN
+
+    def here(self) -> str:
+        return ""
+
+    def ids(self) -> Mapping[str, str]:
+        return _NO_IDS
 
 
-def booking(batch: Batch) -> AbstractContextManager[object]:
-    """The worker's span of a batch, if that is traced."""
-    return _NO_SPAN if on is None else on.booking(batch)
-
-
-def here() -> str:
-    """The ``traceparent`` of the work at hand; empty where it is not traced."""
-    return "" if on is None else on.here()
+OFF: Final = Untraced()
+tracer: Untraced | Spans = OFF
+"""Set once, before the process works."""

@@ -48,6 +48,26 @@ def test_a_checkout_within_the_grace_still_counts(site: Site, fan: Fan, event_id
     assert seats_of(fan.checkout(event_id, hold["reservationId"]).result["details"]) == [(1, 1, 1)]
 
 
+def test_past_its_shown_end_a_hold_is_in_nobodys_way_but_the_others(site: Site) -> None:
+    event_id = site.event(seats_per_fan_max=2)
+    fan, rival = site.admitted_fan(event_id), site.admitted_fan(event_id)
+    seats = [(1, 5, 1), (1, 5, 2)]
+    hold = fan.hold(event_id, seats)
+    sleep_past(hold["expiresAt"], 0.05)
+    counts = site.client().get(f"/api/initial-call/{event_id}").json["tickets"][0]
+    assert counts["heldCount"] == 2, "for others the seats are held until the grace is over"
+    taken = site.client().get(f"/api/events/{event_id}/seats").json["taken"]
+    assert sorted(taken) == [[*seat, "reserved"] for seat in seats]
+    again = fan.hold(event_id, seats)
+    assert again["reservationId"] != hold["reservationId"]
+    assert again["expiresAt"] > hold["expiresAt"]
+    assert rival.reserve(event_id, seats).code == "seats_taken"
+    sleep_past(again["expiresAt"], 0.05)
+    others = fan.hold(event_id, [(1, 6, 1), (1, 6, 2)])
+    assert fan.checkout(event_id, again["reservationId"]).code == "limit_exceeded"
+    assert seats_of(fan.checkout(event_id, others["reservationId"]).result["details"]) == [(1, 6, 1), (1, 6, 2)]
+
+
 def test_a_lapsed_hold_is_gone_and_its_seats_are_free_at_once(site: Site, fan: Fan, event_id: int) -> None:
     hold = fan.hold(event_id, [(1, 2, 1), (1, 2, 2)])
     rival = site.admitted_fan(event_id)

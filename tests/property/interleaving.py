@@ -17,8 +17,9 @@ from typing import Any
 
 import psycopg
 
-from booking_lane.commands import Command, Seat, Sweep
+from booking_lane.commands import Command, Sweep
 from booking_lane.settings import HoldSettings
+from db.booking.seats import Seat
 from tests.factories import PRICES
 from tests.integration.engine.books import body
 from tests.property.engine_machine import GRACE_SECONDS, HOLD_SECONDS, NOW_MS, SEATS, hall_new

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -10,10 +12,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec import structs
 
+from booking_lane.commands import Cancel
 from db.audit.invariants import audit
-from db.booking import sql as booking_sql
+from db.booking import outcomes, purchases
+from db.booking.holds import Hold
+from db.booking.seats import SeatNow
 from tests.property.engine_machine import GRACE_SECONDS, machine_on
 from workers.engine.book import Book
+from workers.engine.commands import RULES, checkout
 from workers.engine.free_rows import FreeRows, KeptRows
 
 pytestmark = pytest.mark.deep
@@ -32,12 +38,12 @@ def test_no_sequence_of_batches_parts_the_engine_from_its_model(database_url: st
 
 
 def forgets_outcomes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(booking_sql, "READ_OUTCOMES", booking_sql.READ_OUTCOMES + " WHERE false\n")
-    patch.setattr(booking_sql, "WRITE_OUTCOMES", booking_sql.RECORD_OUTCOMES)
+    patch.setattr(outcomes, "READ_OUTCOMES", outcomes.READ_OUTCOMES + " WHERE false\n")
+    patch.setattr(outcomes, "WRITE_OUTCOMES", outcomes.RECORD_OUTCOMES)
 
 
 def counts_no_purchases(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(booking_sql, "READ_BOUGHT", booking_sql.READ_BOUGHT.replace("WHERE", "WHERE false AND"))
+    patch.setattr(purchases, "READ_BOUGHT", purchases.READ_BOUGHT.replace("WHERE", "WHERE false AND"))
 
 
 def keeps_stale_rows(patch: pytest.MonkeyPatch) -> None:
@@ -48,11 +54,11 @@ def keeps_stale_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def holds_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Book, "_is_free", lambda self, seat: seat.status == "available")
+    patch.setattr(SeatNow, "is_free", lambda self, now: self.status == "available")
 
 
 def gives_back_what_others_hold(patch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = Book._give_back
+    real: Callable[..., Any] = Book.give_back
 
     def give_back(self: Book, hold: Any, state: str) -> None:
         for seat in hold.seats:
@@ -61,25 +67,34 @@ def gives_back_what_others_hold(patch: pytest.MonkeyPatch) -> None:
                 now.reservation_id = hold.reservation_id
         real(self, hold, state)
 
-    patch.setattr(Book, "_give_back", give_back)
+    patch.setattr(Book, "give_back", give_back)
 
 
 def sells_lapsed_holds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Book, "_is_live", lambda self, hold: hold.state == "held")
+    patch.setattr(Book, "keeps_seats", lambda self, hold: hold.is_open)
 
 
 def refunds_twice(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(booking_sql, "WRITE_CANCELLED_DETAILS", booking_sql.WRITE_CANCELLED_DETAILS + "   AND false\n")
+    patch.setattr(purchases, "WRITE_CANCELLED_DETAILS", purchases.WRITE_CANCELLED_DETAILS + "   AND false\n")
 
 
 def cancels_others_purchases(patch: pytest.MonkeyPatch) -> None:
-    real: Callable[..., Any] = Book._cancel
+    rule = RULES[Cancel]
 
-    def cancel(self: Book, command: Any) -> Any:
-        bought = self.purchases.get(command.purchase_id)
-        return real(self, structs.replace(command, user_id=bought.user_id) if bought else command)
+    def cancel(book: Book, command: Any) -> Any:
+        bought = book.purchases.get(command.purchase_id)
+        return rule.decide(book, structs.replace(command, user_id=bought.user_id) if bought else command)
 
-    patch.setattr(Book, "_cancel", cancel)
+    patch.setitem(RULES, Cancel, dataclasses.replace(rule, decide=cancel))
+
+
+def counts_ended_holds(patch: pytest.MonkeyPatch) -> None:
+    grace = dt.timedelta(seconds=GRACE_SECONDS)
+    patch.setattr(Hold, "is_live", lambda self, now: self.keeps_seats(now, grace))
+
+
+def sells_beyond_the_limit(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(checkout, "_refuse_beyond_limit", lambda book, hold: None)
 
 
 SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -91,6 +106,8 @@ SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a lapsed hold is sold": sells_lapsed_holds,
     "cancelled seats stay live": refunds_twice,
     "anybody cancels": cancels_others_purchases,
+    "a hold counts past the end that its fan was shown": counts_ended_holds,
+    "a late checkout takes a fan beyond the limit": sells_beyond_the_limit,
 }
 
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from booking_lane.commands import Command, command_id_for
-from db.booking import sql as booking_sql
+from db.booking import events, outcomes
+from db.booking import seats as seat_sql
 from tests.integration.engine.books import body
 from tests.property.engine_machine import SEATS
 from tests.property.interleaving import Meeting, Pauses, Run, Stage
@@ -197,7 +198,7 @@ def test_two_choose_apart(database_url: str, connection: psycopg.Connection[tupl
 def test_control_without_the_events_lock(
     database_url: str, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(booking_sql, "LOCK_EVENTS", NO_ADVISORY_LOCK)
+    monkeypatch.setattr(events, "LOCK_EVENTS", NO_ADVISORY_LOCK)
     with pytest.raises(AssertionError):
         check(two_choose_at_once(database_url, connection))
 
@@ -209,7 +210,7 @@ def test_a_strangers_seat_is_not_given(database_url: str, connection: psycopg.Co
 def test_control_without_the_seats_lock(
     database_url: str, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(booking_sql, "LOCK_SEATS", booking_sql.READ_SEATS)
+    monkeypatch.setattr(seat_sql, "LOCK_SEATS", seat_sql.READ_SEATS)
     with pytest.raises(AssertionError):
         a_stranger_takes_a_seat(database_url, connection)
 
@@ -218,14 +219,14 @@ def test_a_batch_happens_once(database_url: str, connection: psycopg.Connection[
     a_batch_comes_twice(database_url, connection)
 
 
-FORGETFUL = booking_sql.READ_OUTCOMES + " WHERE false\n"
+FORGETFUL = outcomes.READ_OUTCOMES + " WHERE false\n"
 
 
 def test_control_without_recorded_outcomes(
     database_url: str, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(booking_sql, "READ_OUTCOMES", FORGETFUL)
-    monkeypatch.setattr(booking_sql, "WRITE_OUTCOMES", booking_sql.RECORD_OUTCOMES)
+    monkeypatch.setattr(outcomes, "READ_OUTCOMES", FORGETFUL)
+    monkeypatch.setattr(outcomes, "WRITE_OUTCOMES", outcomes.RECORD_OUTCOMES)
     with pytest.raises(AssertionError, match="happened twice"):
         a_batch_comes_twice(database_url, connection)
 
@@ -234,6 +235,6 @@ def test_the_outcomes_key_is_a_second_net(
     database_url: str, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if no outcome were ever read, recording it a second time fails, and with it the second run."""
-    monkeypatch.setattr(booking_sql, "READ_OUTCOMES", FORGETFUL)
+    monkeypatch.setattr(outcomes, "READ_OUTCOMES", FORGETFUL)
     with pytest.raises(AssertionError, match="another answer"):
         a_batch_comes_twice(database_url, connection)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -17,14 +17,20 @@ from psycopg.pq import TransactionStatus
 from rq.timeouts import BaseTimeoutException
 
 from booking_lane import tracing
-from booking_lane.commands import KINDS, Command, Outcome, Sweep
+from booking_lane.commands import KINDS, Command, Outcome
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
+from db.booking.results import Result
+from db.booking.states import HoldState
 from db.connections import primary
-from workers.engine.book import Book, Purchase, Refused
+from workers.engine.book import Book
+from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
-from workers.engine.transaction import Connection, Transaction, event_changes
+from workers.engine.reading import lock_and_read
+from workers.engine.refused import Refused
+from workers.engine.statements import Connection
+from workers.engine.writing import event_changes, record, write
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +173,7 @@ class Engine:
         Raises:
             OutageError: Postgres stayed away; what is recorded by then stays.
         """
-        outcomes = [self._failed(command) for command in commands if not isinstance(command, Sweep)]
+        outcomes = [self._failed(command) for command in commands if command.is_recorded]
         return Applied(tuple(outcomes), (), (), ())
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
@@ -215,18 +221,18 @@ class Engine:
             exc_info=error,
             extra={"command_id": command.command_id, "user_id": command.user_id},
         )
-        return NOTHING if isinstance(command, Sweep) else Applied((self._failed(command),), (), (), ())
+        return Applied((self._failed(command),), (), (), ()) if command.is_recorded else NOTHING
 
     def _failed(self, command: Command) -> Outcome:
         """Record a failure, for it must not succeed in a re-run; an outcome recorded earlier stands."""
         outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
 
-        def record() -> Outcome:
+        def recorded() -> Outcome:
             with self._transaction() as connection:
-                return Transaction(connection, self._kept, locks=self._locks).record(outcome)
+                return record(connection, outcome)
 
         try:
-            return self._patiently(record)
+            return self._patiently(recorded)
         except psycopg.Error as error:
             logger.warning("failure of command %s not recorded: %s", outcome.command_id, error)
             return outcome
@@ -253,18 +259,12 @@ class Engine:
         probe = self._probe
         self._plan_anew()
         with self._transaction() as connection:
-            work = Transaction(connection, self._kept, locks=self._locks)
-            book, recorded = work.lock_and_read(
-                commands,
-                self._hold.seconds,
-                self._hold.grace_seconds,
-                self._hold.cancel_until_hours,
-            )
+            book, recorded = lock_and_read(connection, self._kept, commands, self._hold, locks=self._locks)
             probe("locked")
             outcomes, new = self._decide(book, commands, recorded)
             probe("decided")
             with connection.pipeline():
-                work.write(book, new)
+                write(connection, book, new)
             probe("written")
         probe("committed")
         self._keep_rows(book)
@@ -274,9 +274,9 @@ class Engine:
             tuple(
                 (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
                 for hold in book.changes.new_holds.values()
-                if hold.state == "held"
+                if hold.state == HoldState.HELD
             ),
-            tuple(_fan(purchase) for purchase in book.changes.purchases),
+            tuple((purchase.event_id, purchase.user_id) for purchase in book.changes.purchases),
         )
 
     def _plan_anew(self) -> None:
@@ -297,12 +297,12 @@ class Engine:
     ) -> tuple[list[Outcome], list[Outcome]]:
         """Outcomes of all commands, and those among them that are to be recorded."""
         now_ms = self._now_ms()
-        answers: list[tuple[Command, dict[str, object]]] = []
+        answers: list[tuple[Command, Result | dict[str, Any]]] = []
         seen = set(recorded)
         for command in commands:
-            if isinstance(command, Sweep):
+            if not command.is_recorded:
                 if command.event_id in book.events:
-                    book.decide(command)
+                    decide(book, command)
             elif command.command_id not in seen:
                 seen.add(command.command_id)
                 answers.append((command, self._answer(book, command, now_ms)))
@@ -310,35 +310,34 @@ class Engine:
         new = []
         for command, answer in answers:
             event = book.events.get(command.event_id)
-            if event is not None:
-                version = event.version + (command.event_id in changed)
-                body = answer.get("result") or answer["problem"]
-                assert isinstance(body, dict)
-                body["version"] = version
-            new.append(_outcome(command, answer))
+            version = 0 if event is None else event.version + (command.event_id in changed)
+            if isinstance(answer, Result):
+                answer.version = version
+                new.append(_outcome(command, {"status": "succeeded", "result": answer}))
+            else:
+                if event is not None:
+                    answer["version"] = version
+                new.append(_outcome(command, {"status": "failed", "problem": answer}))
         # An unknown event has no row to record an outcome under.
         lasting = [outcome for outcome in new if outcome.event_id in book.events]
         return [*recorded.values(), *new], lasting
 
-    def _answer(self, book: Book, command: Command, now_ms: int) -> dict[str, object]:
+    def _answer(self, book: Book, command: Command, now_ms: int) -> Result | dict[str, Any]:
+        """The command's result or its problem, neither with its version yet."""
+        if now_ms > command.deadline_ms:
+            return problem("timed_out")
         try:
-            if now_ms > command.deadline_ms:
-                raise Refused("timed_out")
-            return {"status": "succeeded", "result": book.decide(command)}
+            return decide(book, command)
         except Refused as refusal:
-            return {"status": "failed", "problem": refusal.document}
+            return refusal.document
 
 
 def _connection_class() -> type[Connection]:
-    if tracing.on is None:
+    if not tracing.tracer.is_on:
         return psycopg.Connection
     from workers.engine.traced import TracedConnection
 
     return TracedConnection
-
-
-def _fan(purchase: Purchase) -> tuple[int, int]:
-    return purchase.event_id, purchase.user_id
 
 
 def _outcome(command: Command, answer: dict[str, object]) -> Outcome:

@@ -14,12 +14,14 @@ import psycopg
 from opentelemetry.trace import Span, SpanKind
 
 from booking_lane import tracing
-from db.booking import sql as booking_sql
+from booking_lane.spans import Spans
+from db.booking import events, holds, outcomes, purchases, seats
 from db.outbox.writer import WRITE_OUTBOX
 
 _NAMES: Final = {
     statement: name.lower()
-    for name, statement in vars(booking_sql).items()
+    for module in (events, seats, holds, purchases, outcomes)
+    for name, statement in vars(module).items()
     if name.isupper() and isinstance(statement, str)
 } | {WRITE_OUTBOX: "write_outbox"}
 _OTHER: Final = "statement"
@@ -46,9 +48,9 @@ class TracedConnection(psycopg.Connection[Any]):
     @contextmanager
     def span_of(self, query: Any) -> Iterator[None]:
         """The span of a statement: it ends here, or with the pipeline that the statement is in."""
-        assert tracing.on is not None
+        assert isinstance(tracing.tracer, Spans)
         text = query if isinstance(query, str) else ""
-        span = tracing.on.begun(
+        span = tracing.tracer.begun(
             f"postgres {_NAMES.get(text, _OTHER)}",
             SpanKind.CLIENT,
             {"db.system.name": "postgresql", "db.query.text": " ".join(text.split())},
@@ -80,5 +82,5 @@ class TracedConnection(psycopg.Connection[Any]):
 
     @contextmanager
     def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
-        with tracing.span("postgres transaction"), super().transaction(*args, **kwargs) as transaction:
+        with tracing.tracer.part("postgres transaction"), super().transaction(*args, **kwargs) as transaction:
             yield transaction

@@ -334,16 +334,20 @@ UPDATE seat SET status = 'booked' WHERE row_number <= 60;
 UPDATE ticket SET available_count = available_count - 6000;
 INSERT INTO booking_command
 SELECT event_id, reserve_id, 'reserve', user_id, '', jsonb_build_object('status', 'succeeded', 'result',
-           jsonb_build_object('reservationId', reservation_id, 'expiresAt', now() + interval '10 min',
+           jsonb_build_object('reservationId', reservation_id, 'eventId', event_id, 'currency', 'EUR', 'version', 1,
+               'expiresAt', now() + interval '10 min',
                'totalAmount', total, 'seats', (
                SELECT jsonb_agg(jsonb_build_object('ticketTypeId', ticket_type_id, 'rowNumber', row_number,
-                                                   'seatNumber', s)) FROM unnest(seat_numbers) AS s))), now()
+                                                   'seatNumber', s, 'amount', total / 2))
+                 FROM unnest(seat_numbers) AS s))), now()
   FROM pair;
 INSERT INTO booking_command
 SELECT event_id, checkout_id, 'checkout', user_id, '', jsonb_build_object('status', 'succeeded', 'result',
-           jsonb_build_object('purchaseId', purchase_id, 'totalAmount', total, 'details', (
+           jsonb_build_object('purchaseId', purchase_id, 'eventId', event_id, 'userId', user_id, 'currency', 'EUR',
+               'purchaseAt', now(), 'status', 'confirmed', 'version', 1, 'totalAmount', total, 'details', (
                SELECT jsonb_agg(jsonb_build_object('ticketTypeId', ticket_type_id, 'rowNumber', row_number,
-                                                   'seatNumber', s, 'amount', total / 2))
+                                                   'seatNumber', s, 'amount', total / 2,
+                                                   'ticketType', 'Hall', 'ticketCode', 'code'))
                  FROM unnest(seat_numbers) AS s))), now()
   FROM pair;
 """
@@ -371,13 +375,13 @@ def _alter(kind: str, user_id: int, change: Callable[[dict[str, Any]], object]) 
 
 
 def _bought_seat_told_to_another(world: World) -> None:
-    hold = world.line("reserve", HOLDER)["result"]
+    seat = {"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 1, "amount": 4900}
     result = {
+        **world.line("checkout", BUYER)["result"],
         "purchaseId": str(uuid.uuid4()),
         "totalAmount": 4900,
-        "details": [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 1, "amount": 4900}],
+        "details": [{**seat, "ticketType": "Hall", "ticketCode": "code"}],
     }
-    assert hold is not None
     world.tell("checkout", HOLDER, world.at(60), result=result, recorded=False)
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from db.audit.invariants import audit
-from db.booking.sql import ADVISORY_SPACE, LOCK_EVENTS
+from db.booking.events import ADVISORY_SPACE, LOCK_EVENTS
 from db.change_log.changes import Subject, change_rows, select_changes
 from db.events.blocks import SeatBlock
 from db.events.definitions import UnknownEventError, list_events, read_event

@@ -232,3 +232,21 @@ def test_the_old_logs_come_back_when_the_upgrade_is_undone(old_url: str) -> None
         assert old.execute("SELECT endpoint_id, after FROM webhook_log").fetchall() == [(7, "https://shop.example")]
         states = old.execute("SELECT endpoint_id, state FROM webhook_delivery ORDER BY outbox_id").fetchall()
     assert states == [(1, "delivered"), (1, "pending"), (1, "dead")]
+
+
+def test_holds_are_kept_and_may_be_in_payment(old_url: str) -> None:
+    hold = (
+        "INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers, seat_numbers,"
+        " total_amount, created_at, expires_at, lifetime_ends_at)"
+        " VALUES (1, gen_random_uuid(), 1, %s, '{}', '{}', '{}', 0, now(), now(), now())"
+    )
+    with psycopg.connect(old_url) as connection:
+        for state in ("held", "purchased", "released", "lapsed"):
+            connection.execute(hold, (state,))
+    migrate(old_url)
+    with psycopg.connect(old_url) as connection:
+        connection.execute(hold, ("paying",))
+        states = [row[0] for row in connection.execute("SELECT state FROM reservation ORDER BY state")]
+        assert states == ["held", "lapsed", "paying", "purchased", "released"]
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(hold, ("lost",))

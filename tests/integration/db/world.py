@@ -40,10 +40,12 @@ class World:
         )
         result = {
             "reservationId": str(reservation_id),
+            "eventId": self.event_id,
             "expiresAt": expires_at.isoformat(),
             "totalAmount": sum(PRICES[seat[0]] for seat in seats),
             "currency": "EUR",
-            "seats": [self._wire(seat) for seat in seats],
+            "seats": [{**self._wire(seat), "amount": PRICES[seat[0]]} for seat in seats],
+            "version": 1,
         }
         self.tell("reserve", user_id, at, result=result)
         return result
@@ -56,8 +58,17 @@ class World:
         )
         result = {
             "purchaseId": str(purchase_id),
+            "eventId": self.event_id,
+            "userId": user_id,
             "totalAmount": hold["totalAmount"],
-            "details": [{**self._wire(seat), "amount": PRICES[seat[0]]} for seat in seats],
+            "currency": "EUR",
+            "purchaseAt": at.isoformat(),
+            "status": "confirmed",
+            "details": [
+                {**self._wire(seat), "ticketType": f"type {seat[0]}", "amount": PRICES[seat[0]], "ticketCode": "code"}
+                for seat in seats
+            ],
+            "version": 1,
         }
         self.tell("checkout", user_id, at, result=result)
         return result
@@ -67,7 +78,12 @@ class World:
         set_seats(self.connection, self.event_id, seats, "available", None, None)
         add_counts(self.connection, self.event_id, seats, available=1, held=-1)
         self._state(hold, "released")
-        result = {"reservationId": hold["reservationId"]}
+        result = {
+            "reservationId": hold["reservationId"],
+            "eventId": self.event_id,
+            "seats": [self._wire(seat) for seat in seats],
+            "version": 1,
+        }
         self.tell("release", user_id, self.at(after_seconds), result=result)
 
     def cancel(self, user_id: int, bought: dict[str, Any], *, after_seconds: float) -> None:
@@ -84,8 +100,14 @@ class World:
         add_counts(self.connection, self.event_id, seats, available=1, held=0)
         result = {
             "purchaseId": bought["purchaseId"],
+            "eventId": self.event_id,
+            "status": "cancelled",
+            "totalAmount": 0,
             "refundAmount": bought["totalAmount"],
-            "details": bought["details"],
+            "currency": "EUR",
+            "cancelledAt": at.isoformat(),
+            "details": [{**self._wire(seat), "amount": PRICES[seat[0]]} for seat in seats],
+            "version": 1,
         }
         self.tell("cancel", user_id, at, result=result)
 

@@ -200,6 +200,21 @@ def test_the_grace_is_the_owners(books: Books) -> None:
     assert codes(engine.apply(commands), *commands) == ["seats_taken", "ok"]
 
 
+def test_the_same_seats_in_the_grace_are_a_new_hold_and_the_old_one_has_lapsed(books: Books) -> None:
+    engine, command, again = books.engine(), reserve(books.event, 1, A1, A2), reserve(books.event, 1, A1, A2)
+    first = bodies(engine.apply([command]), command)[0]
+    books.pass_time(HOLD_SECONDS + 1)
+    second = bodies(engine.apply([again]), again)[0]
+    assert second["reservationId"] != first["reservationId"]
+    assert dt.datetime.fromisoformat(second["expiresAt"]) > dt.datetime.now(dt.UTC)
+    states = books.rows("SELECT reservation_id::text, state FROM reservation")
+    assert {row["reservation_id"]: row["state"] for row in states} == {
+        first["reservationId"]: "lapsed",
+        second["reservationId"]: "held",
+    }
+    assert set(books.statuses().values()) == {"reserved"}
+
+
 def test_a_lapsed_seat_is_free_without_any_sweep(books: Books) -> None:
     engine = books.engine()
     engine.apply([reserve(books.event, 1, A1, A2)])
@@ -210,8 +225,8 @@ def test_a_lapsed_seat_is_free_without_any_sweep(books: Books) -> None:
 
 
 def test_an_event_with_many_lapsed_holds_keeps_no_other_waiting(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.engine.transaction.SWEPT_HOLDS_MAX", 6)
-    monkeypatch.setattr("workers.engine.transaction.SWEPT_HOLDS_MIN", 2)
+    monkeypatch.setattr("workers.engine.reading.SWEPT_HOLDS_MAX", 6)
+    monkeypatch.setattr("workers.engine.reading.SWEPT_HOLDS_MIN", 2)
     events = [books.event, books.event_new()]
     engine = books.engine()
     engine.apply([reserve(event, fan, (1, 1, fan)) for event in events for fan in range(1, 9)])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NoReturn
 
 import psycopg
 import pytest
@@ -15,14 +15,15 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from rq.timeouts import JobTimeoutException
 
-from booking_lane.commands import Command
-from db.booking.sql import ADVISORY_SPACE
+from booking_lane.commands import Command, Reserve
+from db.booking.events import ADVISORY_SPACE
 from db.connections.engines import sqlalchemy_url
 from tests.integration.engine.books import Books, bodies, codes, connect
 from tests.unit.booking_lane.asks import checkout, release, reserve, sweep
-from workers.engine.book import Book
+from workers.engine import engine as engine_module
+from workers.engine.commands import RULES
+from workers.engine.commands.rule import Rule
 from workers.engine.engine import OutageError
-from workers.engine.transaction import Transaction
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
 PROBES = ["locked", "decided", "written", "committed"]
@@ -99,12 +100,16 @@ def test_a_poisonous_command_fails_alone(books: Books, poison: str) -> None:
     assert books.everything() == before
 
 
+def fail(*_: object) -> NoReturn:
+    raise ZeroDivisionError
+
+
 def test_a_failure_of_ours_is_an_outcome_for_good(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a fan has been told that nothing was changed, no re-run may change anything."""
     engine = books.engine()
     command = reserve(books.event, 1, A1)
     with monkeypatch.context() as broken:
-        broken.setattr(Book, "_reserve", lambda *_: 1 / 0)
+        broken.setitem(RULES, Reserve, Rule(RULES[Reserve].needs, fail))
         assert codes(engine.apply([command, sweep(books.event)]), command) == ["internal_error"]
     assert codes(engine.apply([command]), command) == ["internal_error"]
     assert books.statuses() == {}
@@ -115,7 +120,7 @@ def test_an_earlier_outcome_stands_against_a_failure(books: Books, monkeypatch: 
     command = reserve(books.event, 1, A1)
     first = bodies(engine.apply([command]), command)
     with monkeypatch.context() as broken:
-        broken.setattr(Transaction, "lock_and_read", lambda *_: 1 / 0)
+        broken.setattr(engine_module, "lock_and_read", lambda *_, **__: 1 / 0)
         assert bodies(engine.apply([command]), command) == first
 
 

@@ -66,7 +66,7 @@ class Site:
         self.line = Line(self.client)
         self.rooms = RoomRegistry(self.engine, self.line, LineSettings(rebuild_seconds=0))
         self.codes = AccessCodes(self.engine, self.client, SECRET, wrong_per_minute=1000)
-        counts = Counts(self.engine, self.line, self.rooms)
+        counts = Counts(self.engine, self.line, self.rooms, 15)
         restoring = Restoring(self.engine, self.line, self.rooms, 600)
         self.finding = Finding(self.line, self.rooms, counts, restoring, Halls(self.engine))
         captcha = Altcha(self.client, secret=SECRET.encode(), work_max=100, ttl_seconds=60)

@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from admitone.settings import Settings
 from booking_lane.commands import Command
+from db.booking.results import Result
+from workers.engine import engine as engine_module
 from workers.engine.book import Book
+from workers.engine.commands import decide
 from workers.engine.engine import Applied, Engine
 from workers.pool import Pool
 from workers.settings import WorkerSettings
@@ -35,20 +37,20 @@ def main(folder: Path) -> None:
         while stop.exists() and time.monotonic() < until:
             time.sleep(0.01)
 
-    apply, decide = Engine.apply, Book.decide
+    apply = Engine.apply
 
     def taken_then_apply(engine: Engine, commands: Sequence[Command]) -> Applied:
         probe("taken")
         return apply(engine, commands)
 
-    def decide_or_die(book: Book, command: Command) -> dict[str, Any]:
+    def decide_or_die(book: Book, command: Command) -> Result:
         deadly = folder / "deadly"
         if deadly.exists() and deadly.read_text() == str(command.user_id):
             os.kill(os.getpid(), signal.SIGKILL)
         return decide(book, command)
 
     Engine.apply = taken_then_apply  # type: ignore[method-assign,assignment]
-    Book.decide = decide_or_die  # type: ignore[method-assign,assignment]
+    vars(engine_module)["decide"] = decide_or_die
     Pool(Settings.load().part(WorkerSettings), probe=probe).start()
 
 

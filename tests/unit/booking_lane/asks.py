@@ -13,10 +13,10 @@ from booking_lane.commands import (
     Command,
     Release,
     Reserve,
-    Seat,
     Sweep,
     command_id_new,
 )
+from db.booking.seats import Seat
 
 NEVER_MS = 2**53
 

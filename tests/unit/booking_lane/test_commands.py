@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 import time
 import uuid
@@ -9,6 +10,8 @@ import pytest
 
 from booking_lane.commands import (
     KINDS,
+    BestAvailable,
+    Command,
     body_hash,
     command_id_for,
     command_id_new,
@@ -57,10 +60,31 @@ def test_an_idempotency_key_has_one_id_for_its_fan_alone() -> None:
 
 
 def test_the_body_hash_tells_bodies_and_kinds_apart() -> None:
-    first = body_hash("reserve", (1, ((1, 1, 1),)))
+    first = body_hash(reserve(1, 7, (1, 1, 1)))
     assert len(first) == 16
-    assert first == body_hash("reserve", (1, ((1, 1, 1),)))
-    assert len({first, body_hash("checkout", (1, ((1, 1, 1),))), body_hash("reserve", (1, ((1, 1, 2),)))}) == 3
+    assert first == body_hash(reserve(1, 8, (1, 1, 1), deadline_ms=5, body_hash=b"another", trace="another"))
+    others: list[Command] = [
+        reserve(1, 7, (1, 1, 2)),
+        reserve(2, 7, (1, 1, 1)),
+        best(1, 7, 1, 1),
+        checkout(1, 7, (1, 1, 1)),
+    ]
+    assert len({first, *map(body_hash, others)}) == 5
+
+
+def test_the_body_hash_of_release_0_1_0_stays() -> None:
+    """A retry may come to a gateway of the next release: its Idempotency-Key must find the first request's outcome."""
+    hold, purchase, seats = uuid.UUID(int=7), uuid.UUID(int=8), ((1, 2, 3), (1, 2, 4))
+    asked: dict[Command, tuple[str, object]] = {
+        reserve(1, 2, *seats): ("reserve", (1, seats, None)),
+        best(1, 2, 3, 4): ("reserve", (1, (), BestAvailable(3, 4))),
+        checkout(1, 2, *seats): ("checkout", (1, seats, None)),
+        checkout(1, 2, hold=hold): ("checkout", (1, (), hold)),
+        release(1, 2, hold): ("release", (1, hold)),
+        cancel(1, 2, purchase, *seats): ("cancel", (1, purchase, seats)),
+    }
+    for command, parts in asked.items():
+        assert body_hash(command) == hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()
 
 
 EVERY_KIND = (

@@ -97,8 +97,8 @@ def test_off_nothing_of_it_is_imported() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == []
-    assert tracing.on is None
-    assert tracing.here() == ""
+    assert tracing.tracer is tracing.OFF
+    assert tracing.tracer.here() == ""
 
 
 def test_the_ratio_decides_and_no_client() -> None:

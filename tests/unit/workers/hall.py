@@ -9,16 +9,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Seat, Sweep
+import msgspec
+
+from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Sweep
+from booking_lane.settings import HoldSettings
+from db.booking.events import EventRow, TicketRow
+from db.booking.holds import Hold
+from db.booking.purchases import Purchase
+from db.booking.results import Result
+from db.booking.seats import Seat, SeatNow
+from db.booking.states import HoldState, SeatStatus
 from tests.unit.workers.model import Model
-from workers.engine.book import Book, EventNow, Hold, Purchase, Refused, SeatNow, TicketNow
+from workers.engine.book import Book
+from workers.engine.commands import decide
 from workers.engine.free_rows import FreeRows
+from workers.engine.refused import Refused
 
 EVENT = 1
 ON_SALE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HOLD_SECONDS = 600
 GRACE_SECONDS = 15
 CANCEL_UNTIL_HOURS = 24
+SETTINGS = HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS, cancel_until_hours=CANCEL_UNTIL_HOURS)
 PRICES = {1: 4900, 2: 12900}
 SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
 
@@ -48,9 +60,9 @@ class Hall:
             before = dict(self.model.status)
             expected = self.model.expect(command, self.now)
             try:
-                document = book.decide(command)
+                document = as_document(decide(book, command))
             except Refused as refusal:
-                document = refusal.document
+                document = as_document(refusal.document)
                 assert document["code"] in expected, (command, document["code"], expected)
                 assert self.model.status == before
             else:
@@ -62,10 +74,10 @@ class Hall:
 
     def _open(self, commands: Sequence[Command]) -> Book:
         model = self.model
-        book = Book(self.now, HOLD_SECONDS, GRACE_SECONDS, CANCEL_UNTIL_HOURS)
-        book.events[EVENT] = EventNow(7, ON_SALE, "EUR", self.seats_per_fan_max, self.date)
+        book = Book(self.now, SETTINGS)
+        book.events[EVENT] = EventRow(EVENT, 7, ON_SALE, "EUR", self.seats_per_fan_max, self.date)
         for kind, (free, held) in self.counts.items():
-            book.tickets[EVENT, kind] = TicketNow(f"type {kind}", PRICES[kind], free, held)
+            book.tickets[EVENT, kind] = TicketRow(EVENT, kind, f"type {kind}", PRICES[kind], free, held)
         fans = {command.user_id for command in commands if not isinstance(command, Sweep)}
         cancelled = {command.purchase_id for command in commands if isinstance(command, Cancel)}
         known_purchases = copy.deepcopy(self.purchases)
@@ -76,12 +88,14 @@ class Hall:
         named = {command.reservation_id for command in commands if isinstance(command, Checkout | Release)}
         swept = any(isinstance(command, Sweep) for command in commands)
         for key, hold in model.holds.items():
-            lapsed = hold.state == "held" and not model.is_live(hold, self.now)
+            lapsed = hold.state == "held" and not model.keeps_seats(hold, self.now)
             of_fan = hold.fan in fans and hold.state in ("held", "lapsed")
             if key in named or of_fan or (swept and lapsed):
                 amounts = tuple(PRICES[seat[0]] for seat in hold.seats)
                 book.add_hold(
-                    Hold(EVENT, key, hold.fan, hold.state, hold.seats, sum(amounts), hold.expires_at, amounts)
+                    Hold(
+                        EVENT, key, hold.fan, HoldState(hold.state), hold.seats, sum(amounts), hold.expires_at, amounts
+                    )
                 )
                 if hold.state == "purchased" and hold.live:
                     book.purchases_of_holds[key] = known_purchases[key]
@@ -111,9 +125,9 @@ class Hall:
             status = model.status[seat]
             if status == "reserved":
                 key = model.held_by[seat]
-                book.seats[EVENT, *seat] = SeatNow(status, key, model.free_at(model.holds[key]))
+                book.seats[EVENT, *seat] = SeatNow(SeatStatus(status), key, model.free_at(model.holds[key]))
             else:
-                book.seats[EVENT, *seat] = SeatNow(status)
+                book.seats[EVENT, *seat] = SeatNow(SeatStatus(status))
         self._before = dict(model.status)
         return book
 
@@ -154,6 +168,13 @@ class Hall:
             self.purchases[purchase.reservation_id] = copy.deepcopy(purchase)
         sold = [detail.seat for bought in self.purchases.values() for detail in bought.live]
         assert len(sold) == len(set(sold)), "no seat is sold twice"
+
+
+def as_document(told: Result | dict[str, Any]) -> dict[str, Any]:
+    """A result or a problem by the names of the wire, its ids and moments as they are."""
+    document: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(uuid.UUID, dt.datetime))
+    document.pop("version", None)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}
 
 
 def codes(documents: list[dict[str, Any]]) -> list[str]:

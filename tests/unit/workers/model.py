@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Seat, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Sweep
+from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
 
@@ -51,11 +52,18 @@ class Model:
         return hold.expires_at + dt.timedelta(seconds=self.grace_seconds)
 
     def is_live(self, hold: ModelHold, now: dt.datetime) -> bool:
+        """Until the end that its fan was shown."""
+        return hold.state == "held" and now < hold.expires_at
+
+    def keeps_seats(self, hold: ModelHold, now: dt.datetime) -> bool:
+        """From that end on, for the grace: only its fan can take the seats."""
         return hold.state == "held" and now < self.free_at(hold)
 
-    def is_free(self, seat: Seat, now: dt.datetime) -> bool:
+    def is_free(self, seat: Seat, now: dt.datetime, fan: int | None = None) -> bool:
+        """Whether anybody may take it, or this ``fan`` may."""
         if self.status[seat] == "reserved":
-            return self.free_at(self.holds[self.held_by[seat]]) <= now
+            hold = self.holds[self.held_by[seat]]
+            return self.free_at(hold) <= now or (hold.fan == fan and not self.is_live(hold, now))
         return self.status[seat] == "available"
 
     def of_fan(self, fan: int) -> list[tuple[uuid.UUID, ModelHold]]:
@@ -69,20 +77,20 @@ class Model:
     def count(self, ticket_type: int, status: str) -> int:
         return sum(seat[0] == ticket_type and now == status for seat, now in self.status.items())
 
-    def best_block(self, ticket_type: int, quantity: int, now: dt.datetime) -> tuple[Seat, ...]:
+    def best_block(self, ticket_type: int, quantity: int, now: dt.datetime, fan: int) -> tuple[Seat, ...]:
         """Adjacent seats in the first row that has them, alone-standing neighbours only at the last."""
         blocks = []
         for first in sorted(seat for seat in self.all_seats if seat[0] == ticket_type):
             block = tuple((first[0], first[1], first[2] + step) for step in range(quantity))
-            if all(seat in self.status and self.is_free(seat, now) for seat in block):
+            if all(seat in self.status and self.is_free(seat, now, fan) for seat in block):
                 before, after = (*first[:2], first[2] - 1), (*first[:2], first[2] + quantity)
-                if before in self.status and self.is_free(before, now):
+                if before in self.status and self.is_free(before, now, fan):
                     continue  # not the beginning of its run
                 beyond = (*first[:2], first[2] + quantity + 1)
                 alone = (
                     after in self.status
-                    and self.is_free(after, now)
-                    and not (beyond in self.status and self.is_free(beyond, now))
+                    and self.is_free(after, now, fan)
+                    and not (beyond in self.status and self.is_free(beyond, now, fan))
                 )
                 blocks.append((alone, block))
         return min(blocks, default=(False, ()))[1] if not blocks else min(blocks, key=lambda found: found[0])[1]
@@ -115,7 +123,7 @@ class Model:
             return "ok"
         if any(seat not in self.status for seat in command.seats):
             return "unknown_seats"
-        if not all(self.is_free(seat, now) for seat in command.seats):
+        if not all(self.is_free(seat, now, command.user_id) for seat in command.seats):
             return "seats_taken"
         within = self.seats_of(command.user_id, now) + len(command.seats) <= self.seats_per_fan_max
         return "ok" if within else "limit_exceeded"
@@ -127,7 +135,7 @@ class Model:
             return "limit_exceeded"
         if wanted.ticket_type_id not in self.prices:
             return "unknown_seats"
-        if self.best_block(wanted.ticket_type_id, wanted.quantity, now):
+        if self.best_block(wanted.ticket_type_id, wanted.quantity, now, command.user_id):
             return "ok"
         all_sold = self.count(wanted.ticket_type_id, "booked") == sum(
             seat[0] == wanted.ticket_type_id for seat in self.all_seats
@@ -143,13 +151,20 @@ class Model:
                 return {"not_your_hold"}
             if hold.state == "purchased":
                 return {"ok" if hold.live else "hold_mismatch"}
-            return {"ok"} if self.is_live(hold, now) else {"hold_expired"}
+            return {self._expect_sale(hold, now)}
         mine = [hold for _, hold in self.of_fan(command.user_id) if hold.seats == command.seats]
-        if any(self.is_live(hold, now) for hold in mine):
-            return {"ok"}
+        for hold in mine:
+            if self.keeps_seats(hold, now):
+                return {self._expect_sale(hold, now)}
         # How a hold that is no more is called depends on how long ago it ended.
         refusals = {"hold_expired", "hold_mismatch", "not_your_hold"}
         return refusals | {"ok"} if any(hold.state == "purchased" and hold.live for hold in mine) else refusals
+
+    def _expect_sale(self, hold: ModelHold, now: dt.datetime) -> str:
+        if not self.keeps_seats(hold, now):
+            return "hold_expired"
+        within = self.seats_of(hold.fan, now) + len(hold.seats) <= self.seats_per_fan_max
+        return "ok" if self.is_live(hold, now) or within else "limit_exceeded"
 
     def bought(self, purchase_id: object) -> ModelHold | None:
         """What became this purchase."""
@@ -178,7 +193,7 @@ class Model:
                 self._cancelled(command, result)
             case Sweep():
                 for key, hold in self.holds.items():
-                    if hold.state == "held" and not self.is_live(hold, now):
+                    if hold.state == "held" and not self.keeps_seats(hold, now):
                         self._give_back(hold, key, "lapsed")
 
     def _reserved(self, command: Reserve, result: dict[str, Any], now: dt.datetime) -> None:
@@ -189,7 +204,13 @@ class Model:
             assert (hold.fan, hold.seats) == (command.user_id, command.seats), "one's own hold, and no other"
         else:
             wanted = command.best_available
-            assert seats == (self.best_block(wanted.ticket_type_id, wanted.quantity, now) if wanted else command.seats)
+            fan = command.user_id
+            assert seats == (
+                self.best_block(wanted.ticket_type_id, wanted.quantity, now, fan) if wanted else command.seats
+            )
+            for ended_key, ended in self.of_fan(fan):
+                if self.keeps_seats(ended, now) and not self.is_live(ended, now) and set(ended.seats) & set(seats):
+                    self._give_back(ended, ended_key, "lapsed")
             hold = self.holds[key] = ModelHold(command.user_id, seats, now + dt.timedelta(seconds=self.hold_seconds))
             for seat in seats:
                 self.status[seat], self.held_by[seat] = "reserved", key

@@ -90,7 +90,7 @@ export class Checkout {
   /** The hold has ended: say so, and go back to the seats. */
   lapse() {
     this.context.store.dispatch({ type: "holdEnded" });
-    this.context.page.say("The hold on your seats has ended, so others can take them now.");
+    this.context.page.say("The hold on your seats has ended: please choose seats again.");
     this.chooseAgain();
   }
 

@@ -1,0 +1,72 @@
+"""Events and ticket types as a batch reads them, and the counts and versions that it writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+ADVISORY_SPACE: Final = 0x0AD0_0000_0000_0000
+"""Keeps events' advisory locks apart from anybody else's: key = space + event_id."""
+
+LOCK_EVENTS: Final = """
+SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
+  FROM unnest(%(event_ids)s::bigint[]) AS e
+"""
+
+READ_EVENTS: Final = """
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date
+  FROM event
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+
+@dataclass(slots=True)
+class EventRow:
+    event_id: int
+    version: int
+    on_sale_at: dt.datetime
+    currency: str
+    seats_per_fan_max: int
+    date: dt.datetime
+
+
+def event_row(row: Sequence[Any]) -> EventRow:
+    return EventRow(*row)
+
+
+READ_TICKETS: Final = """
+SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count
+  FROM ticket
+ WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+
+@dataclass(slots=True)
+class TicketRow:
+    event_id: int
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    available_count: int
+    held_count: int
+
+
+def ticket_row(row: Sequence[Any]) -> TicketRow:
+    return TicketRow(*row)
+
+
+CLOCK: Final = "SELECT clock_timestamp()"
+
+WRITE_COUNTS: Final = """
+UPDATE ticket t
+   SET available_count = t.available_count + k.available_change, held_count = t.held_count + k.held_change
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, ticket_type_id int, available_change int, held_change int)
+ WHERE t.event_id = k.event_id AND t.ticket_type_id = k.ticket_type_id
+"""
+
+WRITE_VERSIONS: Final = """
+UPDATE event SET version = version + 1 WHERE event_id = ANY (%(event_ids)s::bigint[])
+"""

@@ -1,0 +1,66 @@
+"""Live holds as gateways read them. Nothing here changes a booking."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.booking.holds import HOLD_COLUMNS, Hold, hold_row, keeps_seats, live
+
+HOLDS_MAX: Final = 100
+HOLDERS_MAX: Final = 10_000
+
+HOLDS_OF_FAN: Final = f"""
+SELECT {HOLD_COLUMNS}
+  FROM reservation h
+ WHERE h.event_id = %(event_id)s AND h.user_id = %(user_id)s AND {live("h")}
+ ORDER BY h.expires_at
+ LIMIT %(holds_max)s
+"""  # noqa: S608 - of constants alone
+
+
+async def holds_of_fan(connection: AsyncConnection, event_id: int, user_id: int) -> list[Hold]:
+    """The fan's live holds, the one that ends first at the beginning; `HOLDS_MAX` at most."""
+    found = await connection.exec_driver_sql(
+        HOLDS_OF_FAN, {"event_id": event_id, "user_id": user_id, "holds_max": HOLDS_MAX}
+    )
+    return [hold_row(row) for row in found]
+
+
+HOLDERS: Final = f"""
+SELECT h.user_id, min(h.created_at), max(h.expires_at)
+  FROM reservation h
+ WHERE h.event_id = %(event_id)s AND {live("h")}
+ GROUP BY h.user_id
+ LIMIT %(holders_max)s
+"""  # noqa: S608 - of constants alone
+
+
+class Holder(NamedTuple):
+    """A fan with live holds: from the first one's beginning to the last one's end."""
+
+    user_id: int
+    began_at: dt.datetime
+    ends_at: dt.datetime
+
+
+async def holders(connection: AsyncConnection, event_id: int) -> list[Holder]:
+    """The fans with live holds of the event's seats, `HOLDERS_MAX` at most."""
+    found = await connection.exec_driver_sql(HOLDERS, {"event_id": event_id, "holders_max": HOLDERS_MAX})
+    return [Holder._make(row) for row in found]
+
+
+SEATS_BACK_AT: Final = f"""
+SELECT max(h.expires_at) + make_interval(secs => %(grace_seconds)s)
+  FROM reservation h
+ WHERE h.event_id = %(event_id)s AND {keeps_seats("h")}
+"""  # noqa: S608 - of constants alone
+
+
+async def seats_back_at(connection: AsyncConnection, event_id: int, grace_seconds: int) -> dt.datetime | None:
+    """When the last of the seats that are held now is bought or anybody's to take; None: no seat is held."""
+    found = await connection.exec_driver_sql(SEATS_BACK_AT, {"event_id": event_id, "grace_seconds": grace_seconds})
+    ends_at: dt.datetime | None = found.scalar_one()
+    return ends_at

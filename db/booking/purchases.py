@@ -1,0 +1,198 @@
+"""Purchases and their seats as a batch reads and writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from db.booking.seats import Seat
+from db.booking.states import PurchaseStatus
+
+READ_BOUGHT: Final = """
+SELECT k.event_id, k.user_id, count(*)
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, user_id bigint)
+ CROSS JOIN LATERAL (
+       SELECT p.purchase_id
+         FROM purchase p
+        WHERE p.user_id = k.user_id AND p.event_id = k.event_id
+       OFFSET 0) AS p
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM purchase_detail d
+        WHERE d.purchase_id = p.purchase_id AND d.event_id = k.event_id
+       OFFSET 0) AS d
+ WHERE d.cancelled_at IS NULL
+ GROUP BY k.event_id, k.user_id
+"""
+
+
+class BoughtRow(NamedTuple):
+    """How many seats a fan has bought of an event and not cancelled."""
+
+    event_id: int
+    user_id: int
+    seats: int
+
+
+_COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
+       p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code, d.cancelled_at"""
+
+
+@dataclass(slots=True)
+class Detail:
+    """One seat of a purchase. Once it is cancelled, the seat is anybody's to buy."""
+
+    seat: Seat
+    amount: int
+    ticket_code: str
+    cancelled_at: dt.datetime | None = None
+
+
+@dataclass(slots=True)
+class Purchase:
+    """``total_amount`` is of the details that are live."""
+
+    event_id: int
+    purchase_id: uuid.UUID
+    user_id: int
+    reservation_id: uuid.UUID
+    total_amount: int
+    currency: str
+    purchase_at: dt.datetime
+    details: list[Detail]
+    status: PurchaseStatus = PurchaseStatus.CONFIRMED
+
+    @property
+    def live(self) -> list[Detail]:
+        return [detail for detail in self.details if detail.cancelled_at is None]
+
+
+def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
+    """Purchases with their details, from one row of `_COLUMNS` for each detail."""
+    found: dict[Hashable, Purchase] = {}
+    for row in rows:
+        event_id, reservation_id, purchase_id, user_id, total_amount, currency, at, status, *detail = row
+        purchase = found.get(purchase_id)
+        if purchase is None:
+            purchase = found[purchase_id] = Purchase(
+                event_id, purchase_id, user_id, reservation_id, total_amount, currency, at, [], PurchaseStatus(status)
+            )
+        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at = detail
+        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), amount, ticket_code, cancelled_at))
+    return list(found.values())
+
+
+READ_PURCHASES_OF_HOLDS: Final = f"""
+SELECT {_COLUMNS}
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, user_id bigint, reservation_id uuid)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM purchase p
+        WHERE p.user_id = k.user_id AND p.event_id = k.event_id AND p.reservation_id = k.reservation_id
+       OFFSET 0) AS p
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM purchase_detail d
+        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
+       OFFSET 0) AS d
+ WHERE d.cancelled_at IS NULL
+ ORDER BY d.ticket_type_id, d.row_number, d.seat_number
+"""  # noqa: S608 - of constants alone
+
+READ_PURCHASES: Final = f"""
+SELECT {_COLUMNS}
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid)
+  JOIN purchase p USING (event_id, purchase_id)
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM purchase_detail d
+        WHERE d.purchase_id = k.purchase_id AND d.event_id = k.event_id
+       OFFSET 0) AS d
+ ORDER BY d.ticket_type_id, d.row_number, d.seat_number
+"""  # noqa: S608 - of constants alone
+
+WRITE_PURCHASES: Final = """
+INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at)
+SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, user_id bigint, reservation_id uuid,
+             total_amount bigint, currency text)
+"""
+
+
+def new_purchase(purchase: Purchase) -> dict[str, Any]:
+    """A row of `WRITE_PURCHASES`."""
+    return {
+        "event_id": purchase.event_id,
+        "purchase_id": purchase.purchase_id,
+        "user_id": purchase.user_id,
+        "reservation_id": purchase.reservation_id,
+        "total_amount": purchase.total_amount,
+        "currency": purchase.currency,
+    }
+
+
+WRITE_PURCHASE_DETAILS: Final = """
+INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,
+                             ticket_code)
+SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int,
+             seat_number int, amount bigint, ticket_code text)
+"""
+
+
+def new_detail(purchase: Purchase, detail: Detail) -> dict[str, Any]:
+    """A row of `WRITE_PURCHASE_DETAILS`."""
+    return {
+        **detail_key(purchase, detail),
+        "amount": detail.amount,
+        "ticket_code": detail.ticket_code,
+    }
+
+
+WRITE_CANCELLED_DETAILS: Final = """
+UPDATE purchase_detail d
+   SET cancelled_at = %(now)s
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int)
+ WHERE d.event_id = k.event_id AND d.purchase_id = k.purchase_id AND d.ticket_type_id = k.ticket_type_id
+   AND d.row_number = k.row_number AND d.seat_number = k.seat_number
+"""
+
+
+def detail_key(purchase: Purchase, detail: Detail) -> dict[str, Any]:
+    """A row of `WRITE_CANCELLED_DETAILS`."""
+    ticket_type_id, row_number, seat_number = detail.seat
+    return {
+        "event_id": purchase.event_id,
+        "purchase_id": purchase.purchase_id,
+        "ticket_type_id": ticket_type_id,
+        "row_number": row_number,
+        "seat_number": seat_number,
+    }
+
+
+WRITE_CANCELLED_PURCHASES: Final = """
+UPDATE purchase p
+   SET status = k.status, total_amount = k.total_amount
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, status text, total_amount bigint)
+ WHERE p.event_id = k.event_id AND p.purchase_id = k.purchase_id
+"""
+
+
+def cancelled_purchase(purchase: Purchase) -> dict[str, Any]:
+    """A row of `WRITE_CANCELLED_PURCHASES`."""
+    return {
+        "event_id": purchase.event_id,
+        "purchase_id": purchase.purchase_id,
+        "status": purchase.status,
+        "total_amount": purchase.total_amount,
+    }

@@ -1,0 +1,120 @@
+"""What a command that succeeded gives: the ``result`` of its job on the wire and of its recorded outcome.
+
+The engine makes these structs, the published description shows them, and the audit reads clients' ledgers by them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from db.booking.seats import Seat
+from db.outbox.kinds import CancelledSeat
+
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+
+
+class Result(msgspec.Struct, rename="camel", kw_only=True):
+    """Amounts are integer minor units. ``version`` is the event's once the batch is committed: a reader who asks for
+    it as ``minVersion`` sees what this command changed.
+    """
+
+    version: int
+
+
+class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+
+
+class HeldSeat(NamedSeat, frozen=True):
+    """``amount`` is what was agreed when it was held, whatever its ticket type costs by now."""
+
+    amount: int
+
+
+class BoughtSeat(msgspec.Struct, rename="camel", frozen=True):
+    """A seat that was bought, and the code of its ticket."""
+
+    ticket_type_id: int
+    ticket_type: str
+    row_number: int
+    seat_number: int
+    amount: int
+    ticket_code: str
+
+
+def named_seats(seats: Iterable[Seat]) -> tuple[NamedSeat, ...]:
+    return tuple([NamedSeat(*seat) for seat in seats])
+
+
+def held_seats(seats: Sequence[Seat], amounts: Sequence[int]) -> tuple[HeldSeat, ...]:
+    return tuple([HeldSeat(*seat, amount) for seat, amount in zip(seats, amounts, strict=True)])
+
+
+class HoldResult(Result, kw_only=True):
+    """The hold: a new one, or the fan's live one of just these seats, whose end stays."""
+
+    reservation_id: uuid.UUID
+    event_id: int
+    expires_at: Moment
+    total_amount: int
+    currency: str
+    seats: tuple[HeldSeat, ...]
+
+
+class PurchaseResult(Result, kw_only=True):
+    """The purchase: a new one, or what is left of the one that the hold was bought by before."""
+
+    purchase_id: uuid.UUID
+    event_id: int
+    user_id: int
+    total_amount: int
+    currency: str
+    purchase_at: Moment
+    status: str
+    details: tuple[BoughtSeat, ...]
+
+
+class ReleaseResult(Result, kw_only=True):
+    """The seats that were given back."""
+
+    reservation_id: uuid.UUID
+    event_id: int
+    seats: tuple[NamedSeat, ...]
+
+
+class CancelResult(Result, kw_only=True):
+    """``details`` are the seats that this command cancelled, ``refund_amount`` is their sum; ``total_amount`` is what
+    is left of the purchase, and ``status`` is ``cancelled`` once nothing is.
+    """
+
+    purchase_id: uuid.UUID
+    event_id: int
+    status: str
+    total_amount: int
+    refund_amount: int
+    currency: str
+    cancelled_at: Moment
+    details: tuple[CancelledSeat, ...]
+
+
+class SweepResult(Result, kw_only=True):
+    """How many holds were swept. It is nobody's answer, and not recorded."""
+
+    holds: int
+
+
+RESULTS: Final[Mapping[str, type[Result]]] = {
+    "reserve": HoldResult,
+    "checkout": PurchaseResult,
+    "release": ReleaseResult,
+    "cancel": CancelResult,
+}
+"""Result by the kind of command. These are the kinds whose outcomes are recorded."""

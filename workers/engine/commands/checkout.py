@@ -1,0 +1,156 @@
+"""Buy a hold."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from booking_lane.commands import Checkout, command_id_new
+from db.booking import purchases as sql
+from db.booking.holds import Hold
+from db.booking.purchases import Detail, Purchase
+from db.booking.results import BoughtSeat, PurchaseResult
+from db.booking.seats import SeatNow
+from db.booking.states import HoldState, SeatStatus
+from db.outbox.kinds import OutboxKind, PurchaseMade
+from db.outbox.writer import insert_news
+from workers.engine.book import Book
+from workers.engine.commands.rule import Rule
+from workers.engine.needs import Needs
+from workers.engine.refused import Refused
+from workers.engine.statements import Connection, run, run_on
+
+
+def needs(command: Checkout, batch: Needs) -> None:
+    batch.fans.add((command.event_id, command.user_id))
+    batch.seats.update([(command.event_id, *seat) for seat in command.seats])
+    if command.reservation_id is not None:
+        batch.holds.add((command.event_id, command.reservation_id))
+
+
+def decide(book: Book, command: Checkout) -> PurchaseResult:
+    hold = _hold_named(book, command)
+    if hold.state == HoldState.PURCHASED:
+        bought = book.purchases_of_holds.get(hold.reservation_id)
+        if bought is None or not bought.live:
+            raise Refused("hold_mismatch", "This hold was bought, and the purchase cancelled.")
+        return _result(book, bought)
+    if not book.keeps_seats(hold) or not book.has_its_seats(hold):
+        raise Refused("hold_expired")
+    if not hold.is_live(book.now):
+        _refuse_beyond_limit(book, hold)
+    purchase = Purchase(
+        event_id=hold.event_id,
+        purchase_id=command_id_new(),
+        user_id=hold.user_id,
+        reservation_id=hold.reservation_id,
+        total_amount=hold.total_amount,
+        currency=book.events[hold.event_id].currency,
+        purchase_at=book.now,
+        details=[Detail(seat, amount, ticket_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
+    )
+    for seat in hold.seats:
+        book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
+    book.close(hold, HoldState.PURCHASED)
+    fan = (hold.event_id, hold.user_id)
+    book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)
+    book.purchases_of_holds[hold.reservation_id] = purchase
+    book.changes.purchases.append(purchase)
+    return _result(book, purchase)
+
+
+def _hold_named(book: Book, command: Checkout) -> Hold:
+    """The hold that the command names; of several with its seats, the one that still keeps them."""
+    if command.reservation_id is not None:
+        hold = book.holds.get(command.reservation_id)
+        if hold is None or hold.event_id != command.event_id:
+            raise Refused("hold_mismatch")
+        if hold.user_id != command.user_id:
+            raise Refused("not_your_hold")
+        return hold
+    own = book.holds_of(command.event_id, command.user_id)
+    of_these_seats = [hold for hold in own if hold.seats == command.seats]
+    for hold in of_these_seats:
+        if book.keeps_seats(hold):
+            return hold
+    if of_these_seats:
+        return of_these_seats[-1]
+    own_ids = {hold.reservation_id for hold in own}
+    for key in command.seats:
+        seat = book.seats.get((command.event_id, *key))
+        is_held = seat is not None and seat.status == SeatStatus.RESERVED and not seat.is_free(book.now)
+        if seat is not None and is_held and seat.reservation_id not in own_ids:
+            raise Refused("not_your_hold")
+    raise Refused("hold_mismatch")
+
+
+def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
+    """In its grace a hold does not count against the limit, so the fan may have taken other seats meanwhile."""
+    limit = book.events[hold.event_id].seats_per_fan_max
+    had = book.seats_had(hold.event_id, hold.user_id)
+    if had + len(hold.seats) > limit:
+        raise Refused(
+            "limit_exceeded",
+            f"This hold has ended, and you have {had} other seats since; one fan may have {limit} of this event.",
+            seatsPerFanMax=limit,
+        )
+
+
+def ticket_code() -> str:
+    """80 random bits in base32: what the QR code says, impossible to guess."""
+    return base64.b32encode(os.urandom(10)).decode()
+
+
+def _result(book: Book, purchase: Purchase) -> PurchaseResult:
+    return PurchaseResult(
+        purchase_id=purchase.purchase_id,
+        event_id=purchase.event_id,
+        user_id=purchase.user_id,
+        total_amount=purchase.total_amount,
+        currency=purchase.currency,
+        purchase_at=purchase.purchase_at,
+        status=purchase.status,
+        details=tuple(
+            [
+                BoughtSeat(
+                    ticket_type_id=detail.seat[0],
+                    ticket_type=book.tickets[purchase.event_id, detail.seat[0]].ticket_type,
+                    row_number=detail.seat[1],
+                    seat_number=detail.seat[2],
+                    amount=detail.amount,
+                    ticket_code=detail.ticket_code,
+                )
+                for detail in purchase.live
+            ]
+        ),
+        version=0,
+    )
+
+
+def write(connection: Connection, book: Book) -> None:
+    """The purchases with their details, and the news of each."""
+    made = book.changes.purchases
+    if not made:
+        return
+    run_on(connection, sql.WRITE_PURCHASES, [sql.new_purchase(purchase) for purchase in made], now=book.now)
+    run_on(
+        connection,
+        sql.WRITE_PURCHASE_DETAILS,
+        [sql.new_detail(purchase, detail) for purchase in made for detail in purchase.details],
+    )
+    news = [
+        PurchaseMade(
+            event_id=purchase.event_id,
+            purchase_id=purchase.purchase_id,
+            user_id=purchase.user_id,
+            seats=len(purchase.details),
+            total_amount=purchase.total_amount,
+            currency=purchase.currency,
+        )
+        for purchase in made
+    ]
+    statement, parameters = insert_news(OutboxKind.PURCHASE_MADE, news, at=book.now)
+    run(connection, statement, **parameters)
+
+
+RULE = Rule(needs, decide, write)

@@ -1,0 +1,126 @@
+"""Hold seats: those named, or the best available."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from booking_lane.commands import BestAvailable, Reserve, command_id_new
+from db.booking.holds import Hold
+from db.booking.results import HoldResult, held_seats, named_seats
+from db.booking.seats import Seat, SeatNow
+from db.booking.states import HoldState, SeatStatus
+from workers.engine.book import Book
+from workers.engine.commands.rule import Rule
+from workers.engine.needs import Needs
+from workers.engine.refused import Refused
+
+
+def needs(command: Reserve, batch: Needs) -> None:
+    batch.fans.add((command.event_id, command.user_id))
+    batch.seats.update([(command.event_id, *seat) for seat in command.seats])
+    if command.best_available is not None:
+        batch.free_rows.add((command.event_id, command.best_available.ticket_type_id))
+        batch.lapsed_of.add(command.event_id)
+
+
+def decide(book: Book, command: Reserve) -> HoldResult:
+    event = book.events[command.event_id]
+    if book.now < event.on_sale_at:
+        raise Refused("not_on_sale", onSaleAt=event.on_sale_at)
+    in_grace = []
+    for hold in book.holds_of(command.event_id, command.user_id):
+        if hold.is_live(book.now):
+            if hold.seats == command.seats:
+                return _result(book, hold)
+        elif book.keeps_seats(hold):
+            in_grace.append(hold)
+    best = command.best_available
+    if best is None:
+        _refuse_unless_free(book, command, in_grace)
+    count = best.quantity if best is not None else len(command.seats)
+    had = book.seats_had(command.event_id, command.user_id)
+    if had + count > event.seats_per_fan_max:
+        raise Refused(
+            "limit_exceeded",
+            f"One fan may have {event.seats_per_fan_max} seats of this event; you have {had}.",
+            seatsPerFanMax=event.seats_per_fan_max,
+        )
+    seats = command.seats if best is None else _best_available(book, command.event_id, best, in_grace)
+    for hold in in_grace:
+        # The fan takes seats of an ended hold anew: that hold is over, and its other seats are free.
+        if not set(hold.seats).isdisjoint(seats):
+            book.give_back(hold, HoldState.LAPSED)
+    return _result(book, _hold(book, command, seats))
+
+
+def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
+    amounts = tuple([book.tickets[command.event_id, seat[0]].price for seat in seats])
+    hold = Hold(
+        event_id=command.event_id,
+        reservation_id=command_id_new(),
+        user_id=command.user_id,
+        state=HoldState.HELD,
+        seats=seats,
+        total_amount=sum(amounts),
+        expires_at=book.now + dt.timedelta(seconds=book.settings.seconds),
+        amounts=amounts,
+    )
+    held_until = hold.expires_at + book.grace
+    for seat in seats:
+        book.move(command.event_id, seat, SeatNow(SeatStatus.RESERVED, hold.reservation_id, held_until))
+    book.add_hold(hold)
+    book.changes.new_holds[hold.reservation_id] = hold
+    return hold
+
+
+def _result(book: Book, hold: Hold) -> HoldResult:
+    return HoldResult(
+        reservation_id=hold.reservation_id,
+        event_id=hold.event_id,
+        expires_at=hold.expires_at,
+        total_amount=hold.total_amount,
+        currency=book.events[hold.event_id].currency,
+        seats=held_seats(hold.seats, hold.amounts),
+        version=0,
+    )
+
+
+def _refuse_unless_free(book: Book, command: Reserve, in_grace: list[Hold]) -> None:
+    """Free for this fan: a seat of the fan's own hold that is in its grace is free, too."""
+    keys = [(seat, book.seats.get((command.event_id, *seat))) for seat in command.seats]
+    unknown = [seat for seat, now in keys if now is None]
+    if unknown:
+        raise Refused("unknown_seats", seats=named_seats(unknown))
+    own = {hold.reservation_id for hold in in_grace}
+    taken = [
+        seat
+        for seat, now in keys
+        if now is not None
+        and not now.is_free(book.now)
+        and not (now.status == SeatStatus.RESERVED and now.reservation_id in own)
+    ]
+    if taken:
+        raise Refused("seats_taken", seats=named_seats(taken))
+
+
+def _best_available(book: Book, event_id: int, wanted: BestAvailable, in_grace: list[Hold]) -> tuple[Seat, ...]:
+    ticket_type_id, quantity = wanted.ticket_type_id, wanted.quantity
+    ticket = book.tickets.get((event_id, ticket_type_id))
+    if ticket is None:
+        raise Refused("unknown_seats", "There is no such ticket type.")
+    rows = book.free_rows[event_id, ticket_type_id]
+    own = [seat for hold in in_grace if book.has_its_seats(hold) for seat in hold.seats if seat[0] == ticket_type_id]
+    for _, row_number, seat_number in own:
+        rows.give(row_number, seat_number)
+    block = rows.best(quantity)
+    for _, row_number, seat_number in own:
+        rows.take(row_number, seat_number)
+    if block is None:
+        if rows.count == 0 and ticket.held_count == 0:
+            raise Refused("sold_out")
+        raise Refused("no_block")
+    row_number, seat_numbers = block
+    return tuple([(ticket_type_id, row_number, number) for number in seat_numbers])
+
+
+RULE = Rule(needs, decide)

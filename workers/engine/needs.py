@@ -1,0 +1,31 @@
+"""What a batch must have read and locked before its first decision."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from db.booking.seats import EventSeat
+
+
+@dataclass(slots=True)
+class Needs:
+    """Keys of rows; each command of the batch adds its own.
+
+    Attributes:
+        events: event ids. Each event's advisory lock is taken, and its row and ticket types are read.
+        fans: (event_id, user_id) of fans whose holds and number of bought seats are read.
+        holds: (event_id, reservation_id) of holds.
+        purchases: (event_id, purchase_id) of purchases, with their seats.
+        lapsed_of: event ids of which lapsed holds are read, as many as a sweep takes at a time.
+        seats: keys of seats to be locked. The seats of open holds that were read, and of purchases, are locked too.
+        free_rows: (event_id, ticket_type_id) of which all free seats are read.
+    """
+
+    events: set[int] = field(default_factory=set)
+    fans: set[tuple[int, int]] = field(default_factory=set)
+    holds: set[tuple[int, uuid.UUID]] = field(default_factory=set)
+    purchases: set[tuple[int, uuid.UUID]] = field(default_factory=set)
+    lapsed_of: set[int] = field(default_factory=set)
+    seats: set[EventSeat] = field(default_factory=set)
+    free_rows: set[tuple[int, int]] = field(default_factory=set)

@@ -1,0 +1,26 @@
+"""Running the hot path's statements on a psycopg connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import psycopg
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+
+def run(connection: Connection, statement: str, **parameters: Any) -> Cursor:
+    return connection.cursor(binary=True).execute(statement, parameters, prepare=True)
+
+
+def run_on(connection: Connection, statement: str, rows: Sequence[dict[str, Any]], **parameters: Any) -> Cursor:
+    """Run a statement on the rows of its recordset."""
+    return run(connection, statement, rows=msgspec.json.encode(rows).decode(), **parameters)
+
+
+def found(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
+    """What a statement reads of these rows. Without rows it is not run: each statement costs a small batch dearly."""
+    return run_on(connection, statement, rows) if rows else ()
