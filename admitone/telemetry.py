@@ -30,12 +30,14 @@ BREADCRUMBS_MAX: Final = 20
 
 
 class TelemetryError(RuntimeError):
-    """A setting asks for what is not installed."""
+    """A setting needs a package that is not installed."""
 
 
 def require_installed(settings: Settings) -> None:
-    """Raises:
-    TelemetryError: a setting asks for what is not installed.
+    """Check that the packages which the settings need are there.
+
+    Raises:
+        TelemetryError: a setting needs a package that is not installed.
     """
     for setting, extra, package in (
         ("otlp_endpoint", "otel", "opentelemetry.sdk"),

@@ -89,7 +89,9 @@ class Services:
         self.readiness.stopping = True
 
     def say_farewell(self) -> None:
-        """Streams end with `bye`, and who still waits a second later for a job's outcome hears that it is queued."""
+        """End every stream with `bye`. A request that waits for an outcome a second later is answered with the job as
+        queued.
+        """
         self.line_streams.end()
         self.halls.end_streams()
         asyncio.get_running_loop().call_later(LAST_OUTCOMES_SECONDS, self.desk.waiters.dismiss)

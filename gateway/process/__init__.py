@@ -1,1 +1,1 @@
-"""What a gateway process keeps for itself: its clock, the news it listens to, its end."""
+"""What belongs to a gateway process as such: its clock, the hub of its news, and its end."""

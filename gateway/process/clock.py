@@ -1,4 +1,4 @@
-"""The clock that ends what the gateways sign: Redis', for theirs may be an hour apart."""
+"""The clock that ends what the gateways sign. It is Redis', because the machines' own may be an hour apart."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ class Clock:
         return dt.datetime.fromtimestamp(self.now(), dt.UTC)
 
     async def read(self) -> None:
-        """Raises:
-        redis.RedisError
+        """Read Redis' clock.
+
+        Raises:
+            redis.RedisError: it did not answer; the clock goes on from what was read last.
         """
         seconds, micros = await self._client.time()
         self._ahead_seconds = int(seconds) + int(micros) / 1_000_000 - time.monotonic()

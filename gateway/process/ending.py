@@ -1,8 +1,8 @@
 """A gateway process' orderly end, from the first SIGTERM or SIGINT on.
 
-It is not ready, and serves on for the drain's seconds, in which a load balancer looks elsewhere. Then every stream
-hears `bye`, requests in flight are answered, and the server ends. A second signal cuts the first part short, the
-next one the second.
+The process is not ready any more, but serves on for the drain's seconds, in which a load balancer looks elsewhere. Then
+every stream gets a `bye`, requests in flight are answered, and the server ends. A second signal ends the drain at once,
+and a third one does not wait for the requests in flight.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from types import FrameType
 from typing import Any, Final
 
 EXIT_SECONDS_MAX: Final = 9.5
-"""Whatever hangs by then, a thread that waits for a silent Redis for one, is ended by SIGALRM."""
+"""By then SIGALRM ends what still hangs, for example a thread that waits for a silent Redis."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
 
 class Ending:
-    """Comes before the server's own signal handlers.
+    """Takes SIGTERM and SIGINT before the server's own handlers do, and calls those when the drain is over.
 
     Args:
         begin: called at the first signal, in its handler.
@@ -44,9 +44,11 @@ class Ending:
         for number in (signal.SIGTERM, signal.SIGINT):
             server = signal.getsignal(number)
             if callable(server):
-                signal.signal(number, partial(self._told, loop, server))
+                signal.signal(number, partial(self._on_signal, loop, server))
 
-    def _told(self, loop: asyncio.AbstractEventLoop, server: Handler, number: int, frame: FrameType | None) -> None:
+    def _on_signal(
+        self, loop: asyncio.AbstractEventLoop, server: Handler, number: int, frame: FrameType | None
+    ) -> None:
         if self._ended:
             # uvicorn waits for nothing more after a second SIGINT.
             server(signal.SIGINT, frame)
