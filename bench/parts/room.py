@@ -14,12 +14,13 @@ import redis
 
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.report import Part
+from db.rooms.states import RoomState
 from gateway.line.draws import LISTED_AT_ONCE, PLACED_AT_ONCE
 from waiting_room import operations
 from waiting_room.keys import room_key
 from waiting_room.line import Slots
 from waiting_room.model import RoomConfig
-from waiting_room.operations import Operation
+from waiting_room.operations import Operation, T
 from waiting_room.scripts import run_sync
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -33,9 +34,9 @@ Times = dict[str, tuple[float, float]]
 """By operation: mean and longest call, µs."""
 
 
-def _config(state: str, revision: int) -> RoomConfig:
+def _config(state: RoomState, revision: int) -> RoomConfig:
     return RoomConfig(
-        state=state,  # type: ignore[arg-type]
+        state=state,
         rate_per_minute=1_000_000,
         capacity=1_000_000,
         line_cap=5_000_000,
@@ -45,11 +46,15 @@ def _config(state: str, revision: int) -> RoomConfig:
     )
 
 
+def _do(client: redis.Redis, one: Operation[T]) -> T:
+    return one.read(run_sync(client, one.script, one.keys, one.args))
+
+
 def _time(client: redis.Redis, calls: Iterable[Operation[Any]]) -> tuple[float, float]:
     client.config_resetstat()
     client.slowlog_reset()
     for one in calls:
-        one.read(run_sync(client, one.script, one.keys, one.args))
+        _do(client, one)
     stats: dict[str, Any] = client.info("commandstats")
     longest = max(
         (entry["duration"] for entry in client.slowlog_get(100_000) if entry["command"].startswith(b"EVALSHA")),
@@ -75,9 +80,8 @@ def times(client: redis.Redis, size: int) -> Times:
     """Each operation's times with ``size`` fans in line."""
     client.flushall()
     chance = random.Random(size)
-    slots = Slots(client)
-    slots.configure(EVENT, _config("paused", 1))
-    slots.admit(EVENT)
+    _do(client, operations.configure(EVENT, _config(RoomState.PAUSED, 1)))
+    _do(client, operations.admit(EVENT))
     fans = [4 * 10**15 + number for number in range(size)]
     chance.shuffle(fans)
     _fill(client, fans)
@@ -99,7 +103,7 @@ def times(client: redis.Redis, size: int) -> Times:
         "leave": _time(client, (operations.leave(EVENT, fan) for fan in chance.sample(fans, min(size // 5, CALLS)))),
         "admit, nobody to call": _time(client, (operations.admit(EVENT) for _ in range(CALLS))),
     }
-    slots.configure(EVENT, _config("open", 2))
+    _do(client, operations.configure(EVENT, _config(RoomState.OPEN, 2)))
     called: list[int] = []
     longest, spent, ticks = 0.0, 0.0, 0
     while len(called) < min(size // 2, CALLS) and ticks < 200:
@@ -115,12 +119,13 @@ def draw_times(client: redis.Redis, size: int) -> Times:
     """The scripts of a draw with ``size`` fans in the lobby, as the gateways call them."""
     client.flushall()
     slots = Slots(client)
-    slots.configure(EVENT, _config("open", 1))
+    _do(client, operations.configure(EVENT, _config(RoomState.OPEN, 1)))
     sale_at_ms = slots.counts(EVENT).now_ms + DAY_SECONDS * 1000
-    slots.configure(EVENT, replace(_config("open", 2), draw_at_ms=sale_at_ms))
+    _do(client, operations.configure(EVENT, replace(_config(RoomState.OPEN, 2), draw_at_ms=sale_at_ms)))
     fans = [4 * 10**15 + number for number in range(size)]
     _fill(client, fans)
-    slots.configure(EVENT, replace(_config("paused", 3), draw_at_ms=slots.counts(EVENT).now_ms))
+    due = replace(_config(RoomState.PAUSED, 3), draw_at_ms=slots.counts(EVENT).now_ms)
+    _do(client, operations.configure(EVENT, due))
     epoch = slots.counts(EVENT).config.draw_at_ms // 1000
     found: Times = {"lobby page": _time(client, _pages(client))}
     random.Random(size).shuffle(fans)
@@ -142,7 +147,7 @@ def _pages(client: redis.Redis) -> Iterator[Operation[Any]]:
         one = operations.lobby_page(EVENT, after, LISTED_AT_ONCE)
         yield one
         # The same again, to know where the next one begins: it changes nothing.
-        page = one.read(run_sync(client, one.script, one.keys, one.args))
+        page = _do(client, one)
         assert page is not None
         after, last = page.after, page.last
 

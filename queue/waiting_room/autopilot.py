@@ -1,10 +1,10 @@
-"""Steering the door by what the booking engine bears: a pure function of what is seen, so that it can be simulated.
+"""Steers the door by what the booking engine bears: a pure function of what is seen, so that it can be simulated.
 
 A fan admitted now books many seconds later. Plain AIMD, which cuts by a fixed share until the effect shows, cuts
 several times for one overload and swings (ADR 14). So upwards it feels its way: while the workers are idle for a good
 part of the time, faster; near the rate that was borne before, slowly. Downwards it does not guess: while commands wait,
-those that end tell the engine's pace, and the rate it bears is that pace over the commands a fan makes. To follow a
-measured bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion
+the number that end tells the engine's pace, and the rate it bears is that pace over the commands a fan makes. To follow
+a measured bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion
 Control", ACM Queue 14:5, 2016).
 """
 
@@ -16,26 +16,29 @@ import msgspec
 
 STEP_SECONDS: Final = 1.0
 WINDOW_SECONDS: Final = 10.0
-"""Over how long p95, ended commands and troubles are looked at."""
+"""p95, ended commands and troubles are those of so long a time."""
 REACTION_SECONDS: Final = 15.0
-"""From one cut to the next: long enough for it to begin to show. Meanwhile the backlog itself slows the door."""
+"""So long passes from one cut to the next, until it begins to show. Meanwhile the backlog itself slows the door."""
 EASY_SHARE: Final = 0.7
-"""Below this share of the target p95 there is room for more."""
+"""Below this share of the target p95 the rate may rise."""
 BUSY_SHARE: Final = 0.6
-"""Workers busy for less than this share of the time bear more for certain."""
+"""Workers that are busy for less than this share of the time bear more for certain."""
 GROWTH_SHARE: Final = 0.016
-"""Of the rate, a second, while workers are idle: in the half minute until it shows, not half as much again."""
+"""The rate rises by this share each second while workers are idle: in the half minute until that shows, by less than
+half."""
 PROBE_SHARE: Final = 0.0002
-"""Of the rate, a second, near what was borne: with three times as much p95 was over its target a tenth of the time."""
+"""The rate rises by this share each second near what was borne: with three times as much, p95 was over its target a
+tenth of the time."""
 START_SHARE: Final = 0.25
 BORNE_SHARE: Final = 0.92
 TROUBLED_SHARE: Final = 0.7
 DRAIN_SECONDS: Final = 15.0
-"""A backlog of so long stops the door; a shorter one slows it in proportion."""
+"""A backlog that takes so long to work off stops the door; a shorter one slows it in proportion."""
 NO_SHOW_MAX: Final = 0.8
 FLOOR_PER_MINUTE: Final = 6.0
 FORGETTING: Final = 0.003
-"""Of the commands and fans counted so far, a look: what a fan makes of commands is learnt over some minutes."""
+"""Each look forgets this share of the commands and fans counted so far: how many commands a fan makes is learnt over
+some minutes."""
 
 Cause = Literal["raised", "held", "slowed", "capacity", "ceiling", "stock", "nobody", "troubles"]
 
@@ -43,10 +46,12 @@ Cause = Literal["raised", "held", "slowed", "capacity", "ceiling", "stock", "nob
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """A look at the sale over the last `WINDOW_SECONDS`.
 
-    ``backlog`` are commands not ended, ``ended_per_second`` those ended, ``admitted_per_second`` fans admitted,
-    ``busy_share`` how much of the time the lane's worker was at work, ``troubles`` commands that failed for no
-    fault of the fan's. ``slots_free`` is what capacity and stock leave,
-    ``stock_bound`` whether it is the stock.
+    Attributes:
+        slots_free: how many more fans capacity and stock let in.
+        stock_bound: it is the stock that bounds them.
+        backlog: commands that have not ended.
+        busy_share: the share of the time in which the lane's worker was at work.
+        troubles: commands that failed for no fault of the fan's.
     """
 
     at_seconds: float
@@ -65,8 +70,11 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 class Steering(msgspec.Struct, frozen=True, kw_only=True):
     """What the autopilot asks of the door, and why.
 
-    ``shows_per_minute`` is how many it wants to come in, ``rate_per_minute`` how many it calls for that, less what a
-    backlog needs to drain; ``borne_per_minute`` what was borne at the last cut.
+    Attributes:
+        rate_per_minute: how many fans are called, so that as many as wanted come, less what a backlog needs to drain.
+        shows_per_minute: how many fans are wanted to come in.
+        borne_per_minute: what the engine bore at the last cut.
+        commands, fans: counted so far, and slowly forgotten.
     """
 
     at_seconds: float

@@ -1,4 +1,4 @@
-"""Why the room says no. Each error has a stable ``code``; the first line of its docstring is the message."""
+"""The refusals of the line. Each error has a stable ``code``; the first line of its docstring is the message."""
 
 # ruff: noqa: N818 - an error here is named by what is the case: LineFull, NotCalled
 

@@ -1,7 +1,7 @@
-"""How long until one's turn, said honestly: an estimate, and a range that is as wide as what is not known.
+"""How long until a fan's turn: an estimate, and a range that is as wide as what is not known.
 
-What is told follows from one's position and the room's `Forecast` alone, and no position rises. So while a forecast
-stands neither the estimate nor the range's high end can rise, on any gateway; ADR 18 says when one is replaced.
+Both follow from the fan's position and the room's `Forecast` alone, and no position rises. So while a forecast stands,
+neither the estimate nor the range's high end can rise, on any gateway; ADR 18 says when a forecast is replaced.
 """
 
 from __future__ import annotations
@@ -15,37 +15,39 @@ import msgspec
 from .model import Forecast, RoomCounts
 
 SPREAD_MIN: Final = 0.1
-"""Even a long wait is not known better than to a tenth."""
+"""The range spans a tenth on both sides at least: even a long wait is not known better."""
 UNKNOWN_FACTOR: Final = 2.0
-"""Before the line was seen to move it may be so much quicker, for ghosts, or slower: nobody is called a third time."""
+"""Before the line was seen to move, it may be so many times quicker (ghosts are skipped) or slower (nobody is called
+a third time)."""
 SEEN_SECONDS: Final = 20.0
-"""Of moving tell how many in line are ghosts."""
+"""After the line has moved for so long, its speed tells how many in it are ghosts."""
 LEARNT_SECONDS: Final = 290.0
-"""Of moving, as far as it is looked back, tell the line's speed better than any plan."""
+"""After the line has moved for so long, its measured speed is better than any plan."""
 LEARNT_SPREAD: Final = 0.08
-"""Of a speed so learnt, on both sides."""
+"""A speed that was learnt for `LEARNT_SECONDS` is known to this share, on both sides."""
 DEVIATION: Final = 1.5
-"""Standard deviations of a count that a range allows for."""
+"""A range allows for so many standard deviations of a count."""
 FEW: Final = 30
-"""A ratio of fewer is no guide."""
+"""A ratio of fewer slots than this is no guide."""
 CALLS_MIN: Final = 5
-"""By the rate: in a time for fewer, a line that did not move tells nothing."""
+"""In a time in which the rate gives fewer calls, a line that did not move tells nothing."""
 DRIFT: Final = 1.25
-"""A forecast is replaced when the speed has gone this far from it, within its range..."""
+"""A forecast is replaced when the speed has gone this far from it, even within its range."""
 TOLERANCE: Final = 1.08
-"""...or this far out of its range: less than `SPREAD_MIN`, so that it is replaced before it is untrue."""
+"""A forecast is replaced when the speed is this far out of its range. That is less than `SPREAD_MIN`, so it is replaced
+before it is untrue."""
 TURNOVER_SECONDS_MAX: Final = 590.0
-"""As far as the pace goes back."""
+"""The pace goes back so far."""
 FREED_SECONDS: Final = 180.0
-"""Over which freed slots are counted."""
+"""Freed slots are counted over so long a time."""
 HELD_UP_SHARE: Final = 0.8
-"""A full room that calls fewer of its rate is held up by who is inside."""
+"""A full room that calls less than this share of its rate is held up by the fans inside."""
 SLOWEST: Final = 0.001
-"""People a minute; a line that is slower stands."""
+"""A line that moves by fewer people a minute counts as standing."""
 SEATS_A_FAN: Final = 2.0
-"""That each is taken to buy when seats are told to run out."""
+"""Each fan is taken to buy so many when fans are told that seats may run out."""
 FULL_SECONDS: Final = 5.0
-"""A room with slots for so long of calls is as good as full."""
+"""A room whose free slots are called in so short a time is as good as full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Speed:
     lowest: float
 
     def seconds(self, ahead: int) -> tuple[int, int, int]:
-        """(expected, low, high) until somebody with ``ahead`` people before them is called; none falls with ``ahead``.
+        """(expected, low, high) seconds until a fan with ``ahead`` people before is called; none falls as that grows.
 
         The range spans both speeds, widened by the chance in small numbers (a Poisson count's deviation).
         """
@@ -81,9 +83,9 @@ class Speed:
 def speed_now(room: RoomCounts) -> Speed | None:
     """How fast the line moves by what is seen now; None unless the door is open and there is stock.
 
-    Two things bound it. The door spends a call on each person ahead and a second one on a no-show; how fast the line
-    really moved is believed over that plan, for it knows of ghosts too. And once the room is full, who comes in waits
-    for somebody to go: as fast as slots became free, at least as passes run out.
+    Two things bound it. The door spends a call on each person ahead, and a second one on each no-show; a measured speed
+    is believed over that plan, because it knows of ghosts too. And once the room is full, fans enter as fast as slots
+    are freed, which is at least as fast as passes run out.
     """
     config, pace, rate = room.config, room.pace, room.rate_per_minute
     if not room.door_open or room.slots == 0 or rate <= 0:
@@ -107,7 +109,7 @@ def speed_now(room: RoomCounts) -> Speed | None:
         noise = DEVIATION / math.sqrt(max(1.0, pace.freed))
         freed = pace.freed_per_minute * people_a_call
         if measured is not None:
-            # Where capacity was lowered, some of the slots freed are gone.
+            # If capacity was lowered, some of the freed slots are gone.
             freed = min(freed, measured)
         least = room.slots * 60 / config.pass_seconds * people_a_call
         held_up = (pace.called_per_minute or 0.0) < rate * HELD_UP_SHARE
@@ -115,7 +117,7 @@ def speed_now(room: RoomCounts) -> Speed | None:
             if _turned_over(room):
                 expected, lowest, highest = max(least, freed), freed * (1 - noise), freed * (1 + noise)
             else:
-                # Those who went were the quickest of the first.
+                # The fans who have left were the quickest of the first.
                 lowest, highest = min(highest, max(least, freed * (1 - noise))), max(highest, planned)
                 expected = math.sqrt(lowest * highest)
         least = min(planned, least)
@@ -126,7 +128,7 @@ def speed_now(room: RoomCounts) -> Speed | None:
 
 
 def _turned_over(room: RoomCounts) -> bool:
-    """Whether the slots freed lately tell how fast they do: not of the first only, and not of the quickest."""
+    """Whether the slots freed lately tell how fast slots are freed: not before the slow of the first fans have left."""
     if room.pace.freed < FEW:
         return False
     inside_seconds = room.slots * 60 / room.pace.freed_per_minute
@@ -137,7 +139,7 @@ def _turned_over(room: RoomCounts) -> bool:
 def seats_reach(room: RoomCounts) -> int | None:
     """How many people in line find seats if each takes `SEATS_A_FAN`; None where the stock is not known.
 
-    Those inside come first, but for the seats they hold already.
+    The fans inside choose first; the seats that they hold already are no longer free.
     """
     if room.stock is None:
         return None
@@ -156,11 +158,11 @@ def grade_of(room: RoomCounts) -> int:
 
 
 def forecast(room: RoomCounts) -> Forecast | None:
-    """The room's forecast from now on; the one it has as long as that is true. None where nobody can know.
+    """The room's forecast from now on: the one it has, for as long as that is true. None where nobody can know.
 
-    It is replaced where the operators changed the room, or the line's speed has left the forecast range or is a
-    quarter off. Else it is only made better, and never for the worse: as more becomes known its slow side may become
-    quicker. That it does three times at most, for the fastest of many looks would be faster than the line.
+    It is replaced where the operators changed the room, or where the line's speed has left the forecast's range or is a
+    quarter off. Otherwise it only gets better: as more becomes known its slow side may become quicker, three times at
+    most, because the fastest of many looks would be faster than the line.
     """
     now, last = speed_now(room), room.forecast
     if now is None:
@@ -192,7 +194,7 @@ def _holds(last: Forecast, now: Speed) -> bool:
 
 
 def speed_in(room: RoomCounts) -> Speed | None:
-    """The speed that fans are told of: the forecast's, as long as the room is as it was forecast."""
+    """The speed that fans are told: the forecast's, for as long as the room is set as it was then."""
     told = room.forecast
     if told is None or told.paced_from_ms != room.paced_from_ms:
         return speed_now(room)
@@ -202,7 +204,7 @@ def speed_in(room: RoomCounts) -> Speed | None:
 
 
 def eta_in(room: RoomCounts, ahead: int, *, priority: bool = False) -> Eta | None:
-    """When somebody with ``ahead`` people of their class before them is called.
+    """When a fan with ``ahead`` people of the own class before is called.
 
     None unless the door is open and there is stock.
     """

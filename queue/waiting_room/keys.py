@@ -1,4 +1,4 @@
-"""The names of every key of a room. The hash tag keeps a room on one node of a Redis Cluster."""
+"""The names of a room's keys. The hash tag keeps a room on one node of a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ FIGURES_HISTORY: Final = "hour"
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
     "line",  # zset fan → score: in line, of the ordinary class
-    "places",  # hash fan → "score:joined_at_ms:admitted_at_ms", and ":1" of the priority class: all who hold a place
+    "places",  # hash fan → "score:joined_at_ms:admitted_at_ms", and ":1" of the priority class: fans who hold a place
     "seen",  # hash fan → ms of the last heartbeat
     "away",  # zset fan → ms at which the absence ends the place: skipped at the front
     "called",  # zset fan → ms by which to claim
     "missed",  # hash fan → claims missed
     "admitted",  # zset fan → ms at which the pass ends
-    "ended",  # hash fan → "state:score:at_ms", at most 100,000 (room.lua)
+    "ended",  # hash fan → "state:score:at_ms", at most 100,000 (places.lua)
     "ended_before",  # the generation before it
     "shown",  # hash fan → lowest position shown
     "bucket",  # hash tokens, at: the rate's token bucket; credit: what the priority class has saved of its share
@@ -31,7 +31,7 @@ ROOM_KEYS: Final = (
     "history_before",  # the generation before it
     "priority",  # zset fan → score: in line, of the priority class
 )
-"""In the order in which room.lua takes them from KEYS."""
+"""The keys in the order in which scripts take them from KEYS (`reading`)."""
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""Limits per minute, kept in Redis so that every gateway counts together."""
+"""Limits per minute, kept in Redis so that all gateways count together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IPV6_PREFIX_BITS: Final = 56
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Whether one more was allowed, and was counted; if not, in how many seconds the next one is."""
+    """Whether one more was allowed and counted; if not, ``retry_after_seconds`` until the next one is."""
 
     allowed: bool
     retry_after_seconds: int
@@ -28,7 +28,7 @@ class Allowance:
 async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: bool = True) -> Allowance:
     """Count one ``name`` (e.g. join) of ``key`` (an address prefix, say); ``per_minute`` are allowed.
 
-    Without ``count`` it is only asked whether one more would be.
+    Without ``count`` nothing is counted: the answer says whether one more would be allowed.
     """
     args = (per_minute, int(count))
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)

@@ -50,12 +50,17 @@ class Line:
     async def configure(
         self, event: int, config: RoomConfig, *, after_epoch: int = 0, rebuild_seconds: float = 0
     ) -> Configured:
-        """Open the room or change it, unless a revision as new is there; tells every gateway. At the same revision the
-        settings are taken all the same (``absence_seconds``, ``connected_seconds``, ``receipt_…``).
+        """Open the room or change it, unless Redis has a revision as new. Every gateway hears of the change.
 
-        ``created`` where Redis knew no such room. With the last ``after_epoch`` known of it, Redis has lost it:
-        its next epoch is a later one, and it is ``rebuilding`` for ``rebuild_seconds``, then as configured, by
-        itself. Nobody is called in that time, nor before everybody had time to be heard.
+        At the same revision only the settings are taken: ``absence_seconds``, ``connected_seconds``, ``receipt_…``.
+
+        Args:
+            after_epoch: the last epoch known of the room; 0: it was never open. If Redis knows no such room and it was
+                open before, Redis has lost it: its next epoch is a later one, and it is ``rebuilding`` for
+                ``rebuild_seconds``. Nobody is called in that time, nor before everybody had time to be heard.
+
+        Returns:
+            ``created`` where Redis knew no such room.
         """
         return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
 
@@ -64,15 +69,19 @@ class Line:
         return await self._run(operations.tell(event, counts.forecast, forecast))
 
     async def steer(self, event: int, counts: RoomCounts, steering: Steering) -> bool:
-        """Let the autopilot's next steering hold; False if another gateway's did since ``counts``."""
+        """Put the autopilot's next steering in force; False if another gateway put one in force since ``counts``."""
         return await self._run(operations.steer(event, counts.steered_at_ms, steering))
 
     async def join(self, event: int, fan: int, place: PlaceToken | None = None, *, redeemed: bool = False) -> Standing:
-        """Take a place, or the one already held. A verified ``place`` restores one that Redis lost. With an access
-        code ``redeemed`` the place is of the priority class, a held one too unless it was called.
+        """Take a place, or find the one that the fan holds already.
+
+        Args:
+            place: a verified place token, which restores a place that Redis lost.
+            redeemed: the fan has redeemed an access code, so the place is of the priority class; so is a place held
+                already, unless its fan was called.
 
         Raises:
-            RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: and nothing is stored.
+            RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: nothing was stored.
         """
         return await self._run(operations.join(event, fan, place, redeemed=redeemed))
 
@@ -97,7 +106,7 @@ class Line:
         return Positions(waiting, ranks, frozenset(priority))
 
     async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
-        """These fans were heard from; to each the lowest position shown (0 if none).
+        """Note that these fans were heard from, and the lowest position that each was shown (0 if none).
 
         Returns the fans who hold no place any more.
         """
@@ -108,9 +117,9 @@ class Line:
         return gone
 
     async def admit(self, event: int) -> Tick:
-        """One tick of the door: end what lapsed, call those whose turn it is. Any process may, at any time.
+        """One tick of the door: end what lapsed, and call the fans whose turn it is. Any process may, at any time.
 
-        Somebody must, about once a second: where no tick came for `RoomConfig.connected_seconds`, the room
+        Some process must, about once a second: where no tick came for `RoomConfig.connected_seconds`, the room
         takes it for an outage, spares the absent, and waits as long again before it calls.
 
         Raises:
@@ -133,7 +142,7 @@ class Line:
         return await self._run(operations.place_drawn(event, epoch, first, fans, last=last))
 
     async def history(self, event: int, fan: int) -> History:
-        """What befell the fan: at most the latest `RoomConfig.receipt_entries_max` notes."""
+        """The fan's history: at most the latest `RoomConfig.receipt_entries_max` notes."""
         return await self._run(operations.history(event, fan))
 
     async def claim(self, event: int, fan: int) -> Standing:
@@ -153,23 +162,15 @@ class Line:
         """The end of the fan's live pass, in ms; None without one."""
         return (await self._run(operations.admitted(event, (fan,))))[0]
 
-    async def extend(self, event: int, ends: Mapping[int, int]) -> int:
-        """Let live passes last at least until ms; never shortens. How many now end later."""
-        return sum([await self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items())])
-
     async def retake(self, event: int, slots: Iterable[Slot]) -> int:
-        """These fans were admitted before Redis lost the room: their slots are theirs again. How many were.
+        """Give fans who were admitted before Redis lost the room their slots again. How many were given.
 
-        Nothing changes for who has a place that this Redis gave, or whose place it knows to have ended.
+        Nothing changes for a fan who has a place that this Redis gave, or whose place it knows to have ended.
         """
         return sum([await self._run(operations.retake(event, chunk)) for chunk in chunks(slots)])
 
-    async def finish(self, event: int, fans: Iterable[int]) -> int:
-        """These fans have bought: done, and their slots free. How many slots."""
-        return sum([await self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans))])
-
     async def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
-        """What is left to sell as of the event's version; False if a later version is known."""
+        """Note what is left to sell as of the event's version; False if a later version is known."""
         return await self._run(operations.set_stock(event, Stock(free, held, version)))
 
     async def counts(self, event: int) -> RoomCounts:
@@ -179,10 +180,6 @@ class Line:
             RoomUnknown: Redis knows no such room.
         """
         return await self._run(operations.counts(event))
-
-    async def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
-        """Some admitted fans, to compare with Postgres; go on with the page's cursor until it is 0."""
-        return await self._run(operations.admitted_page(event, cursor))
 
 
 class Slots:
@@ -194,20 +191,12 @@ class Slots:
     def _run(self, operation: Operation[T]) -> T:
         return operation.read(run_sync(self._client, operation.script, operation.keys, operation.args))
 
-    def configure(self, event: int, config: RoomConfig) -> Configured:
-        """See `Line.configure`."""
-        return self._run(operations.configure(event, config))
-
-    def admit(self, event: int) -> Tick:
-        """See `Line.admit`."""
-        return self._run(operations.admit(event))
-
     def extend(self, event: int, ends: Mapping[int, int]) -> int:
-        """See `Line.extend`."""
+        """Let each fan's live pass last at least until this time (ms); none is shortened. How many now end later."""
         return sum(self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items()))
 
     def places(self, event: int) -> Iterator[tuple[int, int, int]]:
-        """Every place held: fan, epoch and number; who moves meanwhile comes perhaps twice."""
+        """Every place held: fan, epoch and number; a place that changes meanwhile may come twice."""
         for fan, place in self._client.hscan_iter(room_key(event, "places"), count=operations.CHUNK):
             yield int(fan), *operations.place_of(place)
 
@@ -220,11 +209,11 @@ class Slots:
         return self._run(operations.departing(event))
 
     def recorded(self, event: int, departures: list[Departure]) -> int:
-        """These are in Postgres; a fan who departed again since is still `departing`."""
+        """Note that these are in Postgres; a fan who departed again since is still `departing`."""
         return self._run(operations.recorded(event, departures)) if departures else 0
 
     def finish(self, event: int, fans: Iterable[int]) -> int:
-        """See `Line.finish`."""
+        """End the places of fans who have bought, and free their slots. How many slots."""
         return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans)))
 
     def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
@@ -236,5 +225,5 @@ class Slots:
         return self._run(operations.counts(event))
 
     def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
-        """See `Line.admitted_page`."""
+        """Some admitted fans, to compare with Postgres; go on with the page's cursor until it is 0."""
         return self._run(operations.admitted_page(event, cursor))

@@ -1,4 +1,4 @@
-"""What is said of a room and of a fan's place in it. Times are milliseconds of Redis' clock since 1970."""
+"""The values that the line takes and gives: rooms, places, standings. Times are Unix times in ms by Redis' clock."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RoomConfig(RoomDials):
         for name, (least, most) in BOUNDS.items():
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be {least} to {most}, not {getattr(self, name)}")
-        # A state may be given by its word.
+        # Redis and tests give the state as text.
         try:
             object.__setattr__(self, "state", RoomState(self.state))
         except ValueError:
@@ -103,10 +103,14 @@ PACES: Final = ("state", "stock_factor", *(dial.name for dial in DIALS.values() 
 class Standing:
     """Where a fan stands, and in which room.
 
-    ``priority`` is the class of the place, ``ahead`` the true rank in it, ``position`` ``ahead + 1`` and ``shown`` the
-    lowest position the fan was ever shown in it: give fans ``shown``, operators ``position``. The three are 0 unless
-    the fan waits, ``shown`` also while the room is rebuilding. ``epoch`` and ``number`` are of the place held, or of
-    the one that ended, or 0. ``joined`` says whether this call made the place.
+    Attributes:
+        epoch, number: of the place that the fan holds, or of the last one that ended; 0 without either.
+        ahead: how many people of the fan's own class stand before the fan.
+        position: ``ahead + 1``, for operators.
+        shown: the lowest position that the fan was ever shown, for the fan. These three are 0 unless the fan waits, and
+            ``shown`` is 0 too while the room is rebuilding.
+        joined: whether this call made the place.
+        priority: the place is of the priority class.
     """
 
     state: FanState
@@ -132,9 +136,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Ranks in their classes (0 is next; -1 not in line), in the order asked, and how many are in line of both.
+    """The ranks of some fans.
 
-    ``priority`` are the indices of those of the priority class.
+    Attributes:
+        waiting: how many fans of both classes are in line.
+        ranks: each fan's rank in the own class, in the order asked; 0 is next, and -1 is not in line.
+        priority: the indices of the fans who are of the priority class.
     """
 
     waiting: int
@@ -144,8 +151,14 @@ class Positions:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one `admit` did: fans called, places ended, whether to call again at once, whether the lobby is due to be
-    drawn, and whether nobody holds a place."""
+    """What one `admit` did.
+
+    Attributes:
+        called, ended: how many fans were called, and how many places ended.
+        more: there is more to do; call again at once.
+        draw_due: the lobby is due to be drawn.
+        is_empty: nobody holds a place.
+    """
 
     called: int
     ended: int
@@ -156,7 +169,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class LobbyPage:
-    """Some fans of a lobby that is due to be drawn; ``last``: these were the last, and its list is closed."""
+    """Some fans of a lobby that is due to be drawn; with the ``last`` page its list is closed."""
 
     after: int
     fans: list[bytes]
@@ -165,7 +178,7 @@ class LobbyPage:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How far the draw has come: the number of the first place still to be given; ``done``: there is none."""
+    """How far the draw has come: ``next_number`` is the first place still to be given, unless the draw is ``done``."""
 
     next_number: int
     done: bool
@@ -181,7 +194,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was noted of a fan, the oldest first; ``joined_at_ms`` of a place of which nothing is noted yet."""
+    """What was noted of a fan, the oldest first; ``joined_at_ms`` is set for a place of which nothing is noted yet."""
 
     noted: list[Noted]
     joined_at_ms: int | None
@@ -223,8 +236,8 @@ class Departure:
     epoch: int
     number: int
     at_ms: int
-    told: bytes
-    """As Redis has it, to strike it off."""
+    kept: bytes
+    """The text that Redis keeps of it; `Slots.recorded` compares it before it removes the departure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +276,12 @@ class Pace:
 
 
 class Forecast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How fast a line is told to move, in people a minute, since ``at_ms`` and from a ``grade`` of knowledge.
+    """How fast fans are told that the line moves, in people a minute.
 
-    ``paced_from_ms`` is when the room was last changed in what its speed depends on.
+    Attributes:
+        at_ms: since when.
+        paced_from_ms: when the room was last changed in what its speed depends on.
+        grade: how much was known of the line (`eta.grade_of`).
     """
 
     at_ms: int
@@ -314,9 +330,9 @@ class RoomCounts:
     forecast: Forecast | None = None
     paced_from_ms: int = 0
     resumed_at_ms: int = 0
-    """The door opens `RoomConfig.connected_seconds` after an outage or a sell-out was over; this is from when on."""
+    """When an outage or a sell-out was over; the door opens `RoomConfig.connected_seconds` later."""
     holds_end_at_ms: int = 0
-    """Where every seat left is in a hold, when the last of them ends; the gateway knows of it. Else 0."""
+    """When the last hold ends, where every seat left is in a hold; else 0. The gateway adds it, from Postgres."""
 
     @property
     def rate_per_minute(self) -> float:
@@ -326,10 +342,10 @@ class RoomCounts:
         return min(self.config.rate_per_minute, self.steering.rate_per_minute)
 
     def ahead_in_both(self, ahead: int, *, priority: bool) -> int:
-        """How many people of both classes are called before somebody with ``ahead`` of their own class before them.
+        """How many people of both classes are called before a fan who has ``ahead`` people of the own class before.
 
-        While both wait a class has its share; once the other has gone it has all. Should more come with codes, it is
-        more for the ordinary, by their share at most.
+        While both classes wait, each has its share of the calls; once the other has gone, it has all of them. If more
+        fans come with codes later, the ordinary wait for more people than this, by the priority class's share at most.
         """
         own = self.priority if priority else self.waiting - self.priority
         others = self.waiting - own
@@ -338,7 +354,7 @@ class RoomCounts:
         share = self.config.priority_share
         own_share, others_share = (share, 100 - share) if priority else (100 - share, share)
         if share == 0:
-            # In one order, of which is only known how many it has of each.
+            # Both classes stand in one order, of which only the number of fans of each is known.
             own_share, others_share = max(1, own), others
         return ahead + (min(others, (ahead + 1) * others_share // own_share) if own_share else others)
 
@@ -366,10 +382,12 @@ class RoomCounts:
 
 
 class News(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message of `keys.NEWS_CHANNEL`: whose state changed, so that each gateway wakes its own streams.
+    """A message of `keys.NEWS_CHANNEL`: the fans whose state changed, so that each gateway wakes its own streams.
 
-    ``called`` pairs a fan with claim_by_ms, ``admitted`` with pass_until_ms, ``ended`` with done, expired or
-    left; ``waiting`` are back in line after a missed claim; ``config`` is the revision now in force.
+    Attributes:
+        called, admitted, ended: each fan with claim_by_ms, with pass_until_ms, or with how the place ended.
+        waiting: the fans who are back in line after a missed claim.
+        config: the revision of the configuration that is now in force, where it changed.
     """
 
     event: int

@@ -1,4 +1,4 @@
-"""Each operation as plain data: which script, its arguments, how to read its reply. `line.py` runs them."""
+"""Each operation of the line as plain data: its script, its arguments, and how its reply is read. `line.py` runs it."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 CHUNK: Final = 200
-"""Fans handed to one script at most, so that none holds Redis for long."""
+"""One script is handed so many fans at most, so that none holds Redis for long."""
 RANKS: Final = 500
-"""The same for their ranks, each of which takes Redis 2 to 4 µs."""
+"""One script is asked for so many ranks at most; each takes Redis 2 to 4 µs."""
 
 NUMBERS_PER_EPOCH: Final = 2**23
 EPOCH_ZERO_S: Final = 1_750_000_000
-"""How room.lua makes one score of epoch and number."""
+"""The script makes one score of epoch and number by these two (places.lua)."""
 
 BUCKETS_A_MINUTE: Final = 6
 PACE_BUCKET_MS: Final = 10_000
 LINE_PACE_BUCKETS: Final = 30
 FREED_PACE_BUCKETS: Final = 18
 CALLS_MIN: Final = 30
-"""A ratio of fewer is none."""
+"""A ratio of fewer calls than this tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def departing(event: int) -> Operation[list[Departure]]:
 
 
 def recorded(event: int, departures: Sequence[Departure]) -> Operation[int]:
-    pairs = [part for gone in departures for part in (gone.fan, gone.told.decode())]
+    pairs = [part for gone in departures for part in (gone.fan, gone.kept.decode())]
     return Operation("recorded", [room_key(event, "departing")], pairs, int)
 
 

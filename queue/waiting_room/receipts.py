@@ -1,4 +1,4 @@
-"""What the words of a fan's history mean: the state that each led to, and the reason as the API names it."""
+"""The words of a fan's history, and what they mean to the API."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
     "unclaimed": (FanState.EXPIRED, "claim_missed_again"),
     "absent": (FanState.EXPIRED, "absent_too_long"),
 }
-"""By the word that the scripts note."""
+"""Each word that the scripts note, with the state that it led to and the reason that the API gives."""
 ENDINGS: Final = frozenset({"left", "done", "pass_over", "unclaimed", "absent"})
-"""After one of them a place is a new one."""
+"""The words that end a place: what comes after one is of another place."""
 DRAWN: Final[tuple[FanState, str]] = (FanState.WAITING, "drawn")
-"""Noted by the draw itself, in Postgres."""
+"""What a receipt says of the draw, which is noted in Postgres."""

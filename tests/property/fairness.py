@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 from redis import asyncio as aioredis
 
 from tests.property.scripts import CLOCK_KEYS, START_MS
+from tests.whole_line import WholeLine
 from waiting_room.errors import Rebuilding, RoomError
 from waiting_room.keys import NEWS_CHANNEL, room_keys
-from waiting_room.line import Line
 from waiting_room.model import RoomConfig, Slot, Standing, read_news
 from waiting_room.tokens import PlaceToken
 
@@ -91,7 +91,7 @@ class Sale:
             aioredis.Redis.from_url(url, socket_timeout=10) for _ in range(self.dice.randint(2, GATEWAYS_MAX))
         ]
         self.ear: Any = aioredis.Redis.from_url(url, socket_timeout=10)
-        self.lines = [Line(client) for client in self.clients]
+        self.lines = [WholeLine(client) for client in self.clients]
         self.config = RoomConfig(
             rate_per_minute=self.dice.choice([60, 300, 60_000]),
             capacity=self.dice.randint(1, 6),
@@ -122,7 +122,7 @@ class Sale:
 
     # -- what gateways do
 
-    async def ask(self, operation: Callable[[Line], Awaitable[T]]) -> T:
+    async def ask(self, operation: Callable[[WholeLine], Awaitable[T]]) -> T:
         """By some gateway; if its answer is lost, again by some other."""
         if self.dice.random() < RETRIED:
             with contextlib.suppress(RoomError):

@@ -1,8 +1,8 @@
 -- admit.lua: one tick of the door; any process may call it at any time.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event
--- Returns {code or ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due, 1 if nobody is there}:
--- unknown_room
+-- Returns {ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due, 1 if nobody holds a place},
+-- or {unknown_room, 0, 0, 0, 0, 0}
 
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line, half of each class where both wait
@@ -44,7 +44,7 @@ if absence_over(0) then
   end_places(lapsed(AWAY), AWAY, 'expired')
 end
 
--- The first of a class. It is walked from the front; who stands there is called, or was not heard from and is away.
+-- The first fans of a class. They are looked at from the front: each is called, or was not heard from and is away.
 local function front_of(line, chunk)
   local fans = chunk > 0 and redis.call('ZRANGE', line, 0, chunk - 1) or {}
   local seen = #fans > 0 and redis.call('HMGET', SEEN, unpack(fans)) or {}
@@ -76,9 +76,9 @@ if door_open() then
       priority.scores = redis.call('ZMSCORE', PRIORITY, unpack(priority.fans))
     end
 
-    -- Whose turn it is. While both classes wait each call adds the share to the priority class's credit, and a call of
-    -- its own takes 100 away: of any number of calls it has had its share, to within one. A class in which nobody waits
-    -- neither saves nor owes. Without a share there is one order for all, that of joining.
+    -- The class whose turn it is. While both wait, each call adds the share to the priority class's credit, and a call
+    -- of its own takes 100 away: of any number of calls it has had its share, to within one. A class in which nobody
+    -- waits neither saves nor owes. Without a share there is one order for all, that of joining.
     local function turn()
       local first
       if not both then
@@ -91,7 +91,8 @@ if door_open() then
       return first and priority or ordinary
     end
 
-    -- A class may go on behind what was looked at: the rest is the next tick's, or the other had more than its share.
+    -- A class may be longer than what was looked at. The rest is for the next tick, or the other class would be called
+    -- beyond its share.
     local function cut_short()
       return ordinary.walked == chunk or (priority.walked > 0 and priority.walked == chunk)
     end

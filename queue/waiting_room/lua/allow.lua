@@ -1,4 +1,5 @@
--- allow.lua: at most N in a sliding minute; this minute's count plus what still overlaps of the last one's.
+-- allow.lua: allow at most N in a sliding minute, which is this minute's count and the part of the last one's that
+-- still overlaps.
 -- KEYS  1 the counter
 -- ARGV  1 limit a minute, 2 whether it is counted (1) or only asked about (0)
 -- Returns {1 allowed or 0, retry after ms, used}; a refusal is not counted

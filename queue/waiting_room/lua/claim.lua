@@ -1,4 +1,4 @@
--- claim.lua: a called fan takes the pass; for an admitted one it is the same pass again.
+-- claim.lua: give a called fan a pass; an admitted fan gets the same pass again.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 fan
 -- Returns the standing, or {not_called, state} or {unknown_room, 0}

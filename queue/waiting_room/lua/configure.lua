@@ -1,13 +1,16 @@
--- configure.lua: open a room or change its configuration, if the revision is newer or nothing is there. At the same
--- revision only the settings are taken.
+-- configure.lua: open a room, or change its configuration if the revision is newer. At the same revision only the
+-- settings are taken.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 revision, 3 after_epoch (the last known; 0: never opened), 4 rebuild_ms,
 --       5 the fields that the line's speed depends on, with spaces between,
 --       then field, value, … of the configuration
 -- Returns created | updated | kept; where a room that had been open is created, it is rebuilding for rebuild_ms
 
--- The same for every room, by the settings of the gateway that began last: no revision counts their changes.
-local SETTINGS = { absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true }
+-- These are the same for every room, and come from the settings of the gateway that began last: no revision counts
+-- their changes.
+local SETTINGS = {
+  absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true,
+}
 if room.state and tonumber(ARGV[2]) <= room.revision then
   for i = 6, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do
     if SETTINGS[ARGV[i]] then
@@ -27,7 +30,7 @@ if not room.state then
       'ticked_at', int(now), 'resumed_at', int(now))
   end
 end
--- How fast the line moved before is no guide to how fast it will with another of these; anything else leaves it as it is.
+-- After a change of one of these, how fast the line moved before is no guide to how fast it will move.
 local paces = {}
 for field in string.gmatch(ARGV[5], '%S+') do
   paces[field] = true

@@ -1,4 +1,4 @@
--- departing.lua: some of the fans whose places ended and who are not yet known in Postgres.
+-- departing.lua: some of the fans whose places ended and of whom Postgres does not know it yet.
 -- KEYS  1 departing
 -- ARGV  1 how many at most
 -- Returns {fan, "state:score:at_ms", …}

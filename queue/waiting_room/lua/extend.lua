@@ -1,4 +1,4 @@
--- extend.lua: live passes last at least until then; none is shortened, none that lapsed comes back.
+-- extend.lua: let live passes last longer; none is shortened, none that lapsed comes back.
 -- KEYS  1 admitted
 -- ARGV  fans, then as many until_ms (at most operations.CHUNK fans)
 -- Returns how many passes now end later

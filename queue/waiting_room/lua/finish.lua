@@ -1,4 +1,4 @@
--- finish.lua: these fans have bought; the slots of the admitted among them are free.
+-- finish.lua: end the places of fans who have bought, and free the slots of the admitted among them.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, then fans, each once (at most operations.CHUNK)
 -- Returns how many slots were freed

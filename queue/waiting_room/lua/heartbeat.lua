@@ -1,4 +1,4 @@
--- heartbeat.lua: many fans were heard from; the absent among them are back in line.
+-- heartbeat.lua: note that fans were heard from, and put the absent among them back in line.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 fan and shown position (0: none) of each, with spaces between (at most operations.CHUNK fans)
 -- Returns the fans who hold no place (any more)

@@ -1,4 +1,4 @@
--- join.lua: take a place in line, or be told the one already held.
+-- join.lua: take a place in line, or find the one that the fan holds already.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 fan, 3 epoch, 4 number, 5 joined_at_ms of a verified place token (0 0 0 without one),
 --       6 whether it is of the lobby, 7 whether of the priority class, 8 whether the fan has redeemed an access code
@@ -21,7 +21,7 @@ if room.state == 'off' then
   return { 'room_off', 0 }
 end
 
--- A place already held becomes one of the priority class, at its score: whoever joined earlier still stands before.
+-- A place held already becomes one of the priority class, at its score: fans who joined earlier still stand before.
 local function prefer()
   local score, joined_at, admitted_at, priority = place_of(fan)
   local where = not priority and settle(fan, false)
@@ -29,7 +29,7 @@ local function prefer()
     return
   end
   put_place(fan, score, joined_at, admitted_at, true)
-  -- The next position told counts other people.
+  -- The next position shown counts other people.
   redis.call('HDEL', SHOWN, fan)
   if where == LINE then
     redis.call('ZREM', LINE, fan)
@@ -48,7 +48,7 @@ if redis.call('HEXISTS', PLACES, fan) == 1 then
     close()
     return standing
   end
-  -- What they held lapsed just now; this join is a new one.
+  -- The place lapsed just now, so this join is a new one.
 end
 if room.state == 'closed' or room.state == 'sold_out' then
   close()
@@ -61,7 +61,7 @@ if token_of_lobby then
   if ended_score then
     token_of_lobby = false
   elseif room.draw == 'done' then
-    -- Redis lost them, and they missed the draw: behind all drawn, before all who joined later.
+    -- Redis lost the fan, who missed the draw: the place is behind all drawn ones, before all fans who joined later.
     token_epoch = tonumber(redis.call('HGET', CONFIG, 'drawn_epoch'))
     token_number = redis.call('HINCRBY', CONFIG, 'drawn', 1)
     restored_score = score_of(token_epoch, token_number)
@@ -103,7 +103,7 @@ if restored_score then
   if token_of_priority then
     note(fan, 'preferred')
   end
-  -- Those who join later stand behind every restored place, even if this Redis' clock or counter fell back.
+  -- Fans who join later stand behind every restored place, even if this Redis' clock or counter fell back.
   if restored_score > score_of(room.epoch, room.number) then
     redis.call('HSET', CONFIG, 'epoch', int(token_epoch), 'number', int(token_number))
   end

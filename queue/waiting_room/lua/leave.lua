@@ -1,4 +1,4 @@
--- leave.lua: the fan gives up the place, or the slot.
+-- leave.lua: end the place, or the slot, that a fan gives up.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 fan
 -- Returns 1 if a place was given up, 0 if there was none

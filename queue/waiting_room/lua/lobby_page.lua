@@ -1,8 +1,8 @@
 -- lobby_page.lua: some of the fans in the lobby, once the draw is due; with the last of them its list is closed.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 the score they come after (0 first), 3 how many at most
--- Returns {not_due}, or {ok, score of the last or as given, fan, …}; fewer than asked for: these were the last, and
--- nobody enters the lobby any more. Any process may go through the pages, from the first or on, however often.
+-- Returns {not_due}, or {ok, score of the last or as given, fan, …}; with fewer fans than asked for these were the
+-- last, and nobody enters the lobby any more. Any process may read the pages, from any one on, and again.
 
 if not room.draw_due then
   return { 'not_due' }

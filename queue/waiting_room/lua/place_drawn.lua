@@ -1,10 +1,10 @@
--- place_drawn.lua: fans go from the lobby to the places they drew.
+-- place_drawn.lua: move fans from the lobby to the places that they drew.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 epoch of the drawn places, 3 number of the first fan's, 4 1 if these are the last,
 --       then fans in the drawn order (at most operations.CHUNK)
 -- Returns {not_due, 0, 0}, or {ok, number of the first place that is next, 1 if the draw is done}.
--- Several processes may do this at a time: whose first number is not the next one changes nothing. A number whose fan
--- left the lobby meanwhile stays unused. Each stands in the class that the place is of.
+-- Several processes may do this at a time: a call whose first number is not the next one changes nothing. A number
+-- whose fan left the lobby meanwhile stays unused. Each fan stands in the class of the place.
 
 local LEFT_OVER_CHUNK = 100
 

@@ -2,7 +2,7 @@
 -- KEYS  1 line, 2 priority
 -- ARGV  1 fans, with spaces between them (at most operations.RANKS)
 -- Returns {fans in line, those of the priority class among them, rank or -1, …}; of the priority class -2 - rank
--- One argument: to send each of many costs a client more than its rank costs here.
+-- The fans come in one argument, because to send each in its own costs a client more than its rank costs here.
 
 local priority = redis.call('ZCARD', KEYS[2])
 local reply = { redis.call('ZCARD', KEYS[1]) + priority, priority }

@@ -1,7 +1,7 @@
--- recorded.lua: these departures are in Postgres now.
+-- recorded.lua: remove departures that are in Postgres now.
 -- KEYS  1 departing
 -- ARGV  fan, "state:score:at_ms", … as they were read (at most operations.CHUNK fans)
--- Returns how many were struck off; a fan who departed again since stays on
+-- Returns how many were removed; a fan who departed again since stays
 
 local struck = 0
 for i = 1, #ARGV, 2 do

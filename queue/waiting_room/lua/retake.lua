@@ -1,9 +1,10 @@
--- retake.lua: fans who were admitted before Redis lost the room have their slots again.
+-- retake.lua: give fans who were admitted before Redis lost the room their slots again.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, then fan, pass_until_ms, admitted_at_ms (or a moment before), … (at most operations.CHUNK fans)
--- Returns how many slots were retaken. Who holds a place given since, or whose place ended since, is left alone.
+-- Returns how many slots were retaken. A fan who got a place since, or whose place ended
+-- since, is left alone.
 
--- Where nothing was lost, whoever is not admitted was never, or is no longer.
+-- If Redis never lost the room, a fan who is not admitted never was, or is no longer.
 if not room.state or room.rebuilt_at == 0 then
   return 0
 end

@@ -1,4 +1,4 @@
--- steer.lua: take the autopilot's next steering, if nobody took one since the one it was made from.
+-- steer.lua: put the autopilot's next steering in force, unless another came between it and the one it was made from.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 when the last steering was taken (ms; 0: none), 3 rate per minute, 4 the steering as JSON
 -- Returns 1 if it was taken

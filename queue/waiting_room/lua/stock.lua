@@ -1,10 +1,11 @@
--- stock.lua: what is left to sell, as of a version of the event; what is older than known is ignored.
+-- stock.lua: note what is left to sell, as of a version of the event; an older version than the one known is ignored.
 -- KEYS  1 stock, 2 config, 3 places
 -- ARGV  1 free, 2 held, 3 version
 -- Returns 1 if taken, 0 if ignored
 
--- Sold out, the line was let go (its pages look about once a minute). Where seats come back after all, the door waits for
--- so long until whoever is still there was heard: else the quickest refresher would have them, and not the first in line.
+-- When everything was sold, the line was let go: its pages look about once a minute. Where seats come back after all,
+-- the door waits for so long, until every fan who is still there was heard from: else the quickest to look would have
+-- them, and not the first in line.
 local REOPEN_MS = 90000
 
 local known = redis.call('HMGET', KEYS[1], 'version', 'free', 'held')

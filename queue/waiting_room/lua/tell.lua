@@ -1,4 +1,4 @@
--- tell.lua: tell fans another forecast from now on, if it was made from the one told.
+-- tell.lua: replace the forecast that fans are told, if the next one was made from it.
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event, 2 at_ms and grade of the forecast told (0:0: none), 3 the same of the next, 4 the next as JSON
 -- Returns 1 if it is told

@@ -16,7 +16,8 @@ from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, connect
 from tests.services import free_port
 from tests.unit.booking_lane.asks import batch, checkout, reserve
-from waiting_room.line import Line, Slots
+from tests.whole_line import WholeLine
+from waiting_room.line import Slots
 from waiting_room.model import RoomConfig, Stock
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers import housekeeping as housekeeping_module
@@ -41,7 +42,7 @@ class House:
 
     books: Books
     client: redis.Redis
-    line: Line
+    line: WholeLine
     engine: Engine
     housekeeping: Housekeeping
 
@@ -98,7 +99,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
         books.event = books.event_new(room="open")
         engine = Engine(database_url, lambda: 0, SETTINGS.hold, outage_seconds_max=5)
         async with aioredis.Redis.from_url(redis_url, socket_timeout=10) as line_client:
-            line = Line(line_client)
+            line = WholeLine(line_client)
             await line.configure(
                 books.event, RoomConfig(rate_per_minute=60_000, capacity=1000, pass_seconds=PASS_SECONDS)
             )

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.whole_line import WholeLine
 from waiting_room.keys import NEWS_CHANNEL, ROOM_KEYS, room_keys
-from waiting_room.line import Line
 from waiting_room.model import News, RoomConfig, read_news
 
 FAST = RoomConfig(rate_per_minute=60_000, capacity=1000)
@@ -25,7 +25,7 @@ class Room:
     config: RoomConfig = FAST
 
     def __post_init__(self) -> None:
-        self.line = Line(self.client)
+        self.line = WholeLine(self.client)
         self.keys = dict(zip(ROOM_KEYS, room_keys(self.event), strict=True))
 
     async def open(self, **changes: object) -> None:

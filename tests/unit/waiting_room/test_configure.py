@@ -84,12 +84,10 @@ async def test_a_change_is_told_and_keeps_the_line(room: Room) -> None:
     assert (counts.waiting, counts.epoch) == (2, epoch)
 
 
-def test_workers_may_configure_too(redis_url: str) -> None:
+async def test_workers_see_what_is_configured(room: Room, redis_url: str) -> None:
+    await room.open(capacity=3)
     with Redis.from_url(redis_url) as client:
-        slots = Slots(client)
-        assert slots.configure(42, RoomConfig(capacity=3)) == "created"
-        assert slots.counts(42).config.capacity == 3
-        assert not slots.admit(42).more
+        assert Slots(client).counts(42).config == room.config
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 -- KEYS  a room's keys (room.lua)
 -- ARGV  1 event; the rest is the operation's own
 
--- Last call of every operation that changes something: keep the pace and the histories, tell the gateways.
+-- Every operation that changes something calls it last: it writes the pace and the histories, and publishes the news.
 local function close()
   write_history()
   local changed = false

@@ -24,7 +24,7 @@ local function tokens_now()
   return math.min(burst, tonumber(bucket[1]) + elapsed_ms * room.rate_per_minute / 60000)
 end
 
--- Fans called or let straight in: their tokens, and how many there were ever, for whoever looks at the door.
+-- Takes the tokens of fans called or let straight in, and counts these fans, for operators to see.
 local function spend_tokens(tokens, fans)
   redis.call('HSET', BUCKET, 'tokens', string.format('%.17g', tokens - fans), 'at', int(now))
   if fans > 0 then
@@ -37,8 +37,8 @@ local function door_open()
   return room.state == 'open' and now >= room.resumed_at + room.connected_ms
 end
 
--- How many may be called and admitted at a time, and whether it is the stock that bounds them: a stock of which nobody
--- told bounds nobody.
+-- How many may be called and admitted at a time, and whether it is the stock that bounds them. A stock that is not
+-- known bounds nobody.
 local function slots_in_all()
   local free = tonumber(redis.call('HGET', STOCK, 'free'))
   local by_stock = free and room.stock_factor > 0 and math.ceil(room.stock_factor * free)

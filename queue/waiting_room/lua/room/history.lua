@@ -19,7 +19,7 @@ end
 
 local ENDINGS = { left = true, done = true, pass_over = true, unclaimed = true, absent = true }
 
--- Append to the fans' histories, each of which is bounded; how many there are, and for how long, admit.lua sees to.
+-- Appends to the fans' histories, each of which is bounded; admit.lua bounds how many there are, and for how long.
 local function write_history()
   if #noted == 0 then
     return
@@ -31,7 +31,8 @@ local function write_history()
   for i, fan in ipairs(noted) do
     local history = known[i] or before[i] or ''
     local place = noted_places[fan] or places[i]
-    if place and (history == '' or ENDINGS[string.match(string.sub(history, -HISTORY_ENTRY_BYTES_MAX), '([%a_]+):%d+;$')]) then
+    local tail = string.sub(history, -HISTORY_ENTRY_BYTES_MAX)
+    if place and (history == '' or ENDINGS[string.match(tail, '([%a_]+):%d+;$')]) then
       local joined_at = string.match(place, '^%d+:(%d+)')
       local where = room.draw_at_ms > tonumber(joined_at) and 'lobby' or 'joined'
       history = history .. where .. ':' .. joined_at .. ';'

@@ -15,12 +15,12 @@ local function epoch_and_number(score)
   return math.floor(score / NUMBERS_PER_EPOCH) + EPOCH_ZERO_S, score % NUMBERS_PER_EPOCH
 end
 
--- The epoch of the places drawn: the second of the on-sale, later than the lobby's own and whatever Redis lost.
+-- The epoch of the places drawn is the second of the on-sale: later than the lobby's own and than what Redis lost.
 local function draw_epoch()
   return math.floor(room.draw_at_ms / 1000)
 end
 
--- From the on-sale on, who joins stands behind everybody drawn, and is numbered after them.
+-- From the on-sale on, a fan who joins stands behind everybody drawn, and is numbered after them.
 local function begin_draw()
   if room.draw_at_ms > 0 and now >= room.draw_at_ms and room.epoch <= draw_epoch() then
     room.epoch, room.number = draw_epoch() + 1, redis.call('ZCARD', LOBBY)
@@ -41,12 +41,12 @@ end
 
 local OF_PRIORITY = ':1' -- what a place of the priority class ends with
 
--- Where a place, as `places` has it, waits.
+-- The line in which a place waits, given as `places` keeps it.
 local function line_of(place)
   return string.match(place, '^%d+:%d+:%d+(:?)') == ':' and PRIORITY or LINE
 end
 
--- score, joined_at_ms, admitted_at_ms (0 before), whether it is of the priority class, of the fan's place; nil without
+-- The fan's place: score, joined_at_ms, admitted_at_ms (0 before), whether it is of the priority class; nil without
 -- one.
 local function place_of(fan)
   local place = redis.call('HGET', PLACES, fan)
@@ -62,7 +62,7 @@ local function put_place(fan, score, joined_at, admitted_at, priority)
   redis.call('HSET', PLACES, fan, int(score) .. ':' .. int(joined_at) .. ':' .. int(admitted_at) .. class)
 end
 
--- state, score, at_ms of a fan whose place ended; nil if none is remembered.
+-- How a fan's last place ended: state, score, at_ms; nil if none is remembered.
 local function ended_of(fan)
   local ended = redis.call('HGET', ENDED, fan) or redis.call('HGET', ENDED_BEFORE, fan)
   if not ended then
@@ -92,7 +92,7 @@ local function remember_ended(pairs_of_fans, top)
   end
 end
 
--- How an expired place is told on the receipt, by where it stood; in line it was an absence.
+-- The word for an expired place on the receipt, by where it stood; in line it is an absence.
 local EXPIRED = { [ADMITTED] = 'pass_over', [CALLED] = 'unclaimed' }
 
 -- End the places of fans who stand in the sorted set `where`.
@@ -141,9 +141,9 @@ local function back_in_line(fans, where)
     pace.freed = pace.freed + #fans
   end
   redis.call('ZREM', where, unpack(fans))
-  for line, those in pairs(members) do
-    if #those > 0 then
-      redis.call('ZADD', line, unpack(those))
+  for line, scored in pairs(members) do
+    if #scored > 0 then
+      redis.call('ZADD', line, unpack(scored))
     end
   end
   pace.moved = pace.moved - #fans

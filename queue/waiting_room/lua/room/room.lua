@@ -1,6 +1,6 @@
--- room.lua: how the room stands. It comes before each operation that is about a room, and behind what reading.py writes:
--- the keys by their names (CONFIG, LINE, ...), and `room`, which has every dial and field that Redis keeps of it; what is
--- kept in seconds is there in milliseconds, so that `pass_seconds` is `room.pass_ms`.
+-- room.lua: how the room stands. It comes before each operation on a room, and behind what reading.py writes: the keys
+-- by their names (CONFIG, LINE, ...), and `room`, which has every dial and field that Redis keeps of it. Seconds are
+-- milliseconds there: `pass_seconds` is `room.pass_ms`.
 -- KEYS  a room's keys, always all and in the order of keys.py
 -- ARGV  1 event; the rest is the operation's own
 --

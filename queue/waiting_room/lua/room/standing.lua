@@ -30,7 +30,7 @@ local function standing_of(fan, touch, joined)
       ahead = redis.call('ZCOUNT', priority and PRIORITY or LINE, '-inf', '(' .. int(score))
       shown = tonumber(redis.call('HGET', SHOWN, fan))
       if room.state == 'rebuilding' or room.undrawn then
-        shown = 0 -- a position told while others still come to stand before it would have to rise
+        shown = 0 -- others may still come to stand before, and a position that was shown must not rise
       elseif not shown or shown > ahead + 1 then
         shown = ahead + 1
         redis.call('HSET', SHOWN, fan, int(shown))
