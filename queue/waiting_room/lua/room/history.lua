@@ -31,8 +31,8 @@ local function write_history()
   for i, fan in ipairs(noted) do
     local history = known[i] or before[i] or ''
     local place = noted_places[fan] or places[i]
-    local tail = string.sub(history, -HISTORY_ENTRY_BYTES_MAX)
-    if place and (history == '' or ENDINGS[string.match(tail, '([%a_]+):%d+;$')]) then
+    if place and (history == '' or
+        ENDINGS[string.match(string.sub(history, -HISTORY_ENTRY_BYTES_MAX), '([%a_]+):%d+;$')]) then
       local joined_at = string.match(place, '^%d+:(%d+)')
       local where = room.draw_at_ms > tonumber(joined_at) and 'lobby' or 'joined'
       history = history .. where .. ':' .. joined_at .. ';'
