@@ -80,7 +80,7 @@ class NewRoomBody(_DialsAtStart, kw_only=True):
 class RoomAnswer(_DialsAnswer, kw_only=True):
     """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
 
-    Of those ``waiting`` ``priorityWaiting`` are of the priority class, which has ``priorityShare`` percent of the calls
+    ``priorityWaiting`` of the ``waiting`` are of the priority class, which has ``priorityShare`` percent of the calls
     while both wait. Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by
     their code. ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that
     are up go by this ``revision``. ``closed``: by an operator; the state is so too while a lobby is yet to open.

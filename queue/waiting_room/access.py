@@ -1,7 +1,7 @@
 """Access codes: how they are made, written and kept.
 
-What is kept of a code is an HMAC keyed with the secret and bound to the event: who reads the table learns no code, not
-even one that could be guessed, and a code of one event is none of another. A new secret ends all codes.
+What is kept of a code is an HMAC keyed with the secret and bound to the event: a reader of the table learns no code,
+not even one that could be guessed, and a code of one event is none of another. A new secret ends all codes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CODE_MAX: Final = 64
 NAMED_CODE: Final = "^(?:[A-Za-z0-9][ -]?){4,}$"
 """What an operator may name a code: four letters and digits at least."""
 LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's 32, without those that look like others: five bits each."""
+"""Crockford's 32 characters, of which none looks like another: five bits each."""
 GROUPS: Final = 3
 GROUP_LETTERS: Final = 4
 _LOOKALIKES: Final = str.maketrans("OIL", "011")

@@ -250,17 +250,20 @@ class AdmittedPage:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the line moved in the last ten minutes.
+    """How the line moved in the last ten minutes. A figure is None until there was enough to measure it by.
 
-    ``admitted_per_minute`` is of the last minute, ``called_per_minute`` of the last ten to twenty seconds.
-    ``line_per_minute`` is how fast the line's front moved while there was a line, over at most five minutes: calls and
-    skipped ghosts, less those put back. Each is None before ten seconds of measuring. ``no_show_rate`` is the share of
-    calls that went unclaimed, 0 to 1.
-
-    ``measured_seconds`` are those of ``line_per_minute``, ``calling_seconds`` since the first call. ``moved_per_call``
-    is how many people the line moved by with a call, ``missed_share`` how many of the calls made a claim window ago
-    were missed (``no_show_rate`` is lower at first, for claims come sooner than misses); each is None before thirty.
-    ``freed`` slots became free in the last three minutes, ``freed_per_minute``.
+    Attributes:
+        no_show_rate: the share of calls that nobody claimed, 0 to 1.
+        admitted_per_minute: over the last minute.
+        line_per_minute: how fast the line's front moved while there was a line, over at most five minutes: calls and
+            skipped ghosts, less the fans who were put back.
+        called_per_minute: over the last ten to twenty seconds.
+        measured_seconds: how long ``line_per_minute`` was measured.
+        calling_seconds: since the first call.
+        moved_per_call: by how many people the line moved with each call.
+        missed_share: how many of the calls that are a claim window old were missed. At first it is higher than
+            ``no_show_rate``, because claims come sooner than misses.
+        freed: how many slots became free in the last three minutes; ``freed_per_minute`` is their rate.
     """
 
     no_show_rate: float
@@ -298,12 +301,16 @@ decode_forecast: Final = msgspec.json.Decoder(Forecast).decode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomCounts:
-    """A room in numbers. ``waiting`` are in line; ``away`` were absent at the front and may come back; ``lobby``
-    are to be drawn. Of those waiting ``priority`` are of the priority class. ``drawn`` is how many places were drawn.
-    ``let_in`` were called or let straight in since Redis knows the room. Of the ``slots``, which bound how many are
-    called and admitted at a time, ``slots_free`` are free; ``is_stock_bound``: it is the stock that sets their number.
+    """A room in numbers.
 
-    ``rebuilt_at_ms`` is when Redis was found to have lost the room, 0 if it never did.
+    Attributes:
+        waiting: fans in line, of both classes; ``priority`` of them are of the priority class.
+        away: fans who were absent at the front and may come back.
+        lobby: fans whose places are still to be drawn; ``drawn`` places were drawn already.
+        let_in: fans called or let straight in since Redis knows the room.
+        slots: how many fans may be called and admitted at a time; ``slots_free`` of the slots are free, and
+            ``is_stock_bound`` says that the stock sets their number, not the capacity.
+        rebuilt_at_ms: when Redis was found to have lost the room, 0 if it never did.
     """
 
     waiting: int

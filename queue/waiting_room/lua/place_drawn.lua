@@ -36,9 +36,9 @@ local function place(fans)
   end
   if #gone > 0 then
     redis.call('ZREM', LOBBY, unpack(gone))
-    for line, those in pairs(members) do
-      if #those > 0 then
-        redis.call('ZADD', line, unpack(those))
+    for line, scored in pairs(members) do
+      if #scored > 0 then
+        redis.call('ZADD', line, unpack(scored))
       end
     end
     redis.call('HSET', PLACES, unpack(held))
@@ -49,7 +49,7 @@ end
 place({ unpack(ARGV, 5) })
 local done = 0
 if ARGV[4] == '1' then
-  -- Who came back to the lobby after its list was made, Redis having lost them, is behind all who are on it.
+  -- A fan whom Redis lost, and who came back after the list was made, is behind all fans who are on it.
   place(redis.call('ZRANGE', LOBBY, 0, LEFT_OVER_CHUNK - 1))
   if redis.call('ZCARD', LOBBY) == 0 then
     done = 1

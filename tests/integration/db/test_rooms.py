@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import sqlalchemy.event
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -166,6 +167,21 @@ async def test_a_change_of_a_room_that_changed_meanwhile_is_refused(engine: Asyn
         ("ben", "message", "", "Doors at eight", 3),
     ]
     assert (found.capacity, found.message, found.revision) == (7, "Doors at eight", 3)
+
+
+async def test_a_change_reads_its_row_once(engine: AsyncEngine, event_id: int) -> None:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    sqlalchemy.event.listen(engine.sync_engine, "before_cursor_execute", note)
+    async with engine.begin() as connection:
+        after = await steer(connection, event_id, Ask(paused=True, dials={"capacity": 7}), "ada", "")
+    assert [statement.split()[0] for statement in statements] == ["SELECT", "UPDATE", "INSERT", "INSERT"]
+    sqlalchemy.event.remove(engine.sync_engine, "before_cursor_execute", note)
+    async with engine.connect() as connection:
+        assert await room(connection, event_id) == after
 
 
 async def test_an_event_without_a_room_is_unknown(engine: AsyncEngine, event_id: int) -> None:
