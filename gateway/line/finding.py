@@ -6,6 +6,7 @@ A fan of whom Redis knows nothing is first looked for in Postgres (`gateway.line
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
 from gateway.hall.halls import Halls, UnknownEventError
@@ -74,15 +75,24 @@ class Finding:
         Raises:
             ProblemError: ``rebuilding`` where Redis lost the room; ``unknown_event``.
         """
-        try:
-            return await self._line.standing(event_id, fan.user_id)
-        except RoomUnknown:
-            await self._rebuild(event_id, fan)
+        return await self._of_room(event_id, fan, lambda: self._line.standing(event_id, fan.user_id))
 
-    async def _rebuild(self, event_id: int, fan: Session) -> NoReturn:
-        await self.require_room(event_id, fan)
-        await self._rooms.configure(self._rooms.rows[event_id])
-        raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS) from None
+    async def _of_room(
+        self, event_id: int, fan: Session, ask: Callable[[], Awaitable[Standing]], *, again: bool = True
+    ) -> Standing:
+        """What Redis answers. Where it had lost the room, the room is configured anew, and Redis is asked ``again``.
+
+        Raises:
+            ProblemError: ``rebuilding``.
+        """
+        try:
+            return await ask()
+        except RoomUnknown:
+            await self.require_room(event_id, fan)
+            await self._rooms.configure(self._rooms.rows[event_id])
+        if again:
+            return await self._of_room(event_id, fan, ask, again=False)
+        raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS)
 
     async def find(
         self, event_id: int, fan: Session, place: PlaceToken | None, admission: AdmissionPass | None
@@ -122,16 +132,19 @@ class Finding:
         Raises:
             ProblemError: ``line_full`` or ``rebuilding``.
         """
+
+        async def join() -> Standing:
+            return await self._line.join(event_id, fan.user_id, place, redeemed=redeemed)
+
         try:
-            entered = await self._line.join(event_id, fan.user_id, place, redeemed=redeemed)
+            # Redis no longer knows whether the place has ended: the next request looks for it in Postgres first.
+            entered = await self._of_room(event_id, fan, join, again=place is None)
         except RetryLater as later:
             # With every seat sold there is nothing to come back for in a while.
             if room_state(await self.counts(event_id)) != "sold_out":
                 raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
         except (RoomOff, RoomClosed, RoomSoldOut):
             pass
-        except RoomUnknown:
-            await self._rebuild(event_id, fan)
         else:
             if entered.joined != "known":
                 self._rooms.mark_stale(event_id)

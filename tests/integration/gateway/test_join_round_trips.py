@@ -207,3 +207,18 @@ async def test_a_fan_found_costs_one_trip(database_url: str, redis_url: str) -> 
         before = here.client.trips
         await here.finding.find(here.event_id, FAN, None, None)
         assert here.client.trips - before == 1, "the room is counted in the same trip"
+
+
+async def test_a_room_that_redis_lost_is_there_again_for_the_same_request(database_url: str, redis_url: str) -> None:
+    async with site(database_url, redis_url, state="paused") as here:
+        first = await here.join()
+        token = here.place(first)
+        await here.client.flushall()
+        back, _ = await here.finding.find(here.event_id, FAN, token, None)
+        assert (back.joined, back.number) == ("restored", first.number)
+        await here.client.flushall()
+        back, _ = await here.joining.join(replace(here.ask, place=token))
+        assert (back.joined, back.number) == ("restored", first.number)
+        await here.client.flushall()
+        back, _ = await here.joining.join(here.ask)
+        assert back.joined == "new"
