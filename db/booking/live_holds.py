@@ -1,4 +1,4 @@
-"""Live holds as gateways read them. Nothing here changes a booking."""
+"""Holds as gateways read them. Nothing here changes a booking."""
 
 from __future__ import annotations
 
@@ -52,15 +52,17 @@ async def holders(connection: AsyncConnection, event_id: int) -> list[Holder]:
     return [Holder._make(row) for row in found]
 
 
-SEATS_BACK_AT: Final = f"""
-SELECT max(h.expires_at) + make_interval(secs => %(grace_seconds)s)
+LAST_HOLD_ENDS_AT: Final = f"""
+SELECT max(h.expires_at)
   FROM reservation h
  WHERE h.event_id = %(event_id)s AND {keeps_seats("h")}
 """  # noqa: S608 - of constants alone
 
 
-async def seats_back_at(connection: AsyncConnection, event_id: int, grace_seconds: int) -> dt.datetime | None:
-    """When the last of the seats that are held now is bought or anybody's to take; None: no seat is held."""
-    found = await connection.exec_driver_sql(SEATS_BACK_AT, {"event_id": event_id, "grace_seconds": grace_seconds})
+async def last_hold_ends_at(connection: AsyncConnection, event_id: int, grace_seconds: int) -> dt.datetime | None:
+    """The shown end of the last hold that keeps its seats, which is past while that one is in its grace; None: no seat
+    is held.
+    """
+    found = await connection.exec_driver_sql(LAST_HOLD_ENDS_AT, {"event_id": event_id, "grace_seconds": grace_seconds})
     ends_at: dt.datetime | None = found.scalar_one()
     return ends_at

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 
 from gateway import contract
+from gateway.contract.booking import Job
 from gateway.contract.values import AnswerBody, RequestBody
 
 _T = TypeVar("_T")
@@ -29,3 +31,5 @@ for _module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
 
 BODIES: Final = _defined(RequestBody)
 ANSWERS: Final = _defined(AnswerBody)
+UNIONS: Final[Mapping[str, Any]] = {"Job": Job}
+"""Answers that are one of several types, by the name under which they are described."""

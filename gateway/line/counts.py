@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.booking.live_holds import seats_back_at
+from db.booking.live_holds import last_hold_ends_at
 from gateway.line.moments import to_ms
 from gateway.line.registry import RoomRegistry
 from waiting_room.errors import RoomUnknown
@@ -97,7 +97,7 @@ class Counts:
             return counts
 
     async def _holds_end(self, event_id: int, stock: Stock | None) -> tuple[int, int]:
-        """The stock's version, and when the last hold loses its seats where every seat left is in one; else 0."""
+        """The stock's version, and when the last hold ends where every seat left is in one; else 0."""
         if stock is None or stock.free > 0 or stock.held <= 0:
             return NO_HOLDS_END
         remembered = self._remembered.get(event_id)
@@ -105,7 +105,7 @@ class Counts:
             return remembered.holds_end
         try:
             async with self._engine.connect() as connection:
-                ends_at = await seats_back_at(connection, event_id, self._grace_seconds)
+                ends_at = await last_hold_ends_at(connection, event_id, self._grace_seconds)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("event %d: the holds' end not read: %s", event_id, error)
             return NO_HOLDS_END

@@ -1,4 +1,36 @@
 // The answers of the public API, made from gateway/contract by `make format`.
+export type BoughtSeat = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  amount: number;
+  ticketCode: string;
+};
+export type CancelJob = {
+  kind: "cancel";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: CancelResult | null;
+};
+export type CancelResult = {
+  version: number;
+  purchaseId: string;
+  eventId: number;
+  status: string;
+  totalAmount: number;
+  refundAmount: number;
+  currency: string;
+  cancelledAt: string;
+  details: CancelledSeat[];
+};
+export type CancelledSeat = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  amount: number;
+};
 export type CaptchaOffer = {
   provider: "altcha" | "off" | "recaptcha" | "recaptcha_enterprise";
   requiredFor: string[];
@@ -11,6 +43,13 @@ export type ChallengeAnswer = {
   maxnumber: number;
   salt: string;
   signature: string;
+};
+export type CheckoutJob = {
+  kind: "checkout";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: PurchaseResult | null;
 };
 export type Claimed = {
   pass: string;
@@ -163,19 +202,22 @@ export type HeldSeat = {
   seatNumber: number;
   amount: number;
 };
+export type HoldResult = {
+  version: number;
+  reservationId: string;
+  eventId: number;
+  expiresAt: string;
+  totalAmount: number;
+  currency: string;
+  seats: HeldSeat[];
+};
 export type InitialCall = {
   event: EventAnswer;
   tickets: TicketAnswer[];
   room: RoomSummary;
   version: number;
 };
-export type Job = {
-  jobId: string;
-  kind: string;
-  status: "failed" | "queued" | "succeeded";
-  result?: Record<string, unknown> | null;
-  problem?: Record<string, unknown> | null;
-};
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | CancelJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -190,6 +232,11 @@ export type Lobby = {
   drawn: number;
   seedHash: string;
   fanHash: string | null;
+};
+export type NamedSeat = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
 };
 export type OperatorAnswer = {
   token: string;
@@ -251,6 +298,17 @@ export type PurchaseDetailAnswer = {
 export type PurchaseList = {
   purchases: PurchaseAnswer[];
 };
+export type PurchaseResult = {
+  version: number;
+  purchaseId: string;
+  eventId: number;
+  userId: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  status: string;
+  details: BoughtSeat[];
+};
 export type Receipt = {
   eventId: number;
   userId: number;
@@ -262,6 +320,19 @@ export type ReceiptEntry = {
   at: string;
   state: string;
   reason: string;
+};
+export type ReleaseJob = {
+  kind: "release";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: ReleaseResult | null;
+};
+export type ReleaseResult = {
+  version: number;
+  reservationId: string;
+  eventId: number;
+  seats: NamedSeat[];
 };
 export type Resent = {
   resent: number;
@@ -276,6 +347,13 @@ export type ReservationAnswer = {
 };
 export type ReservationList = {
   reservations: ReservationAnswer[];
+};
+export type ReserveJob = {
+  kind: "reserve";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: HoldResult | null;
 };
 export type RoomAnswer = {
   ratePerMinute: number;

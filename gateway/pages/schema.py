@@ -12,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from gateway.captcha.captcha import CaptchaOffer
-from gateway.contract.lists import ANSWERS, BODIES
+from gateway.contract.lists import ANSWERS, BODIES, UNIONS
 from gateway.pages.look import PAGE_HEADERS, templates
 from gateway.wire.openapi import Details, complete
 
@@ -46,7 +46,7 @@ class _Description:
     def of(self, openapi_schema: dict[str, Any]) -> dict[str, Any]:
         if self._document is None:
             types: tuple[type, ...] = (*BODIES, *ANSWERS, CaptchaOffer)
-            document = complete(copy.deepcopy(openapi_schema), self._details, types, PARAMETER_EXAMPLES)
+            document = complete(copy.deepcopy(openapi_schema), self._details, types, UNIONS, PARAMETER_EXAMPLES)
             schemas = document["components"]["schemas"]
             for body in BODIES:
                 if body.EXAMPLES:

@@ -18,6 +18,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from booking_lane.problems import CATALOGUE
 
 PROBLEM_TYPE: Final = "application/problem+json"
+REFERENCE: Final = "#/components/schemas/{name}"
 _DESCRIPTIONS: Final = {200: "The answer", 202: "Taken: the job tells what becomes of it", 304: "As the client has it"}
 
 Fields = dict[str, Any]
@@ -78,6 +79,7 @@ def complete(
     document: Fields,
     details: Mapping[str, Details],
     types: Sequence[type],
+    unions: Mapping[str, Any],
     parameter_examples: Mapping[str, Sequence[Any]],
 ) -> Fields:
     """The description with bodies, headers, links and the bounds of types.
@@ -85,6 +87,7 @@ def complete(
     Args:
         details: by operation id.
         types: bodies and answers, each described as msgspec has it.
+        unions: answers that are one of several types, told apart by a field; each is described under its name.
         parameter_examples: by the parameter's name.
     """
     operations = {
@@ -107,11 +110,24 @@ def complete(
             assert operations.keys() >= set(followed), f"{name} leads to an operation that is none of {followed}"
     # msgspec knows the bounds of its types better than Litestar, which drops some.
     schemas = document["components"]["schemas"]
-    schemas |= msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")[1]
+    schemas |= msgspec.json.schema_components(types, ref_template=REFERENCE)[1]
+    for name, union in unions.items():
+        ((described_union,), _) = msgspec.json.schema_components((union,), ref_template=REFERENCE)
+        schemas[name] = {"oneOf": described_union["anyOf"], "discriminator": described_union["discriminator"]}
+        _name_union(operations.values(), name, described_union["anyOf"])
     for described in (*operations.values(), *schemas.values()):
         if "description" in described:
             described["description"] = inspect.cleandoc(described["description"]).replace("``", "`")
     return document
+
+
+def _name_union(operations: Iterable[Fields], name: str, options: Sequence[Fields]) -> None:
+    """Let answers that list the union's types refer to it instead."""
+    for operation in operations:
+        for response in operation["responses"].values():
+            for content in response.get("content", {}).values():
+                if content.get("schema", {}).get("oneOf") == options:
+                    content["schema"] = {"$ref": REFERENCE.format(name=name)}
 
 
 def _add_details(operation: Fields, details: Details) -> None:

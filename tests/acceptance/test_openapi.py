@@ -162,6 +162,29 @@ def test_parameters_and_bodies_are_described(document: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> None:
+    def answer(path: str, method: str) -> dict[str, Any]:
+        schema: dict[str, Any] = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]
+        return resolved(document, schema["schema"])
+
+    job = answer("/api/jobs/{job_id}", "get")
+    of_kind = {
+        kind: document["components"]["schemas"][reference.rpartition("/")[2]]
+        for kind, reference in job["discriminator"]["mapping"].items()
+    }
+    assert job["discriminator"]["propertyName"] == "kind"
+    assert set(of_kind) == {"reserve", "checkout", "release", "cancel"}
+    for kind, path, method in (
+        ("reserve", "/api/reserve", "post"),
+        ("checkout", "/api/checkout", "put"),
+        ("release", "/api/reservations/{reservation_id}", "delete"),
+        ("cancel", "/api/purchases/{purchase_id}/cancel", "post"),
+    ):
+        assert answer(path, method) == of_kind[kind]
+        result = resolved(document, of_kind[kind]["properties"]["result"]["anyOf"][0])
+        assert "version" in result["required"]
+
+
 def test_streams_are_described_as_streams(document: dict[str, Any]) -> None:
     for path in ("/api/events/{event_id}/live", "/api/queue/{event_id}/stream", "/api/ops/stream"):
         assert "text/event-stream" in document["paths"][path]["get"]["responses"]["200"]["content"], path

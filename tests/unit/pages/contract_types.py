@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.captcha.captcha import CaptchaOffer
-from gateway.contract.lists import ANSWERS
+from gateway.contract.lists import ANSWERS, UNIONS
 
 FILE = Path(__file__).parents[3] / "gateway" / "pages" / "contract.d.ts"
 COMMAND = "make format"
@@ -25,6 +25,8 @@ PRIMITIVES = {"string": "string", "integer": "number", "number": "number", "bool
 def render() -> str:
     """The text of the file: one type for each answer of the contract, and for each type that they hold."""
     _, found = msgspec.json.schema_components((*ANSWERS, CaptchaOffer), ref_template=REFERENCE + "{name}")
+    for name, union in UNIONS.items():
+        ((found[name],), _) = msgspec.json.schema_components((union,), ref_template=REFERENCE + "{name}")
     return HEAD + "".join(f"export type {name} = {_type(schema)};\n" for name, schema in sorted(found.items()))
 
 
