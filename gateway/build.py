@@ -10,6 +10,7 @@ from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.captcha.providers import build_captcha
 from gateway.hall.access import HallAccess
+from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
@@ -84,6 +85,7 @@ def build_services(settings: GatewaySettings) -> Services:
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         halls=halls,
         hall_access=HallAccess(halls, identity),
+        catalogue=Catalogue(engine),
         limits=limits,
         stream_slots=StreamSlots(settings.stream),
         line=line,

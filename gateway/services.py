@@ -14,6 +14,7 @@ from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.captcha.captcha import Captcha
 from gateway.hall.access import HallAccess
+from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
@@ -58,6 +59,7 @@ class Services:
     reader: Reader
     halls: Halls
     hall_access: HallAccess
+    catalogue: Catalogue
     limits: RateLimits
     stream_slots: StreamSlots
     line: Line

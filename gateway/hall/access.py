@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.hall.halls import Hall, Halls, UnknownEventError
+from gateway.hall.hall import Hall, UnknownEventError
+from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import AnyRequest, Identity
 from gateway.wire.problems import ProblemError

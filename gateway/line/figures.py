@@ -20,7 +20,8 @@ from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
 from gateway.booking.desk import Desk
 from gateway.contract.rooms import RoomAnswer
-from gateway.hall.halls import Halls, UnknownEventError
+from gateway.hall.hall import UnknownEventError
+from gateway.hall.halls import Halls
 from gateway.health.presence import Presence, present
 from gateway.line.counts import Counts
 from gateway.line.places import room_state

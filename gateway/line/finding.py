@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
-from gateway.hall.halls import Halls, UnknownEventError
+from gateway.hall.hall import UnknownEventError
+from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
 from gateway.line.counts import Counts

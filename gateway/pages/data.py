@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -13,17 +12,13 @@ from litestar.datastructures import Cookie
 from db.events.seed import room_seed
 from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
-from gateway.hall.halls import Hall, UnknownEventError
+from gateway.hall.hall import Hall, UnknownEventError
 from gateway.identity.sessions import Session, refuse_cross_site
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
 from gateway.pages.views import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
-from gateway.routes.halls import find_events
 from gateway.services import AnyRequest, Services, address, network
 from gateway.wire.problems import ProblemError
-
-BEGUN_SHOWN: Final = dt.timedelta(hours=12)
-"""How long an event that has begun is still among those to come."""
 
 
 class PagesFromServices:
@@ -52,12 +47,9 @@ class PagesFromServices:
         return user_id, identity.cookie(token)
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        begun = self._services.clock.moment() - BEGUN_SHOWN
-        async with self._services.engine.connect() as connection:
-            rows = (await connection.execute(find_events(q, "", begun, None).limit(limit))).all()
         views = []
-        for row in rows:
-            view = await self.event_view(row.event_id)
+        for event_id in await self._services.catalogue.upcoming(q, self._services.clock.moment(), limit):
+            view = await self.event_view(event_id)
             if view is not None:
                 views.append(view)
         return views

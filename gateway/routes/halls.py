@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -10,12 +9,10 @@ from typing import Annotated
 import msgspec
 from litestar import Response
 from litestar.params import Parameter
-from sqlalchemy import Select, or_, select, tuple_
 
-from db.tables.events import Event
-from gateway.contract.hall import EventAnswer, EventList, InitialCall, SeatMap
-from gateway.contract.values import ID_MAX, EventId, Moment
-from gateway.hall.halls import EVENT_COLUMNS, Hall, Rendered
+from gateway.contract.hall import EventList, InitialCall, SeatMap
+from gateway.contract.values import ID_MAX, Moment
+from gateway.hall.hall import Rendered
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
 from gateway.services import AnyRequest, Services, services_of
@@ -40,7 +37,7 @@ MinVersion = Annotated[
 ]
 
 
-async def room_json(services: Services, event_id: int) -> bytes:
+async def _room_json(services: Services, event_id: int) -> bytes:
     """``{state, waiting}`` of the event's room; an event without one needs no pass."""
     counts = await services.counts.of(event_id)
     if counts is None:
@@ -77,7 +74,7 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
     hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
-    return _cacheable(request, hall.initial_call(await room_json(services, event_id)))
+    return _cacheable(request, hall.initial_call(await _room_json(services, event_id)))
 
 
 @public.get(
@@ -104,19 +101,9 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 
     async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
-        return _watch(hall, stream, last_version)
+        return hall.subscribe(stream, last_version)
 
     return StreamResponse(subscribe, services.stream_slots)
-
-
-def _watch(hall: Hall, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
-    hall.resume(stream, last_version)
-    hall.streams.add(stream)
-
-    async def leave() -> None:
-        hall.streams.discard(stream)
-
-    return leave
 
 
 @public.get("/api/events", refuses=("invalid_request",))
@@ -124,46 +111,21 @@ async def events(
     request: AnyRequest,
     q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
     venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
-    # Words, since Litestar would read a number as seconds of the epoch.
+    # Texts, since Litestar would read a number as seconds of the epoch.
     from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
     to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
     cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> EventList:
     """Events by date, the soonest first; go on with ``cursor`` while there is one."""
-    query = find_events(q, venue, _moment(from_, "from"), _moment(to, "to"))
-    if cursor is not None:
-        query = query.where(tuple_(Event.date, Event.event_id) > _read_cursor(cursor))
-    async with services_of(request).engine.connect() as connection:
-        rows = (await connection.execute(query.limit(limit + 1))).all()
-    found = tuple(EventAnswer(**row._asdict()) for row in rows[:limit])
-    more = _cursor(found[-1]) if len(rows) > limit else None
-    return EventList(events=found, cursor=more)
-
-
-def find_events(
-    q: str, venue: str, from_: dt.datetime | None, to: dt.datetime | None
-) -> Select[int, str, str, dt.datetime, str, dt.datetime, str, int]:
-    """Events that hold ``q`` in name, artist or venue, by date; no rehearsal's copy is among them.
-
-    Raises:
-        ProblemError: ``invalid_request`` for a NUL, which Postgres does not take.
-    """
-    for name, text in (("q", q), ("venue", venue)):
-        if "\0" in text:
-            raise invalid("no text holds a NUL", name)
-    query = select(*EVENT_COLUMNS).where(Event.rehearsal_of.is_(None)).order_by(Event.date, Event.event_id)
-    if q:
-        query = query.where(
-            or_(*(column.icontains(q, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))
-        )
-    if venue:
-        query = query.where(Event.venue.icontains(venue, autoescape=True))
-    if from_ is not None:
-        query = query.where(Event.date >= from_)
-    if to is not None:
-        query = query.where(Event.date <= to)
-    return query
+    return await services_of(request).catalogue.search(
+        text=q,
+        venue=venue,
+        date_min=_moment(from_, "from"),
+        date_max=_moment(to, "to"),
+        cursor=cursor,
+        limit=limit,
+    )
 
 
 def _moment(text: str | None, name: str) -> dt.datetime | None:
@@ -173,17 +135,6 @@ def _moment(text: str | None, name: str) -> dt.datetime | None:
         return msgspec.convert(text, Moment)
     except msgspec.ValidationError:
         raise invalid("a time with its offset is needed, e.g. 2026-06-12T19:30:00Z", name) from None
-
-
-def _cursor(last: EventAnswer) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((last.date, last.event_id))).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[Moment, EventId])
-    except ValueError:
-        raise invalid("not a cursor of ours", "cursor") from None
 
 
 ROUTERS = (public,)

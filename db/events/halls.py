@@ -1,0 +1,156 @@
+"""An event as fans see it: its facts, its ticket types with their counts, and its seats.
+
+The reads of one hall belong together: `begin_snapshot` first, then any of them on the same connection, and all speak of
+one moment.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.booking.seats import LAPSED, TAKEN
+from db.tables.events import Event, Seat, Ticket
+
+FACT_COLUMNS: Final = (
+    Event.event_id,
+    Event.name,
+    Event.artist,
+    Event.date,
+    Event.venue,
+    Event.on_sale_at,
+    Event.currency,
+    Event.seats_per_fan_max,
+)
+
+SeatKey = tuple[int, int, int]
+"""(ticket_type_id, row_number, seat_number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """What stands about an event: its fields are `FACT_COLUMNS`."""
+
+    event_id: int
+    name: str
+    artist: str
+    date: dt.datetime
+    venue: str
+    on_sale_at: dt.datetime
+    currency: str
+    seats_per_fan_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class HallRow:
+    """``rehearsal_of`` is the original's id where the event is a rehearsal's copy."""
+
+    facts: EventFacts
+    version: int
+    revision: int
+    rehearsal_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTypeCounts:
+    """A ticket type. Seats in holds that have lapsed count as available, whether or not they were swept."""
+
+    ticket_type_id: int
+    ticket_type: str
+    price: int
+    quantity: int
+    available_count: int
+    held_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HallSeatRow:
+    """The seats of one row, in order."""
+
+    ticket_type_id: int
+    row_number: int
+    seat_numbers: tuple[int, ...]
+
+
+async def begin_snapshot(connection: AsyncConnection) -> None:
+    """Begin a transaction whose reads all see one moment."""
+    await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+
+
+async def hall_row(connection: AsyncConnection, event_id: int) -> HallRow | None:
+    """The event's facts and its version; None where there is no such event."""
+    query = select(*FACT_COLUMNS, Event.version, Event.revision, Event.rehearsal_of).where(Event.event_id == event_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    *facts, version, revision, rehearsal_of = row
+    return HallRow(EventFacts(*facts), version, revision, rehearsal_of)
+
+
+async def ticket_type_counts(connection: AsyncConnection, event_id: int) -> list[TicketTypeCounts]:
+    """The event's ticket types, by id."""
+    lapsed_rows = await connection.execute(
+        select(Seat.ticket_type_id, func.count())
+        .where(Seat.event_id == event_id, text(LAPSED))
+        .group_by(Seat.ticket_type_id)
+    )
+    lapsed = {row[0]: row[1] for row in lapsed_rows}
+    rows = await connection.execute(
+        select(
+            Ticket.ticket_type_id,
+            Ticket.ticket_type,
+            Ticket.price,
+            Ticket.quantity,
+            Ticket.available_count,
+            Ticket.held_count,
+        )
+        .where(Ticket.event_id == event_id)
+        .order_by(Ticket.ticket_type_id)
+    )
+    return [
+        TicketTypeCounts(
+            ticket_type_id=row.ticket_type_id,
+            ticket_type=row.ticket_type,
+            price=row.price,
+            quantity=row.quantity,
+            available_count=row.available_count + lapsed.get(row.ticket_type_id, 0),
+            held_count=row.held_count - lapsed.get(row.ticket_type_id, 0),
+        )
+        for row in rows
+    ]
+
+
+async def taken_seats(connection: AsyncConnection, event_id: int) -> dict[SeatKey, str]:
+    """The seats that nobody can take now, each ``reserved`` or ``booked``."""
+    rows = await connection.execute(
+        select(Seat.ticket_type_id, Seat.row_number, Seat.seat_number, Seat.status).where(
+            Seat.event_id == event_id, text(TAKEN)
+        )
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+async def seat_rows(connection: AsyncConnection, event_id: int) -> list[HallSeatRow]:
+    """The rows of the hall, by ticket type and number."""
+    rows = await connection.execute(
+        select(
+            Seat.ticket_type_id,
+            Seat.row_number,
+            func.array_agg(Seat.seat_number).label("seat_numbers"),
+        )
+        .where(Seat.event_id == event_id)
+        .group_by(Seat.ticket_type_id, Seat.row_number)
+        .order_by(Seat.ticket_type_id, Seat.row_number)
+    )
+    return [HallSeatRow(row.ticket_type_id, row.row_number, tuple(sorted(row.seat_numbers))) for row in rows]
+
+
+async def event_versions(connection: AsyncConnection, event_ids: Collection[int]) -> dict[int, int]:
+    """The versions of those events that there still are."""
+    rows = await connection.execute(select(Event.event_id, Event.version).where(Event.event_id.in_(event_ids)))
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,102 @@
+"""The catalogue: events as fans look for them, page by page."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from typing import Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.events.catalogue import find_events
+from db.events.halls import EventFacts
+from gateway.contract.hall import EventAnswer, EventList
+from gateway.contract.values import EventId, Moment
+from gateway.wire.problems import invalid
+
+SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
+"""How long an event that has begun still counts as one to come."""
+
+
+class Catalogue:
+    """Searches the events that are on show."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def search(
+        self,
+        *,
+        text: str,
+        venue: str,
+        date_min: dt.datetime | None,
+        date_max: dt.datetime | None,
+        cursor: str | None,
+        limit: int,
+    ) -> EventList:
+        """Events that hold ``text`` in name, artist or venue, by date; with a cursor where there are more.
+
+        Args:
+            cursor: of the page before.
+
+        Raises:
+            ProblemError: ``invalid_request`` for a NUL or a cursor that is none.
+        """
+        _refuse_nul(q=text, venue=venue)
+        after = None if cursor is None else _read_cursor(cursor)
+        async with self._engine.connect() as connection:
+            found = await find_events(
+                connection,
+                limit=limit + 1,
+                text=text,
+                venue=venue,
+                date_min=date_min,
+                date_max=date_max,
+                after=after,
+            )
+        answers = tuple(event_answer(facts) for facts in found[:limit])
+        return EventList(events=answers, cursor=_cursor(answers[-1]) if len(found) > limit else None)
+
+    async def upcoming(self, text: str, now: dt.datetime, limit: int) -> list[int]:
+        """The ids of events to come, or begun a short while ago, that hold ``text``.
+
+        Raises:
+            ProblemError: ``invalid_request`` for a NUL.
+        """
+        _refuse_nul(q=text)
+        async with self._engine.connect() as connection:
+            found = await find_events(connection, limit=limit, text=text, date_min=now - SHOWN_AFTER_BEGIN)
+        return [facts.event_id for facts in found]
+
+
+def event_answer(facts: EventFacts) -> EventAnswer:
+    """An event as the API tells it."""
+    return EventAnswer(
+        event_id=facts.event_id,
+        name=facts.name,
+        artist=facts.artist,
+        date=facts.date,
+        venue=facts.venue,
+        on_sale_at=facts.on_sale_at,
+        currency=facts.currency,
+        seats_per_fan_max=facts.seats_per_fan_max,
+    )
+
+
+def _refuse_nul(**texts: str) -> None:
+    # Postgres takes no NUL in a text.
+    for name, text in texts.items():
+        if "\0" in text:
+            raise invalid("no text holds a NUL", name)
+
+
+def _cursor(last: EventAnswer) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((last.date, last.event_id))).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[Moment, EventId])
+    except ValueError:
+        raise invalid("not a cursor of ours", "cursor") from None

@@ -1,0 +1,248 @@
+"""One event in memory: its facts, counts and seats, and the answers and frames that are made of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from booking_lane.results import EventChange
+from db.events.halls import begin_snapshot, hall_row, seat_rows, taken_seats, ticket_type_counts
+from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
+from gateway.hall.catalogue import event_answer
+from gateway.wire.stream import Stream, frame
+
+DELTAS_KEPT_MAX: Final = 512
+SEATS_SECONDS: Final = 0.25
+"""How old a rendered seat map may be while seats change; no reader's own booking waits for it (`minVersion`)."""
+GZIP_LEVEL: Final = 1
+EVENT_SECONDS: Final = 60.0
+"""How old an event's name, prices and hall may be; bookings are never that old."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class UnknownEventError(LookupError):
+    """There is no such event."""
+
+
+@dataclass(slots=True)
+class Rendered:
+    """An answer's bytes with what HTTP says of them, each made once."""
+
+    version: int
+    at: float
+    body: bytes
+    _tag: str = ""
+    _gzipped: bytes = b""
+
+    @property
+    def tag(self) -> str:
+        if not self._tag:
+            self._tag = f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
+        return self._tag
+
+    @property
+    def gzipped(self) -> bytes:
+        if not self._gzipped:
+            self._gzipped = gzip.compress(self.body, GZIP_LEVEL, mtime=0)
+        return self._gzipped
+
+
+class Hall:
+    """One event in memory. ``taken`` maps seats that are not free to ``reserved`` or ``booked``."""
+
+    def __init__(self, event_id: int) -> None:
+        self.event_id = event_id
+        self.event: EventAnswer
+        self.rehearsal_of: int | None = None
+        self.tickets: dict[int, TicketAnswer] = {}
+        self.taken: dict[tuple[int, int, int], str] = {}
+        self.version = -1
+        self.revision = -1
+        self.read_whole_at = -EVENT_SECONDS
+        self.missed: list[EventChange] = []
+        self.behind_since: float | None = None
+        self.streams: set[Stream] = set()
+        self.deltas: deque[tuple[int, bytes]] = deque(maxlen=DELTAS_KEPT_MAX)
+        self.lock = asyncio.Lock()
+        self.changed = asyncio.Event()
+        self._sections = b"[]"
+        self._seats: Rendered | None = None
+        self._tickets: tuple[int, bytes] | None = None
+        self._initial_call: tuple[bytes, Rendered] | None = None
+
+    @property
+    def free(self) -> int:
+        return sum(ticket.available_count for ticket in self.tickets.values())
+
+    @property
+    def held(self) -> int:
+        return sum(ticket.held_count for ticket in self.tickets.values())
+
+    @property
+    def quantity(self) -> int:
+        return sum(ticket.quantity for ticket in self.tickets.values())
+
+    def set_sections(self, sections: tuple[Section, ...]) -> None:
+        self._sections = _encode(sections)
+        self._seats = None
+
+    def seats_rendered(self, version_min: int | None = None) -> Rendered:
+        """The answer of `GET …/seats`: of this version, or of one at most `SEATS_SECONDS` ago.
+
+        A hall that sells changes its version many times a second, and a stadium's map is a megabyte to render.
+        """
+        now = time.monotonic()
+        known = self._seats
+        if known is not None and known.version != self.version:
+            young = now - known.at < SEATS_SECONDS
+            if not young or (version_min is not None and known.version < version_min):
+                known = None
+        if known is None:
+            taken = _encode([[*seat, status] for seat, status in self.taken.items()])
+            body = b'{"eventId":%d,"version":%d,"sections":%s,"taken":%s}' % (
+                self.event_id,
+                self.version,
+                self._sections,
+                taken,
+            )
+            known = self._seats = Rendered(self.version, now, body)
+        return known
+
+    def tickets_json(self) -> bytes:
+        if self._tickets is None or self._tickets[0] != self.version:
+            self._tickets = (self.version, _encode(tuple(self.tickets.values())))
+        return self._tickets[1]
+
+    def initial_call(self, room: bytes) -> Rendered:
+        """The event, its ticket types' counts and its ``room`` (JSON), rendered once a version."""
+        if self._initial_call is None or self._initial_call[0] != room or self._initial_call[1].version != self.version:
+            body = b'{"event":%s,"tickets":%s,"room":%s,"version":%d}' % (
+                _encode(self.event),
+                self.tickets_json(),
+                room,
+                self.version,
+            )
+            self._initial_call = (room, Rendered(self.version, 0.0, body))
+        return self._initial_call[1]
+
+    def snapshot_frame(self) -> bytes:
+        data = b'{"version":%d,"revision":%d,"taken":%s,"tickets":%s}' % (
+            self.version,
+            self.revision,
+            _encode([[*seat, status] for seat, status in self.taken.items()]),
+            self.tickets_json(),
+        )
+        return frame("snapshot", data, self.version)
+
+    def apply(self, change: EventChange) -> bool:
+        """Take the next version's difference; False if one before it is missing."""
+        if change.version <= self.version:
+            return True
+        if change.version != self.version + 1:
+            return False
+        seats = []
+        for seat in change.seats:
+            key = (seat.ticket_type_id, seat.row_number, seat.seat_number)
+            if seat.status == "available":
+                self.taken.pop(key, None)
+            else:
+                self.taken[key] = seat.status
+            seats.append([*key, seat.status])
+        for count in change.counts:
+            ticket = self.tickets.get(count.ticket_type_id)
+            if ticket is not None:
+                ticket.available_count = count.available_count
+                ticket.held_count = count.held_count
+        self.version = change.version
+        self.behind_since = None
+        data = b'{"version":%d,"seats":%s,"tickets":%s}' % (self.version, _encode(seats), self.tickets_json())
+        delta = frame("seats", data, self.version)
+        self.deltas.append((self.version, delta))
+        for stream in self.streams:
+            if not stream.write(delta) and not stream.closed:
+                # This reader is behind and would have a gap; a new connection brings it up to date.
+                stream.end()
+        self._signal_change()
+        return True
+
+    def resume(self, stream: Stream, last_version: int | None) -> None:
+        """Bring a stream up to date: from ``last_version`` on without a gap, or by a snapshot."""
+        known = self.deltas[0][0] if self.deltas else self.version + 1
+        if last_version is not None and known - 1 <= last_version <= self.version:
+            missing = [delta for version, delta in self.deltas if version > last_version]
+            if missing:
+                stream.write(b"".join(missing))
+        else:
+            stream.write(self.snapshot_frame())
+
+    def subscribe(self, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
+        """Bring the stream up to date and keep it so; what is returned undoes it."""
+        self.resume(stream, last_version)
+        self.streams.add(stream)
+
+        async def leave() -> None:
+            self.streams.discard(stream)
+
+        return leave
+
+    def _signal_change(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    async def load(self, connection: AsyncConnection) -> None:
+        """Read the event from Postgres, all of one moment.
+
+        Raises:
+            UnknownEventError
+        """
+        await begin_snapshot(connection)
+        row = await hall_row(connection, self.event_id)
+        if row is None:
+            raise UnknownEventError(self.event_id)
+        counts = await ticket_type_counts(connection, self.event_id)
+        taken = await taken_seats(connection, self.event_id)
+        now = time.monotonic()
+        if row.revision != self.revision or now - self.read_whole_at > EVENT_SECONDS:
+            await self._load_sections(connection)
+            self.read_whole_at, self.revision = now, row.revision
+        self.rehearsal_of = row.rehearsal_of
+        self.event = event_answer(row.facts)
+        self.tickets = {
+            one.ticket_type_id: TicketAnswer(
+                ticket_type_id=one.ticket_type_id,
+                ticket_type=one.ticket_type,
+                price=one.price,
+                quantity=one.quantity,
+                available_count=one.available_count,
+                held_count=one.held_count,
+            )
+            for one in counts
+        }
+        self.taken = taken
+        if row.version != self.version:
+            self.deltas.clear()
+        self.version = row.version
+        self._seats = self._tickets = self._initial_call = None
+        self.behind_since = None
+        missed, self.missed = self.missed, []
+        for change in missed:
+            self.apply(change)
+        self._signal_change()
+
+    async def _load_sections(self, connection: AsyncConnection) -> None:
+        sections: dict[int, list[SeatRow]] = {}
+        for row in await seat_rows(connection, self.event_id):
+            sections.setdefault(row.ticket_type_id, []).append(
+                SeatRow(row_number=row.row_number, seat_numbers=row.seat_numbers)
+            )
+        self.set_sections(tuple(Section(ticket_type_id=key, rows=tuple(rows)) for key, rows in sections.items()))

@@ -1,0 +1,94 @@
+"""A hall as it is read, and the catalogue of events."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connections.engines import create_engine
+from db.events.catalogue import find_events
+from db.events.halls import (
+    begin_snapshot,
+    event_versions,
+    hall_row,
+    seat_rows,
+    taken_seats,
+    ticket_type_counts,
+)
+from db.events.seed import RoomSeed, seed_demo
+
+
+@pytest.fixture
+def event_id(database_url: str) -> int:
+    return seed_demo(database_url, room=RoomSeed())
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_max=2)
+    yield engine
+    await engine.dispose()
+
+
+def reserve(database_url: str, event_id: int, until: str) -> tuple[int, int, int]:
+    """Hold the first free seat until then, as the engine writes it."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            "UPDATE seats SET status = 'reserved', held_until = clock_timestamp() + %s::interval "
+            "WHERE (event_id, ticket_type_id, row_number, seat_number) = ("
+            "  SELECT event_id, ticket_type_id, row_number, seat_number FROM seats "
+            "  WHERE event_id = %s AND status = 'available' "
+            "  ORDER BY ticket_type_id, row_number, seat_number LIMIT 1"
+            ") RETURNING ticket_type_id, row_number, seat_number",
+            (until, event_id),
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            "UPDATE tickets SET available_count = available_count - 1, held_count = held_count + 1 "
+            "WHERE event_id = %s AND ticket_type_id = %s",
+            (event_id, row[0]),
+        )
+    return row[0], row[1], row[2]
+
+
+async def test_a_lapsed_holds_seat_counts_as_free(engine: AsyncEngine, database_url: str, event_id: int) -> None:
+    held = reserve(database_url, event_id, "10 minutes")
+    reserve(database_url, event_id, "-1 second")
+    async with engine.connect() as connection:
+        await begin_snapshot(connection)
+        row = await hall_row(connection, event_id)
+        counts = await ticket_type_counts(connection, event_id)
+        taken = await taken_seats(connection, event_id)
+        rows = await seat_rows(connection, event_id)
+        assert await event_versions(connection, [event_id, event_id + 1]) == {event_id: row.version if row else None}
+    assert row is not None
+    assert row.rehearsal_of is None
+    assert taken == {held: "reserved"}
+    first = next(one for one in counts if one.ticket_type_id == held[0])
+    assert (first.held_count, first.available_count) == (1, first.quantity - 1)
+    assert sum(one.quantity for one in counts) == sum(len(one.seat_numbers) for one in rows)
+    assert all(list(one.seat_numbers) == sorted(one.seat_numbers) for one in rows)
+
+
+async def test_there_is_no_hall_without_its_event(engine: AsyncEngine, event_id: int) -> None:
+    async with engine.connect() as connection:
+        assert await hall_row(connection, event_id + 1) is None
+
+
+async def test_the_catalogue_goes_on_after_the_last_event(engine: AsyncEngine, database_url: str) -> None:
+    ids = {seed_demo(database_url, room=RoomSeed()) for _ in range(3)}
+    with psycopg.connect(database_url) as connection:
+        copy = seed_demo(database_url, room=RoomSeed())
+        connection.execute("UPDATE events SET rehearsal_of = %s WHERE event_id = %s", (min(ids), copy))
+    async with engine.connect() as connection:
+        first = await find_events(connection, limit=2)
+        last = first[-1]
+        rest = await find_events(connection, limit=2, after=(last.date, last.event_id))
+        assert [one.event_id for one in first + rest] == sorted(ids)
+        assert await find_events(connection, limit=9, text="no event is called so") == []
+        assert len(await find_events(connection, limit=9, text=last.name.upper())) == 3
+        assert await find_events(connection, limit=9, date_min=last.date + dt.timedelta(days=1)) == []
