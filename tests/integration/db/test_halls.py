@@ -38,9 +38,9 @@ def reserve(database_url: str, event_id: int, until: str) -> tuple[int, int, int
     """Hold the first free seat until then, as the engine writes it."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
-            "UPDATE seats SET status = 'reserved', held_until = clock_timestamp() + %s::interval "
+            "UPDATE seat SET status = 'reserved', held_by = gen_random_uuid(), held_until = clock_timestamp() + %s::interval "
             "WHERE (event_id, ticket_type_id, row_number, seat_number) = ("
-            "  SELECT event_id, ticket_type_id, row_number, seat_number FROM seats "
+            "  SELECT event_id, ticket_type_id, row_number, seat_number FROM seat "
             "  WHERE event_id = %s AND status = 'available' "
             "  ORDER BY ticket_type_id, row_number, seat_number LIMIT 1"
             ") RETURNING ticket_type_id, row_number, seat_number",
@@ -48,7 +48,7 @@ def reserve(database_url: str, event_id: int, until: str) -> tuple[int, int, int
         ).fetchone()
         assert row is not None
         connection.execute(
-            "UPDATE tickets SET available_count = available_count - 1, held_count = held_count + 1 "
+            "UPDATE ticket SET available_count = available_count - 1, held_count = held_count + 1 "
             "WHERE event_id = %s AND ticket_type_id = %s",
             (event_id, row[0]),
         )
@@ -83,7 +83,7 @@ async def test_the_catalogue_goes_on_after_the_last_event(engine: AsyncEngine, d
     ids = {seed_demo(database_url, room=RoomSeed()) for _ in range(3)}
     with psycopg.connect(database_url) as connection:
         copy = seed_demo(database_url, room=RoomSeed())
-        connection.execute("UPDATE events SET rehearsal_of = %s WHERE event_id = %s", (min(ids), copy))
+        connection.execute("UPDATE event SET rehearsal_of = %s WHERE event_id = %s", (min(ids), copy))
     async with engine.connect() as connection:
         first = await find_events(connection, limit=2)
         last = first[-1]
