@@ -38,7 +38,8 @@ def reserve(database_url: str, event_id: int, until: str) -> tuple[int, int, int
     """Hold the first free seat until then, as the engine writes it."""
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
-            "UPDATE seat SET status = 'reserved', held_by = gen_random_uuid(), held_until = clock_timestamp() + %s::interval "
+            "UPDATE seat SET status = 'reserved', reservation_id = gen_random_uuid(), "
+            "held_until = clock_timestamp() + %s::interval "
             "WHERE (event_id, ticket_type_id, row_number, seat_number) = ("
             "  SELECT event_id, ticket_type_id, row_number, seat_number FROM seat "
             "  WHERE event_id = %s AND status = 'available' "
