@@ -14,7 +14,8 @@ import admitone.asgi
 from admitone.cli import main as admitone_main
 from gateway.line import frames, sending
 from gateway.line.fan_streams import TURN_SECONDS
-from gateway.services import AnyRequest, services_of
+from gateway.services import services_of
+from gateway.wire.requests import AnyRequest
 from waiting_room.model import RoomCounts
 
 _create = admitone.asgi.create

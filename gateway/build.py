@@ -114,5 +114,5 @@ def build_services(settings: GatewaySettings) -> Services:
             secret=settings.site.secret,
         ),
         autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
-        programme=Programme(settings.db.url, halls, line, rooms),
+        programme=Programme(settings.db.url, settings.event.seats_max, halls, line, rooms),
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import redis.asyncio
-from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking.desk import Desk
@@ -39,11 +38,11 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.programme import Programme
 from gateway.settings import GatewaySettings
+from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 
-AnyRequest = Request[Any, Any, Any]
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
 

@@ -18,8 +18,8 @@ from rq import Queue
 from bench.baseline import jobs
 from gateway.contract.booking import CheckoutBody, ReserveBody
 from gateway.identity.sessions import Identity
-from gateway.services import AnyRequest
 from gateway.wire.problems import HANDLERS
+from gateway.wire.requests import AnyRequest
 
 WAIT_SECONDS = 30.0
 _identity = Identity(os.environ.get("ADMITONE_SECRET", ""), session_seconds=3600, open_auth=False, secure=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from gateway.hall.hall import Hall, UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
-from gateway.identity.sessions import AnyRequest, Identity
+from gateway.identity.sessions import Identity
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 
 
 class HallAccess:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from gateway.identity.sessions import AnyRequest, Identity, Session
+from gateway.identity.cookies import Role
+from gateway.identity.sessions import Identity, Session
+from gateway.wire.requests import AnyRequest
 
-Role = Literal["fan", "operator"]
 Arguments = Mapping[str, Any]
 """A handler's other keyword arguments, e.g. ``data``: its body."""
 

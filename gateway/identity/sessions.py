@@ -1,40 +1,36 @@
-"""Who asks: sessions as signed tokens in a header or a cookie. Nothing else a client says is believed."""
+"""Sessions: signed tokens in a header or a cookie. Nothing else that a client says about itself is believed."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Final
 
 import msgspec
-from litestar import Request
 from litestar.datastructures import Cookie
 
 from booking_lane import about
+from gateway.identity.cookies import COOKIES, Role, refuse_cross_site, session_cookie
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
 from waiting_room.signing import Signer
 
-FAN_COOKIE: Final = "admitone_session"
-OPERATOR_COOKIE: Final = "admitone_operator"
 OPERATOR_SECONDS: Final = 12 * 3600
 VERIFIED_MAX: Final = 50_000
 VERIFIED_SECONDS: Final = 600.0
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """A verified session. ``user_id`` is 0 for an operator, whose ``name`` is told; ``jti`` names the session.
+    """A verified session.
 
-    ``rehearses``: the fan is a simulated one, of this copy of an event alone (`identity.rehearsals`); 0: a real one.
+    ``user_id`` is 0 for an operator, who has a ``name`` instead. ``jti`` is the session's own id. ``rehearses`` is the
+    id of the copy of an event to which a simulated fan belongs (`gateway.identity.rehearsals`); 0 for a real fan.
     """
 
     user_id: int
-    role: Literal["fan", "operator"]
+    role: Role
     jti: str
     name: str = ""
     rehearses: int = 0
@@ -42,7 +38,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 class _Claims(msgspec.Struct, frozen=True):
     sub: str
-    role: Literal["fan", "operator"]
+    role: Role
     jti: str
     rehearses: int = 0
 
@@ -73,36 +69,28 @@ class Identity:
         self._verified: dict[str, tuple[float, Session]] = {}
 
     def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
-        """A token and its user id: random 52 bits, for a counter lost would hand out somebody's purchases."""
+        """A token and its user id: 52 random bits, since a lost counter would give away another fan's purchases."""
         user_id = user_id or secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", self._session_seconds), user_id
 
     def new_rehearsal_fan(self, event_id: int, seconds: int) -> tuple[str, int]:
-        """As `new_fan`, for so long a rehearsal on this copy of an event. Who has the secret makes them, no route."""
+        """As `new_fan`, for a simulated fan of this copy of an event. Only a rehearsal calls this; no route does."""
         user_id = secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", seconds, rehearses=event_id), user_id
 
     def new_operator(self, name: str) -> str:
         return self._sign(name, "operator", OPERATOR_SECONDS)
 
-    def cookie(self, token: str, *, operator: bool = False) -> Cookie:
-        return Cookie(
-            key=OPERATOR_COOKIE if operator else FAN_COOKIE,
-            value=token,
-            max_age=OPERATOR_SECONDS if operator else self._session_seconds,
-            path="/",
-            httponly=True,
-            samesite="lax",
-            secure=self._secure,
-        )
+    def cookie(self, token: str, role: Role = "fan") -> Cookie:
+        """The cookie that has the browser send the token."""
+        seconds = OPERATOR_SECONDS if role == "operator" else self._session_seconds
+        return session_cookie(token, role, seconds, secure=self._secure)
 
-    def no_cookie(self, *, operator: bool = False) -> Cookie:
-        """Has the browser forget the session."""
-        cookie = self.cookie("", operator=operator)
-        cookie.max_age = 0
-        return cookie
+    def no_cookie(self, role: Role) -> Cookie:
+        """The cookie that has the browser forget the session."""
+        return session_cookie("", role, 0, secure=self._secure)
 
-    def session(self, request: AnyRequest, role: Literal["fan", "operator"] = "fan") -> Session | None:
+    def session(self, request: AnyRequest, role: Role = "fan") -> Session | None:
         """The request's session of this role, or None without any token.
 
         Raises:
@@ -114,7 +102,7 @@ class Identity:
             if scheme.lower() != "bearer":
                 raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
         else:
-            cookie = request.cookies.get(OPERATOR_COOKIE if role == "operator" else FAN_COOKIE)
+            cookie = request.cookies.get(COOKIES[role])
             if cookie is None:
                 return None
             token = cookie
@@ -141,7 +129,7 @@ class Identity:
         return session
 
     def user(self, request: AnyRequest, said: int | None) -> int:
-        """The user who asks; ``said`` is the body's userId, which must be the same.
+        """The session's user id; ``said`` is the body's, which must be the same.
 
         Raises:
             ProblemError: ``not_you``, and as `fan`.
@@ -191,25 +179,6 @@ class Identity:
         self._verified[token] = (until, session)
         return session
 
-    def _sign(self, subject: str, role: Literal["fan", "operator"], seconds: int, *, rehearses: int = 0) -> str:
+    def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0) -> str:
         claims = _Claims(subject, role, secrets.token_urlsafe(9), rehearses)
         return self._signer.sign(claims, int(self._now()) + seconds)
-
-
-def refuse_cross_site(request: AnyRequest) -> None:
-    """A cookie proves the browser, not the page: a request that changes something, or that sets a cookie, must come
-    from our own pages (OWASP CSRF).
-
-    Raises:
-        ProblemError: ``cross_site``.
-    """
-    if request.method in _SAFE_METHODS:
-        return
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        if site not in {"same-origin", "none"}:
-            raise ProblemError("cross_site")
-        return
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise ProblemError("cross_site")

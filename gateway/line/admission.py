@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from db.rooms.states import RoomState
-from gateway.identity.sessions import AnyRequest
 from gateway.line.passes import Passes
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
 from waiting_room.line import Line
 

@@ -6,8 +6,9 @@ import contextlib
 
 from litestar.datastructures import Cookie
 
-from gateway.identity.sessions import AnyRequest, Session
+from gateway.identity.sessions import Session
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 

@@ -13,12 +13,14 @@ from db.events.seed import room_seed
 from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
-from gateway.identity.sessions import Session, refuse_cross_site
+from gateway.identity.cookies import refuse_cross_site
+from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
 from gateway.pages.views import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
-from gateway.services import AnyRequest, Services, address, network
+from gateway.services import Services, address, network
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 
 
 class PagesFromServices:

@@ -12,13 +12,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+import msgspec
 import psycopg
+from psycopg import IsolationLevel
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from db.change_log.changes import Change, ChangeRow, Subject, change_rows, insert_changes, select_changes
 from db.connections import primary
+from db.events.definitions import EventRow, ListedEvent, UnknownEventError, list_events, read_event
+from db.events.editing import edit_event
+from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError
+from db.events.seed import EventPlan, create_event
+from db.events.ticket_types import describe
+from gateway.contract.programme import EventDefinition, EventPreview
+from gateway.contract.rooms import log_line
 from gateway.hall.halls import Halls
 from gateway.line.registry import RoomRegistry
+from gateway.programme.drafts import Draft, definition, faults_of, refused
+from gateway.wire.problems import ProblemError
 from waiting_room.line import Line
 
 logger = logging.getLogger(__name__)
@@ -29,14 +41,19 @@ T = TypeVar("T")
 
 
 class Programme:
-    """Runs operators' work on events, and tells of it.
+    """Makes, changes and reads events for operators, and makes their changes known.
+
+    Each method that asks Postgres may raise `psycopg.OperationalError`: Postgres is away, or bookings kept what is to
+    be changed for too long.
 
     Args:
         database_url: Postgres' primary.
+        seats_max: of an event.
     """
 
-    def __init__(self, database_url: str, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
+    def __init__(self, database_url: str, seats_max: int, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
         self._database_url = database_url
+        self._seats_max = seats_max
         self._halls = halls
         self._line = line
         self._rooms = rooms
@@ -46,19 +63,103 @@ class Programme:
         """The result of ``work``, which takes long and needs no connection."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """``work``'s result, on a connection that commits each statement unless it begins a transaction.
+    async def listed(self, before: int, limit: int) -> list[ListedEvent]:
+        """So many events at most whose id is lower than ``before``, the newest first."""
+        return await self._run(lambda connection: list_events(connection, before, limit))
+
+    async def read(self, event_id: int, *, with_seats: bool = True) -> EventRow:
+        """The event as it is defined.
 
         Raises:
-            psycopg.OperationalError: Postgres is away, or bookings kept what is to be changed for too long.
+            ProblemError: ``unknown_event``.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
-    def _run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        with primary.connect(self._database_url, "admitone-gateway") as connection:
-            return work(connection)
+        def read(connection: psycopg.Connection) -> EventRow:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            with connection.transaction():
+                return read_event(connection, event_id, with_seats=with_seats)
 
-    async def publish(self, event_id: int, *, configure: bool) -> None:
+        try:
+            return await self._run(read)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+
+    async def log(self, event_id: int) -> list[ChangeRow]:
+        """What was changed of the event, the newest first.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        await self.read(event_id, with_seats=False)
+        latest = select_changes(Subject.EVENT, event_id)
+        return await self._run(lambda connection: change_rows(connection.execute(*latest)))
+
+    async def make(self, plan: EventPlan, operator: str, why: str) -> EventRow:
+        """Make the event, log it, and make it known."""
+        made = await self._run(lambda connection: _make(connection, plan, operator, why))
+        await self._publish(made.event_id, configure=True)
+        return made
+
+    async def edit(
+        self,
+        event_id: int,
+        draft: Draft,
+        edit: EventEdit,
+        operator: str,
+        *,
+        why: str,
+        revision: int | None,
+        dry_run: bool,
+    ) -> EventDefinition | EventPreview:
+        """Apply an edit; where the draft has faults, or for a dry run, only find out what Postgres has against it too.
+
+        Args:
+            revision: the one that the operator saw, where it must still be in force.
+
+        Raises:
+            ProblemError: ``unknown_event``, ``conflict`` for another revision, or a code of the draft's faults and of
+                what Postgres has against the edit.
+        """
+        only_look = dry_run or bool(draft.faults)
+
+        def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
+            with connection.transaction(force_rollback=only_look):
+                edited = edit_event(
+                    connection, event_id, edit, operator, why, seats_max=self._seats_max, revision=revision
+                )
+                return read_event(connection, event_id), edited
+
+        faults = list(draft.faults)
+        found: EventRow | None = None
+        try:
+            found, edited = await self._run(work)
+        except EventRefusedError as refusal:
+            faults += faults_of(refusal.refusals)
+        except EventChangedError as meanwhile:
+            lines = [log_line(row) for row in meanwhile.since]
+            raise ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines)) from None
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+        event = None if faults or found is None else definition(found)
+        if dry_run:
+            return EventPreview(valid=not faults, faults=tuple(faults), event=event)
+        if event is None:
+            raise refused(faults)
+        if edited.changed:
+            await self._publish(event_id, configure=edited.sale_moved)
+        return event
+
+    async def _run(self, work: Callable[[psycopg.Connection], T]) -> T:
+        """``work``'s result, on a connection that commits each statement unless ``work`` begins a transaction."""
+
+        def run() -> T:
+            with primary.connect(self._database_url, "admitone-gateway") as connection:
+                return work(connection)
+
+        return await self.in_thread(run)
+
+    async def _publish(self, event_id: int, *, configure: bool) -> None:
         """Make a changed event known to this gateway, and what is left of it to Redis; with ``configure`` its room too.
 
         Should that fail, all of it is known within seconds all the same: by the event's version, the room's revision
@@ -76,3 +177,12 @@ class Programme:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+
+
+def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: str) -> EventRow:
+    types = [Change("ticket_types", "", describe(one.ticket_type, one.price, one.hall)) for one in plan.ticket_types]
+    with connection.transaction():
+        event_id = create_event(connection, plan)
+        lines = [*types[::-1], Change("event", "", plan.name)]
+        connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))
+        return read_event(connection, event_id)

@@ -38,10 +38,10 @@ from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER
 from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
-from gateway.services import AnyRequest, Services, address, services_of
+from gateway.services import Services, address, services_of
 from gateway.wire.openapi import link
 from gateway.wire.problems import ProblemError, invalid
-from gateway.wire.requests import Answer
+from gateway.wire.requests import Answer, AnyRequest
 
 fans = fan_router("booking")
 KEY_CHARACTERS_MAX: Final = 128

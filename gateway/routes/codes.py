@@ -12,7 +12,8 @@ from gateway.contract.rooms import CodeIssueList, CodesBody, CodesIssued
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
-from gateway.services import AnyRequest, services_of
+from gateway.services import services_of
+from gateway.wire.requests import AnyRequest
 
 operators = operator_router("codes")
 

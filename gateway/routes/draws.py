@@ -12,8 +12,9 @@ from gateway.contract.line import DrawAnswer, DrawList, Receipt
 from gateway.contract.values import ID_MAX, INT_MAX
 from gateway.identity.sessions import Session
 from gateway.routes.routers import fan_router, public_router
-from gateway.services import AnyRequest, Services, network, services_of
+from gateway.services import Services, network, services_of
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 
 public = public_router("draws")
 fans = fan_router("draws")

@@ -15,10 +15,10 @@ from gateway.contract.values import ID_MAX, Moment
 from gateway.hall.hall import Rendered
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import Services, services_of
 from gateway.wire.openapi import header
 from gateway.wire.problems import invalid
-from gateway.wire.requests import Answer
+from gateway.wire.requests import Answer, AnyRequest
 from gateway.wire.stream import Stream, StreamResponse
 
 public = public_router("events")

@@ -10,7 +10,8 @@ from gateway.contract.sessions import Health
 from gateway.health.metrics import CONTENT_TYPE
 from gateway.health.scrape import Scrape
 from gateway.routes.routers import public_router
-from gateway.services import AnyRequest, services_of
+from gateway.services import services_of
+from gateway.wire.requests import AnyRequest
 
 public = public_router("health")
 

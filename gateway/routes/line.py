@@ -14,8 +14,9 @@ from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.moments import from_ms
 from gateway.routes.routers import fan_router
-from gateway.services import AnyRequest, Services, address, services_of
+from gateway.services import Services, address, services_of
 from gateway.wire.openapi import header, link
+from gateway.wire.requests import AnyRequest
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 

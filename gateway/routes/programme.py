@@ -7,17 +7,10 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
-import psycopg
 from litestar import Response, Router
 from litestar.params import Parameter
-from psycopg import IsolationLevel
 
-from db.change_log.changes import Change, Subject, change_rows, insert_changes, select_changes
-from db.events.definitions import EventRow, UnknownEventError, list_events, read_event
-from db.events.editing import edit_event
-from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError
-from db.events.seed import EventPlan, create_event, room_seed
-from db.events.ticket_types import describe
+from db.events.seed import room_seed
 from gateway.contract.programme import (
     DefinedEvent,
     DefinedEventList,
@@ -30,11 +23,11 @@ from gateway.contract.programme import (
 from gateway.contract.rooms import RoomLogList, log_line
 from gateway.contract.values import ID_MAX, Fault
 from gateway.identity.sessions import Session
-from gateway.programme.drafts import Draft, definition, faults_of, planned, refused
+from gateway.programme.drafts import Draft, definition, planned, refused
 from gateway.routes.routers import operator_router, operators_only
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import services_of
 from gateway.wire.bodies import StrictRequest
-from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 
 operators = operator_router("programme")
 
@@ -67,7 +60,7 @@ async def events(
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> DefinedEventList:
     """Events, the newest first; go on with ``before`` set to ``next`` while there is one."""
-    found = await services_of(request).programme.run(lambda connection: list_events(connection, before, limit + 1))
+    found = await services_of(request).programme.listed(before, limit + 1)
     return DefinedEventList(
         events=tuple(DefinedEvent(**dataclasses.asdict(one)) for one in found[:limit]),
         next=found[limit - 1].event_id if len(found) > limit else None,
@@ -87,20 +80,8 @@ async def create(
         return _preview(draft.faults, None if plan is None else planned(plan, now))
     if plan is None:
         raise refused(draft.faults)
-    made = await services.programme.run(lambda connection: _make(connection, plan, operator.name, data.why))
-    await services.programme.publish(made.event_id, configure=True)
+    made = await services.programme.make(plan, operator.name, data.why)
     return Response(definition(made), status_code=201, headers={"Location": f"/api/ops/events/{made.event_id}"})
-
-
-def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: str) -> EventRow:
-    types = [
-        Change("ticket_types", "", describe(kind.ticket_type, kind.price, kind.hall)) for kind in plan.ticket_types
-    ]
-    with connection.transaction():
-        event_id = create_event(connection, plan)
-        lines = [*types[::-1], Change("event", "", plan.name)]
-        connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))
-        return read_event(connection, event_id)
 
 
 @operators.get(
@@ -109,7 +90,7 @@ def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: s
 )
 async def event(request: AnyRequest, event_id: PathEvent) -> EventDefinition:
     """The event whole, as it is defined."""
-    return definition(await _read(services_of(request), event_id))
+    return definition(await services_of(request).programme.read(event_id))
 
 
 @operators.patch("/api/ops/events/{event_id:int}", refuses=EDIT_REFUSED)
@@ -124,7 +105,15 @@ async def change(
     services = services_of(request)
     draft = Draft(services.settings.event.seats_max)
     edit = await services.programme.in_thread(lambda: draft.edit(data))
-    return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+    return await services.programme.edit(
+        event_id,
+        draft,
+        edit,
+        operator.name,
+        why=data.why,
+        revision=None if data.revision is msgspec.UNSET else data.revision,
+        dry_run=dry_run,
+    )
 
 
 @operators.post("/api/ops/events/{event_id:int}/seats", status_code=200, refuses=EDIT_REFUSED, body=JSON_OR_CSV)
@@ -136,7 +125,7 @@ async def seats(
     draft = Draft(services.settings.event.seats_max)
     assert isinstance(request, StrictRequest)
     if request.content_type[0] == CSV_TYPE:
-        types = (await _read(services, event_id, with_seats=False)).ticket_types
+        types = (await services.programme.read(event_id, with_seats=False)).ticket_types
         try:
             text = (await request.body()).decode()
         except UnicodeDecodeError as error:
@@ -144,10 +133,20 @@ async def seats(
             draft.fault("$", "the file is not in UTF-8", line=line)
             raise refused(draft.faults) from None
         edit = await services.programme.in_thread(lambda: draft.seats_of_csv(text, types))
-        return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why="", revision=msgspec.UNSET)
+        return await services.programme.edit(
+            event_id, draft, edit, operator.name, why="", revision=None, dry_run=dry_run
+        )
     data: SeatsBody = await request.json_of(SeatsBody)
     edit = await services.programme.in_thread(lambda: draft.seats(data))
-    return await _edit(services, operator, event_id, draft, edit, dry_run=dry_run, why=data.why, revision=data.revision)
+    return await services.programme.edit(
+        event_id,
+        draft,
+        edit,
+        operator.name,
+        why=data.why,
+        revision=None if data.revision is msgspec.UNSET else data.revision,
+        dry_run=dry_run,
+    )
 
 
 @operators.get(
@@ -156,76 +155,8 @@ async def seats(
 )
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""
-    services = services_of(request)
-    await _read(services, event_id, with_seats=False)
-    latest = select_changes(Subject.EVENT, event_id)
-    rows = await services.programme.run(lambda connection: change_rows(connection.execute(*latest)))
+    rows = await services_of(request).programme.log(event_id)
     return RoomLogList(entries=tuple(log_line(row) for row in rows))
-
-
-async def _read(services: Services, event_id: int, *, with_seats: bool = True) -> EventRow:
-    def read(connection: psycopg.Connection) -> EventRow:
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        with connection.transaction():
-            return read_event(connection, event_id, with_seats=with_seats)
-
-    try:
-        return await services.programme.run(read)
-    except UnknownEventError:
-        raise ProblemError("unknown_event") from None
-
-
-async def _edit(
-    services: Services,
-    operator: Session,
-    event_id: int,
-    draft: Draft,
-    edit: EventEdit,
-    *,
-    dry_run: bool,
-    why: str,
-    revision: int | msgspec.UnsetType,
-) -> EventDefinition | EventPreview:
-    """Apply an edit; where the draft has faults, or for a dry run, only look what Postgres has against it too.
-
-    Raises:
-        ProblemError: of `EDIT_REFUSED`.
-    """
-    only_look = dry_run or bool(draft.faults)
-
-    def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
-        with connection.transaction(force_rollback=only_look):
-            edited = edit_event(
-                connection,
-                event_id,
-                edit,
-                operator.name,
-                why,
-                seats_max=services.settings.event.seats_max,
-                revision=None if revision is msgspec.UNSET else revision,
-            )
-            return read_event(connection, event_id), edited
-
-    faults = list(draft.faults)
-    found: EventRow | None = None
-    try:
-        found, edited = await services.programme.run(work)
-    except EventRefusedError as refusal:
-        faults += faults_of(refusal.refusals)
-    except EventChangedError as meanwhile:
-        lines = [log_line(row) for row in meanwhile.since]
-        raise ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines)) from None
-    except UnknownEventError:
-        raise ProblemError("unknown_event") from None
-    told = None if faults or found is None else definition(found)
-    if dry_run:
-        return EventPreview(valid=not faults, faults=tuple(faults), event=told)
-    if told is None:
-        raise refused(faults)
-    if edited.changed:
-        await services.programme.publish(event_id, configure=edited.sale_moved)
-    return told
 
 
 def _preview(faults: Sequence[Fault], event: EventDefinition | None) -> Response[EventPreview]:

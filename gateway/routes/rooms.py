@@ -17,8 +17,9 @@ from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
 from gateway.line.registry import NO_ROOM
 from gateway.routes.routers import operator_router
-from gateway.services import AnyRequest, services_of
+from gateway.services import services_of
 from gateway.wire.problems import ProblemError, invalid
+from gateway.wire.requests import AnyRequest
 from gateway.wire.stream import StreamResponse
 
 operators = operator_router("operators")

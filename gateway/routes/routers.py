@@ -21,8 +21,9 @@ from litestar.types import Empty
 
 from gateway.contract.values import ProblemAnswer
 from gateway.identity.guards import FAN, OPERATOR, Guard
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import Services, services_of
 from gateway.wire.openapi import Details, Fields, answers
+from gateway.wire.requests import AnyRequest
 
 Function = Callable[..., Awaitable[Any]]
 First = Callable[[Services, Mapping[str, Any]], None]

@@ -9,10 +9,12 @@ from db.operators import verify_operator
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
-from gateway.identity.sessions import Session, refuse_cross_site
+from gateway.identity.cookies import refuse_cross_site
+from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router, public_router
-from gateway.services import AnyRequest, network, services_of
+from gateway.services import network, services_of
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 
 public = public_router("sessions")
 operators = operator_router("sessions")
@@ -61,7 +63,7 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     token = services.identity.new_operator(data.name)
     return Response(
         OperatorAnswer(token=token),
-        cookies=[services.identity.cookie(token, operator=True)],
+        cookies=[services.identity.cookie(token, "operator")],
         headers={"Cache-Control": "no-store"},
     )
 
@@ -75,7 +77,7 @@ async def operator_session(request: AnyRequest, operator: Session) -> OperatorNa
 @operators.delete("/api/ops/session")
 async def end_operator_session(request: AnyRequest) -> Response[None]:
     """Sign out: the browser forgets the session."""
-    return Response(None, cookies=[services_of(request).identity.no_cookie(operator=True)])
+    return Response(None, cookies=[services_of(request).identity.no_cookie("operator")])
 
 
 @public.get("/api/captcha", responses={})

@@ -33,8 +33,9 @@ from gateway.contract.webhooks import (
 )
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
-from gateway.services import AnyRequest, Services, services_of
+from gateway.services import Services, services_of
 from gateway.wire.problems import ProblemError, invalid
+from gateway.wire.requests import AnyRequest
 
 operators = operator_router("webhooks")
 

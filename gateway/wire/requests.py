@@ -15,6 +15,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from gateway.wire.connections import write_whole
 
+AnyRequest = Request[Any, Any, Any]
+
 
 class LeanHeaders(Headers):
     """The same multi-dict; only its making skips the test for every type it could be made of."""
@@ -26,7 +28,7 @@ class LeanHeaders(Headers):
         self._header_list = None
 
 
-class LeanRequest(Request[Any, Any, Any]):
+class LeanRequest(AnyRequest):
     """Makes its headers once, lean, and reads its body without a generator."""
 
     async def body(self) -> bytes:

@@ -12,12 +12,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, Guard
-from gateway.identity.sessions import AnyRequest, Session
+from gateway.identity.sessions import Session
 from gateway.routes.booking import reserve
 from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import Services
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
 from tests.unit.gateway.conftest import create
 
 PUBLIC = {

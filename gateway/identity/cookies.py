@@ -1,0 +1,50 @@
+"""Cookies of sessions, and what protects them from other sites' pages."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from litestar.datastructures import Cookie
+
+from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
+
+Role = Literal["fan", "operator"]
+
+COOKIES: Final[dict[Role, str]] = {"fan": "admitone_session", "operator": "admitone_operator"}
+"""The name of the cookie of a session, by role."""
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def session_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool) -> Cookie:
+    """A cookie that no script reads. Requests of other sites do not carry it, except for a link that is followed."""
+    return Cookie(
+        key=COOKIES[role],
+        value=token,
+        max_age=max_age_seconds,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def refuse_cross_site(request: AnyRequest) -> None:
+    """Refuse a request of another site's page: a cookie proves the browser, not the page (OWASP CSRF).
+
+    It is to be called for requests that change something or set a cookie.
+
+    Raises:
+        ProblemError: ``cross_site``.
+    """
+    if request.method in _SAFE_METHODS:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in {"same-origin", "none"}:
+            raise ProblemError("cross_site")
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise ProblemError("cross_site")
