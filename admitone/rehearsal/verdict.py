@@ -333,14 +333,14 @@ def _says(facts: Facts, reasons: tuple[str, ...], sustained: float) -> str:
 def _duration(facts: Facts, per_minute: float) -> tuple[float | None, str]:
     """Minutes, and the sentence about them."""
     seats_each = _seats_each(facts)
-    buyers = min(facts.expected_fans * (1 - facts.no_shows), facts.seats / seats_each)
-    what = "sold out" if buyers < facts.expected_fans * (1 - facts.no_shows) else "everybody was in"
+    purchases = min(facts.expected_fans * (1 - facts.no_shows), facts.seats / seats_each)
+    what = "sold out" if purchases < facts.expected_fans * (1 - facts.no_shows) else "everybody was in"
     if per_minute <= 0:
         return None, "no purchase was seen, so none can be reckoned with"
-    minutes = buyers / per_minute + facts.think_seconds / 60
+    minutes = purchases / per_minute + facts.think_seconds / 60
     return round(minutes, 1), (
         f"{facts.expected_fans} fans and {facts.seats} seats, {seats_each:.1f} a purchase: {what} after about "
-        f"{_span(minutes)} ({buyers:.0f} purchases / {per_minute:.0f} a minute + {facts.think_seconds:.0f} s)"
+        f"{_span(minutes)} ({purchases:.0f} purchases / {per_minute:.0f} a minute + {facts.think_seconds:.0f} s)"
     )
 
 

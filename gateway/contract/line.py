@@ -60,7 +60,7 @@ class DrawList(AnswerBody, kw_only=True):
 
 
 class ReceiptEntry(AnswerBody, kw_only=True):
-    """What befell the fan: the state it led to, and why."""
+    """What happened to the fan: the state that it led to, and why."""
 
     at: Moment
     state: str
