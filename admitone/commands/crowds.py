@@ -95,7 +95,8 @@ def rehearse(
     """Rehearse a sale on a hidden copy of the event; exit 0 fit, 1 not fit, 2 could not be held."""
     import uvloop
 
-    from admitone.rehearsal.rehearse import NotPossibleError, Options, rehearse_until_signal
+    from admitone.rehearsal.options import NotPossibleError, Options
+    from admitone.rehearsal.rehearse import rehearse_until_signal
     from admitone.rehearsal.rehearse import remove as remove_left
     from admitone.rehearsal.report import as_json, words
 

@@ -4,130 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import resource
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 import psycopg
 import redis
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from admitone.doctor.examination import examine
-from admitone.doctor.finding import Finding, Level
-from admitone.doctor.site import open_site
-from admitone.fan.http import CONNECTIONS_MAX
-from admitone.rehearsal.counted import Sum, Tick
 from admitone.rehearsal.display import Display
-from admitone.rehearsal.plan import (
-    BEST_SHARE,
-    FANS_A_GENERATOR,
-    FANS_MAX,
-    FRONT_SHARE,
-    GENERATORS_MAX,
-    MINUTES_MAX,
-    THINK_SECONDS,
-    THINK_SECONDS_MAX,
-    Crowd,
-)
-from admitone.rehearsal.verdict import REACHED, Busy, Facts, Phase, Verdict, holds, judge
+from admitone.rehearsal.generators import ARRIVED_SECONDS_MAX, Generators
+from admitone.rehearsal.measuring import LOOK_SECONDS, measure
+from admitone.rehearsal.options import NotPossibleError, Options
+from admitone.rehearsal.ready import require_ready
+from admitone.rehearsal.verdict import REACHED, Facts, Phase, Verdict, holds, judge
 from admitone.rehearsal.watch import Sample, Watch
 from admitone.room import show_or_steer
 from admitone.settings import Settings
 from db.audit.invariants import audit
 from db.connections import primary
+from db.patience import Patience
 from db.rehearsals import rehearsals
 from db.rooms.steering import Ask
 from gateway.line.registry import REFRESH_SECONDS
 
-LOOK_SECONDS: Final = 1.0
-READY_SECONDS_MAX: Final = 15.0
-ARRIVED_SECONDS_MAX: Final = 600.0
-"""Beyond the time given to arrive, until the doors open without the rest."""
 STEADY_SECONDS: Final = 30.0
 """How long the sale as configured is looked at, once the first fans are through, before the limit is looked for."""
 STEP_SECONDS: Final = 6.0
 SETTLE_SECONDS: Final = 2.0
 STEP_FACTOR: Final = 1.5
 RATE_MAX: Final = 600_000
-MARGIN_SECONDS: Final = ARRIVED_SECONDS_MAX + 60
-"""By how much sessions outlast the time given."""
-OTHER_SOCKETS: Final = CONNECTIONS_MAX + 500
-"""A generator's, besides one for each fan in line."""
 IDLE_SECONDS_MAX: Final = 15.0
 FORGOTTEN_SECONDS: Final = REFRESH_SECONDS * 1.2 + 1
 """After so long no gateway knows the removed copy's room any more, nor brings it back into Redis."""
-STOP_SECONDS_MAX: Final = 10.0
-TICK_BYTES_MAX: Final = 4_000_000
-PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 WHO: Final = "rehearsal"
-
-
-class NotPossibleError(Exception):
-    """The rehearsal could not be held; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the operator asked for.
-
-    Attributes:
-        expected_fans: of the real sale; None: as many as are simulated.
-        think_seconds: a person's mean time from the call to the ticket; 0: none, which shows the engine's limit.
-        minutes_max: the doors close on those who are left by then.
-        wants_limit: raise the rate once the sale as configured is steady, until it holds no more.
-        generators: processes; None: one for each `FANS_A_GENERATOR`.
-        keep: leave the copy, closed, until the event's next rehearsal.
-
-    Raises:
-        ValueError: a number out of its bounds.
-    """
-
-    url: str
-    event_id: int
-    fans: int
-    expected_fans: int | None = None
-    minutes_max: float = 15.0
-    arrive_seconds: float = 30.0
-    think_seconds: float = THINK_SECONDS
-    no_shows: float = 0.1
-    seats_per_fan: int = 2
-    front: float = FRONT_SHARE
-    best: float = BEST_SHARE
-    wants_limit: bool = False
-    generators: int | None = None
-    keep: bool = False
-    ledger: Path | None = None
-    seed: int = 1
-    embedded: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name, value, low, high in (
-            ("fans", self.fans, 1, FANS_MAX),
-            ("expected fans", self.expected_fans or 1, 1, 10_000_000),
-            ("minutes", self.minutes_max, 0.1, MINUTES_MAX),
-            ("seconds to arrive", self.arrive_seconds, 0, 3600),
-            ("seconds to think", self.think_seconds, 0, THINK_SECONDS_MAX),
-            ("the share of no-shows", self.no_shows, 0, 0.95),
-            ("seats", self.seats_per_fan, 1, 50),
-            ("generators", self.generators or 1, 1, GENERATORS_MAX),
-        ):
-            if not low <= value <= high:
-                raise ValueError(f"{name} must lie within {low} and {high}, not {value}")
-
-    @property
-    def processes(self) -> int:
-        most = min(GENERATORS_MAX, self.fans)
-        return min(most, self.generators or min(os.cpu_count() or 1, -(-self.fans // FANS_A_GENERATOR)))
 
 
 async def rehearse_until_signal(settings: Settings, options: Options, *, console: Console, quiet: bool) -> Verdict:
@@ -150,72 +65,10 @@ async def rehearse(
     Raises:
         NotPossibleError: something is missing, or it was stopped.
     """
-    warnings = await _ready(settings, options)
+    warnings = await require_ready(settings, options)
     with _servers(settings, options.event_id) as connection, _folder(options) as ledger:
         rehearsal = _Rehearsal(settings, options, connection, ledger, Display(console, quiet=quiet))
         return await rehearsal.hold(stop, warnings)
-
-
-async def _ready(settings: Settings, options: Options) -> tuple[str, ...]:
-    """What the doctor warns of.
-
-    Raises:
-        NotPossibleError: something needed is not up.
-    """
-    if not settings.site.secret:
-        raise NotPossibleError("Set ADMITONE_SECRET, the site's own: the fans' sessions are signed with it.")
-    until = time.monotonic() + READY_SECONDS_MAX
-    while True:
-        found = await asyncio.to_thread(_findings, settings, options)
-        down = [one.says for one in found if one.kind == "up" and one.level == Level.ERROR]
-        if not down:
-            break
-        if time.monotonic() > until:
-            raise NotPossibleError(f"Not everything is up: {'; '.join(down)}.")
-        await asyncio.sleep(1)
-    _need_sockets(options)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
-            http.get(f"{options.url}/api/captcha") as answer,
-        ):
-            provider = (await answer.json())["provider"]
-    except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
-        raise NotPossibleError(f"No gateway answers at {options.url}: {str(error) or type(error).__name__}.") from None
-    if provider != settings.captcha.provider:
-        raise NotPossibleError(
-            f"The gateways' captcha is {provider}, this command's {settings.captcha.provider}: "
-            "give it their environment."
-        )
-    warnings = [f"{one.says}. {one.fix}" for one in found if one.level > Level.OK and one.kind == "setup"]
-    if provider.startswith("recaptcha"):
-        warnings.append("Google's captcha was left out, for no machine solves it: asking Google was not measured.")
-    return tuple(warnings)
-
-
-def _need_sockets(options: Options) -> None:
-    """Raises:
-    NotPossibleError: this machine cannot hold so many connections, so that the site would be blamed for it.
-    """
-    files = -(-options.fans // options.processes) + OTHER_SOCKETS
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard != resource.RLIM_INFINITY and hard < files:
-        raise NotPossibleError(
-            f"A generator opens {files} files, the limit is {hard}: raise it (ulimit -Hn), or give more --generators."
-        )
-    with contextlib.suppress(OSError, ValueError):
-        low, high = map(int, PORTS.read_text().split())
-        ports = options.fans + options.processes * OTHER_SOCKETS
-        if high - low < ports:
-            raise NotPossibleError(
-                f"So many fans need {ports} ports to one address, this machine gives {high - low}: widen "
-                "net.ipv4.ip_local_port_range, or rehearse with fewer."
-            )
-
-
-def _findings(settings: Settings, options: Options) -> list[Finding]:
-    with open_site(settings, options.embedded, options.url) as site:
-        return examine(site)
 
 
 @contextlib.contextmanager
@@ -225,25 +78,6 @@ def _folder(options: Options) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="admitone-rehearsal-") as folder:
         yield Path(folder) / "told.jsonl"
-
-
-@dataclass(slots=True)
-class _Generator:
-    process: asyncio.subprocess.Process
-    reading: asyncio.Task[None] | None = None
-    ticks: list[Tick] = field(default_factory=list)
-
-    @property
-    def done(self) -> bool:
-        return bool(self.ticks) and self.ticks[-1].done
-
-    @property
-    def is_lost(self) -> bool:
-        return not self.done and self.process.returncode is not None
-
-    def tell(self, command: bytes) -> None:
-        if self.process.stdin is not None and not self.process.stdin.is_closing():
-            self.process.stdin.write(command + b"\n")
 
 
 async def remove(settings: Settings, event_id: int) -> list[int]:
@@ -295,7 +129,7 @@ class _Rehearsal:
         self._connection = connection
         self._ledger = ledger
         self._display = display
-        self._generators: list[_Generator] = []
+        self._generators = Generators()
         self._samples: list[Sample] = []
         self._removed: list[int] = []
         """Copies that earlier rehearsals left: Redis too is to forget them."""
@@ -310,7 +144,7 @@ class _Rehearsal:
         self._watch = Watch(self._settings, self._options.url.rstrip("/"), self._copy.event_id, self._connection)
         warnings += self._beside()
         try:
-            async with self._fans():
+            async with self._generators.running(self._settings, self._options, self._copy.event_id, self._ledger):
                 facts = await self._sale()
             await self._idle()
             broken = await asyncio.to_thread(
@@ -335,67 +169,6 @@ class _Rehearsal:
             return ()
         return (f"{fans} real fans were in line or inside meanwhile: the rehearsal and they took from one another.",)
 
-    # -- the fans
-
-    @contextlib.asynccontextmanager
-    async def _fans(self) -> AsyncIterator[None]:
-        options, settings = self._options, self._settings
-        share, more = divmod(options.fans, options.processes)
-        first = 0
-        environ = {**os.environ, "ADMITONE_SECRET": settings.site.secret}
-        try:
-            for number in range(options.processes):
-                fans = share + (number < more)
-                crowd = Crowd(
-                    base_url=options.url,
-                    event_id=self._copy.event_id,
-                    first=first,
-                    fans=fans,
-                    arrive_seconds=options.arrive_seconds,
-                    think_seconds=options.think_seconds,
-                    no_shows=options.no_shows,
-                    seats_per_fan=options.seats_per_fan,
-                    front=options.front,
-                    best=options.best,
-                    session_seconds=round(options.minutes_max * 60 + options.arrive_seconds + MARGIN_SECONDS),
-                    solves_captcha=settings.captcha.provider == "altcha",
-                    captcha_work_max=settings.captcha.work_max,
-                    captcha_ttl_seconds=settings.captcha.ttl_seconds,
-                    ledger=str(self._ledger),
-                    seed=options.seed,
-                )
-                first += fans
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "admitone.rehearsal.generator",
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    env=environ,
-                    limit=TICK_BYTES_MAX,
-                    # The terminal's Ctrl-C is ours alone: we tell them to stop.
-                    start_new_session=True,
-                )
-                generator = _Generator(process)
-                self._generators.append(generator)
-                generator.tell(msgspec.json.encode(crowd))
-                generator.reading = asyncio.create_task(_read(generator))
-            yield
-        finally:
-            await self._end_fans()
-
-    async def _end_fans(self) -> None:
-        for generator in self._generators:
-            generator.tell(b"stop")
-        for generator in self._generators:
-            try:
-                await asyncio.wait_for(generator.process.wait(), STOP_SECONDS_MAX)
-            except TimeoutError:
-                generator.process.kill()
-                await generator.process.wait()
-            if generator.reading is not None:
-                await asyncio.gather(generator.reading, return_exceptions=True)
-
     # -- the sale
 
     async def _sale(self) -> Facts:
@@ -413,7 +186,7 @@ class _Rehearsal:
         limit_end = ""
         if options.wants_limit:
             limit_end = await self._search(configured, limit, ends_at)
-        met = Sum(tick for generator in self._generators for tick in generator.ticks)
+        met = self._generators.sum
         free, held = self._left()
         present = self._watch.gateways()
         return Facts(
@@ -438,8 +211,7 @@ class _Rehearsal:
 
     async def _search(self, configured: Phase, found: list[Phase], ends_at: float) -> str:
         """Raise the rate step by step; gives why it went no further."""
-        for generator in self._generators:
-            generator.tell(b"quick")
+        self._generators.tell(b"quick")
         begin = min(configured.purchases_per_minute, configured.rate_per_minute) or configured.rate_per_minute
         rate = float(max(1, begin))
         while True:
@@ -477,20 +249,18 @@ class _Rehearsal:
                 await asyncio.wait_for(self._stop.wait(), left)
             if self._stop.is_set():
                 raise NotPossibleError("Stopped.")
-            if any(generator.is_lost for generator in self._generators):
+            if self._generators.is_one_lost:
                 raise NotPossibleError("A generator of fans ended by a fault; what it said stands above.")
             self._samples.append(await asyncio.to_thread(self._watch.look))
-            self._display.show(doing, self._options.fans, [one.ticks for one in self._generators], self._samples[-1])
+            self._display.show(doing, self._options.fans, self._generators.ticks, self._samples[-1])
 
     def _have_arrived(self) -> bool:
         """Whether every fan is in line, or has gone away again."""
-        met = Sum(tick for generator in self._generators for tick in generator.ticks)
-        gone = sum(number for what, number in met.outcomes.items() if what.startswith("fan "))
-        in_line = sum(one.ticks[-1].now.get("line", 0) for one in self._generators if one.ticks)
-        return gone + in_line >= self._options.fans
+        gone = sum(number for what, number in self._generators.sum.outcomes.items() if what.startswith("fan "))
+        return gone + self._generators.in_line >= self._options.fans
 
     def _are_home(self) -> bool:
-        return all(generator.done for generator in self._generators)
+        return self._generators.are_done
 
     # -- measuring
 
@@ -498,7 +268,9 @@ class _Rehearsal:
         """The sale as configured, from when the first fans were through to when nobody was left in line."""
         now = time.monotonic()
         waited = [sample.at for sample in self._samples if sample.at > doors_at and sample.waiting]
-        bought = [tick.at for one in self._generators for tick in one.ticks if tick.at > doors_at and tick.purchases]
+        bought = [
+            tick.at for ticks in self._generators.ticks for tick in ticks if tick.at > doors_at and tick.purchases
+        ]
         whole = self._measure(doors_at, max(bought, default=now), self._copy.rate_per_minute, self._copy.capacity)
         through_at = doors_at + max(self._options.think_seconds, whole.inside_seconds or 0.0)
         ended_at = min(now, max(waited, default=doors_at) + LOOK_SECONDS)
@@ -507,34 +279,8 @@ class _Rehearsal:
         return self._measure(through_at, ended_at, self._copy.rate_per_minute, self._copy.capacity), True
 
     def _measure(self, began_at: float, ended_at: float, rate_per_minute: int, capacity: int) -> Phase:
-        ticks = [[tick for tick in one.ticks if began_at < tick.at <= ended_at + 0.5] for one in self._generators]
-        met = Sum(tick for one in ticks for tick in one)
-        seconds = max(ended_at - began_at, 0.001)
-        samples = [sample for sample in self._samples if began_at <= sample.at <= ended_at + LOOK_SECONDS]
-        waiting = [sample for sample in samples if sample.waiting]
-        full = [one for one in waiting if one.called + one.admitted >= 0.95 * one.capacity]
-        called = met.count("claim", "admitted") + met.count("fan", "abandoned_call")
-        busy, cpu_ms, lane_p95_ms = _busy(samples, met.purchases)
-        refused = {what[8:]: number for what, number in met.outcomes.items() if what.startswith("refused ")}
-        refused |= {what: number for what, number in met.outcomes.items() if what.endswith("too_many_streams")}
-        return Phase(
-            seconds=round(seconds, 1),
-            rate_per_minute=rate_per_minute,
-            capacity=capacity,
-            purchases=met.purchases,
-            seats=met.seats,
-            called_per_minute=round(called * 60 / seconds, 1),
-            p50_ms=met.booking_ms(0.5),
-            p95_ms=met.booking_ms(0.95),
-            lane_p95_ms=lane_p95_ms,
-            inside_seconds=round(met.inside_seconds / met.purchases, 2) if met.purchases else None,
-            full_share=round(len(full) / len(waiting), 2) if waiting else 0.0,
-            waiting_share=round(len(waiting) / len(samples), 2) if samples else 0.0,
-            refused=refused,
-            errors=dict(met.errors),
-            busy=msgspec.structs.replace(busy, generator=round(max(map(_generator_busy, ticks), default=0.0), 2)),
-            cpu_ms=cpu_ms,
-        )
+        ticks = self._generators.ticks
+        return measure(ticks, self._samples, began_at, ended_at, rate_per_minute, capacity)
 
     def _left(self) -> tuple[int, int]:
         row = self._connection.execute(
@@ -547,9 +293,7 @@ class _Rehearsal:
     # -- the end
 
     async def _idle(self) -> None:
-        until = time.monotonic() + IDLE_SECONDS_MAX
-        while not await asyncio.to_thread(self._watch.lane_is_idle) and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+        await Patience(IDLE_SECONDS_MAX, 0.2).wait_for_async(lambda: asyncio.to_thread(self._watch.lane_is_idle))
 
     async def _clean_up(self) -> None:
         try:
@@ -571,52 +315,3 @@ class _Rehearsal:
 def _remove_copies(connection: psycopg.Connection[tuple[Any, ...]], event_id: int) -> list[int]:
     copies = rehearsals.copies_of(connection, event_id)
     return [copy for copy in copies if rehearsals.remove_copy(connection, copy)]
-
-
-async def _read(generator: _Generator) -> None:
-    assert generator.process.stdout is not None
-    async for line in generator.process.stdout:
-        generator.ticks.append(msgspec.json.decode(line, type=Tick))
-
-
-def _generator_busy(ticks: list[Tick]) -> float:
-    if len(ticks) < 2:
-        return 0.0
-    return (ticks[-1].cpu_seconds - ticks[0].cpu_seconds) / max(ticks[-1].at - ticks[0].at, 0.001)
-
-
-def _busy(samples: list[Sample], purchases: int) -> tuple[Busy, dict[str, float], float | None]:
-    """How busy the site was between the first and the last look, the CPU of a purchase, and the lane's p95."""
-    if len(samples) < 2:
-        return Busy(), {}, None
-    first, last = samples[0], samples[-1]
-    seconds = last.at - first.at
-    gateways = [
-        (spent - first.gateways[name]) / seconds for name, spent in last.gateways.items() if name in first.gateways
-    ]
-    worker = None if last.worker is None or first.worker is None else (last.worker - first.worker) / seconds
-    postgres = None if last.postgres is None or first.postgres is None else (last.postgres - first.postgres) / seconds
-    spent_redis = (last.redis - first.redis) / seconds
-    figures = last.figures.since(first.figures)
-    cores = {
-        "gateways": sum(gateways) if gateways else None,
-        "worker": worker,
-        "postgres": postgres,
-        "redis": spent_redis,
-    }
-    cpu_ms = {
-        name: round(share * seconds * 1000 / purchases, 2)
-        for name, share in cores.items()
-        if share is not None and purchases
-    }
-    busy = Busy(
-        gateway=round(max(gateways), 2) if gateways else None,
-        gateways=round(sum(gateways), 2) if gateways else None,
-        lane=round(min(1.0, figures.busy_ms / 1000 / seconds), 2),
-        worker=None if worker is None else round(worker, 2),
-        postgres=None if postgres is None else round(postgres, 2),
-        redis=round(spent_redis, 2),
-        machine=round(sum(sample.machine for sample in samples[1:]) / (len(samples) - 1), 2),
-        backlog=max(sample.backlog for sample in samples),
-    )
-    return busy, cpu_ms, figures.wait_ms(0.95)

@@ -1,0 +1,150 @@
+"""The processes that play a rehearsal's fans: started, told to stop, and what they report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from admitone.rehearsal.counted import Sum, Tick
+from admitone.rehearsal.options import Options
+from admitone.rehearsal.plan import Crowd
+from admitone.settings import Settings
+
+ARRIVED_SECONDS_MAX: Final = 600.0
+"""Beyond the time given to arrive, until the doors open without the rest."""
+MARGIN_SECONDS: Final = ARRIVED_SECONDS_MAX + 60
+"""By how much sessions outlast the time given."""
+STOP_SECONDS_MAX: Final = 10.0
+TICK_BYTES_MAX: Final = 4_000_000
+
+
+@dataclass(slots=True)
+class _Process:
+    process: asyncio.subprocess.Process
+    reading: asyncio.Task[None] | None = None
+    ticks: list[Tick] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return bool(self.ticks) and self.ticks[-1].done
+
+    @property
+    def is_lost(self) -> bool:
+        return not self.done and self.process.returncode is not None
+
+    def tell(self, command: bytes) -> None:
+        if self.process.stdin is not None and not self.process.stdin.is_closing():
+            self.process.stdin.write(command + b"\n")
+
+
+class Generators:
+    """The processes of one rehearsal."""
+
+    def __init__(self) -> None:
+        self._processes: list[_Process] = []
+
+    @contextlib.asynccontextmanager
+    async def running(self, settings: Settings, options: Options, event_id: int, ledger: Path) -> AsyncIterator[None]:
+        """Send the fans of ``options`` to the event; in the end they are stopped.
+
+        Args:
+            ledger: file that gets a line for each final answer, appended.
+        """
+        share, more = divmod(options.fans, options.processes)
+        first = 0
+        environ = {**os.environ, "ADMITONE_SECRET": settings.site.secret}
+        try:
+            for number in range(options.processes):
+                fans = share + (number < more)
+                crowd = Crowd(
+                    base_url=options.url,
+                    event_id=event_id,
+                    first=first,
+                    fans=fans,
+                    arrive_seconds=options.arrive_seconds,
+                    think_seconds=options.think_seconds,
+                    no_shows=options.no_shows,
+                    seats_per_fan=options.seats_per_fan,
+                    front=options.front,
+                    best=options.best,
+                    session_seconds=round(options.minutes_max * 60 + options.arrive_seconds + MARGIN_SECONDS),
+                    solves_captcha=settings.captcha.provider == "altcha",
+                    captcha_work_max=settings.captcha.work_max,
+                    captcha_ttl_seconds=settings.captcha.ttl_seconds,
+                    ledger=str(ledger),
+                    seed=options.seed,
+                )
+                first += fans
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "admitone.rehearsal.generator",
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    env=environ,
+                    limit=TICK_BYTES_MAX,
+                    # The terminal's Ctrl-C is ours alone: we tell them to stop.
+                    start_new_session=True,
+                )
+                generator = _Process(process)
+                self._processes.append(generator)
+                generator.tell(msgspec.json.encode(crowd))
+                generator.reading = asyncio.create_task(_read(generator))
+            yield
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        for generator in self._processes:
+            generator.tell(b"stop")
+        for generator in self._processes:
+            try:
+                await asyncio.wait_for(generator.process.wait(), STOP_SECONDS_MAX)
+            except TimeoutError:
+                generator.process.kill()
+                await generator.process.wait()
+            if generator.reading is not None:
+                await asyncio.gather(generator.reading, return_exceptions=True)
+
+    def tell(self, command: bytes) -> None:
+        """Give a command to all of them."""
+        for generator in self._processes:
+            generator.tell(command)
+
+    @property
+    def ticks(self) -> list[list[Tick]]:
+        """What each of them has reported so far."""
+        return [generator.ticks for generator in self._processes]
+
+    @property
+    def sum(self) -> Sum:
+        """All that they have reported, added up."""
+        return Sum(tick for ticks in self.ticks for tick in ticks)
+
+    @property
+    def in_line(self) -> int:
+        """How many fans stand in line."""
+        return sum(ticks[-1].now.get("line", 0) for ticks in self.ticks if ticks)
+
+    @property
+    def are_done(self) -> bool:
+        return all(generator.done for generator in self._processes)
+
+    @property
+    def is_one_lost(self) -> bool:
+        """Whether one of them ended by a fault."""
+        return any(generator.is_lost for generator in self._processes)
+
+
+async def _read(generator: _Process) -> None:
+    assert generator.process.stdout is not None
+    async for line in generator.process.stdout:
+        generator.ticks.append(msgspec.json.decode(line, type=Tick))

@@ -1,0 +1,76 @@
+"""What the operator asks of a rehearsal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from admitone.rehearsal.plan import (
+    BEST_SHARE,
+    FANS_A_GENERATOR,
+    FANS_MAX,
+    FRONT_SHARE,
+    GENERATORS_MAX,
+    MINUTES_MAX,
+    THINK_SECONDS,
+    THINK_SECONDS_MAX,
+)
+
+
+class NotPossibleError(Exception):
+    """The rehearsal could not be held; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the operator asked for.
+
+    Attributes:
+        expected_fans: of the real sale; None: as many as are simulated.
+        think_seconds: a person's mean time from the call to the ticket; 0: none, which shows the engine's limit.
+        minutes_max: the doors close on those who are left by then.
+        wants_limit: raise the rate once the sale as configured is steady, until it holds no more.
+        generators: processes; None: one for each `FANS_A_GENERATOR`.
+        keep: leave the copy, closed, until the event's next rehearsal.
+
+    Raises:
+        ValueError: a number out of its bounds.
+    """
+
+    url: str
+    event_id: int
+    fans: int
+    expected_fans: int | None = None
+    minutes_max: float = 15.0
+    arrive_seconds: float = 30.0
+    think_seconds: float = THINK_SECONDS
+    no_shows: float = 0.1
+    seats_per_fan: int = 2
+    front: float = FRONT_SHARE
+    best: float = BEST_SHARE
+    wants_limit: bool = False
+    generators: int | None = None
+    keep: bool = False
+    ledger: Path | None = None
+    seed: int = 1
+    embedded: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("fans", self.fans, 1, FANS_MAX),
+            ("expected fans", self.expected_fans or 1, 1, 10_000_000),
+            ("minutes", self.minutes_max, 0.1, MINUTES_MAX),
+            ("seconds to arrive", self.arrive_seconds, 0, 3600),
+            ("seconds to think", self.think_seconds, 0, THINK_SECONDS_MAX),
+            ("the share of no-shows", self.no_shows, 0, 0.95),
+            ("seats", self.seats_per_fan, 1, 50),
+            ("generators", self.generators or 1, 1, GENERATORS_MAX),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must lie within {low} and {high}, not {value}")
+
+    @property
+    def processes(self) -> int:
+        most = min(GENERATORS_MAX, self.fans)
+        return min(most, self.generators or min(os.cpu_count() or 1, -(-self.fans // FANS_A_GENERATOR)))
