@@ -36,6 +36,7 @@ from db.connections import look
 from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators import add_operator
+from db.patience import Patience
 
 OPERATOR = "demo"
 READY_SECONDS_MAX = 60.0
@@ -200,16 +201,12 @@ def _watch(
 
 
 def _start_again(server: EmbeddedServer) -> str:
-    until = time.monotonic() + SERVER_RESTART_SECONDS_MAX
-    while True:
+    def start() -> str:
         server.stop()
-        try:
-            return server.start()
-        except EmbeddedError:
-            # A killed Postgres' sessions hold on to its shared memory for a moment.
-            if time.monotonic() > until:
-                raise
-            time.sleep(WATCH_SECONDS)
+        return server.start()
+
+    # A killed Postgres' sessions hold on to its shared memory for a moment.
+    return Patience(SERVER_RESTART_SECONDS_MAX, WATCH_SECONDS).retry(start, EmbeddedError)
 
 
 @contextmanager
@@ -279,21 +276,20 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
 
 
 def _await_ready(url: str, children: list[Child]) -> None:
-    answer = "no answer"
-    until = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < until:
+    def ask() -> None:
         for child in children:
             child.require_alive()
         try:
             with urllib.request.urlopen(url + "/health/ready", timeout=5):  # noqa: S310
                 return
         except urllib.error.HTTPError as error:
-            answer = error.read(2000).decode(errors="replace")
-            error.close()
-        except OSError as error:
-            answer = str(error)
-        time.sleep(0.05)
-    raise UpError(f"The gateway was not ready after {READY_SECONDS_MAX:.0f} s: {answer}")
+            with error:
+                raise OSError(error.read(2000).decode(errors="replace")) from None
+
+    try:
+        Patience(READY_SECONDS_MAX).retry(ask, OSError)
+    except OSError as error:
+        raise UpError(f"The gateway was not ready after {READY_SECONDS_MAX:.0f} s: {error}") from None
 
 
 def _banner(url: str, event_id: int, password: str, crowd: int, logs: Path, seconds: float) -> Panel:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
 from booking_lane.results import BatchNews, channel, decode_news
+from db.patience import Patience
 from gateway.process.ending import Ending
 from gateway.process.news import News, Topic
 from gateway.services import Services
@@ -112,19 +113,14 @@ def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
 
 async def _begin(services: Services) -> None:
     """Wait for Postgres and Redis, and read what the door needs before the first fan."""
-    until = asyncio.get_running_loop().time() + START_SECONDS_MAX
-    while True:
-        try:
-            await services.clock.read()
-            await services.desk.start()
-            await services.rooms.refresh()
-        except (RedisError, SQLAlchemyError, OSError) as error:
-            if asyncio.get_running_loop().time() > until:
-                raise
-            logger.warning("waiting for Postgres and Redis: %s", error)
-            await asyncio.sleep(0.2)
-        else:
-            return
+
+    async def read() -> None:
+        await services.clock.read()
+        await services.desk.start()
+        await services.rooms.refresh()
+
+    away = (RedisError, SQLAlchemyError, OSError)
+    await Patience(START_SECONDS_MAX, 0.2).retry_async(read, away, "waiting for Postgres and Redis")
 
 
 def _settle_memory() -> None:

@@ -28,6 +28,7 @@ from booking_lane.clients import jobs_client, prompt_client
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from db.connections.urls import psycopg_conninfo
+from db.patience import Patience
 from waiting_room.line import Slots
 from workers import jobs
 from workers.booking import Booking, jobs_clock
@@ -160,10 +161,11 @@ class Pool(WorkerPool):
             logger.warning("cannot look for dead workers' batches: %s", error)
 
     def _wait_for_children(self) -> None:
-        until = time.monotonic() + STOP_SECONDS_MAX
-        while self.worker_dict and time.monotonic() < until:
-            time.sleep(0.05)
+        def have_ended() -> bool:
             self.reap_workers()
+            return not self.worker_dict
+
+        Patience(STOP_SECONDS_MAX).wait_for(have_ended)
         for data in self.worker_dict.values():
             logger.warning("%s does not stop, killing it", data.name)
             data.process.kill()

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +24,7 @@ from admitone.embedded.process import (
 )
 from admitone.embedded.server import EmbeddedServer
 from db.connections import primary
+from db.patience import Patience
 
 NAME = "admitone"
 START_SECONDS_MAX = 60.0  # crash recovery may have a good deal of WAL to replay
@@ -141,17 +141,18 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._borrowed_socket
 
     def _await_ready(self, pid_file: Path) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+        process = self._process
+        assert process is not None
+
+        def is_ready() -> bool:
+            if process.poll() is not None:
                 raise EmbeddedError(f"Postgres ended as it started; the end of {self.log}:\n{last_lines(self.log)}")
             # miscadmin.h, LOCK_FILE_LINE_PM_STATUS: the eighth line says whether it takes connections.
             lines = pid_file.read_text().splitlines() if pid_file.exists() else []
-            if len(lines) >= 8 and lines[0] == str(self._process.pid) and lines[7].strip() == "ready":
-                return
-            time.sleep(0.01)
-        raise EmbeddedError(f"Postgres was not ready after {START_SECONDS_MAX:.0f} s; see {self.log}.")
+            return len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
+
+        if not Patience(START_SECONDS_MAX, 0.01).wait_for(is_ready):
+            raise EmbeddedError(f"Postgres was not ready after {START_SECONDS_MAX:.0f} s; see {self.log}.")
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         stop(process, polite=signal.SIGINT, firm=signal.SIGQUIT)

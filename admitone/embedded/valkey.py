@@ -7,7 +7,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import redis
@@ -26,6 +25,7 @@ from admitone.embedded.process import (
     stop_orphan,
 )
 from admitone.embedded.server import EmbeddedServer
+from db.patience import Patience
 
 START_SECONDS_MAX = 60.0  # a large AOF takes a while to load
 PORT_TRIES_MAX = 5
@@ -108,19 +108,15 @@ class EmbeddedValkey(EmbeddedServer):
 
     def _answers(self, port: int) -> bool:
         """Wait until the server answers; False if it has ended, as it does when its port has been taken."""
-        assert self._process is not None
-        deadline = time.monotonic() + START_SECONDS_MAX
+        process = self._process
+        assert process is not None
         with redis.Redis(port=port, password=self._password, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
-            while time.monotonic() < deadline:
-                if self._process.poll() is not None:
-                    return False
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    time.sleep(0.01)
-                else:
-                    return True
-        raise EmbeddedError(f"Valkey did not answer after {START_SECONDS_MAX:.0f} s; see {self.log}.")
+            try:
+                return Patience(START_SECONDS_MAX, 0.01).retry(
+                    lambda: process.poll() is None and bool(client.ping()), redis.RedisError
+                )
+            except redis.RedisError:
+                raise EmbeddedError(f"Valkey did not answer after {START_SECONDS_MAX:.0f} s; see {self.log}.") from None
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         stop(process)

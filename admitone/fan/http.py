@@ -30,6 +30,8 @@ CONNECT_SECONDS_MAX: Final = 15.0
 BODY_BYTES_MAX: Final = 32_000_000
 SWEEP_SECONDS: Final = 1.0
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
 Chunk = Callable[[bytes | None], None]
 """Called with each piece of an endless answer's body, and with None at its end."""
 
@@ -62,7 +64,7 @@ class Reply:
                 return {}
             try:
                 body = gzip.decompress(self.body) if self.is_gzipped else self.body
-                self._document = msgspec.json.decode(body, type=dict[str, Any])
+                self._document = _decode(body)
             except (OSError, EOFError, zlib.error, ValueError, msgspec.MsgspecError):
                 raise Broken(f"HTTP {self.status} without a JSON object") from None
         return self._document

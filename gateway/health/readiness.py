@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
 import resource
@@ -33,6 +34,7 @@ from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
 from db.connections import look
 from db.connections.schema_head import head
+from db.patience import repeat
 from db.settings import DatabaseSettings
 from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, encode_presence, key_print, presence_key
 
@@ -142,10 +144,10 @@ class Readiness:
         await asyncio.gather(*map(self._keep, looks))
 
     async def _keep(self, look: Look) -> None:
-        while True:
-            with contextlib.suppress(RedisError, psycopg.Error, OSError):
-                await look(self._up)
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        # A part that is away is named by `failing`; several lines a second of it would bury the log.
+        away = (RedisError, psycopg.Error, OSError)
+        what = f"{type(look).__name__} found its part away"
+        await repeat(lambda: look(self._up), every_seconds=LOOK_EVERY_SECONDS, on=away, what=what, level=logging.DEBUG)
 
     def _up(self, part: str, seconds_ago: float = 0.0) -> None:
         self._up_at[part] = max(self._up_at[part], time.monotonic() - seconds_ago)

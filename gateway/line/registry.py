@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.booking.live_holds import holders
 from db.draws.draws import draw_row
+from db.patience import repeat
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.values import ID_MAX
@@ -222,9 +222,5 @@ class RoomRegistry:
 
     async def keep_refreshed(self) -> None:
         """Refresh for as long as the process runs."""
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
-            try:
-                await self.refresh()
-            except (SQLAlchemyError, RedisError, OSError) as error:
-                logger.warning("rooms not refreshed: %s", error)
+        away = (SQLAlchemyError, RedisError, OSError)
+        await repeat(self.refresh, every_seconds=REFRESH_SECONDS, on=away, what="rooms not refreshed", spread=0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import logging
 import time
@@ -10,6 +9,8 @@ from typing import Final
 
 import redis.asyncio
 from redis.exceptions import RedisError
+
+from db.patience import repeat
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +47,5 @@ class Clock:
 
     async def keep(self) -> None:
         """Follow Redis' clock for as long as the process runs."""
-        while True:
-            await asyncio.sleep(READ_SECONDS)
-            try:
-                await self.read()
-            except (RedisError, OSError) as error:
-                logger.debug("clock not read: %s", error)
+        away = (RedisError, OSError)
+        await repeat(self.read, every_seconds=READ_SECONDS, on=away, what="clock not read", level=logging.DEBUG)
