@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import datetime as dt
 import http.client
 import json
 import queue
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
-from altcha.v1 import solve_challenge
-
-from admitone.fan.ledger import Ledger
+from admitone.fan.captcha import solve
+from admitone.fan.ledger import Kind, Ledger, line_of
+from admitone.fan.seats import Seat, seat_details
 from admitone.fan.sse import EventParser, StreamEvent
-from db.audit.ledger import LedgerLine
 
 CALL_SECONDS_MAX = 40.0
 WAIT_SECONDS = 10
 """How long `Fan`'s calls let a job take, unless told otherwise."""
-
-Seat = tuple[int, int, int]
-"""(ticketTypeId, rowNumber, seatNumber)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,36 +245,11 @@ class Stream:
         self.close()
 
 
-def seat_details(seats: Iterable[Seat]) -> list[dict[str, Any]]:
-    """The contract's ``seatDetails``: arrays per ticket type, pairwise one seat."""
-    kinds: dict[int, tuple[list[int], list[int]]] = {}
-    for kind, row, number in seats:
-        rows, numbers = kinds.setdefault(kind, ([], []))
-        rows.append(row)
-        numbers.append(number)
-    return [
-        {"ticketTypeId": kind, "metaData": {"rowNumbers": rows, "seatNumbers": numbers}}
-        for kind, (rows, numbers) in kinds.items()
-    ]
-
-
-def seats_of(documents: Iterable[Mapping[str, Any]]) -> list[Seat]:
-    """The seats that a result or a problem lists, sorted."""
-    return sorted((seat["ticketTypeId"], seat["rowNumber"], seat["seatNumber"]) for seat in documents)
-
-
 def solve_captcha(client: Client) -> str:
     """A fresh ALTCHA solution, as its widget sends it."""
-    challenge = client.get("/api/captcha/challenge").json
-    found = solve_challenge(challenge["challenge"], challenge["salt"], "SHA-256", challenge["maxnumber"])
-    assert found is not None
-    return altcha_payload(challenge, found.number)
-
-
-def altcha_payload(challenge: Mapping[str, Any], number: int) -> str:
-    """The standard payload that says ``number`` solves the challenge."""
-    payload = {name: challenge[name] for name in ("algorithm", "challenge", "salt", "signature")}
-    return base64.b64encode(json.dumps(payload | {"number": number}).encode()).decode()
+    solved = solve(client.get("/api/captcha/challenge").json)
+    assert solved is not None
+    return solved
 
 
 @dataclass
@@ -411,7 +379,7 @@ class Fan(Client):
 
     def command(
         self,
-        kind: Literal["reserve", "checkout", "release", "cancel"],
+        kind: Kind,
         event_id: int,
         method: str,
         path: str,
@@ -425,19 +393,7 @@ class Fan(Client):
         self.note(kind, event_id, answer)
         return answer
 
-    def note(self, kind: Literal["reserve", "checkout", "release", "cancel"], event_id: int, answer: Answer) -> None:
+    def note(self, kind: Kind, event_id: int, answer: Answer) -> None:
         """Write a finished job's answer into the ledger."""
-        if answer.status != 200 or answer.json["status"] == "queued":
-            return
-        self.ledger.write(
-            LedgerLine(
-                at=dt.datetime.now(dt.UTC),
-                user_id=self.user_id,
-                event_id=event_id,
-                kind=kind,
-                job_id=uuid.UUID(answer.json["jobId"]),
-                status=answer.json["status"],
-                result=answer.json.get("result"),
-                code=answer.code or None,
-            )
-        )
+        if answer.status == 200 and answer.json["status"] != "queued":
+            self.ledger.write(line_of(kind, self.user_id, event_id, answer.json))

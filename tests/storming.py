@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from tests.client import Answer, Fan, Seat, seats_of, solve_captcha
+from admitone.fan.seats import Seat, seats_of
+from tests.client import Answer, Fan, solve_captcha
 
 FANS = 64
 SEATS: tuple[Seat, ...] = tuple((1, row, number) for row in (1, 2) for number in range(1, 11))

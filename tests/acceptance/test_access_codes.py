@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from db.events.seed import RoomSeed
 from gateway.line.codes import FAN_WRONG_PER_MINUTE
+from tests import waiting
 from tests.acceptance.conftest import OPERATOR, Site
 from tests.client import Answer, Client, Fan
 
@@ -34,11 +35,7 @@ def operator(site: Site) -> Client:
     return site.operator()
 
 
-def await_that(condition: Callable[[], Any], seconds_max: float = 20) -> None:
-    until = time.monotonic() + seconds_max
-    while not condition():
-        assert time.monotonic() < until, f"not so within {seconds_max} s"
-        time.sleep(0.05)
+await_that = functools.partial(waiting.await_that, seconds_max=20)
 
 
 def issue(operator: Client, event_id: int, label: str = "Fan club", **body: object) -> list[str]:

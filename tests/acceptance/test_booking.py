@@ -13,10 +13,12 @@ import jwt
 import psycopg
 import pytest
 
+from admitone.fan.captcha import payload
+from admitone.fan.seats import seat_details, seats_of
 from booking_lane.results import job_key
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
-from tests.client import Answer, Fan, altcha_payload, seat_details, seats_of, solve_captcha
+from tests.client import Answer, Fan, solve_captcha
 from tests.factories import OPEN_DOOR
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 
@@ -331,8 +333,8 @@ def test_the_captcha_comes_before_any_job(site: Site, event_id: int, fan: Fan) -
         "words": "I am no robot",
         "not base64": "%%%%",
         "base64 of nothing": base64.b64encode(b"{}").decode(),
-        "wrong number": altcha_payload(challenge, challenge["maxnumber"] + 1),
-        "forged": altcha_payload(forged, 1),
+        "wrong number": payload(challenge, challenge["maxnumber"] + 1),
+        "forged": payload(forged, 1),
         "long": "x" * 8192,
     }
     for name, token in wrong.items():

@@ -9,10 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from admitone.fan.seats import seats_of
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_waiting_room import await_that
-from tests.client import Fan, seats_of
+from tests.client import Fan
 
 GATEWAYS = 2
 A1, A2, VIP = (1, 1, 1), (1, 1, 2), (2, 1, 1)

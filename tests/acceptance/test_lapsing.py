@@ -8,8 +8,9 @@ import time
 import psycopg
 import pytest
 
+from admitone.fan.seats import seats_of
 from tests.acceptance.conftest import Site
-from tests.client import Fan, seats_of
+from tests.client import Fan
 
 HOLD_SECONDS = 2
 GRACE_SECONDS = 1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import hmac
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 
 from db.events.seed import RoomSeed
+from tests import waiting
 from tests.acceptance.conftest import Site
 from tests.client import Fan
 from waiting_room.keys import room_keys
@@ -27,12 +27,7 @@ LOBBY = RoomSeed(rate_per_minute=60_000, capacity=3, lobby_minutes=30)
 SALE_SECONDS = 4
 
 
-def await_that(condition: Callable[[], Any], seconds_max: float = 20) -> Any:
-    until = time.monotonic() + seconds_max
-    while not (found := condition()):
-        assert time.monotonic() < until, f"not so within {seconds_max} s"
-        time.sleep(0.05)
-    return found
+await_that = functools.partial(waiting.await_that, seconds_max=20)
 
 
 def soon(site: Site, room: RoomSeed = LOBBY, *, seconds: float = SALE_SECONDS) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import http.client
 import json
 import re
 import time
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
@@ -19,6 +18,7 @@ import pytest
 from db.events.seed import RoomSeed, TicketTypePlan
 from gateway.line.counts import COUNTS_SECONDS
 from gateway.line.door import EMPTY_TICK_SECONDS
+from tests import waiting
 from tests.acceptance.conftest import Site
 from tests.client import Client, Fan, Stream, solve_captcha
 from tests.factories import OPEN_DOOR
@@ -49,11 +49,7 @@ def turn(operator: Client, event_id: int, **changes: object) -> None:
     assert answer.status == 200, answer.content
 
 
-def await_that(condition: Callable[[], Any], seconds_max: float = 5) -> None:
-    until = time.monotonic() + seconds_max
-    while not condition():
-        assert time.monotonic() < until, f"not so within {seconds_max} s"
-        time.sleep(0.05)
+await_that = functools.partial(waiting.await_that, seconds_max=5)
 
 
 def positions(stream: Stream) -> list[int]:

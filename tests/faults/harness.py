@@ -24,7 +24,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,7 @@ from tests.client import Fan
 from tests.factories import environ_of, make_event, plan_event
 from tests.faults.proxy import Proxy
 from tests.services import ROOT, Service, Services, await_ready
+from tests.waiting import await_that
 from waiting_room.keys import NEWS_CHANNEL, room_key
 from waiting_room.model import read_news
 
@@ -72,16 +73,6 @@ LOSSES: Final = frozenset({"told_as_recorded", "told_hold_kept", "told_purchase_
 DOUBLES: Final = frozenset(
     {"seat_sold_once", "told_seat_sold_once", "told_holds_apart", "purchased_hold_has_purchase", "fan_within_limit"}
 )
-
-
-def await_that(condition: Callable[[], Any], seconds_max: float = 15, *, each_seconds: float = 0.05) -> None:
-    """Raises:
-    AssertionError: ``condition`` was not so in time.
-    """
-    until = time.monotonic() + seconds_max
-    while not condition():
-        assert time.monotonic() < until, f"not so within {seconds_max} s"
-        time.sleep(each_seconds)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

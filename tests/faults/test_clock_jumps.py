@@ -12,7 +12,8 @@ import pytest
 
 from admitone.embedded.process import package_folder
 from tests.client import Client, Fan, solve_captcha
-from tests.faults.harness import Sale, await_that
+from tests.faults.harness import Sale
+from tests.waiting import await_that
 
 SALE = {"gateways": 2, "ADMITONE_CAPTCHA": "altcha"}
 LIBRARY = package_folder("libfaketime") / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"

@@ -17,11 +17,12 @@ from psycopg import sql
 
 from booking_lane.lane import queue_name, rq_queue
 from db.migrate import migrate
-from tests.faults.harness import Row, Rush, Sale, append_row, await_that, running_sale
+from tests.faults.harness import Row, Rush, Sale, append_row, running_sale
 from tests.faults.postgres import FaultyPostgres, Standby, fill, mounted_tmpfs, unmount
 from tests.faults.proxy import Proxy
 from tests.integration.workers.lanes import Lanes
 from tests.unit.booking_lane.asks import reserve
+from tests.waiting import await_that
 
 LANES = 2
 AWAY = "Postgres is away"

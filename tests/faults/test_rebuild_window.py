@@ -8,8 +8,9 @@ from db.events.seed import RoomSeed
 from tests.client import Fan
 from tests.factories import make_event, plan_event
 from tests.faults.conftest import Valkey
-from tests.faults.test_redis_loss import REBUILD_SECONDS, await_that
+from tests.faults.test_redis_loss import REBUILD_SECONDS
 from tests.services import Services
+from tests.waiting import await_that
 
 
 @pytest.mark.parametrize("rebuild_seconds", [REBUILD_SECONDS, 0])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import combinations
-from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan
 from tests.faults.conftest import Valkey
 from tests.faults.harness import Row, append_row
+from tests.waiting import await_that
 from waiting_room.keys import room_key
 
 GATEWAYS = 2
@@ -37,13 +37,6 @@ def kendall_tau(before: Sequence[int], after: Sequence[int]) -> float:
     rank = {fan: at for at, fan in enumerate(after)}
     pairs = list(combinations(before, 2))
     return sum(1 if rank[first] < rank[second] else -1 for first, second in pairs) / len(pairs)
-
-
-def await_that(condition: Callable[[], Any], seconds_max: float = 15) -> None:
-    until = time.monotonic() + seconds_max
-    while not condition():
-        assert time.monotonic() < until, f"not so within {seconds_max} s"
-        time.sleep(0.05)
 
 
 def in_line(site: Site, event_id: int) -> list[int]:

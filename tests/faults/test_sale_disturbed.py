@@ -15,11 +15,12 @@ import pytest
 from db.events.seed import RoomSeed
 from tests.client import Answer, Fan
 from tests.faults import test_sockets_held as sockets_held
-from tests.faults.harness import BROKEN, Row, Sale, append_row, await_that
+from tests.faults.harness import BROKEN, Row, Sale, append_row
 from tests.faults.proxy import Fate
 from tests.faults.test_network_cut import FATES
 from tests.faults.test_valkey_killed import killed_and_restarted
 from tests.services import Service
+from tests.waiting import await_that
 
 SALE = {"gateways": 2, **sockets_held.ENVIRON}
 OPEN_DOOR = RoomSeed(rate_per_minute=600_000, capacity=1000)

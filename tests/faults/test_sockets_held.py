@@ -18,8 +18,9 @@ import pytest
 
 from db.events.seed import RoomSeed
 from tests.client import Fan, Stream
-from tests.faults.harness import Row, Sale, append_row, await_that, rss_bytes
+from tests.faults.harness import Row, Sale, append_row, rss_bytes
 from tests.services import Service
+from tests.waiting import await_that
 
 SEND_SECONDS_MAX = 4
 ENVIRON = {"ADMITONE_STREAM_SEND_SECONDS_MAX": str(SEND_SECONDS_MAX)}

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from tests.faults.harness import Rush, Sale, await_that, rss_bytes
+from tests.faults.harness import Rush, Sale, rss_bytes
 from tests.faults.test_redis_loss import kendall_tau
+from tests.waiting import await_that
 from waiting_room.keys import room_key
 
 SALE = {

@@ -18,10 +18,11 @@ from rq.worker_registration import get_keys
 from admitone.embedded.process import spawn
 from booking_lane.commands import Command
 from booking_lane.lane import lane_of, queue_name, rq_queue
-from tests.faults.harness import Probed, Rush, Sale, await_that, running_sale
+from tests.faults.harness import Probed, Rush, Sale, running_sale
 from tests.integration.workers.lanes import BACK_SECONDS_MAX, Lanes
 from tests.services import ROOT, Service
 from tests.unit.booking_lane.asks import reserve
+from tests.waiting import await_that
 
 LANES = 2
 POINTS = {
