@@ -86,7 +86,7 @@ class Services:
     loop_lag: LoopLag = field(default_factory=LoopLag)
 
     def begin_ending(self) -> None:
-        """The process was told to end: it is not ready from now on."""
+        """Report that the process is not ready: it has been asked to end."""
         self.readiness.stopping = True
 
     def say_farewell(self) -> None:

@@ -71,7 +71,7 @@ class Catalogue:
 
 
 def event_answer(facts: EventFacts) -> EventAnswer:
-    """An event as the API tells it."""
+    """An event as the API answers it."""
     return EventAnswer(
         event_id=facts.event_id,
         name=facts.name,

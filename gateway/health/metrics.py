@@ -1,4 +1,4 @@
-"""What Prometheus is told: this process' traffic, and the site's lanes, rooms and seats, as every gateway sees them.
+"""The metrics for Prometheus: this process' traffic, and the site's lanes, rooms and seats, as every gateway sees them.
 
 Names and units follow the Prometheus conventions (https://prometheus.io/docs/practices/naming/). Labels are bounded:
 routes are templates, outcomes and codes are the catalogue's, rooms a hundred at most (`ROOMS_MAX`).
@@ -68,7 +68,7 @@ class Traffic:
 
 
 class Watched:
-    """An ASGI ``send`` that tells `Traffic` when the answer begins, and gives it the request's id."""
+    """An ASGI ``send`` that notes in `Traffic` when the answer begins, and gives it the request's id."""
 
     __slots__ = ("_began_at", "_scope", "_send", "_traffic")
 
@@ -177,12 +177,12 @@ def _process(
     for part, is_up in parts.items():
         up.add_metric([part], is_up)
     yield up
-    told = GaugeMetricFamily(
+    was_it_read = GaugeMetricFamily(
         "admitone_scrape_read", "0 where a kind of figures could not be read, and is left out.", labels=["kind"]
     )
     for kind, was_read in read.items():
-        told.add_metric([kind], was_read)
-    yield told
+        was_it_read.add_metric([kind], was_read)
+    yield was_it_read
     lag = HistogramMetricFamily(
         "admitone_event_loop_lag_seconds", "How late the event loop comes to what is due, ten times a second."
     )

@@ -1,4 +1,4 @@
-"""What a gateway process tells of itself in the jobs' Redis, so that an operator sees which ones are up."""
+"""What each gateway process writes about itself into the jobs' Redis, so that an operator sees which ones are up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRESENT_SECONDS: Final = 5
 REVISION_FIRST: Final = 1
 """Of a room that nobody changed."""
 KNOWN_MAX: Final = 1000
-"""Gateways looked at by whoever reads the set."""
+"""A reader of the set looks at so many gateways."""
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,5 +67,5 @@ async def present(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
     known = sorted(cast(Iterable[bytes], await client.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
     if not known:
         return ()
-    told = await client.mget([presence_key(gateway.decode()) for gateway in known])
-    return tuple(decode_presence(one) for one in told if one is not None)
+    presences = await client.mget([presence_key(gateway.decode()) for gateway in known])
+    return tuple(decode_presence(one) for one in presences if one is not None)

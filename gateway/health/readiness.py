@@ -105,7 +105,7 @@ class Readiness:
         def presence() -> bytes:
             streams, backlog = counts()
             files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            told = msgspec.structs.replace(
+            current = msgspec.structs.replace(
                 begun,
                 streams=streams,
                 backlog=backlog,
@@ -113,7 +113,7 @@ class Readiness:
                 failing=self.failing,
                 rooms=revisions(),
             )
-            return encode_presence(told)
+            return encode_presence(current)
 
         urls = self._redis_urls
         if urls.one_server:
@@ -127,7 +127,7 @@ class Readiness:
 
     @property
     def failing(self) -> tuple[str, ...]:
-        """The parts that are not up, and ``stopping`` once the process was told to end."""
+        """The parts that are not up, and ``stopping`` once the process has been asked to end."""
         up = self.parts
         found = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
         return (*found, "stopping") if self.stopping else found

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 READ_SECONDS_MAX: Final = 2.0
 """A scrape waits so long for its slowest part; Prometheus gives one ten seconds."""
 GIVEN_UP_SECONDS: Final = 30.0
-"""After so long a read is cancelled, and the next scrape asks anew."""
+"""A read that takes longer is cancelled, and the next scrape begins another."""
 ROOMS_MAX: Final = 100
 """How many rooms a scrape shows: each is a label's value."""
 WORKERS_MAX: Final = 100
@@ -74,7 +74,7 @@ class Scrape:
         engine_pool = cast(Any, self.engine.pool)
         return exposition(
             self.traffic,
-            problems=problems.told,
+            problems=problems.answered,
             loop_lag=self.loop_lag,
             parts=self.readiness.parts,
             ready=not self.readiness.failing,
@@ -135,5 +135,5 @@ class _Reading(Generic[_T]):
             async with asyncio.timeout(GIVEN_UP_SECONDS):
                 return await self._read()
         except (RedisError, SQLAlchemyError, psycopg.Error, OSError, ProblemError) as error:
-            logger.warning("metrics are told without a part: %s", error)
+            logger.warning("metrics lack a part: %s", error)
             return None

@@ -1,7 +1,7 @@
-"""Who may know of a rehearsal's copy of an event: the fans whose session names it, and they of no other event.
+"""A rehearsal's copy of an event is open to the fans of the rehearsal alone, and they may use no other event.
 
-Two locks, each enough alone: the copy is marked in Postgres, and the session is signed with the site's secret, by
-`admitone rehearse`. A session that names an event on sale is good for nothing, and a copy is nobody else's to see.
+Two locks hold this, and each is enough alone: the copy is marked in Postgres, and `admitone rehearse` signs the
+sessions of its fans with the site's secret, each for one copy. Such a session opens no event that is on sale.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from gateway.wire.problems import ProblemError
 
 
 def refuse_stranger(is_copy: bool, event_id: int, session: Session | None) -> None:
-    """Raises:
-    ProblemError: ``unknown_event`` for a copy and anybody but its fans, ``session_invalid`` for them elsewhere.
+    """Refuse a session that does not belong to the event.
+
+    Raises:
+        ProblemError: ``unknown_event`` where the event is a copy and the session is not of its rehearsal;
+            ``session_invalid`` where the session is of a rehearsal and the event is no copy.
     """
     rehearses = 0 if session is None else session.rehearses
     if is_copy and rehearses != event_id:

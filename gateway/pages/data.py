@@ -143,7 +143,7 @@ class PagesFromServices:
         return None if found is None else await self._purchase(found)
 
     async def _purchase(self, found: bytes) -> PurchaseView:
-        """What Postgres tells of a purchase, with its event."""
+        """A purchase as the reader gives it, in JSON, together with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.hall(purchase.event_id)
         cancel_until = hall.event.date - dt.timedelta(hours=self._services.settings.hold.cancel_until_hours)

@@ -69,7 +69,7 @@ def format_eta(seconds: int | None, least_most: tuple[int, ...] | None = None) -
 
 
 def format_returning(held: int, ends_at: dt.datetime | None) -> str:
-    """What the line is told while every seat left is in somebody's hands, as the script says it."""
+    """What a page says to the line while every seat left is in a hold; the script says the same."""
     seats, hands = ("1 seat is", "another fan\u2019s") if held == 1 else (f"{held:,} seats are", "other fans\u2019")
     until = ""
     if ends_at is not None:

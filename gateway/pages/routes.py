@@ -25,7 +25,6 @@ from gateway.pages.problems import OF_PAGES
 from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
 
 EVENTS_LISTED_MAX = 60
-
 SEARCH_CHARACTERS_MAX = 100
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -157,7 +156,7 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 
 @get("/purchases")
 async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
-    """All that the fan has bought: who closed the tickets' page finds them again."""
+    """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
     user_id, cookie = await pages.ensure_session(request)
     return page("purchases.html", cookie=cookie, purchases=await pages.purchases(user_id))
 

@@ -256,7 +256,7 @@ def refused(faults: Sequence[Fault]) -> ProblemError:
 
 
 def definition(event: EventRow) -> EventDefinition:
-    """An event as the API tells it."""
+    """An event as the API answers it."""
     return EventDefinition(
         event_id=event.event_id,
         name=event.name,
@@ -275,7 +275,7 @@ def definition(event: EventRow) -> EventDefinition:
 
 
 def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
-    """An event that is yet to be made as the API would tell it."""
+    """An event that is yet to be made, as the API would answer it."""
     return EventDefinition(
         event_id=0,
         name=plan.name,

@@ -1,4 +1,4 @@
-"""Halls from spreadsheets: a line a seat, every bad line told by its number."""
+"""Halls from spreadsheets, a line for each seat; every bad line is reported by its number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 NUMBER_MAX: Final = 99_999
 """Of rows and of seats."""
 FAULTS_MAX: Final = 100
-"""After as many bad lines nobody needs to be told of more."""
+"""No more bad lines than these are reported."""
 
 _COLUMNS: Final = {
     "tickettype": "type",

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, whatever raised them."""
+"""Every error as a problem document (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class ProblemError(Exception):
             self.headers["Retry-After"] = str(retry_after_seconds)
 
 
-told: Final[Counter[str]] = Counter()
+answered: Final[Counter[str]] = Counter()
 """How often this process has answered with each problem, by its code."""
 
 
 def problem_response(document: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
-    told[document["code"]] += 1
+    answered[document["code"]] += 1
     return Answer(
         msgspec.json.encode(document),
         status_code=document["status"],
@@ -89,7 +89,7 @@ def _on_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[byte
 
 
 def _path(fault: dict[str, Any]) -> str:
-    """Where a fault is, by its name on the wire: Litestar tells the handler's argument."""
+    """Where a fault is, by its name on the wire; Litestar names the handler's argument."""
     key = str(fault.get("key", "$"))
     if fault.get("source") == "header":
         return key.replace("_", "-").title()

@@ -1,9 +1,9 @@
 """One open stream, and the response that opens it.
 
 `StreamResponse` is sse-starlette's `EventSourceResponse` with a `__call__` of its own. The original starts four
-tasks a stream (39 KB and 60 µs of CPU an event when measured); here a stream is the request's own task, asleep
-until the client goes, and whoever has news writes to the connection's transport: through ASGI's ``send``, with a
-coroutine, a dictionary and an exception each, a frame cost 6 µs where it now costs 1.
+tasks a stream (39 KB and 60 µs of CPU an event when measured). Here a stream is the request's own task, which sleeps
+until the client goes, and publishers write straight to the connection's transport: a frame through ASGI's ``send``
+took a coroutine, a dictionary and an exception, and cost 6 µs where it now costs 1.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def bye_frame() -> bytes:
 
 
 def ending() -> bool:
-    """The process was told to end."""
+    """Whether the process has been asked to end."""
     return bool(AppStatus.should_exit)
 
 
@@ -88,7 +88,7 @@ class Stream:
     def write(self, frame: bytes) -> bool:
         """Send a whole frame; False if the stream is closed or behind, and the frame was dropped.
 
-        The first frame of a reader who is behind waits for them.
+        The first frame for a reader who is behind is sent once the reader has caught up.
         """
         if self.closed or self._waiting is not None or self._transport.is_closing():
             return False
