@@ -1,4 +1,4 @@
-"""What a generator's fans were answered, sent second by second, and added up over any stretch of time."""
+"""The answers that a generator's fans got, counted second by second and added up over any stretch of time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ VIOLATIONS_MAX: Final = 20
 
 
 class Tick(msgspec.Struct, kw_only=True):
-    """About one second of one generator: the fields of `Counts`, since the tick before.
+    """One second of one generator: the fields of `Counts` since the tick before.
 
-    ``at`` (the second's end) is the machine's monotonic clock, the same in every process. ``late_ms``: by how much the
-    event loop came late at worst.
+    ``at`` is the second's end by the machine's monotonic clock, which is the same in every process. ``late_ms`` is the
+    longest that the event loop was late.
     """
 
     at: float
@@ -36,7 +36,7 @@ class Tick(msgspec.Struct, kw_only=True):
 
 
 def take_tick(counts: Counts, at: float, cpu_seconds: float, late_ms: float, *, done: bool) -> Tick:
-    """What was counted since the last tick; ``counts`` begin anew."""
+    """Make a tick of what was counted since the last one, and let ``counts`` begin anew."""
     tick = Tick(
         at=at,
         waits={step: dict(classes) for step, classes in counts.waits.items()},
@@ -56,7 +56,7 @@ def take_tick(counts: Counts, at: float, cpu_seconds: float, late_ms: float, *, 
 
 
 class Sum:
-    """Ticks added up."""
+    """The sum of any number of ticks."""
 
     def __init__(self, ticks: Iterable[Tick] = ()) -> None:
         self.waits: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -80,7 +80,9 @@ class Sum:
         self.inside_seconds += tick.inside_seconds
 
     def booking_ms(self, share: float) -> float | None:
-        """How long ``share`` of the reserves and checkouts took at most, from asking to the outcome; None of none."""
+        """The time that ``share`` of the reserves and checkouts took at most, from the request to the outcome; None if
+        there was none.
+        """
         classes = self.waits["reserve_result"] + self.waits["checkout_result"]
         return round(percentile_ms(classes, share), 1) if classes else None
 
@@ -89,5 +91,5 @@ class Sum:
 
     @property
     def joined(self) -> int:
-        """How many fans came into line."""
+        """How many fans joined the line."""
         return sum(self.count("join", state) for state in STATES_IN_LINE)

@@ -1,4 +1,4 @@
-"""The rehearsal as it goes: a live table on a terminal, a plain line now and then anywhere else."""
+"""Shows a rehearsal while it runs: as a live table on a terminal, elsewhere as a plain line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_SECONDS: Final = 5.0
 
 
 class Display:
-    """Shows nothing if ``quiet``."""
+    """The display of one rehearsal; it shows nothing if ``quiet``."""
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self._console = console
@@ -25,18 +25,18 @@ class Display:
         self._live: Live | None = None
         self._began_at = time.monotonic()
         self._next_line_at = 0.0
-        self._met = Sum()
+        self._counted = Sum()
         self._seen: list[int] = []
 
     def show(self, doing: str, fans: int, ticks: Sequence[Sequence[Tick]], sample: Sample) -> None:
-        """What the generators told and the site looks like now."""
+        """Show what the generators counted and how the site is now."""
         if self._quiet:
             return
         self._seen += [0] * (len(ticks) - len(self._seen))
-        for number, told in enumerate(ticks):
-            for tick in told[self._seen[number] :]:
-                self._met.add(tick)
-            self._seen[number] = len(told)
+        for number, of_generator in enumerate(ticks):
+            for tick in of_generator[self._seen[number] :]:
+                self._counted.add(tick)
+            self._seen[number] = len(of_generator)
         now = time.monotonic()
         seconds = now - self._began_at
         if self._console.is_terminal:
@@ -49,7 +49,7 @@ class Display:
             self._console.print(self._line(doing, fans, seconds, sample), markup=False, highlight=False, soft_wrap=True)
 
     def say(self, sentence: str) -> None:
-        """A sentence of its own; ends the live table."""
+        """End the live table and print a sentence."""
         self.end()
         if not self._quiet:
             self._console.print(sentence, markup=False, highlight=False)
@@ -60,26 +60,26 @@ class Display:
             self._live = None
 
     def _line(self, doing: str, fans: int, seconds: float, sample: Sample) -> str:
-        met = self._met
+        counted = self._counted
         return (
-            f"{seconds:6.1f} s, {doing}: {met.joined} of {fans} fans joined, "
+            f"{seconds:6.1f} s, {doing}: {counted.joined} of {fans} fans joined, "
             f"{sample.waiting} in line, {sample.called + sample.admitted} inside; "
-            f"{met.purchases} purchases of {met.seats} seats, "
-            f"{met.errors.total()} errors, {len(met.violations)} violations"
+            f"{counted.purchases} purchases of {counted.seats} seats, "
+            f"{counted.errors.total()} errors, {len(counted.violations)} violations"
         )
 
     def _table(self, doing: str, fans: int, seconds: float, sample: Sample) -> Table:
-        met = self._met
+        counted = self._counted
         shown = Table(title=f"Rehearsal, {seconds:.0f} s: {doing}", title_justify="left", show_header=False)
-        shown.add_row("fans joined", f"{met.joined} of {fans}")
+        shown.add_row("fans joined", f"{counted.joined} of {fans}")
         shown.add_row("in line", str(sample.waiting))
         shown.add_row("called, inside", f"{sample.called}, {sample.admitted} of {sample.capacity}")
-        shown.add_row("purchases, seats", f"{met.purchases}, {met.seats}")
-        p95 = met.booking_ms(0.95)
+        shown.add_row("purchases, seats", f"{counted.purchases}, {counted.seats}")
+        p95 = counted.booking_ms(0.95)
         shown.add_row("bookings p95", "-" if p95 is None else f"{p95:.0f} ms")
         shown.add_row("lane's backlog", str(sample.backlog))
-        for what, number in met.outcomes.most_common(60):
+        for what, number in counted.outcomes.most_common(60):
             if what.startswith(("fan ", "refused ")):
                 shown.add_row(what, str(number))
-        shown.add_row("errors, violations", f"{met.errors.total()}, {len(met.violations)}")
+        shown.add_row("errors, violations", f"{counted.errors.total()}, {len(counted.violations)}")
         return shown

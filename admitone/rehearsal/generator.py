@@ -1,8 +1,8 @@
 """One generator process: it reads its share of the fans from its input and reports on them on its output.
 
-Input: the `Crowd` as one line of JSON, later perhaps ``quick``; it ends with ``stop`` or with the input, so that no
-generator outlives who started it. Output: a `Tick` a second, each one line of JSON. The secret is in the environment,
-where every process of the site has it.
+Its input is the `Crowd` as one line of JSON, and later perhaps the line ``quick``. The process ends at the line
+``stop`` or when its input is closed, so that no generator outlives the process that started it. Its output is a `Tick`
+each second, as one line of JSON. The site's secret is in the environment, as in every process of the site.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ TICK_SECONDS: Final = 1.0
 LATE_LOOK_SECONDS: Final = 0.05
 QUICK, STOP = b"quick", b"stop"
 THINK_SHARES: Final[dict[Moment, float]] = {"notice": 0.1, "choose": 0.5, "pay": 0.4}
-"""Of a person's time from the call to the ticket."""
+"""A fan's time from the call to the ticket is shared out so among the moments at which it thinks."""
 NOTICE_SECONDS_MAX: Final = 20.0
 SPREAD: Final = 0.5
-"""Sigma of the log-normal that people's times are spread by."""
+"""The times of fans are spread by a log-normal distribution with this sigma."""
 SPREAD_MAX: Final = 3.0
 
 
 class Site:
-    """Where a generator's fans get sessions, captcha tokens and their tempo: the first two made with the secret."""
+    """Gives a generator's fans their tempo, and sessions and captcha tokens that are made with the secret."""
 
     def __init__(self, plan: Crowd, secret: str) -> None:
+        # While the limit of the engine is looked for, no fan thinks.
         self.is_quick = False
-        """From now on nobody thinks: the engine's limit is looked for."""
         self._plan = plan
         self._secret = secret
         self._identity = Identity(secret, session_seconds=plan.session_seconds, open_auth=False, secure=False)
@@ -62,7 +62,7 @@ class Site:
         plan = self._plan
         if not plan.solves_captcha:
             return None
-        # A page asks for a challenge, which costs the gateway; the solution is one made with the site's secret.
+        # The challenge is fetched because it costs a gateway something; the solution is made with the site's secret.
         await challenge(calls)
         return solved(self._secret.encode(), work_max=plan.captcha_work_max, ttl_seconds=plan.captcha_ttl_seconds)
 
@@ -152,7 +152,7 @@ async def _obey(site: Site, commands: AsyncGenerator[bytes]) -> None:
 
 
 class Lateness:
-    """By how much the event loop comes late at worst: a generator that is late measures itself."""
+    """Measures the longest that the event loop is late: a generator that is late measures itself, not the site."""
 
     def __init__(self) -> None:
         self._worst_ms = 0.0

@@ -1,4 +1,4 @@
-"""What a rehearsal is told to do, and what of it each generator is."""
+"""The bounds and defaults of a rehearsal, and the plan that each generator gets."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ MINUTES_MAX: Final = 240.0
 THINK_SECONDS_MAX: Final = 900.0
 GENERATORS_MAX: Final = 32
 FANS_A_GENERATOR: Final = 10_000
-"""Fans for each of which one more generator is started, unless told otherwise."""
+"""Unless the operator says how many, one generator is started for each so many fans."""
 FRONT_SHARE: Final = 0.2
 BEST_SHARE: Final = 0.3
 THINK_SECONDS: Final = 90.0
-"""From the call to the ticket; what docs/performance.md reckons with."""
+"""A person's mean time from the call to the ticket, as docs/performance.md reckons with it."""
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     """One generator's fans, as it reads them from its input.
 
     ``first``: the number of its first fan.
-    ``think_seconds``: the mean time of a person from the call to the ticket; 0: none.
-    ``no_shows``: share who are called and never answer. ``front``: share who want the first rows, whoever else does.
-    ``best``: share who let the server choose.
-    ``session_seconds``: the sessions end by then.
+    ``think_seconds``: the mean time of a person from the call to the ticket; 0: fans do not think.
+    ``no_shows``: the share of fans that are called and never answer. ``front``: the share that want the first rows.
+    ``best``: the share that let the server choose. ``session_seconds``: how long the fans' sessions last.
     """
 
     base_url: str

@@ -1,4 +1,4 @@
-"""A verdict in plain words, and as JSON."""
+"""Writes a verdict in plain words and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def as_json(verdict: Verdict) -> str:
 
 
 def words(verdict: Verdict) -> Iterator[str]:
-    """The lines to print."""
+    """The verdict as lines to print."""
     facts = verdict.facts
     yield ""
     yield f"VERDICT: {'FIT' if verdict.fit else 'NOT FIT'}"
@@ -26,8 +26,8 @@ def words(verdict: Verdict) -> Iterator[str]:
     yield from _bottleneck("Bottleneck", verdict.bottleneck)
     if facts.limit_end:
         highest = verdict.limit_per_minute
-        found = "none found" if highest is None else f"{highest:.0f} purchases a minute held"
-        yield f"Limit: {found}; {facts.limit_end}"
+        limit = "none found" if highest is None else f"{highest:.0f} purchases a minute held"
+        yield f"Limit: {limit}; {facts.limit_end}"
         for phase in facts.limit:
             yield f"  {phase.rate_per_minute} fans a minute: {_phase(phase)}"
         if verdict.limit_bottleneck is not None:
@@ -48,9 +48,9 @@ def words(verdict: Verdict) -> Iterator[str]:
         yield f"Warning: {warning}"
 
 
-def _bottleneck(title: str, found: Bottleneck) -> Iterator[str]:
-    yield f"{title}: {found.says} ({found.code})"
-    yield f"  {found.evidence}"
+def _bottleneck(title: str, bottleneck: Bottleneck) -> Iterator[str]:
+    yield f"{title}: {bottleneck.says} ({bottleneck.code})"
+    yield f"  {bottleneck.evidence}"
 
 
 def _phase(phase: Phase) -> str:

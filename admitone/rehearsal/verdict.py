@@ -1,4 +1,4 @@
-"""From what was measured to a verdict: pure arithmetic, by the formula of docs/performance.md."""
+"""Judges a rehearsal by its measurements: pure arithmetic, by the formula of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from typing import Final
 import msgspec
 
 BUSY: Final = 0.85
-"""Share of a core, or of a lane's time, from which on somebody is taken for the bottleneck."""
+"""A part of the site that uses this share of a core, or of a lane's time, counts as the bottleneck."""
 GENERATOR_BUSY: Final = 0.9
 MACHINE_BUSY: Final = 0.85
 DOOR_HELD: Final = 0.5
-"""Share of the time at its capacity from which on the door is taken to be held by it."""
+"""A room that is at its capacity for this share of the time is held back by its capacity."""
 OCCUPIED: Final = 0.7
 TICK_SECONDS: Final = 0.25
-"""Between two ticks of the door."""
+"""The door lets fans in once in this time."""
 WAITED: Final = 0.5
-"""Share of the seconds with fans in line from which on it was not for want of fans."""
+"""Fans waited in line in this share of the seconds or more: there were enough fans to show what the site bears."""
 REACHED: Final = 0.85
-"""Of what the door was set to, from which on it was reached."""
+"""The sale reached the door's rate if it came to this share of it."""
 MARGIN: Final = 0.8
-"""Of the rate that was sustained, what is suggested: a crowd is not as steady as a rehearsal's."""
+"""The suggested rate is this share of the rate that was sustained, because real fans come less steadily."""
 CAPACITY_MARGIN: Final = 1.1
 LINE_MARGIN: Final = 1.25
-"""Of the fans expected, how many the line should take: people join from two devices, and come back."""
+"""The line should take so many times the fans expected: people join from two devices, and come back."""
 GATEWAY_SHARE: Final = 0.7
-"""Of a core that a gateway process may use, for what is not steady."""
+"""A gateway process may use this share of a core; the rest is for bursts."""
 PERSON_SECONDS: Final = 90.0
-"""From the call to the ticket, where the rehearsal's fans did not think."""
+"""A person needs this long from the call to the ticket; it counts where the rehearsal's fans did not think."""
 
 
 class Busy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who was how busy: cores' worth of time, None where it could not be seen from here.
+    """How busy each part of the site was, in cores; None where this machine cannot see it.
 
-    ``gateway`` is the busiest process, ``gateways`` all; ``lane`` the share of the time that the lane's worker was at
-    a batch, ``worker`` its processor's; ``machine`` the share of all this machine's cores.
+    ``gateway`` is the busiest gateway process and ``generator`` the busiest generator; ``gateways`` are all gateways
+    together. ``lane`` is the share of the time in which the lane's worker had a batch, ``worker`` its processor time.
+    ``machine`` is the share of all this machine's cores. ``backlog`` is the highest number of batches queued for the
+    lane.
     """
 
     gateway: float | None = None
@@ -47,18 +49,17 @@ class Busy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     redis: float | None = None
     machine: float = 0.0
     generator: float = 0.0
-    """The busiest."""
     backlog: int = 0
-    """Batches queued for the lane, at worst."""
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A stretch of the sale, the door as set.
+    """A stretch of the sale with one rate and one capacity of the door.
 
-    ``p50_ms``, ``p95_ms``: bookings as fans see them, from asking to the outcome; ``lane_p95_ms`` as the lane does.
-    ``inside_seconds``: mean time from the call to the ticket. ``full_share``: of the seconds with fans in line, those
-    in which the room was at its capacity. ``waiting_share``: of the seconds, those with fans in line.
-    ``refused``: answers 429 and 503 by step and code. ``cpu_ms``: of a purchase, by part.
+    ``p50_ms``, ``p95_ms``: how long bookings took for fans, from the request to the outcome; ``lane_p95_ms``: how long
+    they took in the lane. ``inside_seconds``: the mean time from the call to the ticket. ``waiting_share``: the share
+    of the seconds in which fans were in line; ``full_share``: the share of these in which the room was at its
+    capacity. ``refused``: how many answers were 429 or 503, by step and code. ``cpu_ms``: processor time of one
+    purchase, by part of the site.
     """
 
     seconds: float
@@ -84,11 +85,13 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """All that a verdict is made of. ``expected_fans`` and ``seats`` are of the real sale; ``fans`` were simulated.
+    """Everything that a verdict is made from. ``expected_fans`` and ``seats`` are the real sale's; ``fans`` were
+    simulated.
 
-    ``limit`` has a phase for each rate tried beyond the configured one, the last of which perhaps failed.
-    ``limit_end``: why no higher rate was tried. ``turned_away``: fans whom a full line refused.
+    ``limit`` has a phase for each rate tried beyond the configured one; the last may have failed.
+    ``limit_end``: why no higher rate was tried. ``turned_away``: how many fans a full line refused.
     ``steady``: the sale as configured went on for longer than a fan needs from the call to the ticket.
+    ``audit``: a sentence for each invariant that is broken.
     """
 
     fans: int
@@ -109,7 +112,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     steady: bool = True
     violations: tuple[str, ...] = ()
     audit: tuple[str, ...] = ()
-    """Invariants that are broken, each in a sentence."""
     warnings: tuple[str, ...] = ()
 
 
@@ -128,7 +130,7 @@ BOTTLENECKS: Final = (
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A setting: its value now and what it should be, with the arithmetic."""
+    """A setting with its value now, the value it should have, and the arithmetic that gives it."""
 
     setting: str
     now: int | None
@@ -137,9 +139,11 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """``minutes_expected``: until the hall is sold out or everybody was in, at the rate sustained; None: never.
+    """Whether the site is fit for the sale, and why.
 
-    ``limit_per_minute``: purchases a minute at the highest rate that held; None where it was not looked for.
+    ``minutes_expected``: how long it takes, at the rate sustained, until the hall is sold out or every fan was inside;
+    None: it never ends. ``limit_per_minute``: purchases a minute at the highest rate that held; None where the limit
+    was not looked for. ``reasons``: why the site is not fit.
     """
 
     fit: bool
@@ -153,13 +157,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     limit_bottleneck: Bottleneck | None
     suggestions: tuple[Suggestion, ...]
     reasons: tuple[str, ...]
-    """Why it is not fit."""
     warnings: tuple[str, ...]
     facts: Facts
 
 
 def judge(facts: Facts) -> Verdict:
-    """The verdict."""
+    """Judge whether the site is fit for the sale, name its bottleneck, and suggest settings."""
     configured = facts.configured
     reasons = _reasons(facts)
     held = [phase for phase in facts.limit if holds(phase, facts.target_p95_ms)]
@@ -185,38 +188,38 @@ def judge(facts: Facts) -> Verdict:
 
 
 def holds(phase: Phase, target_p95_ms: float) -> bool:
-    """Whether the site bore it: answers in time, nothing refused for want of capacity, and fans came as called."""
+    """Whether the site bore this phase: bookings were in time, without errors, and no answer said "overloaded"."""
     return (
         phase.p95_ms is not None
         and phase.p95_ms <= target_p95_ms
         and not phase.errors
-        and not any(code in kind for kind in phase.refused for code in ("overloaded", "unavailable", "timed_out"))
+        and not any(code in refusal for refusal in phase.refused for code in ("overloaded", "unavailable", "timed_out"))
     )
 
 
 def _reasons(facts: Facts) -> tuple[str, ...]:
     phase = facts.configured
-    found = []
+    reasons = []
     if facts.audit:
-        found.append(f"the audit found {len(facts.audit)} broken invariants, the first: {facts.audit[0]}")
+        reasons.append(f"the audit found {len(facts.audit)} broken invariants, the first: {facts.audit[0]}")
     if facts.violations:
-        found.append(f"a promise was broken: {facts.violations[0]}")
+        reasons.append(f"a promise was broken: {facts.violations[0]}")
     if not phase.purchases:
-        found.append("nobody bought anything")
+        reasons.append("nobody bought anything")
     if phase.p95_ms is not None and phase.p95_ms > facts.target_p95_ms:
-        found.append(f"95 % of bookings took up to {phase.p95_ms:.0f} ms, the target is {facts.target_p95_ms:.0f} ms")
+        reasons.append(f"95 % of bookings took up to {phase.p95_ms:.0f} ms, the target is {facts.target_p95_ms:.0f} ms")
     if phase.errors:
-        kind, number = max(phase.errors.items(), key=lambda item: item[1])
-        found.append(f"{sum(phase.errors.values())} errors, most of them: {kind} ({number})")
-    overloads = {kind: number for kind, number in phase.refused.items() if "line_full" not in kind}
+        error, number = max(phase.errors.items(), key=lambda item: item[1])
+        reasons.append(f"{sum(phase.errors.values())} errors, most of them: {error} ({number})")
+    overloads = {refusal: number for refusal, number in phase.refused.items() if "line_full" not in refusal}
     if overloads:
-        kind, number = max(overloads.items(), key=lambda item: item[1])
-        found.append(f"{sum(overloads.values())} answers told fans to come back, most of them: {kind} ({number})")
+        refusal, number = max(overloads.items(), key=lambda item: item[1])
+        reasons.append(f"{sum(overloads.values())} answers told fans to come back, most of them: {refusal} ({number})")
     if facts.turned_away:
-        found.append(f"the full line turned {facts.turned_away} of {facts.fans} fans away")
+        reasons.append(f"the full line turned {facts.turned_away} of {facts.fans} fans away")
     elif facts.expected_fans > facts.line_cap:
-        found.append(f"the line takes {facts.line_cap} fans, and {facts.expected_fans} are expected")
-    return tuple(found)
+        reasons.append(f"the line takes {facts.line_cap} fans, and {facts.expected_fans} are expected")
+    return tuple(reasons)
 
 
 def bottleneck(facts: Facts, phase: Phase) -> Bottleneck:
@@ -235,22 +238,22 @@ def bottleneck(facts: Facts, phase: Phase) -> Bottleneck:
             evidence=f"the busiest generator used {busy.generator:.0%} of a core; give more with --generators",
         )
     if holds(phase, facts.target_p95_ms):
-        return _door(facts, phase)
-    return _site(phase)
+        return _bottleneck_before_site(facts, phase)
+    return _busiest_part(phase)
 
 
-def _door(facts: Facts, phase: Phase) -> Bottleneck:
-    """The site bore it, so the door, the crowd or the hall set the pace."""
+def _bottleneck_before_site(facts: Facts, phase: Phase) -> Bottleneck:
+    """The site bore the phase, so the door, the number of fans or the hall set the pace."""
     called = f"{phase.called_per_minute:.0f} fans a minute were let in of the {phase.rate_per_minute} set"
     full = f"full in {phase.full_share:.0%} of the seconds with fans in line"
-    # Quick fans are in and out between two looks; by Little's law so many were inside all the same, and a slot that is
-    # free waits for the door's next tick.
+    # Quick fans are in and out between two samples, so Little's law gives how many were inside on the mean. A slot
+    # that becomes free waits for the door's next tick.
     inside = phase.called_per_minute / 60 * max(phase.inside_seconds or 0.0, TICK_SECONDS)
     is_full = phase.full_share >= DOOR_HELD or inside >= OCCUPIED * phase.capacity
     if is_full and phase.called_per_minute < REACHED * phase.rate_per_minute:
         return Bottleneck(
             code="capacity",
-            says="The door's capacity sets the pace: who is inside takes longer than the rate reckons with",
+            says="The door's capacity sets the pace: fans stay inside for longer than the rate reckons with",
             evidence=f"capacity {phase.capacity}, {inside:.0f} inside on the mean, {full}; {called}",
         )
     if phase.called_per_minute >= REACHED * phase.rate_per_minute:
@@ -258,7 +261,7 @@ def _door(facts: Facts, phase: Phase) -> Bottleneck:
             code="rate", says="The door's rate sets the pace, as it should", evidence=f"{called}; capacity {full}"
         )
     if phase.waiting_share >= WAITED and not facts.sold_out:
-        return _site(phase)
+        return _busiest_part(phase)
     if facts.sold_out:
         return Bottleneck(
             code="seats", says="The hall was sold out before anything else held it up", evidence=f"{called}"
@@ -271,8 +274,8 @@ def _door(facts: Facts, phase: Phase) -> Bottleneck:
     )
 
 
-def _site(phase: Phase) -> Bottleneck:
-    """Bookings came too late, or not at all: whoever was busiest."""
+def _busiest_part(phase: Phase) -> Bottleneck:
+    """Bookings came too late, or not at all, so the busiest part of the site is the bottleneck."""
     busy = phase.busy
     late = f"p95 {phase.p95_ms:.0f} ms" if phase.p95_ms is not None else "no booking ended"
     lane = f"the lane was busy {busy.lane:.0%} of the time, {busy.backlog} batches behind at worst"
@@ -314,7 +317,7 @@ def _site(phase: Phase) -> Bottleneck:
         )
     return Bottleneck(
         code="unseen",
-        says="Nobody seen from here was busy: look at proxies, the network, and servers elsewhere",
+        says="No part that this machine sees was busy: look at proxies, the network, and servers elsewhere",
         evidence=f"{late}, as the lane sees it {phase.lane_p95_ms or 0:.0f} ms; {lane}; "
         f"this machine was {busy.machine:.0%} busy, cores used: {used}",
     )
@@ -331,7 +334,7 @@ def _says(facts: Facts, reasons: tuple[str, ...], sustained: float) -> str:
 
 
 def _duration(facts: Facts, per_minute: float) -> tuple[float | None, str]:
-    """Minutes, and the sentence about them."""
+    """How many minutes the sale takes, and a sentence about it."""
     seats_each = _seats_each(facts)
     purchases = min(facts.expected_fans * (1 - facts.no_shows), facts.seats / seats_each)
     what = "sold out" if purchases < facts.expected_fans * (1 - facts.no_shows) else "everybody was in"
@@ -375,7 +378,7 @@ def _suggestions(facts: Facts, sustained: float, limit: float | None) -> tuple[S
 
 
 def _rate(facts: Facts, sustained: float, limit: float | None) -> tuple[Suggestion, float]:
-    """The rate, and how much of it was seen to be borne (fans a minute)."""
+    """The suggested rate, and how many fans a minute the site was seen to bear."""
     phase = facts.configured
     came = 1 - facts.no_shows
     now = phase.rate_per_minute
@@ -399,7 +402,7 @@ def _rate(facts: Facts, sustained: float, limit: float | None) -> tuple[Suggesti
 
 def _capacity(facts: Facts, rate: int, is_proven: bool) -> Suggestion:
     phase = facts.configured
-    # People take a minute and a half, whatever haste the simulated ones made.
+    # People take a minute and a half, even if the simulated fans were quicker.
     inside = max(facts.think_seconds or PERSON_SECONDS, phase.inside_seconds or 0.0)
     needed = math.ceil(CAPACITY_MARGIN * rate / 60 * inside)
     if not facts.limit and holds(phase, facts.target_p95_ms) and needed <= phase.capacity:
@@ -411,7 +414,9 @@ def _capacity(facts: Facts, rate: int, is_proven: bool) -> Suggestion:
 
 
 def _gateways(facts: Facts, proven_per_minute: float) -> Suggestion:
-    """By what a purchase cost where most were sold: what a gateway does for nobody weighs least there."""
+    """Suggest a number of gateways by the processor time of a purchase, measured where most purchases were made:
+    there a gateway's work that belongs to no purchase matters least.
+    """
     by_streams = math.ceil(facts.expected_fans / max(1, facts.streams_max))
     why = f"F / {facts.streams_max} streams = {by_streams}"
     held = [one for one in facts.limit if holds(one, facts.target_p95_ms)]
@@ -425,17 +430,17 @@ def _gateways(facts: Facts, proven_per_minute: float) -> Suggestion:
 
 
 def _warnings(facts: Facts) -> tuple[str, ...]:
-    found = []
+    warnings = []
     if not facts.steady:
-        found.append(
+        warnings.append(
             "The sale as configured was too short to be steady: fans of its beginning were still choosing at its end. "
             "Give it more --minutes, or fans who think less (--think)."
         )
     if facts.fans < facts.expected_fans:
-        found.append(
-            f"{facts.fans} fans stood in for {facts.expected_fans}: the line's own cost (places told over "
+        warnings.append(
+            f"{facts.fans} fans stood in for {facts.expected_fans}: the line's own cost (positions sent over "
             "streams) was that much smaller."
         )
     if facts.configured.busy.generator >= GENERATOR_BUSY:
-        found.append("The generator was at its limit: latencies are partly its own.")
-    return tuple(found)
+        warnings.append("The generator was at its limit: latencies are partly its own.")
+    return tuple(warnings)

@@ -1,7 +1,8 @@
-"""What the site does meanwhile, once a second: the room, the lane, and who of it is how busy.
+"""Samples the site once a second while a rehearsal runs: the room, the lane, and the processor time of each part.
 
-Processor time of Redis is told by Redis itself. That of gateways, workers and Postgres is read where they run on this
-machine; of gateways elsewhere from their ``/metrics``, and of the rest only the lane's busy time is known.
+Redis reports its own processor time. The time of gateways, workers and Postgres is read from this machine's processes.
+For gateways on other machines it is read from ``/metrics``; for workers and Postgres elsewhere only the lane's busy
+time is known.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ _cpu = re.compile(rb"^process_cpu_seconds_total (\S+)", re.MULTILINE).search
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One look. ``at`` is this machine's monotonic clock; CPU seconds only grow, by who used them."""
+    """One sample of the site.
+
+    ``at`` is this machine's monotonic clock. ``backlog`` is the number of batches queued for the lane. ``gateways``
+    (by process), ``worker``, ``postgres`` and ``redis`` are seconds of processor time since their start; None where it
+    cannot be read. ``machine`` is the share of all this machine's cores that was busy since the last sample.
+    ``failing`` names the parts that gateways report as failing.
+    """
 
     at: float
     waiting: int
@@ -45,21 +52,18 @@ class Sample:
     capacity: int
     figures: Figures
     backlog: int
-    """Batches queued for the lane."""
     streams: int
     gateways: dict[str, float]
     worker: float | None
     postgres: float | None
     redis: float
     machine: float
-    """Share of all this machine's cores that was busy since the last look."""
     failing: tuple[str, ...] = ()
-    """Parts that gateways say fail."""
 
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at the copy ``event_id``."""
+    """Samples the site, with the room and the lane of the copy ``event_id``."""
 
     settings: Settings
     url: str
@@ -86,8 +90,10 @@ class Watch:
         return lane_of(self.event_id, self.settings.lane.count)
 
     def look(self) -> Sample:
-        """Raises:
-        redis.RedisError: it does not answer.
+        """Take a sample.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
         """
         try:
             counts = Slots(self._line).counts(self.event_id)
@@ -115,9 +121,10 @@ class Watch:
 
     def gateways(self) -> tuple[Presence, ...]:
         """The gateway processes that are up."""
-        known = sorted(cast(set[bytes], self._jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
-        told = cast(list[bytes | None], self._jobs.mget([presence_key(one.decode()) for one in known]) if known else [])
-        return tuple(decode_presence(value) for value in told if value is not None)
+        names = sorted(cast(set[bytes], self._jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+        keys = [presence_key(name.decode()) for name in names]
+        values = cast(list[bytes | None], self._jobs.mget(keys) if keys else [])
+        return tuple(decode_presence(value) for value in values if value is not None)
 
     def lane_is_idle(self) -> bool:
         """Whether no command waits, in Redis or in a gateway."""
@@ -128,7 +135,7 @@ class Watch:
         return bool(queued + started + buffered == 0)
 
     def fans_in(self, event_ids: list[int]) -> int:
-        """How many are in line, called or admitted in these rooms."""
+        """How many fans are in line, called or admitted in these rooms."""
         fans = 0
         for event_id in event_ids:
             with contextlib.suppress(RoomUnknown):
@@ -137,7 +144,7 @@ class Watch:
         return fans
 
     def forget_rooms(self, event_ids: list[int]) -> None:
-        """Delete rooms of events that are gone."""
+        """Delete from Redis the rooms of events that are gone."""
         for event_id in event_ids:
             self._line.delete(*room_keys(event_id), room_key(event_id, FIGURES_HISTORY))
 
@@ -154,9 +161,9 @@ class Watch:
             if one.host == socket.gethostname() and (spent := _cpu_of(one.pid)) is not None
         }
         if len(here) < len(present):
-            told = ask_metrics(self.url)
-            if told is not None and len(self._metrics) < KNOWN_MAX:
-                started, spent = told
+            process = fetch_cpu_metrics(self.url)
+            if process is not None and len(self._metrics) < KNOWN_MAX:
+                started, spent = process
                 self._metrics[f"started at {started}"] = spent
             return dict(self._metrics) or here
         return here
@@ -164,16 +171,17 @@ class Watch:
     def _worker_cpu(self) -> float | None:
         queue = queue_name(self.lane)
         names = [worker_name(member) for member in cast(set[bytes], self._jobs.smembers(workers_key(queue)))]
-        where = cast(list[bytes | None], self._jobs.mget([alive_key(queue, name) for name in names]) if names else [])
+        keys = [alive_key(queue, name) for name in names]
+        addresses = cast(list[bytes | None], self._jobs.mget(keys) if keys else [])
         spent = None
-        for told in where:
-            host, _, pid = (told or b"").decode().rpartition(":")
+        for address in addresses:
+            host, _, pid = (address or b"").decode().rpartition(":")
             if host == socket.gethostname() and (used := _cpu_of(int(pid))) is not None:
                 spent = (spent or 0.0) + used
         return spent
 
     def _postgres_cpu(self) -> float | None:
-        """Of the server and its backends, those that have ended too."""
+        """Processor time of the server and its backends, of backends that have ended too."""
         if self._postmaster is None:
             return None
         seen: dict[int, float] = {}
@@ -187,8 +195,8 @@ class Watch:
         return self._ended_postgres + sum(seen.values())
 
     def _redis_cpu(self) -> float:
-        told = self._line.info("cpu")
-        return float(told["used_cpu_sys"]) + float(told["used_cpu_user"])
+        cpu = self._line.info("cpu")
+        return float(cpu["used_cpu_sys"]) + float(cpu["used_cpu_user"])
 
 
 def _postmaster(connection: psycopg.Connection[tuple[Any, ...]]) -> psutil.Process | None:
@@ -214,10 +222,11 @@ def _cpu_of(pid: int) -> float | None:
     return float(times.user + times.system)
 
 
-def ask_metrics(url: str) -> tuple[str, float] | None:
-    """When the process that answers began (Unix time), and the CPU seconds it has used; None where nobody tells.
+def fetch_cpu_metrics(url: str) -> tuple[str, float] | None:
+    """When the process that answers was started (Unix time), and the CPU seconds it has used; None where it gives no
+    metrics.
 
-    A balancer gives the question to any of them: they are told apart by when they began.
+    A load balancer passes the request to any gateway; gateways are told apart by their start.
     """
     with contextlib.suppress(OSError, ValueError):
         with urllib.request.urlopen(url + "/metrics", timeout=METRICS_SECONDS_MAX) as answer:  # noqa: S310

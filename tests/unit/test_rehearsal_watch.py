@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from admitone.rehearsal.watch import ask_metrics
+from admitone.rehearsal.watch import fetch_cpu_metrics
 
 
 @contextmanager
@@ -43,12 +43,12 @@ def test_each_process_is_told_apart_by_when_it_began() -> None:
     real = generate_latest(registry)
     other = b"process_start_time_seconds 1.7e+09\nprocess_cpu_seconds_total 5.5\n"
     with serving(real, other, b"nothing of it\n") as url:
-        told = [ask_metrics(url) for _ in range(3)]
-    assert told[0] is not None
-    assert told[0][1] >= 0
-    assert told[1] == ("1700000000.00", 5.5)
-    assert told[2] is None
+        answers = [fetch_cpu_metrics(url) for _ in range(3)]
+    assert answers[0] is not None
+    assert answers[0][1] >= 0
+    assert answers[1] == ("1700000000.00", 5.5)
+    assert answers[2] is None
 
 
 def test_nobody_there_is_no_fault() -> None:
-    assert ask_metrics("http://127.0.0.1:9") is None
+    assert fetch_cpu_metrics("http://127.0.0.1:9") is None
