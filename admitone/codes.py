@@ -15,7 +15,7 @@ LABEL_MAX = 80
 
 
 class CodesError(Exception):
-    """No code was issued; says why."""
+    """No code was issued; the message says why."""
 
 
 async def issue(
@@ -29,7 +29,7 @@ async def issue(
     hours: float | None,
     why: str,
 ) -> list[str]:
-    """The codes: ``count`` random ones, or the one named.
+    """Issue ``count`` random codes, or the one named, and return them.
 
     Raises:
         CodesError: the event has no room, or the code is malformed or taken.

@@ -17,7 +17,7 @@ _BY_OPTION: Final = {dial.option_name.replace("-", "_"): dial for dial in DIALS.
 
 
 def with_dials(command: Command) -> Command:
-    """Give the command an option for each dial; it takes the dials that were given as ``dials``, by their names."""
+    """Give the command an option for each dial. Its parameter ``dials`` gets the given ones, by their names."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.name != "dials"]
     options = [

@@ -1,4 +1,4 @@
-"""Rechecking a lobby's draw: from Postgres and the line, or from an exported list alone."""
+"""Checks a lobby's draw again: from Postgres and the line, or from an exported list alone."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FanHash = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class DrawError(Exception):
-    """There is nothing to recheck: no lobby, not drawn yet, or no such file."""
+    """There is no draw to check: the event has no lobby, it is not drawn yet, or the file is no export."""
 
 
 class Export(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """A draw as everybody may know it; ``fan_hashes`` in the drawn order."""
+    """A draw as it is published; ``fan_hashes`` are in the drawn order."""
 
     event_id: int
     seed_hash: _Hex64
@@ -39,7 +39,7 @@ class Export(msgspec.Struct, rename="camel", kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How many places were compared, of which in the line itself, and what differs (`DIFFERENCES_MAX` at most)."""
+    """How many places were compared, how many of them in the line, and the differences (`DIFFERENCES_MAX` at most)."""
 
     participants: int
     in_line: int
@@ -68,15 +68,15 @@ def verify_export(path: Path) -> Checked:
         DrawError: the file is no export.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Export)
+        draw = msgspec.json.decode(path.read_bytes(), type=Export)
     except (OSError, msgspec.MsgspecError) as error:
         raise DrawError(f"{path}: {error}") from None
     differences = [
-        *_about_seed(bytes.fromhex(found.seed), bytes.fromhex(found.seed_hash)),
-        *_about_count(found.participants, found.fan_hashes),
-        *_about_order(bytes.fromhex(found.seed), found.fan_hashes),
+        *_seed_differences(bytes.fromhex(draw.seed), bytes.fromhex(draw.seed_hash)),
+        *_count_differences(draw.participants, draw.fan_hashes),
+        *_order_differences(bytes.fromhex(draw.seed), draw.fan_hashes),
     ]
-    return Checked(len(found.fan_hashes), 0, tuple(differences[:DIFFERENCES_MAX]))
+    return Checked(len(draw.fan_hashes), 0, tuple(differences[:DIFFERENCES_MAX]))
 
 
 def verify(database_url: str, redis_url: str, event: int) -> Checked:
@@ -88,18 +88,18 @@ def verify(database_url: str, redis_url: str, event: int) -> Checked:
     with replica.connect(database_url, "admitone-draw") as connection:
         seed, seed_hash, fan_key, participants, epoch = _draw(connection, event)
         entries = list(_entries(connection, event))
-    differences = [*_about_seed(seed, seed_hash), *_about_count(participants, entries)]
+    differences = [*_seed_differences(seed, seed_hash), *_count_differences(participants, entries)]
     for number, (fan, hashed, recorded) in enumerate(entries, 1):
         if hashed.hex() != fan_hash(fan_key, fan):
             differences.append(f"number {recorded}: the fan's hash is not that of the recorded user")
         if recorded != number:
             differences.append(f"number {recorded} is recorded where {number} is due")
-    differences += _about_order(seed, [hashed.hex() for _, hashed, _ in entries])
+    differences += _order_differences(seed, [hashed.hex() for _, hashed, _ in entries])
     numbers = {fan: recorded for fan, _, recorded in entries}
     in_line = 0
     with redis.Redis.from_url(redis_url, socket_timeout=10) as client:
         for fan, at_epoch, number in Slots(client).places(event):
-            # Who came back to the lobby too late for the draw has a number behind all drawn.
+            # A fan who came back to the lobby too late for the draw has a number behind all drawn ones.
             if at_epoch == epoch and (fan in numbers or number <= participants):
                 in_line += 1
                 if numbers.get(fan) != number:
@@ -123,21 +123,21 @@ def _entries(connection: psycopg.Connection, event: int) -> Iterator[tuple[int, 
     yield from connection.execute(query, (event,))
 
 
-def _about_seed(seed: bytes, seed_hash: bytes) -> Iterator[str]:
+def _seed_differences(seed: bytes, seed_hash: bytes) -> Iterator[str]:
     if len(seed) != SEED_BYTES:
         yield f"the seed has {len(seed)} bytes instead of {SEED_BYTES}"
     if hashlib.sha256(seed).digest() != seed_hash:
         yield "the seed is not the one that was committed to"
 
 
-def _about_count(participants: int, listed: Sequence[object]) -> Iterator[str]:
+def _count_differences(participants: int, listed: Sequence[object]) -> Iterator[str]:
     if participants != len(listed):
         yield f"{participants} took part, {len(listed)} are listed"
 
 
-def _about_order(seed: bytes, listed: Sequence[str]) -> Iterator[str]:
+def _order_differences(seed: bytes, listed: Sequence[str]) -> Iterator[str]:
     if len(set(listed)) != len(listed):
         yield "a fan is listed twice"
-    for number, (found, due) in enumerate(zip(listed, drawn_order(seed, listed), strict=True), 1):
-        if found != due:
-            yield f"number {number} is {found}, and is due to {due}"
+    for number, (fan, due) in enumerate(zip(listed, drawn_order(seed, listed), strict=True), 1):
+        if fan != due:
+            yield f"number {number} is {fan}, and is due to {due}"

@@ -1,4 +1,4 @@
-"""``admitone room``: a room shown and steered from the command line, by the rule that the console goes by."""
+"""``admitone room``: shows and steers a room from the command line, by the same rule as the console."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waiting_room.line import Line
 
 
 async def show_or_steer(settings: Settings, event_id: int, ask: Ask | None, why: str) -> str:
-    """The room in numbers, after it was steered as asked; with None it is only shown.
+    """Steer the room as asked, or leave it as it is if ``ask`` is None; gives its numbers as text.
 
     Raises:
         UnknownRoomError: the event has no room.

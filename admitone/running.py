@@ -15,10 +15,10 @@ _NAMES = ("DATABASE_URL", "REDIS_URL", "ADMITONE_SECRET", "ADMITONE_URL")
 
 def note(folder: Path, environ: Mapping[str, str], url: str) -> None:
     """Write the file, readable by its owner alone."""
-    found = {name: environ[name] for name in _NAMES if name in environ} | {"ADMITONE_URL": url}
+    variables = {name: environ[name] for name in _NAMES if name in environ} | {"ADMITONE_URL": url}
     path = folder / _FILE
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(found))
+        file.write(msgspec.json.encode(variables))
 
 
 def forget(folder: Path) -> None:
@@ -27,7 +27,7 @@ def forget(folder: Path) -> None:
 
 
 def read(folder: Path) -> dict[str, str]:
-    """What was noted; empty if nothing runs."""
+    """The variables that were noted; empty if no `admitone up` runs."""
     try:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError):

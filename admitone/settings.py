@@ -28,7 +28,7 @@ from workers.channels.webhooks.settings import WebhookSettings
 
 PREFIX: Final = "ADMITONE_"
 SECRET_LETTERS_MIN: Final = 8
-"""Different characters of a secret: words repeated have fewer, 32 random digits practically never."""
+"""A secret has at least so many different characters. Repeated words have fewer; 32 random digits hardly ever do."""
 
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
@@ -79,7 +79,7 @@ class ServerSettings(Section, frozen=True, kw_only=True):
 
 
 class Row(NamedTuple):
-    """One setting: its field's place in `Settings`, its variable, its default and its sentence."""
+    """One setting: where its field stands in `Settings`, its variable, its default and its sentence."""
 
     section: str
     field: str
@@ -137,7 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return settings
 
     def part(self, wanted: type[_Part]) -> _Part:
-        """The sections of the same names, as one group of processes takes them."""
+        """The sections that ``wanted`` names, for a group of processes that takes no others."""
         return wanted(**{name: getattr(self, name) for name in wanted.__struct_fields__})
 
     @property

@@ -1,4 +1,4 @@
-"""Child processes of `admitone up`: started, watched, restarted with growing pauses, stopped in order."""
+"""Starts and stops the child processes of `admitone up`, and restarts one that ended, after growing pauses."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from admitone.embedded.process import last_lines, spawn
 PAUSE_SECONDS_FIRST = 0.5
 PAUSE_SECONDS_MAX = 15.0
 STEADY_SECONDS = 30.0
-"""A child that has run this long has recovered: the pause before its next restart is the first again."""
+"""A child that has run this long has recovered: the pause before its next restart is the shortest again."""
 
 
 class ChildError(RuntimeError):
-    """A child ended before it was of any use; the message carries the end of its log."""
+    """A child ended before it was ready; the message has the end of its log."""
 
 
 @dataclass
 class Child:
-    """One `admitone` subcommand kept running; ``stop_seconds_max`` is its time to drain."""
+    """One `admitone` subcommand that is kept running; ``stop_seconds_max`` is how long it may take to end."""
 
     name: str
     arguments: tuple[str, ...]
@@ -39,13 +39,17 @@ class Child:
     _pause_seconds: float = PAUSE_SECONDS_FIRST
 
     def start(self) -> None:
-        """Start it; call this from the main thread, with which the child ends."""
+        """Start the child. It ends with the thread that calls this, so call it from the main thread."""
         self._process = spawn([sys.executable, "-m", "admitone", *self.arguments], log=self.log, environ=self.environ)
         self._started_at = time.monotonic()
         self._restart_at = None
 
     def require_alive(self) -> None:
-        """Raises ChildError if it has ended."""
+        """Check that the child runs.
+
+        Raises:
+            ChildError: it has ended.
+        """
         if self._process is not None and self._process.poll() is not None:
             raise ChildError(
                 f"{self.name} {_how_ended(self._process.returncode)} as it started; the end of {self.log}:\n"
@@ -82,9 +86,9 @@ class Child:
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL to it and to whatever children of its own it may have left; does not wait."""
+        """Send SIGKILL to the child and to all processes that it started; does not wait for their end."""
         if self._process is not None:
-            # It leads a process group of its own, see `spawn`.
+            # The child leads a process group of its own (see `spawn`).
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Traces and reports of errors to the outside, where they are configured; otherwise their packages are not imported."""
+"""Sends traces and error reports where a collector is configured; their packages are imported only then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from admitone.logs import ids_now, redacted, told
+from admitone.logs import id_text, ids_now, redacted
 from admitone.settings import Settings
 from booking_lane import tracing
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event
 
 SPANS_WAITING_MAX: Final = 8192
-"""Spans that wait to be sent; more are dropped, and the process goes on."""
+"""At most so many spans wait to be sent. Further ones are dropped, so that the process never waits for a collector."""
 SEND_EVERY_MS: Final = 1000
 SEND_SECONDS_MAX: Final = 5.0
 LAST_SECONDS_MAX: Final = 1.0
-"""At its end a process sends what it has for so long."""
+"""A process that ends takes at most this long to send what is left."""
 BREADCRUMBS_MAX: Final = 20
 
 
@@ -56,10 +56,10 @@ def _is_installed(package: str) -> bool:
 
 
 class Telemetry:
-    """What one process tells the outside.
+    """Sends the traces and error reports of one process.
 
     Args:
-        process: gateway, worker lane-0, …: told as the service's name and part.
+        process: its name, for example "gateway" or "worker lane-0"; traces have it as the service's name and part.
     """
 
     def __init__(self, settings: Settings, process: str) -> None:
@@ -68,14 +68,14 @@ class Telemetry:
         self._ends: list[Callable[[], None]] = []
 
     def begin(self, *, traces: bool = True) -> None:
-        """Call it in the process itself, after any fork: the senders are threads."""
+        """Begin to send. The senders are threads, so this is called after any fork."""
         if traces and self._settings.telemetry.otlp_endpoint:
             self._begin_traces()
         if self._settings.telemetry.sentry_dsn:
             self._begin_sentry()
 
     def end(self) -> None:
-        """Send what is still to be sent; returns within `LAST_SECONDS_MAX`, whoever does not answer."""
+        """Send what is still to be sent; returns within `LAST_SECONDS_MAX`, even if no collector answers."""
         threads = [threading.Thread(target=end, daemon=True) for end in self._ends]
         for thread in threads:
             thread.start()
@@ -91,7 +91,7 @@ class Telemetry:
 
         from booking_lane.spans import Spans
 
-        # That a collector is away is said once a try, not thrice.
+        # A collector that is away would otherwise be logged three times for each attempt.
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)
         settings = self._settings
         component, _, part = self._process.partition(" ")
@@ -108,7 +108,7 @@ class Telemetry:
                 }
             ),
             sampler=ParentBased(TraceIdRatioBased(settings.telemetry.trace_ratio)),
-            # Its own would wait for a collector that is gone.
+            # The provider's own shutdown would wait for a collector that is gone; `end` does not.
             shutdown_on_exit=False,
         )
         exporter = OTLPSpanExporter(
@@ -131,7 +131,7 @@ class Telemetry:
             dsn=self._settings.telemetry.sentry_dsn,
             release=version("admitone"),
             environment=self._settings.site.env,
-            # What it would find by itself, a web framework's requests among it, is not ours to give away.
+            # The default integrations would send data of fans, such as a web framework's requests.
             default_integrations=False,
             auto_enabling_integrations=False,
             integrations=[LoggingIntegration(), ExcepthookIntegration(), DedupeIntegration(), ThreadingIntegration()],
@@ -144,7 +144,7 @@ class Telemetry:
         self._ends.append(lambda: sentry_sdk.flush(LAST_SECONDS_MAX))
 
     def _before_send(self, event: Event, _hint: dict[str, Any]) -> Event | None:
-        tags = {name: told(value) for name, value in ids_now().items()}
+        tags = {name: id_text(value) for name, value in ids_now().items()}
         clean: Event = _clean(event)
         clean["tags"] = {**(clean.get("tags") or {}), "process": self._process, **_clean(tags)}
         return clean
@@ -155,7 +155,7 @@ def _ignore(_: object) -> None:
 
 
 def _clean(value: Any) -> Any:
-    """The same without what may not leave."""
+    """The value with all of its texts `redacted`."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):
@@ -167,10 +167,10 @@ def _clean(value: Any) -> Any:
 
 @contextmanager
 def telemetry(settings: Settings, process: str, *, traces: bool) -> Iterator[None]:
-    """A process' whole life, told to the outside."""
-    outside = Telemetry(settings, process)
-    outside.begin(traces=traces)
+    """Send the traces and error reports of a process for the length of a ``with`` block."""
+    sender = Telemetry(settings, process)
+    sender.begin(traces=traces)
     try:
         yield
     finally:
-        outside.end()
+        sender.end()

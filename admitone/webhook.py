@@ -1,4 +1,4 @@
-"""``admitone webhook``: webhooks from the command line, by the same way as the console's."""
+"""``admitone webhook``: registers, lists and removes webhooks from the command line, as the console does."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _transaction(settings: Settings) -> AbstractAsyncContextManager[AsyncConnect
 
 
 async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int | None, description: str) -> str:
-    """The new webhook's number and secret.
+    """Register a webhook, and give its number and its secret.
 
     Raises:
-        ValueError: the URL is refused, or there is no such kind.
+        ValueError: the URL is refused, or there is no such kind of news.
         LookupError: there is no such event.
-        db.webhooks.endpoints.TooManyEndpointsError
+        db.webhooks.endpoints.TooManyEndpointsError: there are as many as there may be.
     """
     unknown = sorted(set(kinds) - set(OutboxKind))
     if unknown:
@@ -49,10 +49,10 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
 
 
 async def listed(settings: Settings) -> list[str]:
-    """A line a webhook."""
+    """One line of text for each webhook."""
     async with _transaction(settings) as connection:
-        found = await db.endpoints(connection)
-    return [_line(row) for row in found]
+        rows = await db.endpoints(connection)
+    return [_line(row) for row in rows]
 
 
 def _line(row: db.EndpointRow) -> str:
@@ -68,12 +68,20 @@ def _line(row: db.EndpointRow) -> str:
 
 
 async def remove(settings: Settings, endpoint_id: int) -> None:
-    """Raises LookupError: there is no such webhook."""
+    """Remove the webhook.
+
+    Raises:
+        LookupError: there is no such webhook.
+    """
     async with _transaction(settings) as connection:
         await db.remove_endpoint(connection, endpoint_id, OPERATOR)
 
 
 async def resend(settings: Settings, endpoint_id: int) -> int:
-    """Make due what was given up; how many. Raises LookupError: there is no such webhook."""
+    """Make the webhook's deliveries due again that were given up, and return their number.
+
+    Raises:
+        LookupError: there is no such webhook.
+    """
     async with _transaction(settings) as connection:
         return await resend_deliveries(connection, endpoint_id, None, OPERATOR)

@@ -1,1 +1,1 @@
-"""What `admitone` can be told to do, a module for each group of commands. `admitone.cli` names the commands."""
+"""The commands of `admitone`, one module for each group. `admitone.cli` gives them their names."""

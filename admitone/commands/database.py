@@ -1,4 +1,4 @@
-"""The tables, a demo event in them, and the audit of what they hold."""
+"""The commands about the database: its tables, the demo event, and the audit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def seed(
         float, typer.Option(help="Minutes until the sale begins; the lobby comes before it (ADMITONE_LOBBY_MINUTES).")
     ] = -60.0,
 ) -> None:
-    """Make a demo event, whose sale is on unless told otherwise; prints its id."""
+    """Make a demo event, on sale at once unless --on-sale-in is given; prints its id."""
     from db.events.seed import room_seed, seed_demo, seed_stadium
     from db.migrate import migrate as run
 

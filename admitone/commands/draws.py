@@ -1,4 +1,4 @@
-"""The draw of a lobby, which anybody may recheck."""
+"""The commands about a lobby's draw, which anybody may check again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def verify(
 
 
 def export(event: Annotated[int, typer.Argument(min=1, help="Event id.")]) -> None:
-    """Print a draw as everybody may know it: seed, commitment and hashed fans in their order, as JSON."""
+    """Print a draw as it is published: seed, commitment and hashed fans in their order, as JSON."""
     from admitone.draw import DrawError
     from admitone.draw import export as published
 

@@ -1,4 +1,4 @@
-"""What the commands share: the settings, what a running `admitone up` noted, and how to end with a sentence."""
+"""Shared by the commands: reading the settings, also from a running `admitone up`, and ending with a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from admitone.telemetry import TelemetryError, require_installed
 
 
 def fail(message: str) -> typer.Exit:
-    """Print the message to the standard error; raise what this returns."""
+    """Print the message to the standard error, and return the exception that the caller raises."""
     typer.echo(message, err=True)
     return typer.Exit(1)
 
@@ -51,7 +51,7 @@ def with_noted(settings: Settings) -> Settings:
     """The settings, completed by what a running `admitone up` noted.
 
     Raises:
-        SettingsError: what it noted does not fit.
+        SettingsError: the noted settings do not fit the given ones.
     """
     for name, value in running.read(Path(settings.embedded.data_dir)).items():
         if name != "ADMITONE_URL":
@@ -65,7 +65,7 @@ def noted_url(settings: Settings) -> str:
 
 
 def gateway_url(settings: Settings) -> str:
-    """The URL of that gateway, or of one that listens where the settings say."""
+    """The URL of the gateway that a running `admitone up` noted, else of one that listens where the settings say."""
     return noted_url(settings) or f"http://{settings.server.host}:{settings.server.port}"
 
 

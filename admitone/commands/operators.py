@@ -1,4 +1,4 @@
-"""The operators, who may steer the door, and tokens for scripts."""
+"""The commands about operators, and about session tokens for scripts."""
 
 from __future__ import annotations
 

@@ -88,6 +88,6 @@ def worker(
     Pool(
         settings.part(WorkerSettings),
         lanes,
-        # Nothing but a booking's way is traced.
+        # Only the way of a booking is traced, and only lanes work on bookings.
         telemetry=lambda process: telemetry(settings, f"worker {process}", traces=process.startswith("lane-")),
     ).start()

@@ -1,4 +1,4 @@
-"""An event's room, and the access codes to its priority class."""
+"""The commands about an event's room, and about the access codes to its priority class."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def codes(
     hours: Annotated[float | None, typer.Option(min=0.01, max=87_600, help="Good for so long from now on.")] = None,
     why: Annotated[str, typer.Option(help="For the log.")] = "",
 ) -> None:
-    """Issue access codes, which let fans wait in the priority class, and print them: nobody can later."""
+    """Issue access codes, which let fans wait in the priority class, and print them; they are shown only this once."""
     from admitone.codes import CodesError, issue
 
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""How a site is set up: its settings, and what the doctor says of it."""
+"""The commands about a site's setup: its settings, and the doctor's findings."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ def doctor(
     url: Annotated[str, typer.Option(help="Where fans come in, e.g. https://tickets.example.org.")] = "",
     json: Annotated[bool, typer.Option("--json", help="For alarms: one JSON object.")] = False,
 ) -> None:
-    """Tell what is up, what is behind and what is not set up for a sale, each with the fix; exit 0, 1 or 2."""
+    """Show what is up, what is behind and what is not set up for a sale, each with the fix; exit 0, 1 or 2."""
     from admitone.doctor.examination import examine, exit_code
     from admitone.doctor.finding import Finding, Level
     from admitone.doctor.report import as_json, show
     from admitone.doctor.site import open_site
 
-    found: list[Finding]
+    findings: list[Finding]
     try:
         given = Settings.load()
         settings = with_noted(given)
     except SettingsError as problem:
-        found = [Finding("setup", "settings", Level.ERROR, str(problem), "Correct it; no process starts with it.")]
+        findings = [Finding("setup", "settings", Level.ERROR, str(problem), "Correct it; no process starts with it.")]
     else:
         missing = [name for name, value in servers_of(settings).items() if not value]
         if missing:
             says = f"{' and '.join(missing)} not set, and no `admitone up` runs in {settings.embedded.data_dir}"
-            found = [Finding("setup", "settings", Level.ERROR, says, "Set them, or start `admitone up`.")]
+            findings = [Finding("setup", "settings", Level.ERROR, says, "Set them, or start `admitone up`.")]
         else:
             embedded = tuple(name for name, value in servers_of(given).items() if not value)
             noted = noted_url(settings) if embedded else ""
             with open_site(settings, embedded, url or noted) as site:
-                found = examine(site)
-    code = exit_code(found)
+                findings = examine(site)
+    code = exit_code(findings)
     if json:
-        typer.echo(as_json(found, code))
+        typer.echo(as_json(findings, code))
     else:
-        show(found, code, Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False))
+        show(findings, code, Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False))
     raise typer.Exit(code)
 
 
@@ -65,7 +65,7 @@ def list_settings(
 
 
 def settings_markdown() -> str:
-    """The page docs/settings.md."""
+    """The text of docs/settings.md."""
     lines = ["# Settings", "", "Written by `admitone settings --markdown`.", "", "| variable | default | meaning |"]
     lines.append("|---|---|---|")
     lines += [f"| `{row.variable}` | {row.default or '-'} | {row.sentence} |" for row in ROWS]

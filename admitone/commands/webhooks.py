@@ -1,4 +1,4 @@
-"""The endpoints that news of rooms and purchases is sent to."""
+"""The commands about webhooks, the endpoints that news of rooms and purchases is sent to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add(
 
 
 def list_all() -> None:
-    """List webhooks: whether each works, what waits for it and what was given up."""
+    """List webhooks: whether each works, how many messages wait for it and how many were given up."""
     from admitone import webhook
 
     for line in asyncio.run(webhook.listed(load_settings())):
@@ -43,7 +43,7 @@ def list_all() -> None:
 
 
 def remove(number: Annotated[int, typer.Argument(min=1, help="As `admitone webhook list` has it.")]) -> None:
-    """Remove a webhook; what waits for it is never sent."""
+    """Remove a webhook; messages that wait for it are never sent."""
     from admitone import webhook
 
     try:
@@ -53,7 +53,7 @@ def remove(number: Annotated[int, typer.Argument(min=1, help="As `admitone webho
 
 
 def resend(number: Annotated[int, typer.Argument(min=1, help="As `admitone webhook list` has it.")]) -> None:
-    """Send again what was given up; prints how many messages."""
+    """Send again the messages that were given up, and print how many there are."""
     from admitone import webhook
 
     try:

@@ -1,1 +1,1 @@
-"""`admitone doctor`: what is up, what is behind, what is misconfigured for production, each with the fix."""
+"""`admitone doctor`: finds what is down, behind or misconfigured for production, each with the way to mend it."""

@@ -1,4 +1,4 @@
-"""What the workers should have done by now: lapsed holds swept."""
+"""Bookings: whether the workers sweep lapsed holds in time."""
 
 from __future__ import annotations
 

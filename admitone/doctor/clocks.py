@@ -1,4 +1,4 @@
-"""Clocks: each decision is one clock's own, but tokens and deadlines travel between machines."""
+"""Clocks: each decision is made by one clock, but tokens and deadlines travel between machines, so all must agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SKEW_SECONDS_MAX: Final = 1.0
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    """Compared with this host's clock, each reading taken at the middle of its round trip."""
+    """Compare each server's clock with this host's, taken at the middle of the round trip."""
     ahead: dict[str, float] = {"this host": 0.0}
     if site.postgres is not None:
         query = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -42,7 +42,7 @@ def _redis_seconds(client: redis.Redis) -> float:
 
 
 def _ahead_seconds(read: Callable[[], float]) -> float:
-    read()  # the first round trip is not like the others
+    read()  # The first round trip is slower than the others.
     before = time.time()
     there = read()
     return there - (before + time.time()) / 2

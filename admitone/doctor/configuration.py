@@ -1,4 +1,4 @@
-"""The settings themselves: what is fit for a test and not for a sale."""
+"""The settings: which of them are fit for a test but not for a sale."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from admitone.doctor.site import Site
 from admitone.settings import SECRET_LETTERS_MIN
 
 SECRET_CHARACTERS_MIN: Final = 32
-TEST_KEYS: Final = ("6LeIxAcTAAAAA",)
-"""How Google's public reCAPTCHA keys begin, which let everybody through:
-https://developers.google.com/recaptcha/docs/faq."""
+TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
+"""Google's public test keys of reCAPTCHA begin so; they let everybody through
+(https://developers.google.com/recaptcha/docs/faq)."""
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    found = [*_identity(site), *_captcha(site), *_servers(site)]
-    yield from found
-    if not found:
+    findings = [*_identity(site), *_captcha(site), *_servers(site)]
+    yield from findings
+    if not findings:
         yield fine("setup", "settings", "The settings are fit for production")
 
 
@@ -36,7 +36,7 @@ def _identity(site: Site) -> Iterator[Finding]:
         yield site.misconfigured(
             "setup",
             "open_auth",
-            "ADMITONE_AUTH is open: whoever names a fan's id acts as that fan",
+            "ADMITONE_AUTH is open: anybody who names a fan's id acts as that fan",
             "Leave ADMITONE_AUTH away.",
         )
     secret = settings.site.secret
@@ -59,7 +59,7 @@ def _captcha(site: Site) -> Iterator[Finding]:
         yield site.misconfigured(
             "setup", "captcha", "The captcha is off: checkout is open to bots", "Set ADMITONE_CAPTCHA=altcha."
         )
-    elif any(key.startswith(TEST_KEYS) for key in (settings.captcha.site_key, settings.captcha.secret)):
+    elif any(key.startswith(TEST_KEY_PREFIXES) for key in (settings.captcha.site_key, settings.captcha.secret)):
         yield site.misconfigured(
             "setup",
             "captcha",

@@ -1,4 +1,4 @@
-"""Everything looked at, in the order of the screen."""
+"""Examines all subjects, and sorts the findings in the order of the screen."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
 
 
 def examine(site: Site) -> list[Finding]:
-    """Every finding. What fails as it is looked at is one, and keeps nobody from looking at the rest."""
-    found: list[Finding] = []
+    """All findings. A subject whose examination fails gives a finding that says so; the others are still examined."""
+    findings: list[Finding] = []
     for name, look in SUBJECTS:
         try:
-            found.extend(look(site))
+            findings.extend(look(site))
         except (psycopg.Error, redis.RedisError) as problem:
             says = f"{name} could not be looked at: {(str(problem).strip() or type(problem).__name__).splitlines()[0]}"
-            found.append(
+            findings.append(
                 error("up", f"{name}_unseen", says, "Look again; if it stays so, mend what the sentence names.")
             )
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), -one.level))
+    return sorted(findings, key=lambda one: (KINDS.index(one.kind), -one.level))
 
 
-def exit_code(found: list[Finding]) -> int:
-    """0 all is well, 1 something wants attention, 2 something is broken or unsafe."""
-    return int(max((one.level for one in found), default=Level.OK))
+def exit_code(findings: list[Finding]) -> int:
+    """0: all is well, 1: something needs attention, 2: something is broken or unsafe."""
+    return int(max((one.level for one in findings), default=Level.OK))

@@ -1,4 +1,4 @@
-"""What the doctor says of one thing."""
+"""The doctor's finding about one thing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 Kind = Literal["up", "behind", "setup"]
 KINDS: Final[tuple[Kind, ...]] = ("up", "behind", "setup")
-"""Whether it runs, whether it keeps pace, whether it is set up for production; in the order of the screen."""
+"""A finding says whether something runs, keeps pace, or is set up for production. The screen has this order."""
 
 
 class Level(enum.IntEnum):
-    """How bad it is; the worst is the exit code."""
+    """How bad a finding is; the worst level is the command's exit code."""
 
     OK = 0
     WARNING = 1
@@ -21,7 +21,7 @@ class Level(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``code`` is stable, for alarms; ``fix`` is one sentence, empty where all is well."""
+    """``code`` is stable, so that alarms can match it; ``fix`` is one sentence, empty where all is well."""
 
     kind: Kind
     code: str

@@ -1,4 +1,6 @@
-"""What stands before the gateways, seen from outside: TLS, cookies that keep to it, fans told apart by address."""
+"""The proxy before the gateways, seen from outside: whether there is TLS, whether cookies are Secure, and whether
+gateways learn the fans' own addresses.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ def examine(site: Site) -> Iterator[Finding]:
         yield site.misconfigured(
             "setup",
             "tls",
-            "Nobody said where fans come in, so TLS and cookies were not looked at",
+            "The address that fans use is not known, so TLS and cookies were not looked at",
             "Run `admitone doctor --url https://...` with the address that fans use.",
         )
         return
@@ -63,7 +65,7 @@ def examine(site: Site) -> Iterator[Finding]:
 
 
 def _session(scheme: str, host: str, port: int | None) -> tuple[int, str]:
-    """Begin a fan's session as a browser does: the status and the cookie."""
+    """Begin a fan's session as a browser does; gives the status and the cookie."""
     connection: http.client.HTTPConnection
     if scheme == "https":
         connection = http.client.HTTPSConnection(

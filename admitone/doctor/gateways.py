@@ -1,4 +1,6 @@
-"""Gateways, by the presence each writes several times a second: up, alike, and able to hold their streams."""
+"""Gateways, by the presence that each writes several times a second: whether they are up, have the same settings, and
+may open as many files as they have streams.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from admitone.doctor.site import Site
 from gateway.health.presence import Presence, key_print
 
 FILES_BESIDE_STREAMS: Final = 500
-"""Open files of a gateway besides its streams: other requests, servers, the log."""
+"""A gateway has at most so many open files besides its streams: other requests, connections to servers, the log."""
 
 
 def examine(site: Site) -> Iterator[Finding]:

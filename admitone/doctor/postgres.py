@@ -1,4 +1,4 @@
-"""Postgres: up, writable, migrated, durable, and with room for everybody's connections."""
+"""Postgres: whether it is up, writable, migrated and durable, and allows as many connections as the site needs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DURABLE: Final = {
     "full_page_writes": "a crash of the machine can leave torn pages",
 }
 WORKERS_BESIDE_LANES: Final = 2
-"""Housekeeping and webhooks hold a connection each too; cron does not."""
+"""Besides the lanes, housekeeping and webhooks have a connection each; cron has none."""
 TOOLS: Final = 3
-"""Connections kept free for migrations, the audit and an operator's psql."""
+"""So many connections are kept free for migrations, the audit and an operator's psql."""
 
 _REVISION: Final = "SELECT version_num FROM alembic_version"
 _HAS_REVISION: Final = "SELECT to_regclass('alembic_version') IS NOT NULL"

@@ -1,4 +1,6 @@
-"""Rooms: known to Redis as Postgres has them, ticked, not rebuilding, and their slots true to the bookings."""
+"""Rooms: whether Redis knows each as Postgres has it, whether a gateway ticks it, whether it is being rebuilt, and
+whether its slots agree with the bookings.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ ROOMS_MAX: Final = 200
 ADMITTED_MAX: Final = 50_000
 TICK_SECONDS_MAX: Final = 5
 SETTLED_SECONDS: Final = 20
-"""Slots are reconciled every ten seconds: a difference that is older is no coincidence."""
+"""Slots are reconciled every ten seconds, so an older difference is a fault."""
 
 _ROOMS: Final = """
 SELECT event_id, revision FROM room WHERE state NOT IN ('off', 'closed') ORDER BY event_id DESC LIMIT %(rooms_max)s

@@ -1,4 +1,4 @@
-"""What the doctor looks at: the settings, and a connection to each server, all with bounded patience."""
+"""The site that the doctor examines: its settings, and a connection to each server with bounded timeouts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ ANSWER_SECONDS_MAX: Final = 5
 
 @dataclass(slots=True)
 class Site:
-    """``postgres``, ``jobs`` and ``line`` are None where the server does not answer; ``errors`` says why.
+    """A site and the doctor's connections to its servers.
 
+    ``postgres``, ``jobs`` and ``line`` are None where the server does not answer; ``errors`` says why.
     ``embedded`` names the variables that were not given, so that `admitone up`'s own servers are used.
-    ``public_url`` is where fans come in, empty if nobody said.
+    ``public_url`` is the address that fans use, empty if it is not known.
     """
 
     settings: Settings
@@ -39,15 +40,15 @@ class Site:
     gateways: tuple[Presence, ...] = ()
 
     def misconfigured(self, kind: Kind, code: str, says: str, fix: str) -> Finding:
-        """An error in production; in development a reminder of what is still to be done."""
+        """A finding that is an error in production, and in development only a warning."""
         level = Level.ERROR if self.settings.site.env == "production" else Level.WARNING
         return Finding(kind, code, level, says, fix)
 
     def rows(self, query: LiteralString, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
-        """What Postgres answers to the query.
+        """The rows that the query gives.
 
         Raises:
-            psycopg.Error: also where it took longer than `db.connections.look.ANSWER_SECONDS`.
+            psycopg.Error: Postgres failed, or took longer than `db.connections.look.ANSWER_SECONDS`.
         """
         assert self.postgres is not None
         return self.postgres.execute(query, parameters).fetchall()
@@ -58,7 +59,7 @@ class Site:
 
 @contextlib.contextmanager
 def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) -> Iterator[Site]:
-    """Connect to what answers."""
+    """Connect to every server that answers, for the length of a ``with`` block."""
     with contextlib.ExitStack() as opened:
         site = Site(settings, embedded, public_url)
         try:
@@ -92,9 +93,9 @@ def _redis(site: Site, opened: contextlib.ExitStack, name: str, url: str) -> red
 
 
 def _gateways(jobs: redis.Redis) -> tuple[Presence, ...]:
-    known = sorted(cast(set[bytes], jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
-    told = jobs.mget([presence_key(gateway.decode()) for gateway in known]) if known else []
-    present = (decode_presence(value) for value in told if value is not None)
+    names = sorted(cast(set[bytes], jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+    values = jobs.mget([presence_key(name.decode()) for name in names]) if names else []
+    present = (decode_presence(value) for value in values if value is not None)
     return tuple(sorted(present, key=lambda one: (one.host, one.pid)))
 
 

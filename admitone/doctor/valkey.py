@@ -1,4 +1,4 @@
-"""Redis or Valkey, the line's and the jobs': up, writable, durable, and never forgetting what it was told."""
+"""Redis or Valkey, the line's and the jobs': whether each is up, writable and durable, and evicts no key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 
 FULL: Final = 0.8
-"""Of maxmemory: from there on it is time to act."""
+"""The doctor warns once this share of maxmemory is used."""
 
 
 def examine(site: Site) -> Iterator[Finding]:
@@ -67,10 +67,10 @@ def _persistence(site: Site, name: str, product: str, client: redis.Redis, facts
         )
         return
     try:
-        told = client.config_get("appendfsync").get("appendfsync", "")
+        appendfsync = client.config_get("appendfsync").get("appendfsync", "")
     except redis.ResponseError:
-        return  # not this user's to read
-    if told == "no":
+        return  # This user of Redis may not read the configuration.
+    if appendfsync == "no":
         yield site.misconfigured(
             "setup",
             f"{name}_appendfsync",

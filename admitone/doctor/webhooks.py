@@ -1,4 +1,4 @@
-"""Whether news reaches the webhooks: the outbox handed on, deliveries on time, none given up."""
+"""Webhooks: whether news is handed over from the outbox, delivered in time, and none was given up."""
 
 from __future__ import annotations
 

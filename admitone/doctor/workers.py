@@ -1,4 +1,4 @@
-"""Workers, by RQ's registries and their signs of life: one on each lane, housekeeping and cron; and their backlog."""
+"""Workers: whether each lane, housekeeping and cron have one that gives signs of life, and how much work waits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 
 CRON_SECONDS_MAX: Final = 15
-"""Cron beats each second; its last beat is compared with another machine's clock."""
+"""Cron beats each second. The bound is larger because the last beat is compared with another machine's clock."""
 BATCHES_MAX: Final = 20
-"""Batches waiting in a lane. A gateway has two under way; fifty gateways may have a hundred for a moment."""
+"""The doctor warns of more batches in a lane. A gateway has two under way, so fifty may have a hundred for a moment."""
 OLDEST_SECONDS_MAX: Final = 2
 JOBS_SEEN_MAX: Final = 20
 START: Final = "Start `admitone worker`, or look at its log if it runs."
@@ -45,8 +45,8 @@ def examine(site: Site) -> Iterator[Finding]:
 
 def _workers_of(jobs: redis.Redis, queue: str) -> Finding:
     names = sorted(worker_name(cast(bytes, member)) for member in jobs.smembers(workers_key(queue)))
-    where = jobs.mget([alive_key(queue, name) for name in names]) if names else []
-    alive = [cast(bytes, one).decode() for one in where if one is not None]
+    addresses = jobs.mget([alive_key(queue, name) for name in names]) if names else []
+    alive = [cast(bytes, one).decode() for one in addresses if one is not None]
     if not alive:
         harm = (
             "slots are not reconciled, old outcomes not forgotten"
@@ -61,7 +61,7 @@ def _workers_of(jobs: redis.Redis, queue: str) -> Finding:
 
 
 def _backlog(site: Site, queue: Queue, now_ms: int) -> Finding:
-    """By the clock that stamped the commands: the jobs' Redis' own."""
+    """How many batches wait, and how old the oldest command is by the jobs' Redis' clock, which stamped it."""
     waiting = queue.count
     ids = [
         *queue.started_job_registry.get_job_ids(0, JOBS_SEEN_MAX, cleanup=False),
