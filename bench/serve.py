@@ -44,7 +44,7 @@ def _place_every(seconds: float) -> None:
         return tail(counts, waiting)[:-1] + b',"at":%d}' % time.time_ns()
 
     turns = round(seconds / TURN_SECONDS)
-    vars(sending).update(INTERVAL_TURNS=[turns] * len(sending.INTERVALS))
+    vars(sending).update(INTERVAL_TURNS=[turns] * len(sending.INTERVALS_SECONDS))
     vars(frames).update(shared_tail=stamped)
 
 

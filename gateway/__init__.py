@@ -1,1 +1,1 @@
-"""The front door: routes, pages, streams and who may use them. Reads bookings, never writes one."""
+"""The gateway: routes, pages, streams and the guards before them. It reads bookings and never writes one."""

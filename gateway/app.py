@@ -26,8 +26,9 @@ from gateway.wire.stream import serve
 
 
 class Gateway(Litestar):
-    """Litestar, with a short way to what is asked most, and streams that outlast its call
-    (`gateway.wire.stream.serve`)."""
+    """Litestar, with a shortcut for the most frequent requests (`gateway.express`), and with streams that outlast the
+    call of the application (`gateway.wire.stream.serve`).
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,22 +40,24 @@ class Gateway(Litestar):
             return
         request_ids.begin(scope)
         if not await self._express.answers(scope, receive, send):
-            await serve(self._the_long_way, scope, receive, send)
+            await serve(self._through_litestar, scope, receive, send)
 
-    async def _the_long_way(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _through_litestar(self, scope: Any, receive: Any, send: Any) -> None:
         services: Services = self.state["services"]
         await super().__call__(scope, receive, services.traffic.watch(scope, send))
 
 
 def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
-    """Of the routers of modules of `gateway.routes`, in their order."""
+    """The handlers of all routers of these modules of `gateway.routes`, in their order."""
     return [handler for module in modules for router in module.ROUTERS for handler in router.handlers]
 
 
 def _details() -> dict[str, Details]:
-    """What the routers say of each operation beyond its types."""
+    """By the name of each operation: what its router adds to the description that its types give."""
     modules = (sessions, halls, line, draws, booking, rooms, programme, webhooks, codes, health)
-    return {name: details for module in modules for one in module.ROUTERS for name, details in one.details.items()}
+    return {
+        name: details for module in modules for router in module.ROUTERS for name, details in router.details.items()
+    }
 
 
 def create_app(settings: GatewaySettings) -> Litestar:

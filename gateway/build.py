@@ -1,4 +1,4 @@
-"""Where the services of a gateway process are made, each with what it needs."""
+"""Makes the services of a gateway process and gives each the ones that it needs."""
 
 from __future__ import annotations
 
@@ -40,19 +40,18 @@ from waiting_room.line import Line
 from waiting_room.tokens import Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
-PLACE_SECONDS: Final = 7 * 24 * 3600
-"""How long a place is signed for."""
+PLACE_TOKEN_SECONDS: Final = 7 * 24 * 3600
 
 
 def build_services(settings: GatewaySettings) -> Services:
-    """Everything a process works with; connects to nothing yet."""
+    """The services of one process; none of them is connected yet."""
     engine = create_engine(settings.db.url, settings.db.pool_max)
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     halls = Halls(engine)
     clock = Clock(line_redis)
     tokens = Tokens(
-        settings.site.secret, place_seconds=PLACE_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now
+        settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now
     )
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)

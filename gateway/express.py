@@ -1,7 +1,7 @@
-"""Reserve and checkout past Litestar's machinery, which by profile was a fifth of a booking's whole cost (ADR 11).
+"""A shortcut for reserve and checkout around Litestar's machinery, which was a fifth of a booking's cost (ADR 11).
 
-Handlers, bodies and problems are the routes' own. What is left out is finding the route again, collecting keyword
-arguments and wrapping responses; a request that is out of the ordinary goes the long way.
+Handlers, bodies and problems are the routes' own. The shortcut leaves out finding the route, collecting keyword
+arguments and wrapping responses. Unusual requests go through Litestar as all others do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HANDLERS: Final = frozenset({reserve.fn, checkout.fn})
 
 
 class Express:
-    """The short way to ``app``'s handlers of ``data``, ``idempotency_key`` and ``prefer``."""
+    """The shortcut to the handlers of ``app`` that take ``data``, ``idempotency_key`` and ``prefer``."""
 
     def __init__(self, app: Litestar) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class Express:
         }
 
     async def answers(self, scope: Any, receive: Any, send: Any) -> bool:
-        """Answer the request, or leave it untouched and say False."""
+        """Answer the request and return True; or leave it untouched and return False."""
         handler = self._handlers.get((scope["method"], scope["path"]))
         if handler is None:
             return False

@@ -1,4 +1,4 @@
-"""A gateway process's life: it begins when its servers answer, keeps its services true, and ends in an orderly way."""
+"""The life of a gateway process: it waits for its servers, keeps its services running, and ends in an orderly way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS_MAX: Final = 30.0
 LISTENING_SECONDS_MAX: Final = 5.0
-"""A gateway begins without news where Redis does not let it listen for so long."""
+"""A gateway starts without messages if it cannot subscribe at Redis within this time."""
 KEEPER_PAUSE_SECONDS: Final = 0.5
 CLOSE_SECONDS_MAX: Final = 1.0
 """The longest that each part of the end may take, because each waits for a server."""
@@ -65,7 +65,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
 
 
 def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
-    """What runs for as long as the process does."""
+    """The functions that run for as long as the process does."""
     return [
         services.readiness.keep,
         services.loop_lag.keep,
@@ -84,12 +84,12 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
 
 
 def _listeners(services: Services) -> list[News]:
-    """What is published, and to whom: one listener a Redis, one in all unless the jobs have a Redis of their own."""
+    """The listeners to published messages: one for each Redis. There is one Redis, unless the jobs have their own."""
     room = Topic([NEWS_CHANNEL], read_news, [services.rooms.on_news, services.line_streams.on_news])
     lane = Topic(
         [channel(number) for number in range(services.settings.lane.count)],
         decode_news,
-        # The hall first: a fan whose request the desk answers may read the hall at once.
+        # The halls come first, because a fan whose request the desk answers may read the hall at once.
         [services.halls.on_batch, services.desk.on_batch],
         span=_span_of_batch,
     )
@@ -100,10 +100,10 @@ def _listeners(services: Services) -> list[News]:
     return [
         News(
             redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
-            heard,
+            topics_of_url,
             services.halls.mark_stale,
         )
-        for url, heard in topics
+        for url, topics_of_url in topics
     ]
 
 
@@ -112,7 +112,7 @@ def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
 
 
 async def _begin(services: Services) -> None:
-    """Wait for Postgres and Redis, and read what the door needs before the first fan."""
+    """Wait for Postgres and Redis, and read the clock and the rooms, which the first request already needs."""
 
     async def read() -> None:
         await services.clock.read()
@@ -124,9 +124,9 @@ async def _begin(services: Services) -> None:
 
 
 def _settle_memory() -> None:
-    """What stands after the start stays: the collector need not look at it again, nor come so often.
+    """Keep the garbage collector away from the objects made at the start, and have it run less often.
 
-    Measured, full collections of a gateway's heap were pauses that every fan of the process felt.
+    Measurements showed that full collections of a gateway's heap delayed every request of the process.
     """
     gc.collect()
     gc.freeze()
@@ -134,7 +134,7 @@ def _settle_memory() -> None:
 
 
 async def _keep(keeper: Keeper) -> None:
-    """Run the keeper; where it ends or fails, log that and run it again."""
+    """Run the keeper; whenever it fails, log that and run it again."""
     name = getattr(keeper, "__qualname__", type(keeper).__name__)
     while True:
         try:

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from admitone.doctor.finding import Finding, Kind, Level
 from admitone.settings import Settings
 from db.connections import look
-from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+from gateway.health.presence import GATEWAYS_KEY, GATEWAYS_READ_MAX, Presence, decode_presence, presence_key
 
 CONNECT_SECONDS_MAX: Final = 3
 ANSWER_SECONDS_MAX: Final = 5
@@ -93,7 +93,7 @@ def _redis(site: Site, opened: contextlib.ExitStack, name: str, url: str) -> red
 
 
 def _gateways(jobs: redis.Redis) -> tuple[Presence, ...]:
-    names = sorted(cast(set[bytes], jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+    names = sorted(cast(set[bytes], jobs.smembers(GATEWAYS_KEY)))[:GATEWAYS_READ_MAX]
     values = jobs.mget([presence_key(name.decode()) for name in names]) if names else []
     present = (decode_presence(value) for value in values if value is not None)
     return tuple(sorted(present, key=lambda one: (one.host, one.pid)))

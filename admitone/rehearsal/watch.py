@@ -24,7 +24,7 @@ from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.clients import jobs_client
 from booking_lane.figures import Figures, figures_key, from_hash
 from booking_lane.lane import lane_of, queue_name, rq_queue
-from gateway.health.presence import GATEWAYS_KEY, KNOWN_MAX, Presence, decode_presence, presence_key
+from gateway.health.presence import GATEWAYS_KEY, GATEWAYS_READ_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import FIGURES_HISTORY, room_key, room_keys
 from waiting_room.line import Slots
@@ -121,7 +121,7 @@ class Watch:
 
     def gateways(self) -> tuple[Presence, ...]:
         """The gateway processes that are up."""
-        names = sorted(cast(set[bytes], self._jobs.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
+        names = sorted(cast(set[bytes], self._jobs.smembers(GATEWAYS_KEY)))[:GATEWAYS_READ_MAX]
         keys = [presence_key(name.decode()) for name in names]
         values = cast(list[bytes | None], self._jobs.mget(keys) if keys else [])
         return tuple(decode_presence(value) for value in values if value is not None)
@@ -162,7 +162,7 @@ class Watch:
         }
         if len(here) < len(present):
             process = fetch_cpu_metrics(self.url)
-            if process is not None and len(self._metrics) < KNOWN_MAX:
+            if process is not None and len(self._metrics) < GATEWAYS_READ_MAX:
                 started, spent = process
                 self._metrics[f"started at {started}"] = spent
             return dict(self._metrics) or here

@@ -1,1 +1,1 @@
-"""Commands into their lanes, and the fan's own holds, purchases and jobs back."""
+"""The gateway's side of booking: it sends commands to their lanes and reads a fan's holds, purchases and jobs."""

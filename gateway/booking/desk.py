@@ -1,4 +1,4 @@
-"""Commands into their lanes, and jobs back to whoever asks."""
+"""The desk sends commands to their lanes and answers with the jobs that come of them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ READINGS_KEPT: Final = 61
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a fan asks of the engine, and how it is to be answered.
+    """A command of a fan, and how the desk is to answer it.
 
     Attributes:
-        command: what is asked; the desk stamps it as it leaves.
+        command: the command; the desk sets its id, moments and trace before it sends it.
         wait_seconds: how long to wait for its outcome.
         permit: called with the command's id before the command leaves; it raises `ProblemError` where it may not.
-        repeats_recorded: where ``permit`` refuses a retry, the outcome that Postgres recorded of the same request is
-            the answer.
+        repeats_recorded: if ``permit`` refuses a retry, the desk answers with the outcome that Postgres recorded for
+            the same request.
     """
 
     command: Command
@@ -61,7 +61,7 @@ class Ask:
 
 
 class Booked(NamedTuple):
-    """A command that its lane has. ``record`` is None, or has no body, while its outcome is not known."""
+    """A command that its lane took. While its outcome is not known, ``record`` is None or has no body."""
 
     command_id: uuid.UUID
     record: JobRecord | None
@@ -123,7 +123,10 @@ class Desk:
         self._executor.shutdown(wait=False)
 
     def now_ms(self, lane: Coalescer) -> int:
-        """The jobs' Redis' clock, carried on by this process' monotonic one: no wall clock decides a deadline."""
+        """Milliseconds on the clock of the jobs' Redis, carried on by this process' monotonic clock.
+
+        A wall clock may be set while commands wait, so none decides a deadline.
+        """
         offset = lane.clock_offset_ms if lane.clock_offset_ms is not None else self._clock_offset_ms
         assert offset is not None
         return time.monotonic_ns() // 1_000_000 + offset
@@ -137,8 +140,8 @@ class Desk:
             self.lanes[news.lane].finished(news.batch_id)
 
     async def keep_finishing(self) -> None:
-        """Find, for as long as the process runs, the finished batches and outcomes whose message was lost, and the
-        batches that Redis lost: their places in the lane must not stay taken.
+        """Look, for as long as the process runs, for batches that Redis lost, and for finished batches and outcomes
+        whose message was lost. Each is counted as finished, because it would else keep its place in the lane.
         """
         while True:
             await asyncio.sleep(LOST_SECONDS)
@@ -166,8 +169,7 @@ class Desk:
     async def keep_figures(self) -> None:
         """Read the lanes' figures each second, for as long as the process runs."""
         while True:
-            read = await asyncio.gather(*(read_figures(self._jobs, lane.number) for lane in self.lanes))
-            self.figures = tuple(read)
+            self.figures = tuple(await asyncio.gather(*(read_figures(self._jobs, lane.number) for lane in self.lanes)))
             self._readings.append((time.monotonic(), self.figures))
             await asyncio.sleep(FIGURES_SECONDS)
 
@@ -184,8 +186,9 @@ class Desk:
     # -- commands
 
     def refuse_if_full(self, event_id: int) -> None:
-        """Before any other work is done for a command that its lane would refuse: under overload, what a refusal costs
-        is taken from the bookings.
+        """Refuse a command at once if its lane would refuse it.
+
+        Routes call this before they do any other work: under overload, the cost of refusals slows the bookings.
 
         Raises:
             ProblemError: ``overloaded``.
@@ -194,18 +197,19 @@ class Desk:
             raise _overloaded()
 
     async def book(self, ask: Ask) -> Booked:
-        """Put what a fan asks on its lane; or repeat what became of the first request with its Idempotency-Key.
+        """Send the command to its lane; or, for a retry, repeat the outcome of the first request with its
+        Idempotency-Key.
 
         Raises:
             ProblemError: ``idempotency_key_reused``, ``overloaded`` or ``unavailable``; or what ``ask.permit`` raises.
         """
         command, key = ask.command, ask.idempotency_key
-        asked = body_hash(command)
+        hash_of_body = body_hash(command)
         if key is None:
             command_id = command_id_new()
         else:
             command_id = command_id_for(command.user_id, key)
-            record = await self._earlier(command_id, command.user_id, asked)
+            record = await self._first_request(command_id, command.user_id, hash_of_body)
             if record is not None:
                 if not record.body and ask.wait_seconds > 0:
                     record = await self.job(command_id, ask.wait_seconds) or record
@@ -218,7 +222,7 @@ class Desk:
                 await ask.permit(command_id)
             except ProblemError:
                 record = await self.recorded(command_id) if key is not None and ask.repeats_recorded else None
-                if record is None or record.body_hash != asked:
+                if record is None or record.body_hash != hash_of_body:
                     raise
                 return Booked(command_id, record)
         command = msgspec.structs.replace(
@@ -226,7 +230,7 @@ class Desk:
             command_id=command_id,
             received_at_ms=received_at_ms,
             deadline_ms=received_at_ms + self._settings.command_deadline_seconds * 1000,
-            body_hash=asked,
+            body_hash=hash_of_body,
             trace=tracing.tracer.here(),
         )
         return Booked(command_id, await self._submit(lane, command, ask.wait_seconds))
@@ -234,29 +238,31 @@ class Desk:
     def _lane_of(self, event_id: int) -> Coalescer:
         return self.lanes[lane_of(event_id, self._settings.count)]
 
-    async def _earlier(self, command_id: uuid.UUID, user_id: int, asked: bytes) -> JobRecord | None:
-        """What became of an Idempotency-Key's first request, as Redis knows it; None lets this one go ahead.
+    async def _first_request(self, command_id: uuid.UUID, user_id: int, hash_of_body: bytes) -> JobRecord | None:
+        """Redis' record of the first request with an Idempotency-Key; None if this request is to go ahead.
 
-        Where Redis has forgotten, going ahead is safe: the engine finds the recorded outcome and repeats it.
+        Where Redis has lost the record, going ahead is safe: the engine finds the recorded outcome and repeats it.
 
         Raises:
             ProblemError: ``idempotency_key_reused``.
         """
-        claim = JobRecord(user_id, 0, "", asked, queued=False)
-        found = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
-        if found is None:
+        claim = JobRecord(user_id, 0, "", hash_of_body, queued=False)
+        earlier = await self._jobs.set(job_key(command_id), encode_record(claim), nx=True, get=True, ex=CLAIM_SECONDS)
+        if earlier is None:
             return None
-        record = decode_record(cast(bytes, found))
-        _refuse_reuse(record, asked)
+        record = decode_record(cast(bytes, earlier))
+        _refuse_reuse(record, hash_of_body)
         return record if record.queued else None
 
     async def _submit(self, lane: Coalescer, command: Command, wait_seconds: float) -> JobRecord | None:
-        """The finished record if it came within ``wait_seconds``, else None: Redis has the job."""
+        """Hand the command to its lane; return the finished record if it comes within ``wait_seconds``, else None once
+        Redis has the job.
+        """
         outcome = self.waiters.expect(command.command_id)
         try:
             taken = lane.submit(command)
             if wait_seconds > 0:
-                # The outcome says that the lane took it; only a refusal comes the other way.
+                # An outcome shows that the lane took the command, so of `taken` only a refusal matters.
                 taken.add_done_callback(partial(_pass_refusal, outcome))
                 record = await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds))
                 if record is not None:
@@ -278,7 +284,7 @@ class Desk:
     # -- jobs
 
     async def job(self, command_id: uuid.UUID, wait_seconds: float) -> JobRecord | None:
-        """What is known of a job; waits up to ``wait_seconds`` for it to finish."""
+        """The record of a job, None if there is none; waits up to ``wait_seconds`` for the job to finish."""
         outcome = self.waiters.expect(command_id) if wait_seconds > 0 else None
         try:
             record = await self.waiters.read(command_id)
@@ -292,7 +298,7 @@ class Desk:
                 self.waiters.forget(command_id, outcome)
 
     async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
-        """What Postgres recorded of a command."""
+        """The outcome that Postgres recorded of a command, None if there is none."""
         async with self._engine.connect() as connection:
             row = (
                 await connection.execute(

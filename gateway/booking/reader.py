@@ -1,4 +1,6 @@
-"""Hot reads past SQLAlchemy: psycopg's own connections, statements prepared once, and reads that share one."""
+"""Frequent reads of bookings, without SQLAlchemy: psycopg's own connections, statements that are prepared once, and
+single reads that are gathered into one statement.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ READS_UNDER_WAY_MAX: Final = 2
 GATHERED_MAX: Final = 256
 COUNTED_MAX: Final = 100_000
 
-# Every read here goes by keys, and the tables were empty when the plan was made.
-_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# Every read here finds rows by keys, but a plan made while the tables were empty would scan them.
+_PLAN_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
-_Asked = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
+_PurchaseRead = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
 
 class Reader:
-    """Reads bookings, never writes one. Reads of single purchases gather while others are under way.
+    """Reads bookings and never writes one. Reads of single purchases are gathered while others are under way.
 
     Args:
         grace_seconds: how long past its end a hold keeps its seats.
@@ -36,8 +38,8 @@ class Reader:
     def __init__(self, database_url: str, connections_max: int, grace_seconds: int) -> None:
         self._grace_seconds = grace_seconds
         # A fan looks for what was bought a moment ago, so the primary is read.
-        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_BY_KEYS)
-        self._asked: list[_Asked] = []
+        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_PLAN_BY_KEYS)
+        self._waiting: list[_PurchaseRead] = []
         self._reading: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -55,7 +57,7 @@ class Reader:
             return [row[0].encode() for row in await rows.fetchall()]
 
     async def backlog(self) -> Backlog:
-        """What is to be done, as far as `COUNTED_MAX` of each."""
+        """How much work of each sort is to be done; each count stops at `COUNTED_MAX`."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
                 READ_BACKLOG, {"counted_max": COUNTED_MAX, "grace_seconds": self._grace_seconds}, prepare=True
@@ -65,45 +67,45 @@ class Reader:
         return Backlog(*row)
 
     def connections(self) -> tuple[int, int]:
-        """How many are at work, and how many may be."""
+        """How many connections are in use, and how many there may be."""
         stats = self._pool.get_stats()
         return stats["pool_size"] - stats["pool_available"], self._pool.max_size
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> bytes | None:
-        """One of the fan's purchases as the contract's JSON; None if they have no such one."""
+        """The fan's purchase of that id as the contract's JSON; None if the fan has no such purchase."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes | None] = loop.create_future()
-        self._asked.append((user_id, purchase_id, answer))
-        loop.call_soon(self._leave)
+        self._waiting.append((user_id, purchase_id, answer))
+        loop.call_soon(self._start_reads)
         return await answer
 
-    def _leave(self) -> None:
-        while self._asked and len(self._reading) < READS_UNDER_WAY_MAX:
-            asked, self._asked = self._asked[:GATHERED_MAX], self._asked[GATHERED_MAX:]
-            self._reading.add(task := asyncio.get_running_loop().create_task(self._read(asked)))
-            task.add_done_callback(self._done)
+    def _start_reads(self) -> None:
+        while self._waiting and len(self._reading) < READS_UNDER_WAY_MAX:
+            reads, self._waiting = self._waiting[:GATHERED_MAX], self._waiting[GATHERED_MAX:]
+            self._reading.add(task := asyncio.get_running_loop().create_task(self._read(reads)))
+            task.add_done_callback(self._on_read)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_read(self, task: asyncio.Task[None]) -> None:
         self._reading.discard(task)
-        self._leave()
+        self._start_reads()
 
-    async def _read(self, asked: list[_Asked]) -> None:
-        found: dict[int, bytes] = {}
+    async def _read(self, reads: list[_PurchaseRead]) -> None:
+        purchases: dict[int, bytes] = {}
         try:
             rows = [
                 {"asked": index, "purchase_id": purchase_id, "user_id": user_id}
-                for index, (user_id, purchase_id, _) in enumerate(asked)
+                for index, (user_id, purchase_id, _) in enumerate(reads)
             ]
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(
                     sql.PURCHASES_NAMED, {"rows": msgspec.json.encode(rows).decode()}, prepare=True
                 )
-                found = {row[0]: row[1].encode() for row in await cursor.fetchall()}
+                purchases = {row[0]: row[1].encode() for row in await cursor.fetchall()}
         except Exception as error:
-            for _, _, answer in asked:
+            for _, _, answer in reads:
                 if not answer.done():
                     answer.set_exception(error)
             return
-        for index, (_, _, answer) in enumerate(asked):
+        for index, (_, _, answer) in enumerate(reads):
             if not answer.done():
-                answer.set_result(found.get(index))
+                answer.set_result(purchases.get(index))

@@ -1,4 +1,4 @@
-"""ALTCHA v1: a self-hosted proof of work, which needs nobody else's server."""
+"""ALTCHA v1: a proof of work that the gateway itself sets and verifies, without a server of another company."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Solution(msgspec.Struct, frozen=True):
 
 
 class Altcha:
-    """Signs challenges with a key of its own label and accepts each solution for one command.
+    """Signs challenges with a key that is used for nothing else, and accepts each solution for one command.
 
     Args:
         redis: remembers the used challenges.
@@ -75,7 +75,7 @@ class Altcha:
         """See `Captcha.verify`; ``action`` and ``remote_ip`` are not part of an ALTCHA solution."""
         solution = _read(token)
         payload = Payload(solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature)
-        # Not by the library, which knows this process's clock only.
+        # The library would check the expiry by this process's clock, so it is checked below by ours.
         good, _ = verify_solution(payload, self._key, check_expires=False)
         _, expires_at, _ = payload.parse_salt()
         if not good or expires_at is None:
@@ -85,12 +85,14 @@ class Altcha:
         await self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: this provider keeps no connection."""
 
 
 def solved(secret: bytes, *, work_max: int, ttl_seconds: int) -> str:
-    """A challenge of ours and its solution, as a client sends it, without the search: whoever has the site's secret
-    knows the number. For rehearsals, whose generator would else spend its time on the search; it is verified as any.
+    """A solved challenge as a client sends it, made without the search, because the site's secret gives the number.
+
+    A rehearsal sends such solutions: its simulated fans would else spend the machine's time on the search. They are
+    verified like all others.
     """
     number = 1 + secrets.randbelow(work_max)
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ttl_seconds)

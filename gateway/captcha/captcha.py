@@ -1,4 +1,4 @@
-"""What a captcha provider is to the gateway, and the two ways a token is turned down."""
+"""The interface of a captcha provider, and the two errors with which it refuses a token."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Reason = Literal[
 ]
 
 TOKEN_BYTES_MAX = 4096
-"""A token longer than this is malformed: Google's are about 2 KB, an ALTCHA solution about 300 bytes."""
+"""A longer token is refused as malformed. Google's are about 2 KB, an ALTCHA solution has about 300 bytes."""
 UNAVAILABLE_RETRY_SECONDS = 5
 REQUIRED_FOR = ("checkout",)
-"""Always asked for at these steps; a join asks only when it answers ``captcha_required``."""
+"""These steps always need a captcha. A join needs one only if it answers ``captcha_required``."""
 
 _SENTENCES: dict[Reason, str] = {
     "malformed": "the captcha token cannot be read",
@@ -31,7 +31,7 @@ _SENTENCES: dict[Reason, str] = {
 
 
 class CaptchaOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """The answer of ``GET /api/captcha``; the two options are left out where the provider has none."""
+    """The answer of ``GET /api/captcha``. A provider without ``siteKey`` or ``challengeHref`` leaves it out."""
 
     provider: Provider
     required_for: tuple[str, ...]
@@ -47,8 +47,8 @@ class CaptchaFailed(Exception):  # noqa: N818 - named as the problem's code is
         self.reason: Reason = reason
 
 
-class CaptchaUnavailable(Exception):  # noqa: N818 - the other half of that pair
-    """Nobody can tell whether the token is good: 503, never let through."""
+class CaptchaUnavailable(Exception):  # noqa: N818 - named as the problem's code is
+    """It cannot be checked whether the token is good: 503 ``captcha_unavailable``, and the request is refused."""
 
     def __init__(self, retry_after_seconds: int = UNAVAILABLE_RETRY_SECONDS) -> None:
         super().__init__("the captcha cannot be checked right now")

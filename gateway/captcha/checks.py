@@ -1,4 +1,4 @@
-"""A captcha checked for a request: what is wrong with it becomes the request's problem."""
+"""Checks the captcha of a request, and answers a bad one with a problem."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class NoCaptcha:
         return CaptchaOffer(provider=self.provider, required_for=())
 
     async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
-        """Never raises."""
+        """Accept every token."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: this provider keeps no connection."""

@@ -20,11 +20,11 @@ def build_captcha(
 
     Args:
         redis: remembers the used tokens.
-        now: the clock that ends them (Unix time, seconds).
+        now: the clock that ends tokens and challenges (Unix time, seconds).
         process_secret: signs ALTCHA's challenges; the other providers do not need it.
 
     Raises:
-        ValueError: a reCAPTCHA provider without what it needs to ask Google, or ALTCHA without a secret.
+        ValueError: a setting that a reCAPTCHA provider needs is missing, or ALTCHA has no secret.
     """
     match settings.provider:
         case "off":
@@ -40,19 +40,19 @@ def build_captcha(
                 now=now,
             )
         case "recaptcha":
-            # Imported where it is asked for: its HTTP client takes a third of a second to import.
+            # Imported only if it is used, because its HTTP client takes a third of a second to import.
             from .recaptcha import Recaptcha
 
-            _need(settings, "site_key", "secret")
+            _require(settings, "site_key", "secret")
             return Recaptcha(settings, redis, now)
         case "recaptcha_enterprise":
             from .recaptcha import RecaptchaEnterprise
 
-            _need(settings, "site_key", "secret", "project")
+            _require(settings, "site_key", "secret", "project")
             return RecaptchaEnterprise(settings, redis, now)
 
 
-def _need(settings: CaptchaSettings, *fields: str) -> None:
+def _require(settings: CaptchaSettings, *fields: str) -> None:
     missing = [f"captcha_{field}" for field in fields if not getattr(settings, field)]
     if missing:
         raise ValueError(f"captcha provider {settings.provider} needs {', '.join(missing)}")

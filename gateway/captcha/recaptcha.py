@@ -1,4 +1,4 @@
-"""Google reCAPTCHA: v2 and v3 by ``siteverify`` (and whatever speaks it), Enterprise by its assessments.
+"""Google reCAPTCHA: v2 and v3 (and other providers that answer ``siteverify``), and Enterprise by its assessments.
 
 Sources: developers.google.com/recaptcha/docs/verify and /docs/v3,
 cloud.google.com/recaptcha/docs/create-assessment.
@@ -68,7 +68,7 @@ class _Assessment(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Recaptcha(ABC):
-    """What the two kinds share: single use, and the rules on score, action and hostname."""
+    """What both providers share: a token serves one command, and its score, action and hostname are checked."""
 
     provider: Provider
 
@@ -83,7 +83,7 @@ class _Recaptcha(ABC):
         return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._settings.site_key or None)
 
     async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
-        """See `Captcha.verify`. Google takes a token once, so a command's retry is recognised by us."""
+        """See `Captcha.verify`. Google accepts a token once only, so a retry of a command is recognised here."""
         if not token or len(token) > TOKEN_BYTES_MAX or not token.isascii():
             raise CaptchaFailed("malformed")
         if await self._used.serves(token, command_id):
@@ -91,7 +91,7 @@ class _Recaptcha(ABC):
         try:
             await self._ask(token, action, remote_ip)
         except CaptchaFailed as failed:
-            # A twin of this request may have been first and recorded it meanwhile.
+            # Another request for the same command may have used and recorded the token meanwhile.
             if failed.reason == "already_used" and await self._used.serves(token, command_id):
                 return
             raise
@@ -102,10 +102,15 @@ class _Recaptcha(ABC):
 
     @abstractmethod
     async def _ask(self, token: str, action: str, remote_ip: str) -> None:
-        """Ask Google; return if it vouches for the token."""
+        """Ask Google; return if it says that the token is good.
+
+        Raises:
+            CaptchaFailed: it says that the token is bad.
+            CaptchaUnavailable: it gives no answer that can be used.
+        """
 
     def _judge(self, *, score: float | None, action: str | None, hostname: str | None, expected: str) -> None:
-        """A checkbox (v2) has neither score nor action; what is there must fit."""
+        """Check score, action and hostname as far as Google sent them: a checkbox (v2) has neither score nor action."""
         if score is not None and score < self._settings.score_min:
             raise CaptchaFailed("low_score")
         if action and action != expected:
@@ -150,10 +155,15 @@ class RecaptchaEnterprise(_Recaptcha):
                 }
             },
         )
-        found = answer.token_properties
-        if not found.valid:
-            _refuse([found.invalid_reason])
-        self._judge(score=answer.risk_analysis.score, action=found.action, hostname=found.hostname, expected=action)
+        token_facts = answer.token_properties
+        if not token_facts.valid:
+            _refuse([token_facts.invalid_reason])
+        self._judge(
+            score=answer.risk_analysis.score,
+            action=token_facts.action,
+            hostname=token_facts.hostname,
+            expected=action,
+        )
 
 
 def _refuse(codes: list[str]) -> None:

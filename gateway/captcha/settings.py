@@ -31,5 +31,5 @@ class CaptchaSettings(Section, frozen=True, kw_only=True):
 
     @property
     def hostname_list(self) -> tuple[str, ...]:
-        """The hostnames one by one; empty: any may be named."""
+        """The hostnames that a token may name; if there are none, it may name any."""
         return tuple(part.strip() for part in self.hostnames.split(",") if part.strip())

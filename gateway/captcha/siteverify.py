@@ -1,4 +1,6 @@
-"""One JSON call to a captcha provider: bounded, tried twice, never let through when in doubt."""
+"""A JSON call to a captcha provider, bounded in time and size and tried twice. Without a clear answer the token is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ class VerifyClient:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         payload: dict[str, Any] = {"data": form} if form is not None else {"json": json}
         for attempt in range(1, ATTEMPTS + 1):
-            # Neither the URL nor the error's text is logged: Enterprise has its key in the URL.
+            # Neither the URL nor the error's text may be logged: Enterprise has its key in the URL.
             try:
                 async with self._session.post(url, params=params, allow_redirects=False, **payload) as response:
                     body = await _read_bounded(response)

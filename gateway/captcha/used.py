@@ -1,4 +1,4 @@
-"""Tokens that were used, so that one solved captcha serves one command."""
+"""Remembers the captcha tokens that were used, so that one solved captcha serves one command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .captcha import CaptchaFailed, CaptchaUnavailable
 
 
 class UsedTokens:
-    """``captcha:{sha256 of the token's identity}`` → the command it served, in Redis."""
+    """The used tokens in Redis: ``captcha:{sha256 of the token's identity}`` holds the command that it served."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -1,1 +1,1 @@
-"""The public contract's bodies and answers, a module a domain."""
+"""The bodies and answers of the public contract, one module for each domain."""

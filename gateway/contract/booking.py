@@ -24,7 +24,7 @@ from gateway.contract.values import (
 
 
 class SeatNumbers(RequestBody, kw_only=True):
-    """Arrays of one length: the n-th row and the n-th seat are one seat."""
+    """Two arrays of equal length: the n-th row number and the n-th seat number name one seat."""
 
     row_numbers: Annotated[tuple[SeatInt, ...], Meta(min_length=1, max_length=LISTS_MAX)]
     seat_numbers: Annotated[tuple[SeatInt, ...], Meta(min_length=1, max_length=LISTS_MAX)]
@@ -122,7 +122,7 @@ class SeatNamed(RequestBody, kw_only=True):
 
 
 class CancelBody(RequestBody, kw_only=True):
-    """Seats of a purchase to be given back; without ``details`` all that are left of it."""
+    """The seats of a purchase that are to be given back; without ``details``, all seats that are left of it."""
 
     EXAMPLES = (
         {},
@@ -185,7 +185,7 @@ class ReservationList(AnswerBody, kw_only=True):
 
 
 class PurchaseDetailAnswer(AnswerBody, kw_only=True):
-    """A seat of a purchase. Cancelled, it is somebody else's to buy, and has no ``ticketCode`` any more."""
+    """A seat of a purchase. After its cancellation other fans can buy it, and its ``ticketCode`` is null."""
 
     ticket_type_id: int
     ticket_type: str
@@ -197,7 +197,7 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
 
 
 class PurchaseAnswer(AnswerBody, kw_only=True):
-    """``total_amount`` is of the seats that are not cancelled; ``status`` is ``cancelled`` where none is left."""
+    """``totalAmount`` sums the seats that are not cancelled; ``status`` is ``cancelled`` if none of these is left."""
 
     purchase_id: uuid.UUID
     event_id: int

@@ -12,7 +12,7 @@ from db.rooms.dials import Dial, DialValue
 from gateway.contract.values import NO_NUL
 
 
-def dials_asked(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) -> type[msgspec.Struct]:
+def body_of_dials(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """A body with an optional field for each dial, within the bounds of the dial."""
     fields: list[tuple[str, Any, Any]] = [
         (dial.name, _within_bounds(dial) | msgspec.UnsetType, msgspec.UNSET) for dial in dials
@@ -20,12 +20,12 @@ def dials_asked(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) ->
     return msgspec.defstruct(name, fields, bases=(base,), kw_only=True)
 
 
-def dials_told(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) -> type[msgspec.Struct]:
+def answer_of_dials(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """An answer with a field for each dial."""
     return msgspec.defstruct(name, [(dial.name, dial.type) for dial in dials], bases=(base,), kw_only=True)
 
 
-def asked_of(body: msgspec.Struct, dials: Iterable[Dial]) -> dict[str, DialValue]:
+def dials_in(body: msgspec.Struct, dials: Iterable[Dial]) -> dict[str, DialValue]:
     """The dials that the body names, with their values."""
     return {dial.name: value for dial in dials if (value := getattr(body, dial.name)) is not msgspec.UNSET}
 

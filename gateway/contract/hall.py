@@ -28,7 +28,7 @@ class TicketAnswer(AnswerBody, kw_only=True):
 
 
 class RoomSummary(AnswerBody, kw_only=True):
-    """``waiting`` are in line, and in the lobby while there is one."""
+    """``waiting`` counts the fans in line, and the fans in the lobby while there is one."""
 
     state: str
     waiting: int

@@ -12,7 +12,7 @@ from waiting_room.access import CODE_MAX
 
 
 class JoinBody(RequestBody, kw_only=True):
-    """With an ``accessCode`` the place is one of the priority class, also one that is already held."""
+    """With an ``accessCode`` the fan's place belongs to the priority class, even if the fan already holds it."""
 
     EXAMPLES = ({},)
 
@@ -21,9 +21,10 @@ class JoinBody(RequestBody, kw_only=True):
 
 
 class Lobby(AnswerBody, kw_only=True):
-    """A lobby to be drawn at the on-sale: ``early`` before it opens, ``drawing`` from the on-sale on.
+    """A lobby, whose order is drawn at the on-sale. Its state is ``early`` before it opens, and ``drawing`` from the
+    on-sale on.
 
-    ``seed_hash`` is the SHA-256 of the seed, in hexadecimal; ``fan_hash`` stands for the fan in the public list.
+    ``seedHash`` is the SHA-256 of the seed, in hexadecimal; ``fanHash`` stands for the fan in the public list.
     """
 
     state: Literal["early", "open", "drawing"]
@@ -37,7 +38,7 @@ class Lobby(AnswerBody, kw_only=True):
 
 
 class DrawAnswer(AnswerBody, kw_only=True):
-    """A draw as everybody may know it: the seed is told once it is drawn. Hashes and keys are in hexadecimal."""
+    """The public facts of a draw. ``seed`` is null until the draw is done. Hashes and keys are in hexadecimal."""
 
     event_id: int
     state: Literal["early", "open", "drawing", "drawn"]
@@ -52,7 +53,9 @@ class DrawAnswer(AnswerBody, kw_only=True):
 
 
 class DrawList(AnswerBody, kw_only=True):
-    """Fan hashes in the drawn order, from number ``first`` on; ``next`` is the number to go on with, if any."""
+    """Fan hashes in the drawn order, from number ``first`` on. ``next`` is the first number of the next page, null on
+    the last page.
+    """
 
     first: int
     fan_hashes: tuple[str, ...]
@@ -60,7 +63,7 @@ class DrawList(AnswerBody, kw_only=True):
 
 
 class ReceiptEntry(AnswerBody, kw_only=True):
-    """What happened to the fan: the state that it led to, and why."""
+    """A change of the fan's state: the state that it led to, and the reason."""
 
     at: Moment
     state: str
@@ -68,7 +71,9 @@ class ReceiptEntry(AnswerBody, kw_only=True):
 
 
 class DrawProof(AnswerBody, kw_only=True):
-    """The fan's part in the draw. What is told only afterwards is null before; ``number`` also for who took no part."""
+    """The fan's part in the draw. ``seed``, ``drawValue`` and ``number`` are null until the draw is done; ``number``
+    stays null for a fan who took no part.
+    """
 
     state: Literal["early", "open", "drawing", "drawn"]
     rule: str
@@ -92,8 +97,9 @@ class Receipt(AnswerBody, kw_only=True):
 
 
 class StockLeft(AnswerBody, kw_only=True, omit_defaults=True):
-    """What is left of all seats. ``mayReturn`` are in other fans' holds, the last of which ends at ``lastHoldEndsAt``;
-    both are told where no seat is free."""
+    """How many seats are left. ``mayReturn`` counts the seats in other fans' holds, the last of which ends at
+    ``lastHoldEndsAt``; both are given only while no seat is free.
+    """
 
     free: int
     held: int
@@ -102,11 +108,11 @@ class StockLeft(AnswerBody, kw_only=True, omit_defaults=True):
 
 
 class Place(AnswerBody, kw_only=True):
-    """A fan's place, as join, poll and stream tell it. Of ``position`` and ``ahead`` null means: not in line.
+    """A fan's place, as join, poll and stream send it. ``position`` and ``ahead`` are null outside of the line.
 
-    ``linePerMinute`` is how fast the line is forecast to move: while it stays, no estimate rises. With ``mayRunOut``
-    the seats would not reach this place if everybody before it took two. ``position`` and ``ahead`` count the fan's own
-    class, ``priority`` or not; ``waiting`` and ``linePerMinute`` both.
+    ``linePerMinute`` is how fast the line is forecast to move; as long as it is unchanged, no estimate rises.
+    ``mayRunOut`` says that the seats would not suffice for this place if every fan before it took two. ``position`` and
+    ``ahead`` count the fan's own class, ``priority`` or not; ``waiting`` and ``linePerMinute`` count both classes.
     """
 
     state: str
@@ -122,7 +128,7 @@ class Place(AnswerBody, kw_only=True):
     may_run_out: bool = False
     stock: StockLeft | None = None
     claim_by_seconds: int | None = None
-    # ``pass`` is a word of Python's; the wire has the contract's name.
+    # Python reserves the word ``pass``, which is the contract's name of this field.
     admission_pass: str | None = msgspec.field(name="pass", default=None)
     expires_at: Moment | None = None
     href: str

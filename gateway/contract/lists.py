@@ -1,4 +1,4 @@
-"""Every body and every answer of the contract, as the modules beside this one define them."""
+"""Lists every body and every answer that the other modules of the contract define."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ _T = TypeVar("_T")
 
 
 def _defined(base: type[_T]) -> tuple[type[_T], ...]:
-    """The types that derive from ``base``, by their names; one whose name begins with _ only lends its fields."""
-    found: set[type[_T]] = set()
+    """The contract's types that derive from ``base``, sorted by name.
+
+    A type whose name begins with _ is left out: it only lends its fields to others.
+    """
+    derived: set[type[_T]] = set()
     unseen = [base]
     while unseen:
         types = unseen.pop().__subclasses__()
-        found.update(types)
+        derived.update(types)
         unseen += types
-    public = (one for one in found if one.__module__.startswith(contract.__name__) and not one.__name__.startswith("_"))
-    return tuple(sorted(public, key=lambda one: one.__name__))
+    public = (type_ for type_ in derived if type_.__module__.startswith(contract.__name__) and type_.__name__[0] != "_")
+    return tuple(sorted(public, key=lambda type_: type_.__name__))
 
 
 for _module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
@@ -32,4 +35,4 @@ for _module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
 BODIES: Final = _defined(RequestBody)
 ANSWERS: Final = _defined(AnswerBody)
 UNIONS: Final[Mapping[str, Any]] = {"Job": Job}
-"""Answers that are one of several types, by the name under which they are described."""
+"""Answers that are one of several types, by the name that the published description gives them."""

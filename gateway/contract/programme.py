@@ -54,7 +54,7 @@ Rows = Annotated[tuple[HallRow, ...], Meta(max_length=20_000)]
 
 
 class TicketTypeBody(RequestBody, kw_only=True):
-    """A new ticket type: its seats are ``blocks`` and ``rows`` together, and what a CSV has of its name."""
+    """A new ticket type. Its seats are all of ``blocks``, of ``rows``, and of the CSV's lines that have its name."""
 
     ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
     price: Price
@@ -63,9 +63,9 @@ class TicketTypeBody(RequestBody, kw_only=True):
 
 
 class EventBody(RequestBody, kw_only=True):
-    """A new event, whole. Prices are in minor units of the currency.
+    """A new event with all its ticket types and seats. Prices are in minor units of the currency.
 
-    ``csv`` has a line a seat, under a line that names the columns: ``ticketType,row,seat``.
+    The first line of ``csv`` names the columns, ``ticketType,row,seat``; each further line is one seat.
     """
 
     EXAMPLES = (
@@ -110,9 +110,9 @@ class SeatsOfTypeBody(RequestBody, kw_only=True):
 
 
 class EventPatch(RequestBody, kw_only=True):
-    """Of the event as it stood at ``revision``, where that is named: at another the change is refused.
+    """A change of an event. If it names a ``revision`` and the event is at another one, the change is refused.
 
-    A price is that of reservations to come: what is held or bought keeps its own.
+    A new price is for later reservations: seats that are held or bought keep the price they had.
     """
 
     EXAMPLES = ({"ticketTypes": [{"ticketTypeId": 1, "price": 5900}], "why": "the second price band"},)
@@ -151,7 +151,7 @@ class SeatsBody(RequestBody, kw_only=True):
 
 
 class DefinedTicketType(AnswerBody, kw_only=True):
-    """A ticket type with its seats as blocks, none of which overlap; ``booked`` of its ``quantity`` are sold."""
+    """A ticket type with its seats as blocks that do not overlap. ``bookedCount`` of its ``quantity`` are sold."""
 
     ticket_type_id: int
     ticket_type: str
@@ -164,7 +164,7 @@ class DefinedTicketType(AnswerBody, kw_only=True):
 
 
 class EventDefinition(AnswerBody, kw_only=True):
-    """An event as it is defined, whole."""
+    """An event with all its ticket types and seats."""
 
     event_id: int
     name: str
@@ -182,7 +182,7 @@ class EventDefinition(AnswerBody, kw_only=True):
 
 
 class EventPreview(AnswerBody, kw_only=True):
-    """What would become of a change: all that speaks against it, or the event as it would be (a new one's id: 0)."""
+    """The result that a change would have: its faults, or the event as it would become (the id of a new one is 0)."""
 
     valid: bool
     faults: tuple[Fault, ...]
@@ -190,7 +190,7 @@ class EventPreview(AnswerBody, kw_only=True):
 
 
 class DefinedEvent(AnswerBody, kw_only=True):
-    """A line of the list of events."""
+    """An entry in the list of events."""
 
     event_id: int
     name: str
@@ -206,7 +206,7 @@ class DefinedEvent(AnswerBody, kw_only=True):
 
 
 class DefinedEventList(AnswerBody, kw_only=True):
-    """Events, the newest first; ``next`` is the id to go on before, if any."""
+    """Events, the newest first. The next page is of events whose ids are below ``next``; null on the last page."""
 
     events: tuple[DefinedEvent, ...]
     next: int | None

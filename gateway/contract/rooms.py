@@ -11,13 +11,13 @@ from msgspec import Meta
 from db.change_log.changes import ChangeRow
 from db.codes.access_codes import CODES_MAX
 from db.rooms.dials import DIALS, SETTING_DIALS
-from gateway.contract.dials import dials_asked, dials_told
+from gateway.contract.dials import answer_of_dials, body_of_dials
 from gateway.contract.values import NO_NUL, AnswerBody, Moment, RequestBody, Revision, Why
 from waiting_room.access import CODE_MAX, NAMED_CODE
 
 
 class CodesBody(RequestBody, kw_only=True):
-    """``count`` random codes, or one ``code`` of a name of your own; each may be redeemed by ``usesMax`` fans."""
+    """Access codes to issue: ``count`` random ones, or the one given in ``code``. ``usesMax`` fans may redeem each."""
 
     EXAMPLES = (
         {"label": "Fan club", "count": 2},
@@ -34,9 +34,9 @@ class CodesBody(RequestBody, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.code is not None and self.count != 1:
-            raise ValueError("count is of random codes; name either count or code")
+            raise ValueError("count is for random codes; give either count or code")
         if any(at is not None and not 2000 <= at.year < 2200 for at in (self.starts_at, self.ends_at)):
-            raise ValueError("startsAt and endsAt are of years from 2000 to 2199")
+            raise ValueError("the years of startsAt and endsAt must be from 2000 to 2199")
         if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
             raise ValueError("startsAt must be before endsAt")
 
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     _DialsAtStart = RequestBody
     _DialsAnswer = AnswerBody
 else:
-    _DialsPatch = dials_asked("_DialsPatch", DIALS.values(), RequestBody)
-    _DialsAtStart = dials_asked("_DialsAtStart", SETTING_DIALS, RequestBody)
-    _DialsAnswer = dials_told("_DialsAnswer", DIALS.values(), AnswerBody)
+    _DialsPatch = body_of_dials("_DialsPatch", DIALS.values(), RequestBody)
+    _DialsAtStart = body_of_dials("_DialsAtStart", SETTING_DIALS, RequestBody)
+    _DialsAnswer = answer_of_dials("_DialsAnswer", DIALS.values(), AnswerBody)
 
 
 class RoomPatch(_DialsPatch, kw_only=True):
-    """Of the room as it stood at ``revision``, where that is named: at another the change is refused."""
+    """A change of a room. If it names a ``revision`` and the room is at another one, the change is refused."""
 
     EXAMPLES = ({"ratePerMinute": 120, "capacity": 200, "why": "the hall's doors are slow"},)
 
@@ -72,18 +72,20 @@ class RoomPatch(_DialsPatch, kw_only=True):
 
 
 class NewRoomBody(_DialsAtStart, kw_only=True):
-    """The room that a new event starts with; what is left out is as the settings say."""
+    """The room that a new event starts with. What is left out is taken from the gateway's settings."""
 
     state: Literal["off", "open", "paused", "closed"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RoomAnswer(_DialsAnswer, kw_only=True):
-    """``calledPerMinute`` is of the last ten to twenty seconds, ``measuredPerMinute`` of the last minute's admissions.
+    """A room: its state, its dials and its figures.
 
-    ``priorityWaiting`` of the ``waiting`` are of the priority class, which has ``priorityShare`` percent of the calls
-    while both wait. Bookings are those of the event's lane in the last minute; ``errors`` counts the refused ones by
-    their code. ``letIn`` are the fans called or let straight in so far. ``gatewaysInForce`` of the ``gateways`` that
-    are up go by this ``revision``. ``closed``: by an operator; the state is so too while a lobby is yet to open.
+    ``calledPerMinute`` counts the calls of the last ten to twenty seconds, ``measuredPerMinute`` the admissions of the
+    last minute. ``priorityWaiting`` of the ``waiting`` fans are in the priority class, which gets ``priorityShare``
+    percent of the calls while both classes wait. The figures of bookings are of the event's lane in the last minute;
+    ``errors`` counts the refused ones by their code. ``letIn`` counts the fans called or let straight in so far.
+    ``gatewaysInForce`` of the ``gateways`` that are up use this ``revision``. ``closed`` says that an operator closed
+    the room; its state is ``closed`` too until a lobby opens.
     """
 
     event_id: int
@@ -146,8 +148,10 @@ class RoomLogList(AnswerBody, kw_only=True):
 
 
 class RoomHistory(AnswerBody, kw_only=True):
-    """A room's last hour, the oldest first: a column a figure, its n-th entry taken at the n-th moment of ``at``
-    (Unix time, seconds), about every ``seconds``. Null: not measured then.
+    """A room's figures over the last hour, the oldest first, taken about every ``seconds``.
+
+    The n-th entry of each array was taken at the n-th moment of ``at`` (Unix time, seconds); it is null if the figure
+    was not measured then.
     """
 
     seconds: int
@@ -166,14 +170,16 @@ class RoomHistory(AnswerBody, kw_only=True):
 
 
 class CodesIssued(AnswerBody, kw_only=True):
-    """The codes, which nobody is told again."""
+    """The codes just issued. No later answer contains them."""
 
     issue_id: uuid.UUID
     codes: tuple[str, ...]
 
 
 class CodeIssueAnswer(AnswerBody, kw_only=True):
-    """Codes issued in one go: so many ``codes``, each for ``usesMax`` fans; ``uses`` is how often one was redeemed."""
+    """Codes that were issued together: ``codes`` is their number, ``usesMax`` how many fans may redeem each, ``uses``
+    how often they were redeemed in all.
+    """
 
     issue_id: uuid.UUID
     label: str

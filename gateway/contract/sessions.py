@@ -26,7 +26,7 @@ class OperatorAnswer(AnswerBody, kw_only=True):
 
 
 class OperatorName(AnswerBody, kw_only=True):
-    """Whose session it is."""
+    """The name of the operator whose session it is."""
 
     name: str
 

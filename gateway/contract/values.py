@@ -11,7 +11,7 @@ from msgspec import Meta
 ID_MAX = 2**53 - 1
 
 PRICE_MAX = 10**10
-"""Minor units: so that a thousand seats' total is still exact in a browser."""
+"""The highest price, in minor units: a thousand seats' total must still be exact in a browser."""
 
 INT_MAX = 2**31 - 1
 
@@ -34,18 +34,18 @@ NO_NUL = r"^[^\x00]*$"
 
 
 class RequestBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """What a client sends."""
+    """The base class of bodies, which clients send."""
 
     EXAMPLES: ClassVar[tuple[dict[str, Any], ...]] = ()
-    """Good bodies, for the published description."""
+    """Valid bodies that the published description shows as examples."""
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
-        """Add to the body's JSON Schema what its types cannot say; ``seats_max`` is of one request."""
+        """Add the rules that types cannot express to the body's JSON Schema; ``seats_max`` bounds one request."""
 
 
 class AnswerBody(msgspec.Struct, rename="camel", kw_only=True):
-    """What a client is told."""
+    """The base class of answers, which clients get."""
 
 
 Why = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
@@ -62,7 +62,8 @@ class SeatAnswer(AnswerBody, kw_only=True):
 class Fault(AnswerBody, kw_only=True):
     """What is wrong with a request, and where: a JSON path of the body, or a parameter's name.
 
-    ``line`` is of a CSV, whose first line names the columns. ``seats`` are those that it is about, the first hundred.
+    ``line`` is the number of the line of a CSV; line 1 names the columns. ``seats`` are the first hundred seats that
+    the fault is about.
     """
 
     path: str
@@ -73,7 +74,7 @@ class Fault(AnswerBody, kw_only=True):
 
 
 class ProblemAnswer(AnswerBody, kw_only=True):
-    """An error (RFC 9457). Beyond these members some codes have their own, e.g. ``seats`` of ``seats_taken``."""
+    """An error (RFC 9457). Some codes add members of their own, for example ``seats`` for ``seats_taken``."""
 
     type: str
     title: str

@@ -25,7 +25,7 @@ _KINDS = [OutboxKind.ROOM_SOLD_OUT.value, OutboxKind.PURCHASE_MADE.value]
 
 
 class WebhookBody(RequestBody, kw_only=True):
-    """With ``eventId``: of this event alone."""
+    """A new webhook. With an ``eventId`` it gets the news of this event alone."""
 
     EXAMPLES = ({"url": "https://shop.example.org/admit-one", "kinds": _KINDS, "eventId": 1},)
 
@@ -56,10 +56,11 @@ class ResendBody(RequestBody, kw_only=True):
 
 
 class WebhookAnswer(AnswerBody, kw_only=True):
-    """``pending`` deliveries are to be made yet, ``dead`` ones were given up; both are counted up to 10,000.
+    """A webhook. ``pending`` counts its deliveries still to be made, ``dead`` the ones that were given up; both counts
+    stop at 10,000.
 
-    ``failingSince``: the first failure since the last success. ``disabledWhy``: empty, ``operator``, ``gone`` (it
-    answered 410) or ``failing``. Until ``oldSecretUntil`` messages are signed with the secret before this one too.
+    ``failingSince`` is the first failure since the last success. ``disabledWhy`` is empty, ``operator``, ``gone`` (the
+    webhook answered 410) or ``failing``. Until ``oldSecretUntil`` messages are also signed with the previous secret.
     """
 
     webhook_id: int
@@ -83,14 +84,16 @@ class WebhookList(AnswerBody, kw_only=True):
 
 
 class WebhookSecret(AnswerBody, kw_only=True):
-    """``secret`` is told this once."""
+    """A webhook and its ``secret``, which no later answer contains."""
 
     webhook: WebhookAnswer
     secret: str
 
 
 class DeliveryAnswer(AnswerBody, kw_only=True):
-    """``messageId`` is the header ``webhook-id``; ``status`` the webhook's last answer, null without one."""
+    """A delivery. ``messageId`` is its header ``webhook-id``; ``status`` is the HTTP status of the webhook's last
+    answer, null if it never answered.
+    """
 
     message_id: uuid.UUID
     event_id: int
@@ -109,7 +112,7 @@ class DeliveryList(AnswerBody, kw_only=True):
 
 
 class Resent(AnswerBody, kw_only=True):
-    """How many deliveries are due anew."""
+    """How many deliveries will be sent again."""
 
     resent: int
 

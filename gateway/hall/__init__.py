@@ -1,1 +1,1 @@
-"""Every event's seats and counts, kept in memory."""
+"""Keeps the seats and counts of events in memory, for every answer about them."""

@@ -1,4 +1,4 @@
-"""Which events a request may read and book: a rehearsal's copy is known to its own fans only."""
+"""Decides which events a request may read and book: only a rehearsal's own fans may see its copy of an event."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gateway.wire.requests import AnyRequest
 
 
 class HallAccess:
-    """Halls for requests."""
+    """Gives a request the hall that it names, if it may see it."""
 
     def __init__(self, halls: Halls, identity: Identity) -> None:
         self._halls = halls
         self._identity = identity
 
     async def to_read(self, request: AnyRequest, event_id: int, *, version_min: int | None = None) -> Hall:
-        """The event, at ``version_min`` at least where Postgres has come so far.
+        """The event's hall, at ``version_min`` or later if Postgres has reached it.
 
         Raises:
             ProblemError: ``unknown_event``.
@@ -29,7 +29,7 @@ class HallAccess:
         return hall
 
     async def to_book(self, request: AnyRequest, event_id: int) -> Hall:
-        """The event, for a fan who wants to change something.
+        """The event's hall, for a fan who wants to book or give back seats.
 
         Raises:
             ProblemError: ``unknown_event``; ``session_invalid`` for a rehearsal's fan at another event.

@@ -1,4 +1,4 @@
-"""The catalogue: events as fans look for them, page by page."""
+"""The catalogue: the events that fans can search, page by page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.contract.values import EventId, Moment
 from gateway.wire.problems import invalid
 
 SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
-"""How long an event that has begun still counts as one to come."""
+"""An event that has begun is still listed as upcoming for this long."""
 
 
 class Catalogue:
@@ -35,18 +35,18 @@ class Catalogue:
         cursor: str | None,
         limit: int,
     ) -> EventList:
-        """Events that hold ``text`` in name, artist or venue, by date; with a cursor where there are more.
+        """Events that have ``text`` in name, artist or venue, sorted by date; with a cursor if there are more.
 
         Args:
-            cursor: of the page before.
+            cursor: the cursor that the page before gave; None for the first page.
 
         Raises:
-            ProblemError: ``invalid_request`` for a NUL or a cursor that is none.
+            ProblemError: ``invalid_request`` for a NUL in a text, or a cursor that was never given.
         """
         _refuse_nul(q=text, venue=venue)
         after = None if cursor is None else _read_cursor(cursor)
         async with self._engine.connect() as connection:
-            found = await find_events(
+            events = await find_events(
                 connection,
                 limit=limit + 1,
                 text=text,
@@ -55,23 +55,23 @@ class Catalogue:
                 date_max=date_max,
                 after=after,
             )
-        answers = tuple(event_answer(facts) for facts in found[:limit])
-        return EventList(events=answers, cursor=_cursor(answers[-1]) if len(found) > limit else None)
+        answers = tuple(event_answer(facts) for facts in events[:limit])
+        return EventList(events=answers, cursor=_cursor(answers[-1]) if len(events) > limit else None)
 
     async def upcoming(self, text: str, now: dt.datetime, limit: int) -> list[int]:
-        """The ids of events to come, or begun a short while ago, that hold ``text``.
+        """The ids of events that have ``text`` and are to come, or began less than `SHOWN_AFTER_BEGIN` ago.
 
         Raises:
             ProblemError: ``invalid_request`` for a NUL.
         """
         _refuse_nul(q=text)
         async with self._engine.connect() as connection:
-            found = await find_events(connection, limit=limit, text=text, date_min=now - SHOWN_AFTER_BEGIN)
-        return [facts.event_id for facts in found]
+            events = await find_events(connection, limit=limit, text=text, date_min=now - SHOWN_AFTER_BEGIN)
+        return [facts.event_id for facts in events]
 
 
 def event_answer(facts: EventFacts) -> EventAnswer:
-    """An event as the API answers it."""
+    """An event as the API describes it."""
     return EventAnswer(
         event_id=facts.event_id,
         name=facts.name,

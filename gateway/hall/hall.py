@@ -22,10 +22,12 @@ from gateway.wire.stream import Stream, frame
 
 DELTAS_KEPT_MAX: Final = 512
 SEATS_SECONDS: Final = 0.25
-"""How old a rendered seat map may be while seats change; no reader's own booking waits for it (`minVersion`)."""
+"""A rendered seat map may be this old while seats change, unless the reader names a `minVersion`: a fan who has just
+booked sees the own seats at once.
+"""
 GZIP_LEVEL: Final = 1
 EVENT_SECONDS: Final = 60.0
-"""How old an event's name, prices and hall may be; bookings are never that old."""
+"""An event's name, prices and hall are read anew after this long. Its bookings are followed by every message."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -36,7 +38,7 @@ class UnknownEventError(LookupError):
 
 @dataclass(slots=True)
 class Rendered:
-    """An answer's bytes with what HTTP says of them, each made once."""
+    """An answer's bytes, with their entity tag and their compressed form, each of which is made once."""
 
     version: int
     at: float
@@ -97,17 +99,17 @@ class Hall:
         self._seats = None
 
     def seats_rendered(self, version_min: int | None = None) -> Rendered:
-        """The answer of `GET …/seats`: of this version, or of one at most `SEATS_SECONDS` ago.
+        """The answer of `GET …/seats`, at this version or at one of at most `SEATS_SECONDS` ago.
 
-        A hall that sells changes its version many times a second, and a stadium's map is a megabyte to render.
+        During a sale the version changes many times a second, and a stadium's map is a megabyte to render.
         """
         now = time.monotonic()
-        known = self._seats
-        if known is not None and known.version != self.version:
-            young = now - known.at < SEATS_SECONDS
-            if not young or (version_min is not None and known.version < version_min):
-                known = None
-        if known is None:
+        rendered = self._seats
+        if rendered is not None and rendered.version != self.version:
+            is_recent = now - rendered.at < SEATS_SECONDS
+            if not is_recent or (version_min is not None and rendered.version < version_min):
+                rendered = None
+        if rendered is None:
             taken = _encode([[*seat, status] for seat, status in self.taken.items()])
             body = b'{"eventId":%d,"version":%d,"sections":%s,"taken":%s}' % (
                 self.event_id,
@@ -115,8 +117,8 @@ class Hall:
                 self._sections,
                 taken,
             )
-            known = self._seats = Rendered(self.version, now, body)
-        return known
+            rendered = self._seats = Rendered(self.version, now, body)
+        return rendered
 
     def tickets_json(self) -> bytes:
         if self._tickets is None or self._tickets[0] != self.version:
@@ -124,7 +126,7 @@ class Hall:
         return self._tickets[1]
 
     def initial_call(self, room: bytes) -> Rendered:
-        """The event, its ticket types' counts and its ``room`` (JSON), rendered once a version."""
+        """The event, its ticket types' counts and its ``room`` (JSON), rendered once for each version."""
         if self._initial_call is None or self._initial_call[0] != room or self._initial_call[1].version != self.version:
             body = b'{"event":%s,"tickets":%s,"room":%s,"version":%d}' % (
                 _encode(self.event),
@@ -145,7 +147,7 @@ class Hall:
         return frame("snapshot", data, self.version)
 
     def apply(self, change: EventChange) -> bool:
-        """Take the next version's difference; False if one before it is missing."""
+        """Apply the change to the next version; return False if a version before it is missing."""
         if change.version <= self.version:
             return True
         if change.version != self.version + 1:
@@ -170,15 +172,15 @@ class Hall:
         self.deltas.append((self.version, delta))
         for stream in self.streams:
             if not stream.write(delta) and not stream.closed:
-                # This reader is behind and would have a gap; a new connection brings it up to date.
+                # The client reads too slowly and would miss this change; its next connection brings it up to date.
                 stream.end()
         self._signal_change()
         return True
 
     def resume(self, stream: Stream, last_version: int | None) -> None:
-        """Bring a stream up to date: from ``last_version`` on without a gap, or by a snapshot."""
-        known = self.deltas[0][0] if self.deltas else self.version + 1
-        if last_version is not None and known - 1 <= last_version <= self.version:
+        """Bring a stream up to date: by the changes since ``last_version`` if all are kept, else by a snapshot."""
+        oldest_kept = self.deltas[0][0] if self.deltas else self.version + 1
+        if last_version is not None and oldest_kept - 1 <= last_version <= self.version:
             missing = [delta for version, delta in self.deltas if version > last_version]
             if missing:
                 stream.write(b"".join(missing))
@@ -186,7 +188,7 @@ class Hall:
             stream.write(self.snapshot_frame())
 
     def subscribe(self, stream: Stream, last_version: int | None) -> Callable[[], Awaitable[None]]:
-        """Bring the stream up to date and keep it so; what is returned undoes it."""
+        """Bring the stream up to date and send it every change from now on; return the function that ends this."""
         self.resume(stream, last_version)
         self.streams.add(stream)
 
@@ -200,10 +202,10 @@ class Hall:
         self.changed = asyncio.Event()
 
     async def load(self, connection: AsyncConnection) -> None:
-        """Read the event from Postgres, all of one moment.
+        """Read the event from Postgres, all in one snapshot.
 
         Raises:
-            UnknownEventError
+            UnknownEventError: there is no such event.
         """
         await begin_snapshot(connection)
         row = await hall_row(connection, self.event_id)
@@ -218,15 +220,15 @@ class Hall:
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
         self.tickets = {
-            one.ticket_type_id: TicketAnswer(
-                ticket_type_id=one.ticket_type_id,
-                ticket_type=one.ticket_type,
-                price=one.price,
-                quantity=one.quantity,
-                available_count=one.available_count,
-                held_count=one.held_count,
+            count.ticket_type_id: TicketAnswer(
+                ticket_type_id=count.ticket_type_id,
+                ticket_type=count.ticket_type,
+                price=count.price,
+                quantity=count.quantity,
+                available_count=count.available_count,
+                held_count=count.held_count,
             )
-            for one in counts
+            for count in counts
         }
         self.taken = taken
         if row.version != self.version:

@@ -1,7 +1,7 @@
-"""Every event's seats and counts as this process knows them: read once from Postgres, then kept by news.
+"""The seats and counts of events in this process' memory: read once from Postgres, then kept current by messages.
 
-A worker's message carries each version's difference; where one is missing, the event is read anew. So no request scans
-a table, and no answer is older than a message takes, or a second where messages are lost.
+A worker's message carries the changes of each version. If a version is missing, the event is read anew. So no request
+scans a table, and an answer is only as old as a message is on its way, or about a second if messages are lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MIN_VERSION_SECONDS_MAX: Final = 1.0
 
 
 class Halls:
-    """The events this process was asked for, the least used forgotten beyond `HALLS_MAX`."""
+    """The halls of the events that requests named. Beyond `HALLS_MAX`, the least recently used one is dropped."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -40,11 +40,11 @@ class Halls:
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
-        """The event, at ``version_min`` at least where Postgres has come so far.
+        """The event's hall, at ``version_min`` or later if Postgres has reached it.
 
         Raises:
-            UnknownEventError
-            sqlalchemy.exc.OperationalError: it must be read and Postgres is away.
+            UnknownEventError: there is no such event.
+            sqlalchemy.exc.OperationalError: the event must be read, and Postgres does not answer.
         """
         if not 1 <= event_id <= ID_MAX:
             raise UnknownEventError(event_id)
@@ -85,16 +85,16 @@ class Halls:
                 del self._halls[event_id]
 
     async def _catch_up(self, hall: Hall, version_min: int) -> None:
-        asked_at = time.monotonic()
-        until = asked_at + MIN_VERSION_SECONDS_MAX
+        began_at = time.monotonic()
+        until = began_at + MIN_VERSION_SECONDS_MAX
         while hall.version < version_min and (left := until - time.monotonic()) > 0:
             try:
                 await asyncio.wait_for(hall.changed.wait(), left)
             except TimeoutError:
                 break
-        # One reading serves every request that waits, for a request may ask for a version that will never be.
+        # A request may name a version that never comes, so one reading serves every request that waits.
         async with hall.lock:
-            if hall.version < version_min and hall.read_whole_at < asked_at:
+            if hall.version < version_min and hall.read_whole_at < began_at:
                 await self._load_anew(hall)
 
     async def _load(self, hall: Hall) -> None:
@@ -102,7 +102,9 @@ class Halls:
             await hall.load(connection)
 
     async def renew(self, event_id: int) -> None:
-        """An operator has just made or changed the event: this process knows it at once, the others by its version."""
+        """Read an event at once that an operator has just made or changed here. Other processes notice the new version
+        by themselves (`verify`).
+        """
         self._unknown.pop(event_id, None)
         hall = self._halls.get(event_id)
         if hall is not None and hall.version >= 0:
@@ -122,7 +124,7 @@ class Halls:
                 stream.write(snapshot)
 
     def on_batch(self, news: BatchNews) -> None:
-        """A batch is finished: the halls that it changed follow."""
+        """Apply the changes of a finished batch to the halls."""
         for change in news.changes:
             self._apply(change)
 
@@ -131,18 +133,18 @@ class Halls:
         if hall is None or hall.version < 0:
             return
         if hall.lock.locked():
-            # It is being read this moment, perhaps from before this change.
+            # The hall is being read at this moment, perhaps from a snapshot without this change.
             hall.missed.append(change)
         elif not hall.apply(change):
             self._reload_soon(hall)
 
     def mark_stale(self) -> None:
-        """Messages may have been missed: look at every event's version."""
+        """Have `verify` read every outdated event anew at its next look, because messages may have been missed."""
         for hall in self._halls.values():
             hall.behind_since = time.monotonic() - BEHIND_SECONDS
 
     async def keep_streams(self) -> None:
-        """Keep the streams alive, and end those whose time has come, for as long as the process runs."""
+        """Keep the streams alive, and end each at the end of its time, for as long as the process runs."""
         while True:
             await asyncio.sleep(KEEP_SECONDS)
             for hall in list(self._halls.values()):
@@ -150,26 +152,26 @@ class Halls:
                     stream.keep()
 
     def end_streams(self) -> None:
-        """Farewell to every stream; the clients reconnect, elsewhere."""
+        """End every stream, because this process ends; the clients connect to another one."""
         for hall in self._halls.values():
             for stream in list(hall.streams):
                 stream.end()
 
     async def verify(self) -> None:
-        """Compare versions with Postgres for as long as the process runs; read anew what fell behind."""
+        """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind."""
         while True:
             await asyncio.sleep(VERIFY_SECONDS)
-            known = [hall for hall in self._halls.values() if hall.version >= 0]
-            if not known:
+            halls = [hall for hall in self._halls.values() if hall.version >= 0]
+            if not halls:
                 continue
             try:
                 async with self._engine.connect() as connection:
-                    versions = await event_versions(connection, [hall.event_id for hall in known])
+                    versions = await event_versions(connection, [hall.event_id for hall in halls])
             except Exception as error:
                 logger.warning("cannot verify versions: %s", error)
                 continue
             now = time.monotonic()
-            for hall in known:
+            for hall in halls:
                 version = versions.get(hall.event_id)
                 if version is None:
                     self._forget(hall)
@@ -183,7 +185,7 @@ class Halls:
                     self._reload_soon(hall)
 
     def _forget(self, hall: Hall) -> None:
-        """The event is gone, a rehearsal's copy for one."""
+        """Drop the hall of an event that is gone, for example of a rehearsal's copy."""
         if self._halls.get(hall.event_id) is hall:
             del self._halls[hall.event_id]
         for stream in list(hall.streams):

@@ -1,1 +1,1 @@
-"""What one gateway process says of itself: health, readiness, metrics."""
+"""The health, readiness, presence and metrics of one gateway process."""

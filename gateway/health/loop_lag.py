@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: what every fan of the process feels, whatever they ask."""
+"""Measures how late the event loop runs what is due. This delay slows every request of the process."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 from bisect import bisect_left
 from typing import Final
 
-LOOK_EVERY_SECONDS: Final = 0.1
+MEASURE_EVERY_SECONDS: Final = 0.1
 LAG_BOUNDS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class LoopLag:
-    """Counts, by classes with `LAG_BOUNDS_SECONDS` and one beyond, how late a short sleep ends."""
+    """Counts how late short sleeps end, in one class for each of `LAG_BOUNDS_SECONDS` and one above them."""
 
     def __init__(self) -> None:
         self.classes = [0] * (len(LAG_BOUNDS_SECONDS) + 1)
         self.sum_seconds = 0.0
 
     async def keep(self) -> None:
-        """Look for as long as the process runs."""
+        """Measure for as long as the process runs."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + LOOK_EVERY_SECONDS
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            late_seconds = max(0.0, loop.time() - due)
+            due_at = loop.time() + MEASURE_EVERY_SECONDS
+            await asyncio.sleep(MEASURE_EVERY_SECONDS)
+            late_seconds = max(0.0, loop.time() - due_at)
             self.classes[bisect_left(LAG_BOUNDS_SECONDS, late_seconds)] += 1
             self.sum_seconds += late_seconds

@@ -1,7 +1,9 @@
-"""The metrics for Prometheus: this process' traffic, and the site's lanes, rooms and seats, as every gateway sees them.
+"""The metrics for Prometheus: this process' own traffic, and the lanes, rooms and seats of the site, which are the same
+at every gateway.
 
-Names and units follow the Prometheus conventions (https://prometheus.io/docs/practices/naming/). Labels are bounded:
-routes are templates, outcomes and codes are the catalogue's, rooms a hundred at most (`ROOMS_MAX`).
+Names and units follow the Prometheus conventions (https://prometheus.io/docs/practices/naming/). The number of label
+values is bounded: routes are templates, outcomes and codes come from fixed lists, rooms are a hundred at most
+(`ROOMS_MAX`).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from gateway.wire.request_ids import HEADER, answered, request_id
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 DURATION_BOUNDS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 UNMATCHED: Final = "unmatched"
-_ROOM_FIGURES: Final = (
+_FIELD_NAME_HELP: Final = (
     ("rate_per_minute", "rate_asked_per_minute", "The rate the operators ask for: the autopilot's ceiling."),
     ("rate_now_per_minute", "rate_now_per_minute", "The rate the door may admit now: less where the autopilot steers."),
     ("measured_per_minute", "admitted_per_minute", "The rate it admits."),
@@ -45,11 +47,11 @@ _ROOM_FIGURES: Final = (
     ("line_cap", "line_cap", "Fans who may be in line."),
     ("no_show_rate", "no_show_ratio", "Share of calls not answered."),
 )
-"""Of `RoomAnswer`: field, name, meaning."""
+"""The gauges of a room: each is a field of `RoomAnswer`, its metric's name after `admitone_room_`, and a help text."""
 
 
 class Traffic:
-    """This process' requests, counted when their answers begin."""
+    """Counts this process' requests, each when its answer begins."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -68,7 +70,7 @@ class Traffic:
 
 
 class Watched:
-    """An ASGI ``send`` that notes in `Traffic` when the answer begins, and gives it the request's id."""
+    """An ASGI ``send`` that counts the answer in `Traffic` when it begins, and adds the request's id to its headers."""
 
     __slots__ = ("_began_at", "_scope", "_send", "_traffic")
 
@@ -97,7 +99,7 @@ class Watched:
 
 
 class LaneFigures(NamedTuple):
-    """A lane's figures, its commands waiting in this process, and the age of this process' oldest batch under way."""
+    """A lane's figures, its commands that wait in this process, and the age of this process' oldest batch under way."""
 
     figures: Figures
     waiting_commands: int
@@ -105,7 +107,7 @@ class LaneFigures(NamedTuple):
 
 
 class QueueFigures(NamedTuple):
-    """A queue in Redis: its workers with a sign of life, and its jobs by where they are."""
+    """A queue in Redis: its workers that gave a sign of life, and its jobs by their state."""
 
     queue: str
     workers: int
@@ -136,12 +138,12 @@ def exposition(
     rooms: Sequence[RoomAnswer] | None,
     backlog: Backlog | None,
 ) -> bytes:
-    """The text format, version 0.0.4. What could not be read is None, and left out.
+    """The metrics in the text format, version 0.0.4. An argument that could not be read is None, and is left out.
 
     Args:
-        streams: open ones, and how many may be.
-        connections: of each pool of Postgres connections those at work, and how many may be.
-        queues: and the age of cron's last beat in seconds, None without any.
+        streams: how many streams are open, and how many may be.
+        connections: for each pool of Postgres connections, how many are in use, and how many there may be.
+        queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
     """
     read = {"queues": queues is not None, "rooms": rooms is not None, "backlog": backlog is not None}
     registry = CollectorRegistry()
@@ -177,12 +179,12 @@ def _process(
     for part, is_up in parts.items():
         up.add_metric([part], is_up)
     yield up
-    was_it_read = GaugeMetricFamily(
+    scrape_read = GaugeMetricFamily(
         "admitone_scrape_read", "0 where a kind of figures could not be read, and is left out.", labels=["kind"]
     )
     for kind, was_read in read.items():
-        was_it_read.add_metric([kind], was_read)
-    yield was_it_read
+        scrape_read.add_metric([kind], was_read)
+    yield scrape_read
     lag = HistogramMetricFamily(
         "admitone_event_loop_lag_seconds", "How late the event loop comes to what is due, ten times a second."
     )
@@ -307,7 +309,7 @@ def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:
     )
     figures = {
         field: GaugeMetricFamily(f"admitone_room_{name}", text, labels=["event_id"])
-        for field, name, text in _ROOM_FIGURES
+        for field, name, text in _FIELD_NAME_HELP
     }
     for room in rooms:
         event = str(room.event_id)

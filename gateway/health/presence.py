@@ -1,4 +1,4 @@
-"""What each gateway process writes about itself into the jobs' Redis, so that an operator sees which ones are up."""
+"""The presence that each gateway process writes to the jobs' Redis, so that an operator sees which ones are up."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import msgspec
 import redis.asyncio
 
 GATEWAYS_KEY: Final = "gateway:known"
-"""Set of the ids of gateways; of one that died it keeps the id until another begins."""
+"""The key of the set of gateways' ids. The id of a gateway that died stays in it until the next gateway starts."""
 PRESENT_SECONDS: Final = 5
-"""A gateway that said nothing for so long is not up."""
-REVISION_FIRST: Final = 1
-"""Of a room that nobody changed."""
-KNOWN_MAX: Final = 1000
-"""A reader of the set looks at so many gateways."""
+"""A gateway that wrote no presence for this long counts as down."""
+ROOM_REVISION_FIRST: Final = 1
+GATEWAYS_READ_MAX: Final = 1000
 
 
 class Presence(msgspec.Struct, frozen=True, kw_only=True):
-    """One gateway process: where it runs, what it has open, and what must be equal everywhere.
+    """One gateway process: where it runs, what it has open, and the settings that must be equal in all gateways.
 
-    ``files_max`` is its limit of open files. ``key_print`` tells apart secrets and gives none away. ``rooms`` are the
-    revisions it knows of rooms that were ever changed, by event.
+    ``files_max`` is its limit of open files. ``key_print`` differs for different secrets and reveals none of them.
+    ``rooms`` maps the event ids of rooms that were ever changed to the revision that the gateway uses.
     """
 
     host: str
@@ -40,17 +38,17 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     rooms: dict[int, int] = {}
 
     def knows(self, event_id: int, revision: int) -> bool:
-        """Whether it goes by this revision of the room, or a later one."""
-        return self.rooms.get(event_id, REVISION_FIRST) >= revision
+        """Whether the gateway uses this revision of the room, or a later one."""
+        return self.rooms.get(event_id, ROOM_REVISION_FIRST) >= revision
 
 
 def presence_key(gateway: str) -> str:
-    """Lives `PRESENT_SECONDS` from the gateway's last word on."""
+    """The key of a gateway's presence, which expires `PRESENT_SECONDS` after the gateway last wrote it."""
     return f"gateway:present:{gateway}"
 
 
 def key_print(secret: str) -> str:
-    """Sixteen bits of a hash: enough to see that two gateways sign with different secrets."""
+    """Sixteen bits of the secret's hash: enough to see that two gateways sign with different secrets."""
     return hashlib.blake2b(secret.encode(), digest_size=2, person=b"admitone").hexdigest()
 
 
@@ -59,13 +57,13 @@ decode_presence: Final = msgspec.json.Decoder(Presence).decode
 
 
 async def present(client: redis.asyncio.Redis) -> tuple[Presence, ...]:
-    """The gateways that are up, `KNOWN_MAX` looked at.
+    """The gateways that are up; at most `GATEWAYS_READ_MAX` are read.
 
     Raises:
-        redis.RedisError
+        redis.RedisError: Redis does not answer.
     """
-    known = sorted(cast(Iterable[bytes], await client.smembers(GATEWAYS_KEY)))[:KNOWN_MAX]
-    if not known:
+    gateways = sorted(cast(Iterable[bytes], await client.smembers(GATEWAYS_KEY)))[:GATEWAYS_READ_MAX]
+    if not gateways:
         return ()
-    presences = await client.mget([presence_key(gateway.decode()) for gateway in known])
-    return tuple(decode_presence(one) for one in presences if one is not None)
+    presences = await client.mget([presence_key(gateway.decode()) for gateway in gateways])
+    return tuple(decode_presence(presence) for presence in presences if presence is not None)

@@ -1,8 +1,8 @@
-"""Which of the parts a gateway needs are up.
+"""Knows which of the parts that a gateway needs are up.
 
-Each is looked at several times a second whether anybody asks or not, so that asking costs nothing and cannot hang.
-A part is failing when it was last found up more than `SILENT_SECONDS` ago: one lost connection is no failure, and
-whatever way a part goes silent, it is named within two seconds.
+Each part is checked several times a second, requested or not, so that a request for readiness costs nothing and cannot
+hang. A part is failing if the last check that found it up was more than `SILENT_SECONDS` ago. So one lost connection
+is no failure, and a part that goes silent in any way is named within two seconds.
 """
 
 from __future__ import annotations
@@ -41,30 +41,31 @@ from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, enc
 SILENT_SECONDS: Final = 1.5
 LOOK_EVERY_SECONDS: Final = 0.4
 LOOK_SECONDS_MAX: Final = 1.0
-WORKERS_MAX: Final = 100
-"""Registered workers of a lane that are looked at."""
+WORKERS_PER_LANE_MAX: Final = 100
 
 Up = Callable[[str, float], None]
-"""Called with a part that was found up, and how many seconds ago."""
+"""A function that a look calls with the name of a part that is up, and how many seconds ago it was."""
 Look = Callable[[Up], Awaitable[None]]
-"""Ends within two seconds, by an error where the part does not answer."""
+"""A function that checks parts. It ends within two seconds, with an error if a part does not answer."""
 
 SSL_REQUEST: Final = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
-"""https://www.postgresql.org/docs/current/protocol-message-formats.html: any server answers it with one byte."""
+"""Every Postgres answers this request with one byte, see
+https://www.postgresql.org/docs/current/protocol-message-formats.html.
+"""
 
-_ASK: Final = """
+_READ_STATE: Final = """
 SELECT (SELECT version_num FROM alembic_version),
        pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean
 """
 
 
 class Readiness:
-    """The looks, and the verdict. What cannot be seen because another part fails is not named.
+    """Checks the parts and names the failing ones. A part that cannot be seen because another one fails is not named.
 
     Args:
         lanes: how many lanes the site has.
         streams_max: open streams that this process allows.
-        secret: the site's; a short hash of it is published, so that gateways with different ones are found.
+        secret: the site's secret. A short hash of it is published, so that gateways with different secrets are noticed.
     """
 
     def __init__(
@@ -84,8 +85,11 @@ class Readiness:
         self.stopping = False
 
     def begin(self, counts: Callable[[], tuple[int, int]], revisions: Callable[[], dict[int, int]]) -> None:
-        """``counts`` gives the open streams and the commands that wait, ``revisions`` those of the rooms, for the
-        gateway's presence.
+        """Prepare the checks and the gateway's presence.
+
+        Args:
+            counts: returns how many streams are open and how many commands wait.
+            revisions: returns the revisions of the rooms by event id.
         """
         gateway = uuid4().hex
         begun = Presence(
@@ -97,7 +101,7 @@ class Readiness:
             files_max=0,
             backlog=0,
             lanes=self._lanes,
-            # Of the engine, of the reader, and the one of this.
+            # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`.
             connections_max=2 * self._db.pool_max + 1,
             key_print=key_print(self._secret),
         )
@@ -127,19 +131,19 @@ class Readiness:
 
     @property
     def failing(self) -> tuple[str, ...]:
-        """The parts that are not up, and ``stopping`` once the process has been asked to end."""
+        """The parts that are not up, and ``stopping`` once the process got the signal to end."""
         up = self.parts
-        found = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
-        return (*found, "stopping") if self.stopping else found
+        failing = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
+        return (*failing, "stopping") if self.stopping else failing
 
     @property
     def parts(self) -> dict[str, bool]:
-        """Each part, and whether it was seen to be up: not, where what it is seen through is not."""
+        """Each part, and whether it was seen to be up. A part that is seen through another one is down with it."""
         since = time.monotonic() - SILENT_SECONDS
         return {part: at >= since for part, at in self._up_at.items()}
 
     async def keep(self) -> None:
-        """Look for as long as the process runs."""
+        """Check the parts for as long as the process runs."""
         looks: list[Look] = [self._postgres, *self._redis]
         await asyncio.gather(*map(self._keep, looks))
 
@@ -153,18 +157,18 @@ class Readiness:
         self._up_at[part] = max(self._up_at[part], time.monotonic() - seconds_ago)
 
     async def close(self) -> None:
-        """This gateway is no more."""
+        """Close the connections and delete the gateway's presence."""
         for redis_look in self._redis:
             await redis_look.close()
         await self._postgres.close()
 
 
 class PostgresLook:
-    """Asks on a connection of its own, for a busy pool is no failing Postgres; and knocks as a new client would,
-    for sessions live on where the server takes no more of them.
+    """Checks ``postgres``, which is up if it can be written to, and ``migrations``, which are up if they have reached
+    ``revision``. A database that is ahead of this code is just being upgraded, and counts as up.
 
-    Tells of ``postgres``, if it may be written to, and of ``migrations``, if they have come to ``revision``: a
-    database ahead of this code is one that is being upgraded.
+    The check has a connection of its own, because a busy pool does not mean that Postgres fails. It also connects
+    anew each time, because existing sessions go on while a server accepts no new ones.
     """
 
     def __init__(self, database_url: str, revision: str) -> None:
@@ -173,8 +177,10 @@ class PostgresLook:
         self._connection: AsyncConnection[Any] | None = None
 
     async def __call__(self, up: Up) -> None:
-        """Raises:
-        psycopg.Error, OSError: Postgres does not answer.
+        """Report to ``up`` what is up.
+
+        Raises:
+            psycopg.Error, OSError: Postgres does not answer.
         """
         connection = self._connection
         if connection is None or connection.closed:
@@ -182,18 +188,18 @@ class PostgresLook:
                 connection = self._connection = await look.connect_async(self._database_url, "admitone-readiness")
         else:
             await _knock(connection)
-        revision, read_only = await self._ask(connection)
+        revision, read_only = await self._read_state(connection)
         if not read_only:
             up("postgres", 0)
         if revision >= self._revision:
             up("migrations", 0)
 
-    async def _ask(self, connection: AsyncConnection[Any]) -> tuple[str, bool]:
-        # Not cancelled when it takes too long: psycopg would first ask the silent server to cancel. An end of the
-        # connection makes it give up at once.
+    async def _read_state(self, connection: AsyncConnection[Any]) -> tuple[str, bool]:
+        # A timeout must not cancel the statement, for psycopg would first ask the silent server to cancel it. Shutting
+        # the connection makes psycopg give up at once.
         timer = asyncio.get_running_loop().call_later(LOOK_SECONDS_MAX, _hang_up, connection.fileno())
         try:
-            row = await (await connection.execute(_ASK)).fetchone()
+            row = await (await connection.execute(_READ_STATE)).fetchone()
         except errors.UndefinedTable:
             return "", False
         finally:
@@ -228,12 +234,12 @@ def _hang_up(fileno: int) -> None:
 
 
 class RedisLook:
-    """Writes the gateway's presence, so that a Redis that answers and takes no writes is not taken for up.
+    """Checks a Redis by writing the gateway's presence to it: a Redis that answers but takes no writes is down.
 
     Args:
-        parts: what this Redis is to the gateway: ``line_redis``, ``jobs_redis`` or both.
-        lanes: how many lanes' workers are looked for here; 0 where it holds no jobs.
-        presence: what to write.
+        parts: the names of this Redis: ``line_redis``, ``jobs_redis`` or both.
+        lanes: how many lanes have their workers in this Redis; 0 if it holds no jobs.
+        presence: returns the presence to write.
     """
 
     def __init__(
@@ -252,11 +258,13 @@ class RedisLook:
         self._gateway = gateway
         self._presence = presence
         self._workers: list[tuple[str, str]] = []
-        self._forgot_gone = False
+        self._removed_gone = False
 
     async def __call__(self, up: Up) -> None:
-        """Raises:
-        redis.RedisError, OSError: Redis does not answer, or takes no writes.
+        """Report to ``up`` what is up.
+
+        Raises:
+            redis.RedisError, OSError: Redis does not answer, or takes no writes.
         """
         async with asyncio.timeout(LOOK_SECONDS_MAX), self._client.pipeline(transaction=False) as pipe:
             pipe.set(presence_key(self._gateway), self._presence(), ex=PRESENT_SECONDS)
@@ -268,27 +276,27 @@ class RedisLook:
             _, _, *answers = await pipe.execute()
         for part in self._parts:
             up(part, 0)
-        if not self._forgot_gone:
-            await self._forget_gone()
-            self._forgot_gone = True
+        if not self._removed_gone:
+            await self._remove_gone()
+            self._removed_gone = True
         registered, left = answers[: len(self._queues)], answers[len(self._queues) :]
         for (queue, _), pttl_ms in zip(self._workers, left, strict=True):
             silent = silent_seconds(pttl_ms)
             if silent is not None:
                 up(queue, silent)
-        # Looked for with the next round: their signs come twice a second, no more than a round late.
+        # The next round reads the signs of these workers, which come twice a second: they are at most one round late.
         self._workers = [
             (queue, worker_name(member))
             for queue, members in zip(self._queues, registered, strict=True)
-            for member in sorted(members)[:WORKERS_MAX]
+            for member in sorted(members)[:WORKERS_PER_LANE_MAX]
         ]
 
-    async def _forget_gone(self) -> None:
-        """Strike the gateways that died: each that begins does, so that they never add up."""
-        known = [cast(bytes, member).decode() for member in await self._client.smembers(GATEWAYS_KEY)]
-        if known:
-            values = await self._client.mget([presence_key(gateway) for gateway in known])
-            gone = [gateway for gateway, value in zip(known, values, strict=True) if value is None]
+    async def _remove_gone(self) -> None:
+        """Remove the ids of gateways that died. Each gateway does so at its start, so that their number stays small."""
+        gateways = [cast(bytes, member).decode() for member in await self._client.smembers(GATEWAYS_KEY)]
+        if gateways:
+            values = await self._client.mget([presence_key(gateway) for gateway in gateways])
+            gone = [gateway for gateway, value in zip(gateways, values, strict=True) if value is None]
             if gone:
                 await self._client.srem(GATEWAYS_KEY, *gone)
 

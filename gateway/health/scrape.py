@@ -1,6 +1,7 @@
-"""Reads for `/metrics` what is not in this process' memory: one read of a kind at a time, none waited for long.
+"""Reads the figures for `/metrics` that are not in this process' memory. Only one read of each kind is under way at a
+time, and a scrape waits for none of them for long.
 
-A part that is away leaves its own figures out and no others, for that is when metrics are wanted most.
+If a part does not answer, its own figures are left out and no others, because metrics are needed most at such a time.
 """
 
 from __future__ import annotations
@@ -35,22 +36,21 @@ from gateway.wire.stream_slots import StreamSlots
 logger = logging.getLogger(__name__)
 
 READ_SECONDS_MAX: Final = 2.0
-"""A scrape waits so long for its slowest part; Prometheus gives one ten seconds."""
+"""A scrape waits this long for its slowest part. Prometheus itself waits ten seconds for a scrape."""
 GIVEN_UP_SECONDS: Final = 30.0
-"""A read that takes longer is cancelled, and the next scrape begins another."""
+"""A read is cancelled after this long, and the next scrape begins a new one."""
 ROOMS_MAX: Final = 100
-"""How many rooms a scrape shows: each is a label's value."""
-WORKERS_MAX: Final = 100
-"""Registered workers of a queue that are looked at."""
+"""A scrape shows at most this many rooms, because each adds a value to the label of rooms."""
+WORKERS_PER_QUEUE_MAX: Final = 100
 
 _T = TypeVar("_T")
 
 
 @dataclass(kw_only=True)
 class Scrape:
-    """What each scrape of one gateway process reads.
+    """Makes the metrics of one gateway process.
 
-    ``read_rooms`` reads the figures of so many rooms at most; ``jobs`` is the Redis of the jobs.
+    ``read_rooms(number)`` reads the figures of at most ``number`` rooms; ``jobs`` is the Redis of the jobs.
     """
 
     traffic: Traffic
@@ -69,7 +69,7 @@ class Scrape:
         self._backlog = _Reading(self.reader.backlog)
 
     async def text(self) -> bytes:
-        """Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         queues, rooms, backlog = await asyncio.gather(self._queues.now(), self._rooms.now(), self._backlog.now())
         engine_pool = cast(Any, self.engine.pool)
         return exposition(
@@ -93,7 +93,9 @@ class Scrape:
         )
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
-        """Of each lane and of housekeeping; and the age of cron's last beat in seconds, None without any."""
+        """The figures of each lane's queue and of housekeeping, and the age of cron's last beat in seconds, None if
+        there was no beat.
+        """
         jobs = self.jobs
         names = [*(queue_name(lane.number) for lane in self.desk.lanes), HOUSEKEEPING_QUEUE]
         queues = await asyncio.gather(*(self._read_queue(name) for name in names))
@@ -109,24 +111,26 @@ class Scrape:
             jobs.zcard(StartedJobRegistry.key_template.format(name)),
             jobs.zcard(FailedJobRegistry.key_template.format(name)),
         )
-        workers = [alive_key(name, worker_name(cast(bytes, member))) for member in sorted(members)[:WORKERS_MAX]]
+        workers = [
+            alive_key(name, worker_name(cast(bytes, member))) for member in sorted(members)[:WORKERS_PER_QUEUE_MAX]
+        ]
         alive = await jobs.exists(*workers) if workers else 0
         return QueueFigures(name, int(alive), int(queued), int(under_way), int(failed))
 
 
 class _Reading(Generic[_T]):
-    """Reads one kind of figures, one read at a time: a part that does not answer is not asked twice."""
+    """Reads one kind of figures. No second read begins while one is under way, so a silent part is not read twice."""
 
     def __init__(self, read: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         self._read = read
         self._task: asyncio.Task[_T | None] | None = None
 
     async def now(self) -> _T | None:
-        """What was read; None where the part is away or takes too long."""
+        """The figures; None if the part does not answer or takes too long."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._quietly())
         task = self._task
-        # Not cancelled here: psycopg would first ask a silent server to cancel.
+        # The task is not cancelled here, because psycopg would first ask the silent server to cancel the statement.
         done, _ = await asyncio.wait({task}, timeout=READ_SECONDS_MAX)
         return task.result() if done else None
 

@@ -1,1 +1,1 @@
-"""Who asks: sessions and how they are proved."""
+"""Sessions of fans and operators, and the guards that require one."""

@@ -11,7 +11,7 @@ from gateway.identity.sessions import Identity, Session
 from gateway.wire.requests import AnyRequest
 
 Arguments = Mapping[str, Any]
-"""A handler's other keyword arguments, e.g. ``data``: its body."""
+"""The other keyword arguments of a handler, for example ``data``, which is the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ def _operator(identity: Identity, request: AnyRequest, _: Arguments) -> Session:
 FAN: Final = Guard("fan", "fan", _fan)
 """The handler takes ``fan``, a `Session`."""
 FAN_OF_BODY: Final = Guard("fan", "user_id", _fan_of_body)
-"""The handler takes ``user_id``: the session's, which must be the body's; under open auth the body's, without any."""
+"""The handler takes ``user_id``, which the session and the body must agree on. Under open auth the body's suffices."""
 JOB_OWNER: Final = Guard("fan", "owner_id", _job_owner)
-"""The handler takes ``owner_id``: the session's user id; under open auth None, which may read every job."""
+"""The handler takes ``owner_id``, the session's user id. Under open auth it is None, and every job may be read."""
 OPERATOR: Final = Guard("operator", "operator", _operator)
 """The handler takes ``operator``, a `Session`."""

@@ -1,4 +1,4 @@
-"""Limits per minute of a network, which all gateways count together."""
+"""Limits how many requests a network may send in a minute; all gateways count together."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from waiting_room.limits import allow
 
 
 class RateLimits:
-    """Counts what networks ask for. A network is an address prefix, or another name that stands for one."""
+    """Counts the requests of networks. A network is an address prefix, or another name that stands for one."""
 
     def __init__(self, line_redis: aioredis.Redis) -> None:
         self._redis = line_redis
 
     async def count(self, name: str, network: str, per_minute: int) -> int:
-        """Count one ``name`` (join, for example) of the network; how many there were in the last minute, with this one.
+        """Count a request called ``name`` (for example join) of the network.
+
+        Returns:
+            How many such requests the network sent in the last minute, this one included.
 
         Raises:
-            ProblemError: ``rate_limited``, and this one is not counted.
-            redis.RedisError
+            ProblemError: ``rate_limited``; this request is not counted then.
+            redis.RedisError: Redis does not answer.
         """
         allowance = await allow(self._redis, name, network, per_minute)
         if not allowance.allowed:

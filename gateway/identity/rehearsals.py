@@ -1,7 +1,8 @@
-"""A rehearsal's copy of an event is open to the fans of the rehearsal alone, and they may use no other event.
+"""Keeps rehearsals apart from the sale: only the simulated fans of a rehearsal see its copy of an event, and they see
+no other event.
 
-Two locks hold this, and each is enough alone: the copy is marked in Postgres, and `admitone rehearse` signs the
-sessions of its fans with the site's secret, each for one copy. Such a session opens no event that is on sale.
+Two marks secure this, and each suffices alone: the copy is marked in Postgres, and `admitone rehearse` signs the fans'
+sessions with the site's secret. A rehearsal's session that names a real event is refused everywhere.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from gateway.wire.problems import ProblemError
 
 
 def refuse_stranger(is_copy: bool, event_id: int, session: Session | None) -> None:
-    """Refuse a session that does not belong to the event.
+    """Return if a request with this session may know of the event.
 
     Raises:
-        ProblemError: ``unknown_event`` where the event is a copy and the session is not of its rehearsal;
-            ``session_invalid`` where the session is of a rehearsal and the event is no copy.
+        ProblemError: ``unknown_event`` if the event is a copy and the session is not of its rehearsal;
+            ``session_invalid`` if the session is of a rehearsal and the event is not its copy.
     """
     rehearses = 0 if session is None else session.rehearses
     if is_copy and rehearses != event_id:

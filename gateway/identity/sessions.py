@@ -1,4 +1,4 @@
-"""Sessions: signed tokens in a header or a cookie. Nothing else that a client says about itself is believed."""
+"""Sessions: signed tokens in a header or a cookie. Nothing else that a client sends proves its identity."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ VERIFIED_SECONDS: Final = 600.0
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """A verified session.
+    """A verified session, whose id is ``jti``. Only an operator has a ``name``; an operator's ``user_id`` is 0.
 
-    ``user_id`` is 0 for an operator, who has a ``name`` instead. ``jti`` is the session's own id. ``rehearses`` is the
-    id of the copy of an event to which a simulated fan belongs (`gateway.identity.rehearsals`); 0 for a real fan.
+    ``rehearses`` is 0 for a real fan. For a simulated fan it is the id of the copy of an event that this fan rehearses
+    (`identity.rehearsals`).
     """
 
     user_id: int
@@ -47,8 +47,8 @@ class Identity:
     """Signs and verifies sessions.
 
     Args:
-        open_auth: requests without a session are taken at their word (development and load tests only).
-        secure: cookies travel over TLS only.
+        open_auth: a request's body may name its fan without a session (development and load tests only).
+        secure: browsers send the cookies over TLS only.
         now: the clock that ends sessions (Unix time, seconds).
     """
 
@@ -69,12 +69,17 @@ class Identity:
         self._verified: dict[str, tuple[float, Session]] = {}
 
     def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
-        """A token and its user id: 52 random bits, since a lost counter would give away another fan's purchases."""
+        """A token and its user id, which is 52 random bits. A counter, once lost, would give out an id again, and with
+        it another fan's purchases.
+        """
         user_id = user_id or secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", self._session_seconds), user_id
 
     def new_rehearsal_fan(self, event_id: int, seconds: int) -> tuple[str, int]:
-        """As `new_fan`, for a simulated fan of this copy of an event. Only a rehearsal calls this; no route does."""
+        """A simulated fan's token, good for ``seconds`` at this copy of an event, and its user id.
+
+        No route gives out such tokens: only the rehearsal, which has the site's secret, makes them.
+        """
         user_id = secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", seconds, rehearses=event_id), user_id
 
@@ -94,7 +99,7 @@ class Identity:
         """The request's session of this role, or None without any token.
 
         Raises:
-            ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a foreign page's request.
+            ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a request of another site's page.
         """
         authorization = request.headers.get("authorization")
         if authorization is not None:
@@ -110,7 +115,7 @@ class Identity:
         return self.verify(token.strip())
 
     def known(self, request: AnyRequest) -> Session | None:
-        """The request's session, None where there is none or it is not good."""
+        """The request's session; None if there is none, or if it is not valid."""
         try:
             return self.session(request)
         except ProblemError:
@@ -128,16 +133,16 @@ class Identity:
         about.note(user_id=session.user_id)
         return session
 
-    def user(self, request: AnyRequest, said: int | None) -> int:
-        """The session's user id; ``said`` is the body's, which must be the same.
+    def user(self, request: AnyRequest, user_id_in_body: int | None) -> int:
+        """The user id of the request's fan. The body's userId, if there is one, must be the same.
 
         Raises:
-            ProblemError: ``not_you``, and as `fan`.
+            ProblemError: ``not_you`` for another userId in the body, and what `fan` raises.
         """
-        if self.open_auth and said is not None:
-            return said
+        if self.open_auth and user_id_in_body is not None:
+            return user_id_in_body
         user_id = self.fan(request).user_id
-        if said is not None and said != user_id:
+        if user_id_in_body is not None and user_id_in_body != user_id:
             raise ProblemError("not_you")
         return user_id
 
@@ -155,15 +160,15 @@ class Identity:
         return session
 
     def verify(self, token: str) -> Session:
-        """The session a token proves. Verified ones are remembered for some minutes: most requests repeat.
+        """The session that the token proves. Sessions are kept for some minutes, because most tokens come again.
 
         Raises:
             ProblemError: ``session_invalid``.
         """
         now = time.monotonic()
-        known = self._verified.get(token)
-        if known is not None and known[0] > now:
-            return known[1]
+        verified = self._verified.get(token)
+        if verified is not None and verified[0] > now:
+            return verified[1]
         try:
             claims, ends_at_seconds = self._signer.verify(token)
             session = (

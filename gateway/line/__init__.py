@@ -1,1 +1,1 @@
-"""The line of each event: rooms, the door, joining, places, streams, draws, history."""
+"""The gateway's side of the line: rooms, the door, joining, places, streams, draws, history."""

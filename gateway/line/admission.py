@@ -1,4 +1,6 @@
-"""The slot that a booking needs: a pass of ours, for this event and fan, that is alive in Redis."""
+"""Lets a booking pass if its fan has a slot: the request must carry a pass for this event and fan, and the slot must be
+alive in Redis.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from waiting_room.line import Line
 
 
 class Admission:
-    """Asks for the pass of a request."""
+    """Checks the passes of requests."""
 
     def __init__(self, line: Line, rooms: RoomRegistry, restoring: Restoring, passes: Passes) -> None:
         self._line = line
@@ -22,7 +24,7 @@ class Admission:
         self._passes = passes
 
     async def require(self, request: AnyRequest, event_id: int, user_id: int) -> None:
-        """Return if the fan is admitted, or the event has no room or one that is off.
+        """Return if the fan is admitted, or if the event has no room, or if its room is off.
 
         Raises:
             ProblemError: ``not_admitted``.
@@ -36,7 +38,7 @@ class Admission:
             if admission is not None:
                 if await self._line.admitted_until(event_id, user_id) is not None:
                     return
-                # Redis may have lost the slot; where it has not, this changes nothing.
+                # Redis may have lost the slot. If it has not, restoring changes nothing.
                 await self._restoring.restore(event_id, user_id, None, admission)
                 if await self._line.admitted_until(event_id, user_id) is not None:
                     return

@@ -1,6 +1,7 @@
-"""The autopilot of every room that has it on: it looks at the sale, steers, and says why (`waiting_room.autopilot`).
+"""Runs the autopilot of every room that has it on: it measures the sale, steers and says why
+(`waiting_room.autopilot`).
 
-There is no leader. Every gateway looks, and Redis takes only the first steering that follows the last one.
+There is no leader. Every gateway steers, and Redis takes only the first steering that follows the last one.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ logger = logging.getLogger(__name__)
 
 TROUBLES: Final = frozenset({"timed_out", "internal_error"})
 STEP_SHARE_MIN: Final = 0.9
-"""So much of a step must have passed since the last steering, of any gateway."""
+"""This share of a step must have passed since any gateway steered last."""
 
 
 class Autopilot:
-    """Args:
-    target_ms: what the 95th percentile of bookings shall not exceed.
+    """Steers the rooms.
+
+    Args:
+        target_ms: the 95th percentile of bookings should stay below this.
     """
 
     def __init__(self, line: Line, rooms: RoomRegistry, desk: Desk, target_ms: float) -> None:
@@ -57,7 +60,7 @@ class Autopilot:
             await self._line.steer(event_id, counts, start(ceiling_per_minute, counts.now_ms / 1000))
         elif counts.now_ms - counts.steered_at_ms >= STEP_SECONDS * 1000 * STEP_SHARE_MIN:
             if counts.now_ms - counts.steered_at_ms > WINDOW_SECONDS * 1000:
-                # Switched off and on again, or nobody was there to steer: what was learnt may be of another day.
+                # The autopilot was off, or no gateway ran. What it learnt before may be out of date, so it starts anew.
                 last = start(ceiling_per_minute, counts.now_ms / 1000)
             sight = await self._sight(event_id, counts)
             await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))

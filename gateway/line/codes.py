@@ -1,8 +1,8 @@
 """Access codes: a fan redeems one, and then joins the line in the priority class.
 
-Postgres keeps what is redeemed, and is written first: should the join fail afterwards, the fan's next try finds the
-code redeemed by this fan, and uses up nothing. Only wrong codes count towards the limits of a fan and of an address
-prefix, for many fans with right codes come from one network at one moment.
+Postgres records the redemption before the fan joins. If the join fails afterwards, the fan's next try finds the code
+redeemed by this fan, and uses up nothing. Only wrong codes count towards the limits of a fan and of an address prefix,
+because many fans with right codes may come from one network at the same moment.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from waiting_room.limits import Allowance, allow
 LIMIT: Final = "code"
 FAN_WRONG_PER_MINUTE: Final = 10
 REDEEMING_MAX: Final = 4
-"""Connections to Postgres used for redeeming: fans of one code wait for one row."""
+"""At most this many connections to Postgres redeem at a time: fans with the same code wait for the lock of one row."""
 WAITING_MAX: Final = 1000
 WAITING_RETRY_SECONDS: Final = 2
 
@@ -43,7 +43,7 @@ class AccessCodes:
     """Redeems codes.
 
     Args:
-        wrong_per_minute: unknown codes tried per address prefix.
+        wrong_per_minute: how many unknown codes an address prefix may try in a minute.
     """
 
     def __init__(self, engine: AsyncEngine, line_redis: aioredis.Redis, secret: str, wrong_per_minute: int) -> None:
@@ -55,20 +55,21 @@ class AccessCodes:
         self._waiting = 0
 
     async def allowance(self, fan: int, prefix: str) -> Allowance:
-        """Whether the fan, at this address prefix, may try one more code; nothing is counted.
+        """Whether the fan, at this address prefix, may try one more code. This call itself is not counted.
 
         Raises:
-            redis.RedisError
+            redis.RedisError: Redis does not answer.
         """
         return await self._wrong_codes(fan, prefix, count=False)
 
     async def redeem(self, event_id: int, fan: int, prefix: str, code: str, allowance: Allowance) -> None:
-        """Redeem the code for the fan; a code that this fan redeemed before is redeemed. The ``allowance`` is one that
-        was just asked for.
+        """Redeem the code for the fan. A code that this fan redeemed before is accepted again and uses up nothing.
+        ``allowance`` is what `allowance` has just returned.
 
         Raises:
-            ProblemError: ``code_unknown``, ``code_used``, ``code_not_yet`` or ``code_expired``, and nothing was
-                changed; ``too_many_codes`` after too many wrong ones; ``unavailable`` where too many fans redeem.
+            ProblemError: ``code_unknown``, ``code_used``, ``code_not_yet`` or ``code_expired``, and nothing is
+                changed; ``too_many_codes`` after too many wrong codes; ``unavailable`` if too many fans redeem at a
+                time.
         """
         _require_allowed(allowance)
         if self._waiting >= WAITING_MAX:
@@ -78,7 +79,7 @@ class AccessCodes:
         try:
             async with self._turns:
                 if must_wait:
-                    # Meanwhile other codes of the fan, or of the prefix, may have turned out to be wrong.
+                    # While this fan waited, other codes of the fan or of the prefix may have turned out to be wrong.
                     _require_allowed(await self.allowance(fan, prefix))
                 await self._redeem(event_id, fan, prefix, code)
         finally:
@@ -95,7 +96,7 @@ class AccessCodes:
             raise ProblemError(refused.code, **window) from None
 
     async def _wrong_codes(self, fan: int, prefix: str, *, count: bool) -> Allowance:
-        """The stricter allowance of the fan's and the prefix's, in one round trip."""
+        """The allowance of the fan or of the prefix, whichever is stricter, read in one round trip."""
         of_fan, of_prefix = await asyncio.gather(
             allow(self._redis, LIMIT, f"fan:{fan}", FAN_WRONG_PER_MINUTE, count=count),
             allow(self._redis, LIMIT, prefix, self._wrong_per_minute, count=count),
@@ -104,17 +105,18 @@ class AccessCodes:
 
 
 class CodeIssues:
-    """Codes as the operators of an event issue, count and revoke them."""
+    """Issues, counts and revokes the codes of events, for operators."""
 
     def __init__(self, engine: AsyncEngine, hasher: CodeHasher) -> None:
         self._engine = engine
         self._hasher = hasher
 
     async def issue(self, event_id: int, body: CodesBody, operator: str) -> CodesIssued:
-        """Issue random codes, or one of the operators' own naming. No later answer shows them.
+        """Issue random codes, or the one code that the operator chose. No later answer contains them.
 
         Raises:
-            ProblemError: ``unknown_event``; ``conflict`` for a code or an issue too many.
+            ProblemError: ``unknown_event``; ``conflict`` if the event has this code already, or has as many issues as
+                it may have.
         """
         codes = [body.code] if body.code is not None else random_codes(body.count)
         try:
@@ -139,13 +141,13 @@ class CodeIssues:
         return CodesIssued(issue_id=issue_id, codes=tuple(codes))
 
     async def issued(self, event_id: int) -> CodeIssueList:
-        """What was issued, the newest first, and how often it was redeemed."""
+        """The issues of codes, the newest first, each with how often it was redeemed."""
         async with self._engine.connect() as connection:
-            found = await issues(connection, event_id)
-        return CodeIssueList(issues=tuple(_issue(row) for row in found))
+            rows = await issues(connection, event_id)
+        return CodeIssueList(issues=tuple(_issue(row) for row in rows))
 
     async def revoke(self, event_id: int, issue_id: uuid.UUID, operator: str) -> None:
-        """Let an issue's codes be redeemed no more; fans who redeemed one keep their place.
+        """Revoke an issue: its codes can no longer be redeemed, and fans who redeemed one keep their place.
 
         Raises:
             ProblemError: ``unknown_codes``.

@@ -1,4 +1,4 @@
-"""Rooms in numbers: read from Redis once for all who ask, with the forecast that every gateway shows."""
+"""The counts of rooms, read from Redis once for all requests, with the forecast that every gateway shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ NO_HOLDS_END: Final = (-1, 0)
 
 @dataclass(slots=True)
 class _Remembered:
-    """``read_at`` is of the monotonic clock; ``holds_end`` pairs the stock's version with the last hold's end in ms."""
+    """Counts that were read at ``read_at`` (monotonic clock). ``holds_end`` is the stock's version, and the end of the
+    last hold at that version in ms.
+    """
 
     counts: RoomCounts
     read_at: float
@@ -54,10 +56,10 @@ class Counts:
         rooms.on_stale(self._forget)
 
     async def of(self, event_id: int) -> RoomCounts | None:
-        """The room in numbers, a second old at most; None for an event without a room.
+        """The counts of the event's room, at most `COUNTS_SECONDS` old; None for an event without a room.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         remembered = self._remembered.get(event_id)
         if remembered is not None and time.monotonic() - remembered.read_at < COUNTS_SECONDS:
@@ -84,7 +86,7 @@ class Counts:
         return counts
 
     async def _with_forecast(self, event_id: int, counts: RoomCounts) -> RoomCounts:
-        """The counts with the forecast in force: a new one, published first, where it is time for one."""
+        """The counts with the forecast in force. If it is time for a new forecast, that one is published first."""
         next_forecast = forecast(counts)
         if next_forecast is None or next_forecast == counts.forecast:
             return counts
@@ -97,7 +99,7 @@ class Counts:
             return counts
 
     async def _holds_end(self, event_id: int, stock: Stock | None) -> tuple[int, int]:
-        """The stock's version, and when the last hold ends where every seat left is in one; else 0."""
+        """The stock's version, and the end of the last hold in ms if all remaining seats are held; else 0."""
         if stock is None or stock.free > 0 or stock.held <= 0:
             return NO_HOLDS_END
         remembered = self._remembered.get(event_id)
@@ -107,7 +109,7 @@ class Counts:
             async with self._engine.connect() as connection:
                 ends_at = await last_hold_ends_at(connection, event_id, self._grace_seconds)
         except (SQLAlchemyError, OSError) as error:
-            logger.warning("event %d: the holds' end not read: %s", event_id, error)
+            logger.warning("event %d: the end of its holds was not read: %s", event_id, error)
             return NO_HOLDS_END
         return stock.version, 0 if ends_at is None else to_ms(ends_at)
 

@@ -1,6 +1,6 @@
-"""The door: the ticks that end what lapsed and call the next fans.
+"""The door: at each tick of a room, calls, passes and places that lapsed are ended, and the next fans are called.
 
-There is no leader. Every gateway ticks every open room, and the script lets in no more than the rate allows.
+There is no leader. Every gateway ticks every open room, and the script lets in no more fans than the rate allows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 EMPTY_TICK_SECONDS: Final = 1.0
-"""Between two ticks of a room with nobody in it, so that a venue's many other events do not cost what a sale does."""
+"""An empty room is ticked this rarely, so that a venue's many other events do not cost as much as a sale."""
 TICKS_AT_ONCE_MAX: Final = 20
 
 
@@ -38,7 +38,7 @@ class Door:
         rooms.on_stale(self._wake)
 
     def _wake(self, event_id: int) -> None:
-        """Somebody may have come to the empty room: its next tick is due."""
+        """Have the room's next tick done at once, because fans may have come to it while it was empty."""
         self._empty_until.pop(event_id, None)
 
     async def keep_admitting(self) -> None:

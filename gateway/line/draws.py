@@ -1,8 +1,8 @@
-"""The draw of a lobby. Any gateway may do it, and any other goes on where one ended.
+"""The draw of a lobby. Any gateway may do it, and another one goes on where it stopped.
 
-The door's tick says that it is due. Redis lists the lobby's fans and closes the list; Postgres draws them by the secret
-seed in one transaction, once and for all; then they go to their places in line, in chunks that hold Redis for no more
-than a few milliseconds. The door stays shut until the last.
+A tick of the door says that a draw is due. Redis lists the lobby's fans and closes the list. Postgres draws their order
+by the secret seed, in one transaction that is never repeated. Then the fans move to their places in line, in chunks
+that keep Redis busy for only a few milliseconds. The door stays shut until all fans have their places.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ logger = logging.getLogger(__name__)
 
 LISTED_AT_ONCE: Final = 250
 PLACED_AT_ONCE: Final = 50
-"""To place one fan takes Redis some 13 µs where 100,000 are in the lobby."""
+"""How many fans one script moves: each takes Redis about 13 µs with 100,000 fans in the lobby."""
 READ_AT_ONCE: Final = 5_000
 AWAY_SECONDS: Final = 1.0
 YIELD_SECONDS: Final = 0.2
-"""A gateway that finds another one placing waits so long, and goes on should the other one have ended."""
+"""A gateway that sees another one move the fans waits this long, and goes on if the other one has stopped."""
 
 
 class Draws:
-    """The draws that this process is doing, one task an event."""
+    """The draws that this process is doing, in one task for each event."""
 
     def __init__(self, engine: AsyncEngine, line: Line) -> None:
         self._engine = engine
@@ -41,7 +41,7 @@ class Draws:
         self._under_way: dict[int, asyncio.Task[None]] = {}
 
     def begin(self, event_id: int) -> None:
-        """Do the event's draw, which is due, unless this process is doing it already."""
+        """Begin the event's draw, unless this process is doing it already."""
         if event_id not in self._under_way:
             task = asyncio.get_running_loop().create_task(self._draw(event_id))
             self._under_way[event_id] = task
@@ -55,7 +55,7 @@ class Draws:
             async with self._engine.begin() as connection:
                 drawn = await record_draw(connection, event_id, b",".join(fans).decode())
             if drawn is None:
-                # Another gateway draws, or Postgres' clock is behind Redis'.
+                # Another gateway is drawing, or Postgres' clock is behind the clock of Redis.
                 await asyncio.sleep(YIELD_SECONDS)
             elif await self._placed(event_id, drawn):
                 logger.info("event %d: %d fans of the lobby have drawn their places", event_id, drawn.participants)
@@ -66,7 +66,7 @@ class Draws:
             await asyncio.sleep(AWAY_SECONDS)
 
     async def _listed(self, event_id: int) -> list[bytes] | None:
-        """All fans in the lobby, which nobody enters from then on; None where no draw is due."""
+        """All fans in the lobby, which is closed from then on; None if no draw is due."""
         fans: list[bytes] = []
         after = 0
         while (page := await self._line.lobby_page(event_id, after, LISTED_AT_ONCE)) is not None:
@@ -77,7 +77,7 @@ class Draws:
         return None
 
     async def _placed(self, event_id: int, drawn: DrawRow) -> bool:
-        """Give every fan drawn the place; whether this process gave the last one."""
+        """Move every drawn fan to the fan's place; return whether the draw came to its end."""
         assert drawn.participants is not None
         assert drawn.epoch is not None
         next_number = 1

@@ -1,4 +1,4 @@
-"""The open streams of a line: one a fan's connection, kept by event and by the turn in which each is due."""
+"""The open streams of a line, one for each connection, kept by event and by the turn in which each is due."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Final
 from gateway.wire.stream import Stream
 
 TURN_SECONDS: Final = 0.25
-"""The loop sends in turns. A turn is a number on the process' monotonic clock; a stream is due in one of them."""
-NEVER: Final = -1
-"""The turn of a stream that is due in none."""
+"""The loop sends in turns, which are numbered by the process' monotonic clock. Each stream is due in one turn."""
+NO_TURN: Final = -1
 
 
 def turn_now() -> int:
@@ -24,9 +23,9 @@ def turn_now() -> int:
 class FanStream:
     """A fan's stream on an event's line.
 
-    ``shown`` is the lowest position sent in the fan's class, which is ``priority`` or not; 0: none yet. ``place`` and
-    ``admission`` are the signed tokens sent last: they bring back what Redis may lose. ``look_due``: the fan's standing
-    is about to be asked for.
+    ``shown`` is the lowest position sent in the fan's class (``priority`` or not), 0 if none was sent yet. ``place``
+    and ``admission`` are the signed tokens that were sent last: they restore the fan if Redis loses the room. While
+    ``look_due`` is set, the fan's standing is about to be read.
     """
 
     stream: Stream
@@ -35,19 +34,21 @@ class FanStream:
     session: str
     shown: int = 0
     priority: bool = False
-    due: int = NEVER
+    due: int = NO_TURN
     state: str = ""
     place: str | None = None
     admission: str | None = None
     look_due: bool = False
 
     def set_class(self, *, priority: bool) -> None:
-        """Put the fan in a class. In another class than before, positions are counted anew."""
+        """Put the fan in a class. In a new class the positions are counted anew, so the old one no longer bounds them."""
         if priority != self.priority:
             self.priority, self.shown = priority, 0
 
     def send_once(self, frame: bytes) -> None:
-        """Send a frame that is not sent again: a reader who is too far behind to get it reconnects and asks."""
+        """Send a frame that is not repeated. If the client reads too slowly for it, end the stream: the client connects
+        again, and is sent its whole place.
+        """
         if not self.stream.write(frame):
             self.stream.end()
 
@@ -56,7 +57,7 @@ class FanStream:
 class EventStreams:
     """An event's streams, by fan and by the turn in which each is due.
 
-    ``room_state`` and ``message`` are those that the fans were sent last.
+    ``room_state`` and ``message`` are what the fans were sent last.
     """
 
     event_id: int
@@ -78,12 +79,12 @@ class EventStreams:
     def remove(self, fan_stream: FanStream) -> None:
         fan_streams = self.by_fan[fan_stream.fan]
         fan_streams.remove(fan_stream)
-        fan_stream.due = NEVER
+        fan_stream.due = NO_TURN
         if not fan_streams:
             del self.by_fan[fan_stream.fan]
 
     def put_off(self, fan_stream: FanStream, turn: int) -> None:
-        """The stream is due in that turn, and in no other."""
+        """Make the stream due in that turn, and in no other."""
         fan_stream.due = turn
         self._by_turn[turn].append(fan_stream)
 
@@ -91,11 +92,11 @@ class EventStreams:
         return sorted(due for due in self._by_turn if due <= turn)
 
     def take(self, turn: int) -> list[FanStream]:
-        """The open streams that are due in just that turn; each has to be put off again."""
+        """Take out the open streams that are due in exactly that turn. The caller puts each off to its next turn."""
         due = []
         for fan_stream in self._by_turn.pop(turn):
             if fan_stream.due == turn:
-                fan_stream.due = NEVER
+                fan_stream.due = NO_TURN
                 if not fan_stream.stream.closed:
                     due.append(fan_stream)
         return due

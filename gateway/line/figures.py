@@ -1,4 +1,4 @@
-"""The rooms' figures for operators: line, door and bookings of each, for the console, its stream and the metrics."""
+"""The rooms' figures for operators: the line, door and bookings of each, for the console, its stream and the metrics."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from waiting_room.errors import RoomError
 logger = logging.getLogger(__name__)
 
 BOOKING_SECONDS: Final = 60.0
-"""The figures of bookings are of so long until now."""
+"""The figures of bookings are of the last minute."""
 STREAM_SECONDS: Final = 1.0
 
 
 class RoomFigures:
-    """Rooms in numbers.
+    """Reads the figures of rooms.
 
     Args:
-        jobs: the Redis of the jobs, which knows the lanes' queues and the gateways that are up.
+        jobs: the Redis of the jobs, which has the lanes' queues and the presence of gateways.
     """
 
     def __init__(
@@ -53,31 +53,32 @@ class RoomFigures:
         self._jobs = jobs
 
     async def of_room(self, row: RoomRow) -> RoomAnswer | None:
-        """One room in numbers; None where the event is gone.
+        """The figures of one room; None if its event is gone.
 
         Raises:
-            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
         return await self._of_room(row, await present(self._jobs))
 
     async def of_rooms(
         self, rows: Iterable[RoomRow] | None = None, *, with_gateways: bool = True
     ) -> tuple[RoomAnswer, ...]:
-        """Every room in numbers, or those of ``rows``; without the gateways that are up, where nobody needs them.
+        """The figures of ``rows``, by default of all rooms. Without ``with_gateways`` the gateways count as none, which
+        saves reading them.
 
         Raises:
-            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
         gateways = await present(self._jobs) if with_gateways else ()
         chosen = list(self._rooms.rows.values() if rows is None else rows)
-        found = [await self._of_room(row, gateways) for row in chosen]
-        return tuple(room for room in found if room is not None)
+        answers = [await self._of_room(row, gateways) for row in chosen]
+        return tuple(answer for answer in answers if answer is not None)
 
     async def most_watched(self, rooms_max: int) -> tuple[RoomAnswer, ...]:
-        """So many rooms in numbers at most: the open ones first, then the newest.
+        """The figures of at most ``rooms_max`` rooms: of the open ones first, and of the newest among them.
 
         Raises:
-            redis.RedisError, sqlalchemy.exc.SQLAlchemyError
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
         rows = sorted(
             self._rooms.rows.values(),
@@ -94,7 +95,7 @@ class RoomFigures:
         try:
             hall = await self._halls.hall(row.event_id)
         except UnknownEventError:
-            # The event, a rehearsal's copy for one, has gone since the rooms were read.
+            # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None
         lane = lane_of(row.event_id, len(self._desk.lanes))
         recent = self._desk.recent(lane, BOOKING_SECONDS)
@@ -134,7 +135,7 @@ class RoomFigures:
         )
 
     async def subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
-        """Send every room to the console's stream once a second; what is returned undoes it."""
+        """Send every room to the console's stream once a second; return the function that ends this."""
         sending = asyncio.get_running_loop().create_task(self._send(stream))
 
         async def leave() -> None:
@@ -147,10 +148,10 @@ class RoomFigures:
         try:
             while not stream.closed and time.monotonic() < stream.ends_at and not ending():
                 try:
-                    for found in await self.of_rooms():
-                        stream.write(frame("room", msgspec.json.encode(found)))
+                    for answer in await self.of_rooms():
+                        stream.write(frame("room", msgspec.json.encode(answer)))
                 except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
-                    # The console sees by the silence that its figures are old.
+                    # The console marks its figures as old when it gets no new ones.
                     logger.warning("rooms not sent to the console: %s", error)
                 await asyncio.sleep(STREAM_SECONDS)
         finally:

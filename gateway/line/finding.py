@@ -1,6 +1,6 @@
-"""Where a fan stands in a line: found, entered, claimed and left.
+"""Finds a fan's place in a line, and enters, claims and leaves it.
 
-A fan of whom Redis knows nothing is first looked for in Postgres (`gateway.line.restoring`).
+A fan whom Redis does not know is first looked up in Postgres (`gateway.line.restoring`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REBUILDING_RETRY_SECONDS: Final = 2
 
 
 class Finding:
-    """What a session's fan may ask of a line, except to join it (`gateway.line.joining`)."""
+    """Does for a fan all that a line offers. The rules of joining are in `gateway.line.joining`."""
 
     def __init__(self, line: Line, rooms: RoomRegistry, counts: Counts, restoring: Restoring, halls: Halls) -> None:
         self._line = line
@@ -44,8 +44,8 @@ class Finding:
         """Return if the event has a room that the fan may know of.
 
         Raises:
-            ProblemError: ``unknown_event`` for an event that does not exist, has no room, or is the copy of a rehearsal
-                that the fan does not belong to; ``session_invalid`` for a rehearsal's fan elsewhere.
+            ProblemError: ``unknown_event`` if the event does not exist, has no room, or is the copy of a rehearsal that
+                the fan does not belong to; ``session_invalid`` for a rehearsal's fan at another event.
         """
         row = await self._rooms.row(event_id)
         refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
@@ -60,7 +60,7 @@ class Finding:
         raise ProblemError("unknown_event", NO_ROOM)
 
     async def counts(self, event_id: int) -> RoomCounts:
-        """The room in numbers.
+        """The counts of the event's room.
 
         Raises:
             ProblemError: ``unknown_event``.
@@ -71,37 +71,39 @@ class Finding:
         return counts
 
     async def standing(self, event_id: int, fan: Session) -> Standing:
-        """Where the fan stands, as Redis knows it; this is a heartbeat.
+        """The fan's standing in Redis. Reading it counts as the fan's heartbeat.
 
         Raises:
-            ProblemError: ``rebuilding`` where Redis lost the room; ``unknown_event``.
+            ProblemError: ``rebuilding`` if Redis lost the room; ``unknown_event``.
         """
         return await self._of_room(event_id, fan, lambda: self._line.standing(event_id, fan.user_id))
 
     async def _of_room(
-        self, event_id: int, fan: Session, ask: Callable[[], Awaitable[Standing]], *, again: bool = True
+        self, event_id: int, fan: Session, operation: Callable[[], Awaitable[Standing]], *, again: bool = True
     ) -> Standing:
-        """What Redis answers. Where it had lost the room, the room is configured anew, and Redis is asked ``again``.
+        """Run the operation on the room. If Redis has lost the room, configure it anew, and run the operation
+        ``again``.
 
         Raises:
-            ProblemError: ``rebuilding``.
+            ProblemError: ``rebuilding`` if Redis has lost the room, and the operation is not run again or fails again.
         """
         try:
-            return await ask()
+            return await operation()
         except RoomUnknown:
             await self.require_room(event_id, fan)
             await self._rooms.configure(self._rooms.rows[event_id])
         if again:
-            return await self._of_room(event_id, fan, ask, again=False)
+            return await self._of_room(event_id, fan, operation, again=False)
         raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS)
 
     async def find(
         self, event_id: int, fan: Session, place: PlaceToken | None, admission: AdmissionPass | None
     ) -> tuple[Standing, RoomCounts]:
-        """Where the fan stands; this is a heartbeat. The tokens restore what Redis has lost.
+        """The fan's standing, and the counts of the room. Reading them counts as the fan's heartbeat, and the tokens
+        restore a place or slot that Redis has lost.
 
         Raises:
-            ProblemError: ``not_in_line``, ``rebuilding``, ``line_full``, and as `require_room`.
+            ProblemError: ``not_in_line``, ``rebuilding``, ``line_full``, and what `require_room` raises.
         """
         await self.require_room(event_id, fan)
         counts, standing = await asyncio.gather(self.counts(event_id), self.standing(event_id, fan))
@@ -127,8 +129,15 @@ class Finding:
         redeemed: bool = False,
         standing: Standing | None = None,
     ) -> Standing:
-        """Take a place, or the one already held: with a ``place`` that one, with an access code ``redeemed`` one of the
-        priority class. Where the line takes nobody, the answer is the fan's ``standing``, asked for unless it is given.
+        """Have the fan join the line, or find the place that the fan holds already.
+
+        Args:
+            place: the place to restore, if there is one.
+            redeemed: the fan has redeemed an access code, and gets a place in the priority class.
+            standing: the fan's standing, if it was just read.
+
+        Returns:
+            The fan's new standing; if the line takes nobody, the standing that the fan has anyway.
 
         Raises:
             ProblemError: ``line_full`` or ``rebuilding``.
@@ -138,10 +147,11 @@ class Finding:
             return await self._line.join(event_id, fan.user_id, place, redeemed=redeemed)
 
         try:
-            # Redis no longer knows whether the place has ended: the next request looks for it in Postgres first.
+            # After a loss Redis does not know whether the place has ended. So a join with a place is not run again: the
+            # fan's next request looks the place up in Postgres first.
             entered = await self._of_room(event_id, fan, join, again=place is None)
         except RetryLater as later:
-            # With every seat sold there is nothing to come back for in a while.
+            # If every seat is sold, the fan gains nothing by trying again later.
             if room_state(await self.counts(event_id)) != "sold_out":
                 raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
         except (RoomOff, RoomClosed, RoomSoldOut):
@@ -153,10 +163,10 @@ class Finding:
         return standing or await self.standing(event_id, fan)
 
     async def claim(self, event_id: int, fan: Session) -> Standing:
-        """Turn the call into an admission.
+        """Claim the call: the fan is admitted.
 
         Raises:
-            ProblemError: ``not_called``, and as `require_room`.
+            ProblemError: ``not_called``, and what `require_room` raises.
         """
         await self.require_room(event_id, fan)
         try:
@@ -167,10 +177,10 @@ class Finding:
             raise ProblemError("not_called", str(refused)) from None
 
     async def leave(self, event_id: int, fan: Session) -> None:
-        """Give up the place, or the slot.
+        """Give up the fan's place or slot.
 
         Raises:
-            ProblemError: as `require_room`.
+            ProblemError: what `require_room` raises.
         """
         await self.require_room(event_id, fan)
         await self._line.leave(event_id, fan.user_id)

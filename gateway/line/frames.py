@@ -1,4 +1,4 @@
-"""The events of a fan's stream as bytes. What many fans are sent at once is rendered once."""
+"""The frames of a fan's stream, as bytes. The parts that many fans are sent at the same time are rendered once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waiting_room.eta import seats_reach, speed_in
 from waiting_room.model import RoomCounts
 
 RELEASED_RETRY_MS: Final = 60_000
-"""A client that reconnects by itself must not do so every second only to read the same."""
+"""A client that reconnects by itself to a sold-out event waits this long: it would only read the same again."""
 SOLD_OUT_FRAME: Final = b"retry: %d\n" % RELEASED_RETRY_MS + frame("sold_out", b"{}")
 CLOSED_FRAME: Final = frame("closed", b"{}")
 
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PlaceFrames:
-    """The place frames of a turn and a class of fans: what all of them share is rendered once."""
+    """The place frames of one turn and one class of fans. The parts that they share are rendered once."""
 
     def __init__(self, counts: RoomCounts, waiting: int, *, priority: bool = False) -> None:
         self._counts, self._priority = counts, priority
@@ -34,7 +34,7 @@ class PlaceFrames:
         self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
 
     def frame(self, position: int) -> bytes:
-        """The frame of a fan who is shown this position."""
+        """The frame that shows a fan this position."""
         ahead = position - 1
         before = self._counts.ahead_in_both(ahead, priority=self._priority) if self._counts.priority else ahead
         tail = self._tails[before >= self._reach]
@@ -53,7 +53,7 @@ class PlaceFrames:
 
 
 def shared_tail(counts: RoomCounts, waiting: int) -> bytes:
-    """What every place frame of a turn ends with, up to the end of its data."""
+    """The end of the data that all place frames of a turn share."""
     return b'"waiting":%d,"ratePerMinute":%s,"state":"waiting","roomState":"%s","stock":%s}' % (
         waiting,
         _encode(counts.config.rate_per_minute),
@@ -63,7 +63,7 @@ def shared_tail(counts: RoomCounts, waiting: int) -> bytes:
 
 
 def no_position_frame(state: str, room_state: str) -> bytes:
-    """The place of a fan who is shown no position (now)."""
+    """The place of a fan without a position, as an event for the stream."""
     return frame("place", _encode({"state": state, "roomState": room_state, "position": None, "ahead": None}))
 
 
@@ -89,7 +89,7 @@ def lobby_frame(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -
 
 
 def message_frame(message: str) -> bytes:
-    """The operators' message to the line; an empty one takes the last away."""
+    """The operators' message to the line. An empty one removes the message that is shown."""
     return frame("message", _encode({"message": message}))
 
 

@@ -1,6 +1,7 @@
-"""The last hour of each room in numbers, for the console's charts.
+"""The figures of each room over the last hour, for the console's charts.
 
-It is a bounded stream a room in Redis, so that the console shows the same after a reload and at every gateway.
+Redis keeps them in one bounded stream for each room, so that the console shows the same after a reload and at every
+gateway.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from waiting_room.keys import FIGURES_HISTORY, room_key
 
 POINT_SECONDS: Final = 5
 LOOK_SECONDS: Final = POINT_SECONDS / 4
-"""Between two looks whether the next point is due: any gateway may be the first to see it."""
+"""Each gateway looks this often whether the next point is due, because any of them may be the first to record it."""
 POINTS_MAX: Final = 3600 // POINT_SECONDS
 KEPT_SECONDS: Final = 2 * 3600
 ROOMS_MAX: Final = 100
@@ -66,31 +67,31 @@ class History:
             await pipe.execute()
 
     async def last_hour(self, event_id: int) -> RoomHistory:
-        """The room's last hour.
+        """The room's figures over the last hour.
 
         Raises:
-            redis.RedisError
+            redis.RedisError: Redis does not answer.
         """
         now_seconds, _ = await self._redis.time()
         since_ms = (int(now_seconds) - 3600) * 1000
-        found = cast(
+        entries = cast(
             list[tuple[bytes, dict[bytes, bytes]]],
             await self._redis.xrange(_key(event_id), min=str(since_ms), count=POINTS_MAX),
         )
-        points = [_decode(fields[b"p"]) for _, fields in found]
+        points = [_decode(fields[b"p"]) for _, fields in entries]
         columns: dict[str, Any] = {
             name: tuple(point.figures[number] for point in points) for number, name in enumerate(_COLUMNS)
         }
         return RoomHistory(
             seconds=POINT_SECONDS,
-            at=tuple(int(moment.partition(b"-")[0]) / 1000 for moment, _ in found),
+            at=tuple(int(moment.partition(b"-")[0]) / 1000 for moment, _ in entries),
             errors=tuple(point.errors for point in points),
             **columns,
         )
 
 
 def recorded_rooms(rows: Iterable[RoomRow]) -> list[RoomRow]:
-    """The rooms worth recording: the newest that are neither off nor closed, `ROOMS_MAX` at most."""
+    """The rooms to record: at most `ROOMS_MAX`, the newest of all that are neither off nor closed."""
     open_rows = [row for row in rows if row.state not in (RoomState.OFF, RoomState.CLOSED)]
     return sorted(open_rows, key=lambda row: -row.event_id)[:ROOMS_MAX]
 

@@ -1,7 +1,7 @@
-"""The rules of joining a line: the limit of the network, the captcha, the access code, and the place that comes back.
+"""The rules of joining a line: the limit of the network, the captcha, the access code, and the restored place.
 
-A join asks Redis in three round trips at most: what is known before (the limit, and where the fan stands if the request
-brings anything that depends on it), what the captcha or the pass need, and the place itself (ADR 28).
+A join takes at most three round trips to Redis (ADR 28). The first counts the join, and reads the fan's standing if the
+request has a token or code that depends on it. The second is for the captcha or the pass, the third for the place.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from waiting_room.limits import Allowance, address_prefix
 from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
-HOLDING: Final = frozenset({"lobby", "waiting", "called", "admitted"})
-"""States of a fan who holds a place."""
-CLOSED: Final = frozenset({"off", "closed", "sold_out"})
-"""States of a room that takes nobody."""
+FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted"})
+ROOM_STATES_WITHOUT_LINE: Final = frozenset({"off", "closed", "sold_out"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinAsk:
-    """What a join brings; the tokens are verified ones of this event and fan."""
+    """A fan's request to join. Its tokens are verified, and are of this event and fan."""
 
     event_id: int
     fan: Session
@@ -43,14 +41,12 @@ class JoinAsk:
 
     @property
     def needs_standing(self) -> bool:
-        """What it brings is of use or not, depending on where the fan stands."""
-        return any(
-            brought is not None for brought in (self.place, self.admission, self.captcha_token, self.access_code)
-        )
+        """Whether the request has a token or code, whose use depends on the fan's standing."""
+        return any(proof is not None for proof in (self.place, self.admission, self.captcha_token, self.access_code))
 
 
 class Joining:
-    """Lets fans join."""
+    """Lets fans join lines, by the rules."""
 
     def __init__(
         self,
@@ -69,15 +65,15 @@ class Joining:
         self._settings = settings
 
     async def join(self, ask: JoinAsk) -> tuple[Standing, RoomCounts]:
-        """Join the line, or find the place already held; with an access code, in the priority class.
+        """Have the fan join the line, with an access code in the priority class; or find the place that the fan holds.
 
         Raises:
-            ProblemError: ``rate_limited`` whatever else is wrong; ``captcha_required``, ``captcha_failed``,
-                ``captcha_unavailable``; ``line_full``, ``rebuilding``; as `AccessCodes.redeem`; as
-                `Finding.require_room`.
+            ProblemError: ``rate_limited``, before every other problem; ``captcha_required``, ``captcha_failed``,
+                ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what `AccessCodes.redeem` and
+                `Finding.require_room` raise.
         """
         network = await self._network(ask)
-        # What begins further calls of its own stands first, so that all of it leaves for Redis together.
+        # The call that begins further calls comes first, so that all of them are sent to Redis together.
         code_allowance, used, standing = await asyncio.gather(
             self._code_allowance(ask),
             self._limits.count("join", network, self._settings.joins_per_minute),
@@ -92,12 +88,12 @@ class Joining:
     async def _network(self, ask: JoinAsk) -> str:
         if not ask.fan.rehearses:
             return address_prefix(ask.address)
-        # All simulated fans come from one machine, and real ones from everywhere: each counts as a network of its own.
+        # All simulated fans share one machine, unlike real ones. So each counts as a network of its own.
         await self._finding.require_room(ask.event_id, ask.fan)
         return f"rehearsal:{ask.fan.user_id}"
 
     async def _standing(self, ask: JoinAsk) -> Standing | None:
-        # An event that is new to this process costs Postgres a query: not before the limit was asked.
+        # An event that is new to this process costs a query of Postgres, which is made only after the limit's check.
         if not ask.needs_standing or not self._finding.knows_room(ask.event_id):
             return None
         return await self._finding.standing(ask.event_id, ask.fan)
@@ -113,12 +109,12 @@ class Joining:
         captcha_due = self._captcha.provider != "off" and used > self._settings.joins_free_per_minute
         if standing is None and (captcha_due or ask.needs_standing):
             standing = await self._finding.standing(ask.event_id, ask.fan)
-        if captcha_due and standing is not None and standing.state not in HOLDING:
+        if captcha_due and standing is not None and standing.state not in FAN_STATES_WITH_PLACE:
             await self._require_captcha(ask)
         redeemed = False
         if code_allowance is not None and standing is not None:
             redeemed = await self._redeem(ask, standing, code_allowance)
-        if standing is not None and standing.state in HOLDING and not redeemed:
+        if standing is not None and standing.state in FAN_STATES_WITH_PLACE and not redeemed:
             return standing
         place = ask.place
         if standing is not None and standing.state == "none" and (place is not None or ask.admission is not None):
@@ -138,10 +134,14 @@ class Joining:
         )
 
     async def _redeem(self, ask: JoinAsk, standing: Standing, allowance: Allowance) -> bool:
-        """Redeem the code where it is of any use: the line takes fans, and this one is neither called nor of the
-        priority class yet.
+        """Redeem the code if the fan gains by it: the room must have a line, and the fan must be neither called nor in
+        the priority class yet.
         """
-        if standing.room_state in CLOSED or standing.priority or standing.state in ("called", "admitted"):
+        if (
+            standing.room_state in ROOM_STATES_WITHOUT_LINE
+            or standing.priority
+            or standing.state in ("called", "admitted")
+        ):
             return False
         assert ask.access_code is not None
         prefix = address_prefix(ask.address)

@@ -1,4 +1,4 @@
-"""Moments as Postgres and the API have them (``datetime``), and as Redis has them (milliseconds since 1970)."""
+"""Converts moments between Postgres and the API (``datetime``) and Redis (milliseconds since 1970)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How place tokens and admission passes travel: in headers, in the query, and a pass in a cookie."""
+"""Reads place tokens and admission passes from requests: from headers, from the query, and a pass from a cookie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Passes:
     """Reads both kinds of tokens from requests, and makes the cookies of passes.
 
     Args:
-        secure: cookies travel over TLS only.
+        secure: browsers send the cookies over TLS only.
     """
 
     def __init__(self, tokens: Tokens, *, secure: bool) -> None:
@@ -30,7 +30,7 @@ class Passes:
         """The place that the request's token proves; None without a token.
 
         Raises:
-            ProblemError: ``session_invalid`` where the token is forged, or of another fan or session.
+            ProblemError: ``session_invalid`` if the token is forged, or is of another fan or session.
         """
         token = request.headers.get("x-place-token") or in_query
         if token is None:
@@ -44,16 +44,16 @@ class Passes:
         return place
 
     def admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
-        """The pass that came with the request; None without one.
+        """The pass that the request carries; None without one.
 
         Raises:
-            TokenInvalid: the pass is not ours, or not for this event and fan.
+            TokenInvalid: the pass is forged, or is for another event or fan.
         """
         token = request.headers.get("x-admission-pass") or request.cookies.get(_cookie_name(event_id))
         return None if token is None else self._tokens.verify_pass(token, event=event_id, fan=user_id)
 
     def valid_admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
-        """The pass that came with the request; None without a valid one."""
+        """The pass that the request carries; None without a valid one."""
         with contextlib.suppress(TokenInvalid):
             return self.admission(request, event_id, user_id)
         return None

@@ -15,7 +15,7 @@ from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 
 
 def room_state(counts: RoomCounts) -> str:
-    """The room's state as fans are shown it: with every seat sold and none held, ``sold_out``."""
+    """The room's state that fans are shown: ``sold_out`` if every seat is sold and none is held."""
     state = counts.state
     stock = counts.stock
     if state in ("open", "paused") and stock is not None and stock.free <= 0 and stock.held <= 0:
@@ -24,7 +24,7 @@ def room_state(counts: RoomCounts) -> str:
 
 
 def stock_left(counts: RoomCounts) -> StockLeft | None:
-    """What is left to sell, and what may come back; None where it is not known."""
+    """How many seats are left to sell, and how many may be returned; None if this is not known."""
     stock = counts.stock
     if stock is None:
         return None
@@ -40,7 +40,7 @@ class Places:
     """Renders places, and signs their tokens.
 
     Args:
-        now: Redis' clock (Unix time, seconds).
+        now: the clock of Redis (Unix time, seconds).
     """
 
     def __init__(self, rooms: RoomRegistry, tokens: Tokens, now: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class Places:
         self._now = now
 
     def place(self, event_id: int, standing: Standing, counts: RoomCounts, fan: int, session: str) -> Place:
-        """A standing as the API shows it, with its tokens signed."""
+        """The standing as the API shows it, with signed tokens."""
         # The counts may be a second older than the standing.
         state = room_state(counts)
         if "rebuilding" in (state, standing.room_state) or "lobby" in (state, standing.room_state):
@@ -85,12 +85,12 @@ class Places:
         )
 
     def message(self, event_id: int) -> str:
-        """The operators' message to the line; empty: none."""
+        """The operators' message to the line; empty if there is none."""
         row = self._rooms.rows.get(event_id)
         return "" if row is None else row.message
 
     def lobby(self, event_id: int, counts: RoomCounts, fan: int | None = None) -> Lobby | None:
-        """The lobby, with the fan's hash; None where there is none, or it was drawn."""
+        """The lobby, with the fan's hash; None if the event has no lobby, or if it was drawn."""
         commitment = self._rooms.commitments.get(event_id)
         if commitment is None or not counts.undrawn:
             return None

@@ -1,4 +1,4 @@
-"""What can be checked afterwards: the draw of a lobby, by anybody, and a fan's own receipt with the proof of it."""
+"""The public facts of a draw, which anybody can verify, and a fan's own receipt with the proof of the fan's part in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ State = Literal["early", "open", "drawing", "drawn"]
 
 @dataclass(frozen=True, slots=True)
 class EventDraw:
-    """The draw of an event's lobby as it stands."""
+    """The draw of an event's lobby, and how far it has come."""
 
     row: DrawRow
     counts: RoomCounts
@@ -35,7 +35,7 @@ class EventDraw:
 
     @property
     def participants(self) -> int:
-        """How many took part, or are in the lobby so far."""
+        """How many fans took part; before the draw, how many are in the lobby."""
         return self.counts.lobby if self.row.participants is None else self.row.participants
 
     @property
@@ -45,7 +45,7 @@ class EventDraw:
 
 
 class PublicDraws:
-    """Draws as everybody may know them."""
+    """Reads the public facts of draws."""
 
     def __init__(self, engine: AsyncEngine, rooms: RoomRegistry, counts: Counts, places: Places) -> None:
         self._engine = engine
@@ -54,10 +54,10 @@ class PublicDraws:
         self._places = places
 
     async def of(self, event_id: int) -> EventDraw | None:
-        """The event's draw; None where it has none.
+        """The event's draw; None if the event has none.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         counts = await self._counts.of(event_id)
         if counts is None or event_id not in self._rooms.commitments:
@@ -71,7 +71,7 @@ class PublicDraws:
         return EventDraw(row, counts, "drawn" if row.drawn_at is not None else state)
 
     async def answer(self, event_id: int) -> DrawAnswer | None:
-        """The draw as the API shows it: what was committed to before it, and the seed after it; None without a draw."""
+        """The draw as the API shows it: the hash of the seed, and after the draw the seed; None without a draw."""
         draw = await self.of(event_id)
         if draw is None:
             return None
@@ -93,11 +93,11 @@ class PublicDraws:
         if draw.row.participants is None:
             return DrawList(first=first, fan_hashes=(), next=None)
         async with self._engine.connect() as connection:
-            found = await fan_hashes(connection, event_id, first, HASHES_MAX)
-        next_number = first + len(found)
+            hashes = await fan_hashes(connection, event_id, first, HASHES_MAX)
+        next_number = first + len(hashes)
         return DrawList(
             first=first,
-            fan_hashes=tuple(one.hex() for one in found),
+            fan_hashes=tuple(hash_of_fan.hex() for hash_of_fan in hashes),
             next=next_number if next_number <= draw.row.participants else None,
         )
 
@@ -123,20 +123,20 @@ class PublicDraws:
 
 
 class Receipts:
-    """Fans' own receipts."""
+    """Makes fans' own receipts."""
 
     def __init__(self, line: Line, draws: PublicDraws) -> None:
         self._line = line
         self._draws = draws
 
     async def receipt(self, event_id: int, user_id: int, counts: RoomCounts) -> Receipt:
-        """What happened to the fan in the line, the oldest first, and the proof of the draw where there is a lobby."""
+        """The fan's history in the line, the oldest first, and the proof of the draw if there is a lobby."""
         history = await self._line.history(event_id, user_id)
         noted = list(history.noted)
         if history.joined_at_ms is not None:
             was_lobby = history.joined_at_ms < counts.config.draw_at_ms
             noted.append(Noted("lobby" if was_lobby else "joined", history.joined_at_ms))
-        entries = [_entry(one) for one in noted]
+        entries = [_entry(note) for note in noted]
         draw = await self._draws.of(event_id)
         proof = None if draw is None else await self._draws.proof(event_id, draw, user_id)
         if draw is not None and proof is not None and proof.number is not None and draw.row.drawn_at is not None:

@@ -1,6 +1,6 @@
-"""The registry of rooms: how each is configured, read from Postgres and handed to Redis.
+"""The registry of rooms: it reads the configuration of each room from Postgres and hands it to Redis.
 
-Every gateway has one. A change at another gateway arrives as news, and at the latest with the next refresh.
+Every gateway has a registry. A change made at another gateway arrives as a message, or else with the next refresh.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from db.patience import repeat
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from gateway.contract.values import ID_MAX
-from gateway.health.presence import REVISION_FIRST
+from gateway.health.presence import ROOM_REVISION_FIRST
 from gateway.line.moments import to_ms
 from gateway.wire.problems import ProblemError
 from waiting_room.line import Line
@@ -41,9 +41,10 @@ NO_ROOM: Final = "This event has no waiting room."
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """What is published of a draw before it, and the key of the fans' hashes, which stays secret.
+    """What a draw was committed to before it.
 
-    ``seed_hash`` is the SHA-256 of the seed in hexadecimal.
+    ``seed_hash`` is the SHA-256 of the seed in hexadecimal, which is public. ``fan_key`` is the key of the fans'
+    hashes, which stays secret.
     """
 
     seed_hash: str
@@ -51,9 +52,9 @@ class Commitment:
 
 
 class RoomRegistry:
-    """The configuration of all rooms, as this process knows it.
+    """The configuration of all rooms in this process' memory.
 
-    ``rows`` and ``commitments`` are by event. To change a room, change its row in Postgres and `configure` it.
+    ``rows`` and ``commitments`` are by event id. To change a room, change its row in Postgres and `configure` it.
     """
 
     def __init__(self, engine: AsyncEngine, line: Line, settings: LineSettings) -> None:
@@ -67,19 +68,19 @@ class RoomRegistry:
         self._on_stale: list[Callable[[int], None]] = []
         self._readings: set[asyncio.Task[None]] = set()
 
-    # -- what others remember of a room
+    # -- what other services remember of a room
 
     def on_stale(self, forget: Callable[[int], None]) -> None:
-        """Have ``forget`` called with an event whenever something in its room changed, or the room is gone."""
+        """Have ``forget`` called with an event's id whenever something in its room changed, or the room is gone."""
         self._on_stale.append(forget)
 
     def mark_stale(self, event_id: int) -> None:
-        """Something in the room has just changed: what this process remembers of it is out of date."""
+        """Have this process forget what it remembers of the room, because something in it has just changed."""
         for forget in self._on_stale:
             forget(event_id)
 
     def on_news(self, news: News) -> None:
-        """A message of Redis: something changed in a room, perhaps its configuration at another gateway."""
+        """Take a message about a change in a room; if its configuration changed, read it from Postgres."""
         self.mark_stale(news.event)
         if news.config is not None and news.event in self.rows:
             task = asyncio.get_running_loop().create_task(self._read_changed(news.event, news.config))
@@ -90,38 +91,38 @@ class RoomRegistry:
         try:
             await self.row(event_id, revision_min=revision)
         except (SQLAlchemyError, RedisError, OSError) as error:
-            logger.warning("event %d: room not read: %s", event_id, error)
+            logger.warning("event %d: its changed room was not read: %s", event_id, error)
 
     # -- configuration
 
     async def refresh(self) -> None:
-        """Read every room from Postgres and hand what is new to Redis.
+        """Read every room from Postgres, and hand the new and changed ones to Redis.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         async with self._engine.connect() as connection:
-            found = await rooms(connection)
-        for row in found:
-            known = self.rows.get(row.event_id)
-            if known is not None and known.revision == row.revision:
+            rows = await rooms(connection)
+        for row in rows:
+            current = self.rows.get(row.event_id)
+            if current is not None and current.revision == row.revision:
                 self.rows[row.event_id] = row
             else:
                 await self.configure(row)
-        for event_id in self.rows.keys() - {row.event_id for row in found}:
+        for event_id in self.rows.keys() - {row.event_id for row in rows}:
             del self.rows[event_id]
             self._opened.discard(event_id)
             self.mark_stale(event_id)
 
     async def configure(self, row: RoomRow) -> None:
-        """Hand a room's configuration to Redis, and so to every gateway. A row older than the known one changes
-        nothing.
+        """Hand a room's configuration to Redis, and so to every gateway. A row that is older than this process' row
+        changes nothing.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
-        known = self.rows.get(row.event_id)
-        if known is not None and known.revision > row.revision:
+        current = self.rows.get(row.event_id)
+        if current is not None and current.revision > row.revision:
             return
         self.rows[row.event_id] = row
         if row.has_draw and row.event_id not in self.commitments:
@@ -129,7 +130,7 @@ class RoomRegistry:
                 drawn = await draw_row(connection, row.event_id)
             if drawn is not None:
                 self.commitments[row.event_id] = Commitment(drawn.seed_hash.hex(), drawn.fan_key)
-        # The worker records the epoch within seconds; before that, this process may know that the room was open.
+        # The worker records the epoch within seconds. Until then only this process may know that the room was open.
         epoch = max(row.epoch, 1 if row.event_id in self._opened else 0)
         configured = await self._line.configure(
             row.event_id, self._config(row), after_epoch=epoch, rebuild_seconds=self.settings.rebuild_seconds
@@ -141,7 +142,7 @@ class RoomRegistry:
             await self._retake_held(row.event_id)
 
     async def _retake_held(self, event_id: int) -> None:
-        """Give fans with live holds their slots back. Should this fail midway, the worker's housekeeping does it."""
+        """Give the fans with live holds their slots back. If this fails, the worker's housekeeping does it."""
         try:
             async with self._engine.connect() as connection:
                 holds = await holders(connection, event_id)
@@ -153,7 +154,7 @@ class RoomRegistry:
                 ],
             )
         except (SQLAlchemyError, RedisError, OSError) as error:
-            logger.warning("event %d: slots of live holds not retaken: %s", event_id, error)
+            logger.warning("event %d: the slots of live holds were not given back: %s", event_id, error)
 
     def _config(self, row: RoomRow) -> RoomConfig:
         return RoomConfig(
@@ -171,30 +172,30 @@ class RoomRegistry:
     async def row(self, event_id: int, *, revision_min: int = 0) -> RoomRow | None:
         """A room's configuration; None for an event without a room.
 
-        It is read from Postgres where this process does not know it, or only before ``revision_min``: an event younger
-        than the last refresh has a room all the same, and taking it for roomless would let fans past its door.
+        It is read from Postgres if this process does not have it, or has only a revision before ``revision_min``. An
+        event may be newer than the last refresh; if it were taken to have no room, fans could pass its door.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
-        known = self.rows.get(event_id)
-        if known is not None and known.revision >= revision_min:
-            return known
+        current = self.rows.get(event_id)
+        if current is not None and current.revision >= revision_min:
+            return current
         if not 1 <= event_id <= ID_MAX or self._roomless_until.get(event_id, 0) > time.monotonic():
             return None
         async with self._engine.connect() as connection:
             try:
-                found = await room(connection, event_id)
+                row = await room(connection, event_id)
             except UnknownRoomError:
                 if len(self._roomless_until) >= ROOMLESS_EVENTS_MAX:
                     self._roomless_until.clear()
                 self._roomless_until[event_id] = time.monotonic() + ROOMLESS_SECONDS
                 return None
-        await self.configure(found)
-        return found
+        await self.configure(row)
+        return row
 
     async def required_row(self, event_id: int) -> RoomRow:
-        """As `row`.
+        """A room's configuration.
 
         Raises:
             ProblemError: ``unknown_event`` for an event without a room.
@@ -205,20 +206,20 @@ class RoomRegistry:
         return row
 
     async def renew(self, event_id: int) -> None:
-        """Configure a room that was just made or changed.
+        """Read and configure a room that was just made or changed.
 
         Raises:
             UnknownRoomError: the event has no room.
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         self._roomless_until.pop(event_id, None)
         async with self._engine.connect() as connection:
-            found = await room(connection, event_id)
-        await self.configure(found)
+            row = await room(connection, event_id)
+        await self.configure(row)
 
     def revisions(self) -> dict[int, int]:
-        """By event the revision that this process goes by, of each room that was ever changed."""
-        return {event_id: row.revision for event_id, row in self.rows.items() if row.revision > REVISION_FIRST}
+        """The revision that this process uses of each room that was ever changed, by event id."""
+        return {event_id: row.revision for event_id, row in self.rows.items() if row.revision > ROOM_REVISION_FIRST}
 
     async def keep_refreshed(self) -> None:
         """Refresh for as long as the process runs."""

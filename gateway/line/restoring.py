@@ -1,4 +1,4 @@
-"""What Redis lost of one fan, given back from Postgres and the fan's signed tokens."""
+"""Restores a fan's place or slot that Redis lost, from Postgres and the fan's signed tokens."""
 
 from __future__ import annotations
 
@@ -30,26 +30,30 @@ class Restoring:
     async def restore(
         self, event_id: int, fan: int, place: PlaceToken | None, admission: AdmissionPass | None
     ) -> PlaceToken | None:
-        """Undo the loss for a fan whom Redis does not know; the tokens are verified ones.
+        """Restore the slot of a fan whom Redis does not know, and find the place with which the fan is to join.
 
-        A pass takes its slot again where its nominal end, or the end of the fan's live hold, is still to come. Returns
-        the place to join with: None without one, and for a place that ended or whose fan has bought.
+        Args:
+            place, admission: verified tokens of this event and fan. A pass gets its slot back if its nominal end, or
+                the end of the fan's live hold, is still to come.
+
+        Returns:
+            The place to join with; None if there is none, if it ended, or if the fan has bought since.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         async with self._engine.connect() as connection:
             record = await fan_record(connection, event_id, fan)
             if place is not None and place.lobby:
-                # A fan who has drawn stands at the number drawn; any other is still to draw.
+                # If the lobby was drawn with this fan, the fan's place is the drawn one.
                 number = await drawn_number(connection, event_id, fan)
                 drawn = await draw_row(connection, event_id) if number is not None else None
                 if number is not None and drawn is not None and drawn.epoch is not None:
                     place = msgspec.structs.replace(place, epoch=drawn.epoch, number=number, lobby=False)
-        if place is not None and not lives(place, record):
+        if place is not None and not may_return(place, record):
             place = None
         if place is not None and record.redeemed_at is not None and to_ms(record.redeemed_at) >= place.joined_at_ms:
-            # The code was redeemed for this place, and the token is an older one.
+            # The code was redeemed for this place after the token was signed.
             place = msgspec.structs.replace(place, priority=True)
         if admission is not None:
             await self._retake(event_id, fan, admission, record)
@@ -57,7 +61,7 @@ class Restoring:
 
     async def _retake(self, event_id: int, fan: int, admission: AdmissionPass, record: FanRecord) -> None:
         row = await self._rooms.row(event_id)
-        # A pass names its end only. No purchase or departure of its admission is older than this.
+        # A pass has only its end. A purchase or departure before this moment was of an earlier admission.
         since_ms = admission.until_ms - max(self._hold_ms, row.pass_seconds * 1000 if row else 0)
         ended = [to_ms(at) for at in (record.departed_at, record.bought_at) if at is not None]
         until_ms = admission.until_ms
@@ -67,8 +71,8 @@ class Restoring:
             await self._line.retake(event_id, [Slot(fan, until_ms, since_ms)])
 
 
-def lives(place: PlaceToken, record: FanRecord) -> bool:
-    """Whether the place may come back: no later departure nor purchase speaks against it."""
+def may_return(place: PlaceToken, record: FanRecord) -> bool:
+    """Whether the place may be restored: the fan has neither departed from it nor bought since joining."""
     if record.departed is not None and record.departed >= (place.epoch, place.number):
         return False
     return record.bought_at is None or to_ms(record.bought_at) < place.joined_at_ms

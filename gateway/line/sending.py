@@ -1,4 +1,4 @@
-"""What a stream is sent of its fan's place: all of it, or only the position, which the hot loop sends."""
+"""Sends a fan's place to a stream: all that changed, or only the position, which is the hot loop."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from gateway.line.frames import (
 )
 from waiting_room.model import Positions, RoomCounts
 
-BOUNDS: Final = (100, 1_000, 10_000)
-INTERVALS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
-"""Seconds between two places sent: with fewer fans ahead than each of `BOUNDS`, and with more than the last."""
-INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS]
+AHEAD_BOUNDS: Final = (100, 1_000, 10_000)
+INTERVALS_SECONDS: Final[Sequence[float]] = (1.0, 2.0, 4.0, 8.0)
+"""A stream is sent its position this often: the n-th interval is for fewer fans ahead than the n-th of `AHEAD_BOUNDS`,
+and the last interval is for all others.
+"""
+INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS_SECONDS]
 
 
 def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
-    """Send what is new of the fan's place."""
+    """Send the changes of the fan's place since it was sent last."""
     before, fan_stream.state = fan_stream.state, place.state
     fan_stream.place, fan_stream.admission = place.token, place.admission_pass
     fan_stream.set_class(priority=place.priority)
@@ -37,7 +39,7 @@ def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
         if before != "admitted":
             fan_stream.send_once(admitted_frame(place.admission_pass, place.expires_at))
     elif place.state == "sold_out":
-        # There is nothing to wait for: the fan is let go, and the place kept (ADR 18).
+        # There is nothing to wait for, so the stream ends; the fan keeps the place (ADR 18).
         if before != "sold_out":
             fan_stream.stream.end(SOLD_OUT_FRAME)
     elif place.state == "closed":
@@ -53,9 +55,10 @@ def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
 
 
 def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frames: PlaceFrames, turn: int) -> None:
-    """Send positions by true ranks (0 is next; below 0 none), none of them higher than the one sent before.
+    """Send each stream its position, but never a higher one than before.
 
-    A fan who has meanwhile read that the wait is over is sent nothing. This is the hot loop.
+    A rank of 0 is next in line; a negative rank is none, and nothing is sent. Nothing is sent either to a fan whose
+    wait has ended meanwhile. This is the hot loop.
     """
     frame_of = frames.frame
     for fan_stream, rank in zip(fan_streams, ranks, strict=True):
@@ -65,16 +68,16 @@ def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frame
         fan_stream.shown = position = rank + 1 if rank < shown or shown == 0 else shown
         fan_stream.state = "waiting"
         fan_stream.stream.write(frame_of(position))
-        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(BOUNDS, position - 1)])
+        fan_stream.event.put_off(fan_stream, turn + INTERVAL_TURNS[bisect(AHEAD_BOUNDS, position - 1)])
 
 
-def by_class(fan_streams: list[FanStream], found: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:
-    """The two classes: whether it is the priority class, its streams, and their ranks in it."""
-    if not found.priority:
-        return [(False, fan_streams, found.ranks)]
+def by_class(fan_streams: list[FanStream], positions: Positions) -> list[tuple[bool, list[FanStream], list[int]]]:
+    """Divide the streams by class; for each class, whether it is the priority class, its streams, and their ranks."""
+    if not positions.priority:
+        return [(False, fan_streams, positions.ranks)]
     classes: list[tuple[bool, list[FanStream], list[int]]] = [(False, [], []), (True, [], [])]
-    for at, (fan_stream, rank) in enumerate(zip(fan_streams, found.ranks, strict=True)):
-        priority, members, ranks = classes[at in found.priority]
+    for at, (fan_stream, rank) in enumerate(zip(fan_streams, positions.ranks, strict=True)):
+        priority, members, ranks = classes[at in positions.priority]
         if rank >= 0:
             fan_stream.set_class(priority=priority)
         members.append(fan_stream)

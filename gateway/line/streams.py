@@ -1,7 +1,7 @@
-"""The streams of fans in line: one loop for all of them, one round trip for many positions.
+"""The streams of fans in line. One loop serves all of them, and one round trip to Redis reads many positions.
 
-Positions are sent each second near the front and less often far back. A fan who is called or admitted, or whose place
-ended, is sent so as soon as the news arrives; the loop finds what a lost message would have said.
+Positions are sent each second near the front, and less often far back. As soon as a message says that a fan was called
+or admitted, or that a place ended, the fan's stream is sent that. If the message is lost, the loop notices the change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract.line import Place
 from gateway.line.counts import Counts
-from gateway.line.fan_streams import NEVER, TURN_SECONDS, EventStreams, FanStream, turn_now
+from gateway.line.fan_streams import NO_TURN, TURN_SECONDS, EventStreams, FanStream, turn_now
 from gateway.line.frames import (
     PlaceFrames,
     admitted_frame,
@@ -39,15 +39,16 @@ from waiting_room.model import News, RoomCounts, Standing
 logger = logging.getLogger(__name__)
 
 KEEP_TURNS: Final = round(1.0 / TURN_SECONDS)
-"""Turns between two looks at a stream that is sent no places."""
+"""A stream that is sent no places is looked at once in this many turns."""
 HEARTBEAT_SECONDS_MAX: Final = 4.0
 LOOKS_AT_ONCE: Final = 16
 WRITES_AT_ONCE: Final = 250
-"""After so many writes, some 5 ms, the process' other requests have their time."""
+"""After this many writes, which take about 5 ms, the process' other requests get their turn."""
 LOBBY_NEAR_SECONDS: Final = 60.0
-LOBBY_NEAR_INTERVAL: Final = 2.0
-LOBBY_FAR_INTERVAL: Final = 8.0
-"""Seconds between two frames of a lobby: near the draw and during it, and before. A client counts down by itself."""
+LOBBY_NEAR_INTERVAL_SECONDS: Final = 2.0
+LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
+"""Until `LOBBY_NEAR_SECONDS` before the draw a lobby is sent frames this rarely, because clients count down themselves.
+"""
 
 
 class LineStreams:
@@ -60,7 +61,8 @@ class LineStreams:
         self._places = places
         self._restoring = restoring
         self._events: dict[int, EventStreams] = {}
-        # Must beat more often than `connected_seconds`, or listeners count as absent.
+        # The heartbeat must come more often than `connected_seconds`, or fans with an open stream would count as
+        # absent.
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.settings.connected_seconds / 3)
         self._heartbeat_at = 0.0
         self._looks: set[asyncio.Task[None]] = set()
@@ -68,7 +70,7 @@ class LineStreams:
     async def subscribe(
         self, stream: Stream, event_id: int, fan: int, session: str, place: Place, counts: RoomCounts
     ) -> Callable[[], Awaitable[None]]:
-        """Send the fan's place now and from now on; what is returned undoes it."""
+        """Send the fan's place now and whenever it changes; return the function that ends this."""
         event = self._events.get(event_id)
         if event is None:
             event = self._events[event_id] = EventStreams(event_id, place.room_state, self._places.message(event_id))
@@ -76,7 +78,7 @@ class LineStreams:
         event.add(fan_stream)
         event.put_off(fan_stream, turn_now() + KEEP_TURNS)
         send_place(fan_stream, place, counts)
-        # An empty message too: a fan who comes back may still be shown an older one.
+        # An empty message is sent too, because the page of a fan who comes back may still show an older one.
         fan_stream.send_once(message_frame(event.message))
 
         async def leave() -> None:
@@ -84,18 +86,18 @@ class LineStreams:
             if not event.by_fan and self._events.get(event_id) is event:
                 del self._events[event_id]
             if fan_stream.state == "waiting":
-                # The next connection may be another gateway's: it must not show a higher position.
+                # The fan's next connection may be at another gateway, which must not show a higher position.
                 try:
                     await self._line.heartbeat(event_id, {fan: fan_stream.shown})
                 except (RedisError, RoomUnknown) as error:
-                    logger.debug("last position not kept: %s", error)
+                    logger.debug("a fan's last position was not kept: %s", error)
 
         return leave
 
     # -- news
 
     def on_news(self, news: News) -> None:
-        """A message of Redis: fans were called, admitted or put back, places ended, or the room was changed."""
+        """Take a message: fans were called, admitted or put back in line, places ended, or the room was changed."""
         event = self._events.get(news.event)
         if event is None:
             return
@@ -109,7 +111,7 @@ class LineStreams:
         if fan_streams:
             self._look_soon(fan_streams)
         if news.config is not None:
-            # Every fan is sent a changed rate or a pause within a second.
+            # Every fan is sent the changed rate or pause within a second.
             turn = turn_now()
             for number, fan_stream in enumerate(event.all()):
                 event.put_off(fan_stream, turn + number // WRITES_AT_ONCE % KEEP_TURNS)
@@ -124,7 +126,7 @@ class LineStreams:
         fan_stream.admission = token = self._places.sign_pass(fan_stream.event.event_id, fan_stream.fan, until_ms)
         fan_stream.send_once(admitted_frame(token, from_ms(until_ms)))
 
-    # -- looks: standings asked for one by one, where the rank alone does not tell them
+    # -- looks: a rank alone does not say why it is missing, so the standings of such fans are read one by one
 
     def _look_soon(self, fan_streams: list[FanStream]) -> None:
         self._start(self._look(fan_streams))
@@ -157,17 +159,17 @@ class LineStreams:
         counts = await self._counts.of(event_id)
         standing = await self._line.standing(event_id, fan, touch=False)
         if standing.state == "none" and standing.room_state != "off" and (fan_stream.place or fan_stream.admission):
-            # Redis lost the fan, whose stream goes on: nothing is asked of the fan.
+            # Redis lost the fan's place. It is restored here, so that the stream goes on and the fan need do nothing.
             standing = await self._restored(fan_stream)
         if counts is not None:
             place = self._places.place(event_id, standing, counts, fan, fan_stream.session)
             send_place(fan_stream, place, counts)
 
     async def _restored(self, fan_stream: FanStream) -> Standing:
-        """The fan's standing after the place came back.
+        """Restore the fan's place or slot; return the fan's standing after that.
 
         Raises:
-            RoomError: the line does not take the place back (yet).
+            RoomError: the line does not take the place back now.
         """
         event_id, fan, tokens = fan_stream.event.event_id, fan_stream.fan, self._places.tokens
         place = tokens.verify_place(fan_stream.place, event=event_id, fan=fan) if fan_stream.place else None
@@ -180,7 +182,7 @@ class LineStreams:
     # -- the loop
 
     async def run(self) -> None:
-        """Send places for as long as the process runs, and say `bye` when it is told to end."""
+        """Send places for as long as the process runs, and end all streams once the process is ending."""
         while True:
             started = time.monotonic()
             if ending():
@@ -199,7 +201,7 @@ class LineStreams:
             await asyncio.sleep(max(0.0, TURN_SECONDS - (time.monotonic() - started)))
 
     def end(self) -> None:
-        """Farewell to every stream; the clients reconnect, elsewhere."""
+        """End every stream, because this process ends; the clients connect to another one."""
         for event in self._events.values():
             for fan_stream in event.all():
                 fan_stream.stream.end()
@@ -216,12 +218,12 @@ class LineStreams:
                 self._look_soon(event.all())
                 return
         for due in event.turns_due(turn):
-            # Schedule from the due time, not from now, so that a late turn does not merge two groups forever. Far
-            # behind, it may.
+            # Streams are scheduled from their due turn, not from the current one, so that a late loop does not merge
+            # two groups forever. Only if the loop is more than `KEEP_TURNS` late are they merged.
             await self._send_due(event, counts, event.take(due), max(due, turn - KEEP_TURNS + 1))
 
     async def _send_message(self, event: EventStreams) -> None:
-        """Send every fan another message of the operators, by the turn after this process knows it."""
+        """If the operators' message has changed, send it to every fan."""
         message = self._places.message(event.event_id)
         if message == event.message:
             return
@@ -248,24 +250,24 @@ class LineStreams:
                 await self._send_waiting(event, counts, waiting, turn)
         finally:
             for fan_stream in waiting:
-                if fan_stream.due == NEVER:
+                if fan_stream.due == NO_TURN:
                     event.put_off(fan_stream, turn + KEEP_TURNS)
 
     async def _send_waiting(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
         if event.room_state in ("sold_out", "closed"):
-            # There are no positions any more, and these fans have not been sent the reason yet.
+            # There are no positions any more, and these fans must be sent the reason.
             self._look_soon(waiting)
             return
         if counts.undrawn:
-            # There are no ranks yet; the heartbeat finds the fans who have left.
+            # There are no ranks yet. The heartbeat shows which fans have left the lobby.
             self._send_lobby(event, counts, waiting, turn)
             return
         positions = await self._line.positions(event.event_id, [fan_stream.fan for fan_stream in waiting])
-        unsure = [fan_stream for fan_stream, rank in zip(waiting, positions.ranks, strict=True) if rank < 0]
-        if unsure:
-            self._look_soon(unsure)
+        unranked = [fan_stream for fan_stream, rank in zip(waiting, positions.ranks, strict=True) if rank < 0]
+        if unranked:
+            self._look_soon(unranked)
         if counts.state == "rebuilding":
-            # Others are still coming back: a position sent now might have to rise.
+            # Fans who were ahead are still coming back, so a position sent now might have to rise.
             frame = no_position_frame("waiting", "rebuilding")
             for fan_stream, rank in zip(waiting, positions.ranks, strict=True):
                 if rank >= 0:
@@ -279,19 +281,19 @@ class LineStreams:
                 await asyncio.sleep(0)
 
     def _send_lobby(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
-        """Send the time to the on-sale, the same for all: before the draw, and while it goes on."""
+        """Send all fans of a lobby the same frame with the time to the on-sale, before the draw and during it."""
         lobby = self._places.lobby(event.event_id, counts)
         if lobby is None:
             return
         frames = {state: lobby_frame(state, event.room_state, counts, lobby) for state in ("lobby", "waiting")}
         far = lobby.seconds_to_on_sale > LOBBY_NEAR_SECONDS
-        turns = round((LOBBY_FAR_INTERVAL if far else LOBBY_NEAR_INTERVAL) / TURN_SECONDS)
+        turns = round((LOBBY_FAR_INTERVAL_SECONDS if far else LOBBY_NEAR_INTERVAL_SECONDS) / TURN_SECONDS)
         for fan_stream in waiting:
             fan_stream.stream.write(frames[fan_stream.state or "lobby"])
             event.put_off(fan_stream, turn + turns)
 
     async def _heartbeat(self) -> None:
-        """Say in Redis which fans are connected, and look at those whom it does not know any more."""
+        """Write to Redis which fans are connected, and look at the streams of fans whom it does not know any more."""
         since = time.monotonic() - 2 * self._heartbeat_seconds
         for event in list(self._events.values()):
             shown: dict[int, int] = {}

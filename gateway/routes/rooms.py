@@ -11,7 +11,7 @@ from db.change_log.changes import Subject, change_rows, select_changes
 from db.rooms.dials import DIALS
 from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
-from gateway.contract.dials import asked_of
+from gateway.contract.dials import dials_in
 from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogList, RoomPatch, log_line
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
@@ -58,7 +58,7 @@ async def change(request: AnyRequest, operator: Session, event_id: PathEvent, da
     ask = Ask(
         paused=None if data.paused is msgspec.UNSET else data.paused,
         closed=None if data.closed is msgspec.UNSET else data.closed,
-        dials=asked_of(data, DIALS.values()),
+        dials=dials_in(data, DIALS.values()),
     )
     revision = None if data.revision is msgspec.UNSET else data.revision
     try:

@@ -18,7 +18,7 @@ from redis import Redis
 
 from db.rooms.fans import FanRecord
 from db.rooms.states import RoomState
-from gateway.line.restoring import lives
+from gateway.line.restoring import may_return
 from tests.property.line_model import SETS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey
 from waiting_room import operations
@@ -258,7 +258,7 @@ class LineMachine(RuleBasedStateMachine):
             )
             if standing is None:
                 return
-            if standing.state == "none" and not lives(token, self.memory.record(fan)):
+            if standing.state == "none" and not may_return(token, self.memory.record(fan)):
                 token = None
         joined = self.both(
             operations.join(EVENT, fan, token, redeemed=redeemed),
