@@ -41,7 +41,7 @@ class FanStream:
     look_due: bool = False
 
     def set_class(self, *, priority: bool) -> None:
-        """Put the fan in a class. In a new class the positions are counted anew, so the old one no longer bounds them."""
+        """Put the fan in a class. In a new class positions are counted anew, so the old one no longer bounds them."""
         if priority != self.priority:
             self.priority, self.shown = priority, 0
 

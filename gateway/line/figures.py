@@ -1,4 +1,4 @@
-"""The rooms' figures for operators: the line, door and bookings of each, for the console, its stream and the metrics."""
+"""The figures of rooms for operators: line, door and bookings, for the console, its stream and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public facts of a draw, which anybody can verify, and a fan's own receipt with the proof of the fan's part in it."""
+"""The public facts of draws, which anybody can verify, and fans' own receipts with the proof of their part."""
 
 from __future__ import annotations
 

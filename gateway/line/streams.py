@@ -47,8 +47,7 @@ WRITES_AT_ONCE: Final = 250
 LOBBY_NEAR_SECONDS: Final = 60.0
 LOBBY_NEAR_INTERVAL_SECONDS: Final = 2.0
 LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
-"""Until `LOBBY_NEAR_SECONDS` before the draw a lobby is sent frames this rarely, because clients count down themselves.
-"""
+"""A lobby is sent frames this rarely until `LOBBY_NEAR_SECONDS` before the draw: clients count down by themselves."""
 
 
 class LineStreams:
