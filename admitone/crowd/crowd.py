@@ -1,4 +1,4 @@
-"""Fans arriving, each on its way; everything that lives as long as the crowd."""
+"""Sends a crowd of fans, and owns everything that they share for as long as the crowd lasts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class _Crowd:
         self._sold_out = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until every fan is home, ``stop`` is set or the time is up."""
+        """Send the fans, until every visit has ended, ``stop`` is set or the time is up."""
         everyone = asyncio.create_task(self._send_everyone())
         stopped = asyncio.create_task(stop.wait())
         limit = None if self._plan.loop_forever else self._plan.duration_seconds_max

@@ -1,4 +1,4 @@
-"""The crowd as it goes: a live table on a terminal, a plain line now and then anywhere else."""
+"""Shows a crowd while it runs: as a live table on a terminal, elsewhere as a plain line every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a crowd is told to do."""
+"""The plan of a crowd: how many fans come, and how they behave."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class CrowdPlan:
     Attributes:
         rate_per_second: arrivals, spread as a Poisson process.
         seats_per_fan: each fan wants one to this many seats, evenly.
-        abandon_in_line: share of fans who leave the line, half of them without a word.
-        abandon_after_call: share who are called and never claim.
-        abandon_hold: share who hold seats and walk away.
-        release_hold: share who hold seats and give them back.
-        best_available: share who let the server choose the seats.
+        abandon_in_line: the share of fans that leaves the line, half of them without a request.
+        abandon_after_call: the share that is called and never claims.
+        abandon_hold: the share that holds seats and forgets them.
+        release_hold: the share that holds seats and gives them back.
+        best_available: the share that lets the server choose the seats.
         think_seconds_max: each fan pauses up to this long before reserving and before checking out.
-        duration_seconds_max: fans still under way then are sent home; not applied with ``loop_forever``.
-        ledger: file that gets a line per acknowledged final answer, appended.
-        source_addresses: local addresses to connect from, in turn, to spread ports.
-        concurrency_max: fans under way at once; beyond it arrivals wait.
-        loop_forever: ``fans`` are about at a time, new ones coming for those who went, until the crowd is
-            stopped; while all is sold nobody comes.
+        duration_seconds_max: after this time the visits under way are ended; not applied with ``loop_forever``.
+        ledger: a file to which a line is appended for each final answer that a fan got.
+        source_addresses: local addresses to connect from, in turn, so that there are ports enough.
+        concurrency_max: how many visits are under way at once; further fans wait before they begin.
+        loop_forever: ``fans`` visits are under way at a time, and a new fan comes whenever one ends, until the crowd is
+            stopped; while everything is sold no fan comes.
 
     Raises:
         ValueError: a number out of its bounds.

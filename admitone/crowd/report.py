@@ -1,4 +1,4 @@
-"""What a crowd was answered, summed up at its end."""
+"""The report about a crowd at its end: the answers that its fans got, in sums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from admitone.fan.counts import Counts, percentile_ms
 
 
 class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds; percentiles are exact to 2 %."""
+    """How long one kind of call took, in milliseconds; percentiles are exact to 2 %."""
 
     count: int
     p50_ms: float
@@ -22,14 +22,14 @@ class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CrowdReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the crowd did and was answered.
+    """What the crowd did, and the answers that it got.
 
     Attributes:
-        outcomes: stage → what came of it → how many; stage ``fan`` says how each fan's visit ended.
+        outcomes: stage → outcome → how many fans; the stage ``fan`` says how each visit ended.
         latencies: call → its times; ``reserve`` is one HTTP call, ``reserve_result`` ends with the outcome.
-        waits: call and problem code → how often a fan was told to come back later, and did.
-        errors: what should not happen (a 5xx that is no honest 503, a broken connection or contract).
-        violations: promises broken: a place that rose, a seat sold twice, a purchase unlike its hold.
+        waits: call and problem code → how often a fan was sent away for a while (429 or 503), and came back.
+        errors: failure → how often (a 5xx but no proper 503, a broken connection, an answer that breaks the contract).
+        violations: broken promises: a position that rose, a seat sold twice, a purchase unlike its hold.
     """
 
     seconds: float
@@ -45,11 +45,11 @@ class CrowdReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clean(self) -> bool:
-        """Neither an error nor a violation."""
+        """Whether there was neither an error nor a violation."""
         return not self.errors and not self.violations_count
 
     def print(self, console: Console) -> None:
-        """The report as tables."""
+        """Print the report as tables."""
         console.print(
             f"{self.fans} fans in {self.seconds:.1f} s: {self.purchases} purchases, {self.seats_bought} seats"
         )
@@ -69,8 +69,8 @@ class CrowdReport(msgspec.Struct, frozen=True, kw_only=True):
             )
         console.print(latencies)
         for title, counts in (("told to wait", self.waits), ("error", self.errors)):
-            for kind, count in counts.items():
-                console.print(f"{title}: {kind} x {count}", markup=False)
+            for name, count in counts.items():
+                console.print(f"{title}: {name} x {count}", markup=False)
         if self.violations_count:
             console.print(f"{self.violations_count} promises broken, the first of them:")
             for violation in self.violations:
@@ -78,7 +78,7 @@ class CrowdReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_of(counts: Counts) -> CrowdReport:
-    """Sum up."""
+    """Make the report from the counts."""
     outcomes: dict[str, dict[str, int]] = {}
     for key, number in counts.outcomes.items():
         stage, _, outcome = key.partition(" ")

@@ -1,7 +1,7 @@
-"""Whom the embedded Postgres runs as, and where that user can reach its files.
+"""The system user that the embedded Postgres runs as, and folders that this user can reach.
 
 Postgres refuses to run as root. Started by root it therefore runs as an existing system user; no user is
-created, and no folder that is not ours gets other permissions. What that user cannot reach is put under
+created, and no folder of anybody else gets other permissions. Files that this user could not reach are put under
 `SHARED` instead.
 """
 
@@ -21,7 +21,7 @@ SHARED = Path("/var/lib/admitone")
 
 
 def service_account(data: Path) -> Account:
-    """The caller; for root the owner of existing `data`, else the first of SERVICE_USERS there is.
+    """The caller's own account. For root: the owner of existing `data`, else the first of SERVICE_USERS that exists.
 
     Raises:
         EmbeddedError: run by root on a system with none of them, or `data` belongs to somebody else.
@@ -76,7 +76,7 @@ def reaches(account: Account, path: Path) -> bool:
 
 
 def own_folder(wanted: Path, account: Account) -> Path:
-    """Make (or find again) a folder only `account` may enter; gives its resolved path.
+    """Make a folder that only `account` may enter, unless it exists; gives its resolved path.
 
     It is `wanted`, or, where root's service user cannot reach that, a folder under SHARED, with a symbolic
     link to it left at `wanted`.
@@ -86,7 +86,7 @@ def own_folder(wanted: Path, account: Account) -> Path:
     """
     wanted.parent.mkdir(parents=True, exist_ok=True)
     if wanted.is_symlink() and not wanted.exists():
-        wanted.unlink()  # what it pointed to has been deleted
+        wanted.unlink()  # The folder that the link pointed to has been deleted.
     if wanted.exists():
         place = wanted.resolve()
         if not reaches(account, place.parent):
@@ -146,7 +146,7 @@ def reachable_binaries(package: Path, version: str, account: Account) -> Path:
                 path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
             half.rename(place)
         except OSError:
-            # Another process was quicker.
+            # Another process may have made the copy first.
             if not place.exists():
                 raise
         finally:

@@ -1,4 +1,4 @@
-"""Server processes: started in a session of their own, ended with their parent, found after a crash."""
+"""Server processes: starts each in a session of its own, ends it with its parent, and finds it again after a crash."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Account:
 class FolderLock:
     """An advisory lock on a file; the kernel drops it when its holder dies, however it dies.
 
-    The file's text is whatever the holder wrote with `note`, for the message of the one who came second.
+    The file's text is what the holder wrote with `note`; another process that wants the lock shows it in its message.
     """
 
     def __init__(self, path: Path) -> None:
@@ -147,7 +147,7 @@ def stop(
     firm: signal.Signals = signal.SIGKILL,
     seconds_max: float = STOP_SECONDS_MAX,
 ) -> None:
-    """Ask with `polite`; after `seconds_max` insist with `firm`, then with SIGKILL."""
+    """Send the signal `polite`; if the process still runs after `seconds_max`, send `firm`, and then SIGKILL."""
     for number in (polite, firm, signal.SIGKILL):
         if process.poll() is not None:
             return
@@ -161,8 +161,8 @@ def stop(
 def stop_orphan(pid_file: Path, folder: Path, polite: signal.Signals, seconds_max: float = STOP_SECONDS_MAX) -> None:
     """Stop a server that outlived a killed parent, and wait for it to be gone; nothing to stop is fine.
 
-    Call it with the folder's lock held: then no living owner can be behind the process. It is taken for ours
-    only if `folder` is its working directory, because the pid may have been given to somebody else since.
+    Call it with the folder's lock held: then no living owner can have started the process. A process is stopped only if
+    `folder` is its working directory, because its pid may belong to another program by now.
 
     Raises:
         EmbeddedError: it does not stop.

@@ -1,4 +1,4 @@
-"""How the fans of a plan behave, and what they work with."""
+"""How the fans of one plan behave, and the objects that they share."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ HONEST_REFUSALS: Final = frozenset(
         "unavailable",
     }
 )
-"""Codes that a booking command may give to a fan who does everything right; any other is an error."""
+"""A booking command may fail with these codes for a fan who does everything right; any other code is an error."""
 
 Moment = Literal["notice", "choose", "pay"]
-"""When a fan thinks: before claiming, before reserving, before checking out."""
+"""The moments at which a fan thinks: before it claims, before it reserves, and before it checks out."""
 Tempo = Callable[[Moment], float]
-"""How many seconds a fan thinks."""
+"""Gives the number of seconds that one fan thinks at a moment."""
 
 
 class VisitEnded(Exception):  # noqa: N818 - most visits end without any error
@@ -45,17 +45,17 @@ class VisitEnded(Exception):  # noqa: N818 - most visits end without any error
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """What the fans of one plan do; shares lie within 0..1.
+    """What the fans of one plan do. A share is a part of all fans, within 0..1.
 
-    ``seats_min``, ``seats_max``: each fan wants so many seats, evenly spread.
-    ``leave_line``: share who leave the line, half of them without a word. ``no_show``: share who are called and never
-    claim. ``walk_away``, ``release``: shares who hold seats and forget them, or give them back.
-    ``best``: share who let the server choose. ``front``: share who want the first rows.
-    ``reserve_tries_max``: how often a fan whose seats were taken chooses again.
-    ``waits_for_line``: a full line is waited out, and a call that was missed is waited for again.
-    ``looks_at_map``: reads the whole map and its changes before choosing, as a page does.
-    ``solves_early``: solves the checkout's captcha right after joining.
-    ``every_break_counts``: a broken connection is an error even where the next try was answered.
+    ``seats_min``, ``seats_max``: each fan wants a number of seats within these, evenly spread.
+    ``leave_line``: the share that leaves the line, half of them without a request. ``no_show``: the share that is
+    called and never claims. ``walk_away``: the share that holds seats and forgets them. ``release``: the share that
+    gives its held seats back. ``best``: the share that lets the server choose seats. ``front``: the share that wants
+    the first rows. ``reserve_tries_max``: how often a fan chooses seats at most.
+    ``waits_for_line``: a fan waits until a full line has room, and waits again after a call that it missed.
+    ``looks_at_map``: a fan reads the whole map and its changes before it chooses, as a page does.
+    ``solves_early``: a fan solves the checkout's captcha right after joining.
+    ``every_break_counts``: a broken connection is an error even if the next try was answered.
     """
 
     event_id: int
@@ -77,7 +77,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """What the fans of one plan work with. ``session`` gives a fan's token and user id, ``tempo`` a fan's tempo."""
+    """What the fans of one plan share. ``session`` gives a fan's token and user id, ``tempo`` a fan's tempo."""
 
     behaviour: Behaviour
     counts: Counts

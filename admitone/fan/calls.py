@@ -16,7 +16,7 @@ TRIES_MAX: Final = 10
 BROKEN_TRIES_MAX: Final = 3
 WAIT_SECONDS_MAX: Final = 60.0
 CLOSED: Final = frozenset({"closed"})
-"""The code of a 503 that no wait cures."""
+"""A 503 with this code stays, however long a client waits."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,11 +26,11 @@ class UnexpectedAnswer(Exception):  # noqa: N818 - the answer is what it names
 
 
 class Calls:
-    """Calls as one fan. ``headers`` say who the fan is: lines, each with its end.
+    """The calls of one fan. ``headers`` identify the fan: lines, each with its line break.
 
     Args:
         client: shared by many fans.
-        every_break_counts: a connection that broke is an error even where the next try was answered.
+        every_break_counts: a connection that broke is an error even if the next try was answered.
     """
 
     __slots__ = ("_chance", "_every_break_counts", "client", "counts", "headers")
@@ -104,7 +104,7 @@ class Calls:
 
 
 def check(step: str, reply: Reply) -> float | None:
-    """Hold an error to the contract; gives how many seconds a 429 or 503 asks to wait, None for any other.
+    """Check an error against the contract; gives how many seconds a 429 or 503 asks to wait, None for other replies.
 
     Raises:
         UnexpectedAnswer: see `Calls.ask`.

@@ -28,7 +28,7 @@ class Captcha(Protocol):
         """A fresh token, or None where the gateway asks for none.
 
         Raises:
-            UnexpectedAnswer: there is none to be had.
+            UnexpectedAnswer: no token can be got.
         """
 
 
@@ -36,7 +36,7 @@ async def challenge(calls: Calls) -> dict[str, Any]:
     """Ask the gateway for a challenge.
 
     Raises:
-        UnexpectedAnswer: it gives none.
+        UnexpectedAnswer: the gateway gives none.
     """
     reply = await calls.ask("captcha_challenge", "GET", "/api/captcha/challenge")
     if reply.status != 200:
@@ -60,7 +60,7 @@ def payload(challenge: Mapping[str, Any], number: int) -> str:
 
 
 class CaptchaSolver:
-    """Searches in processes beside the event loop's, which start at the first challenge."""
+    """Solves challenges in processes of its own, which start at the first challenge."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
@@ -88,7 +88,7 @@ class CaptchaSolver:
         return solved
 
     def close(self) -> None:
-        """End the processes; what they work on is dropped."""
+        """End the processes; challenges that they work on are dropped."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None

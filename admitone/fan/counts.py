@@ -1,4 +1,4 @@
-"""What the fans of one process were answered, counted; every collection is bounded."""
+"""Counts the answers that the fans of one process got; every collection is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from admitone.fan.seats import Seat
 
 STEP: Final = math.log(1.02)
-"""Each class of waits is 2 % wider than the one before, so that their number does not grow with the fans'."""
+"""Waits are counted in classes, each 2 % wider than the one before: so their memory does not grow with the fans."""
 ERROR_KINDS_MAX: Final = 200
 VIOLATIONS_KEPT_MAX: Final = 100
 
@@ -22,7 +22,7 @@ def class_of(seconds: float) -> int:
 
 
 def percentile_ms(classes: Mapping[int, int], share: float) -> float:
-    """The wait that ``share`` of these did not exceed, exact to 2 %; 0 of none."""
+    """The wait in milliseconds that ``share`` of the counted waits did not exceed, exact to 2 %; 0 if there is none."""
     wanted = math.ceil(sum(classes.values()) * share)
     seen = 0
     for wait in sorted(classes):
@@ -33,7 +33,7 @@ def percentile_ms(classes: Mapping[int, int], share: float) -> float:
 
 
 class Stay:
-    """A fan's time at a stage."""
+    """Counts a fan as being at a stage for the length of a ``with`` block."""
 
     __slots__ = ("_now", "_stage")
 
@@ -49,15 +49,15 @@ class Stay:
 
 
 class Counts:
-    """Counted until they are taken.
+    """Counts of what happened to the fans since `begin`.
 
-    ``now``: stage → fans there.
-    ``waits``: step → `class_of` → how often; ``longest_ms``: step → its longest wait.
-    ``outcomes``: ``<step> <outcome>`` → how often; step ``fan`` is how a visit ended, ``stream`` an event of a
-    stream, ``refused`` a 429 or 503 by ``<step>: <code>``.
-    ``errors``: what should not happen (a 5xx that is no honest 503, a broken connection or contract).
-    ``violations``: broken promises, such as a place that rose, a seat sold twice, a purchase unlike its hold.
-    ``inside_seconds``: from the call to the ticket, added up over the purchases.
+    ``now``: stage → how many fans are there.
+    ``waits``: step → `class_of` the wait → how often; ``longest_ms``: step → its longest wait.
+    ``outcomes``: ``<step> <outcome>`` → how often. The step ``fan`` says how a visit ended, ``stream`` is an event of
+    a stream, and ``refused`` is a 429 or 503 by ``<step>: <code>``.
+    ``errors``: failure → how often (a 5xx but no proper 503, a broken connection, an answer that breaks the contract).
+    ``violations``: broken promises, such as a position that rose, a seat sold twice, a purchase unlike its hold.
+    ``inside_seconds``: the time from the call to the ticket, added up over the purchases.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Counts:
         self.begin()
 
     def begin(self) -> None:
-        """Begin at nothing; fans stay where they are, and seats with their owners."""
+        """Set the counts to zero. The stages of fans and the owners of seats are kept."""
         self.waits: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.longest_ms: defaultdict[str, float] = defaultdict(float)
         self.outcomes: Counter[str] = Counter()
@@ -84,7 +84,7 @@ class Counts:
         return Stay(self.now, stage)
 
     def wait(self, step: str, seconds: float) -> None:
-        """An answer came after so long."""
+        """Count how long an answer took."""
         self.waits[step][class_of(seconds)] += 1
         if seconds * 1000 > self.longest_ms[step]:
             self.longest_ms[step] = seconds * 1000
@@ -93,11 +93,11 @@ class Counts:
         self.outcomes[f"{step} {outcome}"] += 1
 
     def refused(self, step: str, code: str) -> None:
-        """A 429 or 503."""
+        """Count a 429 or 503."""
         self.outcomes[f"refused {step}: {code}"] += 1
 
     def called(self) -> None:
-        """A fan was called; for a plan that keeps the moments."""
+        """Called when the line calls a fan. A subclass may record the moment."""
 
     def error(self, kind: str) -> None:
         self.errors[kind if kind in self.errors or len(self.errors) < ERROR_KINDS_MAX else "of further kinds"] += 1
@@ -108,7 +108,7 @@ class Counts:
             self.violations.append(sentence)
 
     def bought(self, purchase_id: str, seats: Iterable[Seat], inside_seconds: float) -> None:
-        """Note a purchase; a seat that another purchase has is a violation."""
+        """Count a purchase; a seat that another purchase has already is a violation."""
         self.purchases += 1
         self.inside_seconds += inside_seconds
         for seat in seats:
@@ -121,7 +121,7 @@ class Counts:
         return self.outcomes[f"{step} {outcome}"]
 
     def of(self, step: str) -> dict[str, int]:
-        """Outcome → how often, of one step."""
+        """The outcomes of one step: outcome → how often."""
         begin = f"{step} "
         return {key[len(begin) :]: number for key, number in self.outcomes.items() if key.startswith(begin)}
 

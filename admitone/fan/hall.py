@@ -1,4 +1,4 @@
-"""Where a fan chooses seats: a hall that is watched for all fans of a process, or one that each fan asks for."""
+"""How fans choose seats: from one hall that is kept up for all fans of a process, or by a request at each choice."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from admitone.fan.sse import EventParser, StreamTooLong
 
 GUESSES_MAX: Final = 40
 FRONT_ROWS: Final = 3
-"""A fan who wants the front chooses from this many of the first rows that have enough free seats."""
+"""A fan that wants the front chooses from this many of the first rows that have enough free seats."""
 
 _Taken = list[tuple[int, int, int, str]]
 
 
 class Choice(NamedTuple):
-    """Seats that looked free; with ``is_best`` the server is asked for as many of their ticket type instead."""
+    """Seats that looked free. With ``is_best`` the fan lets the server choose as many seats of their ticket type."""
 
     seats: list[Seat]
     is_best: bool
 
 
 class Choosing(Protocol):
-    """How fans choose."""
+    """A way to choose seats."""
 
     async def choose(self, calls: Calls, count: int, *, is_best: bool, front: bool, since: str) -> Choice | None:
-        """Up to ``count`` seats; None where nothing looks free. ``since`` is the query of a read that must be fresh.
+        """Up to ``count`` seats; None if none looks free. ``since`` is the query (``?minVersion=…``) of a read that
+        must be fresh.
 
         Raises:
             UnexpectedAnswer: the hall could not be read.
         """
 
     def taken(self, seats: list[Seat]) -> None:
-        """A fan has them, or was told that another has."""
+        """Note that these seats are taken: a fan got them, or was refused because another fan has them."""
 
 
 class _Change(msgspec.Struct):
@@ -53,7 +54,7 @@ _decode_change = msgspec.json.Decoder(_Change).decode
 
 
 class Hall:
-    """Free seats, kept up from ``GET …/seats`` and the frames of ``GET …/live``."""
+    """The free seats of an event, kept up to date by ``GET …/seats`` and the frames of ``GET …/live``."""
 
     def __init__(self, chance: random.Random, *, front_rows: int = FRONT_ROWS) -> None:
         self._chance = chance
@@ -108,9 +109,9 @@ class Hall:
         return sum(map(len, self._free))
 
     def free_seats(self, count: int, *, front: bool) -> list[Seat]:
-        """``count`` seats side by side, fewer where no row has so many; none where nothing is free.
+        """``count`` seats side by side, fewer where no row has so many; none if no seat is free.
 
-        Each run of free seats is as likely as any other, so that fans meet no more often than people do.
+        Each run of free seats is equally likely, so that fans want the same seats no more often than people do.
         """
         for wanted in range(count, 0, -1):
             rows = (at for at, free in enumerate(self._free) if len(free) >= wanted)
@@ -123,7 +124,7 @@ class Hall:
         return []
 
     def _guess(self, count: int) -> list[Seat]:
-        """A run found by chance, which is the quickest way while much is free."""
+        """A run of free seats at a random spot. This is the quickest way while many seats are free."""
         for _ in range(GUESSES_MAX if self._rows else 0):
             at = int(self._chance.random() * len(self._rows))
             ticket_type_id, row, numbers = self._rows[at]
@@ -134,11 +135,11 @@ class Hall:
         return []
 
     def _run_in(self, rows: list[int], count: int) -> list[Seat]:
-        """A run in one of these rows."""
+        """A run of free seats in one of these rows."""
         while rows:
             (at,) = self._chance.choices(rows, [len(self._free[at]) for at in rows])
             ticket_type_id, row, numbers = self._rows[at]
-            # Groups of one size leave no single seats between them if each begins at a multiple of it.
+            # Runs that begin at multiples of their length leave no single seats between them.
             for step in (count, 1):
                 runs = [numbers[start : start + count] for start in range(0, len(numbers) - count + 1, step)]
                 if free := [run for run in runs if self._free[at].issuperset(run)]:
@@ -153,7 +154,7 @@ class Hall:
 
 
 async def watch(hall: Hall, calls: Calls, event_id: int) -> None:
-    """Keep ``hall`` up until cancelled: read it, follow its changes, and begin anew whenever the stream ends."""
+    """Keep ``hall`` up to date until cancelled: read it, follow its changes, and read it again when the stream ends."""
     while True:
         with contextlib.suppress(Broken, UnexpectedAnswer, KeyError, TypeError):
             hall.read((await calls.ask("hall", "GET", f"/api/events/{event_id}/seats")).document())
@@ -182,7 +183,7 @@ async def _follow(hall: Hall, calls: Calls, event_id: int) -> None:
 
 
 class AskedHall:
-    """Asks the gateway at each choice: for the whole map, or for what is left of each ticket type."""
+    """Asks the gateway at each choice: for the whole map, or for the number of free seats of each ticket type."""
 
     def __init__(self, event_id: int, chance: random.Random) -> None:
         self._event_id = event_id
@@ -194,14 +195,15 @@ class AskedHall:
             hall.read(await self._read(calls, "seats", f"/api/events/{self._event_id}/seats{since}"))
             return await hall.choose(calls, count, is_best=False, front=front, since=since)
         call = await self._read(calls, "initial_call", f"/api/initial-call/{self._event_id}{since}")
-        left = [ticket for ticket in call["tickets"] if ticket["availableCount"] > 0]
-        if not left:
+        available = [ticket_type for ticket_type in call["tickets"] if ticket_type["availableCount"] > 0]
+        if not available:
             return None
-        ticket = self._chance.choice(left)
-        return Choice([(ticket["ticketTypeId"], 0, 0)] * min(count, ticket["availableCount"]), is_best=True)
+        ticket_type = self._chance.choice(available)
+        seats = [(ticket_type["ticketTypeId"], 0, 0)] * min(count, ticket_type["availableCount"])
+        return Choice(seats, is_best=True)
 
     def taken(self, seats: list[Seat]) -> None:
-        """Nothing is remembered: the next choice asks again."""
+        """Do nothing, because the next choice asks again."""
 
     async def _read(self, calls: Calls, step: str, path: str) -> dict[str, Any]:
         reply = await calls.ask(step, "GET", path)

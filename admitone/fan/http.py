@@ -1,6 +1,7 @@
-"""HTTP/1.1 for thousands of fans in one process: kept-alive connections that they share, and endless answers.
+"""An HTTP/1.1 client for thousands of fans in one process, with shared keep-alive connections and endless answers.
 
-A general client costs more than the gateway spends on many of its answers: a load made with it would measure itself.
+A general client would use more processor time than the gateway does for many answers, so that a load test would
+measure the client.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import httptools
 import msgspec
 
 CONNECTIONS_MAX: Final = 256
-"""Connections that one client keeps for its calls; streams have one each beside them."""
+"""One client has at most so many connections for its calls; each stream has one more of its own."""
 IDLE_SECONDS_MAX: Final = 3.0
-"""Below uvicorn's keep-alive of 5 s, so that no call is sent on a connection which the server is about to close."""
+"""A connection is not used again after this time. It is below uvicorn's keep-alive of 5 s, so that no call is sent on a
+connection that the server is about to close."""
 ANSWER_SECONDS_MAX: Final = 45.0
 SILENCE_SECONDS_MAX: Final = 60.0
-"""A stream that says nothing for so long is broken: the gateway sends a beat more often."""
+"""A stream that is silent for so long is broken, because the gateway sends a beat more often."""
 CONNECT_SECONDS_MAX: Final = 15.0
 BODY_BYTES_MAX: Final = 32_000_000
 SWEEP_SECONDS: Final = 1.0
@@ -33,7 +35,7 @@ SWEEP_SECONDS: Final = 1.0
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 Chunk = Callable[[bytes | None], None]
-"""Called with each piece of an endless answer's body, and with None at its end."""
+"""A function that gets each piece of an endless answer's body, and None at its end."""
 
 
 class Broken(ConnectionError):  # noqa: N818 - the connection is
@@ -79,7 +81,9 @@ Done = Callable[[Reply | Broken], None]
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time. A call gets its whole reply; a stream its reply's head, then its body in chunks."""
+    """A connection with one request at a time. A call gets its whole reply; a stream gets the reply's head, and then
+    its body in chunks.
+    """
 
     __slots__ = (
         "_body",
@@ -139,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._reply.status = self._parser.get_status_code()
-        # A refusal is no stream: its body is read to the end, as that of any reply.
+        # Only a reply of 200 is a stream; a refusal's body is read to its end, as with any call.
         if self._chunk is not None and status == 200:
             self._answer(self._reply)
 
@@ -224,11 +228,11 @@ async def connect(host: str, port: int, *, tls: ssl.SSLContext | None = None, so
 
 
 class HttpClient:
-    """Calls to one server. A fan who finds every connection busy waits in order.
+    """Calls to one server. While every connection is busy, calls wait in their order.
 
     Args:
         base_url: http or https; a path in it goes before every path that is called.
-        sources: local addresses to connect from, in turn, to spread ports; any where empty.
+        sources: local addresses to connect from, in turn, so that there are ports enough; empty: the system chooses.
     """
 
     def __init__(self, base_url: str, *, connections_max: int = CONNECTIONS_MAX, sources: Sequence[str] = ()) -> None:
@@ -359,7 +363,9 @@ class HttpClient:
         return connection
 
     def _fail_overdue(self) -> None:
-        """One timer a client: a timer a call would cost more than the call's own bookkeeping."""
+        """Fail the calls that are overdue. One timer serves all calls, because a timer for each would cost more than
+        the rest of a call's bookkeeping.
+        """
         now = monotonic()
         for connection in [one for one in self._all if one.due_at < now]:
             connection.fail("silent")
@@ -385,7 +391,7 @@ class Stream:
         return self._connection.was_cut
 
     def close(self) -> None:
-        """No chunk is told any more."""
+        """Close the connection; the chunk function is not called any more."""
         self._client._forget(self._connection)
 
 

@@ -1,4 +1,4 @@
-"""What fans were told, kept to be compared with what Postgres holds (``admitone audit --ledger``)."""
+"""Keeps the answers that fans got in a file, which ``admitone audit --ledger`` compares with Postgres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def line_of(kind: Kind, user_id: int, event_id: int, job: Mapping[str, Any]) -> LedgerLine:
-    """The line of a finished job, given as the API's JSON object."""
+    """The ledger's line for a finished job; ``job`` is the API's JSON object."""
     return LedgerLine(
         at=dt.datetime.now(dt.UTC),
         user_id=user_id,

@@ -23,7 +23,7 @@ STATES_IN_LINE: Final = (*IN_LINE, "called", "admitted")
 
 
 class _Place(msgspec.Struct, rename={"room_state": "roomState", "admission": "pass"}):
-    """What a fan is told of the place, by a call or by an event."""
+    """A fan's standing, as a call answers it or an event of the stream says it."""
 
     state: str = ""
     room_state: str = ""
@@ -36,7 +36,7 @@ _decode_place = msgspec.json.Decoder(_Place).decode
 
 
 class Line:
-    """One fan's. ``called_at`` is the monotonic clock at the last call."""
+    """One fan's time in line. ``called_at`` is the monotonic clock at the last call."""
 
     __slots__ = (
         "_behaviour",
@@ -104,7 +104,7 @@ class Line:
     async def get_in(self) -> None:
         """Wait for the call and claim it."""
         while True:
-            await self._stand_in_line()
+            await self._wait_for_call()
             self.called_at = time.monotonic()
             if self._needs_no_pass:
                 return
@@ -132,8 +132,8 @@ class Line:
         self._take_pass(reply.document().get("pass"))
         return True
 
-    async def _stand_in_line(self) -> None:
-        """Follow the stream until called."""
+    async def _wait_for_call(self) -> None:
+        """Follow the stream until the fan is called."""
         failures = 0
         while not self._is_called():
             pause_seconds = 1.0
@@ -154,10 +154,11 @@ class Line:
             self._note(msgspec.convert(reply.document(), _Place))
 
     async def _follow_stream(self) -> float:
-        """Read the stream until it ends or there is news to act on; gives how many seconds to wait before another.
+        """Read the stream until it ends or there is news to act on; gives how many seconds to wait before opening the
+        next one.
 
         Raises:
-            Broken: it was cut, or never opened.
+            Broken: the stream was cut, or could not be opened.
         """
         self._wake.clear()
         self._parser = EventParser()
@@ -167,7 +168,7 @@ class Line:
             self._counts.refused("stream", reply.code)
             return max(1.0, float(reply.retry_after or 1))
         if reply.status == 404:
-            # The fan is no longer in line; the poll that follows says why.
+            # The fan is no longer in line; the read that follows says why.
             self._counts.outcome("stream", "not_in_line")
             return 1.0
         if reply.status != 200 or reply.content_type != b"text/event-stream":
@@ -235,7 +236,11 @@ class Line:
             self._take_pass(place.admission)
 
     def _is_called(self) -> bool:
-        """Raises VisitEnded where no call will ever come."""
+        """Whether the fan is called, or needs no call.
+
+        Raises:
+            VisitEnded: no call can come any more.
+        """
         if self._needs_no_pass:
             return True
         if self._state not in STATES_IN_LINE:
@@ -248,7 +253,7 @@ class Line:
             self._calls.headers += f"X-Admission-Pass: {admission}\r\n"
 
     async def leave(self, outcome: str, *, silently: bool = False) -> NoReturn:
-        """End the visit; unless silently, the place or slot is given back."""
+        """End the visit; unless ``silently``, give the place or the slot back."""
         if silently:
             raise VisitEnded(f"{outcome}_silently")
         reply = await self._calls.ask("leave", "DELETE", self._path)
@@ -257,7 +262,9 @@ class Line:
         raise VisitEnded(outcome)
 
     def end(self, step: str, reply: Reply) -> NoReturn:
-        """End the visit at a refusal: by its code, or as an error if no fan who does everything right is refused so."""
+        """End the visit at a refusal. The visit's outcome is the code, or an error if a fan who does everything right
+        cannot be refused so.
+        """
         code = reply.code
         self._counts.outcome(step, code or str(reply.status))
         is_honest = reply.status in (402, 403, 404, 409, 429, 503)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Seat = tuple[int, int, int]
-"""(ticketTypeId, rowNumber, seatNumber)"""
+"""A seat is (ticketTypeId, rowNumber, seatNumber)."""
 
 
 def seat_details(seats: Iterable[Seat]) -> list[dict[str, Any]]:

@@ -31,7 +31,9 @@ class _Hold(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Fan:
-    """A visit. Its choices come from the behaviour's seed and its number, so that a plan can be repeated."""
+    """One fan and its visit. Its choices depend on the behaviour's seed and its number alone, so that a plan can be
+    repeated.
+    """
 
     __slots__ = (
         "_behaviour",
@@ -64,7 +66,7 @@ class Fan:
         self._version = 0
 
     async def visit(self) -> str:
-        """Go the whole way; gives and counts how it ended, e.g. ``bought``, ``sold_out``, ``left_line``, ``error``."""
+        """Make the whole visit. Counts and gives its end, e.g. ``bought``, ``sold_out``, ``left_line`` or ``error``."""
         how = "unfinished"
         self._counts.fans += 1
         try:
@@ -75,7 +77,7 @@ class Fan:
             self._counts.error(str(error))
             how = "error"
         except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
-            # A field that the contract promises was missing or of another type.
+            # A field that the contract promises is missing or has another type.
             self._counts.error(f"an answer's shape: {type(error).__name__} {str(error)[:80]}")
             how = "error"
         finally:
@@ -111,7 +113,9 @@ class Fan:
                 live.close()
 
     async def _look_at_map(self) -> Stream | None:
-        """Cost the gateway what a page does: seats are chosen from the hall that is watched for all fans."""
+        """Read the map and open its stream, only so that the gateway has the work that a page gives it: the seats are
+        chosen from the hall that is kept up for all fans.
+        """
         await self._calls.ask("seats", "GET", f"/api/events/{self._event_id}/seats")
         reply, stream = await self._calls.open(f"/api/events/{self._event_id}/live", _draw_nothing)
         if reply.status != 200:
@@ -139,17 +143,17 @@ class Fan:
                 body["bestAvailable"] = {"ticketTypeId": seats[0][0], "quantity": len(seats)}
             else:
                 body["seatDetails"] = seat_details(seats)
-            code, told = await self._command("reserve", "POST", "/api/reserve", body)
+            code, answer = await self._command("reserve", "POST", "/api/reserve", body)
             if not code:
-                hold = msgspec.convert(told, _Hold)
+                hold = msgspec.convert(answer, _Hold)
                 held = seats_of(hold.seats)
                 if len(held) != len(seats) or (not choice.is_best and held != sorted(seats)):
                     counts.violation(f"fan {self._line.user_id} holds other seats than were asked for")
                 company.hall.taken(held)
                 return hold
             if code == "seats_taken":
-                company.hall.taken(seats_of(told.get("seats", ())))
-                # Half of the fans who were beaten to the front take any seats.
+                company.hall.taken(seats_of(answer.get("seats", ())))
+                # Half of the fans whose seats at the front were taken want any seats from now on.
                 self._wants_front = self._wants_front and self._happens(0.5)
             elif code == "no_block":
                 self._seats_wanted = max(1, self._seats_wanted - 1)
@@ -182,22 +186,22 @@ class Fan:
             token = self._captcha_token or await self._company.captcha.token(self._calls)
             self._captcha_token = None
             sent = body if token is None else {**body, "captchaToken": token}
-            code, told = await self._command("checkout", "POST", "/api/checkout", sent, key)
+            code, answer = await self._command("checkout", "POST", "/api/checkout", sent, key)
             if not code:
-                return told
+                return answer
             if code not in ("captcha_failed", "timed_out"):
                 break
-            # A command that timed out changed nothing and stays so: another try is another command.
+            # The outcome of a command that timed out does not change, so another try needs another key.
             key = new_key() if code == "timed_out" else key
         return await self._line.leave(code)
 
     async def _command(
         self, kind: Kind, method: str, path: str, body: object, key: str = ""
     ) -> tuple[str, dict[str, Any]]:
-        """Send a booking command, wait for its final answer and write it down.
+        """Send a booking command, wait for its final answer and write it into the ledger.
 
-        Gives a problem's code and the problem, or an empty code and the result. A refusal before any job is no answer
-        of the booking engine, and not written.
+        Gives the problem's code and the problem, or an empty code and the result. A refusal before there is a job is no
+        answer of the booking engine, so the ledger has no line for it.
         """
         headers = f"Prefer: wait={JOB_WAIT_SECONDS}\r\nIdempotency-Key: {key or new_key()}\r\n"
         began = time.perf_counter()
@@ -207,21 +211,21 @@ class Fan:
                 raise UnexpectedAnswer(f"{kind}: HTTP 202 for a finished job")
             if reply.status in (200, 202):
                 reply = await self._finished(kind, reply)
-            # The contract's own cure for a job that Redis lost is the same key again.
+            # If Redis lost the job, the contract has clients send the same key again.
             if reply.code != "unknown_job":
                 break
         self._counts.wait(f"{kind}_result", time.perf_counter() - began)
-        code, told = reply.code, reply.document()
+        code, answer = reply.code, reply.document()
         if reply.status == 200:
-            line = line_of(kind, self._line.user_id, self._event_id, told)
+            line = line_of(kind, self._line.user_id, self._event_id, answer)
             self._company.ledger.write(line)
             code = line.code or ""
-            told = told["problem"] if code else told["result"]
-            self._version = max(self._version, told.get("version", 0))
+            answer = answer["problem"] if code else answer["result"]
+            self._version = max(self._version, answer.get("version", 0))
         self._counts.outcome(kind, code or "succeeded")
         if code and code not in HONEST_REFUSALS:
             raise UnexpectedAnswer(f"{kind}: {code}")
-        return code, told
+        return code, answer
 
     async def _finished(self, kind: Kind, reply: Reply) -> Reply:
         path = f"/api/jobs/{reply.document()['jobId']}?wait={JOB_WAIT_SECONDS}"
@@ -250,7 +254,7 @@ async def start_session(calls: Calls) -> tuple[str, int]:
     """A session of the site's own, as a new browser gets one: its token and the user id.
 
     Raises:
-        UnexpectedAnswer: there was none to be had.
+        UnexpectedAnswer: the gateway gave none.
     """
     reply = await calls.ask("session", "POST", "/api/session")
     if reply.status != 201:
@@ -260,9 +264,9 @@ async def start_session(calls: Calls) -> tuple[str, int]:
 
 
 def _draw_nothing(chunk: bytes | None) -> None:
-    """A page would draw the change."""
+    """Take a change of the map, which a page would draw."""
 
 
 def new_key() -> str:
-    """An Idempotency-Key."""
+    """A new Idempotency-Key."""
     return os.urandom(16).hex()
