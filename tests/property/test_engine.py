@@ -19,7 +19,7 @@ from db.booking.holds import Hold
 from db.booking.seats import SeatNow
 from tests.property.engine_machine import GRACE_SECONDS, machine_on
 from workers.engine.book import Book
-from workers.engine.commands import RULES, checkout
+from workers.engine.commands import RULES
 from workers.engine.free_rows import FreeRows, KeptRows
 
 pytestmark = pytest.mark.deep
@@ -93,10 +93,6 @@ def counts_ended_holds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Hold, "is_live", lambda self, now: self.keeps_seats(now, grace))
 
 
-def sells_beyond_the_limit(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checkout, "_refuse_beyond_limit", lambda book, hold: None)
-
-
 SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "outcomes are not remembered": forgets_outcomes,
     "purchases do not count for the limit": counts_no_purchases,
@@ -107,7 +103,6 @@ SABOTAGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "cancelled seats stay live": refunds_twice,
     "anybody cancels": cancels_others_purchases,
     "a hold counts past the end that its fan was shown": counts_ended_holds,
-    "a late checkout takes a fan beyond the limit": sells_beyond_the_limit,
 }
 
 
