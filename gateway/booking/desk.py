@@ -41,7 +41,7 @@ FIGURES_SECONDS: Final = 1.0
 READINGS_KEPT: Final = 61
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """A command of a fan, and how the desk is to answer it.
 

@@ -86,19 +86,17 @@ def _result(book: Book, hold: Hold) -> HoldResult:
 
 
 def _refuse_unless_free(book: Book, command: Reserve, in_grace: list[Hold]) -> None:
-    """Free for this fan: a seat of the fan's own hold that is in its grace is free, too."""
-    keys = [(seat, book.seats.get((command.event_id, *seat))) for seat in command.seats]
-    unknown = [seat for seat, now in keys if now is None]
+    """A seat of the fan's own hold that is in its grace is free for the fan, too."""
+    unknown: list[Seat] = []
+    taken: list[Seat] = []
+    for seat in command.seats:
+        now = book.seats.get((command.event_id, *seat))
+        if now is None:
+            unknown.append(seat)
+        elif not now.is_free(book.now) and not any(now.reservation_id == hold.reservation_id for hold in in_grace):
+            taken.append(seat)
     if unknown:
         raise Refused("unknown_seats", seats=named_seats(unknown))
-    own = {hold.reservation_id for hold in in_grace}
-    taken = [
-        seat
-        for seat, now in keys
-        if now is not None
-        and not now.is_free(book.now)
-        and not (now.status == SeatStatus.RESERVED and now.reservation_id in own)
-    ]
     if taken:
         raise Refused("seats_taken", seats=named_seats(taken))
 
