@@ -66,8 +66,6 @@ class Assets:
         for name, plain in sorted(files.items()):
             digest.update(name.encode() + b"\0" + plain)
             media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            if media_type.startswith("text/"):
-                media_type += "; charset=utf-8"
             self._files[name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
         self.version = digest.hexdigest()[:12]
 

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("admitone", "gateway", "workers", "db", "queue/waiting_room", "queue/booking_lane")
-DATA = {".lua", ".sql", ".html", ".css", ".js", ".svg", ".mako"}
+DATA = {".lua", ".sql", ".html", ".css", ".js", ".svg", ".mako", ".txt"}
 
 
 @pytest.fixture(scope="module")
