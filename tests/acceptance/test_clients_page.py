@@ -43,7 +43,7 @@ RUN_BY: Final[dict[str, tuple[str, list[str]]]] = {
     # A reader sees when a line fails. `-e` sees it here.
     "bash": ("client.sh", ["bash", "-e"]),
     # Without the packages of this environment: the page says that the standard library is enough.
-    "python": ("client.py", [sys.executable, "-I", "-S"]),
+    "python": ("client.py", [sys.executable, "-I", "-S", "-u"]),
     "js": ("client.js", [str(Path(sys.executable).with_name("deno")), "run", "--no-config", "--no-remote",
                          "--allow-net=127.0.0.1", "--allow-env=SITE,EVENT"]),
 }  # fmt: skip
@@ -75,27 +75,45 @@ def script(language: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def start(language: str, url: str, event_id: int, folder: Path) -> subprocess.Popen[str]:
-    """Run the page's client of this language."""
-    name, command = RUN_BY[language]
-    (folder / name).write_text(script(language))
-    kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    environ = kept | {"SITE": url, "EVENT": str(event_id), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
-    environ["DENO_DIR"] = str(Path(sys.executable).parent.parent / "deno")
-    return subprocess.Popen(
-        [*command, name], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+class Running:
+    """The page's client of one language."""
 
+    def __init__(self, language: str, url: str, event_id: int, folder: Path) -> None:
+        name, command = RUN_BY[language]
+        (folder / name).write_text(script(language))
+        kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        environ = kept | {"SITE": url, "EVENT": str(event_id), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
+        environ["DENO_DIR"] = str(Path(sys.executable).parent.parent / "deno")
+        self._output = folder / "output.txt"
+        self._until = time.monotonic() + RUN_SECONDS_MAX
+        with self._output.open("w") as output:
+            self._process = subprocess.Popen(
+                [*command, name], cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT
+            )
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """What it has printed, once it has ended well."""
-    try:
-        output, _ = process.communicate(timeout=RUN_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise AssertionError(f"not done in {RUN_SECONDS_MAX} s:\n{process.communicate()[0]}") from None
-    assert process.returncode == 0, f"the lines are those of {PAGE.name}:\n{output}"
-    return output
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def until_it_says(self, words: str) -> None:
+        """Wait until the words are among what it has printed."""
+        while words not in self.output:
+            assert self._process.poll() is None, f"ended without {words!r}:\n{self.output}"
+            assert time.monotonic() < self._until, f"has not said {words!r} in {RUN_SECONDS_MAX} s:\n{self.output}"
+            time.sleep(0.1)
+
+    def finish(self) -> str:
+        """What it has printed, once it has ended well."""
+        try:
+            code = self._process.wait(max(0.0, self._until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not done in {RUN_SECONDS_MAX} s:\n{self.output}") from None
+        assert code == 0, f"ended with {code}; the lines are those of {PAGE.name}:\n{self.output}"
+        return self.output
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 BOUGHT = """
@@ -190,43 +208,56 @@ def test_a_site_serves_the_page(site: Site) -> None:
     assert answer.content.decode() == TEXT
 
 
-# -- the clients of the page
+def test_a_static_text_names_its_encoding_once(site: Site) -> None:
+    page = site.client().get("/schema").content.decode()
+    kinds = {site.client().get(path).headers["Content-Type"] for path in re.findall(r'="(/static/[^"]+)"', page)}
+    assert kinds >= {"text/css; charset=utf-8", "text/plain; charset=utf-8"}
 
 
-@pytest.mark.parametrize("language", RUN_BY)
-def test_a_client_buys_and_cancels(site: Site, tmp_path: Path, language: str) -> None:
-    event_id = site.event(room=OPEN_DOOR)
-    output = finish(start(language, site.url, event_id, tmp_path))
-    assert bought(site, event_id) == ONE_OF_EACH, output
-    assert "paid back: 4900" in output
+# -- the clients of the page; those of one test run side by side, for most of their time is waiting
 
 
-@pytest.mark.parametrize("language", RUN_BY)
-def test_a_client_waits_in_line_and_is_called(site: Site, tmp_path: Path, language: str) -> None:
-    event_id = site.event(room=ONE_INSIDE)
-    inside = site.admitted_fan(event_id)
-    process = start(language, site.url, event_id, tmp_path)
+@contextlib.contextmanager
+def clients(url: str, events: dict[str, int], folder: Path) -> Iterator[dict[str, Running]]:
+    """The client of each language, at its own event."""
+    running: dict[str, Running] = {}
     try:
-        until = time.monotonic() + RUN_SECONDS_MAX
-        while site.client().get(f"/api/initial-call/{event_id}").json["room"]["waiting"] == 0:
-            assert time.monotonic() < until, finish(process)
-            time.sleep(0.1)
-        time.sleep(1)
-        assert inside.call("DELETE", f"/api/queue/{event_id}").status == 204
-        output = finish(process)
+        for language, event_id in events.items():
+            (folder / language).mkdir()
+            running[language] = Running(language, url, event_id, folder / language)
+        yield running
     finally:
-        process.kill()
-    assert "0 fans are before you" in output
-    assert bought(site, event_id) == ONE_OF_EACH, output
-    # The client has left: the next fan comes in.
-    assert site.fan().join(event_id).json["state"] == "admitted"
+        for client in running.values():
+            client.kill()
 
 
-@pytest.mark.parametrize("language", RUN_BY)
-def test_a_client_buys_where_there_is_no_line(site: Site, tmp_path: Path, language: str) -> None:
-    event_id = site.event(room=OFF)
-    output = finish(start(language, site.url, event_id, tmp_path))
-    assert bought(site, event_id) == ONE_OF_EACH, output
+@pytest.mark.parametrize("room", [OPEN_DOOR, OFF], ids=["open", "off"])
+def test_a_client_buys_and_cancels(site: Site, tmp_path: Path, room: RoomSeed) -> None:
+    events = {language: site.event(room=room) for language in RUN_BY}
+    with clients(site.url, events, tmp_path) as running:
+        for language, event_id in events.items():
+            output = running[language].finish()
+            assert bought(site, event_id) == ONE_OF_EACH, output
+            assert "paid back: 4900" in output
+
+
+def test_a_client_waits_in_a_line_that_closes_and_opens_again(site: Site, tmp_path: Path) -> None:
+    events = {language: site.event(room=ONE_INSIDE) for language in RUN_BY}
+    inside = {event_id: site.admitted_fan(event_id) for event_id in events.values()}
+    operator = site.operator()
+    with clients(site.url, events, tmp_path) as running:
+        for is_closed, words in ((True, "0 fans are before you"), (False, "the line is closed")):
+            for client in running.values():
+                client.until_it_says(words)
+            for event_id in events.values():
+                assert operator.patch(f"/api/ops/rooms/{event_id}", {"closed": is_closed}).status == 200
+        for event_id, fan in inside.items():
+            assert fan.call("DELETE", f"/api/queue/{event_id}").status == 204
+        for language, event_id in events.items():
+            output = running[language].finish()
+            assert bought(site, event_id) == ONE_OF_EACH, output
+            # The client has left: the next fan comes in.
+            assert site.fan().join(event_id).json["state"] == "admitted"
 
 
 @contextlib.contextmanager
@@ -300,12 +331,12 @@ def bad_network(url: str) -> Iterator[tuple[str, dict[str, int]]]:
             thread.join()
 
 
-@pytest.mark.parametrize("language", RUN_BY)
-def test_a_client_whose_answers_are_lost_buys_once(site: Site, tmp_path: Path, language: str) -> None:
-    event_id = site.event(room=OPEN_DOOR)
-    with bad_network(site.url) as (url, tries):
-        output = finish(start(language, url, event_id, tmp_path))
-    assert bought(site, event_id) == ONE_OF_EACH, output
+def test_a_client_whose_answers_are_lost_buys_once(site: Site, tmp_path: Path) -> None:
+    events = {language: site.event(room=OPEN_DOOR) for language in RUN_BY}
+    with bad_network(site.url) as (url, tries), clients(url, events, tmp_path) as running:
+        for language, event_id in events.items():
+            output = running[language].finish()
+            assert bought(site, event_id) == ONE_OF_EACH, output
     commands = [tried for key, tried in tries.items() if not key.startswith("/")]
-    assert len(commands) >= 3
+    assert len(commands) >= 3 * len(RUN_BY)
     assert min(commands) >= 3, "each had its answer lost, then was refused, then went through"
