@@ -1,8 +1,8 @@
 """Bundle each page's script with the modules it imports, so that a page loads one file and needs no build step.
 
 A script that no other script imports is a page's own, or a worker's. Its bundle holds every module it needs, each in a
-function of its own, so that equal names in two modules never meet. Comments on lines of their own are left out: with
-their types they are a quarter of the text. This is no parser: it understands what the formatter leaves at the beginning
+function of its own, so that equal names in two modules never meet. Comments and indentation are left out: with their
+types they are a quarter of the text. This is no parser: it understands what the formatter leaves at the beginning
 of a line, and refuses every other form when the gateway starts, with the file and the line.
 """
 
@@ -18,6 +18,8 @@ _EXPORT = re.compile(r"^export ((?:const|class|function\*?|async function\*?) ([
 _STATEMENT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 _PLACE_DEPENDENT = re.compile(r"^(?!\s*(?:/?\*|//)).*\bimport(?:\(|\.meta\b).*", re.MULTILINE)
 """Outside of comments: what would mean another file in a bundle than in the module that it was written in."""
+_BESIDE_CODE = re.compile(r"/\*\* @type \{[^*]*\} \*/ (?=\()|(?<=[;,{]) // [^\"`]*$")
+"""Comments on a line with code: a cast's type, and words after the code's end that can be in no string."""
 _NAME = re.compile(r"([\w$]+)(?: as ([\w$]+))?")
 
 
@@ -89,7 +91,7 @@ def _parse(name: str, text: str) -> _Module:
 
 
 def _without_comments(name: str, text: str) -> str:
-    """Leave out the comments that have their lines for themselves.
+    """Leave out indentation, the comments that have their lines for themselves, and the plain ones beside code.
 
     What looks like one inside a template literal is not one. So a literal's own text may not go over several lines:
     the formatter breaks a long one inside its ``${…}`` only.
@@ -110,7 +112,7 @@ def _without_comments(name: str, text: str) -> str:
             if not (code.startswith("}") if in_template else code.endswith("${")):
                 raise BundleError(f"{name}:{number}: the text of a template literal goes over several lines")
             in_template = not in_template
-        lines.append(line + "\n")
+        lines.append(_BESIDE_CODE.sub("", code) + "\n")
     return "".join(lines)
 
 

@@ -144,8 +144,7 @@ export class Stream {
     this.open();
   }
   open() {
-    clearTimeout(this.timer);
-    this.source?.close();
+    this.pause();
     if (this.closed) return;
     const source = (this.source = new EventSource(this.address()));
     source.onopen = () => {
@@ -162,6 +161,7 @@ export class Stream {
         );
       }
     };
+    source.addEventListener("beat", () => this.heard());
     for (const [name, handle] of Object.entries(this.on)) {
       source.addEventListener(name, (event) => {
         this.heard();
@@ -169,6 +169,11 @@ export class Stream {
         /** @type {(data: unknown) => void} */ (handle)(text ? JSON.parse(text) : {});
       });
     }
+  }
+  /** Give the connection free until `open` is called. */
+  pause() {
+    clearTimeout(this.timer);
+    this.source?.close();
   }
   heard() {
     this.heardAt = Date.now();
@@ -182,7 +187,6 @@ export class Stream {
   }
   close() {
     this.closed = true;
-    clearTimeout(this.timer);
-    this.source?.close();
+    this.pause();
   }
 }

@@ -2,7 +2,7 @@
 // Recomputes a draw in the browser: its seal, the order of all fans, and the place of this one.
 import { call, Problem } from "./api.js";
 import { $, inputOf, make, readData, setProgress } from "./dom.js";
-import { count } from "./words.js";
+import { count, plural } from "./words.js";
 
 /** @import { DrawAnswer, DrawList, DrawProof, Receipt } from "../contract.d.ts" */
 
@@ -69,7 +69,7 @@ async function recheck(draw, seed, mine, own) {
   $("recheck-progress").hidden = true;
   found(
     fans.length === draw.participants && new Set(fans).size === fans.length,
-    `${count(fans.length)} fans took part, each once.`,
+    `${plural(fans.length, "fan")} took part, each once.`,
   );
   const ordered = drawn.every((one, i) =>
     i === 0 || drawn[i - 1][0] < one[0] || (drawn[i - 1][0] === one[0] && drawn[i - 1][1] < one[1])

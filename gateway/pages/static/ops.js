@@ -1,6 +1,6 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
-import { call, now, Problem, Stream } from "./api.js";
+import { call, now, Problem } from "./api.js";
 import { $, inputOf, setText } from "./dom.js";
 import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
 import { Charts } from "./ops/charts.js";
@@ -8,6 +8,8 @@ import { Controls } from "./ops/controls.js";
 import { drawFigures, tone } from "./ops/figures.js";
 import { showLog } from "./ops/log.js";
 import { figure, STATES } from "./ops/words.js";
+import { OtherTabs } from "./other-tabs.js";
+import { SharedStream } from "./shared-stream.js";
 
 /** @import { OperatorName, RoomAnswer, RoomList } from "../contract.d.ts" */
 
@@ -141,7 +143,8 @@ addEventListener("hashchange", choose);
 
 // -- the session and the stream
 
-/** @type {Stream | null} */
+const tabs = new OtherTabs("console");
+/** @type {SharedStream | null} */
 let stream = null;
 
 function signIn() {
@@ -174,7 +177,7 @@ async function begin() {
   for (const room of news.rooms) rooms.set(room.eventId, room);
   news.rooms.forEach(show);
   $("no-rooms").hidden = rooms.size > 0;
-  stream = new Stream(() => "/api/ops/stream", { room: show, bye: () => {} }, age);
+  stream = new SharedStream(tabs, "console", () => "/api/ops/stream", { room: show, bye: () => {} }, age);
 }
 
 /** Old figures must look old. */
@@ -206,6 +209,10 @@ async function checkSession() {
   }
 }
 setInterval(age, 1000);
+
+addEventListener("pageshow", (shown) => {
+  if (shown.persisted) location.reload();
+});
 
 watchSignIn(begin);
 

@@ -7,6 +7,7 @@ const PITCH = 32;
 const MARGIN = 26; // room for row numbers
 const MARKS = { free: "", mine: "M8 14.5l4 4 8-9", reserved: "M9 14h10", booked: "M9 9l10 10M19 9L9 19" };
 const WORDS = { free: "available", mine: "picked", reserved: "held by somebody", booked: "sold" };
+const OWN = "held by you";
 
 /** @typedef {"free" | "reserved" | "booked"} Status */
 /** @typedef {{type: number, row: number, seat: number}} Seat */
@@ -41,6 +42,8 @@ export class SeatMap {
     this.taken = new Map();
     /** @type {Set<string>} */
     this.picked = new Set();
+    /** @type {Set<string>} seats that this fan holds, which are never free to the fan either */
+    this.own = new Set();
     /** @type {Map<string, Element>} seats drawn */
     this.drawn = new Map();
     /** @type {Block[]} */
@@ -205,14 +208,15 @@ export class SeatMap {
   paint(key) {
     const element = this.drawn.get(key);
     if (!element) return;
-    const state = this.picked.has(key) ? "mine" : (this.taken.get(key) ?? "free");
+    const own = this.own.has(key);
+    const state = own || this.picked.has(key) ? "mine" : (this.taken.get(key) ?? "free");
     element.setAttribute("class", `seat ${state}`);
     element.setAttribute(
       "aria-label",
-      `${this.nameOf(key)}, ${this.options.money(this.priceOf(key))}, ${WORDS[state]}`,
+      `${this.nameOf(key)}, ${this.options.money(this.priceOf(key))}, ${own ? OWN : WORDS[state]}`,
     );
     element.setAttribute("aria-selected", String(state === "mine"));
-    if (state === "reserved" || state === "booked") element.setAttribute("aria-disabled", "true");
+    if (own || state === "reserved" || state === "booked") element.setAttribute("aria-disabled", "true");
     else element.removeAttribute("aria-disabled");
     element.lastElementChild?.setAttribute("d", MARKS[state]);
   }
@@ -226,6 +230,23 @@ export class SeatMap {
     const lost = [...this.picked].filter((key) => this.taken.has(key));
     for (const key of new Set([...before.keys(), ...this.taken.keys()])) this.paint(key);
     this.changed(lost);
+  }
+
+  /** All seats that are not free, as `snapshot` takes them. @returns {[number, number, number, Status][]} */
+  takenSeats() {
+    return [...this.taken].map(([key, status]) => {
+      const { type, row, seat } = seatOf(key);
+      return [type, row, seat, status];
+    });
+  }
+
+  /** @param {Set<string>} keys the seats that this fan holds */
+  showOwn(keys) {
+    const before = this.own;
+    this.own = keys;
+    for (const key of new Set([...before, ...keys])) this.paint(key);
+    const held = [...this.picked].filter((key) => keys.has(key));
+    if (held.length) this.drop(held);
   }
 
   /** Take over changes. @param {SeatChange[]} changes */
@@ -280,7 +301,7 @@ export class SeatMap {
 
   /** @param {string} key */
   toggle(key) {
-    if (this.taken.has(key)) return;
+    if (this.taken.has(key) || this.own.has(key)) return;
     if (this.picked.has(key)) this.picked.delete(key);
     else if (this.picked.size >= this.options.seatsMax) return this.options.onLimit();
     else this.picked.add(key);

@@ -41,6 +41,10 @@ export function eta(seconds, range) {
   return `About ${low}–${high} minutes`;
 }
 
+const hourAndMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+/** @param {string | number} moment */
+export const shortTime = (moment) => hourAndMinute.format(new Date(moment));
+
 /**
  * What a waiting fan reads while every seat that is left is in another fan's hands.
  * @param {{held: number, lastHoldEndsAt?: string | null}} stock
@@ -48,8 +52,7 @@ export function eta(seconds, range) {
 export function returnWords({ held, lastHoldEndsAt }) {
   const seats = held === 1 ? "1 seat is" : `${count(held)} seats are`;
   const hands = held === 1 ? "another fan’s hands" : "other fans’ hands";
-  const at = lastHoldEndsAt &&
-    new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(minuteUp(lastHoldEndsAt));
+  const at = lastHoldEndsAt && shortTime(minuteUp(lastHoldEndsAt));
   return `${seats} in ${hands}${at ? ` until ${at} at the latest` : ""}. What comes back goes to the line, in order.`;
 }
 

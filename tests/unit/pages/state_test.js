@@ -113,10 +113,44 @@ test("a fan with a hold stays at the checkout, whatever the line says", () => {
   assert.deepEqual([state.stage, state.choosing, state.hold], ["held", false, HOLD]);
   const told = after(state, news({ state: "expired", roomState: "closed", message: "Bye." }));
   assert.deepEqual([told.stage, told.standing, told.roomState, told.message], ["held", "expired", "closed", "Bye."]);
-  const ended = after(told, { type: "holdEnded" });
+  const ended = after(told, { type: "holdEnded", reservationId: "r" });
   assert.deepEqual([ended.stage, ended.hold], ["held", null], "until the server has said where the fan is now");
   assert.equal(after(ended, news({ state: "expired" })).stage, "expired");
   assert.equal(after(ended, news({ roomState: "off" })).stage, "choose");
+});
+
+test("all holds of the fan are known, each once, and the next one is shown when one ends", () => {
+  const other = { ...HOLD, reservationId: "other" };
+  const choosing = after(begin(), news({ state: "admitted" }));
+  const known = after(choosing, { type: "heldElsewhere", hold: other }, { type: "heldElsewhere", hold: other });
+  assert.deepEqual([known.stage, known.hold, known.holds], ["choose", null, [other]]);
+  const both = after(known, { type: "held", hold: HOLD }, { type: "held", hold: HOLD });
+  assert.deepEqual([both.hold, both.holds], [HOLD, [other, HOLD]]);
+  const chosen = after(both, { type: "holdChosen", reservationId: "other" });
+  assert.deepEqual([chosen.hold, chosen.stage], [other, "held"]);
+  assert.equal(after(both, { type: "holdChosen", reservationId: "unknown" }), both);
+  const ended = after(chosen, { type: "holdEnded", reservationId: "other" });
+  assert.deepEqual([ended.hold, ended.holds], [HOLD, [HOLD]]);
+  assert.deepEqual(after(ended, { type: "holdEnded", reservationId: "other" }).hold, HOLD);
+  const read = after(begin(), { type: "holdsRead", holds: [HOLD, other] });
+  assert.deepEqual([read.stage, read.hold, read.holds], ["join", null, [HOLD, other]]);
+});
+
+test("a purchase ends the turn, wherever it is made, unless more seats are held or there is no line", () => {
+  const other = { ...HOLD, reservationId: "other" };
+  const bought = /** @type {const} */ ({ type: "bought", reservationId: "r" });
+  const held = after(begin(), news({ state: "admitted" }), { type: "held", hold: HOLD });
+  assert.equal(after(held, bought).stage, "done");
+  const more = after(held, { type: "heldElsewhere", hold: other }, bought);
+  assert.deepEqual([more.stage, more.hold], ["held", other]);
+  const choosing = after(begin(), news({ state: "admitted" }), { type: "heldElsewhere", hold: HOLD }, bought);
+  assert.deepEqual([choosing.stage, choosing.choosing], ["done", false]);
+  assert.equal(after(begin(), news({ roomState: "off" }), bought).stage, "choose");
+});
+
+test("a place that another tab got ends the tries of this one", () => {
+  const away = after(begin(), { type: "retryLater", stage: "line_full", seconds: 4 });
+  assert.deepEqual([after(away, at(2)).stage, after(away, at(2)).retry], ["waiting", null]);
 });
 
 test("a turn in doubt takes no more seats until the server admits again", () => {
@@ -131,7 +165,7 @@ for (
   const [name, action, stage] of /** @type {[string, Action, string][]} */ ([
     ["left", { type: "left" }, "join"],
     ["was not found", { type: "noPlace", stage: "expired" }, "expired"],
-    ["has bought", { type: "bought" }, "waiting"],
+    ["has bought", { type: "bought", reservationId: "r" }, "waiting"],
     ["is done", news({ state: "done" }), "done"],
   ])
 ) {
@@ -155,8 +189,8 @@ test("a fan who was turned away tries again, and stops trying when a try begins"
 
 test("every call is one to be answered, also a second one", () => {
   const first = after(begin(), news({ state: "called", claimBySeconds: 30 }));
-  const second = after(first, news({ state: "called", claimBySeconds: 30 }));
-  assert.deepEqual([first.call, second.call], [{ seconds: 30 }, { seconds: 30 }]);
+  const second = after(first, { ...news({ state: "called", claimBySeconds: 30 }), passedOn: true });
+  assert.deepEqual([first.call, second.call], [{ seconds: 30, passedOn: false }, { seconds: 30, passedOn: true }]);
   assert.notEqual(first.call, second.call);
 });
 

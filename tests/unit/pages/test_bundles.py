@@ -105,10 +105,16 @@ def test_a_circle_of_imports_is_refused_with_its_way() -> None:
 
 def test_types_in_comments_are_no_imports_and_are_left_out() -> None:
     comments = '/** @import { One } from "./one.js" */\n/**\n * @typedef {import("./one.js").One} Same\n */\n// Why.\n'
-    code = "const text = `//${\n  1 /* stays */\n}//`; // stays\n/** @type {Console} */ (console).log(text);\n"
+    code = (
+        "const text = `//${\n  1 /* stays */\n}//`; // it goes\n/** @type {Console} */ (console).log(text);\n"
+        'console.log("one; // two"); // a "quoted" one stays\n'
+    )
     bundle = bundle_scripts({"page.js": comments + code})["page.js"]
-    assert bundle == f"// page.js\n{code}"
-    assert run(bundle) == "//1//\n"
+    assert bundle == (
+        "// page.js\nconst text = `//${\n1 /* stays */\n}//`;\n(console).log(text);\n"
+        'console.log("one; // two"); // a "quoted" one stays\n'
+    )
+    assert run(bundle) == "//1//\none; // two\n"
 
 
 def test_every_script_of_ours_belongs_to_a_page() -> None:

@@ -10,14 +10,14 @@ const RELOADED_MS = 10_000; // A page reloaded less long ago is not reloaded aga
 
 /** @typedef {(stageWithoutPlace?: Stage) => Promise<void>} Ask the stage is shown to a fan who has no place */
 
-/** @param {Pick<Context, "queue" | "store" | "page">} context @returns {Ask} one question at a time */
-export function askWith({ queue, store, page }) {
+/** @param {Pick<Context, "queue" | "store" | "page" | "tell">} context @returns {Ask} one question at a time */
+export function askWith({ queue, store, page, tell }) {
   let asking = false;
   return async (stageWithoutPlace = "join") => {
     if (asking) return;
     asking = true;
     try {
-      store.dispatch({ type: "news", news: await call("GET", queue, { headers: store.headers }) });
+      tell({ type: "news", news: await call("GET", queue, { headers: store.headers }) });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (error.code === "rebuilding") waitFor(store, "rebuilding", error);

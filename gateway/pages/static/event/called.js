@@ -12,6 +12,7 @@ import { Bell } from "./bell.js";
 const CLAIM_SECONDS = 60; // where the server names no time
 const PATIENCE_SECONDS = 8;
 const AGAIN_MS = 2000;
+const PASSED_ON_MS = 2000; // in which the tab that heard the call first has claimed it
 const TICK_MS = 500;
 
 export class Called {
@@ -24,11 +25,11 @@ export class Called {
 
   /** @param {State} state @param {State} before */
   show(state, before) {
-    if (state.stage === "called" && state.call && state.call !== before.call) this.claim(state.call.seconds);
+    if (state.stage === "called" && state.call && state.call !== before.call) this.claim(state.call);
   }
 
-  /** @param {number | null} seconds left to claim */
-  async claim(seconds) {
+  /** @param {NonNullable<State["call"]>} call */
+  async claim({ seconds, passedOn }) {
     if (this.claiming) return;
     this.claiming = true;
     this.bell.ring();
@@ -40,6 +41,9 @@ export class Called {
     let timer = 0;
     let outcome;
     try {
+      // One tab claims for all. Where it does not, perhaps because it sleeps, each of the others does.
+      if (passedOn) await sleep(PASSED_ON_MS);
+      if (this.context.store.state.stage !== "called") return;
       while ((outcome = await this.tryOnce(due)) === "again") {
         if (!timer) timer = setInterval(tick, TICK_MS);
         $("called-words").textContent = "Trying to let you in…";
@@ -57,7 +61,7 @@ export class Called {
 
   /** @param {number} due ms @returns {Promise<"admitted" | "again" | "refused">} */
   async tryOnce(due) {
-    const { queue, store } = this.context;
+    const { queue, store, tell } = this.context;
     try {
       /** @type {Claimed} */
       const claimed = await call("POST", `${queue}/claim`, {
@@ -65,7 +69,7 @@ export class Called {
         headers: store.headers,
         patience: PATIENCE_SECONDS,
       });
-      store.dispatch({ type: "news", news: { state: "admitted", ...claimed } });
+      tell({ type: "news", news: { state: "admitted", ...claimed } });
       return "admitted";
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

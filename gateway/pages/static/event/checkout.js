@@ -3,7 +3,7 @@
 import { book, call, newKey, now, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, buttonOf, make, setProgress } from "../dom.js";
-import { clock, plural } from "../words.js";
+import { clock, plural, shortTime } from "../words.js";
 import { busy } from "./page.js";
 import { keep, readKept } from "./storage.js";
 
@@ -29,6 +29,7 @@ export class Checkout {
     this.choose = choose;
     this.timer = 0;
     this.buying = false;
+    this.leaving = false;
     this.captcha = new Captcha($("captcha-box"), context.captchaWorker, (state) => {
       $("person").textContent = PERSON[state];
       $("person").className = `person is-${state}`;
@@ -41,22 +42,21 @@ export class Checkout {
   show(state, before) {
     if (state.hold !== before.hold) {
       if (state.hold) this.begin(state.hold);
-      else this.end();
+      else this.end(state);
     }
-    if (state.stage === "done" && before.stage !== "done") this.showPurchases(state.roomState);
+    if (state.stage === "done" && before.stage !== "done" && !this.leaving) this.showPurchases(state.roomState);
   }
 
   /** @param {ReservationAnswer} hold */
   begin(hold) {
-    const { event, money, page, tickets } = this.context;
+    const { event, money, nameOf, page } = this.context;
     const ends = Date.parse(hold.expiresAt);
-    const until = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(ends);
+    const until = shortTime(ends);
     $("hold-until").textContent = until;
     $("hold-seats").replaceChildren(
-      ...hold.seats.map(({ ticketTypeId, rowNumber, seatNumber, amount }) => {
-        const name = `${tickets.get(ticketTypeId)?.ticketType ?? "Seat"} row ${rowNumber} seat ${seatNumber}`;
+      ...hold.seats.map((seat) => {
         const line = make("li");
-        line.append(make("span", name), make("b", money(amount)));
+        line.append(make("span", nameOf(seat)), make("b", money(seat.amount)));
         return line;
       }),
     );
@@ -65,7 +65,7 @@ export class Checkout {
     $("buy").textContent = `Buy ${plural(hold.seats.length, "ticket")} · ${money(hold.totalAmount)}`;
     page.announce(`${plural(hold.seats.length, "seat")} held for you until ${until}.`);
     clearInterval(this.timer);
-    const tick = () => this.tick(ends, event.holdSeconds * 1000);
+    const tick = () => this.tick(hold.reservationId, ends, event.holdSeconds * 1000);
     this.timer = setInterval(tick, TICK_MS);
     tick();
     this.captcha.needed("checkout").then((needed) => {
@@ -73,8 +73,8 @@ export class Checkout {
     }, () => {});
   }
 
-  /** @param {number} ends ms @param {number} wholeMs */
-  tick(ends, wholeMs) {
+  /** @param {string} reservationId @param {number} ends ms @param {number} wholeMs */
+  tick(reservationId, ends, wholeMs) {
     // The server's clock is known to a second or two: never show more than the whole.
     const leftMs = Math.min(wholeMs, ends - now());
     $("hold-left").textContent = clock(leftMs);
@@ -84,30 +84,28 @@ export class Checkout {
       this.context.page.announce("Less than a minute left to buy.", 5000);
     }
     // A purchase already on its way has the server's grace, so its answer decides.
-    if (leftMs <= 0 && !this.buying) this.lapse();
+    if (leftMs <= 0 && !this.buying) this.lapse(reservationId);
   }
 
-  /** The hold has ended: say so, and go back to the seats. */
-  lapse() {
-    this.context.store.dispatch({ type: "holdEnded" });
-    this.context.page.say("The hold on your seats has ended: please choose seats again.");
-    this.chooseAgain();
+  /** The hold has ended: say so, and go back to the seats. @param {string} reservationId */
+  lapse(reservationId) {
+    const { page, store } = this.context;
+    store.dispatch({ type: "holdEnded", reservationId });
+    page.say("The hold on your seats has ended: please choose seats again.");
   }
 
-  end() {
+  /** No hold is left: back to the seats, if the fan may still choose. @param {State} state */
+  end({ roomState, stage }) {
+    const { ask, store } = this.context;
     clearInterval(this.timer);
     document.body.classList.remove("is-late");
-  }
-
-  /** Back to the seats, if the fan may still choose. */
-  chooseAgain() {
-    const { ask, store } = this.context;
-    if (store.state.roomState === "off") store.dispatch({ type: "news", news: { roomState: "off" } });
+    if (this.leaving || stage === "done") return;
+    if (roomState === "off") store.dispatch({ type: "news", news: { roomState } });
     else ask("expired");
   }
 
   async buy() {
-    const { page, store } = this.context;
+    const { page, store, tell } = this.context;
     const { hold } = store.state;
     if (this.buying || !hold) return;
     page.hush();
@@ -121,14 +119,16 @@ export class Checkout {
         try {
           const { purchaseId } = await this.pay(hold, key);
           keep(name, null);
-          clearInterval(this.timer);
-          store.dispatch({ type: "bought" });
+          this.leaving = store.state.holds.length < 2;
+          if (!this.leaving) this.captcha.spent();
+          tell({ type: "bought", reservationId: hold.reservationId });
+          if (!this.leaving) return page.say("You have these tickets. Below are more seats that you hold.", "good");
           page.say("Done. Fetching your tickets…", "good");
           location.assign(`/purchases/${purchaseId}`);
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           if (error.status !== 0) keep(name, null);
-          await this.refused(error);
+          await this.refused(error, hold.reservationId);
         }
       });
     } finally {
@@ -151,14 +151,14 @@ export class Checkout {
     }
   }
 
-  /** @param {Problem} problem */
-  async refused(problem) {
+  /** @param {Problem} problem @param {string} reservationId */
+  async refused(problem, reservationId) {
     const { page } = this.context;
     switch (problem.code) {
       case "hold_expired":
       case "not_your_hold":
       case "hold_mismatch":
-        return this.lapse();
+        return this.lapse(reservationId);
       case "payment_failed":
         return page.say("The payment did not go through. Your seats are still held: please try again.");
       case "captcha_failed":
@@ -171,7 +171,7 @@ export class Checkout {
   }
 
   async release() {
-    const { event, onWait, page, store } = this.context;
+    const { event, onWait, page, store, tell } = this.context;
     const { hold } = store.state;
     if (!hold) return;
     page.hush();
@@ -184,8 +184,7 @@ export class Checkout {
         if (error.code !== "hold_expired") return await this.choose.refused(error);
       }
       page.hush();
-      store.dispatch({ type: "holdEnded" });
-      this.chooseAgain();
+      tell({ type: "holdEnded", reservationId: hold.reservationId });
     });
   }
 

@@ -1,14 +1,16 @@
 // @ts-check
 // Choosing seats: the best ones together, or on the plan of the hall, which live changes keep true.
-import { book, call, newKey, now, Problem, sleep, Stream } from "../api.js";
+import { book, call, newKey, now, Problem, sleep } from "../api.js";
 import { $, buttonOf, formOf, make } from "../dom.js";
 import { keyOf, SeatMap, seatOf } from "../seats.js";
+import { SharedStream } from "../shared-stream.js";
 import { clock, plural } from "../words.js";
 import { busy } from "./page.js";
 
 /** @import { ReservationAnswer, SeatAnswer, SeatMap as Plan } from "../../contract.d.ts" */
 /** @import { SeatChange } from "../seats.js" */
 /** @import { Context } from "./main.js" */
+/** @import { OtherHolds } from "./other-holds.js" */
 /** @import { State } from "./state.js" */
 
 const LATE_MS = 120_000;
@@ -16,14 +18,15 @@ const PAUSE_SECONDS_MAX = 15;
 const QUICK_COUNT_MAX = 20;
 
 export class Choose {
-  /** @param {Context} context */
-  constructor(context) {
+  /** @param {Context} context @param {OtherHolds} otherHolds */
+  constructor(context, otherHolds) {
     this.context = context;
+    this.otherHolds = otherHolds;
     /** @type {SeatMap | null} */
     this.map = null;
     /** @type {Promise<void> | null} */
     this.planLoaded = null;
-    /** @type {Stream | null} */
+    /** @type {SharedStream | null} */
     this.live = null;
     this.renewing = false;
     this.turnTimer = 0;
@@ -42,6 +45,7 @@ export class Choose {
   show(state, before) {
     if (state.choosing && (!before.choosing || state.turnEndsAt !== before.turnEndsAt)) this.open(state.turnEndsAt);
     if (!state.choosing && before.choosing) this.close();
+    if (state.holds !== before.holds) this.map?.showOwn(keysOf(state.holds));
   }
 
   /** @param {string | null} turnEndsAt */
@@ -87,11 +91,13 @@ export class Choose {
   }
 
   async openMap() {
-    const { event, page, store } = this.context;
+    const { event, page, store, tabs } = this.context;
     const map = (this.map ??= this.newMap());
     await (this.planLoaded ??= this.loadPlan(map));
     if (!store.state.choosing || this.live) return;
-    this.live = new Stream(
+    this.live = new SharedStream(
+      tabs,
+      "seats",
       () => `/api/events/${event.eventId}/live`,
       {
         /** @param {{revision: number, taken: Plan["taken"]}} news */
@@ -101,6 +107,7 @@ export class Choose {
         bye: () => {},
       },
       (connected) => page.showConnection(connected),
+      () => [["snapshot", { revision: event.revision, taken: map.takenSeats() }]],
     );
     page.streams.set("seats", true);
   }
@@ -116,14 +123,20 @@ export class Choose {
       seatsMax: event.seatsPerFanMax,
       drawnMax: event.seatsDrawnMax,
       onPick: (keys) => this.showPicked(map, keys),
-      onLost: (keys) =>
-        page.say(
-          `${names(map, keys)} ${keys.length > 1 ? "were" : "was"} just taken by somebody else. Please pick again.`,
-        ),
+      onLost: (keys) => this.sayLost(map, keys),
       onLimit: () => page.say(`You can take at most ${plural(event.seatsPerFanMax, "seat")}.`),
       onStock: () => stock.showTypes((type) => map.stock(type)),
     });
     return map;
+  }
+
+  /** Picked seats are gone: say so, unless this fan holds them in another tab. @param {SeatMap} map @param {string[]} keys */
+  async sayLost(map, keys) {
+    await this.otherHolds.know();
+    const lost = keys.filter((key) => !map.own.has(key));
+    if (!lost.length) return;
+    const were = lost.length > 1 ? "were" : "was";
+    this.context.page.say(`${names(map, lost)} ${were} just taken by somebody else. Please pick again.`);
   }
 
   /** @param {SeatMap} map */
@@ -134,6 +147,7 @@ export class Choose {
         const { sections, taken } = await call("GET", `/api/events/${this.context.event.eventId}/seats`);
         map.build(sections);
         map.snapshot(taken);
+        map.showOwn(keysOf(this.context.store.state.holds));
         return;
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
@@ -197,16 +211,11 @@ export class Choose {
 
   /** @param {{seatDetails?: object[], bestAvailable?: object}} seats as the API wants them @param {HTMLButtonElement} button */
   async reserve(seats, button) {
-    const { event, onWait, page, store } = this.context;
+    const { page } = this.context;
     page.hush();
     await busy(button, "Holding…", async () => {
       try {
-        const body = { eventId: event.eventId, ...seats };
-        /** @type {ReservationAnswer} */
-        const hold = await book("POST", "/api/reserve", { body, key: newKey(), headers: store.headers, onWait });
-        page.hush();
-        this.map?.drop(this.picked);
-        store.dispatch({ type: "held", hold });
+        await this.otherHolds.whileBooking(() => this.hold(seats));
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         await this.refused(error);
@@ -215,12 +224,25 @@ export class Choose {
     this.showHoldButton();
   }
 
+  /** @param {{seatDetails?: object[], bestAvailable?: object}} seats as the API wants them */
+  async hold(seats) {
+    const { event, onWait, page, store, tabs } = this.context;
+    const body = { eventId: event.eventId, ...seats };
+    /** @type {() => Promise<ReservationAnswer>} */
+    const ask = () => book("POST", "/api/reserve", { body, key: newKey(), headers: store.headers, onWait });
+    const hold = await (this.live ? this.live.makeRoom(ask) : ask());
+    tabs.post({ action: { type: "heldElsewhere", hold } });
+    page.hush();
+    this.map?.drop(this.picked);
+    store.dispatch({ type: "held", hold });
+  }
+
   /** Say why a booking was refused. @param {Problem} problem */
   async refused(problem) {
     const { event, page } = this.context;
     switch (problem.code) {
       case "seats_taken":
-        return this.loseTaken(problem.body.seats ?? []);
+        return await this.loseTaken(problem.body.seats ?? []);
       case "no_block":
         return page.say(
           "There are not that many seats together of this ticket. Try fewer, another ticket, or pick on the plan.",
@@ -248,15 +270,25 @@ export class Choose {
     }
   }
 
-  /** @param {SeatAnswer[]} seats picked by this fan, and taken by others */
-  loseTaken(seats) {
-    const keys = seats.map(({ ticketTypeId, rowNumber, seatNumber }) => keyOf(ticketTypeId, rowNumber, seatNumber));
-    this.map?.drop(keys);
-    const which = keys.length && this.map ? names(this.map, keys) : "A seat you picked";
-    const were = keys.length > 1 ? "were" : "was";
-    this.context.page.say(`${which} ${were} taken a moment ago. Nothing is held yet: pick again.`);
+  /** @param {SeatAnswer[]} seats picked by this fan, and taken */
+  async loseTaken(seats) {
+    const { nameOf, page, store } = this.context;
+    this.map?.drop(seats.map(keyOfSeat));
+    await this.otherHolds.know();
+    const own = keysOf(store.state.holds);
+    const lost = seats.filter((seat) => !own.has(keyOfSeat(seat)));
+    if (seats.length && !lost.length) return page.say("You are holding these seats already.", "good");
+    const which = lost.length ? lost.map(nameOf).join(", ") : "A seat you picked";
+    const were = lost.length > 1 ? "were" : "was";
+    page.say(`${which} ${were} taken a moment ago. Nothing is held yet: pick again.`);
   }
 }
+
+/** @param {SeatAnswer} seat */
+const keyOfSeat = ({ ticketTypeId, rowNumber, seatNumber }) => keyOf(ticketTypeId, rowNumber, seatNumber);
+
+/** The keys of all seats that the fan holds. @param {ReservationAnswer[]} holds */
+const keysOf = (holds) => new Set(holds.flatMap((hold) => hold.seats.map(keyOfSeat)));
 
 /** @param {SeatMap} map @param {string[]} keys */
 const names = (map, keys) => keys.map((key) => map.nameOf(key)).join(", ");

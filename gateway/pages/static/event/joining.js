@@ -77,7 +77,7 @@ export class Joining {
     const buttons = document.querySelectorAll("[data-join] button, #access-go");
     for (const button of buttons) button.disabled = true;
     try {
-      store.dispatch({ type: "news", news: await this.askForPlace() });
+      this.context.tell({ type: "news", news: await this.askForPlace() });
       page.hush();
       if (this.code && store.state.priority) {
         inputOf("access-code").value = "";

@@ -1,7 +1,8 @@
 // @ts-check
 // The waiting part: the fan's place over a stream, or by asking while the stream is away.
-import { call, Problem, Stream } from "../api.js";
+import { call, Problem } from "../api.js";
 import { $, setProgress, setText } from "../dom.js";
+import { SharedStream } from "../shared-stream.js";
 import { count, eta, returnWords } from "../words.js";
 
 /** @import { Context } from "./main.js" */
@@ -17,7 +18,7 @@ export class Line {
   /** @param {Context} context */
   constructor(context) {
     this.context = context;
-    /** @type {Stream | null} */
+    /** @type {SharedStream | null} */
     this.stream = null;
     this.timer = 0;
     this.soldOutTimer = 0;
@@ -32,17 +33,19 @@ export class Line {
   /** @param {State} state @param {State} before */
   show(state, before) {
     if (state.stage === "lobby" || state.stage === "waiting") this.listen();
-    else if (state.stage !== "called") this.stopListening(state.stage);
+    else this.stopListening(state.stage); // Called too: over HTTP/1.1 the claim may need the stream's connection.
     if (state.stage === "waiting" && state.place && state.place !== before.place) this.draw(state, state.place);
     if (state.stage === "sold_out") this.watchForReturns();
   }
 
   listen() {
     if (this.stream) return;
-    const { queue, store, page } = this.context;
-    /** @param {News} news */
-    const tell = (news) => store.dispatch({ type: "news", news });
-    this.stream = new Stream(
+    const { queue, store, page, tabs } = this.context;
+    /** @param {News} news @param {boolean} [passedOn] */
+    const tell = (news, passedOn) => store.dispatch({ type: "news", news, passedOn });
+    this.stream = new SharedStream(
+      tabs,
+      "line",
       () => {
         const { token } = store.state;
         return `${queue}/stream${token ? `?token=${encodeURIComponent(token)}` : ""}`;
@@ -52,8 +55,8 @@ export class Line {
         place: (news) => tell({ state: "waiting", ...news }),
         /** @param {News} news */
         message: (news) => store.dispatch({ type: "message", text: news.message ?? "" }),
-        /** @param {News} news */
-        called: (news) => tell({ ...news, state: "called" }),
+        /** @param {News} news @param {boolean} passedOn */
+        called: (news, passedOn) => tell({ ...news, state: "called" }, passedOn),
         /** @param {News} news */
         admitted: (news) => tell({ ...news, state: "admitted" }),
         sold_out: () => tell({ state: "sold_out" }),
@@ -64,8 +67,9 @@ export class Line {
     );
     page.streams.set("line", true);
     this.timer = setInterval(() => {
-      const silentMs = Date.now() - (this.stream?.heardAt ?? 0);
-      if (silentMs > (this.stream?.connected ? SILENT_MS : AWAY_MS)) this.context.ask();
+      if (!this.stream || (document.hidden && !this.stream.leads)) return;
+      const silentMs = Date.now() - this.stream.heardAt;
+      if (silentMs > (this.stream.connected ? SILENT_MS : AWAY_MS)) this.context.ask();
     }, LOOK_MS);
   }
 
@@ -144,7 +148,7 @@ export class Line {
         return page.say(`We could not reach the server, so you are still in the ${left}.`);
       }
     }
-    store.dispatch({ type: "left" });
+    this.context.tell({ type: "left" });
     page.say(`You left the ${left}.`, "good");
   }
 }

@@ -1,8 +1,8 @@
 // @ts-check
 // One event's page, from the line to the checkout. The server's words change one state (state.js); every room of this
 // page shows its part of it.
-import { call } from "../api.js";
 import { $, readData } from "../dom.js";
+import { OtherTabs } from "../other-tabs.js";
 import { moneyIn } from "../words.js";
 import { askWith } from "./asking.js";
 import { Called } from "./called.js";
@@ -12,15 +12,16 @@ import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Line } from "./line.js";
 import { Lobby } from "./lobby.js";
+import { OtherHolds } from "./other-holds.js";
 import { Page } from "./page.js";
 import { initialState, Store } from "./state.js";
 import { Stock } from "./stock.js";
 import { keepPlace, readPlace } from "./storage.js";
 import { Tab } from "./tab.js";
 
-/** @import { ReservationList } from "../../contract.d.ts" */
+/** @import { SeatAnswer } from "../../contract.d.ts" */
 /** @import { Ask } from "./asking.js" */
-/** @import { EventData, Stage, TicketType } from "./state.js" */
+/** @import { Action, EventData, Stage, TicketType } from "./state.js" */
 
 /**
  * What every room of the page may use.
@@ -30,10 +31,13 @@ import { Tab } from "./tab.js";
  * @property {Store} store
  * @property {Page} page
  * @property {Tab} tab
+ * @property {OtherTabs} tabs this browser's other tabs of the same event
+ * @property {(action: Action) => void} tell changes the state, in the other tabs too
  * @property {Stock} stock
  * @property {Ask} ask
  * @property {Map<number, TicketType>} tickets
  * @property {(amount: number) => string} money
+ * @property {(seat: SeatAnswer) => string} nameOf a seat in words
  * @property {string} captchaWorker the address of captcha-worker.js
  * @property {(why: string) => void} onWait says why a booking takes long
  */
@@ -49,6 +53,13 @@ const message = page.messageBox.textContent ?? "";
 const store = new Store(initialState(event, drawn, { ...readPlace(event.eventId), message }));
 const queue = `/api/queue/${event.eventId}`;
 const tab = new Tab(event);
+const tabs = new OtherTabs(`event:${event.eventId}`);
+const tickets = new Map(event.tickets.map((ticket) => [ticket.ticketTypeId, ticket]));
+/** @param {Action} action */
+const tell = (action) => {
+  tabs.post({ action });
+  store.dispatch(action);
+};
 /** @type {Context} */
 const context = {
   event,
@@ -56,9 +67,13 @@ const context = {
   store,
   page,
   tab,
+  tabs,
+  tell,
   stock: new Stock(event),
-  ask: askWith({ queue, store, page }),
-  tickets: new Map(event.tickets.map((ticket) => [ticket.ticketTypeId, ticket])),
+  ask: askWith({ queue, store, page, tell }),
+  tickets,
+  nameOf: ({ ticketTypeId, rowNumber, seatNumber }) =>
+    `${tickets.get(ticketTypeId)?.ticketType ?? "Seat"} row ${rowNumber} seat ${seatNumber}`,
   money: moneyIn(event.currency, event.exponent),
   captchaWorker: $("captcha-box").dataset.worker ?? "",
   onWait: (why) => {
@@ -70,12 +85,15 @@ const line = new Line(context);
 const lobby = new Lobby(context);
 const joining = new Joining(context);
 const called = new Called(context);
-const choose = new Choose(context);
+const otherHolds = new OtherHolds(context);
+const choose = new Choose(context, otherHolds);
 const checkout = new Checkout(context, choose);
 const history = new History(context);
 store.listeners.push(
   keepPlace(event.eventId),
-  ...[page, tab, line, lobby, joining, called, choose, checkout, history].map((room) => room.show.bind(room)),
+  ...[page, tab, line, lobby, joining, called, choose, checkout, otherHolds, history].map((room) =>
+    room.show.bind(room)
+  ),
 );
 
 // A phone that wakes up has missed news, and its stream may be dead without knowing.
@@ -93,9 +111,9 @@ const NEEDS_PLACE = ["lobby", "waiting", "called", "choose"];
 async function begin() {
   joining.show(store.state, store.state);
   try {
-    /** @type {ReservationList} */
-    const { reservations } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
-    if (reservations.length) return store.dispatch({ type: "held", hold: reservations[0] });
+    await otherHolds.read();
+    const [hold] = store.state.holds;
+    if (hold) return store.dispatch({ type: "held", hold });
   } catch {
     // No hold can be read now; the place still can.
   }

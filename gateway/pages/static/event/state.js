@@ -49,16 +49,18 @@
  * @property {News | null} place the last news of a fan who waits
  * @property {Lobby | null} lobby the last news of a fan in the lobby
  * @property {string | null} lobbyOpensAt set while the lobby is yet to open
- * @property {{seconds: number | null} | null} call the last call, and how long it may be claimed
+ * @property {{seconds: number | null, passedOn: boolean} | null} call the last call, how long it may be claimed, and
+ *   whether another tab has passed it on, which claims it too
  * @property {boolean} choosing whether the fan may choose seats; false as soon as the turn is in doubt
  * @property {string | null} turnEndsAt
- * @property {ReservationAnswer | null} hold
+ * @property {ReservationAnswer | null} hold the one that is shown
+ * @property {ReservationAnswer[]} holds all that the fan has for this event, also those made in other tabs
  * @property {{seconds: number} | null} retry in how long the page tries to join again by itself
  */
 
 /**
  * What happened, most of it said by the server.
- * @typedef {{type: "news", news: News}
+ * @typedef {{type: "news", news: News, passedOn?: boolean}
  *   | {type: "message", text: string}
  *   | {type: "noPlace", stage: Stage}
  *   | {type: "left"}
@@ -68,8 +70,11 @@
  *   | {type: "codeRefused"}
  *   | {type: "turnInDoubt"}
  *   | {type: "held", hold: ReservationAnswer}
- *   | {type: "holdEnded"}
- *   | {type: "bought"}} Action
+ *   | {type: "heldElsewhere", hold: ReservationAnswer}
+ *   | {type: "holdsRead", holds: ReservationAnswer[]}
+ *   | {type: "holdChosen", reservationId: string}
+ *   | {type: "holdEnded", reservationId: string}
+ *   | {type: "bought", reservationId: string}} Action
  */
 
 /**
@@ -95,6 +100,7 @@ export function initialState(event, stage, kept) {
     choosing: false,
     turnEndsAt: null,
     hold: null,
+    holds: [],
     retry: null,
   };
 }
@@ -103,7 +109,7 @@ export function initialState(event, stage, kept) {
 export function reduce(state, action) {
   switch (action.type) {
     case "news":
-      return follow(hear(state, action.news), action.news);
+      return follow(hear(state, action.news), action.news, action.passedOn);
     case "message":
       return { ...state, message: action.text };
     case "noPlace":
@@ -121,11 +127,17 @@ export function reduce(state, action) {
     case "turnInDoubt":
       return { ...state, choosing: false };
     case "held":
-      return { ...state, stage: "held", choosing: false, hold: action.hold };
+      return showHold(withHold(state, action.hold), action.hold);
+    case "heldElsewhere":
+      return withHold(state, action.hold);
+    case "holdsRead":
+      return { ...state, holds: action.holds };
+    case "holdChosen":
+      return showHold(state, state.holds.find((hold) => hold.reservationId === action.reservationId));
     case "holdEnded":
-      return { ...state, hold: null };
+      return withoutHold(state, action.reservationId);
     case "bought":
-      return withoutPlace(state);
+      return afterPurchase(withoutHold(withoutPlace(state), action.reservationId));
   }
 }
 
@@ -138,6 +150,7 @@ function hear(state, news) {
     roomState: news.roomState || state.roomState,
     message: news.message ?? state.message,
     standing: news.state || state.standing,
+    retry: news.state ? null : state.retry,
   };
   // A position over the stream names the class only where it is the priority class.
   const namesClass = news.priority !== undefined || typeof news.position === "number";
@@ -146,8 +159,8 @@ function hear(state, news) {
   return priority === state.priority ? heard : { ...heard, priority, firstPosition: 0, progress: 0 };
 }
 
-/** Go to the part of the page where the news says the fan stands. @param {State} state @param {News} news @returns {State} */
-function follow(state, news) {
+/** Go to the part of the page where the news says the fan stands. @param {State} state @param {News} news @param {boolean} [passedOn] @returns {State} */
+function follow(state, news, passedOn = false) {
   if (state.hold) return state;
   if (news.roomState === "off") return enter(state, null);
   switch (news.state) {
@@ -156,7 +169,7 @@ function follow(state, news) {
     case "waiting":
       return { ...state, stage: "waiting", ...advance(state, news.position), place: news };
     case "called":
-      return { ...state, stage: "called", call: { seconds: news.claimBySeconds ?? null } };
+      return { ...state, stage: "called", call: { seconds: news.claimBySeconds ?? null, passedOn } };
     case "admitted":
       return enter(state, news.expiresAt ?? null);
     case "done":
@@ -176,6 +189,28 @@ function follow(state, news) {
       return state;
   }
 }
+
+/** @param {State} state @param {ReservationAnswer | undefined} hold @returns {State} */
+const showHold = (state, hold) => (hold ? { ...state, stage: "held", choosing: false, hold } : state);
+
+/** @param {State} state @param {ReservationAnswer} hold @returns {State} */
+function withHold(state, hold) {
+  const known = state.holds.some(({ reservationId }) => reservationId === hold.reservationId);
+  return known ? state : { ...state, holds: [...state.holds, hold] };
+}
+
+/** Where the shown hold has ended, another one is shown. @param {State} state @param {string} ended @returns {State} */
+function withoutHold(state, ended) {
+  const holds = state.holds.filter(({ reservationId }) => reservationId !== ended);
+  const hold = state.hold?.reservationId === ended ? (holds[0] ?? null) : state.hold;
+  return { ...state, holds, hold };
+}
+
+/** A purchase ends the turn, unless more seats are held. Where there is no line, no turn ends. @param {State} state @returns {State} */
+const afterPurchase = (state) =>
+  state.holds.length || state.roomState === "off" || (state.stage !== "held" && state.stage !== "choose")
+    ? state
+    : { ...state, stage: "done", choosing: false };
 
 /** @param {State} state @param {string | null} turnEndsAt @returns {State} */
 const enter = (state, turnEndsAt) => ({ ...state, stage: "choose", choosing: true, turnEndsAt });
