@@ -81,7 +81,8 @@ def recheck(visit: Visit, address: str, seal: str, me: str, number: int) -> None
     expect(page.locator("dl")).to_contain_text(seal)
     expect(page.locator("#fan-hash")).to_have_value(me)
     page.get_by_role("button", name="Recheck the draw").click()
-    expect(page.locator("#findings li")).to_have_count(5)
+    # A reader is told of the findings as they come, each an item of a list.
+    expect(page.get_by_role("status").get_by_role("list").get_by_role("listitem")).to_have_count(5)
     expect(page.locator("#findings .is-bad")).to_have_count(0)
     expect(page.locator("#findings li").last).to_contain_text(f"Place {number} of {RIVALS + 1} is this fan")
     Visit(page, visit.name).photograph("lobby-3-recheck")

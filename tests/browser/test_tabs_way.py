@@ -6,12 +6,14 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, Rival
+from tests.integration.deploy.test_nginx import shipped_proxy
 from tests.services import Service, Services
 
 pytestmark = pytest.mark.browser
@@ -28,7 +30,7 @@ OWN = "VIP row 1 seat 1"
 @contextmanager
 def fans_browser(browser: Browser, script: str = "") -> Iterator[BrowserContext]:
     """One fan's browser, in which ``script`` runs before each page's own; pages may raise no error."""
-    context = browser.new_context(locale="en-GB", timezone_id="UTC")
+    context = browser.new_context(locale="en-GB", timezone_id="UTC", ignore_https_errors=True)
     faults: list[str] = []
     context.on("weberror", lambda error: faults.append(str(error.error)))
     if script:
@@ -232,6 +234,20 @@ def test_tabs_of_many_events_leave_connections_for_the_rest(
             assert services.run("room", str(event_id), "--capacity", "50").returncode == 0
         for page in pages:
             stage(page, "choose")
+
+
+def test_over_http_2_each_event_has_its_stream(
+    services: Services, database_url: str, browser: Browser, tmp_path: Path
+) -> None:
+    events = [seed_demo(database_url, room=SHUT) for _ in range(TABS)]
+    gateway = services.gateway()
+    port = int(gateway.url.rpartition(":")[2])
+    with shipped_proxy("compose", tmp_path, [port]) as proxy, fans_browser(browser) as context:
+        url = f"https://127.0.0.1:{proxy.tls_port}"
+        pages = [wait_in_tabs(context, f"{url}/events/{event_id}", 1)[0] for event_id in events]
+        arrived = pages[0].evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
+        assert arrived == "h2"
+        await_streams(pages[0], gateway, TABS)
 
 
 def test_six_consoles_can_still_steer(services: Services, database_url: str, browser: Browser) -> None:

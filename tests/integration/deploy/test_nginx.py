@@ -165,9 +165,9 @@ def _with_certificate(text: str, pem: dict[str, Path]) -> str:
     return re.sub(r"ssl_certificate_key \S+;", f"ssl_certificate_key {pem['key']};", text)
 
 
-@pytest.fixture(params=list(MAIN_FILES))
-def proxy(request: pytest.FixtureRequest, tmp_path: Path, upstreams: tuple[Upstream, Upstream]) -> Iterator[Proxy]:
-    name: str = request.param
+@contextlib.contextmanager
+def shipped_proxy(name: str, tmp_path: Path, ports: list[int]) -> Iterator[Proxy]:
+    """The nginx of a shipped main file before gateways at these ports."""
     authority = trustme.CA()
     certificate = authority.issue_cert("tickets.test", "127.0.0.1")
     pem = {"chain": tmp_path / "chain.pem", "key": tmp_path / "key.pem"}
@@ -176,7 +176,7 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path, upstreams: tuple[Upstr
     certificate.private_key_pem.write_to_path(str(pem["key"]))
     port, tls_port = _free_port(), _free_port()
     folder = tmp_path / "nginx"
-    main = _prepared(name, folder, [one.port for one in upstreams], port, tls_port, pem)
+    main = _prepared(name, folder, ports, port, tls_port, pem)
     command = [MAIN_FILES[name], "-c", str(main), "-p", str(folder), "-e", str(folder / "error.log")]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
@@ -186,9 +186,17 @@ def proxy(request: pytest.FixtureRequest, tmp_path: Path, upstreams: tuple[Upstr
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             break
         time.sleep(0.02)
-    yield proxy
-    process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    try:
+        yield proxy
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+@pytest.fixture(params=list(MAIN_FILES))
+def proxy(request: pytest.FixtureRequest, tmp_path: Path, upstreams: tuple[Upstream, Upstream]) -> Iterator[Proxy]:
+    with shipped_proxy(request.param, tmp_path, [one.port for one in upstreams]) as proxy:
+        yield proxy
 
 
 def test_compose_needs_the_nginx_that_it_names(tmp_path: Path) -> None:

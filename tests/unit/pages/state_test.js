@@ -189,7 +189,7 @@ test("a fan who was turned away tries again, and stops trying when a try begins"
 
 test("every call is one to be answered, also a second one", () => {
   const first = after(begin(), news({ state: "called", claimBySeconds: 30 }));
-  const second = after(first, { ...news({ state: "called", claimBySeconds: 30 }), passedOn: true });
+  const second = after(first, { type: "news", news: { state: "called", claimBySeconds: 30 }, passedOn: true });
   assert.deepEqual([first.call, second.call], [{ seconds: 30, passedOn: false }, { seconds: 30, passedOn: true }]);
   assert.notEqual(first.call, second.call);
 });
