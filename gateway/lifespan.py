@@ -108,7 +108,7 @@ def _listeners(services: Services) -> list[News]:
 
 
 def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
-    return tracing.tracer.hearing(news.trace, news.lane)
+    return tracing.tracer.receiving(news.trace, news.lane)
 
 
 async def _begin(services: Services) -> None:

@@ -135,7 +135,7 @@ class Desk:
         """A batch is finished: the requests that wait for its outcomes are answered, and its place in the lane is free
         if it was this process's.
         """
-        self.waiters.tell(news.outcomes, news.trace)
+        self.waiters.on_outcomes(news.outcomes, news.trace)
         if news.origin == self._origin:
             self.lanes[news.lane].finished(news.batch_id)
 

@@ -1,5 +1,6 @@
-"""The booking lane: commands, their way to RQ in batches, and their outcomes back to whoever waits.
+"""The booking lane: commands, the batches in which RQ carries them to a worker, and the outcomes that come back.
 
-The gateway submits a `commands.Command` to a `coalescer.Coalescer`, which leaves as one RQ job a batch
-(`lane.Lane`); the worker answers through `results.publish`, and `waiters.Waiters` wakes who waits.
+The gateway submits each `commands.Command` to a `coalescer.Coalescer`, which gathers commands into batches. A
+`lane.Lane` makes one RQ job of each batch. The worker answers through `results.publish`, and `waiters.Waiters` wakes
+the requests that wait for the outcomes.
 """

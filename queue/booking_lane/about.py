@@ -1,7 +1,7 @@
-"""What the work at hand is about: the ids that its log records carry, and the reports of its errors.
+"""The ids of the current request or batch, for its log records and for the reports of its errors.
 
-A request or a batch begins, whoever learns more notes it, and only who writes a record reads it: noting costs the hot
-path a fraction of a microsecond.
+A request or batch calls `begin`, and later code adds the ids that it learns with `note`. Only a log record or an error
+report reads them. To note an id costs the hot path a fraction of a microsecond.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from contextvars import Context, ContextVar
 from typing import Final
 
 NOBODY: Final = Context()
-"""For what is begun by one request and done for many: run there, its records carry no single one's ids."""
+"""A context without ids. Work that one request begins and that serves many runs in it, so that its log records do not
+carry the ids of that one request.
+"""
 
 _about: ContextVar[dict[str, object]] = ContextVar("about")
 
 
 def begin(**ids: object) -> None:
-    """From here on, in this task or thread, it is about these."""
+    """Begin a request or batch with these ids, in this task or thread."""
     _about.set(ids)
 
 
 def note(**ids: object) -> None:
-    """It is about these too; nothing where nothing was begun."""
-    known = _about.get(None)
-    if known is not None:
-        known.update(ids)
+    """Add these ids to the current request or batch, if one was begun."""
+    current = _about.get(None)
+    if current is not None:
+        current.update(ids)
 
 
 def ids() -> Mapping[str, object]:
-    """What is known; empty where nothing was begun."""
+    """The ids of the current request or batch; empty if none was begun."""
     return _about.get({})

@@ -1,4 +1,4 @@
-"""Signs of life: a lane's workers give one several times a second, and whoever asks reads how old it is."""
+"""Signs of life: each worker writes one twice a second, and gateways read how old it is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from rq.worker import BaseWorker
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 ALIVE_SECONDS: Final = 3
-"""A worker that was silent for so long is taken for dead, and its batches are put back to work."""
+"""A worker that wrote no sign for this long counts as dead, and its batches are put back into the queue."""
 ALIVE_EVERY_SECONDS: Final = 0.5
 
 
 def alive_key(queue: str, worker: str) -> str:
-    """Lives `ALIVE_SECONDS` from the worker's last sign on."""
+    """The key of a worker's sign of life, which expires `ALIVE_SECONDS` after the last sign."""
     return f"booking:alive:{queue}:{worker}"
 
 
 def workers_key(queue: str) -> str:
-    """RQ's set of the workers that registered for the queue, dead ones among them."""
+    """The key of RQ's set of the workers that registered for the queue. It may contain dead ones."""
     return str(WORKERS_BY_QUEUE_KEY % queue)
 
 
@@ -28,5 +28,5 @@ def worker_name(member: bytes) -> str:
 
 
 def silent_seconds(pttl_ms: int) -> float | None:
-    """How long ago the sign was given, from what is left of its key in milliseconds; None without the key."""
+    """How long ago the sign was written, from the remaining life of its key in ms; None if there is no key."""
     return None if pttl_ms < 0 else ALIVE_SECONDS - pttl_ms / 1000

@@ -14,7 +14,9 @@ SOCKET_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 PROMPT_SECONDS = 1.0
 NO_MAINTENANCE = MaintNotificationsConfig(enabled=False)
-"""With them on, redis-py 8 gives out pooled connections that the server has closed: long after a restart each fails."""
+"""Maintenance notifications must be off: with them redis-py 8 gives out pooled connections that the server has closed,
+so that calls fail long after a restart of the server.
+"""
 
 
 def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
@@ -32,8 +34,8 @@ def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
 
 
 def prompt_client(url: str) -> redis.Redis:
-    """One connection that says at once when Redis is away, for what is tried again anyway a moment later: the others
-    wait for seconds between their own tries.
+    """A client with one connection that fails at once if Redis does not answer, for work that is repeated a moment
+    later anyway. The other clients wait for seconds between their own tries.
     """
     return redis.Redis.from_url(
         url,
@@ -46,7 +48,7 @@ def prompt_client(url: str) -> redis.Redis:
 
 
 def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
-    """An asynchronous client for the gateway's own calls, which gathers them."""
+    """An asynchronous client for the gateway's own calls, which it gathers into few round trips."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=connections_max,

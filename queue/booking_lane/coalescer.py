@@ -1,6 +1,6 @@
-"""Natural batching: a command leaves at once while its lane has room, and in company when it has not.
+"""Batching without a timer: a command is sent at once while its lane has room, and else together with others later.
 
-No timer to tune: light load keeps its low latency, heavy load grows the batch.
+So the latency stays low under light load, and the batches grow under heavy load.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from booking_lane.commands import Batch, Command, command_id_new
 logger = logging.getLogger(__name__)
 
 RATE_SECONDS: Final = 5.0
-"""Over how long the lane's pace is measured."""
+"""The lane's pace is measured over this long."""
 RATE_SECONDS_MIN: Final = 0.25
-LEFT_MAX: Final = 10_000
+BATCHES_MEASURED_MAX: Final = 10_000
 
 
 class LaneFullError(Exception):
@@ -36,17 +36,17 @@ class LaneFullError(Exception):
 
 
 class LaneUnavailableError(Exception):
-    """Redis did not say that it has the batch. It may have it: retry with the same Idempotency-Key."""
+    """Redis did not confirm that it took the batch, but may have taken it: retry with the same Idempotency-Key."""
 
     retry_after_seconds = 2
 
 
 class Taken(NamedTuple):
-    """What Redis said of a batch it took.
+    """The answer of Redis when it took a batch.
 
     Attributes:
-        clock_offset_ms: its clock less this process' monotonic one.
-        batches_queued: how many the lane's worker has yet to begin, this one among them.
+        clock_offset_ms: the clock of Redis minus this process' monotonic clock.
+        batches_queued: how many batches the lane's worker has yet to begin, this one included.
     """
 
     clock_offset_ms: int
@@ -55,7 +55,14 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A batch that left: the timer that gives it up, its commands' number, one of them, and when Redis took it."""
+    """A batch that was sent.
+
+    Attributes:
+        timer: gives the batch up when it fires.
+        commands: how many commands the batch has.
+        command_id: the id of one of them.
+        taken_at: when Redis took the batch.
+    """
 
     timer: asyncio.TimerHandle
     commands: int
@@ -66,13 +73,13 @@ class _UnderWay:
 class Coalescer:
     """Gathers one lane's commands into batches. Lives in one event loop; not thread-safe.
 
-    A batch leaves when fewer than ``unfinished_max`` of this gateway's are under way, or none while others' batches
-    keep the worker busy: each more would only make all of them smaller. It is under way until `finished` is called
-    for it, or for ``batch_seconds_max`` if its message was lost.
+    A batch is sent while fewer than ``unfinished_max`` batches of this gateway are under way; while the batches of
+    other gateways keep the worker busy, only if none is, because more batches would only be smaller. A batch is under
+    way until `finished` is called for it, or for ``batch_seconds_max`` if its message was lost.
 
     Args:
-        enqueue: blocking; puts a batch on the lane.
-        executor: runs ``enqueue``; its threads bound how many enqueue at a time.
+        enqueue: puts a batch on the lane; it blocks.
+        executor: runs ``enqueue``; the number of its threads bounds how many calls run at a time.
     """
 
     def __init__(
@@ -97,8 +104,8 @@ class Coalescer:
         self._buffer_max = buffer_max
         self._batch_seconds_max = batch_seconds_max
         self._wait_seconds_max = wait_seconds_max
-        self._left: deque[tuple[float, int]] = deque()
-        self._left_commands = 0
+        self._sent: deque[tuple[float, int]] = deque()
+        self._sent_commands = 0
         self._under_way_commands = 0
         self._others_queued = 0
         self._waiting: deque[tuple[asyncio.Future[None], Command, float]] = deque()
@@ -129,19 +136,20 @@ class Coalescer:
         if self._refusing is None:
             self._refusing = loop.call_later(self._wait_seconds_max, self._refuse)
         if not self._due and self._may_leave():
-            # After this turn of the loop, so that commands read in one turn leave together.
+            # The batch is made after this turn of the loop, so that commands read in one turn share it.
             self._due = True
             loop.call_soon(self._leave, context=about.NOBODY)
         return taken
 
     @property
     def full(self) -> bool:
-        """Whether a command that came now would be refused: the buffer is full, or what waits and is under way is all
-        that the lane will do, at its pace, in half the time that a command may wait.
+        """Whether a command would be refused now: the buffer is full, or the lane would need, at its pace, more than
+        half the time that a command may wait for the commands that wait and are under way.
 
-        Refused at once, a fan may try again; taken and withdrawn, they have waited for nothing. Two whole batches
-        behind those under way, shared among the gateways that keep the lane busy, are always taken: a pace measured
-        on light load says little, and one of small batches keeps them small.
+        A fan whose command is refused at once can try again; a fan whose command is withdrawn later has waited in vain.
+        As many commands as two whole batches hold, beside the ones under way, are always taken, divided among the
+        gateways that keep the lane busy: a pace measured under light load says little, and a low limit would keep the
+        batches small.
         """
         waiting = len(self._waiting)
         if waiting >= self._buffer_max:
@@ -151,34 +159,36 @@ class Coalescer:
         return inside >= always and inside >= self._pace() * self._wait_seconds_max / 2
 
     def _pace(self) -> float:
-        """Commands a second that left lately; without any, more than there could be."""
+        """How many commands were sent in a second lately; infinite if none was."""
         now = asyncio.get_running_loop().time()
-        while self._left and (now - self._left[0][0] > RATE_SECONDS or len(self._left) > LEFT_MAX):
-            self._left_commands -= self._left.popleft()[1]
-        if not self._left:
+        while self._sent and (now - self._sent[0][0] > RATE_SECONDS or len(self._sent) > BATCHES_MEASURED_MAX):
+            self._sent_commands -= self._sent.popleft()[1]
+        if not self._sent:
             return math.inf
-        return self._left_commands / max(RATE_SECONDS_MIN, now - self._left[0][0])
+        return self._sent_commands / max(RATE_SECONDS_MIN, now - self._sent[0][0])
 
     def _may_leave(self) -> bool:
         under_way_max = self._unfinished_max if self._others_queued < 1 else 1
         return len(self._unfinished) < under_way_max
 
     def _refuse(self) -> None:
-        """Take back the commands that have waited too long to leave."""
+        """Withdraw the commands that have waited too long to be sent."""
         now = asyncio.get_running_loop().time()
         self._refusing = None
         while self._waiting:
             taken, _, since = self._waiting[0]
-            left = since + self._wait_seconds_max - now
-            if left > 0:
-                self._refusing = asyncio.get_running_loop().call_later(left, self._refuse)
+            seconds_left = since + self._wait_seconds_max - now
+            if seconds_left > 0:
+                self._refusing = asyncio.get_running_loop().call_later(seconds_left, self._refuse)
                 return
             self._waiting.popleft()
             if not taken.done():
                 taken.set_exception(LaneFullError())
 
     def unfinished(self, seconds_min: float) -> list[tuple[uuid.UUID, uuid.UUID]]:
-        """(batch id, a command's id) of batches that Redis took so long ago and whose message has not come."""
+        """The batches that Redis took at least ``seconds_min`` ago and whose message has not come: each as its id and
+        the id of one of its commands.
+        """
         now = asyncio.get_running_loop().time()
         return [
             (batch_id, batch.command_id)
@@ -193,7 +203,7 @@ class Coalescer:
         return 0.0 if taken_at == math.inf else asyncio.get_running_loop().time() - taken_at
 
     def finished(self, batch_id: uuid.UUID) -> None:
-        """The batch's message has come; idempotent."""
+        """Count the batch as finished, because its message has come. A second call for it does nothing."""
         batch = self._unfinished.pop(batch_id, None)
         if batch is not None:
             batch.timer.cancel()
@@ -220,8 +230,8 @@ class Coalescer:
             self._unfinished[batch.batch_id] = _UnderWay(timer, count, batch.commands[0].command_id)
             self._under_way_commands += count
             self.batch_sizes.append(count)
-            self._left.append((loop.time(), count))
-            self._left_commands += count
+            self._sent.append((loop.time(), count))
+            self._sent_commands += count
             self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
 
@@ -230,13 +240,13 @@ class Coalescer:
         try:
             answer = await loop.run_in_executor(self._executor, self._enqueue, batch)
         except Exception as error:
-            # Whatever it was: who waits must hear of it, and the batch's place be free.
-            known = isinstance(error, redis.RedisError | OSError)
+            # After any error the waiting requests must be answered, and the batch's place in the lane must be free.
+            is_expected = isinstance(error, redis.RedisError | OSError)
             logger.warning(
                 "batch of %d commands not taken: %s",
                 len(takens),
                 error,
-                exc_info=not known,
+                exc_info=not is_expected,
                 extra={"batch_id": batch.batch_id, "lane": self.number},
             )
             for taken in takens:
@@ -251,5 +261,5 @@ class Coalescer:
             for taken in takens:
                 if not taken.done():
                     taken.set_result(None)
-            # The others' batches may have gone meanwhile.
+            # The batches of other gateways may have been finished meanwhile.
             self._leave()

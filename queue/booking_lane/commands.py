@@ -1,6 +1,6 @@
-"""What a fan, or the sweep, asks of the booking engine; and the batch they travel in.
+"""The commands that fans and the sweep send to the booking engine, and the batches that carry them.
 
-Commands travel as msgpack inside RQ jobs: typed, small, and unable to run code in a worker.
+Commands travel as msgpack inside RQ jobs. They are typed and small, and cannot run code in a worker.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _IDEMPOTENT = uuid.UUID("5e0e8f6c-6b1f-5a58-9d4b-6b6f1c9d2a11")
 
 
 class BestAvailable(msgspec.Struct, frozen=True, array_like=True):
-    """So many adjacent seats in one row of a ticket type, chosen by the engine inside the lock."""
+    """``quantity`` adjacent seats in one row of a ticket type, which the engine chooses while it holds the lock."""
 
     ticket_type_id: int
     quantity: int
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_defaults=True):
-    """Fields of every command; those of its own say what is asked.
+    """The fields of every command. The fields that a kind of command adds are its own parameters.
 
-    ``received_at_ms`` and ``deadline_ms`` are milliseconds of the jobs' Redis' clock; a command that no
-    transaction has applied by its deadline is recorded as ``timed_out`` and changes nothing.
-    ``body_hash`` tells a retry from another request under the same Idempotency-Key. ``trace`` is the request's
-    ``traceparent`` where it is traced (`booking_lane.tracing`); a worker that does not know it passes over it.
+    ``received_at_ms`` and ``deadline_ms`` are on the clock of the jobs' Redis. A command that no transaction has
+    applied by its deadline is recorded as ``timed_out`` and changes nothing. ``body_hash`` distinguishes a retry from
+    another request with the same Idempotency-Key. ``trace`` is the ``traceparent`` of a traced request
+    (`booking_lane.tracing`); a worker that does not know the field ignores it.
     """
 
     command_id: uuid.UUID
@@ -43,11 +43,11 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_de
     trace: str = ""
 
     is_recorded: ClassVar[bool] = True
-    """Whether somebody waits for its outcome, which is recorded; the struct of its result is in `RESULTS`."""
+    """Whether its outcome is recorded, because a request waits for it; the type of its result is in `RESULTS`."""
 
 
 class Stamp(TypedDict):
-    """The fields that a gateway's desk fills in as a command leaves."""
+    """The fields that a gateway's desk sets when it sends a command."""
 
     command_id: uuid.UUID
     received_at_ms: int
@@ -55,11 +55,11 @@ class Stamp(TypedDict):
 
 
 UNSTAMPED: Final[Stamp] = {"command_id": uuid.UUID(int=0), "received_at_ms": 0, "deadline_ms": 0}
-"""For a command that says what a fan asks, and has not left yet."""
+"""The stamp of a command that was not sent yet."""
 
 
 class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
-    """Hold seats: either these (sorted, distinct) or the best available."""
+    """Hold seats: either ``seats`` (sorted, distinct) or the best available."""
 
     seats: tuple[Seat, ...] = ()
     best_available: BestAvailable | None = None
@@ -79,14 +79,14 @@ class Release(_Command, frozen=True, kw_only=True, tag="release"):
 
 
 class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
-    """Give bought seats back: these (sorted, distinct), or all that are left of the purchase."""
+    """Give bought seats back: ``seats`` (sorted, distinct), or all that are left of the purchase if it is empty."""
 
     purchase_id: uuid.UUID
     seats: tuple[Seat, ...] = ()
 
 
 class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
-    """Give back the seats of the event's lapsed holds. Nobody waits for it."""
+    """Give back the seats of the event's lapsed holds. No request waits for the outcome."""
 
     is_recorded = False
 
@@ -95,7 +95,9 @@ Command = Reserve | Checkout | Release | Cancel | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """One RQ job's commands, in order of arrival at gateway ``origin``, and the ``traceparent`` of their way here."""
+    """The commands of one RQ job, in the order of their arrival at the gateway ``origin``; ``trace`` is the
+    ``traceparent`` of their enqueueing.
+    """
 
     batch_id: uuid.UUID
     origin: str
@@ -105,8 +107,9 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
-    """A command's answer: ``body`` is JSON, `{"status": "succeeded", "result": …}` or
-    `{"status": "failed", "problem": …}`, as Postgres keeps it and the API repeats it."""
+    """What became of a command. ``body`` is the JSON that Postgres records and the API sends:
+    `{"status": "succeeded", "result": …}` or `{"status": "failed", "problem": …}`.
+    """
 
     command_id: uuid.UUID
     event_id: int
@@ -121,7 +124,7 @@ KINDS: Final[Mapping[type[Command], str]] = {
 }
 """Each command's kind: its word on the wire, in records, figures and traces, and the name of its engine module."""
 
-_ASKED: Final[Mapping[type[Command], tuple[str, ...]]] = {
+_PARAMETERS: Final[Mapping[type[Command], tuple[str, ...]]] = {
     command: command.__struct_fields__[len(_Command.__struct_fields__) :] for command in KINDS
 }
 
@@ -132,16 +135,16 @@ def command_id_new() -> uuid.UUID:
 
 
 def command_id_for(user_id: int, idempotency_key: str) -> uuid.UUID:
-    """The one command id of a fan's Idempotency-Key, so that any gateway finds its first outcome."""
+    """The command id of a fan's Idempotency-Key. It is always the same, so that any gateway finds the first outcome."""
     return uuid.uuid5(_IDEMPOTENT, f"{user_id}:{idempotency_key}")
 
 
 def body_hash(command: Command) -> bytes:
-    """16 bytes that differ when another thing is asked under the same key. Only what a fan asks of the engine is a
-    part: neither the fields that the desk fills in, nor the captcha's token.
+    """16 bytes that differ for different commands. The event and the command's own parameters go into the hash, but
+    neither the fields that the desk sets nor the captcha's token.
     """
     kind = type(command)
-    parts = (command.event_id, *[getattr(command, name) for name in _ASKED[kind]])
+    parts = (command.event_id, *[getattr(command, name) for name in _PARAMETERS[kind]])
     return hashlib.blake2b(msgspec.msgpack.encode((KINDS[kind], parts)), digest_size=16).digest()
 
 

@@ -1,7 +1,7 @@
-"""What a lane has done since Redis knows it: counted by its workers in the round trip that publishes a batch.
+"""The figures of a lane, which its workers count in Redis, in the round trip that publishes a batch.
 
-One hash a lane, of counters that only grow, so that any gateway can tell the whole site's figures and anybody can
-take the difference of two readings. A Redis that lost its data begins again at nothing, as a restarted process does.
+Each lane has one hash of counters that only grow. So any gateway can read the figures of the whole site, and the
+difference of two readings is what was done between them. A Redis that lost its data begins again at 0.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ WAIT_BOUNDS_MS: Final = (
     *(2, 5, 7, 10, 15, 22, 33, 50, 75, 110, 160, 240, 360),
     *(540, 800, 1200, 1800, 2700, 4000, 6000, 9000, 13_500, 20_000, 30_000),
 )
-"""Upper bounds of the classes that a command's wait, arrival to outcome, is counted in: half as much again each."""
+"""The upper bounds of the classes in which waits are counted, each half as much again as the one before. A command
+waits from its arrival to its outcome.
+"""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """A reading of one or more lanes. All grow; ``waits`` has a class for each bound and one beyond the last."""
+    """A reading of one or more lanes. All figures only grow. ``waits`` has a class for each bound, and one above the
+    last.
+    """
 
     batches: int = 0
     commands: Mapping[tuple[str, str], int] = {}
-    """(kind, ``succeeded`` or the problem's code) → how many."""
+    """How many commands ended, by their kind and by ``succeeded`` or the problem's code."""
     waits: tuple[int, ...] = (0,) * (len(WAIT_BOUNDS_MS) + 1)
     waits_sum_ms: int = 0
     busy_ms: int = 0
-    """Of workers' time, at batches."""
+    """How long workers were at work on batches."""
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -45,7 +49,7 @@ class Figures(msgspec.Struct, frozen=True):
         )
 
     def since(self, earlier: Figures) -> Figures:
-        """What came after an earlier reading; the whole, if Redis lost its data between them."""
+        """The difference to an earlier reading; the whole reading if Redis lost its data in between."""
         if earlier.batches > self.batches:
             return self
         return Figures(
@@ -57,7 +61,7 @@ class Figures(msgspec.Struct, frozen=True):
         )
 
     def wait_ms(self, share: float) -> float | None:
-        """The wait that ``share`` of the commands did not exceed, interpolated in its class; None without any."""
+        """The wait that ``share`` of the commands did not exceed, interpolated in its class; None without commands."""
         total = sum(self.waits)
         if total == 0:
             return None
@@ -86,7 +90,7 @@ def count(
             grown[f"wait:{bisect_left(WAIT_BOUNDS_MS, waited_ms)}"] += 1
             grown["wait_ms"] += waited_ms
     for outcome in outcomes:
-        grown[f"command:{outcome.kind}:{_how(outcome.body)}"] += 1
+        grown[f"command:{outcome.kind}:{_status_or_code(outcome.body)}"] += 1
     for field, number in grown.items():
         pipe.hincrby(figures_key(lane), field, number)
 
@@ -103,18 +107,18 @@ class _Body(msgspec.Struct):
 _body = msgspec.json.Decoder(_Body).decode
 
 
-def _how(body: bytes) -> str:
+def _status_or_code(body: bytes) -> str:
     if body.startswith(b'{"status":"succeeded"'):
         return "succeeded"
-    known = _body(body)
-    return known.problem.code if known.problem is not None else known.status
+    decoded = _body(body)
+    return decoded.problem.code if decoded.problem is not None else decoded.status
 
 
 async def read(client: redis.asyncio.Redis, lane: int) -> Figures:
     """A lane's figures.
 
     Raises:
-        redis.RedisError
+        redis.RedisError: Redis does not answer.
     """
     return from_hash(cast(dict[bytes, bytes], await client.hgetall(figures_key(lane))))
 

@@ -18,12 +18,12 @@ from booking_lane.results import JobRecord, keep
 from booking_lane.serializer import MsgpackSerializer
 
 BOOK: Final = "workers.jobs.book"
-"""Where the worker finds the batch job: named, not imported, for a gateway never imports workers."""
+"""The path of the job that applies a batch. It is a text, because a gateway never imports workers."""
 GIVE_UP: Final = "workers.jobs.give_up"
-"""The job that ends commands which nothing else could end."""
+"""The path of the job that ends the commands of a batch that failed too often."""
 
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
-"""The queue of what recurs and books nothing."""
+"""The queue of the recurring jobs, which book nothing."""
 
 JOB_SECONDS_MAX: Final = 60
 FAILED_KEPT_SECONDS: Final = 86_400
@@ -46,7 +46,7 @@ def rq_queue(client: redis.Redis, name: str) -> Queue:
 def job_data(
     function: str, payload: bytes, *, description: str, meta: dict[str, int], at_front: bool = False
 ) -> EnqueueData:
-    """What `rq.Queue.enqueue_many` makes a batch's job of."""
+    """The data from which `rq.Queue.enqueue_many` makes a batch's job."""
     return Queue.prepare_data(
         function,
         args=[payload],
@@ -75,10 +75,10 @@ class Lane:
         self._result_ttl_seconds = result_ttl_seconds
 
     def enqueue(self, batch: Batch) -> Taken:
-        """One MULTI: the RQ job, and for each command the marker that makes its 202 true.
+        """Write the RQ job, and for each command the marker by which the API finds its job, in one MULTI.
 
         Raises:
-            redis.RedisError: Redis did not take the batch, or did not say so in time.
+            redis.RedisError: Redis did not take the batch, or did not answer in time.
         """
         with tracing.tracer.enqueueing(batch) as trace:
             return self._enqueue(msgspec.structs.replace(batch, trace=trace) if trace else batch)
@@ -103,7 +103,7 @@ class Lane:
             for command in batch.commands
         }
         with self._client.pipeline(transaction=True) as pipe:
-            # First: RQ begins the transaction here, and takes no pipeline that has commands in it.
+            # This call comes first, because RQ begins the transaction in it, and takes only an empty pipeline.
             self._queue.enqueue_job(job, pipeline=pipe)
             keep(pipe, markers, self._result_ttl_seconds)
             pipe.llen(self._queue.key)

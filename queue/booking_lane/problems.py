@@ -1,6 +1,6 @@
-"""The problems a request can meet (RFC 9457), named once: code → status, title, sentence.
+"""All problems that a request can meet (RFC 9457), each with its code, status, title and sentence.
 
-Engine and gateway answer from this one list, so that a job's problem and a response's are the same thing.
+Engine and gateway both answer from this list, so that the problem of a job and of a response are the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TYPE_BASE: Final = "https://admitone.dev/problems/"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A kind of problem: HTTP status, title, and the sentence said when none more exact is at hand."""
+    """A kind of problem: HTTP status, title, and the sentence that is sent unless there is a more exact one."""
 
     status: int
     title: str

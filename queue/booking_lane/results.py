@@ -1,4 +1,4 @@
-"""Results back from the worker: a key a job, and one message a batch that every gateway hears."""
+"""The results that a worker sends back: a record for each job, and for each batch one message to every gateway."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from booking_lane.figures import count
 
 
 class JobRecord(msgspec.Struct, frozen=True, array_like=True):
-    """What Redis knows of a job. ``body`` is the outcome's JSON, or empty while it is queued.
+    """The record of a job in Redis. ``body`` is the outcome's JSON, and empty while the job is queued.
 
-    ``queued`` is False while an Idempotency-Key is only claimed and Redis has no job of it yet. ``trace`` is the
-    ``traceparent`` of the batch that had the outcome, where it is traced.
+    ``queued`` is False while an Idempotency-Key is only claimed, and Redis has no job for it yet. ``trace`` is the
+    ``traceparent`` of the batch, if it is traced.
     """
 
     user_id: int
@@ -48,7 +48,7 @@ class Count(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EventChange(msgspec.Struct, frozen=True, array_like=True):
-    """What a batch changed of one event, which took its version from ``version - 1`` to ``version``."""
+    """The changes of a batch to one event, which is at ``version`` with them and was at ``version - 1`` before."""
 
     event_id: int
     version: int
@@ -57,7 +57,7 @@ class EventChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchNews(msgspec.Struct, frozen=True, array_like=True):
-    """The message of one finished batch."""
+    """The message that a batch is finished."""
 
     batch_id: uuid.UUID
     origin: str
@@ -84,10 +84,10 @@ def channel(lane: int) -> str:
 
 
 def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) -> None:
-    """Put the jobs' records, by command id, into ``pipe``."""
+    """Add to ``pipe`` the writing of the jobs' records, which are given by command id."""
     if records:
         keys = map(job_key, records)
-        # Its text and not its hash: a script that Redis had lost would fail in the midst of a MULTI.
+        # The text is sent, not its hash: if Redis had lost the script, the hash would fail in the midst of a MULTI.
         pipe.eval(_KEEP, len(records), *keys, ttl_seconds, *map(encode_record, records.values()))
 
 
@@ -100,14 +100,15 @@ def publish(
     now_ms: int = 0,
     busy_ms: int = 0,
 ) -> None:
-    """Write every outcome's key, tell every gateway, and count the ``commands`` in the lane's figures: one pipeline.
+    """Write every outcome's record, send the message to every gateway, and count the ``commands`` in the lane's
+    figures, all in one pipeline.
 
     Args:
-        now_ms: the jobs' Redis' clock, by which the commands' waits are measured.
-        busy_ms: how long the worker was at it.
+        now_ms: the time on the clock of the jobs' Redis, for measuring the commands' waits.
+        busy_ms: how long the worker took for the batch.
 
     Raises:
-        redis.RedisError: Redis did not take it; a re-run of the batch publishes again.
+        redis.RedisError: Redis did not take it; a second run of the batch publishes again.
     """
     records = {
         outcome.command_id: JobRecord(

@@ -1,4 +1,4 @@
-"""RQ's serializer: msgpack. Whoever can write to Redis must not be able to run code in a worker."""
+"""RQ's serializer: msgpack, so that a person who can write to Redis cannot run code in a worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class MsgpackSerializer:
-    """RQ's `Serializer` protocol over msgpack: plain data only, never pickle."""
+    """RQ's `Serializer` protocol with msgpack, which carries plain data only."""
 
     @staticmethod
     def dumps(obj: Any, /) -> bytes:

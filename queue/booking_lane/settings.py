@@ -72,7 +72,7 @@ class LaneSettings(Section, frozen=True, kw_only=True):
 
 
 class HoldSettings(Section, frozen=True, kw_only=True):
-    """A fan may still check out ``grace_seconds`` after the hold's shown end; a sweep waits as long."""
+    """The fan may still check out for ``grace_seconds`` after the shown end of the hold. The sweep waits as long."""
 
     seconds: Annotated[int, bounded("how long a seat is held", 1, 3600)] = 600
     grace_seconds: Annotated[int, bounded("hidden grace of the owner's checkout", 0, 60)] = 15

@@ -1,4 +1,4 @@
-"""The spans of a booking's way, in OpenTelemetry's words. Imported only where traces are on."""
+"""The OpenTelemetry spans of bookings. This module is imported only if traces are on."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from booking_lane.commands import KINDS, Batch
 from booking_lane.results import JobRecord
 
 LINKS_MAX: Final = 128
-"""Commands of a batch that its spans are linked to; as many as the SDK keeps."""
+"""A batch's spans are linked to at most this many of its commands. The SDK keeps no more links."""
 TRACEPARENT_CHARS: Final = 55
 _LOW_64_BITS: Final = (1 << 64) - 1
 
 
 def parsed(traceparent: str) -> SpanContext | None:
-    """The context a ``traceparent`` of ours tells; None if it is empty or cannot be read."""
+    """The context in a ``traceparent`` that `here` wrote; None if it is empty or cannot be read."""
     if len(traceparent) != TRACEPARENT_CHARS:
         return None
     parts = traceparent.split("-")
@@ -53,7 +53,7 @@ class Spans:
     """Begins and ends spans.
 
     Args:
-        ratio: the share of requests that are traced, by the trace's id: no client decides it.
+        ratio: the share of requests that are traced. The trace's id decides, not the client.
     """
 
     is_on = True
@@ -65,7 +65,7 @@ class Spans:
     # -- requests
 
     def request(self, method: str, trace_id: int | None, parent_id: int | None) -> Span:
-        """A request's span, current from here on in its task. The ids are those that came with it."""
+        """Begin a request's span, which is current in its task from now on. The ids are the client's."""
         parent = Context()
         if trace_id is not None and parent_id is not None:
             flags = TraceFlags.SAMPLED if trace_id & _LOW_64_BITS < self._bound else TraceFlags.DEFAULT
@@ -81,7 +81,7 @@ class Spans:
 
     @staticmethod
     def answered(span: Span, method: str, route: str, status: int, ids: Mapping[str, object]) -> None:
-        """Its answer begins: a stream lasts as long as the fan likes."""
+        """End a request's span when its answer begins, because a stream may last for hours."""
         if not span.is_recording():
             return
         span.update_name(f"{method} {route}")
@@ -105,8 +105,8 @@ class Spans:
 
     @contextmanager
     def enqueueing(self, batch: Batch) -> Iterator[str]:
-        """The span of a batch on its way to Redis, in the trace of its first traced command and linked to all of
-        them; gives the ``traceparent`` the batch is to carry, empty if none of its commands is traced.
+        """The span of a batch on its way to Redis, in the trace of its first traced command, and linked to all traced
+        ones. It yields the ``traceparent`` that the batch is to carry, empty if none of its commands is traced.
         """
         commands = _commands(batch)
         if not commands:
@@ -126,8 +126,8 @@ class Spans:
             yield
 
     @contextmanager
-    def hearing(self, traceparent: str, lane: int) -> Iterator[None]:
-        """A gateway's span of a batch's news: waiting requests are woken, streams written to."""
+    def receiving(self, traceparent: str, lane: int) -> Iterator[None]:
+        """A gateway's span of a batch's message: in it, waiting requests are woken and streams written to."""
         parent = parsed(traceparent)
         if parent is None:
             yield
@@ -158,7 +158,7 @@ class Spans:
 
     @contextmanager
     def part(self, name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: Any) -> Iterator[Span]:
-        """A span under the current one; none where nothing is traced."""
+        """A span under the current one; an invalid one if nothing is traced."""
         if not trace.get_current_span().is_recording():
             yield INVALID_SPAN
             return
@@ -166,20 +166,20 @@ class Spans:
             yield span
 
     def begun(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Span | None:
-        """A span under the current one that the caller ends; None where nothing is traced."""
+        """A span under the current one that the caller ends; None if nothing is traced."""
         if not trace.get_current_span().is_recording():
             return None
         return self._tracer.start_span(name, kind=kind, attributes=attributes)
 
     @staticmethod
     def here() -> str:
-        """The ``traceparent`` of the current span; empty where nothing is traced."""
+        """The ``traceparent`` of the current span; empty if nothing is traced."""
         span = trace.get_current_span()
         return _traceparent(span.get_span_context()) if span.is_recording() else ""
 
     @staticmethod
     def ids() -> dict[str, str]:
-        """The current trace and span, for a log record; empty where nothing is traced."""
+        """The ids of the current trace and span, for a log record; empty if nothing is traced."""
         span = trace.get_current_span()
         if not span.is_recording():
             return {}
@@ -193,5 +193,5 @@ def _traceparent(context: SpanContext) -> str:
 
 
 def _commands(batch: Batch) -> list[SpanContext]:
-    found = (parsed(command.trace) for command in batch.commands)
-    return [context for context in found if context is not None][:LINKS_MAX]
+    contexts = (parsed(command.trace) for command in batch.commands)
+    return [context for context in contexts if context is not None][:LINKS_MAX]

@@ -1,8 +1,8 @@
-"""Traces of a booking's way. `tracer` is `Untraced`, whose methods do nothing, unless a collector is configured; until
-then nothing of OpenTelemetry is imported.
+"""Traces of bookings. Unless a collector is configured, `tracer` is `Untraced`, whose methods do nothing, and nothing
+of OpenTelemetry is imported.
 
-A trace goes from the request through the batch, which carries its context as a W3C ``traceparent``, to the worker's
-transaction and back to the gateways that have the batch's news (ADR 17).
+A trace leads from the request through the batch, which carries its context as a W3C ``traceparent``, to the worker's
+transaction, and back to the gateways that get the batch's message (ADR 17).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NO_IDS: Final[Mapping[str, str]] = {}
 
 
 class Untraced:
-    """Stands where `booking_lane.spans.Spans` would, and does nothing."""
+    """Takes the place of `booking_lane.spans.Spans`, and does nothing."""
 
     is_on = False
 
@@ -44,7 +44,7 @@ class Untraced:
     def booking(self, batch: Batch) -> AbstractContextManager[object]:
         return _NO_SPAN
 
-    def hearing(self, traceparent: str, lane: int) -> AbstractContextManager[object]:
+    def receiving(self, traceparent: str, lane: int) -> AbstractContextManager[object]:
         return _NO_SPAN
 
     def part(self, name: str) -> AbstractContextManager[object]:
@@ -59,4 +59,4 @@ class Untraced:
 
 OFF: Final = Untraced()
 tracer: Untraced | Spans = OFF
-"""Set once, before the process works."""
+"""The process' tracer. It is set once, before the process begins its work."""

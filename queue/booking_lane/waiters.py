@@ -1,4 +1,4 @@
-"""Who waits for which job, in this process; and the read that catches what a lost message would have said."""
+"""The requests of this process that wait for jobs, and the read that replaces a lost message."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from booking_lane.commands import Outcome
 from booking_lane.results import JobRecord, decode_record, job_key
 
 REREAD_MAX: Final = 500
-"""Keys in one round trip."""
+"""At most this many keys are read in one round trip."""
 
 
 class Waiters:
-    """Long-polls on jobs. A waiter registers, then reads the key, then waits; `reread`, called each second or so,
-    reads the keys of those who still wait: neither a lost message nor one that came in between leaves anybody
-    waiting.
+    """Lets requests wait for jobs. A request registers, then reads the job's record, then waits, so that it misses no
+    message. `reread`, which is called about once a second, reads the records of all jobs that are still waited for, so
+    that a lost message leaves no request waiting.
 
     Args:
         client: the jobs' Redis, bytes in and out.
@@ -30,12 +30,12 @@ class Waiters:
         self._waiting_before: set[uuid.UUID] = set()
 
     async def read(self, command_id: uuid.UUID) -> JobRecord | None:
-        """What Redis knows of the job; None if nothing."""
+        """The job's record in Redis; None if there is none."""
         value = await self._client.get(job_key(command_id))
         return None if value is None else decode_record(cast(bytes, value))
 
     def expect(self, command_id: uuid.UUID) -> asyncio.Future[JobRecord | None]:
-        """Register for a job's outcome. Call `forget` with it in the end."""
+        """Register for a job's outcome. Call `forget` with the returned future in the end."""
         future: asyncio.Future[JobRecord | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(command_id, []).append(future)
         return future
@@ -49,8 +49,8 @@ class Waiters:
         if not futures:
             del self._waiting[command_id]
 
-    def tell(self, outcomes: tuple[Outcome, ...], trace: str = "") -> None:
-        """Wake whoever waits for these, which a batch of this ``trace`` had."""
+    def on_outcomes(self, outcomes: tuple[Outcome, ...], trace: str = "") -> None:
+        """Wake the requests that wait for these outcomes of a batch, whose ``traceparent`` is ``trace``."""
         for outcome in outcomes:
             if outcome.command_id in self._waiting:
                 self._wake(
@@ -66,22 +66,23 @@ class Waiters:
                 future.set_result(record)
 
     def dismiss(self) -> None:
-        """Nobody waits any longer: the process ends, and whoever asks again asks another."""
+        """Have all requests stop waiting, because this process ends. Clients ask another process again."""
         for futures in self._waiting.values():
             for future in futures:
                 _end(future)
 
     async def reread(self) -> None:
-        """Read the jobs that were waited for at the last call already, and wake whose message was lost.
+        """Read the records of jobs that were waited for at the last call too, and wake the requests of finished ones.
 
         Raises:
-            redis.RedisError
+            redis.RedisError: Redis does not answer.
         """
         late = [command_id for command_id in self._waiting if command_id in self._waiting_before]
         self._waiting_before = set(self._waiting)
         for start in range(0, len(late), REREAD_MAX):
-            some = late[start : start + REREAD_MAX]
-            for command_id, value in zip(some, await self._client.mget([job_key(one) for one in some]), strict=True):
+            chunk = late[start : start + REREAD_MAX]
+            values = await self._client.mget([job_key(command_id) for command_id in chunk])
+            for command_id, value in zip(chunk, values, strict=True):
                 record = None if value is None else decode_record(cast(bytes, value))
                 if record is not None and record.body:
                     self._wake(command_id, record)

@@ -1,4 +1,5 @@
--- Keep a batch's job records, one command for all: as a SET each they were a third of what a batch cost its client.
+-- Write the job records of a batch in one command. One SET for each record took a third of the time that a batch costs
+-- its client.
 -- KEYS[i]     job:{command id}
 -- ARGV[1]     how long they live, in seconds
 -- ARGV[i + 1] the record of KEYS[i]

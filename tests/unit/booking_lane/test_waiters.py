@@ -55,7 +55,7 @@ def nothing_is_left(waiters: Waiters) -> bool:
 async def test_an_outcome_that_came_before_is_read(waiters: Waiters, client: aioredis.Redis) -> None:
     command_id = command_id_new()
     await client.set(job_key(command_id), encode_record(record(body=BODY)))
-    waiters.tell((outcome(command_id),))  # to nobody: none has registered yet
+    waiters.on_outcomes((outcome(command_id),))  # to nobody: none has registered yet
     assert await asyncio.wait_for(poll(waiters, command_id, 10), 0.5) == record(body=BODY)
     assert nothing_is_left(waiters)
 
@@ -65,7 +65,7 @@ async def test_an_outcome_between_read_and_wait_wakes(waiters: Waiters, client: 
     await client.set(job_key(command_id), encode_record(record()))
     future = waiters.expect(command_id)
     assert await waiters.read(command_id) == record()
-    waiters.tell((outcome(command_id),))
+    waiters.on_outcomes((outcome(command_id),))
     assert await asyncio.wait_for(waiters.wait(future, 10), 0.5) == record(body=BODY)
     waiters.forget(command_id, future)
     assert nothing_is_left(waiters)
@@ -76,7 +76,7 @@ async def test_everybody_who_waits_is_woken_at_once(waiters: Waiters) -> None:
     polls = [asyncio.create_task(poll(waiters, command_id, 10)) for _ in range(3)]
     elsewhere = asyncio.create_task(poll(waiters, other, 0.2))
     await asyncio.sleep(0.05)
-    waiters.tell((outcome(command_id),))
+    waiters.on_outcomes((outcome(command_id),))
     assert await asyncio.wait_for(asyncio.gather(*polls), 0.5) == [record(body=BODY)] * 3
     assert await elsewhere is None
     assert nothing_is_left(waiters)
@@ -112,7 +112,7 @@ async def test_a_client_who_leaves_leaves_nothing_behind(waiters: Waiters) -> No
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    waiters.tell((outcome(command_id),))
+    waiters.on_outcomes((outcome(command_id),))
     assert await asyncio.wait_for(stays, 0.5) == record(body=BODY)
     assert nothing_is_left(waiters)
 
@@ -120,7 +120,7 @@ async def test_a_client_who_leaves_leaves_nothing_behind(waiters: Waiters) -> No
 async def test_forgetting_twice_or_after_the_outcome_is_no_fault(waiters: Waiters) -> None:
     command_id = command_id_new()
     future = waiters.expect(command_id)
-    waiters.tell((outcome(command_id),))
+    waiters.on_outcomes((outcome(command_id),))
     waiters.forget(command_id, future)
     waiters.forget(command_id, future)
     assert nothing_is_left(waiters)
