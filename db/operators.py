@@ -1,4 +1,4 @@
-"""Who may steer the door, and the proof of it: names with Argon2id hashes of their passwords."""
+"""The operators: their names, and Argon2id hashes of their passwords."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def verify_operator(database: AsyncConnection | AsyncEngine, name: str, pa
         return False
     query = select(Operator.password_hash).where(Operator.name == name)
     if isinstance(database, AsyncEngine):
-        # The connection goes back before the hashing, which is long.
+        # The connection goes back to the pool before the hashing, which takes long.
         async with database.connect() as connection:
             found = await connection.scalar(query)
     else:

@@ -1,4 +1,4 @@
-"""The processes that play a rehearsal's fans: started, told to stop, and what they report."""
+"""Starts and stops the processes that simulate a rehearsal's fans, and collects their reports."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from admitone.rehearsal.plan import Crowd
 from admitone.settings import Settings
 
 ARRIVED_SECONDS_MAX: Final = 600.0
-"""Beyond the time given to arrive, until the doors open without the rest."""
+"""The doors wait so long beyond the time given to arrive, and then open even if fans are missing."""
 MARGIN_SECONDS: Final = ARRIVED_SECONDS_MAX + 60
-"""By how much sessions outlast the time given."""
+"""Sessions last so much longer than the time given to arrive and to buy."""
 STOP_SECONDS_MAX: Final = 10.0
 TICK_BYTES_MAX: Final = 4_000_000
 
@@ -40,7 +40,7 @@ class _Process:
     def is_lost(self) -> bool:
         return not self.done and self.process.returncode is not None
 
-    def tell(self, command: bytes) -> None:
+    def send(self, command: bytes) -> None:
         if self.process.stdin is not None and not self.process.stdin.is_closing():
             self.process.stdin.write(command + b"\n")
 
@@ -53,10 +53,10 @@ class Generators:
 
     @contextlib.asynccontextmanager
     async def running(self, settings: Settings, options: Options, event_id: int, ledger: Path) -> AsyncIterator[None]:
-        """Send the fans of ``options`` to the event; in the end they are stopped.
+        """Send the fans of ``options`` to the event, for the length of a ``with`` block; its end stops them.
 
         Args:
-            ledger: file that gets a line for each final answer, appended.
+            ledger: a file to which a line is appended for each final answer.
         """
         share, more = divmod(options.fans, options.processes)
         first = 0
@@ -91,12 +91,12 @@ class Generators:
                     stdout=asyncio.subprocess.PIPE,
                     env=environ,
                     limit=TICK_BYTES_MAX,
-                    # The terminal's Ctrl-C is ours alone: we tell them to stop.
+                    # A Ctrl-C of the terminal reaches this process alone, which then stops the generators.
                     start_new_session=True,
                 )
                 generator = _Process(process)
                 self._processes.append(generator)
-                generator.tell(msgspec.json.encode(crowd))
+                generator.send(msgspec.json.encode(crowd))
                 generator.reading = asyncio.create_task(_read(generator))
             yield
         finally:
@@ -104,7 +104,7 @@ class Generators:
 
     async def _end(self) -> None:
         for generator in self._processes:
-            generator.tell(b"stop")
+            generator.send(b"stop")
         for generator in self._processes:
             try:
                 await asyncio.wait_for(generator.process.wait(), STOP_SECONDS_MAX)
@@ -114,24 +114,24 @@ class Generators:
             if generator.reading is not None:
                 await asyncio.gather(generator.reading, return_exceptions=True)
 
-    def tell(self, command: bytes) -> None:
-        """Give a command to all of them."""
+    def send(self, command: bytes) -> None:
+        """Send a command to every process."""
         for generator in self._processes:
-            generator.tell(command)
+            generator.send(command)
 
     @property
     def ticks(self) -> list[list[Tick]]:
-        """What each of them has reported so far."""
+        """The ticks that each process has reported so far."""
         return [generator.ticks for generator in self._processes]
 
     @property
     def sum(self) -> Sum:
-        """All that they have reported, added up."""
+        """The sum of all ticks."""
         return Sum(tick for ticks in self.ticks for tick in ticks)
 
     @property
     def in_line(self) -> int:
-        """How many fans stand in line."""
+        """How many fans are in line."""
         return sum(ticks[-1].now.get("line", 0) for ticks in self.ticks if ticks)
 
     @property
@@ -140,7 +140,7 @@ class Generators:
 
     @property
     def is_one_lost(self) -> bool:
-        """Whether one of them ended by a fault."""
+        """Whether a process ended by a fault."""
         return any(generator.is_lost for generator in self._processes)
 
 

@@ -1,4 +1,4 @@
-"""A stretch of a rehearsal in figures: what its fans met, and how busy the site was."""
+"""Measures a stretch of a rehearsal: the answers that its fans got, and how busy the site was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from admitone.rehearsal.verdict import Busy, Phase
 from admitone.rehearsal.watch import Sample
 
 LOOK_SECONDS: Final = 1.0
-"""How often the site is looked at."""
+"""The site is sampled once in this time."""
 
 
 def measure(
@@ -23,7 +23,7 @@ def measure(
     rate_per_minute: int,
     capacity: int,
 ) -> Phase:
-    """What the fans met and the site did between two moments of the machine's monotonic clock."""
+    """Measure the time between two moments of the machine's monotonic clock."""
     ticks = [[tick for tick in one if began_at < tick.at <= ended_at + 0.5] for one in ticks_of_all]
     met = Sum(tick for one in ticks for tick in one)
     seconds = max(ended_at - began_at, 0.001)
@@ -61,7 +61,9 @@ def _generator_busy(ticks: list[Tick]) -> float:
 
 
 def _busy(samples: list[Sample], purchases: int) -> tuple[Busy, dict[str, float], float | None]:
-    """How busy the site was between the first and the last look, the CPU of a purchase, and the lane's p95."""
+    """How busy the site was between the first and the last sample, the processor time of a purchase by part of the
+    site, and the lane's p95 in milliseconds.
+    """
     if len(samples) < 2:
         return Busy(), {}, None
     first, last = samples[0], samples[-1]

@@ -1,4 +1,4 @@
-"""What the operator asks of a rehearsal."""
+"""The options of a rehearsal, with their bounds."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class NotPossibleError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator asked for.
+    """The options that the operator gives.
 
     Attributes:
-        expected_fans: of the real sale; None: as many as are simulated.
-        think_seconds: a person's mean time from the call to the ticket; 0: none, which shows the engine's limit.
-        minutes_max: the doors close on those who are left by then.
-        wants_limit: raise the rate once the sale as configured is steady, until it holds no more.
-        generators: processes; None: one for each `FANS_A_GENERATOR`.
+        expected_fans: how many fans the real sale has; None: as many as are simulated.
+        think_seconds: a person's mean time from the call to the ticket; 0: fans do not think, which shows the engine's
+            limit.
+        minutes_max: the sale ends after this time, even if fans are still on their way.
+        wants_limit: once the sale as configured is steady, raise the rate until the site does not bear it any more.
+        generators: how many processes simulate fans; None: one for each `FANS_A_GENERATOR` fans.
         keep: leave the copy, closed, until the event's next rehearsal.
 
     Raises:

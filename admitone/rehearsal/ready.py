@@ -1,4 +1,4 @@
-"""Whether a rehearsal can be held: servers, gateways, and this machine's own limits."""
+"""Checks that a rehearsal can be held: servers and gateways are up, and this machine's limits are high enough."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from db.patience import Patience
 READY_SECONDS_MAX: Final = 15.0
 CAPTCHA_SECONDS_MAX: Final = 10.0
 OTHER_SOCKETS: Final = CONNECTIONS_MAX + 500
-"""A generator's, besides one for each fan in line."""
+"""A generator opens at most so many sockets besides one for each fan in line."""
 PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 async def require_ready(settings: Settings, options: Options) -> tuple[str, ...]:
-    """What the doctor warns of.
+    """Check that the rehearsal can be held, and give what the doctor warns of.
 
     Raises:
-        NotPossibleError: something needed is not up.
+        NotPossibleError: a server or a gateway is not up, or a limit of this machine is too low.
     """
     if not settings.site.secret:
         raise NotPossibleError("Set ADMITONE_SECRET, the site's own: the fans' sessions are signed with it.")
-    found: list[Finding] = []
+    findings: list[Finding] = []
 
     async def is_up() -> bool:
-        found[:] = await asyncio.to_thread(_findings, settings, options)
-        return not _down(found)
+        findings[:] = await asyncio.to_thread(_findings, settings, options)
+        return not _down(findings)
 
     if not await Patience(READY_SECONDS_MAX, 1.0).wait_for_async(is_up):
-        raise NotPossibleError(f"Not everything is up: {'; '.join(_down(found))}.")
+        raise NotPossibleError(f"Not everything is up: {'; '.join(_down(findings))}.")
     _need_sockets(options)
     try:
         with contextlib.closing(HttpClient(options.url)) as client:
@@ -51,15 +51,17 @@ async def require_ready(settings: Settings, options: Options) -> tuple[str, ...]
             f"The gateways' captcha is {provider}, this command's {settings.captcha.provider}: "
             "give it their environment."
         )
-    warnings = [f"{one.says}. {one.fix}" for one in found if one.level > Level.OK and one.kind == "setup"]
+    warnings = [f"{one.says}. {one.fix}" for one in findings if one.level > Level.OK and one.kind == "setup"]
     if provider.startswith("recaptcha"):
         warnings.append("Google's captcha was left out, for no machine solves it: asking Google was not measured.")
     return tuple(warnings)
 
 
 def _need_sockets(options: Options) -> None:
-    """Raises:
-    NotPossibleError: this machine cannot hold so many connections, so that the site would be blamed for it.
+    """Check that this machine can hold the connections of all fans; otherwise the verdict would blame the site.
+
+    Raises:
+        NotPossibleError: it may not open enough files, or has not enough ports.
     """
     files = -(-options.fans // options.processes) + OTHER_SOCKETS
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -77,8 +79,8 @@ def _need_sockets(options: Options) -> None:
             )
 
 
-def _down(found: list[Finding]) -> list[str]:
-    return [one.says for one in found if one.kind == "up" and one.level == Level.ERROR]
+def _down(findings: list[Finding]) -> list[str]:
+    return [one.says for one in findings if one.kind == "up" and one.level == Level.ERROR]
 
 
 def _findings(settings: Settings, options: Options) -> list[Finding]:

@@ -1,4 +1,6 @@
-"""A rehearsal from beginning to end: copy, fans, doors, perhaps the search for the limit, audit, verdict, no trace."""
+"""Holds a rehearsal: copies the event, sends the fans, opens the doors, perhaps searches the limit, audits, judges,
+and removes the copy.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +36,19 @@ from db.rooms.steering import Ask
 from gateway.line.registry import REFRESH_SECONDS
 
 STEADY_SECONDS: Final = 30.0
-"""How long the sale as configured is looked at, once the first fans are through, before the limit is looked for."""
+"""Once the first fans are through, the sale as configured runs for so long before the limit is searched."""
 STEP_SECONDS: Final = 6.0
 SETTLE_SECONDS: Final = 2.0
 STEP_FACTOR: Final = 1.5
 RATE_MAX: Final = 600_000
 IDLE_SECONDS_MAX: Final = 15.0
 FORGOTTEN_SECONDS: Final = REFRESH_SECONDS * 1.2 + 1
-"""After so long no gateway knows the removed copy's room any more, nor brings it back into Redis."""
-WHO: Final = "rehearsal"
+"""After this time no gateway knows the room of a removed copy any more, so none brings it back into Redis."""
+REASON: Final = "rehearsal"
 
 
 async def rehearse_until_signal(settings: Settings, options: Options, *, console: Console, quiet: bool) -> Verdict:
-    """`rehearse`, stopped by SIGINT or SIGTERM; whoever is impatient waits for the copy to be removed all the same."""
+    """`rehearse`, stopped by SIGINT or SIGTERM. The copy is removed even then, which takes some seconds."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,27 +59,27 @@ async def rehearse_until_signal(settings: Settings, options: Options, *, console
 async def rehearse(
     settings: Settings, options: Options, *, stop: asyncio.Event, console: Console, quiet: bool
 ) -> Verdict:
-    """Hold the rehearsal and give its verdict; whatever happens, the copy is removed (or kept, if asked for).
+    """Hold the rehearsal and give its verdict. The copy is removed in any case, unless the options keep it.
 
     Args:
-        stop: once set, everything ends and is cleaned up.
+        stop: once set, the rehearsal ends and is cleaned up.
 
     Raises:
-        NotPossibleError: something is missing, or it was stopped.
+        NotPossibleError: the rehearsal cannot be held, or it was stopped.
     """
     warnings = await require_ready(settings, options)
-    with _servers(settings, options.event_id) as connection, _folder(options) as ledger:
+    with _servers(settings, options.event_id) as connection, _ledger(options) as ledger:
         rehearsal = _Rehearsal(settings, options, connection, ledger, Display(console, quiet=quiet))
         return await rehearsal.hold(stop, warnings)
 
 
 @contextlib.contextmanager
-def _folder(options: Options) -> Iterator[Path]:
+def _ledger(options: Options) -> Iterator[Path]:
     if options.ledger is not None:
         yield options.ledger
         return
     with tempfile.TemporaryDirectory(prefix="admitone-rehearsal-") as folder:
-        yield Path(folder) / "told.jsonl"
+        yield Path(folder) / "ledger.jsonl"
 
 
 async def remove(settings: Settings, event_id: int) -> list[int]:
@@ -98,10 +100,10 @@ async def remove(settings: Settings, event_id: int) -> list[int]:
 
 @contextlib.contextmanager
 def _servers(settings: Settings, event_id: int) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Postgres, for the event's one rehearsal.
+    """A connection to Postgres, with the lock that allows one rehearsal of the event at a time.
 
     Raises:
-        NotPossibleError: there is another, no such event, or a server went away.
+        NotPossibleError: the event is being rehearsed, there is no such event, or a server went away.
     """
     try:
         with (
@@ -131,8 +133,8 @@ class _Rehearsal:
         self._display = display
         self._generators = Generators()
         self._samples: list[Sample] = []
+        # The rooms of removed copies are deleted from Redis, too.
         self._removed: list[int] = []
-        """Copies that earlier rehearsals left: Redis too is to forget them."""
         self._copy: rehearsals.Copy
         self._watch: Watch
         self._stop: asyncio.Event
@@ -142,7 +144,7 @@ class _Rehearsal:
         self._removed = await asyncio.to_thread(_remove_copies, self._connection, self._options.event_id)
         self._copy = await asyncio.to_thread(rehearsals.copy_event, self._connection, self._options.event_id)
         self._watch = Watch(self._settings, self._options.url.rstrip("/"), self._copy.event_id, self._connection)
-        warnings += self._beside()
+        warnings += self._real_fans()
         try:
             async with self._generators.running(self._settings, self._options, self._copy.event_id, self._ledger):
                 facts = await self._sale()
@@ -154,12 +156,13 @@ class _Rehearsal:
                 command_keep_hours=self._settings.lane.command_keep_hours,
                 ledger=self._ledger if self._ledger.exists() else None,
             )
-            told = tuple(f"{one.invariant}: {one.sentence}" for one in broken)
-            return judge(msgspec.structs.replace(facts, audit=told, warnings=warnings))
+            sentences = tuple(f"{one.invariant}: {one.sentence}" for one in broken)
+            return judge(msgspec.structs.replace(facts, audit=sentences, warnings=warnings))
         finally:
             await asyncio.shield(asyncio.ensure_future(self._clean_up()))
 
-    def _beside(self) -> tuple[str, ...]:
+    def _real_fans(self) -> tuple[str, ...]:
+        """A warning if real fans use the site meanwhile."""
         rows = self._connection.execute(
             "SELECT event_id FROM room JOIN event USING (event_id) WHERE state IN ('open', 'paused')"
             " AND rehearsal_of IS NULL ORDER BY event_id DESC LIMIT 200"
@@ -167,7 +170,7 @@ class _Rehearsal:
         fans = self._watch.fans_in([row[0] for row in rows])
         if not fans:
             return ()
-        return (f"{fans} real fans were in line or inside meanwhile: the rehearsal and they took from one another.",)
+        return (f"{fans} real fans were in line or inside meanwhile: the rehearsal and they slowed each other.",)
 
     # -- the sale
 
@@ -186,8 +189,8 @@ class _Rehearsal:
         limit_end = ""
         if options.wants_limit:
             limit_end = await self._search(configured, limit, ends_at)
-        met = self._generators.sum
-        free, held = self._left()
+        counted = self._generators.sum
+        free, held = self._seats_left()
         present = self._watch.gateways()
         return Facts(
             fans=options.fans,
@@ -202,16 +205,16 @@ class _Rehearsal:
             configured=configured,
             limit=tuple(limit),
             limit_end=limit_end,
-            turned_away=met.count("join", "line_full"),
-            joined=met.joined,
+            turned_away=counted.count("join", "line_full"),
+            joined=counted.joined,
             sold_out=free + held == 0,
             steady=steady,
-            violations=tuple(met.violations),
+            violations=tuple(counted.violations),
         )
 
-    async def _search(self, configured: Phase, found: list[Phase], ends_at: float) -> str:
-        """Raise the rate step by step; gives why it went no further."""
-        self._generators.tell(b"quick")
+    async def _search(self, configured: Phase, phases: list[Phase], ends_at: float) -> str:
+        """Raise the rate step by step, and add a phase for each step; gives the reason why the search ended."""
+        self._generators.send(b"quick")
         begin = min(configured.purchases_per_minute, configured.rate_per_minute) or configured.rate_per_minute
         rate = float(max(1, begin))
         while True:
@@ -225,7 +228,7 @@ class _Rehearsal:
             if self._are_home() or not self._samples[-1].waiting:
                 return "the fans or the seats ran out before the limit was reached"
             phase = self._measure(began_at, time.monotonic(), round(rate), self._options.fans)
-            found.append(phase)
+            phases.append(phase)
             if not holds(phase, self._settings.autopilot.p95_ms):
                 return f"at {rate:.0f} fans a minute it held no more"
             if phase.purchases_per_minute < REACHED * rate * (1 - self._options.no_shows):
@@ -234,13 +237,13 @@ class _Rehearsal:
                 return "the highest rate there is was reached"
 
     async def _steer(self, ask: Ask) -> None:
-        await show_or_steer(self._settings, self._copy.event_id, ask, WHO)
+        await show_or_steer(self._settings, self._copy.event_id, ask, REASON)
 
     async def _wait(self, is_over: Callable[[], bool], seconds_max: float, doing: str) -> None:
-        """Look once a second until it is over, or the time is.
+        """Sample and show the site once a second until ``is_over``, or until the time is up.
 
         Raises:
-            NotPossibleError: it was stopped, or a generator ended by a fault.
+            NotPossibleError: the rehearsal was stopped, or a generator ended by a fault.
         """
         until = time.monotonic() + seconds_max
         while not is_over() and time.monotonic() < until:
@@ -250,12 +253,12 @@ class _Rehearsal:
             if self._stop.is_set():
                 raise NotPossibleError("Stopped.")
             if self._generators.is_one_lost:
-                raise NotPossibleError("A generator of fans ended by a fault; what it said stands above.")
+                raise NotPossibleError("A generator of fans ended by a fault; its output is above.")
             self._samples.append(await asyncio.to_thread(self._watch.look))
             self._display.show(doing, self._options.fans, self._generators.ticks, self._samples[-1])
 
     def _have_arrived(self) -> bool:
-        """Whether every fan is in line, or has gone away again."""
+        """Whether every fan is in line, or has ended its visit already."""
         gone = sum(number for what, number in self._generators.sum.outcomes.items() if what.startswith("fan "))
         return gone + self._generators.in_line >= self._options.fans
 
@@ -265,7 +268,9 @@ class _Rehearsal:
     # -- measuring
 
     def _configured(self, doors_at: float) -> tuple[Phase, bool]:
-        """The sale as configured, from when the first fans were through to when nobody was left in line."""
+        """Measure the sale as configured, from the moment at which the first fans were through to the moment at which
+        the line was empty; the second value says whether it was steady.
+        """
         now = time.monotonic()
         waited = [sample.at for sample in self._samples if sample.at > doors_at and sample.waiting]
         bought = [
@@ -282,7 +287,8 @@ class _Rehearsal:
         ticks = self._generators.ticks
         return measure(ticks, self._samples, began_at, ended_at, rate_per_minute, capacity)
 
-    def _left(self) -> tuple[int, int]:
+    def _seats_left(self) -> tuple[int, int]:
+        """How many seats of the copy are free, and how many are held."""
         row = self._connection.execute(
             "SELECT sum(available_count)::bigint, sum(held_count)::bigint FROM ticket WHERE event_id = %s",
             (self._copy.event_id,),
@@ -297,7 +303,7 @@ class _Rehearsal:
 
     async def _clean_up(self) -> None:
         try:
-            # Without it the copy is removed all the same.
+            # The copy is removed even if its room cannot be closed.
             with contextlib.suppress(redis.RedisError, SQLAlchemyError, OSError):
                 await self._steer(Ask(closed=True))
             await self._idle()

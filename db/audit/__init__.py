@@ -1,1 +1,1 @@
-"""The invariants, and the ledger of what clients were told."""
+"""The audit: the invariants, and the ledger of the answers that clients got."""

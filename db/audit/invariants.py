@@ -1,7 +1,7 @@
-"""The public audit: what must hold of every booking, each invariant one SQL statement that finds its breach.
+"""The public audit of all bookings: each invariant is one SQL statement that finds the rows that break it.
 
-All statements see one snapshot, so the audit can run while tickets are sold. `db.audit.ledger` adds what clients
-were told.
+All statements see one snapshot, so the audit can run while tickets are sold. `db.audit.ledger` adds the answers that
+clients got.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def audit(
 
     Args:
         grace_seconds: how long past its end a hold keeps its seats for its owner's checkout.
-        command_keep_hours: how long ``booking_command`` remembers; older purchases need no command.
-        ledger: JSON Lines of what clients were told, compared with what Postgres holds.
+        command_keep_hours: how long rows of ``booking_command`` are kept; older purchases need no command.
+        ledger: JSON Lines with the answers that clients got, to be compared with Postgres.
 
     Raises:
         db.audit.ledger.LedgerError: a line of the ledger is malformed.
@@ -48,7 +48,7 @@ def audit(
     with primary.connect(database_url, "admitone-audit") as connection:
         invariants = dict(INVARIANTS)
         if ledger is not None:
-            # Before the snapshot, so that whatever the ledger tells of had been committed by then.
+            # The ledger is read before the snapshot, so that everything in it had been committed by then.
             load_ledger(connection, ledger)
             invariants |= LEDGER_INVARIANTS
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

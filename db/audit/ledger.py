@@ -1,6 +1,6 @@
-"""What clients were told, and whether Postgres keeps it: the part of the audit that needs their ledger.
+"""The part of the audit that compares the answers that clients got with Postgres.
 
-A ledger is JSON Lines, one `LedgerLine` for each answer a client acknowledged.
+A ledger is JSON Lines: one `LedgerLine` for each answer that a client got.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ class LedgerError(ValueError):
 
 
 class LedgerLine(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """One answer. ``result`` is the API's result where the job succeeded, by its kind a struct of
-    `db.booking.results.RESULTS`; ``code`` is its problem's where it failed.
+    """One answer to a command.
 
-    ``at`` is the client's clock at the answer; ``job_id`` is null where no job came to be.
+    ``result`` is the API's result if the job succeeded: the struct of `db.booking.results.RESULTS` for its kind.
+    ``code`` is the problem's code if it failed. ``at`` is the client's clock at the answer; ``job_id`` is null if there
+    was no job.
     """
 
     at: dt.datetime

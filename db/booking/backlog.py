@@ -1,4 +1,4 @@
-"""What is to be done: lapsed holds to sweep, news to hand on, deliveries to make."""
+"""Work that waits: lapsed holds to sweep, news to hand over, deliveries to make."""
 
 from __future__ import annotations
 

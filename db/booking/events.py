@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 ADVISORY_SPACE: Final = 0x0AD0_0000_0000_0000
-"""Keeps events' advisory locks apart from anybody else's: key = space + event_id."""
+"""An event's advisory lock has the key space + event_id, so that it is not the lock of anything else."""
 
 LOCK_EVENTS: Final = """
 SELECT pg_advisory_xact_lock(%(space)s::bigint + e)

@@ -42,7 +42,7 @@ HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.tic
 
 @dataclass(slots=True)
 class Hold:
-    """A fan's seats. ``amounts`` are what each was agreed to cost, whatever an operator made of the prices since."""
+    """A fan's hold. ``amounts`` has the price of each seat as it was agreed, even if prices were changed since."""
 
     event_id: int
     reservation_id: uuid.UUID
@@ -67,8 +67,10 @@ class Hold:
         return end is not None and now < end
 
     def become(self, state: HoldState) -> None:
-        """Raises:
-        ValueError: no hold goes from its state to that one.
+        """Go to another state.
+
+        Raises:
+            ValueError: no hold goes from its state to that one.
         """
         if state not in NEXT_STATES[self.state]:
             raise ValueError(f"a hold that is {self.state} cannot become {state}")
@@ -84,8 +86,8 @@ def hold_row(row: Sequence[Any]) -> Hold:
 
 
 def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[int, ...]:
-    """The amount of each seat: as noted, or shares of the total for a hold that an older release made, which noted no
-    more.
+    """The amount of each seat: as recorded, or an equal share of the total for a hold of an older release, which
+    recorded only the total.
     """
     if noted:
         return tuple(noted)

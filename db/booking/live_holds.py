@@ -1,4 +1,4 @@
-"""Holds as gateways read them. Nothing here changes a booking."""
+"""Holds as gateways read them; this module writes nothing."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SELECT {HOLD_COLUMNS}
 
 
 async def holds_of_fan(connection: AsyncConnection, event_id: int, user_id: int) -> list[Hold]:
-    """The fan's live holds, the one that ends first at the beginning; `HOLDS_MAX` at most."""
-    found = await connection.exec_driver_sql(
+    """The fan's live holds in the order of their ends; `HOLDS_MAX` at most."""
+    rows = await connection.exec_driver_sql(
         HOLDS_OF_FAN, {"event_id": event_id, "user_id": user_id, "holds_max": HOLDS_MAX}
     )
-    return [hold_row(row) for row in found]
+    return [hold_row(row) for row in rows]
 
 
 HOLDERS: Final = f"""
@@ -48,8 +48,8 @@ class Holder(NamedTuple):
 
 async def holders(connection: AsyncConnection, event_id: int) -> list[Holder]:
     """The fans with live holds of the event's seats, `HOLDERS_MAX` at most."""
-    found = await connection.exec_driver_sql(HOLDERS, {"event_id": event_id, "holders_max": HOLDERS_MAX})
-    return [Holder._make(row) for row in found]
+    rows = await connection.exec_driver_sql(HOLDERS, {"event_id": event_id, "holders_max": HOLDERS_MAX})
+    return [Holder._make(row) for row in rows]
 
 
 LAST_HOLD_ENDS_AT: Final = f"""
@@ -60,9 +60,9 @@ SELECT max(h.expires_at)
 
 
 async def last_hold_ends_at(connection: AsyncConnection, event_id: int, grace_seconds: int) -> dt.datetime | None:
-    """The shown end of the last hold that keeps its seats, which is past while that one is in its grace; None: no seat
-    is held.
+    """The shown end of the last hold that keeps its seats; None: no seat is held. The end has passed if that hold is in
+    its grace.
     """
-    found = await connection.exec_driver_sql(LAST_HOLD_ENDS_AT, {"event_id": event_id, "grace_seconds": grace_seconds})
-    ends_at: dt.datetime | None = found.scalar_one()
+    rows = await connection.exec_driver_sql(LAST_HOLD_ENDS_AT, {"event_id": event_id, "grace_seconds": grace_seconds})
+    ends_at: dt.datetime | None = rows.scalar_one()
     return ends_at

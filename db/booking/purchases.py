@@ -44,7 +44,7 @@ _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.t
 
 @dataclass(slots=True)
 class Detail:
-    """One seat of a purchase. Once it is cancelled, the seat is anybody's to buy."""
+    """One seat of a purchase. Once it is cancelled, anybody can buy the seat."""
 
     seat: Seat
     amount: int
@@ -54,7 +54,7 @@ class Detail:
 
 @dataclass(slots=True)
 class Purchase:
-    """``total_amount`` is of the details that are live."""
+    """A purchase. ``total_amount`` is the sum of its details that are not cancelled."""
 
     event_id: int
     purchase_id: uuid.UUID

@@ -1,4 +1,4 @@
-"""What a command that succeeded gives: the ``result`` of its job on the wire and of its recorded outcome.
+"""The results of commands that succeed: the ``result`` of a job on the wire and of a recorded outcome.
 
 The engine makes these structs, the published description shows them, and the audit reads clients' ledgers by them.
 """
@@ -34,7 +34,7 @@ class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
 
 
 class HeldSeat(NamedSeat, frozen=True):
-    """``amount`` is what was agreed when it was held, whatever its ticket type costs by now."""
+    """A seat of a hold. ``amount`` is its price when it was held, even if its ticket type has another price by now."""
 
     amount: int
 
@@ -59,7 +59,7 @@ def held_seats(seats: Sequence[Seat], amounts: Sequence[int]) -> tuple[HeldSeat,
 
 
 class HoldResult(Result, kw_only=True):
-    """The hold: a new one, or the fan's live one of just these seats, whose end stays."""
+    """The hold: a new one, or the fan's live hold of exactly these seats, whose end does not change."""
 
     reservation_id: uuid.UUID
     event_id: int
@@ -70,7 +70,7 @@ class HoldResult(Result, kw_only=True):
 
 
 class PurchaseResult(Result, kw_only=True):
-    """The purchase: a new one, or what is left of the one that the hold was bought by before."""
+    """The purchase: a new one, or, if the hold was bought before, what is left of that purchase."""
 
     purchase_id: uuid.UUID
     event_id: int
@@ -106,7 +106,7 @@ class CancelResult(Result, kw_only=True):
 
 
 class SweepResult(Result, kw_only=True):
-    """How many holds were swept. It is nobody's answer, and not recorded."""
+    """How many holds were swept. No client gets it, and it is not recorded."""
 
     holds: int
 

@@ -1,1 +1,1 @@
-"""Who changed what, when, and why: one log for rooms, events and webhooks."""
+"""The log of changes to rooms, events and webhooks, with the operator, the time and the reason of each."""

@@ -1,4 +1,4 @@
-"""Access codes: operators issue them, and each fan redeems one once. Nothing commits here: the caller does.
+"""Access codes: operators issue them, and each fan redeems one once. The caller commits.
 
 Codes are known by their hashes only (`waiting_room.access`).
 """
@@ -23,13 +23,15 @@ from db.tables.rooms import Room
 
 ISSUES_OF_AN_EVENT_MAX: Final = 500
 CODES_MAX: Final = 10_000
-"""In one issue."""
+"""One issue has at most so many codes."""
 
 Refusal = Literal["code_unknown", "code_used", "code_not_yet", "code_expired"]
 
 
 class CodeRefusedError(Exception):
-    """The code cannot be redeemed, or not now; nothing was changed. ``at`` is when its window begins or ended."""
+    """The code cannot be redeemed, or not now; nothing was changed. ``at`` is the moment at which its window begins or
+    ended.
+    """
 
     def __init__(self, code: Refusal, at: dt.datetime | None = None) -> None:
         super().__init__(code)
@@ -97,7 +99,7 @@ async def issue_codes(
     operator: str,
     why: str,
 ) -> uuid.UUID:
-    """Issue the codes of these hashes, and log who did.
+    """Issue the codes of these hashes, and log the operator.
 
     Raises:
         UnknownRoomError: the event has no room.
@@ -140,9 +142,9 @@ async def issues(connection: AsyncConnection, event_id: int) -> list[IssueRow]:
 
 
 async def revoke_issue(connection: AsyncConnection, event_id: int, issue_id: uuid.UUID, operator: str) -> bool:
-    """Let the issue's codes be redeemed no more, and log who did; False where there is no such issue.
+    """Revoke the issue's codes, and log the operator; False if there is no such issue.
 
-    A fan who redeemed one before keeps its place.
+    A fan that redeemed a code before keeps its place.
     """
     issue = (CodeIssue.issue_id == issue_id) & (CodeIssue.event_id == event_id)
     label = await connection.scalar(
@@ -159,10 +161,10 @@ async def revoke_issue(connection: AsyncConnection, event_id: int, issue_id: uui
 
 
 async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_hash: bytes) -> None:
-    """Redeem a code for the fan; a fan who redeemed it before uses up nothing.
+    """Redeem a code for the fan. If the fan redeemed it before, that uses it up no further.
 
-    The caller commits, or, where it is refused, must not. The only row that fans of one code meet in is locked last,
-    for as long as the commit takes.
+    The caller commits, but must not if the code is refused. The only row that several fans of one code write is locked
+    last, so that it is locked only while the transaction commits.
 
     Raises:
         CodeRefusedError: no such code or revoked, its window closed, or used up.

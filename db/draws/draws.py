@@ -1,7 +1,8 @@
-"""Draws of lobbies: a seed is committed to, drawn with once, and then public. Nothing commits here: the caller does.
+"""Draws of lobbies: a seed is committed to, used once for the draw, and then published. The caller commits.
 
-The formula is that of `waiting_room.draw` in SQL: so only one statement needs the seed, and a million fans are drawn
-without taking a gateway's time. HMAC-SHA256 (RFC 2104) is two rounds of Postgres' sha256 over keys padded here.
+The formula of `waiting_room.draw` is written in SQL here, so that only one statement needs the seed, and a million fans
+are drawn without taking a gateway's time. HMAC-SHA256 (RFC 2104) is two rounds of Postgres' sha256 over keys that are
+padded here.
 """
 
 from __future__ import annotations
@@ -115,12 +116,12 @@ async def draw_row(connection: AsyncConnection, event_id: int) -> DrawRow | None
 
 
 async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> DrawRow | None:
-    """Draw the fans (user ids with commas between), once and for all: later calls find the first one's outcome.
+    """Draw the fans (user ids with commas between). A draw happens once; later calls return its outcome.
 
     Returns:
-        The draw; None before the on-sale by Postgres' clock, and while somebody else is about it.
+        The draw; None before the on-sale by Postgres' clock, and while another caller is drawing.
     """
-    found = (
+    draw = (
         await connection.execute(
             select(Draw.seed, Draw.fan_key, Draw.drawn_at, Event.on_sale_at)
             .join(Event, Event.event_id == Draw.event_id)
@@ -128,11 +129,11 @@ async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> 
             .with_for_update(of=Draw, skip_locked=True)
         )
     ).one_or_none()
-    if found is None:
+    if draw is None:
         return None
-    if found.drawn_at is None:
-        seed_inner, seed_outer = _padded(found.seed)
-        fan_inner, fan_outer = _padded(found.fan_key)
+    if draw.drawn_at is None:
+        seed_inner, seed_outer = _padded(draw.seed)
+        fan_inner, fan_outer = _padded(draw.fan_key)
         await connection.execute(
             _RECORD,
             {
@@ -144,30 +145,30 @@ async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> 
                 "fan_outer": fan_outer,
             },
         )
-        await connection.execute(_FINISH, {"event_id": event_id, "epoch": int(found.on_sale_at.timestamp())})
+        await connection.execute(_FINISH, {"event_id": event_id, "epoch": int(draw.on_sale_at.timestamp())})
     return await draw_row(connection, event_id)
 
 
 async def drawn_fans(connection: AsyncConnection, event_id: int, first: int, limit: int) -> list[int]:
     """User ids in the drawn order, from number ``first`` on."""
-    found = await connection.scalars(
+    user_ids = await connection.scalars(
         select(DrawEntry.user_id)
         .where(DrawEntry.event_id == event_id, DrawEntry.number >= first)
         .order_by(DrawEntry.number)
         .limit(limit)
     )
-    return list(found)
+    return list(user_ids)
 
 
 async def fan_hashes(connection: AsyncConnection, event_id: int, first: int, limit: int) -> list[bytes]:
-    """The public list in the drawn order, from number ``first`` on; ``limit`` is cut to `HASHES_MAX`."""
-    found = await connection.scalars(
+    """The fans' hashes in the drawn order, from number ``first`` on; ``limit`` is cut to `HASHES_MAX`."""
+    hashes = await connection.scalars(
         select(DrawEntry.fan_hash)
         .where(DrawEntry.event_id == event_id, DrawEntry.number >= first)
         .order_by(DrawEntry.number)
         .limit(min(limit, HASHES_MAX))
     )
-    return list(found)
+    return list(hashes)
 
 
 async def drawn_number(connection: AsyncConnection, event_id: int, user_id: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Halls in blocks: rows × seats, the short way to say which seats there are."""
+"""Blocks of rows × seats, the short form of a hall's seats."""
 
 from __future__ import annotations
 

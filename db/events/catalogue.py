@@ -1,4 +1,4 @@
-"""The events that anybody may look for: by date, without the copies that rehearsals make."""
+"""The list of events for everybody, by date; the copies that rehearsals make are not in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def find_events(
     date_max: dt.datetime | None = None,
     after: tuple[dt.datetime, int] | None = None,
 ) -> list[EventFacts]:
-    """So many events at most, the soonest first.
+    """The next events, the soonest first.
 
     Args:
         text: stands in the name, the artist or the venue.

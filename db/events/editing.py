@@ -25,7 +25,7 @@ SESSION: Final = """
 SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '20s', true),
        set_config('idle_in_transaction_session_timeout', '10s', true)
 """
-"""An edit that waits, or stalls, must not keep bookings waiting for longer than a fan would."""
+"""An edit that waits or stalls must not make bookings wait for longer than a fan would wait."""
 
 LOCK_EVENT: Final = "SELECT pg_advisory_xact_lock(%(space)s::bigint + %(event_id)s)"
 
@@ -44,12 +44,12 @@ def edit_event(
 
     Args:
         seats_max: how many seats the event may have afterwards.
-        revision: the one that the change is meant for; None: any.
+        revision: the event's revision that the change is meant for; None: any.
 
     Raises:
         UnknownEventError: there is no such event.
-        EventChangedError: it stands at another ``revision``.
-        EventRefusedError: it would strand a fan or makes no sense; the error has every reason.
+        EventChangedError: the event has another ``revision``.
+        EventRefusedError: the change would strand a fan or makes no sense; the error has every reason.
         psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled: bookings keep the event for too long.
     """
     connection.execute(SESSION)

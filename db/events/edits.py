@@ -1,4 +1,4 @@
-"""What an operator may ask to change of an event, and why a change is refused."""
+"""The changes that an operator may ask of an event, and the reasons why one is refused."""
 
 from __future__ import annotations
 

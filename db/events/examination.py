@@ -1,4 +1,4 @@
-"""Whatever speaks against an edit of an event: it would strand a fan, or it makes no sense."""
+"""Finds the reasons against an edit of an event: it would strand a fan, or it makes no sense."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SELECT ticket_type_id, row_number, seat_number, CASE status WHEN 'booked' THEN '
 
 
 class Examination:
-    """Finds everything that speaks against an edit; reads only, under the lock."""
+    """Finds every reason against an edit. It only reads, under the event's lock."""
 
     def __init__(self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, seats_max: int) -> None:
         self._connection = connection
@@ -96,7 +96,7 @@ class Examination:
         self._edit = edit
         self._seats_max = seats_max
         self._types = {ticket_type.ticket_type_id: ticket_type for ticket_type in event.ticket_types}
-        self._found: list[Refusal] = []
+        self._refusals: list[Refusal] = []
 
     def refusals(self) -> list[Refusal]:
         """Every reason; none where the edit may be written."""
@@ -113,10 +113,10 @@ class Examination:
         self._examine_types()
         self._examine_removed_types()
         self._examine_seats()
-        return self._found
+        return self._refusals
 
     def _refuse(self, code: str, path: str, message: str, seats: Iterable[Seat] = ()) -> None:
-        self._found.append(Refusal(code, self._edit.fact_paths.get(path, path), message, tuple(seats)))
+        self._refusals.append(Refusal(code, self._edit.fact_paths.get(path, path), message, tuple(seats)))
 
     def _sold_or_held(self) -> bool:
         row = self._connection.execute(SOLD_OR_HELD, {"event_id": self._event.event_id}).fetchone()
@@ -168,20 +168,22 @@ class Examination:
         paths = {ticket_type_id: path for path, ticket_type_id in self._edit.removed_types}
         for ticket_type_id in sorted(paths.keys() - self._types.keys()):
             self._refuse("unknown_ticket_type", paths[ticket_type_id], f"there is no ticket type {ticket_type_id}")
-        known = {"event_id": self._event.event_id, "ticket_type_ids": sorted(paths.keys() & self._types.keys())}
-        if not known["ticket_type_ids"]:
+        removed = {"event_id": self._event.event_id, "ticket_type_ids": sorted(paths.keys() & self._types.keys())}
+        if not removed["ticket_type_ids"]:
             return
-        rows = self._connection.execute(TAKEN_OF_TYPES, known | {"rows_max": SEATS_NAMED_MAX}).fetchall()
+        rows = self._connection.execute(TAKEN_OF_TYPES, removed | {"rows_max": SEATS_NAMED_MAX}).fetchall()
         self._refuse_taken(paths, [(r[0], *r) for r in rows])
-        told = {row[0] for row in rows if row[3] == "seats_sold"}
-        for (ticket_type_id,) in self._connection.execute(TYPES_EVER_SOLD, known).fetchall():
-            if ticket_type_id not in told:
+        refused = {row[0] for row in rows if row[3] == "seats_sold"}
+        for (ticket_type_id,) in self._connection.execute(TYPES_EVER_SOLD, removed).fetchall():
+            if ticket_type_id not in refused:
                 self._refuse(
                     "seats_sold", paths[ticket_type_id], "tickets of it were sold and cancelled; purchases tell of them"
                 )
 
     def _refuse_taken(self, paths: Mapping[int, str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Rows: item, ticket_type_id, row_number, seat_number, code, how many of that code the item has."""
+        """Refuse to take seats away. A row is (item, ticket_type_id, row_number, seat_number, code, how many seats of
+        the item have this code).
+        """
         words = {"unknown_seats": "not there", "seats_sold": "sold", "seats_held": "held"}
         for item, code in dict.fromkeys((row[0], row[4]) for row in rows):
             these = [row for row in rows if (row[0], row[4]) == (item, code)]
@@ -191,18 +193,18 @@ class Examination:
     def _examine_seats(self) -> None:
         event, edit = self._event, self._edit
         removed = {ticket_type_id for _, ticket_type_id in edit.removed_types}
-        known = self._types.keys() - removed
+        remaining = self._types.keys() - removed
         for part in (*edit.added_seats, *edit.removed_seats):
-            if part.ticket_type_id not in known:
+            if part.ticket_type_id not in remaining:
                 self._refuse("unknown_ticket_type", part.path, f"there is no ticket type {part.ticket_type_id}")
-        taking = [part for part in edit.removed_seats if part.ticket_type_id in known]
+        taking = [part for part in edit.removed_seats if part.ticket_type_id in remaining]
         if taking:
             rows = self._connection.execute(
                 SEATS_THAT_STAY,
                 {"event_id": event.event_id, "blocks": seat_rows(taking), "rows_max": SEATS_NAMED_MAX},
             ).fetchall()
             self._refuse_taken(dict(enumerate(part.path for part in taking)), rows)
-        giving = [part for part in edit.added_seats if part.ticket_type_id in known]
+        giving = [part for part in edit.added_seats if part.ticket_type_id in remaining]
         if giving:
             rows = self._connection.execute(
                 SEATS_THERE,

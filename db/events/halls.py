@@ -1,7 +1,6 @@
 """An event as fans see it: its facts, its ticket types with their counts, and its seats.
 
-The reads of one hall belong together: `begin_snapshot` first, then any of them on the same connection, and all speak of
-one moment.
+Call `begin_snapshot` first, and then any of the reads on the same connection: all of them see the hall at one moment.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ SeatKey = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class EventFacts:
-    """What stands about an event: its fields are `FACT_COLUMNS`."""
+    """The facts of an event; its fields are `FACT_COLUMNS`."""
 
     event_id: int
     name: str
@@ -151,6 +150,6 @@ async def seat_rows(connection: AsyncConnection, event_id: int) -> list[HallSeat
 
 
 async def event_versions(connection: AsyncConnection, event_ids: Collection[int]) -> dict[int, int]:
-    """The versions of those events that there still are."""
+    """The version of each of these events that still exists."""
     rows = await connection.execute(select(Event.event_id, Event.version).where(Event.event_id.in_(event_ids)))
     return {row[0]: row[1] for row in rows}

@@ -1,4 +1,4 @@
-"""Writes an edit that nothing speaks against, with its lines in the change log."""
+"""Writes an edit that was examined and not refused, with its lines in the change log."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ UPDATE room SET revision = revision + 1 WHERE event_id = %(event_id)s RETURNING 
 
 
 class Writing:
-    """Writes an edit that nothing speaks against, and its log."""
+    """Writes an edit that was examined and not refused, and logs it."""
 
     def __init__(
         self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, operator: str, why: str
@@ -152,7 +152,9 @@ class Writing:
         self._lines += [Change("ticket_types", "", describe(one.ticket_type, one.price, one.blocks)) for one in added]
 
     def _raise_room_revision(self, on_sale_at: object) -> bool:
-        """The on-sale is part of what Redis keeps of a room, so its configuration changes too."""
+        """Raise the room's revision too if the on-sale moved, because Redis keeps the on-sale in the room's
+        configuration.
+        """
         room = self._run(RAISE_ROOM_REVISION).fetchone()
         if room is None:
             return False

@@ -1,4 +1,4 @@
-"""What Postgres must know of a channel: the ways by which news leaves are equals, and each says this much in SQL."""
+"""A channel's part in the database. Every channel is a way by which news leaves, and gives the same pieces of SQL."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ UPDATE outbox o
   FROM taken t
  WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
 """  # noqa: S608 - of constants alone
-"""Makes the deliveries of new outbox rows, for every channel at once. A rehearsal's news concerns nobody."""
+"""Makes the deliveries of new outbox rows, for every channel at once. News of a rehearsal is not delivered."""
 
 NOTE: Final[LiteralString] = """
 UPDATE delivery d

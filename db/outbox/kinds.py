@@ -13,7 +13,7 @@ import msgspec
 
 
 class Payload(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What one piece of news says. Amounts are integer minor units; ids are all that is said of a person."""
+    """The content of one piece of news. Amounts are integer minor units. Of a person it has the id only."""
 
     event_id: int
 
@@ -71,7 +71,7 @@ class PurchaseCancelled(Payload, frozen=True, kw_only=True):
 
 
 class OutboxKind(StrEnum):
-    """What happened."""
+    """The kinds of news."""
 
     # Each kind has the struct of its payload, a headline for pages, and the sentence that says when it is sent.
     payload: type[Payload]

@@ -83,7 +83,7 @@ def copy_event(connection: Connection, event_id: int) -> Copy:
             raise UnknownEventError(f"event {event_id} has no waiting room")
         connection.execute(_COPY_TICKETS, parameters)
         seats = connection.execute(_COPY_SEATS, parameters).rowcount
-    # As a seed does: bookings planned for an empty table would be slow, and no rehearsal of anything.
+    # Without statistics Postgres would plan the bookings for empty tables, and they would be slower than real ones.
     connection.execute("ANALYZE event, ticket, seat, room")
     state, *dials = room
     return Copy(
@@ -92,7 +92,7 @@ def copy_event(connection: Connection, event_id: int) -> Copy:
 
 
 def copies_of(connection: Connection, event_id: int) -> list[int]:
-    """The copies of an event that are left, of rehearsals kept or killed; `COPIES_MAX` at most."""
+    """The copies of an event that rehearsals kept, or left because they were killed; `COPIES_MAX` at most."""
     rows = connection.execute(
         "SELECT event_id FROM event WHERE rehearsal_of = %s ORDER BY event_id LIMIT %s", (event_id, COPIES_MAX)
     )
@@ -102,7 +102,7 @@ def copies_of(connection: Connection, event_id: int) -> list[int]:
 def remove_copy(connection: Connection, copy_id: int) -> bool:
     """Delete a copy and everything booked on it, in one transaction; False for anything but a copy.
 
-    No fan may still be booking: the batches of other events would not be harmed, but the copy's would be in vain.
+    Call it when no fan is booking on the copy any more: its batches would fail, though those of other events would not.
     """
     with connection.transaction():
         connection.execute(LOCK_EVENTS, {"space": ADVISORY_SPACE, "event_ids": [copy_id]})

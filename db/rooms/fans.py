@@ -1,4 +1,4 @@
-"""What Postgres knows of fans in a room, for what Redis may have lost."""
+"""What Postgres knows of a fan in a room, from which it is restored if Redis lost it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""News of rooms that no operator's change makes: a room opens as time passes, and sells out by the last of many
-bookings.
+"""News of rooms that is not made by an operator: a room opens as time passes, and sells out by its last booking.
 
-The room's own row remembers what was written into the outbox, in the transaction that writes it: so each is written
-once, whichever dispatcher looks and however often.
+The transaction that writes news into the outbox also notes it in the room's row. So each piece is written once, however
+many dispatchers look for it.
 """
 
 from __future__ import annotations
@@ -63,18 +62,18 @@ UPDATE room m
 
 
 async def write_room_news(connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
-    """Write what rooms have opened and sold out since the last look, `ROOMS_MAX` of each at most.
+    """Write news of the rooms that opened or sold out since the last call, `ROOMS_MAX` of each at most.
 
     Raises:
         psycopg.Error: Postgres is away; nothing is written.
     """
     async with connection.transaction():
-        found = await connection.execute(MARK_OPENED, {"rooms_max": ROOMS_MAX}, prepare=True)
-        opened = [RoomOpened(event_id=row[0], on_sale_at=row[1]) for row in await found.fetchall()]
+        rows = await connection.execute(MARK_OPENED, {"rooms_max": ROOMS_MAX}, prepare=True)
+        opened = [RoomOpened(event_id=row[0], on_sale_at=row[1]) for row in await rows.fetchall()]
         await _write(connection, OutboxKind.ROOM_OPENED, opened)
         await connection.execute(UNMARK_SOLD_OUT, prepare=True)
-        found = await connection.execute(MARK_SOLD_OUT, {"rooms_max": ROOMS_MAX}, prepare=True)
-        sold_out = [RoomSoldOut(event_id=row[0]) for row in await found.fetchall()]
+        rows = await connection.execute(MARK_SOLD_OUT, {"rooms_max": ROOMS_MAX}, prepare=True)
+        sold_out = [RoomSoldOut(event_id=row[0]) for row in await rows.fetchall()]
         await _write(connection, OutboxKind.ROOM_SOLD_OUT, sold_out)
 
 

@@ -11,8 +11,8 @@ from db.settings import Section, bounded, setting
 
 
 def _field(dial: Dial) -> tuple[str, Any, Any]:
-    says = bounded(dial.meaning, dial.least, dial.most, variable=f"ADMITONE_{dial.name.upper()}")
-    return dial.name, Annotated[int, says], dial.setting_default
+    meta = bounded(dial.meaning, dial.least, dial.most, variable=f"ADMITONE_{dial.name.upper()}")
+    return dial.name, Annotated[int, meta], dial.setting_default
 
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""What an operator may ask of a room, and what becomes of it: one rule below every door.
+"""The one rule by which rooms are steered.
 
-The console, the API, ``admitone room``, rehearsals, the autopilot and whatever makes an event go through this module.
-`decide` is the rule and knows no database; `steer` is its only writer. Nothing commits here: the caller's transaction
-does.
+The console, the API, ``admitone room``, rehearsals, the autopilot and all code that makes an event use this module.
+`decide` is the rule and needs no database; `steer` is the only function that writes its outcome. The caller commits.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from db.tables.rooms import Room
 CHANGES_SINCE_MAX: Final = 50
 STATES_AT_START: Final = frozenset({RoomState.OFF, RoomState.OPEN, RoomState.PAUSED, RoomState.CLOSED})
 STATE_OF_A_COPY: Final = RoomState.PAUSED
-"""A rehearsal opens its copy when its fans stand in line."""
+"""A rehearsal's copy begins paused, and is opened when the fans are in line."""
 
 _KINDS: Final[Mapping[tuple[RoomState | None, RoomState], OutboxKind]] = {
     (None, RoomState.PAUSED): OutboxKind.ROOM_PAUSED,
@@ -39,7 +38,7 @@ _KINDS: Final[Mapping[tuple[RoomState | None, RoomState], OutboxKind]] = {
 
 
 class Refusal(StrEnum):
-    """Why a room is not steered as asked."""
+    """The reasons why a room is not steered as asked."""
 
     NOTHING_ASKED = "nothing_asked"
     NO_SUCH_DIAL = "no_such_dial"
@@ -49,10 +48,10 @@ class Refusal(StrEnum):
 
 
 class SteeringRefusedError(ValueError):
-    """The room is not steered so; its text is a sentence for the operator, without its end.
+    """The room is not steered as asked. The text is a sentence for the operator, without its full stop.
 
     Attributes:
-        field: the field of `Ask`, or the dial, that is at fault; empty: no single one is.
+        field: the field of `Ask` or the dial that is the reason; empty if no single one is.
     """
 
     def __init__(self, refusal: Refusal, sentence: str, field: str = "") -> None:
@@ -62,11 +61,11 @@ class SteeringRefusedError(ValueError):
 
 
 class RoomChangedError(Exception):
-    """Somebody changed the room since the revision that a change was meant for.
+    """The room was changed after the revision that a change was meant for.
 
     Attributes:
-        revision: where the room stands.
-        since: what changed meanwhile, the oldest first.
+        revision: the room's revision now.
+        since: the changes made meanwhile, the oldest first.
     """
 
     def __init__(self, revision: int, since: list[ChangeRow]) -> None:
@@ -93,16 +92,16 @@ def decide(before: RoomRow, ask: Ask, now: dt.datetime) -> dict[str, DialValue]:
     Raises:
         SteeringRefusedError: the room cannot be steered so, or nothing is asked.
     """
-    asked = {name: _checked(name, value) for name, value in ask.dials.items()}
-    if "lobby_minutes" in asked and before.on_sale_at <= now:
+    values = {name: _checked(name, value) for name, value in ask.dials.items()}
+    if "lobby_minutes" in values and before.on_sale_at <= now:
         raise SteeringRefusedError(
             Refusal.SALE_BEGUN, "the sale has begun, there is no lobby before it any more", "lobby_minutes"
         )
     if ask.paused is not None or ask.closed is not None:
-        asked["state"] = _state_after(before.state, ask)
-    if not asked:
+        values["state"] = _state_after(before.state, ask)
+    if not values:
         raise SteeringRefusedError(Refusal.NOTHING_ASKED, "nothing to change is named")
-    return {name: value for name, value in asked.items() if value != getattr(before, name)}
+    return {name: value for name, value in values.items() if value != getattr(before, name)}
 
 
 def _checked(name: str, value: DialValue) -> DialValue:
@@ -118,7 +117,9 @@ def _checked(name: str, value: DialValue) -> DialValue:
 
 
 def _state_after(state: RoomState, ask: Ask) -> RoomState:
-    """A closed room stays closed until it is told otherwise: to pause it and to resume it change nothing."""
+    """The state that the ask leads to. A closed room stays closed until ``closed`` is set to False: to pause it or to
+    resume it changes nothing.
+    """
     if state is RoomState.OFF:
         at_fault = "paused" if ask.paused is not None else "closed"
         raise SteeringRefusedError(Refusal.ROOM_OFF, "this event's room is off; there is no door to steer", at_fault)
@@ -132,7 +133,7 @@ def _state_after(state: RoomState, ask: Ask) -> RoomState:
 
 
 def has_lobby(lobby_minutes: int, on_sale_at: dt.datetime, now: dt.datetime) -> bool:
-    """Whether a new event has a lobby: only before its on-sale is there time for one."""
+    """Whether a new event has a lobby: it needs minutes for one, and an on-sale that is still to come."""
     return lobby_minutes > 0 and on_sale_at > now
 
 
@@ -148,19 +149,19 @@ def state_at_start(state: str) -> RoomState:
 
 
 def autopilot_steers(room: RoomRow) -> bool:
-    """Whether the autopilot may set the rate: it never opens a door that an operator shut."""
+    """Whether the autopilot may set the rate. It never opens a door that an operator closed."""
     return room.autopilot and room.state is RoomState.OPEN
 
 
 async def steer(
     connection: AsyncConnection, event_id: int, ask: Ask, operator: str, why: str, *, revision: int | None = None
 ) -> RoomRow:
-    """Change the room as asked, log each field that differs, and let the outside know of another state.
+    """Change the room as asked, log each field that differs, and write news into the outbox if its state changes.
 
-    Where nothing differs nothing is written. The room's row is read once, and locked.
+    If nothing differs, nothing is written. The room's row is read once, and locked.
 
     Args:
-        revision: the one that the change is meant for; None: whichever it is.
+        revision: the room's revision that the change is meant for; None: any.
 
     Returns:
         The room as it now stands.
@@ -168,13 +169,13 @@ async def steer(
     Raises:
         UnknownRoomError: the event has no room.
         SteeringRefusedError: the room cannot be steered so.
-        RoomChangedError: it stands at another ``revision``.
+        RoomChangedError: the room has another ``revision``.
     """
     query = ROOMS.add_columns(func.clock_timestamp().label("now")).where(Room.event_id == event_id)
-    found = (await connection.execute(query.with_for_update(of=Room))).one_or_none()
-    if found is None:
+    row = (await connection.execute(query.with_for_update(of=Room))).one_or_none()
+    if row is None:
         raise UnknownRoomError
-    facts = found._asdict()
+    facts = row._asdict()
     now: dt.datetime = facts.pop("now")
     before = RoomRow(**facts)
     changes: dict[str, Any] = decide(before, ask, now)
@@ -196,7 +197,7 @@ async def steer(
         # The dispatcher publishes the opening again, once the on-sale is there (`db.rooms.room_news`).
         columns["opened_for"] = None
     await connection.execute(update(Room).where(Room.event_id == event_id).values(columns))
-    kind = _kind_of(before.state, after.state)
+    kind = _news_kind(before.state, after.state)
     if kind is not None:
         news = RoomSteered(event_id=event_id, state=after.state, revision=after.revision)
         await connection.exec_driver_sql(*insert_news(kind, [news]))
@@ -206,8 +207,8 @@ async def steer(
     return after
 
 
-def _kind_of(before: RoomState, after: RoomState) -> OutboxKind | None:
-    """The news that a change of state is to the outside, if it is any."""
+def _news_kind(before: RoomState, after: RoomState) -> OutboxKind | None:
+    """The kind of news that a change of state is; None if it is none."""
     if before == after:
         return None
     return _KINDS.get((before, after)) or _KINDS.get((None, after))

@@ -1,7 +1,7 @@
 """The tables. Every booking table carries ``event_id`` and has it in its primary key and every unique
 constraint, so that the schema distributes by ``event_id`` on Citus unchanged. Where a row is found by an id of its
-own, that comes first in the key: an index that begins with ``event_id`` looks as good to a planner who thinks the
-table empty, and reads the whole event.
+own, that id comes first in the key. A planner without statistics takes an index that begins with ``event_id`` for
+equally good, and would read the whole event.
 
 Money is integer minor units, times are ``timestamptz`` written by Postgres' clock.
 """

@@ -1,4 +1,4 @@
-"""The table that says who changed what."""
+"""The table of changes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from db.tables.base import Base
 
 
 class ChangeLog(Base):
-    """Who changed which field of a subject (`db.change_log.changes.Subject`), when, and from what to what.
+    """One changed field of a subject (`db.change_log.changes.Subject`): its operator, its time, and both values.
 
-    A reference table: a line outlives what it is about, and holds no secret. ``revision`` is the one that the change
-    made, 0 where none was noted.
+    A reference table: a line stays after its subject is gone, and holds no secret. ``revision`` is the one
+    that the change made, 0 where none was noted.
     """
 
     __tablename__ = "change_log"

@@ -11,7 +11,7 @@ from db.tables.base import Base
 
 
 class Operator(Base):
-    """Somebody who may steer the door; the password is kept as an Argon2id hash."""
+    """A person who may steer the sale; the password is kept as an Argon2id hash."""
 
     __tablename__ = "operator"
 

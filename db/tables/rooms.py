@@ -68,7 +68,7 @@ def _columns() -> list[Column[Any]]:
 
 
 class Room(Base):
-    """An event's waiting room as its operator set it: the truth that Redis holds a copy of.
+    """An event's waiting room as its operator set it. Redis holds a copy of it.
 
     Beside its dials (`db.rooms.dials`) a room has an ``epoch``, the line's own latest, recorded by the worker; 0 before
     the room was first opened. Each change of a dial, of the state or of ``event.on_sale_at`` raises ``revision``.
@@ -92,7 +92,7 @@ class Room(Base):
 
 
 class DepartedPlace(Base):
-    """The last place of a fan that ended: after Redis lost the line, no token brings it or one before it back."""
+    """The last place of a fan that ended. If Redis loses the line, no token restores this place or an earlier one."""
 
     __tablename__ = "departed_place"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The table of webhooks: where operators have news sent."""
+"""The table of webhooks: the endpoints that operators have news sent to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from db.tables.base import Base
 
 
 class WebhookEndpoint(Base):
-    """Where operators have news sent; a reference table. ``event_id``: of this event alone; None: of all.
+    """An endpoint that gets news; a reference table. ``event_id``: it gets news of this event alone; None: of all.
 
     Signatures are made with ``secret``, and until ``secret_before_until`` also with the one it replaced.
     ``failing_since``: the first failure since the last success.

@@ -1,6 +1,4 @@
-"""What became of the deliveries to a webhook endpoint, and how they are made again. Nothing commits here: the caller's
-transaction does.
-"""
+"""The deliveries to a webhook endpoint: how each ended, and how they are made again. The caller commits."""
 
 from __future__ import annotations
 
@@ -72,7 +70,7 @@ async def deliveries(
 
 
 async def resend(connection: AsyncConnection, endpoint_id: int, outbox_id: uuid.UUID | None, operator: str) -> int:
-    """Make the named delivery due anew, whatever became of it; without a name all that were given up,
+    """Make the named delivery due again, however it ended. Without a name, make all due again that were given up,
     `RESENT_IN_ONE_CALL_MAX` at most.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Webhook endpoints as operators register them. Nothing commits here: the caller's transaction does."""
+"""Webhook endpoints as operators register them. The caller commits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class TooManyEndpointsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """An endpoint without its secrets; ``disabled_why`` is empty, ``operator``, ``gone`` or ``failing``."""
+    """An endpoint without its secrets. ``disabled_why`` is empty, ``operator``, ``gone`` or ``failing``. ``pending`` is
+    the number of deliveries still to be made, ``dead`` of those given up, each counted up to `COUNTED_MAX`.
+    """
 
     endpoint_id: int
     url: str
@@ -51,9 +53,7 @@ class EndpointRow:
     disabled_at: dt.datetime | None
     disabled_why: str
     pending: int
-    """Deliveries yet to be made, counted up to `COUNTED_MAX`."""
     dead: int
-    """Deliveries given up, counted likewise."""
 
 
 def secret_text(secret: bytes) -> str:
@@ -114,16 +114,16 @@ async def add_endpoint(
     description: str,
     operator: str,
 ) -> tuple[EndpointRow, bytes]:
-    """Register an endpoint; it is told of what happens from now on.
+    """Register an endpoint; it gets the news of what happens from now on.
 
     Returns:
-        The endpoint and its secret, which is told at no other time.
+        The endpoint and its secret, which is shown at no other time.
 
     Raises:
         TooManyEndpointsError: there are `ENDPOINTS_MAX` already.
         LookupError: there is no such event.
     """
-    # Else two at once would both find room for one more.
+    # Without the lock two transactions at once could both add the last endpoint.
     await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     if await connection.scalar(select(func.count()).select_from(WebhookEndpoint)) >= ENDPOINTS_MAX:  # type: ignore[operator]
         raise TooManyEndpointsError
@@ -146,7 +146,7 @@ async def change_endpoint(
 ) -> EndpointRow:
     """Set ``url``, ``kinds``, ``event_id``, ``description`` or ``enabled``, and log each that differs.
 
-    To enable an endpoint takes up what waits for it, and forgets how long it failed.
+    An endpoint that is enabled again gets the messages that wait for it, and its time of failing begins anew.
 
     Raises:
         UnknownEndpointError: there is no such endpoint.
@@ -175,7 +175,7 @@ async def change_endpoint(
 
 
 async def remove_endpoint(connection: AsyncConnection, endpoint_id: int, operator: str) -> None:
-    """Remove the endpoint; what waits for it is never sent.
+    """Remove the endpoint; messages that wait for it are never sent.
 
     Raises:
         UnknownEndpointError: there is no such endpoint.
@@ -191,7 +191,7 @@ async def rotate_secret(
     """Give the endpoint a new secret; for ``overlap_hours`` messages are signed with the old one too.
 
     Returns:
-        The endpoint and its new secret, which is told at no other time.
+        The endpoint and its new secret, which is shown at no other time.
 
     Raises:
         UnknownEndpointError: there is no such endpoint.
@@ -212,7 +212,7 @@ async def rotate_secret(
 
 
 async def lock_endpoint(connection: AsyncConnection, endpoint_id: int) -> EndpointRow:
-    """The endpoint, which nobody else changes before the transaction ends.
+    """The endpoint, with its row locked until the transaction ends.
 
     Raises:
         UnknownEndpointError: there is no such endpoint.
@@ -231,6 +231,6 @@ async def _need_event(connection: AsyncConnection, event_id: int) -> None:
 async def log_endpoint(
     connection: AsyncConnection, endpoint_id: int, operator: str, changes: Mapping[str, tuple[str, str]]
 ) -> None:
-    """Write down who changed what of the endpoint: (before, after) of each field."""
+    """Log the changes to the endpoint: (before, after) of each field."""
     lines = [Change(field, before, after) for field, (before, after) in changes.items()]
     await connection.exec_driver_sql(*insert_changes(Subject.WEBHOOK, endpoint_id, lines, operator))

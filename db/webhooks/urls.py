@@ -1,8 +1,7 @@
-"""Where a webhook may point: in production over TLS and to public addresses only.
+"""The URLs that a webhook may have: in production https and public addresses only.
 
-The address is what counts, and what a name resolves to may change from one moment to the next; so
-each address is looked at when it is about to be connected to (`workers.channels.webhooks.post`). What is refused here
-is refused early, to tell the operator.
+A name may resolve to another address at any time, so each address is checked again when a connection to it is made
+(`workers.channels.webhooks.post`). The check here comes first, so that the operator learns of a bad URL at once.
 """
 
 from __future__ import annotations
@@ -17,11 +16,13 @@ _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 class UrlRefusedError(ValueError):
-    """No address for a webhook; the message says why."""
+    """The URL may not be a webhook's; the message says why."""
 
 
 def is_public(address: str) -> bool:
-    """Whether the IP address belongs to the public internet, by what it leads to where it carries another in it."""
+    """Whether the IP address belongs to the public internet. An address that contains another one (as 6to4 does) is
+    judged by that one.
+    """
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo is not None else None)
@@ -62,7 +63,7 @@ def check_url(url: str, *, production: bool) -> tuple[str, int]:
 
 
 def check_resolves_to_public(host: str, port: int) -> None:
-    """Blocks for as long as the resolver takes.
+    """Check that the name resolves to public addresses only. This blocks for as long as the resolver takes.
 
     Raises:
         UrlRefusedError: the name has no address, or one that is not public.
