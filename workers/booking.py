@@ -1,4 +1,4 @@
-"""From a batch to its results: apply, publish, then let the rooms' slots follow."""
+"""Works on a batch: applies it, publishes its results, and settles the rooms' slots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PASS_MARGIN_MS = HOLD_MARGIN_SECONDS * 1000
 
 
 class Booking:
-    """A lane worker's work.
+    """The work of a lane's worker.
 
     Args:
         jobs: the jobs' Redis; outcomes are published there.
@@ -55,11 +55,11 @@ class Booking:
         self._probe = probe
 
     def book(self, batch: Batch) -> None:
-        """Apply the batch and publish; a re-run repeats the recorded outcomes.
+        """Apply the batch and publish its outcomes. A second run publishes the recorded outcomes again.
 
         Raises:
             OutageError: Postgres stayed away. RQ keeps the job among the failed; housekeeping puts it back.
-            redis.RedisError: applied, but Redis did not take the results; a re-run publishes them.
+            redis.RedisError: the batch is applied, but Redis did not take the results; a second run publishes them.
         """
         began = time.monotonic()
         about.begin(batch_id=batch.batch_id, lane=batch.lane)
@@ -94,7 +94,7 @@ class Booking:
             )
 
     def sweep(self, lane: int) -> None:
-        """One batch of sweeps for the lane's events that have lapsed holds."""
+        """Apply one batch of sweeps, for the lane's events that have lapsed holds."""
         about.begin(lane=lane)
         rows = self._engine.connection().execute(
             EVENTS_WITH_LAPSED_HOLDS,
@@ -114,7 +114,7 @@ class Booking:
             self.book(Batch(command_id_new(), "sweep", lane, sweeps))
 
     def _settle(self, applied: Applied) -> None:
-        """Slots follow the bookings. What is lost here, the reconciliation finds within seconds."""
+        """Let the slots follow the bookings. What a crash leaves undone, reconciliation does within seconds."""
         if applied == NOTHING:
             return
         finished: dict[int, list[int]] = defaultdict(list)
@@ -140,11 +140,11 @@ class Booking:
 
 
 def jobs_clock(client: redis.Redis) -> Callable[[], int]:
-    """The jobs' Redis' clock in milliseconds: read now and anew every few seconds, carried on monotonically
-    meanwhile and while Redis is away, for no batch may fail by its clock.
+    """The clock of the jobs' Redis in milliseconds. It is read every few seconds, and this machine's monotonic clock
+    carries it on meanwhile and while Redis is away, so that no batch fails because of its clock.
 
     Raises:
-        redis.RedisError: Redis does not answer now; the function returned never raises.
+        redis.RedisError: Redis does not answer the first time. The function that is returned never raises.
     """
 
     def read() -> tuple[float, float]:

@@ -17,16 +17,16 @@ RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
 FAILED_KEPT_SECONDS: Final = 300
-"""How long RQ keeps a recurring job that failed: in an outage one fails every second."""
+"""RQ keeps a recurring job that failed for this time only, because in an outage one fails every second."""
 LATE_SECONDS_MAX: Final = 5
 """A recurring job that waited longer is dropped, because the next one does its work."""
 
 WAITING_MAX: Final = 100
-"""No recurring job is added to a queue with so many jobs: it grows so long only when no worker takes from it."""
+"""No recurring job is added to a queue of this length. A queue grows so long only if no worker takes jobs from it."""
 
 
 class _Recurring(CronJob):
-    """RQ's cron job, encoded in msgpack where RQ's own pickles."""
+    """RQ's cron job, but encoded as msgpack instead of a pickle."""
 
     def enqueue(self, connection: redis.Redis) -> Job | None:  # type: ignore[override]  # RQ does not use the answer
         queue = rq_queue(connection, self.queue_name)

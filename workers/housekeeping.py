@@ -22,7 +22,7 @@ FORGET_ROUNDS_MAX = 20
 DEPARTURE_CHUNKS_MAX = 100
 HOLDS_MAX = 10_000
 PLACE_KEEP_HOURS = 7 * 24
-"""Place tokens live as long."""
+"""Departed places are kept for as long as their tokens are valid."""
 
 
 class Housekeeping:
@@ -46,7 +46,7 @@ class Housekeeping:
             self._setbacks.retry_failed(queue_name(lane))
 
     def reconcile(self) -> None:
-        """Free the slots of fans who have bought, let passes last as long as their holds, set the stock.
+        """Free the slots of fans that have bought, extend passes to the ends of their holds, and set the rooms' stock.
 
         A lane's worker does all this as it books; this job finds what a crash left undone.
         """

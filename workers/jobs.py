@@ -23,7 +23,7 @@ class NotInstalledError(RuntimeError):
 
 
 def install(booking: Booking | None = None, housekeeping: Housekeeping | None = None) -> None:
-    """Give this process' jobs what they work with. A worker does so once, when it starts."""
+    """Set the objects that this process' jobs use. A worker calls this once, when it starts."""
     _installed.booking = booking
     _installed.housekeeping = housekeeping
 
@@ -46,7 +46,7 @@ def book(payload: bytes) -> None:
 
 
 def give_up(payload: bytes) -> None:
-    """End a batch's commands: those without a recorded outcome fail. Then publish."""
+    """End a batch's commands and publish their outcomes. A command without a recorded outcome fails."""
     _booking().give_up(decode_batch(payload))
 
 
@@ -56,7 +56,7 @@ def sweep(lane: int) -> None:
 
 
 def reconcile() -> None:
-    """Record what Redis may lose, then bring the rooms' slots in line with what Postgres says of their fans."""
+    """Record what Redis may lose, and then bring the rooms' slots in line with the bookings in Postgres."""
     _housekeeping().remember()
     _housekeeping().reconcile()
 

@@ -46,7 +46,7 @@ class LaneWorker(SimpleWorker):
     """
 
     max_connection_wait_time = 1.0
-    """With RQ's own minute a lane would still sleep long after Redis is back."""
+    """RQ's own value is a minute, in which a lane would still sleep although Redis is back."""
 
     def __init__(self, *args: Any, sign: Callable[[], redis.Redis], **kwargs: Any) -> None:
         kwargs |= {"worker_ttl": WORKER_TTL_SECONDS, "maintenance_interval": MAINTENANCE_SECONDS}
@@ -69,7 +69,7 @@ class LaneWorker(SimpleWorker):
         """Do nothing: RQ would ask Redis from within a signal handler, while a batch may be using the connection."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ's heartbeat, once a second at most: RQ's own costs nine round trips a job, three before the job runs."""
+        """Send RQ's heartbeat once a second at most. RQ itself would send it with nine round trips for each job."""
         now = time.monotonic()
         if pipeline is None and now - self._beat_at < HEARTBEAT_EVERY_SECONDS:
             return
@@ -79,9 +79,9 @@ class LaneWorker(SimpleWorker):
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
-        """End a batch's job in one round trip where RQ needs five, which were a tenth of a lane's time by profile.
+        """End a batch's job in one round trip. RQ itself needs five, which were a tenth of a lane's time.
 
-        The rest is not needed: no job depends on a batch, a batch does not repeat, and RQ keeps none of its outcomes.
+        The other four are not needed: no job depends on a batch, a batch does not repeat, and RQ keeps no outcome.
         """
         if job.func_name != BOOK:
             super().handle_job_success(job, queue, started_job_registry, execution)

@@ -60,8 +60,8 @@ class Pool(WorkerPool):
     """RQ's pool with a fixed job for each of its processes.
 
     Args:
-        lanes: which of the lanes this pool works; all by default. Several pools may share a lane and stay
-            correct, only slower.
+        lanes: the lanes that this pool works on; all by default. Several pools may share a lane, which is correct but
+            slower.
         telemetry: entered by each process for as long as it works, with its queue's name, ``cron`` or ``pool``.
         probe, locks: the engine's switches for tests (`workers.engine.engine.Engine`).
 
@@ -132,7 +132,7 @@ class Pool(WorkerPool):
 
     def _loop(self) -> None:
         self.status = self.Status.STARTED
-        # Should the pool be killed from here on, its children get no signal; they die with it (PR_SET_PDEATHSIG).
+        # If the pool is killed from here on, it cannot signal its children; they die with it (PR_SET_PDEATHSIG).
         self.start_workers(burst=False)
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         logger.info("worker pool of %d processes started", self.num_workers)
@@ -173,7 +173,7 @@ class Pool(WorkerPool):
     # -- in the child
 
     def _run(self, role: str, name: str, parent: int) -> None:
-        """A child's whole life."""
+        """Run a child process from its start to its end."""
         if sys.platform == "linux":
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -192,7 +192,7 @@ class Pool(WorkerPool):
     def _work(self, role: str, name: str) -> None:
         settings = self._settings
         if role == WEBHOOKS:
-            # The HTTP client is large, and no lane needs it; nor may news take the processor from a lane that begins.
+            # The HTTP client is large, and no lane needs it. News must not take processor time from a lane that starts.
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
@@ -232,7 +232,7 @@ class Pool(WorkerPool):
 
 
 def settle_memory() -> None:
-    """Leave what is loaded by now to the collector no more: its pauses were a tenth of a busy lane's time."""
+    """Keep the objects that are loaded by now out of garbage collection, which took a tenth of a busy lane's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

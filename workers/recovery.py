@@ -51,15 +51,15 @@ class Recovery:
             started.add(job_id)
             try:
                 execution = Execution.fetch(execution_id, job_id, self._client)
-            except ValueError:  # it ended while we looked, or its lease ended
+            except ValueError:  # The job or its lease ended meanwhile.
                 execution = Execution(execution_id, job_id, self._client)
-                if alive and self._young(f"{job_id}:{execution_id}"):
+                if alive and self._is_young(f"{job_id}:{execution_id}"):
                     continue
             if execution.worker_name not in alive:
                 lost.setdefault(job_id, []).append(execution)
         transit = queue.intermediate_queue.get_job_ids()
         for job_id in transit:
-            if job_id not in started and not (alive and self._young(job_id)):
+            if job_id not in started and not (alive and self._is_young(job_id)):
                 lost.setdefault(job_id, [])
         self._forget_gone({*transit})
         back = sum(self._put_back(queue, job_id, lost[job_id]) for job_id in reversed(lost))
@@ -68,12 +68,12 @@ class Recovery:
         return back
 
     def _put_back(self, queue: Queue, job_id: str, executions: list[Execution]) -> bool:
-        """Put the job back in one MULTI, so that no batch is lost should this process die meanwhile."""
-        known = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
+        """Put the job back in one MULTI, so that no batch is lost if this process dies meanwhile."""
+        job = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
         with self._client.pipeline() as pipe:
-            if known is not None:
+            if job is not None:
                 # A job that was taken but not begun cannot have killed the worker.
-                self._setbacks.put_back(queue, known, pipe, counts=bool(executions), at_front=True)
+                self._setbacks.put_back(queue, job, pipe, counts=bool(executions), at_front=True)
             for execution in executions:
                 pipe.zrem(queue.started_job_registry.key, execution.composite_key)
                 pipe.delete(execution.key)
@@ -83,9 +83,9 @@ class Recovery:
             pipe.lrem(queue.intermediate_queue_key, 0, job_id)
             pipe.delete(queue.intermediate_queue.get_first_seen_key(job_id))
             pipe.execute()
-        return known is not None
+        return job is not None
 
-    def _young(self, entry: str) -> bool:
+    def _is_young(self, entry: str) -> bool:
         first = self._first_seen.setdefault(entry, time.monotonic())
         return time.monotonic() - first < IN_TRANSIT_SECONDS
 

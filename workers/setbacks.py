@@ -1,4 +1,4 @@
-"""What is done with jobs that met a setback: their worker died, or they failed.
+"""Decides what is done with a job after a setback: its worker died, or it failed.
 
 A batch is put back to work as it is. After a number of setbacks each of its commands is sent alone, so that a command
 which kills its worker does not take the others with it. A command that is alone and meets one more setback is given up:
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 FAILED_SEEN_MAX: Final = 1000
 SETBACKS: Final = "setbacks"
 _OUTAGES: Final = (f"{OutageError.__module__}.{OutageError.__qualname__}", "redis.exceptions.")
-"""The last line of an outage's traceback begins with one of these."""
+"""The last line of a traceback begins with one of these texts if an outage was the cause."""
 
 
 class Setbacks:

@@ -1,4 +1,4 @@
-"""The settings that the worker's processes take: one field a component, each struct defined beside its component."""
+"""The settings of the worker's processes: one field for each component, whose struct stands beside the component."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a channel is to the dispatcher: a way by which news leaves. Webhooks are one, mail would be another."""
+"""The interface of a channel, a way by which news leaves. Webhooks are one channel; mail would be another."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Outcome:
 
 M = TypeVar("M", bound=Message)
 Ended = Sequence[tuple[M, Outcome]]
-"""Attempts with how each ended."""
+"""Messages, each with the outcome of its attempt."""
 
 
 class Channel(Protocol[M]):
@@ -61,13 +61,13 @@ class Channel(Protocol[M]):
         """
 
     async def send(self, message: M) -> Outcome:
-        """Make one attempt. It raises nothing but what cancels it."""
+        """Make one attempt. It raises only when it is cancelled."""
 
     def retry_seconds(self, attempts: int, outcome: Outcome) -> float | None:
         """How long after its ``attempts``-th attempt failed a message is tried again; None: it is given up."""
 
     async def note(self, connection: Connection, ended: Ended[M]) -> None:
-        """Write down what the attempts say of their recipients, in the transaction that notes the deliveries."""
+        """Record which recipients answer and which fail, in the transaction that records the deliveries' outcomes."""
 
     async def close(self) -> None:
-        """Let go of what the channel keeps open."""
+        """Close what the channel keeps open."""

@@ -1,4 +1,4 @@
-"""From the outbox to the channels: at least once, in no promised order.
+"""Delivers news from the outbox by the channels: at least once, in no promised order.
 
 Each turn writes the news that rooms make by themselves, hands new outbox rows to the channels that want them, notes how
 attempts ended and takes what is due. Each step is one statement on a bounded number of rows. A delivery that is taken
@@ -58,7 +58,7 @@ class _Sending:
         self._probe = probe
 
     async def take(self, connection: Connection) -> None:
-        """Begin an attempt of each message that is due."""
+        """Begin an attempt for each message that is due."""
         for message in await self.channel.take(connection, self._under_way):
             self._under_way[message.recipient_id] += 1
             task = asyncio.create_task(self._attempt(message))
@@ -77,7 +77,7 @@ class _Sending:
             self._on_ended()
 
     async def note(self, connection: Connection) -> None:
-        """Write down how attempts ended, all at once or, should Postgres fail, in a later turn."""
+        """Record how attempts ended, all at once. If Postgres fails, a later turn records them."""
         if not self.ended:
             return
         ended = list(self.ended)
@@ -106,7 +106,7 @@ class _Sending:
 
 
 class Dispatcher:
-    """One process' deliveries.
+    """Makes the deliveries of one process.
 
     Args:
         database_url: Postgres' primary.
@@ -124,7 +124,7 @@ class Dispatcher:
         self._rooms_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop`` is set; then let what is under way end, for `STOP_SECONDS_MAX`."""
+        """Deliver until ``stop`` is set; then wait for the attempts under way, `STOP_SECONDS_MAX` at most."""
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
@@ -176,7 +176,7 @@ class Dispatcher:
             self._connection = None
 
     async def _turn(self) -> bool:
-        """Whether there is more to do at once."""
+        """Work through one turn; gives whether there is more to do at once."""
         connection = await self._connected()
         await self._look_at_rooms(connection)
         handed_over = await connection.execute(HAND_OVER, {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX}, prepare=True)
@@ -199,7 +199,7 @@ def dispatch(
     public_only: bool = False,
     probe: Callable[[str], None] = lambda point: None,
 ) -> None:
-    """A dispatcher process' whole life: until SIGTERM or SIGINT."""
+    """Run a dispatcher in this process until SIGTERM or SIGINT."""
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
@@ -207,7 +207,7 @@ def dispatch(
 
         def end() -> None:
             stop.set()
-            # A silent Postgres would hold us for ever; what is not noted is delivered once more.
+            # A silent Postgres would keep this process for ever. Attempts that are not recorded are made once more.
             loop.call_later(STOP_SECONDS_MAX + NOTE_SECONDS_MAX, os._exit, 0)
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""The open book of one batch: what Postgres says under the locks, and what the commands have changed of it so far.
+"""The open book of one batch: what Postgres holds under the locks, and what the commands have changed so far.
 
-Pure: no clock, no database, no Redis. The commands' rules (`workers.engine.commands`) decide on it in order of
-arrival; what they change is kept as a difference (`Book.changes`), which is written with a handful of statements.
+It uses no clock, no database and no Redis. The commands' rules (`workers.engine.commands`) decide on it in the order of
+arrival. Their changes are kept as a difference (`Book.changes`), which a handful of statements writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from workers.engine.free_rows import FreeRows
 
 @dataclass(slots=True)
 class Cancellation:
-    """What one command cancelled of a purchase, and the purchase's status and total right after it."""
+    """The seats of a purchase that one command cancelled, and the purchase's status and total right after it."""
 
     purchase: Purchase
     details: list[Detail]
@@ -35,7 +35,7 @@ class Cancellation:
 
 @dataclass(slots=True)
 class Changes:
-    """The difference a batch makes; each thing once, as it is in the end."""
+    """The difference that a batch makes. Each row is in it once, in its last state."""
 
     seats: set[EventSeat] = field(default_factory=set)
     counts: dict[tuple[int, int], list[int]] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Book:
         if before is not None:
             was = before.status
         else:
-            # Seats that best available found were read as free, but not one by one.
+            # Seats chosen as best available were read as free rows, not one by one.
             assert rows is not None
             was = SeatStatus.RESERVED if rows.is_lapsed(seat[1], seat[2]) else SeatStatus.AVAILABLE
         self.seats[key] = to

@@ -1,4 +1,4 @@
-"""The engine: applies batches, exactly once, whatever fails between."""
+"""The engine applies batches. Each takes effect exactly once, even if Postgres, Redis or a worker fails meanwhile."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONFLICTS_MAX = 20
 PLANS_SECONDS_MAX = 1.0
 CONNECT_SECONDS = 3
 
-# What another transaction or the server's state caused, and trying again may cure.
+# These errors come from another transaction or from the server's state, so another try may succeed.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
 _AWAY = (
     errors.AdminShutdown,
@@ -59,11 +59,11 @@ _AWAY = (
 _SESSION = {
     "timezone": "UTC",
     "statement_timeout": 30_000,
-    # A batch decides in milliseconds: who is silent for so long is stalled, and must not keep the locks.
+    # A batch decides in milliseconds, so a transaction that is idle for so long is stalled and must not keep the locks.
     "idle_in_transaction_session_timeout": 10_000,
-    # A sale fills empty tables faster than statistics follow: a plan made for the empty table, kept, made a
-    # batch take seconds. Every statement here reaches a few rows by key, in the order it is written. Plans
-    # are kept, for planning is half of a small batch's time, and made anew each second (PLANS_SECONDS_MAX).
+    # A sale fills empty tables faster than statistics follow, and with a plan that was made for an empty table a batch
+    # took seconds. Every statement here reaches a few rows by key, in the order it is written. Plans are kept, because
+    # planning is half of a small batch's time, but only for a second (PLANS_SECONDS_MAX).
     "plan_cache_mode": "force_generic_plan",
     "join_collapse_limit": 1,
     "enable_seqscan": "off",
@@ -74,14 +74,16 @@ _SESSION = {
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one or more transactions did: every command's outcome (sweeps have none), and the changes."""
+    """The effect of one or more transactions: every command's outcome (sweeps have none), and the changes.
+
+    ``holds_until_ms`` has (event_id, user_id, end of the hold in Unix milliseconds) for each hold made; ``bought`` has
+    (event_id, user_id) for each purchase made.
+    """
 
     outcomes: tuple[Outcome, ...]
     changes: tuple[EventChange, ...]
     holds_until_ms: tuple[tuple[int, int, int], ...]
-    """(event_id, user_id, end of hold in Unix milliseconds) of each hold made."""
     bought: tuple[tuple[int, int], ...]
-    """(event_id, user_id) of each purchase made."""
 
     def __add__(self, other: Applied) -> Applied:
         return Applied(
@@ -96,7 +98,7 @@ NOTHING = Applied((), (), (), ())
 
 
 class OutageError(Exception):
-    """Postgres stayed away longer than ``outage_seconds_max``; nothing of the batch is known to be done."""
+    """Postgres stayed away for longer than ``outage_seconds_max``, so it is not known whether the batch is applied."""
 
 
 class Engine:
@@ -105,10 +107,10 @@ class Engine:
     Args:
         database_url: Postgres' primary.
         now_ms: the clock that deadlines were set by (the jobs' Redis), in milliseconds.
-        outage_seconds_max: how long an outage of Postgres is waited out.
+        outage_seconds_max: how long the engine waits for Postgres in an outage.
         probe: called at named points (``locked``, ``decided``, ``written``, ``committed``), so that tests can inject
             faults there.
-        locks: False exists for the negative controls alone.
+        locks: False only in tests that show what breaks without locks.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class Engine:
             self._connection = None
 
     def connection(self) -> Connection:
-        """The live connection, opened when there is none.
+        """The connection, which is opened if there is none.
 
         Raises:
             psycopg.OperationalError: Postgres cannot be reached.
@@ -153,11 +155,11 @@ class Engine:
         return self._connection
 
     def apply(self, commands: Sequence[Command]) -> Applied:
-        """Apply a batch: one transaction, or several where one command is poison.
+        """Apply a batch in one transaction, or in several if one of its commands cannot be applied.
 
         Raises:
-            OutageError: Postgres stayed away; the same batch may be applied again, it happens once.
-            rq.timeouts.BaseTimeoutException: RQ's limit of the job's time has passed; likewise.
+            OutageError: Postgres stayed away. The batch may be applied again; it takes effect once.
+            rq.timeouts.BaseTimeoutException: the job ran longer than RQ allows. It may be applied again, too.
         """
         try:
             return self._patiently(lambda: self._apply_once(commands))
@@ -167,8 +169,8 @@ class Engine:
             return self._bisect(commands, error)
 
     def give_up(self, commands: Sequence[Command]) -> Applied:
-        """End commands that can be neither applied nor tried again: outcomes recorded earlier stand, the others
-        fail for good.
+        """End commands that can be neither applied nor tried again. Outcomes that were recorded earlier stand; the
+        other commands fail for good.
 
         Raises:
             OutageError: Postgres stayed away; what is recorded by then stays.
@@ -177,7 +179,7 @@ class Engine:
         return Applied(tuple(outcomes), (), (), ())
 
     def _patiently(self, work: Callable[[], _T]) -> _T:
-        """``work``'s result; what another transaction or an outage makes it raise is tried again."""
+        """Do ``work`` and give its result. It is tried again after a conflict with another transaction or an outage."""
         started = time.monotonic()
         pause = RETRY_PAUSE_SECONDS
         conflicts = 0
@@ -208,7 +210,7 @@ class Engine:
         return isinstance(error, _AWAY)
 
     def _bisect(self, commands: Sequence[Command], error: Exception) -> Applied:
-        """Find the command that breaks its batch; only that one fails."""
+        """Find the command that breaks its batch, by halves; only this command fails."""
         if len(commands) > 1:
             logger.warning("batch of %d fails (%s), halving it", len(commands), error)
             middle = len(commands) // 2
@@ -224,7 +226,7 @@ class Engine:
         return Applied((self._failed(command),), (), (), ()) if command.is_recorded else NOTHING
 
     def _failed(self, command: Command) -> Outcome:
-        """Record a failure, for it must not succeed in a re-run; an outcome recorded earlier stands."""
+        """Record the command's failure, so that it cannot succeed in a second run. An earlier outcome stands."""
         outcome = _outcome(command, {"status": "failed", "problem": problem("internal_error")})
 
         def recorded() -> Outcome:
@@ -244,8 +246,8 @@ class Engine:
             with connection.transaction():
                 yield connection
         except Exception as error:
-            # RQ's limit comes by a signal, in the midst of anything: psycopg may fail in its wake and hide it, and
-            # the connection is of no further use.
+            # RQ's time limit comes as a signal at any moment. psycopg may then fail with another error that hides it,
+            # and the connection cannot be used any more.
             if connection.info.transaction_status != TransactionStatus.IDLE:
                 self.close()
             raised: BaseException | None = error
@@ -280,7 +282,7 @@ class Engine:
         )
 
     def _plan_anew(self) -> None:
-        """Forget plans of a second ago: they were made for the sizes the tables had then."""
+        """Forget plans that are older than a second, because they were made for smaller tables."""
         now = time.monotonic()
         if now - self._planned_at > PLANS_SECONDS_MAX:
             self.connection().execute("DISCARD PLANS")
@@ -295,7 +297,7 @@ class Engine:
     def _decide(
         self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]
     ) -> tuple[list[Outcome], list[Outcome]]:
-        """Outcomes of all commands, and those among them that are to be recorded."""
+        """The outcomes of all commands, and the part of them that is to be recorded."""
         now_ms = self._now_ms()
         answers: list[tuple[Command, Result | dict[str, Any]]] = []
         seen = set(recorded)
@@ -323,7 +325,7 @@ class Engine:
         return [*recorded.values(), *new], lasting
 
     def _answer(self, book: Book, command: Command, now_ms: int) -> Result | dict[str, Any]:
-        """The command's result or its problem, neither with its version yet."""
+        """The command's result or its problem, both still without the event's version."""
         if now_ms > command.deadline_ms:
             return problem("timed_out")
         try:

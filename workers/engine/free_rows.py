@@ -1,4 +1,4 @@
-"""Free seats of one ticket type, row by row, for choosing the best block; and keeping them between batches."""
+"""The free seats of one ticket type, row by row, from which the best block is chosen; they are kept between batches."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class FreeRows:
     def best(self, quantity: int) -> tuple[int, list[int]] | None:
         """The block of adjacent seats in the row nearest to the stage, or None.
 
-        A block that leaves one seat alone beside it is taken only where no row has a better one:
-        a single seat between sold ones is the last to sell.
+        A block that leaves a single seat beside it is taken only if no row has a better one, because a single seat
+        between sold ones is hard to sell.
         """
         second: tuple[int, list[int]] | None = None
         for row in self._order:
@@ -76,15 +76,16 @@ class FreeRows:
 
 
 class KeptRows:
-    """Free rows from one batch to the next: exact, for they are used only under the event's lock and while the
-    event's version is the one they were left at. Whoever takes them hands them back after the commit, or not at all.
+    """Keeps free rows from one batch to the next. They are exact, because they are used only under the event's lock and
+    only if the event has the version that they were kept with. A batch takes them out, and puts them back only after
+    its commit.
     """
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[int, dict[tuple[int, int], FreeRows]]] = {}
 
     def take(self, event_id: int, version: int) -> dict[tuple[int, int], FreeRows]:
-        """The event's rows by (event_id, ticket_type_id) as of ``version``; empty where they are not known."""
+        """The event's rows by (event_id, ticket_type_id) as of ``version``; empty if there are none of this version."""
         kept_version, rows = self._kept.pop(event_id, (-1, {}))
         return rows if kept_version == version else {}
 

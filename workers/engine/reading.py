@@ -1,4 +1,4 @@
-"""Opening the book: the locks and reads of a batch, in two round trips."""
+"""Opens the book: takes the locks of a batch and reads its rows, in two round trips."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from workers.engine.book import Book
 from workers.engine.commands import RULES
 from workers.engine.free_rows import FreeRows, KeptRows
 from workers.engine.needs import Needs
-from workers.engine.statements import Connection, found, run
+from workers.engine.statements import Connection, read_rows, run
 
 SWEPT_HOLDS_MAX = 500
 SWEPT_HOLDS_MIN = 20
-"""Each event's share where many are swept at a time: one with many lapsed holds keeps no other waiting."""
+"""If many events are swept at a time, each has at least so many holds swept: none waits for one with many holds."""
 
 _UNREAD = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def needs_of(commands: Sequence[Command]) -> Needs:
-    """What these commands must have read."""
+    """The rows that these commands need."""
     needs = Needs()
     for command in commands:
         needs.events.add(command.event_id)
@@ -45,7 +45,7 @@ def lock_and_read(
 
     Args:
         kept: free rows of the batch before.
-        locks: False takes neither advisory nor row locks. It exists for the tests that show what then breaks.
+        locks: False takes neither advisory nor row locks; only tests that show what breaks without locks use it.
 
     Returns:
         The book, and the outcomes that earlier runs recorded for any of the commands.
@@ -60,27 +60,27 @@ def lock_and_read(
 def _read_rows(
     connection: Connection, book: Book, kept: KeptRows, needs: Needs, commands: Sequence[Command], *, locks: bool
 ) -> dict[uuid.UUID, Outcome]:
-    """The first round trip: all but the seats."""
+    """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
     fans = [{"event_id": event_id, "user_id": user_id} for event_id, user_id in sorted(needs.fans)]
     with connection.pipeline():
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
-        outcome_rows = found(
+        outcome_rows = read_rows(
             connection,
             outcomes.READ_OUTCOMES,
             [{"event_id": one.event_id, "command_id": one.command_id} for one in commands if one.is_recorded],
         )
         event_rows = run(connection, events.READ_EVENTS, event_ids=event_ids)
         ticket_rows = run(connection, events.READ_TICKETS, event_ids=event_ids)
-        holds_of_fans = found(connection, holds.READ_HOLDS_OF_FANS, fans)
-        holds_named = found(
+        holds_of_fans = read_rows(connection, holds.READ_HOLDS_OF_FANS, fans)
+        holds_named = read_rows(
             connection,
             holds.READ_HOLDS,
             [{"event_id": event_id, "reservation_id": hold} for event_id, hold in sorted(needs.holds)],
         )
-        bought = found(connection, purchases.READ_BOUGHT, fans)
-        purchase_rows = found(
+        bought = read_rows(connection, purchases.READ_BOUGHT, fans)
+        purchase_rows = read_rows(
             connection,
             purchases.READ_PURCHASES,
             [{"event_id": event_id, "purchase_id": purchase} for event_id, purchase in sorted(needs.purchases)],
@@ -107,7 +107,7 @@ def _read_rows(
         hold = holds.hold_row(row)
         book.add_hold(hold)
         book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
-    # Seats whose hold has lapsed since the rows were read are free without a sweep: the rows are read anew.
+    # Seats whose hold has lapsed since the kept rows were read are free without a sweep, so these rows are read again.
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
     for row in bought:
         of_fan = purchases.BoughtRow._make(row)
@@ -118,7 +118,7 @@ def _read_rows(
 
 
 def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool) -> None:
-    """The second round trip: the seats under their locks, then the clock."""
+    """Make the second round trip, which locks and reads the seats, and then reads the clock."""
     keys = set(needs.seats)
     for hold in book.holds.values():
         if hold.is_open:
@@ -127,12 +127,14 @@ def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool
         keys.update([(purchase.event_id, *detail.seat) for detail in purchase.live])
     bought = [hold for hold in book.holds.values() if hold.state == HoldState.PURCHASED]
     with connection.pipeline():
-        seat_rows = found(connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys)))
+        seat_rows = read_rows(
+            connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys))
+        )
         free = {
             key: run(connection, seats.READ_FREE_SEATS, event_id=key[0], ticket_type_id=key[1])
             for key in sorted(needs.free_rows - book.free_rows.keys())
         }
-        purchase_rows = found(
+        purchase_rows = read_rows(
             connection,
             purchases.READ_PURCHASES_OF_HOLDS,
             [
@@ -146,7 +148,7 @@ def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool
         book.seats[seat] = now
     for key, cursor in free.items():
         book.free_rows[key] = FreeRows(seats.FreeSeatRow._make(row) for row in cursor)
-    # One purchase is one object, so that a checkout asked again sees what this batch cancels of it.
+    # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
     book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases_of_holds.setdefault(purchase.reservation_id, purchase)

@@ -8,7 +8,7 @@ from booking_lane.problems import problem
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
-    """A command fails with a problem of the catalogue."""
+    """The command is refused, with a problem of the API's catalogue."""
 
     def __init__(self, code: str, detail: str | None = None, **members: Any) -> None:
         super().__init__(code)

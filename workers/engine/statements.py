@@ -1,4 +1,4 @@
-"""Running the hot path's statements on a psycopg connection."""
+"""Runs the hot path's statements on a psycopg connection."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def run_on(connection: Connection, statement: str, rows: Sequence[dict[str, Any]
     return run(connection, statement, rows=msgspec.json.encode(rows).decode(), **parameters)
 
 
-def found(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
-    """What a statement reads of these rows. Without rows it is not run: each statement costs a small batch dearly."""
+def read_rows(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
+    """The rows that a statement reads for the given keys. Without keys it is not run, because each statement is a large
+    part of a small batch's time.
+    """
     return run_on(connection, statement, rows) if rows else ()

@@ -1,7 +1,7 @@
-"""The engine's connection where traces are on: a span a statement, and one around each transaction.
+"""The engine's connection if traces are on: it makes a span for each statement and for each transaction.
 
-In a pipeline psycopg sends many statements before it reads the first answer: their spans end when the answers are
-here, with the pipeline, and so tell how long each was on its way.
+In a pipeline psycopg sends many statements before it reads the first answer. Their spans end with the pipeline, when
+the answers are there, and so show how long each statement was on its way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OTHER: Final = "statement"
 
 
 class TracedCursor(psycopg.Cursor[Any]):
-    """Its statements are spans. Their parameters are nobody's business."""
+    """Makes a span for each statement, without its parameters, which may be personal."""
 
     def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         connection = self.connection
@@ -38,7 +38,7 @@ class TracedCursor(psycopg.Cursor[Any]):
 
 
 class TracedConnection(psycopg.Connection[Any]):
-    """Traces the transactions, pipelines and statements of whatever span is current."""
+    """Makes spans for transactions, pipelines and statements, within the span that is current."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,7 +47,7 @@ class TracedConnection(psycopg.Connection[Any]):
 
     @contextmanager
     def span_of(self, query: Any) -> Iterator[None]:
-        """The span of a statement: it ends here, or with the pipeline that the statement is in."""
+        """The span of a statement. It ends with the ``with`` block, or with the pipeline that the statement is in."""
         assert isinstance(tracing.tracer, Spans)
         text = query if isinstance(query, str) else ""
         span = tracing.tracer.begun(

@@ -1,4 +1,4 @@
-"""Writing a decided book: the difference and the outcomes, in one round trip with the commit."""
+"""Writes a decided book: its difference and the outcomes, in one round trip with the commit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRITERS: Final = [
 
 
 def write(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
-    """Write the book's difference and the outcomes that are new. Sends; the commit follows."""
+    """Send the statements that write the book's difference and the new outcomes. The caller commits."""
     changes = book.changes
     if changes.seats:
         rows = [seats.seat_change(key, book.seats[key]) for key in sorted(changes.seats)]
@@ -46,7 +46,7 @@ def write(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
 
 
 def record(connection: Connection, outcome: Outcome) -> Outcome:
-    """Record an outcome that no decision made; returns the one that stands, which may be an earlier one."""
+    """Record an outcome that did not come from a decision. Returns the recorded one, which may be an earlier one."""
     now = run(connection, events.CLOCK).fetchone()
     assert now is not None
     run_on(connection, outcomes.RECORD_OUTCOMES, [_outcome_row(outcome)], now=now[0])
@@ -62,7 +62,7 @@ def _outcome_row(outcome: Outcome) -> dict[str, object]:
 
 
 def event_changes(book: Book) -> tuple[EventChange, ...]:
-    """What a committed book changed, for readers: seats, counts and the new version of each event."""
+    """The changes of a committed book, for gateways: seats, counts and the new version of each event."""
     changed_seats: dict[int, list[SeatChange]] = defaultdict(list)
     for key in sorted(book.changes.seats):
         event_id, ticket_type_id, row_number, seat_number = key

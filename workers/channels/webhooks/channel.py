@@ -1,5 +1,5 @@
-"""Webhooks as a channel: what is due to which endpoint, when a failed message is tried again, and when an endpoint that
-fails is disabled.
+"""Webhooks as a channel. It takes the messages that are due to each endpoint, tries failed ones again, and disables
+endpoints that fail for too long.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Webhooks:
         self._poster = Poster(settings, public_only=public_only)
 
     async def take(self, connection: Connection, under_way: Mapping[int, int]) -> list[WebhookMessage]:
-        """What is due, as many at once to each endpoint as the settings allow."""
+        """The messages that are due; each endpoint gets no more at once than the settings allow."""
         busy = [{"recipient_id": endpoint_id, "under_way": number} for endpoint_id, number in under_way.items()]
         taken = await connection.execute(
             sql.TAKE,
@@ -60,13 +60,13 @@ class Webhooks:
         return [WebhookMessage(*row) for row in await taken.fetchall()]
 
     async def send(self, message: WebhookMessage) -> Outcome:
-        """Post the message; one that was taken too often is not posted, for its dispatcher died during each attempt."""
+        """Post the message. One that was taken too often is not posted: its dispatcher died during each attempt."""
         if message.attempts > self._settings.attempts_max:
             return Outcome(None, "its dispatcher died during each attempt")
         return await self._poster.post(message)
 
     def retry_seconds(self, attempts: int, outcome: Outcome) -> float | None:
-        """The schedule of the settings, each wait a little shorter or longer by chance."""
+        """The wait of the settings' schedule, made a little shorter or longer by chance."""
         if attempts >= self._settings.attempts_max:
             return None
         wait = retry_wait_seconds(self._settings, attempts, outcome.retry_after_seconds)

@@ -63,14 +63,14 @@ def headers_of(message: WebhookMessage, body: bytes, at_seconds: int) -> dict[st
 
 
 def _public_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for the address that is about to be connected to: the name was resolved, and is not resolved again."""
+    """A socket for an address that was just resolved. It is connected to exactly this address, so the check holds."""
     if not is_public(str(address[4][0])):
         raise NotPublicError(errno.EACCES, "the host has an address that is not public")
     return socket.socket(*address[:3])
 
 
 class Poster:
-    """Posts messages, any number at a time: the caller bounds them.
+    """Posts messages. The caller bounds how many are under way at once.
 
     Args:
         public_only: refuse addresses that are not https or not public.
@@ -91,7 +91,7 @@ class Poster:
         await self._session.close()
 
     async def post(self, message: WebhookMessage) -> Outcome:
-        """Make one attempt. It raises nothing but what cancels it, and reads only the answer's status and
+        """Make one attempt. It raises only when it is cancelled, and reads only the answer's status and
         ``Retry-After``.
         """
         body = body_of(message)

@@ -17,11 +17,11 @@ from workers.engine.refused import Refused
 RULES: Final[Mapping[type[Command], Rule[Any]]] = {
     command: import_module(f"{__name__}.{kind}").RULE for command, kind in KINDS.items()
 }
-"""The rule of every command there is."""
+"""The rule of every command."""
 
 
 def decide(book: Book, command: Command) -> Result:
-    """Apply a command to the book; all of it or nothing. Call it in order of arrival.
+    """Apply a command to the book, all of it or nothing. The commands of a batch are decided in the order of arrival.
 
     Returns: the result, whose ``version`` the engine sets in the end.
 

@@ -63,7 +63,7 @@ def decide(book: Book, command: Cancel) -> CancelResult:
 
 
 def _seats(details: list[Detail]) -> tuple[CancelledSeat, ...]:
-    """The seats with the amount of each; their codes are of no further use."""
+    """The seats with the amount of each, without their ticket codes, which are not valid any more."""
     return tuple(
         [
             CancelledSeat(
@@ -78,7 +78,7 @@ def _seats(details: list[Detail]) -> tuple[CancelledSeat, ...]:
 
 
 def write(connection: Connection, book: Book) -> None:
-    """What is left of the purchases, their cancelled details, and the news of each cancellation."""
+    """Write what is left of the purchases, their cancelled details, and the news of each cancellation."""
     made = book.changes.cancellations
     if not made:
         return

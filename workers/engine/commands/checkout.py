@@ -60,7 +60,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
 
 
 def _hold_named(book: Book, command: Checkout) -> Hold:
-    """The hold that the command names; of several with its seats, the one that still keeps them."""
+    """The hold that the command names. If several holds have the named seats, it is the one that still keeps them."""
     if command.reservation_id is not None:
         hold = book.holds.get(command.reservation_id)
         if hold is None or hold.event_id != command.event_id:
@@ -85,7 +85,9 @@ def _hold_named(book: Book, command: Checkout) -> Hold:
 
 
 def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
-    """In its grace a hold does not count against the limit, so the fan may have taken other seats meanwhile."""
+    """Refuse the checkout if the fan would have too many seats. A hold in its grace does not count against the limit,
+    so the fan may have taken other seats meanwhile.
+    """
     limit = book.events[hold.event_id].seats_per_fan_max
     had = book.seats_had(hold.event_id, hold.user_id)
     if had + len(hold.seats) > limit:
@@ -97,7 +99,7 @@ def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
 
 
 def ticket_code() -> str:
-    """80 random bits in base32: what the QR code says, impossible to guess."""
+    """A new code for a ticket's QR code: 80 random bits in base32, impossible to guess."""
     return base64.b32encode(os.urandom(10)).decode()
 
 
@@ -128,7 +130,7 @@ def _result(book: Book, purchase: Purchase) -> PurchaseResult:
 
 
 def write(connection: Connection, book: Book) -> None:
-    """The purchases with their details, and the news of each."""
+    """Write the purchases with their details, and the news of each."""
     made = book.changes.purchases
     if not made:
         return

@@ -47,7 +47,7 @@ def decide(book: Book, command: Reserve) -> HoldResult:
         )
     seats = command.seats if best is None else _best_available(book, command.event_id, best, in_grace)
     for hold in in_grace:
-        # The fan takes seats of an ended hold anew: that hold is over, and its other seats are free.
+        # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
         if not set(hold.seats).isdisjoint(seats):
             book.give_back(hold, HoldState.LAPSED)
     return _result(book, _hold(book, command, seats))

@@ -1,4 +1,4 @@
-"""What every command says of itself."""
+"""The rule that each command has: what it needs, how it is decided, and what it writes."""
 
 from __future__ import annotations
 
