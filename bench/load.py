@@ -100,7 +100,7 @@ class _Window:
 
     @property
     def cpu_seconds(self) -> float:
-        """What this process used of the processor in the window, or until now where it is not over."""
+        """Processor time of this process in the window, or until now if the window is not over."""
         begin, end = [*self._cpu, time.process_time(), time.process_time()][:2]
         return end - begin
 

@@ -12,7 +12,7 @@ import psutil
 
 LINES_MAX = 25
 TRUNK_SHARE = 0.9
-"""Frames under nearly every sample say nothing."""
+"""Frames that are in more than this share of the samples are left out, because they say nothing."""
 
 
 class Profile:

@@ -100,7 +100,7 @@ def document(part: Part) -> dict[str, Any]:
 
 
 def write(name: str, content: dict[str, Any]) -> Path:
-    """Keep it as ``bench/results/<name>.json``."""
+    """Write the content to ``bench/results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **content}

@@ -44,7 +44,7 @@ ENVIRON = {
     "ADMITONE_LINE_CAP": "5000000",
     "ADMITONE_DRAIN_SECONDS": "0",
 }
-"""What differs from the defaults. Every check stays on."""
+"""These settings differ from the defaults. Every check stays on."""
 
 
 @dataclass
@@ -131,7 +131,7 @@ class System:
         """``admitone gateway`` processes, ready, each on a port of its own, with the bench's no-op route added.
 
         Args:
-            place_seconds: tell every fan the place this often, however far back.
+            place_seconds: send every fan its place this often, however far back it is.
         """
         options = [] if place_seconds is None else ["--place-seconds", str(place_seconds)]
         started = []
@@ -224,7 +224,7 @@ def await_answer(program: Program, path: str) -> None:
 
 
 def machine() -> Mapping[str, object]:
-    """What a figure was measured on."""
+    """The machine that the figures are measured on."""
     with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
         models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {

@@ -41,7 +41,7 @@ STEPS = ("claim", "reserve", "checkout", "purchase")
 HONEST = frozenset(
     {"reserve succeeded", "checkout succeeded", "claim admitted", "reserve seats_taken", "reserve none_free"}
 )
-"""Outcomes that are no fault: a fan who finds the seats taken was beaten to them."""
+"""These outcomes are no fault: another fan took the seats first."""
 AIM_SECONDS, STRETCH_SECONDS = 150, 60
 SAID = (
     "Said beforehand: all fans come from this machine, so the limits per address are raised; the captchas' proofs "
@@ -365,11 +365,11 @@ def _cpu_seconds(timeline: Timeline) -> dict[str, float]:
     return {name: round(spent, 1) for name, spent in totals.items()}
 
 
-def _cpu_a_fan(timeline: Timeline, buyers: int) -> dict[str, float]:
-    """CPU milliseconds after doors for each fan who bought: what docs/performance.md sizes a sale by."""
+def _cpu_a_fan(timeline: Timeline, fans: int) -> dict[str, float]:
+    """CPU milliseconds after doors for each of the ``fans`` that bought; docs/performance.md sizes a sale by them."""
     totals: dict[str, float] = defaultdict(float)
     for name, spent in _cpu_seconds(timeline).items():
-        totals[name.partition("-")[0]] += spent * 1000 / max(buyers, 1)
+        totals[name.partition("-")[0]] += spent * 1000 / max(fans, 1)
     return {name: round(spent, 2) for name, spent in totals.items()}
 
 

@@ -74,11 +74,11 @@ class Load:
 
     @property
     def generator_share(self) -> float:
-        """Of one core."""
+        """How much of one core the generator used."""
         return self.cpu_seconds / self.seconds if self.seconds else 0.0
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """The load as an object for JSON."""
         return {
             "seconds": round(self.seconds, 3),
             "generatorShareOfACore": round(self.generator_share, 3),

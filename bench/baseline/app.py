@@ -1,4 +1,4 @@
-"""The obvious gateway: Litestar, a verified session, one RQ job per request, its end heard by pub/sub."""
+"""The obvious gateway: Litestar, a verified session, and one RQ job per request, whose end comes by pub/sub."""
 
 from __future__ import annotations
 

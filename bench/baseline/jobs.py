@@ -35,7 +35,7 @@ def _open() -> psycopg.Connection:
 
 
 def _answer(document: dict[str, Any]) -> dict[str, Any]:
-    """Tell the waiting request at once; RQ's own bookkeeping comes after."""
+    """Publish the answer to the waiting request at once; RQ's own bookkeeping comes after."""
     global _redis
     if _redis is None:
         _redis = redis.Redis.from_url(os.environ["REDIS_URL"])
@@ -170,4 +170,4 @@ def _record(
 
 
 def noop() -> None:
-    """Nothing: what RQ itself costs."""
+    """Do nothing, to measure what RQ itself costs."""

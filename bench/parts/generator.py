@@ -1,4 +1,4 @@
-"""The generator's own ceiling, against the least HTTP server, and wrk's word on the same server."""
+"""The generator's own ceiling against the least HTTP server, and wrk's figure for the same server."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ RESERVES_PER_SECOND = 100.0
 
 
 def sell_half(system: System, event_id: int) -> None:
-    """Half of the seats booked, so that the map has 40,000 taken seats to tell (no purchases: this is for reading)."""
+    """Book half of the seats without purchases, so that the map has 40,000 taken seats."""
     with system.connect() as connection:
         connection.execute(
             "UPDATE seat SET status = 'booked' WHERE event_id = %s AND row_number > %s",

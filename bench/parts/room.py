@@ -64,7 +64,7 @@ def _time(client: redis.Redis, calls: Iterable[Operation[Any]]) -> tuple[float, 
 
 
 def _fill(client: redis.Redis, fans: Sequence[int]) -> None:
-    """Each by the join script itself, pipelined."""
+    """Let each fan join by the join script itself, pipelined."""
     first = operations.join(EVENT, fans[0], None)
     run_sync(client, first.script, first.keys, first.args)
     rest = iter(fans[1:])

@@ -1,7 +1,7 @@
 """Fans streaming their places on one gateway process, against a bare ASGI broadcast and nchan in nginx.
 
-The gateway tells each fan a place and an estimate of their own, after a read of all ranks from Valkey; both
-references send everybody the same bytes. The door is open and lets in one fan at a time. The interval is set to a
+The gateway sends each fan its own place and estimate, after a read of all ranks from Valkey; both references send
+everybody the same bytes. The door is open and lets in one fan at a time. The interval is set to a
 second for all (by default it grows with the distance), and the frames carry the time at which they were rendered,
 for their age.
 """
@@ -59,7 +59,7 @@ http {{
 
 
 class Streamed:
-    """One server's figures."""
+    """The figures of one server."""
 
     def __init__(self, seen: Seen, before: Use, open_: Use, begin: Use, end: Use, fans_: int) -> None:
         ordered = sorted(seen.ages)
@@ -144,7 +144,7 @@ def bare(system: System, count: int, seconds: float, settle: float = SETTLE_SECO
 
 
 def ask_once(address: Address) -> int:
-    """Whether a stream opens there: its status, 0 if nobody listens."""
+    """The status with which a stream opens at the address; 0 if no server listens."""
     try:
         with socket.create_connection(address, timeout=2) as probe:
             probe.sendall(request("GET", "/"))

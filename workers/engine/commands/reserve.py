@@ -86,7 +86,7 @@ def _result(book: Book, hold: Hold) -> HoldResult:
 
 
 def _refuse_unless_free(book: Book, command: Reserve, in_grace: list[Hold]) -> None:
-    """A seat of the fan's own hold that is in its grace is free for the fan, too."""
+    """Refuse the command unless its seats are free. Those of the fan's own hold in its grace count as free for it."""
     unknown: list[Seat] = []
     taken: list[Seat] = []
     for seat in command.seats:
