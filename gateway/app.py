@@ -21,7 +21,11 @@ from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.wire import request_ids
 from gateway.wire.bodies import StrictRequest
+from gateway.wire.head import as_get
+from gateway.wire.hosts import has_one_host
 from gateway.wire.openapi import Details
+from gateway.wire.path_parameters import require_canonical
+from gateway.wire.problems import answer_to, invalid
 from gateway.wire.stream import serve
 
 
@@ -39,8 +43,19 @@ class Gateway(Litestar):
             await super().__call__(scope, receive, send)
             return
         request_ids.begin(scope)
-        if not await self._express.answers(scope, receive, send):
+        if scope["method"] == "HEAD":
+            scope, send = as_get(scope, send)
+        if not has_one_host(scope):
+            await self._refuse(scope, receive, send)
+        elif not await self._express.answers(scope, receive, send):
             await serve(self._through_litestar, scope, receive, send)
+
+    async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
+        services: Services = self.state["services"]
+        scope["app"] = scope["litestar_app"] = self
+        request = StrictRequest(scope, receive, send)
+        answer = answer_to(request, invalid("a request names exactly one host", "Host")).to_asgi_response(None, request)
+        await answer(scope, receive, services.traffic.watch(scope, send))
 
     async def _through_litestar(self, scope: Any, receive: Any, send: Any) -> None:
         services: Services = self.state["services"]
@@ -63,6 +78,7 @@ def _details() -> dict[str, Details]:
 def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
+    require_canonical()
     app = Gateway(
         route_handlers=[
             *_handlers(sessions, halls, line, draws, booking, rooms),

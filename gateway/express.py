@@ -17,6 +17,7 @@ from litestar.routes import HTTPRoute
 from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
 from gateway.services import services_of
 from gateway.wire.bodies import StrictRequest
+from gateway.wire.later_headers import later_headers
 from gateway.wire.problems import answer_to
 from gateway.wire.request_ids import request_id
 
@@ -63,5 +64,8 @@ class Express:
             response = answer_to(request, error)
         services_of(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
         response.set_header("x-request-id", request_id(scope).decode())
+        response.set_header("x-content-type-options", "nosniff")
+        for name, value in later_headers(scope):
+            response.set_header(name.decode(), value.decode())
         await response.to_asgi_response(app=None, request=request)(scope, receive, send)
         return True

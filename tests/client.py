@@ -201,6 +201,8 @@ class Stream:
             if event is None:
                 self._events.put(None)
                 raise AssertionError(f"the stream ended before {names}; seen: {self.seen[-5:]}")
+            if event.event == "beat" and "beat" not in names:
+                continue
             self.seen.append(event)
             if not names or event.event in names:
                 return event
@@ -225,7 +227,8 @@ class Stream:
             if event is None:
                 self._events.put(None)
                 return events
-            events.append(event)
+            if event.event != "beat":
+                events.append(event)
 
     def close(self) -> None:
         """Go away, as a closed tab does."""

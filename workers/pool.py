@@ -27,6 +27,7 @@ from booking_lane.alive import alive_key
 from booking_lane.clients import jobs_client, prompt_client
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
+from booking_lane.signals import ending_signals
 from db.connections.urls import psycopg_conninfo
 from db.patience import Patience
 from waiting_room.line import Slots
@@ -126,7 +127,7 @@ class Pool(WorkerPool):
     # -- this loop replaces RQ's, which looks once a second and waits for each child in turn
 
     def start(self, *args: Any, **kwargs: Any) -> None:
-        """Run until SIGTERM or SIGINT; then let the batches under way finish."""
+        """Run until SIGTERM, SIGINT or SIGHUP; then let the batches under way finish."""
         with self._telemetry(POOL):
             self._loop()
 
@@ -135,6 +136,8 @@ class Pool(WorkerPool):
         # If the pool is killed from here on, it cannot signal its children; they die with it (PR_SET_PDEATHSIG).
         self.start_workers(burst=False)
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
+        for number in ending_signals():
+            signal.signal(number, self.request_stop)
         logger.info("worker pool of %d processes started", self.num_workers)
         recovered_at = started_at = time.monotonic()
         while self.status != self.Status.STOPPED:
@@ -181,6 +184,8 @@ class Pool(WorkerPool):
         # The child must not keep the pool's handlers that it was forked with; the worker sets its own later.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        # A terminal that is closed sends SIGHUP to all of us. The pool tells its children when to end.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with self._telemetry(role):
             try:
                 self._work(role, name)

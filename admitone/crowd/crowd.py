@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 
@@ -22,6 +21,7 @@ from admitone.fan.hall import AskedHall
 from admitone.fan.http import HttpClient
 from admitone.fan.ledger import Ledger
 from admitone.fan.way import Fan, start_session
+from booking_lane.signals import ending_signals
 
 SOLD_OUT_LOOK_SECONDS = 5.0
 RESERVE_TRIES_MAX = 6
@@ -161,7 +161,7 @@ async def _shown(counts: Counts, console: Console | None) -> AsyncIterator[None]
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
-    """The caller's ``stop``, or one that the first SIGINT or SIGTERM sets."""
+    """The caller's ``stop``, or one that the first SIGINT, SIGTERM or SIGHUP sets."""
     if stop is not None:
         yield stop
         return
@@ -170,10 +170,11 @@ def _signals(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
         yield stop
         return
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = ending_signals()
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from admitone.rehearsal.verdict import REACHED, Facts, Phase, Verdict, holds, ju
 from admitone.rehearsal.watch import Sample, Watch
 from admitone.room import show_or_steer
 from admitone.settings import Settings
+from booking_lane.signals import ending_signals
 from db.audit.invariants import audit
 from db.connections import primary
 from db.patience import Patience
@@ -48,10 +48,10 @@ REASON: Final = "rehearsal"
 
 
 async def rehearse_until_signal(settings: Settings, options: Options, *, console: Console, quiet: bool) -> Verdict:
-    """`rehearse`, stopped by SIGINT or SIGTERM. The copy is removed even then, which takes some seconds."""
+    """`rehearse`, stopped by SIGINT, SIGTERM or SIGHUP. The copy is removed even then, which takes some seconds."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         loop.add_signal_handler(number, stop.set)
     return await rehearse(settings, options, stop=stop, console=console, quiet=quiet)
 

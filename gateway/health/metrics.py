@@ -32,9 +32,12 @@ from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
 from gateway.wire.connections import write_whole
+from gateway.wire.later_headers import later_headers
 from gateway.wire.request_ids import HEADER, answered, request_id
+from gateway.wire.requests import NOSNIFF
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4"
+"""Litestar adds the charset."""
 DURATION_BOUNDS_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 UNMATCHED: Final = "unmatched"
 _FIELD_NAME_HELP: Final = (
@@ -70,7 +73,7 @@ class Traffic:
 
 
 class Watched:
-    """An ASGI ``send`` that counts the answer in `Traffic` when it begins, and adds the request's id to its headers."""
+    """An ASGI ``send`` that counts the answer in `Traffic` when it begins, and adds the headers of all answers."""
 
     __slots__ = ("_began_at", "_scope", "_send", "_traffic")
 
@@ -82,16 +85,19 @@ class Watched:
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (HEADER, request_id(self._scope))]
+            message["headers"] = [*message["headers"], *self._further()]
             self._answered(message["status"])
         await self._send(message)
 
     def write_whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         """As `gateway.wire.connections.write_whole`."""
-        if not write_whole(self._send, status, [*headers, (HEADER, request_id(self._scope))], body):
+        if not write_whole(self._send, status, [*headers, *self._further()], body):
             return False
         self._answered(status)
         return True
+
+    def _further(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ((HEADER, request_id(self._scope)), NOSNIFF, *later_headers(self._scope))
 
     def _answered(self, status: int) -> None:
         self._traffic.answered(self._scope, status, time.perf_counter() - self._began_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -12,12 +13,17 @@ from litestar.datastructures import Cookie
 
 from booking_lane import about
 from gateway.identity.cookies import COOKIES, Role, refuse_cross_site, session_cookie
+from gateway.wire.later_headers import add_header, later_headers
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
 from waiting_room.signing import Signer
 
 OPERATOR_SECONDS: Final = 12 * 3600
+RENEWED_SHARE: Final = 0.25
+"""A session is renewed at its first use after this share of its life."""
+RENEWED_HEADER: Final = b"x-session-token"
+"""Brings a renewed token to a client that sends its token in a header; a browser is given the cookie."""
 VERIFIED_MAX: Final = 50_000
 VERIFIED_SECONDS: Final = 600.0
 
@@ -27,6 +33,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
     ``rehearses`` is 0 for a real fan. For a simulated fan it is the id of the copy of an event that this fan rehearses
     (`identity.rehearsals`).
+    From ``renew_at`` on an answer brings a fan the session anew (Unix time, seconds).
     """
 
     user_id: int
@@ -34,6 +41,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     jti: str
     name: str = ""
     rehearses: int = 0
+    renew_at: float = math.inf
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -102,17 +110,31 @@ class Identity:
             ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a request of another site's page.
         """
         authorization = request.headers.get("authorization")
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() != "bearer":
-                raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
+        bearer = None if authorization is None else _bearer(request)
+        if bearer is not None:
+            token = bearer
         else:
             cookie = request.cookies.get(COOKIES[role])
             if cookie is None:
-                return None
+                if authorization is None:
+                    return None
+                raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
             token = cookie
             refuse_cross_site(request)
-        return self.verify(token.strip())
+        session = self.verify(token.strip())
+        if session.renew_at <= self._now():
+            self._renew(request, session, by_cookie=bearer is None)
+        return session
+
+    def _renew(self, request: AnyRequest, session: Session, *, by_cookie: bool) -> None:
+        """Have the answer bring the same session with its whole life before it. Its id stays, and so does the place."""
+        if later_headers(request.scope):
+            return
+        token = self._sign(str(session.user_id), "fan", self._session_seconds, jti=session.jti)
+        if by_cookie:
+            add_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+        else:
+            add_header(request.scope, RENEWED_HEADER, token.encode())
 
     def known(self, request: AnyRequest) -> Session | None:
         """The request's session; None if there is none, or if it is not valid."""
@@ -172,7 +194,7 @@ class Identity:
         try:
             claims, ends_at_seconds = self._signer.verify(token)
             session = (
-                Session(int(claims.sub), "fan", claims.jti, rehearses=claims.rehearses)
+                self._fan_session(claims, ends_at_seconds)
                 if claims.role == "fan"
                 else Session(0, "operator", claims.jti, claims.sub)
             )
@@ -184,6 +206,21 @@ class Identity:
         self._verified[token] = (until, session)
         return session
 
-    def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0) -> str:
-        claims = _Claims(subject, role, secrets.token_urlsafe(9), rehearses)
+    def _fan_session(self, claims: _Claims, ends_at_seconds: float) -> Session:
+        renew_at = ends_at_seconds - self._session_seconds * (1 - RENEWED_SHARE)
+        if claims.rehearses:
+            renew_at = math.inf
+        return Session(int(claims.sub), "fan", claims.jti, rehearses=claims.rehearses, renew_at=renew_at)
+
+    def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "") -> str:
+        claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses)
         return self._signer.sign(claims, int(self._now()) + seconds)
+
+
+def _bearer(request: AnyRequest) -> str | None:
+    """The token of an Authorization line of ours; another scheme is the proxy's before us, and none of our concern."""
+    for line in request.headers.getall("authorization"):
+        scheme, _, token = line.partition(" ")
+        if scheme.lower() == "bearer":
+            return token
+    return None

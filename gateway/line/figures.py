@@ -153,6 +153,7 @@ class RoomFigures:
                 except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
                     # The console marks its figures as old when it gets no new ones.
                     logger.warning("rooms not sent to the console: %s", error)
+                stream.beat()
                 await asyncio.sleep(STREAM_SECONDS)
         finally:
             stream.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Final
 
 import msgspec
@@ -13,12 +14,16 @@ from gateway.wire.stream import frame
 from waiting_room.eta import seats_reach, speed_in
 from waiting_room.model import RoomCounts
 
-RELEASED_RETRY_MS: Final = 60_000
-"""A client that reconnects by itself to a sold-out event waits this long: it would only read the same again."""
-SOLD_OUT_FRAME: Final = b"retry: %d\n" % RELEASED_RETRY_MS + frame("sold_out", b"{}")
+RELEASED_RETRY_MS: Final = (45_000, 75_000)
+"""How long clients wait that reconnect by themselves to a sold-out event: they would only read the same again."""
 CLOSED_FRAME: Final = frame("closed", b"{}")
 
 _encode = msgspec.json.Encoder().encode
+
+
+def sold_out_frame() -> bytes:
+    """The last word of a stream, and how long this client waits before it asks again."""
+    return b"retry: %d\n" % random.randint(*RELEASED_RETRY_MS) + frame("sold_out", b"{}")  # noqa: S311 - spreads them
 
 
 class PlaceFrames:

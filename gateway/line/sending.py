@@ -10,12 +10,12 @@ from gateway.contract.line import Place
 from gateway.line.fan_streams import TURN_SECONDS, FanStream, turn_now
 from gateway.line.frames import (
     CLOSED_FRAME,
-    SOLD_OUT_FRAME,
     PlaceFrames,
     admitted_frame,
     called_frame,
     lobby_frame,
     no_position_frame,
+    sold_out_frame,
 )
 from waiting_room.model import Positions, RoomCounts
 
@@ -41,7 +41,7 @@ def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
     elif place.state == "sold_out":
         # There is nothing to wait for, so the stream ends; the fan keeps the place (ADR 18).
         if before != "sold_out":
-            fan_stream.stream.end(SOLD_OUT_FRAME)
+            fan_stream.stream.end(sold_out_frame())
     elif place.state == "closed":
         if before != "closed":
             fan_stream.send_once(CLOSED_FRAME)

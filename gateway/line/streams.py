@@ -31,7 +31,7 @@ from gateway.line.places import Places, room_state
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.line.sending import by_class, send_place, send_positions
-from gateway.wire.stream import PING_FRAME, Stream, ending
+from gateway.wire.stream import Stream, ending
 from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.line import Line
 from waiting_room.model import News, RoomCounts, Standing
@@ -301,8 +301,7 @@ class LineStreams:
                     stream = fan_stream.stream
                     if fan_stream.state not in ("lobby", "waiting", "called", "admitted") or stream.closed:
                         continue
-                    if stream.wrote_at < since:
-                        stream.write(PING_FRAME)
+                    stream.beat()
                     if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or fan_stream.shown, fan_stream.shown)
             if shown:

@@ -88,6 +88,7 @@ class Assets:
         digest = hashlib.sha256()
         for name, plain in sorted(files.items()):
             digest.update(name.encode() + b"\0" + plain)
+            # Litestar adds the charset of text.
             media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
             self._files[name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
         self.version = digest.hexdigest()[:12]
@@ -140,7 +141,6 @@ def _policy(google: bool = False) -> str:
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": _policy(),
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -23,6 +23,8 @@ from gateway.pages.formats import EXPONENTS
 from gateway.pages.look import SEATS_DRAWN_MAX, assets, page
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.wire.bodies import StrictRequest
+from gateway.wire.negotiation import field, takes_gzip
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
@@ -108,10 +110,14 @@ async def events_page(
 
 
 @get("/events/{event_id:int}")
-async def event_page(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+async def event_page(
+    request: Request[Any, Any, Any], pages: Pages, event_id: int, session: Annotated[str, Parameter(max_length=8)] = ""
+) -> Response[str]:
     """One event: the line, then the seats, then the checkout."""
     user_id, cookie = await pages.ensure_session(request)
-    return await _event_page(pages, event_id, user_id, cookie)
+    # A form without a session was just sent here with one, which the browser has not kept.
+    refused = JoinRefusedError("no_cookies", 200) if session == "new" and cookie is not None else None
+    return await _event_page(pages, event_id, user_id, cookie, refused)
 
 
 @get("/events/{event_id:int}/draw")
@@ -126,11 +132,12 @@ async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int
 
 
 def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
+    """The event's page; where the form came without a session, its address says that it was just given one."""
     return Response(
         "",
         status_code=303,
         media_type=MediaType.HTML,
-        headers={"Location": f"/events/{event_id}", "Cache-Control": "no-store"},
+        headers={"Location": f"/events/{event_id}{'?session=new' if cookie else ''}", "Cache-Control": "no-store"},
         cookies=[cookie] if cookie else [],
     )
 
@@ -207,15 +214,14 @@ async def codes_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Re
 
 
 @get("/static/{version:str}/{name:path}")
-async def static_file(request: Request[Any, Any, Any], version: str, name: Path) -> Response[bytes]:
+async def static_file(request: StrictRequest, version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
     asset = assets.find(version, name.as_posix().lstrip("/"))
     if asset is None:
         raise NotFoundException
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    zipped = takes_gzip(field(request, "accept-encoding"))
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Encoding",
     }
     if zipped:

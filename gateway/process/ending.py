@@ -1,4 +1,4 @@
-"""A gateway process' orderly end, from the first SIGTERM or SIGINT on.
+"""A gateway process' orderly end, from the first SIGTERM, SIGINT or SIGHUP on.
 
 The process is not ready any more, but serves on for the drain's seconds, in which a load balancer looks elsewhere. Then
 every stream gets a `bye`, requests in flight are answered, and the server ends. A second signal ends the drain at once,
@@ -15,6 +15,8 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
+from booking_lane.signals import ending_signals
+
 EXIT_SECONDS_MAX: Final = 9.5
 """By then SIGALRM ends what still hangs, for example a thread that waits for a silent Redis."""
 
@@ -22,7 +24,7 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class Ending:
-    """Takes SIGTERM and SIGINT before the server's own handlers do, and calls those when the drain is over.
+    """Takes the ending signals before the server's own handlers do, and calls those when the drain is over.
 
     Args:
         begin: called at the first signal, in its handler.
@@ -41,8 +43,10 @@ class Ending:
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            server = signal.getsignal(number)
+        terminate = signal.getsignal(signal.SIGTERM)
+        for number in ending_signals():
+            # uvicorn takes no SIGHUP, which would cut every stream: it is told of a SIGTERM.
+            server = terminate if number == signal.SIGHUP else signal.getsignal(number)
             if callable(server):
                 signal.signal(number, partial(self._on_signal, loop, server))
 
@@ -65,5 +69,5 @@ class Ending:
     def _end(self, server: Handler, number: int, frame: FrameType | None) -> None:
         if not self._ended:
             self._ended = True
-            server(number, frame)
+            server(signal.SIGTERM if number == signal.SIGHUP else number, frame)
             self._farewell()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -39,6 +38,7 @@ from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
 from gateway.services import Services, address, services_of
+from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import link
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
@@ -87,14 +87,9 @@ def _answers(kind: str) -> dict[int, type | None]:
     return {200: JOBS[kind], 202: JobAccepted}
 
 
-@lru_cache(maxsize=64)
-def _wait_seconds(prefer: str | None) -> float:
-    """The ``wait`` of RFC 7240; what cannot be read is ignored, as the RFC has it."""
-    for part in (prefer or "").split(","):
-        name, _, value = part.partition("=")
-        if name.strip().lower() == "wait" and value.strip().isascii() and value.strip().isdigit():
-            return min(float(value.strip()[:4]), WAIT_SECONDS_MAX)
-    return 0.0
+def _wait_seconds(request: AnyRequest, prefer: str | None) -> float:
+    """How long the fan prefers to wait for the job's end; ``prefer`` is one of the header's lines."""
+    return 0.0 if prefer is None else wait_seconds(field(request, "prefer"), WAIT_SECONDS_MAX)
 
 
 def _seats(details: tuple[SeatDetail, ...], seats_max: int) -> tuple[Seat, ...]:
@@ -173,7 +168,7 @@ async def reserve(
     async def permit(_: uuid.UUID) -> None:
         await services.admission.require(request, data.event_id, user_id)
 
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer), permit)))
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)))
 
 
 @fans.route(
@@ -209,7 +204,7 @@ async def checkout(
         )
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
-    ask = Ask(command, idempotency_key, _wait_seconds(prefer), permit, repeats_recorded=True)
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit, repeats_recorded=True)
     return _answer(await services.desk.book(ask))
 
 
@@ -232,7 +227,7 @@ async def release(
     services = services_of(request)
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer))))
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer))))
 
 
 @fans.post(
@@ -270,7 +265,7 @@ async def cancel(
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(prefer))))
+    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer))))
 
 
 @fans.get("/api/jobs/{job_id:uuid}", guard=JOB_OWNER, refuses=("invalid_request", "unknown_job"), also={200: Job})

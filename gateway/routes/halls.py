@@ -16,6 +16,7 @@ from gateway.hall.hall import Rendered
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
 from gateway.services import Services, services_of
+from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
 from gateway.wire.problems import invalid
 from gateway.wire.requests import Answer, AnyRequest
@@ -28,7 +29,7 @@ LIMIT_MAX = 100
 GZIP_BYTES_MIN = 4096
 CHARACTERS_MAX = 200
 
-KNOWN_HEADER = header("If-None-Match", "the ETag of what the client has")
+KNOWN_HEADER = header("If-None-Match", "the ETags of what the client has, or `*`")
 LAST_ID_HEADER = header("Last-Event-ID", "the last event's id; the stream goes on from there")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 # Not `int | None`: Litestar would read the word "null" as None.
@@ -49,13 +50,12 @@ async def _room_json(services: Services, event_id: int) -> bytes:
 def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
     """The answer with an ETag, gzipped where that pays, or 304 where the client has it."""
     headers = {b"etag": rendered.tag.encode(), b"cache-control": b"no-cache"}
-    asked = request.headers.get("if-none-match")
-    if asked is not None and rendered.tag in (part.strip() for part in asked.split(",")):
+    if has_already(field(request, "if-none-match"), rendered.tag):
         return Answer(b"", status_code=304, headers=headers)
     if len(rendered.body) < GZIP_BYTES_MIN:
         return Answer(rendered.body, headers=headers)
     headers[b"vary"] = b"Accept-Encoding"
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not takes_gzip(field(request, "accept-encoding")):
         return Answer(rendered.body, headers=headers)
     headers[b"content-encoding"] = b"gzip"
     return Answer(rendered.gzipped, headers=headers)

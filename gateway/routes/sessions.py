@@ -28,7 +28,11 @@ OPERATOR_TRIES_PER_MINUTE = 10
     refuses=("rate_limited", "cross_site"),
 )
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
-    """An anonymous fan's session, as a token and a cookie."""
+    """An anonymous fan's session, as a token and a cookie.
+
+    It is renewed while it is used: once a quarter of its life is over, the next answer brings the same session anew, in
+    ``X-Session-Token`` to a client that sent it in ``Authorization``, else as the cookie.
+    """
     services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)

@@ -122,8 +122,14 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
         said = "; ".join(f"{fault['message']} (at {fault['path']})" for fault in members["errors"])
         detail = said or None
     document = problem(code, detail, **members)
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    headers = {name: _with_head(value) for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return problem_response(document, headers)
+
+
+def _with_head(allowed: str) -> str:
+    """The methods of an Allow, with HEAD where GET is."""
+    methods = {name.strip() for name in allowed.split(",")}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def _on_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from litestar import Request, Response
 from litestar.datastructures import Headers
@@ -16,6 +16,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from gateway.wire.connections import write_whole
 
 AnyRequest = Request[Any, Any, Any]
+
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+"""Every answer says so: no browser may take JSON for a page or a script."""
 
 
 class LeanHeaders(Headers):

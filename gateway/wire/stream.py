@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import socket
 import time
@@ -20,6 +21,7 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import AppStatus
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from gateway.wire.head import is_head
 from gateway.wire.stream_slots import StreamSlots
 
 Message = MutableMapping[str, Any]
@@ -28,11 +30,17 @@ Receive = Callable[[], Awaitable[Message]]
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-RETRY_MS: Final = 2000
-"""How long a client waits before it reconnects; sent once, first."""
-RETRY_FRAME: Final = b"retry: %d\n\n" % RETRY_MS
-PING_SECONDS: Final = 15.0
-PING_FRAME: Final = b": ping\n\n"
+RETRY_MS: Final = (500, 4_500)
+"""How long a client waits before it reconnects; sent once, first. Each is told another time: the streams of a gateway
+that is killed say no farewell, and all would come back together.
+"""
+BEAT_FRAME: Final = b"event: beat\ndata: {}\n\n"
+BEAT_SECONDS: Final = 5.5
+"""The age of a stream's last beat at which one is sent alone: `Stream.keep` is called each second, the line's heartbeat
+every four, so that none is ten seconds late.
+"""
+BEAT_CARRIED_SECONDS: Final = 4.0
+"""The age from which another frame carries a beat with it, which is cheaper than one alone."""
 _SEND: Final = "admitone.send"
 _OPENED: Final = "admitone.opened"
 _STAYING: Final = frozenset({"type", "method"})
@@ -41,6 +49,11 @@ LIMITS_UNTAKEN: Final = hasattr(socket, "TCP_USER_TIMEOUT")
 """Linux."""
 BYE_RETRY_MS: Final = (500, 5_500)
 """Those sent away together come back over this time, not at once."""
+
+
+def retry_frame() -> bytes:
+    """How long this client waits before it reconnects."""
+    return b"retry: %d\n\n" % random.randint(*RETRY_MS)  # noqa: S311 - spreads them
 
 
 def bye_frame() -> bytes:
@@ -57,21 +70,33 @@ class Stream:
     """An open stream. `write` never waits: a reader who does not keep up loses frames, then the connection.
 
     Args:
-        send: uvicorn's, of a response that was started and is chunked.
+        send: uvicorn's, of a response that was started, and is chunked unless its client speaks HTTP/1.0.
         send_seconds_max: a connection that has not taken what was written by then is cut.
 
     Raises:
         TypeError: ``send`` is not uvicorn's.
     """
 
-    __slots__ = ("_cycle", "_flow", "_send_seconds_max", "_transport", "_waiting", "closed", "ends_at", "wrote_at")
+    __slots__ = (
+        "_beat_at",
+        "_chunked",
+        "_cycle",
+        "_flow",
+        "_send_seconds_max",
+        "_transport",
+        "_waiting",
+        "closed",
+        "ends_at",
+        "wrote_at",
+    )
 
     def __init__(self, send: Send, seconds_max: float, send_seconds_max: float) -> None:
         cycle = getattr(send, "__self__", None)
-        if not isinstance(cycle, RequestResponseCycle) or not cycle.chunked_encoding:
+        if not isinstance(cycle, RequestResponseCycle) or cycle.chunked_encoding is None:
             raise TypeError("streams are written to uvicorn's connections (http=httptools)")
         now = time.monotonic()
         self._cycle = cycle
+        self._chunked = cycle.chunked_encoding
         self._transport = cycle.transport
         self._flow = cycle.flow
         if LIMITS_UNTAKEN:
@@ -81,6 +106,7 @@ class Stream:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(send_seconds_max * 1000))
         self._send_seconds_max = send_seconds_max
         self._waiting: asyncio.Task[None] | None = None
+        self._beat_at = now
         self.closed = False
         self.ends_at = now + seconds_max
         self.wrote_at = now
@@ -95,14 +121,25 @@ class Stream:
         if self._flow.write_paused:
             self._waiting = asyncio.get_running_loop().create_task(self._wait(frame))
             return True
-        self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame))
-        self.wrote_at = time.monotonic()
+        now = time.monotonic()
+        if now - self._beat_at >= BEAT_CARRIED_SECONDS:
+            self._beat_at = now
+            frame += BEAT_FRAME
+        self._transport.write(b"%x\r\n%b\r\n" % (len(frame), frame) if self._chunked else frame)
+        self.wrote_at = now
         return True
+
+    def beat(self) -> None:
+        """Send a beat if it is time for one."""
+        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            # An empty frame carries it.
+            self.write(b"")
 
     def end(self, last: bytes | None = None) -> None:
         """Say farewell, or the ``last`` word, and close."""
         if self.closed:
             return
+        self._beat_at = math.inf
         self.write(bye_frame() if last is None else last)
         self.closed = True
         if self._flow.write_paused:
@@ -113,12 +150,11 @@ class Stream:
                 self._cycle.send({"type": "http.response.body", "body": b"", "more_body": False}).send(None)
 
     def keep(self) -> None:
-        """Farewell when it is time for it, else a sign of life after a silence; to be called each second or so."""
-        now = time.monotonic()
-        if ending() or now >= self.ends_at:
+        """Farewell when it is time for it, else a beat; to be called each second or so."""
+        if ending() or time.monotonic() >= self.ends_at:
             self.end()
-        elif now - self.wrote_at >= PING_SECONDS:
-            self.write(PING_FRAME)
+        else:
+            self.beat()
 
     async def _wait(self, frame: bytes) -> None:
         try:
@@ -151,15 +187,19 @@ class StreamResponse(EventSourceResponse):
         self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            await super().__call__(scope, receive, send)
+        if is_head(scope):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b""})
             return
         slots = self._slots
         slots.take()
         try:
+            if scope["http_version"] == "1.0":
+                # HTTP/1.0 knows no chunks: the end of the connection is the end of the stream.
+                scope[_SEND].__self__.chunked_encoding = False
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             stream = Stream(scope[_SEND], slots.seconds_max, slots.send_seconds_max)
-            stream.write(RETRY_FRAME)
+            stream.write(retry_frame())
             scope[_OPENED] = (stream, slots, await self._subscribe(stream))
         except BaseException:
             slots.release()

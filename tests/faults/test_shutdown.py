@@ -177,8 +177,13 @@ def _lane_worker(redis_url: str, event_id: int) -> psutil.Process:
 
 
 @pytest.mark.parametrize(
-    ("processes", "streams_wanted"),
-    [(1, 400), pytest.param(1, 2_000, marks=pytest.mark.long), pytest.param(2, 2_000, marks=pytest.mark.long)],
+    ("processes", "streams_wanted", "number"),
+    [
+        (1, 400, signal.SIGTERM),
+        (1, 40, signal.SIGHUP),
+        pytest.param(1, 2_000, signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(2, 2_000, signal.SIGTERM, marks=pytest.mark.long),
+    ],
 )
 async def test_a_gateway_drains_says_farewell_to_every_stream_and_ends_within_ten_seconds(
     services: Services,
@@ -187,6 +192,7 @@ async def test_a_gateway_drains_says_farewell_to_every_stream_and_ends_within_te
     redis_url: str,
     processes: int,
     streams_wanted: int,
+    number: signal.Signals,
 ) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -209,7 +215,7 @@ async def test_a_gateway_drains_says_farewell_to_every_stream_and_ends_within_te
             watching = watch.start()
             await asyncio.sleep(0.1)
             told_at = time.monotonic()
-            gateway.process.send_signal(signal.SIGTERM)
+            gateway.process.send_signal(number)
             await asyncio.wait_for(asyncio.gather(*streams.tasks), END_SECONDS_MAX)
             await asyncio.to_thread(gateway.process.wait, END_SECONDS_MAX)
             seconds = time.monotonic() - told_at

@@ -1,6 +1,7 @@
 // @ts-check
 // An operator's sign-in on a page of the console.
 import { call, Problem } from "./api.js";
+import { keepsCookies, NO_COOKIES } from "./cookies.js";
 import { $, formOf } from "./dom.js";
 
 /** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
@@ -57,6 +58,11 @@ export function watchSignIn(go) {
       words.textContent = error.status === 401 || error.status === 403
         ? "Name and password do not match."
         : error.message;
+      words.hidden = false;
+      return;
+    }
+    if (!keepsCookies()) {
+      words.textContent = NO_COOKIES;
       words.hidden = false;
       return;
     }

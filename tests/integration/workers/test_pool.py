@@ -155,8 +155,9 @@ def test_sigterm_lets_the_batch_finish(lanes: Lanes) -> None:
     assert [alive_workers(lanes.jobs, f"lane-{lane}") for lane in range(LANES)] == [set(), set()]
 
 
-def test_sigint_to_all_its_processes_lets_the_batch_finish(lanes: Lanes) -> None:
-    """As Ctrl-C does, or an init that signals a whole group: the workers hear it twice, from their pool too."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_all_its_processes_lets_the_batch_finish(lanes: Lanes, number: signal.Signals) -> None:
+    """As Ctrl-C or an init does, or a terminal that is closed: the workers are signalled twice, by their pool too."""
     pool = lanes.pool()
     event = lanes.event_in_lane(0)
     lanes.await_workers()
@@ -165,7 +166,7 @@ def test_sigint_to_all_its_processes_lets_the_batch_finish(lanes: Lanes) -> None
     batch = lanes.enqueue(0, *commands)
     lanes.reached()
     begun = time.monotonic()
-    os.killpg(pool.pid, signal.SIGINT)
+    os.killpg(pool.pid, number)
     time.sleep(0.5)
     lanes.go_on("written")
     pool.process.wait(10)

@@ -1,6 +1,7 @@
 // @ts-check
 // Asks the server where the fan stands. Each question is a heartbeat too: it keeps the place.
 import { call, Problem } from "../api.js";
+import { keepsCookies, NO_COOKIES } from "../cookies.js";
 
 /** @import { Context } from "./main.js" */
 /** @import { Stage, Store } from "./state.js" */
@@ -25,10 +26,7 @@ export function askWith({ queue, store, page, tell }) {
       else if (error.status === 401) {
         // The session is gone or another one, so the place token is not ours. The page's next load gives a session.
         store.dispatch({ type: "noPlace", stage: store.state.stage });
-        if (!justReloaded()) location.reload();
-        else {page.say(
-            "This browser keeps no cookies for this site, so it can have no place. Please allow them and reload.",
-          );}
+        findSession(page);
       }
     } finally {
       asking = false;
@@ -39,6 +37,15 @@ export function askWith({ queue, store, page, tell }) {
 /** @param {Store} store @param {"line_full" | "rebuilding"} stage @param {Problem} problem */
 export const waitFor = (store, stage, problem) =>
   store.dispatch({ type: "retryLater", stage, seconds: problem.retryAfter || RETRY_SECONDS });
+
+/**
+ * The page's next load gives a session, where the browser keeps its cookie; elsewhere the fan is told.
+ * @param {Context["page"]} page
+ */
+export function findSession(page) {
+  if (keepsCookies() && !justReloaded()) location.reload();
+  else page.say(NO_COOKIES);
+}
 
 function justReloaded() {
   const [arrival] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));

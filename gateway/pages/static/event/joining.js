@@ -4,7 +4,7 @@ import { call, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, inputOf } from "../dom.js";
 import { clock, plural } from "../words.js";
-import { waitFor } from "./asking.js";
+import { findSession, waitFor } from "./asking.js";
 
 /** @import { Context } from "./main.js" */
 /** @import { News, Stage, State } from "./state.js" */
@@ -130,7 +130,7 @@ export class Joining {
       page.say("Many people are joining from your network. Keep this page open: it tries again by itself.");
       store.dispatch({ type: "retryLater", seconds: problem.retryAfter || RATE_LIMITED_SECONDS });
     } else if (problem.status === 401) {
-      location.reload();
+      findSession(page);
     } else if (problem.status === 0) {
       page.say("We cannot reach the server. Check your network; this page tries again by itself.");
       store.dispatch({ type: "retryLater", seconds: OFFLINE_SECONDS });
