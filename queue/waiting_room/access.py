@@ -1,7 +1,7 @@
-"""Access codes: how they are made, written and kept.
+"""Access codes: how they are made, written and stored.
 
-What is kept of a code is an HMAC keyed with the secret and bound to the event: a reader of the table learns no code,
-not even one that could be guessed, and a code of one event is none of another. A new secret ends all codes.
+Of a code only an HMAC is stored, whose key is made of the secret, and whose message includes the event. So a reader of
+the table learns no code, not even by guessing, and a code is valid at one event only. A new secret ends all codes.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import unicodedata
 from typing import Final
 
 CODE_MAX: Final = 64
-"""Characters of a code as somebody types it."""
+"""A code that a fan types may have at most this many characters."""
 NAMED_CODE: Final = "^(?:[A-Za-z0-9][ -]?){4,}$"
-"""What an operator may name a code: four letters and digits at least."""
+"""The pattern of a code that an operator chooses: it has at least four letters and digits."""
 LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's 32 characters, of which none looks like another: five bits each."""
+"""Crockford's 32 characters, none of which looks like another. Each carries five bits."""
 GROUPS: Final = 3
 GROUP_LETTERS: Final = 4
 _LOOKALIKES: Final = str.maketrans("OIL", "011")
 
 
 def random_code() -> str:
-    """A code of 60 bits, as ``7K2M-Q0XD-93HA``."""
+    """A random code of 60 bits, for example ``7K2M-Q0XD-93HA``."""
     return "-".join("".join(secrets.choice(LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS))
 
 
 def random_codes(count: int) -> list[str]:
-    """So many different ones."""
+    """``count`` different random codes, sorted."""
     codes: set[str] = set()
     while len(codes) < count:
         codes.add(random_code())
@@ -37,13 +37,13 @@ def random_codes(count: int) -> list[str]:
 
 
 def plain(code: str) -> str:
-    """A code without what people add or confuse: letter case, spaces, hyphens, O for 0, I and L for 1."""
+    """The code in one form, however a fan types it: upper case, without spaces and hyphens, 0 for O, 1 for I and L."""
     letters = "".join(letter for letter in unicodedata.normalize("NFKC", code).upper() if letter.isalnum())
     return letters.translate(_LOOKALIKES)
 
 
 class CodeHasher:
-    """What stands for codes in Postgres; ``secret`` is the one that signs everything else."""
+    """Makes the hashes of codes that Postgres stores; ``secret`` is the site's secret, which also signs tokens."""
 
     def __init__(self, secret: str) -> None:
         self._key = hmac.digest(secret.encode(), b"admitone access code v1", hashlib.sha256)

@@ -1,11 +1,13 @@
-"""Steers the door by what the booking engine bears: a pure function of what is seen, so that it can be simulated.
+"""Steers the door by how many fans the booking engine can serve. It is a pure function of measurements, so that it can
+be simulated.
 
-A fan admitted now books many seconds later. Plain AIMD, which cuts by a fixed share until the effect shows, cuts
-several times for one overload and swings (ADR 14). So upwards it feels its way: while the workers are idle for a good
-part of the time, faster; near the rate that was borne before, slowly. Downwards it does not guess: while commands wait,
-the number that end tells the engine's pace, and the rate it bears is that pace over the commands a fan makes. To follow
-a measured bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion
-Control", ACM Queue 14:5, 2016).
+A fan admitted now books many seconds later. Plain AIMD, which cuts the rate by a fixed share until the effect shows,
+cuts several times for one overload, and the rate swings (ADR 14). So the autopilot raises the rate in small steps: in
+larger ones while the workers are idle for much of the time, in smaller ones near the rate at which the engine was last
+overloaded. To cut the rate it does not guess: while commands wait, the number that end in a second is the engine's
+pace, and this pace divided by the commands that a fan makes is the rate that the engine can serve. To follow a measured
+bottleneck instead of losses is the idea of BBR (Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue
+14:5, 2016).
 """
 
 from __future__ import annotations
@@ -16,42 +18,47 @@ import msgspec
 
 STEP_SECONDS: Final = 1.0
 WINDOW_SECONDS: Final = 10.0
-"""p95, ended commands and troubles are those of so long a time."""
+"""The p95, the ended commands and the troubles are measured over this long."""
 REACTION_SECONDS: Final = 15.0
-"""So long passes from one cut to the next, until it begins to show. Meanwhile the backlog itself slows the door."""
+"""After a cut the next one comes this much later at the earliest, because only then does the first one show its effect.
+Meanwhile the backlog itself slows the door.
+"""
 EASY_SHARE: Final = 0.7
 """Below this share of the target p95 the rate may rise."""
 BUSY_SHARE: Final = 0.6
-"""Workers that are busy for less than this share of the time bear more for certain."""
+"""Workers that are busy for less than this share of the time can certainly do more."""
 GROWTH_SHARE: Final = 0.016
-"""The rate rises by this share each second while workers are idle: in the half minute until that shows, by less than
-half."""
+"""While workers are idle, the rate rises by this share each second. In the half minute until the effect shows, this
+makes less than half.
+"""
 PROBE_SHARE: Final = 0.0002
-"""The rate rises by this share each second near what was borne: with three times as much, p95 was over its target a
-tenth of the time."""
+"""Near the rate of the last overload, the rate rises by this share each second. With three times as much, the p95 was
+over its target for a tenth of the time.
+"""
 START_SHARE: Final = 0.25
 BORNE_SHARE: Final = 0.92
 TROUBLED_SHARE: Final = 0.7
 DRAIN_SECONDS: Final = 15.0
-"""A backlog that takes so long to work off stops the door; a shorter one slows it in proportion."""
+"""A backlog that takes this long to work off stops the door. A shorter one slows it in proportion."""
 NO_SHOW_MAX: Final = 0.8
 FLOOR_PER_MINUTE: Final = 6.0
 FORGETTING: Final = 0.003
-"""Each look forgets this share of the commands and fans counted so far: how many commands a fan makes is learnt over
-some minutes."""
+"""At each step this share of the commands and fans counted so far is dropped, so that the number of commands that a fan
+makes is measured over some minutes.
+"""
 
 Cause = Literal["raised", "held", "slowed", "capacity", "ceiling", "stock", "nobody", "troubles"]
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """A look at the sale over the last `WINDOW_SECONDS`.
+    """The measurements of the sale over the last `WINDOW_SECONDS`.
 
     Attributes:
-        slots_free: how many more fans capacity and stock let in.
-        stock_bound: it is the stock that bounds them.
-        backlog: commands that have not ended.
+        slots_free: how many more fans may be let in by capacity and stock.
+        stock_bound: whether the stock sets this number, not the capacity.
+        backlog: how many commands have not ended.
         busy_share: the share of the time in which the lane's worker was at work.
-        troubles: commands that failed for no fault of the fan's.
+        troubles: how many commands failed through no fault of the fan.
     """
 
     at_seconds: float
@@ -68,13 +75,13 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steering(msgspec.Struct, frozen=True, kw_only=True):
-    """What the autopilot asks of the door, and why.
+    """The rate that the autopilot sets, and the reason.
 
     Attributes:
-        rate_per_minute: how many fans are called, so that as many as wanted come, less what a backlog needs to drain.
-        shows_per_minute: how many fans are wanted to come in.
-        borne_per_minute: what the engine bore at the last cut.
-        commands, fans: counted so far, and slowly forgotten.
+        rate_per_minute: how many fans are called. It allows for no-shows, and is lower while there is a backlog.
+        shows_per_minute: how many fans are meant to come in.
+        borne_per_minute: the rate to which the last overload was cut.
+        commands, fans: how many were counted so far; older counts are slowly dropped.
     """
 
     at_seconds: float
@@ -93,7 +100,7 @@ decode_steering: Final = msgspec.json.Decoder(Steering).decode
 
 
 def start(ceiling_per_minute: int, at_seconds: float) -> Steering:
-    """The first steering: a share of the ceiling."""
+    """The first steering, whose rate is a share of the ceiling."""
     rate = max(min(FLOOR_PER_MINUTE, ceiling_per_minute), ceiling_per_minute * START_SHARE)
     return Steering(
         at_seconds=at_seconds,
@@ -104,11 +111,11 @@ def start(ceiling_per_minute: int, at_seconds: float) -> Steering:
 
 
 def steer(last: Steering, sight: Sight, ceiling_per_minute: int, target_ms: float) -> Steering:
-    """The next steering; call it each `STEP_SECONDS`.
+    """The next steering. Call this function every `STEP_SECONDS`.
 
     Args:
-        ceiling_per_minute: the operator's rate; never exceeded.
-        target_ms: what the 95th percentile of bookings shall not exceed.
+        ceiling_per_minute: the operator's rate, which is never exceeded.
+        target_ms: the 95th percentile of bookings should stay below this.
     """
     ceiling = float(ceiling_per_minute)
     shows = min(last.shows_per_minute, ceiling)

@@ -1,6 +1,6 @@
 """The refusals of the line. Each error has a stable ``code``; the first line of its docstring is the message."""
 
-# ruff: noqa: N818 - an error here is named by what is the case: LineFull, NotCalled
+# ruff: noqa: N818 - the name of an error here says what is the case: LineFull, NotCalled
 
 from __future__ import annotations
 

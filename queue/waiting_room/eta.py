@@ -1,7 +1,8 @@
-"""How long until a fan's turn: an estimate, and a range that is as wide as what is not known.
+"""Estimates how long a fan must wait: an expected time, and a range that is the wider the less is known.
 
-Both follow from the fan's position and the room's `Forecast` alone, and no position rises. So while a forecast stands,
-neither the estimate nor the range's high end can rise, on any gateway; ADR 18 says when a forecast is replaced.
+Both follow from the fan's position and the room's `Forecast` alone, and a position never rises. So while a forecast is
+in force, neither the estimate nor the high end of its range can rise at any gateway. ADR 18 says when a forecast is
+replaced.
 """
 
 from __future__ import annotations
@@ -15,44 +16,46 @@ import msgspec
 from .model import Forecast, RoomCounts
 
 SPREAD_MIN: Final = 0.1
-"""The range spans a tenth on both sides at least: even a long wait is not known better."""
+"""The range spans at least a tenth on both sides, because even a long wait is not known better."""
 UNKNOWN_FACTOR: Final = 2.0
-"""Before the line was seen to move, it may be so many times quicker (ghosts are skipped) or slower (nobody is called
-a third time)."""
+"""Before its speed was measured, a line may be this many times quicker than planned, if many in it are absent and are
+skipped, or this many times slower, if many calls are missed.
+"""
 SEEN_SECONDS: Final = 20.0
-"""After the line has moved for so long, its speed tells how many in it are ghosts."""
+"""After the line has moved for this long, its speed shows how many fans in it are absent."""
 LEARNT_SECONDS: Final = 290.0
-"""After the line has moved for so long, its measured speed is better than any plan."""
+"""After the line has moved for this long, its measured speed is better than the planned one."""
 LEARNT_SPREAD: Final = 0.08
-"""A speed that was learnt for `LEARNT_SECONDS` is known to this share, on both sides."""
+"""A speed that was measured for `LEARNT_SECONDS` may be wrong by this share on both sides."""
 DEVIATION: Final = 1.5
-"""A range allows for so many standard deviations of a count."""
-FEW: Final = 30
-"""A ratio of fewer slots than this is no guide."""
+"""A range allows for this many standard deviations of a count."""
+FREED_MIN: Final = 30
+"""A rate that was measured on fewer freed slots than this says nothing."""
 CALLS_MIN: Final = 5
-"""In a time in which the rate gives fewer calls, a line that did not move tells nothing."""
+"""A measured speed says nothing if the rate gives fewer calls than this in the time of the measurement."""
 DRIFT: Final = 1.25
-"""A forecast is replaced when the speed has gone this far from it, even within its range."""
+"""A forecast is replaced if the speed differs from it by this factor, even within its range."""
 TOLERANCE: Final = 1.08
-"""A forecast is replaced when the speed is this far out of its range. That is less than `SPREAD_MIN`, so it is replaced
-before it is untrue."""
+"""A forecast is replaced if the speed is outside of its range by this factor. That is less than `SPREAD_MIN`, so the
+forecast is replaced before it is wrong.
+"""
 TURNOVER_SECONDS_MAX: Final = 590.0
-"""The pace goes back so far."""
+"""The pace is kept for this long."""
 FREED_SECONDS: Final = 180.0
-"""Freed slots are counted over so long a time."""
+"""Freed slots are counted over this long."""
 HELD_UP_SHARE: Final = 0.8
 """A full room that calls less than this share of its rate is held up by the fans inside."""
-SLOWEST: Final = 0.001
-"""A line that moves by fewer people a minute counts as standing."""
-SEATS_A_FAN: Final = 2.0
-"""Each fan is taken to buy so many when fans are told that seats may run out."""
+SLOWEST_PER_MINUTE: Final = 0.001
+"""A line that moves by fewer fans than this in a minute counts as standing still."""
+SEATS_PER_FAN: Final = 2.0
+"""The warning that seats may run out assumes that each fan buys this many."""
 FULL_SECONDS: Final = 5.0
-"""A room whose free slots are called in so short a time is as good as full."""
+"""A room whose free slots are filled in less time than this counts as full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """Seconds until the fan is called, and the (low, high) between which it should fall."""
+    """The expected seconds until the fan is called, and the (low, high) seconds between which the call should come."""
 
     eta_seconds: int
     eta_range: tuple[int, int]
@@ -60,16 +63,18 @@ class Eta:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast a line moves, in people a minute; all positive."""
+    """How fast a line moves, in fans per minute. All values are positive."""
 
     expected: float
     highest: float
     lowest: float
 
     def seconds(self, ahead: int) -> tuple[int, int, int]:
-        """(expected, low, high) seconds until a fan with ``ahead`` people before is called; none falls as that grows.
+        """The (expected, low, high) seconds until a fan with ``ahead`` fans ahead is called. They never fall as
+        ``ahead`` grows.
 
-        The range spans both speeds, widened by the chance in small numbers (a Poisson count's deviation).
+        The range spans the highest and the lowest speed, and is wider for small numbers, which vary more by chance (the
+        deviation of a Poisson count).
         """
         people = ahead + 1
         spread = 1 + SPREAD_MIN + 1 / math.sqrt(people)
@@ -81,11 +86,11 @@ class Speed:
 
 
 def speed_now(room: RoomCounts) -> Speed | None:
-    """How fast the line moves by what is seen now; None unless the door is open and there is stock.
+    """How fast the line moves, by the counts of this moment; None unless the door is open and there is stock.
 
-    Two things bound it. The door spends a call on each person ahead, and a second one on each no-show; a measured speed
-    is believed over that plan, because it knows of ghosts too. And once the room is full, fans enter as fast as slots
-    are freed, which is at least as fast as passes run out.
+    Two things bound the speed. First, the door spends a call on each fan ahead, and a second one on each no-show; that
+    is the planned speed. A measured speed is preferred to it, because it includes skipped absent fans. Second, once the
+    room is full, fans enter as fast as slots are freed, which is at least as fast as passes run out.
     """
     config, pace, rate = room.config, room.pace, room.rate_per_minute
     if not room.door_open or room.slots == 0 or rate <= 0:
@@ -117,19 +122,21 @@ def speed_now(room: RoomCounts) -> Speed | None:
             if _turned_over(room):
                 expected, lowest, highest = max(least, freed), freed * (1 - noise), freed * (1 + noise)
             else:
-                # The fans who have left were the quickest of the first.
+                # The slots freed so far were of the quickest fans, so later ones may be freed more slowly.
                 lowest, highest = min(highest, max(least, freed * (1 - noise))), max(highest, planned)
                 expected = math.sqrt(lowest * highest)
         least = min(planned, least)
         expected, lowest = max(expected, least), max(least, min(lowest, freed * (1 - noise)))
-    if expected < SLOWEST:
+    if expected < SLOWEST_PER_MINUTE:
         return None
-    return Speed(expected, highest=max(highest, expected), lowest=max(SLOWEST, min(lowest, expected)))
+    return Speed(expected, highest=max(highest, expected), lowest=max(SLOWEST_PER_MINUTE, min(lowest, expected)))
 
 
 def _turned_over(room: RoomCounts) -> bool:
-    """Whether the slots freed lately tell how fast slots are freed: not before the slow of the first fans have left."""
-    if room.pace.freed < FEW:
+    """Whether the slots freed lately show how fast slots are freed. They do so only after the slow ones of the first
+    fans have left too.
+    """
+    if room.pace.freed < FREED_MIN:
         return False
     inside_seconds = room.slots * 60 / room.pace.freed_per_minute
     known_seconds = min(room.pace.calling_seconds, (room.now_ms - room.paced_from_ms) / 1000)
@@ -137,18 +144,18 @@ def _turned_over(room: RoomCounts) -> bool:
 
 
 def seats_reach(room: RoomCounts) -> int | None:
-    """How many people in line find seats if each takes `SEATS_A_FAN`; None where the stock is not known.
+    """How many fans in line find seats if each takes `SEATS_PER_FAN`; None if the stock is not known.
 
-    The fans inside choose first; the seats that they hold already are no longer free.
+    The fans inside choose before them. The seats that these hold already are no longer free.
     """
     if room.stock is None:
         return None
-    to_choose = max(0.0, room.called + room.admitted - room.stock.held / SEATS_A_FAN)
-    return max(0, math.floor(room.stock.free / SEATS_A_FAN - to_choose))
+    to_choose = max(0.0, room.called + room.admitted - room.stock.held / SEATS_PER_FAN)
+    return max(0, math.floor(room.stock.free / SEATS_PER_FAN - to_choose))
 
 
 def grade_of(room: RoomCounts) -> int:
-    """How much is known of a line, 0 to 3."""
+    """How well the speed of a line is known, from 0 (not measured) to 3 (measured for `LEARNT_SECONDS`)."""
     pace = room.pace
     if pace.measured_seconds < SEEN_SECONDS:
         return 0
@@ -158,17 +165,18 @@ def grade_of(room: RoomCounts) -> int:
 
 
 def forecast(room: RoomCounts) -> Forecast | None:
-    """The room's forecast from now on: the one it has, for as long as that is true. None where nobody can know.
+    """The forecast that the room should have now; None if the line's speed cannot be known.
 
-    It is replaced where the operators changed the room, or where the line's speed has left the forecast's range or is a
-    quarter off. Otherwise it only gets better: as more becomes known its slow side may become quicker, three times at
-    most, because the fastest of many looks would be faster than the line.
+    The room keeps its forecast until the operators change the room, or until the line's speed leaves the forecast's
+    range or differs from it by a quarter. Until then the forecast changes only when the grade rises, at most three
+    times, and its estimates only become shorter. If it followed every measurement, it would keep the fastest of many,
+    which is faster than the line.
     """
     now, last = speed_now(room), room.forecast
     if now is None:
         return None
     grade = grade_of(room)
-    if last is not None and last.paced_from_ms == room.paced_from_ms and _holds(last, now):
+    if last is not None and last.paced_from_ms == room.paced_from_ms and _is_still_right(last, now):
         if grade <= last.grade:
             return last
         return msgspec.structs.replace(
@@ -188,28 +196,27 @@ def forecast(room: RoomCounts) -> Forecast | None:
     )
 
 
-def _holds(last: Forecast, now: Speed) -> bool:
+def _is_still_right(last: Forecast, now: Speed) -> bool:
     within = last.lowest / TOLERANCE <= now.expected <= last.highest * TOLERANCE
     return within and last.expected / DRIFT <= now.expected <= last.expected * DRIFT
 
 
 def speed_in(room: RoomCounts) -> Speed | None:
-    """The speed that fans are told: the forecast's, for as long as the room is set as it was then."""
-    told = room.forecast
-    if told is None or told.paced_from_ms != room.paced_from_ms:
+    """The speed that fans are shown: the forecast's, unless the room was changed in what its speed depends on since."""
+    shown = room.forecast
+    if shown is None or shown.paced_from_ms != room.paced_from_ms:
         return speed_now(room)
     if not room.door_open or room.slots == 0 or room.rate_per_minute <= 0:
         return None
-    return Speed(told.expected, highest=told.highest, lowest=told.lowest)
+    return Speed(shown.expected, highest=shown.highest, lowest=shown.lowest)
 
 
 def eta_in(room: RoomCounts, ahead: int, *, priority: bool = False) -> Eta | None:
-    """When a fan with ``ahead`` people of the own class before is called.
-
-    None unless the door is open and there is stock.
+    """When a fan is called who has ``ahead`` fans of the own class ahead; None unless the door is open and there is
+    stock.
     """
-    found = speed_in(room)
-    if found is None:
+    speed = speed_in(room)
+    if speed is None:
         return None
-    expected, low, high = found.seconds(room.ahead_in_both(ahead, priority=priority))
+    expected, low, high = speed.seconds(room.ahead_in_both(ahead, priority=priority))
     return Eta(expected, (low, high))

@@ -1,4 +1,4 @@
-"""The names of a room's keys. The hash tag keeps a room on one node of a Redis Cluster."""
+"""The names of a room's keys. Their hash tag keeps all keys of a room on one node of a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 NEWS_CHANNEL: Final = "room:news"
 
 FIGURES_HISTORY: Final = "hour"
-"""The key of a room's last hour in numbers: a stream that no script knows (`gateway.line.history`)."""
+"""The key of a stream with the figures of a room's last hour. No script uses it (`gateway.line.history`)."""
 
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
@@ -46,5 +46,5 @@ def room_key(event: int, name: str) -> str:
 
 
 def allow_key(name: str, key: str) -> str:
-    """The counter of limit ``name`` for ``key``, e.g. joins of an address prefix."""
+    """The key of the counter of limit ``name`` for ``key``, for example of joins for an address prefix."""
     return f"allow:{name}:{key}"

@@ -18,7 +18,7 @@ IPV6_PREFIX_BITS: Final = 56
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Whether one more was allowed and counted; if not, ``retry_after_seconds`` until the next one is."""
+    """Whether a request was allowed and counted. If it was not, the next one is allowed in ``retry_after_seconds``."""
 
     allowed: bool
     retry_after_seconds: int
@@ -26,9 +26,10 @@ class Allowance:
 
 
 async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: bool = True) -> Allowance:
-    """Count one ``name`` (e.g. join) of ``key`` (an address prefix, say); ``per_minute`` are allowed.
+    """Count a request called ``name`` (for example join) of ``key`` (for example an address prefix), of which
+    ``per_minute`` are allowed.
 
-    Without ``count`` nothing is counted: the answer says whether one more would be allowed.
+    Without ``count`` nothing is counted, and the answer says whether a request would be allowed.
     """
     args = (per_minute, int(count))
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
@@ -36,9 +37,9 @@ async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int, *,
 
 
 def address_prefix(ip: str) -> str:
-    """The network an address counts with: /24 of IPv4 (mapped or not), /56 of IPv6; else ``unknown``.
+    """The network to which an address belongs: its /24 for IPv4 (mapped or not), its /56 for IPv6, else ``unknown``.
 
-    A /56 is what providers commonly give one household (RFC 6177, RIPE-690).
+    Providers commonly give a /56 to one household (RFC 6177, RIPE-690).
     """
     try:
         address = ipaddress.ip_address(ip.split("%", 1)[0])

@@ -1,6 +1,6 @@
 """The line of an event's waiting room: `Line` for the gateway (asyncio), `Slots` for the workers.
 
-Clients must give bytes (``decode_responses=False``). Fans are user ids. Every time is Redis' own.
+Clients must return bytes (``decode_responses=False``). Fans are user ids. All times are on the clock of Redis.
 """
 
 from __future__ import annotations
@@ -50,35 +50,35 @@ class Line:
     async def configure(
         self, event: int, config: RoomConfig, *, after_epoch: int = 0, rebuild_seconds: float = 0
     ) -> Configured:
-        """Open the room or change it, unless Redis has a revision as new. Every gateway hears of the change.
+        """Open or change the room, unless Redis has this revision or a newer one. Every gateway gets a message of it.
 
         At the same revision only the settings are taken: ``absence_seconds``, ``connected_seconds``, ``receipt_…``.
 
         Args:
-            after_epoch: the last epoch known of the room; 0: it was never open. If Redis knows no such room and it was
-                open before, Redis has lost it: its next epoch is a later one, and it is ``rebuilding`` for
-                ``rebuild_seconds``. Nobody is called in that time, nor before everybody had time to be heard.
+            after_epoch: the last known epoch of the room; 0 if it was never open. If it was open and Redis has no such
+                room, Redis has lost it. Its next epoch is then a later one, and the room is ``rebuilding`` for
+                ``rebuild_seconds``. Nobody is called in that time, nor until all fans had time to reconnect.
 
         Returns:
-            ``created`` where Redis knew no such room.
+            ``created`` if Redis had no such room.
         """
         return await self._run(operations.configure(event, config, after_epoch, rebuild_seconds))
 
     async def publish_forecast(self, event: int, counts: RoomCounts, forecast: Forecast) -> bool:
-        """Show fans another forecast from now on; False if another gateway published one since ``counts``."""
-        return await self._run(operations.tell(event, counts.forecast, forecast))
+        """Show fans this forecast from now on; return False if another gateway published one since ``counts``."""
+        return await self._run(operations.publish_forecast(event, counts.forecast, forecast))
 
     async def steer(self, event: int, counts: RoomCounts, steering: Steering) -> bool:
-        """Put the autopilot's next steering in force; False if another gateway put one in force since ``counts``."""
+        """Put the autopilot's steering in force; return False if another gateway put one in force since ``counts``."""
         return await self._run(operations.steer(event, counts.steered_at_ms, steering))
 
     async def join(self, event: int, fan: int, place: PlaceToken | None = None, *, redeemed: bool = False) -> Standing:
-        """Take a place, or find the one that the fan holds already.
+        """Give the fan a place, or find the place that the fan holds already.
 
         Args:
             place: a verified place token, which restores a place that Redis lost.
-            redeemed: the fan has redeemed an access code, so the place is of the priority class; so is a place held
-                already, unless its fan was called.
+            redeemed: the fan has redeemed an access code. The place belongs to the priority class then, even if the fan
+                held it already, unless the fan was called.
 
         Raises:
             RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: nothing was stored.
@@ -86,10 +86,10 @@ class Line:
         return await self._run(operations.join(event, fan, place, redeemed=redeemed))
 
     async def standing(self, event: int, fan: int, *, touch: bool = True) -> Standing:
-        """Where the fan stands; with ``touch`` the call is a heartbeat.
+        """The fan's standing; with ``touch`` this call counts as the fan's heartbeat.
 
         Raises:
-            RoomUnknown: Redis knows no such room.
+            RoomUnknown: Redis has no such room.
         """
         return await self._run(operations.standing(event, fan, touch=touch))
 
@@ -106,9 +106,10 @@ class Line:
         return Positions(waiting, ranks, frozenset(priority))
 
     async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
-        """Note that these fans were heard from, and the lowest position that each was shown (0 if none).
+        """Record that these fans are connected, and the lowest position that each was shown (0 if none).
 
-        Returns the fans who hold no place any more.
+        Returns:
+            The fans who hold no place any more.
         """
         gone: list[int] = []
         for chunk in chunks(shown.items()):
@@ -117,27 +118,30 @@ class Line:
         return gone
 
     async def admit(self, event: int) -> Tick:
-        """One tick of the door: end what lapsed, and call the fans whose turn it is. Any process may, at any time.
+        """Do one tick of the door: end what lapsed, and call the fans whose turn it is. Any process may call this.
 
-        Some process must, about once a second: where no tick came for `RoomConfig.connected_seconds`, the room
-        takes it for an outage, spares the absent, and waits as long again before it calls.
+        Some process must call it about once a second. If no tick came for `RoomConfig.connected_seconds`, the room
+        takes this for an outage: it does not end the places of absent fans, and calls nobody for as long again.
 
         Raises:
-            RoomUnknown: Redis knows no such room.
+            RoomUnknown: Redis has no such room.
         """
         return await self._run(operations.admit(event))
 
     async def lobby_page(self, event: int, after: int, size: int) -> LobbyPage | None:
-        """Some fans of the lobby, behind ``after`` (0 first); None where its draw is not due.
+        """A page of the lobby's fans, the ones after ``after`` (0 for the first page); None if its draw is not due.
 
-        The last page closes the lobby's list; the pages can be read again.
+        Reading the last page closes the lobby's list. Pages can be read again.
         """
         return await self._run(operations.lobby_page(event, after, size))
 
     async def place_drawn(self, event: int, epoch: int, first: int, fans: Sequence[int], *, last: bool) -> Drawn | None:
-        """Give drawn places to fans in their order, `operations.CHUNK` at most, numbered from ``first``.
+        """Give drawn places to fans in their order, numbered from ``first``, to at most `operations.CHUNK` at a time.
 
-        Nothing changes unless ``first`` is the next number to be given. None where the draw is not under way.
+        Nothing changes unless ``first`` is the next number to be given.
+
+        Returns:
+            How far the draw has come; None if no draw is under way.
         """
         return await self._run(operations.place_drawn(event, epoch, first, fans, last=last))
 
@@ -146,16 +150,16 @@ class Line:
         return await self._run(operations.history(event, fan))
 
     async def claim(self, event: int, fan: int) -> Standing:
-        """Turn the call into an admission; for an admitted fan the same pass again.
+        """Admit the fan who was called. A fan who is admitted already gets the same pass again.
 
         Raises:
-            NotCalled: with the fan's state.
-            RoomUnknown: Redis knows no such room.
+            NotCalled: the fan was not called; the error has the fan's state.
+            RoomUnknown: Redis has no such room.
         """
         return await self._run(operations.claim(event, fan))
 
     async def leave(self, event: int, fan: int) -> bool:
-        """Give up the place; whether there was one."""
+        """End the fan's place or slot; return whether there was one."""
         return await self._run(operations.leave(event, fan))
 
     async def admitted_until(self, event: int, fan: int) -> int | None:
@@ -163,27 +167,27 @@ class Line:
         return (await self._run(operations.admitted(event, (fan,))))[0]
 
     async def retake(self, event: int, slots: Iterable[Slot]) -> int:
-        """Give fans who were admitted before Redis lost the room their slots again. How many were given.
+        """Give slots back to fans who were admitted before Redis lost the room; return how many were given.
 
-        Nothing changes for a fan who has a place that this Redis gave, or whose place it knows to have ended.
+        Nothing changes for a fan who got a place after the loss, or whose place ended after it.
         """
         return sum([await self._run(operations.retake(event, chunk)) for chunk in chunks(slots)])
 
     async def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
-        """Note what is left to sell as of the event's version; False if a later version is known."""
+        """Record how many seats are left at the event's version; return False if a later version is recorded."""
         return await self._run(operations.set_stock(event, Stock(free, held, version)))
 
     async def counts(self, event: int) -> RoomCounts:
-        """The room in numbers.
+        """The counts of the room.
 
         Raises:
-            RoomUnknown: Redis knows no such room.
+            RoomUnknown: Redis has no such room.
         """
         return await self._run(operations.counts(event))
 
 
 class Slots:
-    """What the workers and the command line need of rooms, synchronous; the same scripts as `Line`'s."""
+    """The operations that workers and the command line need, synchronous. They run the same scripts as `Line`."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -192,11 +196,11 @@ class Slots:
         return operation.read(run_sync(self._client, operation.script, operation.keys, operation.args))
 
     def extend(self, event: int, ends: Mapping[int, int]) -> int:
-        """Let each fan's live pass last at least until this time (ms); none is shortened. How many now end later."""
+        """Make each fan's live pass last at least until the given time (ms); return how many now end later."""
         return sum(self._run(operations.extend(event, chunk)) for chunk in chunks(ends.items()))
 
     def places(self, event: int) -> Iterator[tuple[int, int, int]]:
-        """Every place held: fan, epoch and number; a place that changes meanwhile may come twice."""
+        """Every held place, as fan, epoch and number. A place that changes meanwhile may come twice."""
         for fan, place in self._client.hscan_iter(room_key(event, "places"), count=operations.CHUNK):
             yield int(fan), *operations.place_of(place)
 
@@ -205,15 +209,15 @@ class Slots:
         return sum(self._run(operations.retake(event, chunk)) for chunk in chunks(slots))
 
     def departing(self, event: int) -> list[Departure]:
-        """Some places that ended and are not yet `recorded`, at most `operations.CHUNK`."""
+        """At most `operations.CHUNK` of the places that ended and are not yet in Postgres (`recorded`)."""
         return self._run(operations.departing(event))
 
     def recorded(self, event: int, departures: list[Departure]) -> int:
-        """Note that these are in Postgres; a fan who departed again since is still `departing`."""
+        """Remove departures that are in Postgres now. A fan who departed again since is still `departing`."""
         return self._run(operations.recorded(event, departures)) if departures else 0
 
     def finish(self, event: int, fans: Iterable[int]) -> int:
-        """End the places of fans who have bought, and free their slots. How many slots."""
+        """End the places of fans who have bought, and free their slots; return how many slots were freed."""
         return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans)))
 
     def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
@@ -225,5 +229,7 @@ class Slots:
         return self._run(operations.counts(event))
 
     def admitted_page(self, event: int, cursor: int = 0) -> AdmittedPage:
-        """Some admitted fans, to compare with Postgres; go on with the page's cursor until it is 0."""
+        """A page of the admitted fans, to compare with Postgres. The page's cursor leads to the next one, until it is
+        0.
+        """
         return self._run(operations.admitted_page(event, cursor))

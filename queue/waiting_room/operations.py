@@ -1,4 +1,4 @@
-"""Each operation of the line as plain data: its script, its arguments, and how its reply is read. `line.py` runs it."""
+"""The operations of the line as plain data: script, arguments, and how the reply is read. `line.py` runs them."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 CHUNK: Final = 200
-"""One script is handed so many fans at most, so that none holds Redis for long."""
+"""One script takes at most this many fans, so that none keeps Redis busy for long."""
 RANKS: Final = 500
-"""One script is asked for so many ranks at most; each takes Redis 2 to 4 µs."""
+"""One script finds at most this many ranks, each of which takes Redis 2 to 4 µs."""
 
 NUMBERS_PER_EPOCH: Final = 2**23
 EPOCH_ZERO_S: Final = 1_750_000_000
-"""The script makes one score of epoch and number by these two (places.lua)."""
+"""With these two numbers the scripts make one score of an epoch and a number (places.lua)."""
 
 BUCKETS_A_MINUTE: Final = 6
 PACE_BUCKET_MS: Final = 10_000
 LINE_PACE_BUCKETS: Final = 30
 FREED_PACE_BUCKETS: Final = 18
 CALLS_MIN: Final = 30
-"""A ratio of fewer calls than this tells nothing."""
+"""A ratio of fewer calls than this says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,10 @@ def steer(event: int, after_ms: int, steering: Steering) -> Operation[bool]:
     return _on(event, "steer", bool, after_ms, steering.rate_per_minute, encode_steering(steering).decode())
 
 
-def tell(event: int, told: Forecast | None, told_next: Forecast) -> Operation[bool]:
-    before = "0:0" if told is None else f"{told.at_ms}:{told.grade}"
-    after = f"{told_next.at_ms}:{told_next.grade}"
-    return _on(event, "tell", bool, before, after, encode_forecast(told_next).decode())
+def publish_forecast(event: int, last: Forecast | None, forecast: Forecast) -> Operation[bool]:
+    before = "0:0" if last is None else f"{last.at_ms}:{last.grade}"
+    after = f"{forecast.at_ms}:{forecast.grade}"
+    return _on(event, "forecast", bool, before, after, encode_forecast(forecast).decode())
 
 
 def lobby_page(event: int, after: int, size: int) -> Operation[LobbyPage | None]:
@@ -190,7 +190,7 @@ def admitted_page(event: int, cursor: int) -> Operation[AdmittedPage]:
 
 
 def place_of(place: bytes) -> tuple[int, int]:
-    """Epoch and number of a place as Redis keeps it."""
+    """The epoch and number of a place that is written as Redis keeps it."""
     epoch_offset, number = divmod(int(place.partition(b":")[0]), NUMBERS_PER_EPOCH)
     return epoch_offset + EPOCH_ZERO_S, number
 
@@ -269,12 +269,12 @@ def _admitted_page(reply: Sequence[bytes]) -> AdmittedPage:
 
 
 def _departures(reply: Sequence[bytes]) -> list[Departure]:
-    found = []
-    for fan, told in zip(reply[::2], reply[1::2], strict=True):
-        state, score, at_ms = told.split(b":")
+    departures = []
+    for fan, kept in zip(reply[::2], reply[1::2], strict=True):
+        state, score, at_ms = kept.split(b":")
         epoch_offset, number = divmod(int(score), NUMBERS_PER_EPOCH)
-        found.append(Departure(int(fan), state.decode(), epoch_offset + EPOCH_ZERO_S, number, int(at_ms), told))
-    return found
+        departures.append(Departure(int(fan), state.decode(), epoch_offset + EPOCH_ZERO_S, number, int(at_ms), kept))
+    return departures
 
 
 def _as_argument(value: str | float) -> str | int | float:
@@ -288,7 +288,7 @@ def _number(text: bytes) -> int | float:
 
 
 def _config(fields: Mapping[str, bytes]) -> RoomConfig:
-    """A field that an older release did not know has its default."""
+    """The configuration in these fields. A field that an older release did not write has its default."""
     return RoomConfig(**{name: read(fields[name]) for name, read in _CONFIG_READERS.items() if name in fields})
 
 
@@ -336,14 +336,14 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
 
 
 def read_pace(buckets: Iterable[bytes], now_ms: int, paced_from_ms: int, claim_window_seconds: float = 0.0) -> Pace:
-    """The pace from the ring's buckets ("index:called:claimed:missed:admitted:moved:backlogged:freed" each).
+    """The pace that the ring's buckets show, each "index:called:claimed:missed:admitted:moved:backlogged:freed".
 
-    The line's speed is read only from whole buckets since the last change of the configuration.
+    The line's speed is taken from whole buckets since the room was last changed in what its speed depends on.
     """
     now_index = now_ms // PACE_BUCKET_MS
     line_from = max(now_index - LINE_PACE_BUCKETS, paced_from_ms // PACE_BUCKET_MS + 1)
     oldest = now_index - 10 * BUCKETS_A_MINUTE
-    # An older release did not count the freed.
+    # An older release did not count freed slots.
     rows = sorted((*(int(part) for part in bucket.split(b":")), 0)[:8] for bucket in buckets)
     rows = [row for row in rows if oldest < row[0] <= now_index]
     claimed = sum(row[2] for row in rows)

@@ -177,7 +177,7 @@ class Sale:
         counts = valkey.do(operations.counts(EVENT))
         told = forecast(counts)
         if told is not None and told is not counts.forecast:
-            assert valkey.do(operations.tell(EVENT, counts.forecast, told))
+            assert valkey.do(operations.publish_forecast(EVENT, counts.forecast, told))
             counts = replace(counts, forecast=told)
         return counts
 

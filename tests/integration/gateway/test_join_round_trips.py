@@ -40,7 +40,7 @@ LIMITS: Final = LimitSettings()
 FAN: Final = Session(7, "fan", "session of fan 7")
 SECRET: Final = "a secret of this test"
 ADDRESS: Final = "192.0.2.1"
-SCRIPTS: Final = ("allow", "configure", "counts", "join", "retake", "standing", "tell")
+SCRIPTS: Final = ("allow", "configure", "counts", "join", "forecast", "retake", "standing")
 
 
 class CountingRedis(GatheringRedis):
