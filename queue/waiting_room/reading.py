@@ -1,7 +1,7 @@
-"""The Lua that each operation on a room begins with: it names the room's keys, and reads the room's fields by name.
+"""Writes the Lua with which each operation on a room begins: it names the room's keys, and reads the room's fields.
 
-A table of names that the scripts themselves went through would cost each of them 10 µs, a tenth of its time. So the
-names are written out here, once for each process.
+If the scripts themselves went through a table of names, this would take 10 µs, a tenth of their time. So the names are
+written out here, once for each process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "draw": "'pending'",  # then closed (its list), then done
     "histories_before": "nil",  # there is an older generation of them
 }
-"""The fields that are text, and what Lua takes for one that was never written."""
+"""The fields that are texts, each with its value in Lua if it was never written."""
 
 NUMBERS: Final[Mapping[str, str]] = {
     "revision": "0",
@@ -43,11 +43,11 @@ NUMBERS: Final[Mapping[str, str]] = {
     # Text is for people: no script reads it.
     **{name: str(int(dial.default)) for name, dial in DIALS.items() if not isinstance(dial.default, str)},
 }
-"""The fields that are numbers, the dials among them, and what Lua takes for one that was never written."""
+"""The fields that are numbers, including the dials, each with its value in Lua if it was never written."""
 
 
 def reading() -> str:
-    """Lua that makes a local of each key, and a table ``room`` with each field; of seconds it makes milliseconds."""
+    """Lua that makes a local of each key and a table ``room`` of the fields, with seconds turned into milliseconds."""
     keys = ", ".join(name.upper() for name in ROOM_KEYS)
     fields = [f"{name} = values[{at}] or {unwritten}" for at, (name, unwritten) in enumerate(TEXTS.items(), 1)]
     fields += [_number(name, at) for at, name in enumerate(NUMBERS, len(TEXTS) + 1)]

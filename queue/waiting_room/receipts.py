@@ -27,6 +27,6 @@ REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
 }
 """Each word that the scripts note, with the state that it led to and the reason that the API gives."""
 ENDINGS: Final = frozenset({"left", "done", "pass_over", "unclaimed", "absent"})
-"""The words that end a place: what comes after one is of another place."""
+"""The words that end a place. Any later word belongs to the fan's next place."""
 DRAWN: Final[tuple[FanState, str]] = (FanState.WAITING, "drawn")
-"""What a receipt says of the draw, which is noted in Postgres."""
+"""The state and reason of the draw on a receipt. The draw itself is recorded in Postgres."""

@@ -1,6 +1,8 @@
-"""The Lua scripts: read once from package data, run by their hash, sent whole where the server lacks them.
+"""The Lua scripts. They are read once from package data and run by their hash; a server that lacks one is sent its
+text.
 
-A script reads the room (`reading`), has what the operations on a room share (`SHARED`), and then its own file.
+A script consists of the reading of the room (`reading`), the files that the operations share (`SHARED`), and its own
+file.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ Args: TypeAlias = Sequence[str | int | float]
 ALONE = frozenset(
     {"admitted", "admitted_page", "allow", "departing", "extend", "history", "positions", "recorded", "stock"}
 )
-"""Scripts that know one thing only and run without the shared files before them; they name the keys they take."""
+"""The scripts that run without the shared files before them. They take only the keys that they name."""
 
 SHARED: Final = ("room", "history", "places", "door", "standing", "close")
 """The files of the folder ``room``, in the order in which they use each other."""
@@ -48,18 +50,18 @@ def script(name: str) -> Script:
 
 
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
-    """Run a script; its reply as redis-py gives it (bytes, int, lists of them)."""
-    found = script(name)
+    """Run a script; return its reply as redis-py gives it (bytes, int, or lists of these)."""
+    operation = script(name)
     try:
-        return await client.evalsha(found.sha, len(keys), *keys, *args)
+        return await client.evalsha(operation.sha, len(keys), *keys, *args)
     except NoScriptError:
-        return await client.eval(found.text, len(keys), *keys, *args)
+        return await client.eval(operation.text, len(keys), *keys, *args)
 
 
 def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
-    """As `run`, for a synchronous client."""
-    found = script(name)
+    """Run a script with a synchronous client; see `run`."""
+    operation = script(name)
     try:
-        return client.evalsha(found.sha, len(keys), *keys, *args)
+        return client.evalsha(operation.sha, len(keys), *keys, *args)
     except NoScriptError:
-        return client.eval(found.text, len(keys), *keys, *args)
+        return client.eval(operation.text, len(keys), *keys, *args)

@@ -1,8 +1,8 @@
-"""Compact JWTs (RFC 7519) of one kind: HS256, one fixed header, a key a purpose.
+"""Compact JWTs (RFC 7519) of one kind: HS256, one fixed header, and one key for each purpose.
 
-The algorithm is never a token's to choose: its header must be ours to the letter, and its signature, compared as
-text, the one we would have written. So little is left to check that PyJWT, which can read every token there is,
-took a quarter of a gateway's time for it (ADR 9).
+A token cannot choose its algorithm: its header must equal ours exactly, and its signature, compared as text, must be
+the one that we would write. So few checks are needed that a general library is not worth its cost: PyJWT took a quarter
+of a gateway's time (ADR 9).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import msgspec
 from .errors import TokenInvalid
 
 HEADER: Final = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
-"""``{"alg":"HS256","typ":"JWT"}``, as PyJWT too writes it."""
+"""The header ``{"alg":"HS256","typ":"JWT"}``, encoded as PyJWT encodes it too."""
 TOKEN_CHARS_MAX: Final = 1024
 
 Claims = TypeVar("Claims", bound=msgspec.Struct)
 
 
 class _Life(msgspec.Struct):
-    # What no clock reaches does not fit a float either, and callers reckon with it.
+    # Callers calculate with the end as a float, which is exact up to this bound.
     exp: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -34,10 +34,10 @@ _life = msgspec.json.Decoder(_Life).decode
 
 
 class Signer(Generic[Claims]):
-    """Signs and verifies claims of one type, which has no ``exp`` of its own.
+    """Signs and verifies claims of one type, which must not have a field ``exp``.
 
     Args:
-        purpose: goes into the key, so that a token of one purpose is no token of another.
+        purpose: a part of the key, so that a token for one purpose is not valid for another.
         now: the clock that ends tokens (Unix time, seconds).
     """
 
@@ -47,13 +47,13 @@ class Signer(Generic[Claims]):
         self._now = now
 
     def sign(self, claims: Claims, ends_at_seconds: int) -> str:
-        """A token good until then (Unix time)."""
+        """A token that is valid until ``ends_at_seconds`` (Unix time)."""
         payload = msgspec.json.encode({**msgspec.structs.asdict(claims), "exp": ends_at_seconds})
         signed = f"{HEADER}.{urlsafe_b64encode(payload).rstrip(b'=').decode()}"
         return f"{signed}.{self._signature(signed.encode()).decode()}"
 
     def verify(self, token: str) -> tuple[Claims, int]:
-        """The claims of a token of ours and its end (Unix time, seconds).
+        """The claims of a token that we signed, and its end (Unix time, seconds).
 
         Raises:
             TokenInvalid: ``malformed``, ``signature`` or ``expired``.

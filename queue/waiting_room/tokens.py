@@ -1,6 +1,6 @@
-"""Signed tokens: the place in line, which restores it where Redis lost it, and the admission pass.
+"""Signed tokens: the place token, which restores a place that Redis lost, and the admission pass.
 
-Each purpose has a key of its own, so that neither a place nor a session can pass for an admission.
+Each has a key of its own, so that neither a place token nor a session is accepted as a pass.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from .errors import TokenInvalid
 from .signing import Signer
 
 HOLD_MARGIN_SECONDS: Final = 60
-"""A live hold keeps a pass alive until the hold's end plus this."""
+"""A live hold keeps its fan's pass alive until this long after the hold's end."""
 
 
 class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A fan's place in line, bound to the fan's session; with ``lobby`` it is one to be drawn, with ``priority`` one of
-    the priority class.
+    """A fan's place in line, bound to the fan's session. With ``lobby`` the place is still to be drawn, with
+    ``priority`` it belongs to the priority class.
     """
 
     event: int
@@ -34,7 +34,7 @@ class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdmissionPass(msgspec.Struct, frozen=True, kw_only=True):
-    """A fan's admission; ``until_ms`` is its nominal end, which a hold may extend in Redis' admitted set."""
+    """A fan's admission. ``until_ms`` is its nominal end; in Redis a hold may have extended it."""
 
     event: int
     fan: int
@@ -45,11 +45,11 @@ Claims = TypeVar("Claims", PlaceToken, AdmissionPass)
 
 
 class Tokens:
-    """Signs and verifies both kinds.
+    """Signs and verifies place tokens and passes.
 
-    ``place_seconds`` is a place token's life from the joining on, ``hold_seconds`` the longest life of a
-    hold: a pass token ends for good at its nominal end plus that plus `HOLD_MARGIN_SECONDS`, since until then
-    Redis may have extended it. ``now`` is the clock that ends tokens (Unix time, seconds).
+    ``place_seconds`` is how long a place token is valid after the fan joined. ``hold_seconds`` is the longest life of a
+    hold: a pass is valid for that and `HOLD_MARGIN_SECONDS` after its nominal end, because Redis may have extended it
+    until then. ``now`` is the clock that ends tokens (Unix time, seconds).
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Tokens:
         return self._places.sign(place, place.joined_at_ms // 1000 + self._place_seconds)
 
     def verify_place(self, token: str, *, event: int, fan: int) -> PlaceToken:
-        """The place, if the token is ours and for this event and fan; the session is the caller's to compare.
+        """The place, if we signed the token for this event and fan. The caller must compare the session.
 
         Raises:
-            TokenInvalid: with the reason.
+            TokenInvalid: the token is not valid; the error has the reason.
         """
         return _of(self._places.verify(token)[0], event, fan)
 
@@ -75,11 +75,11 @@ class Tokens:
         return self._passes.sign(admission, admission.until_ms // 1000 + self._pass_margin_seconds)
 
     def verify_pass(self, token: str, *, event: int, fan: int) -> AdmissionPass:
-        """The pass, if the token is ours and for this event and fan. Whether it still lives Redis knows:
-        `Line.admitted_until`.
+        """The pass, if we signed the token for this event and fan. Whether it is still alive, `Line.admitted_until`
+        reads from Redis.
 
         Raises:
-            TokenInvalid: with the reason.
+            TokenInvalid: the token is not valid; the error has the reason.
         """
         return _of(self._passes.verify(token)[0], event, fan)
 
