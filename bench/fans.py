@@ -13,6 +13,7 @@ from bench.load import Flow, closed_loop
 from bench.servers import SECRET
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from gateway.identity.sessions import Identity
+from gateway.identity.settings import SessionSettings
 
 ROWS_OF_BLOCK = 100
 SEATS_OF_ROW = 100
@@ -72,7 +73,7 @@ def seat_details(pair: Pair) -> bytes:
 
 def sessions(count: int) -> list[tuple[str, int]]:
     """Real signed sessions (token, user id), each with another user."""
-    identity = Identity(SECRET, session_seconds=86_400, open_auth=False, secure=False)
+    identity = Identity(SECRET, session_seconds=SessionSettings().seconds, open_auth=False, secure=False)
     return [identity.new_fan() for _ in range(count)]
 
 

@@ -75,6 +75,7 @@ class Identity:
         self._secure = secure
         self.open_auth = open_auth
         self._verified: dict[str, tuple[float, Session]] = {}
+        self._renewed: dict[tuple[str, float], str] = {}
 
     def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
         """A token and its user id, which is 52 random bits. A counter, once lost, would give out an id again, and with
@@ -130,7 +131,15 @@ class Identity:
         """Have the answer bring the same session with its whole life before it. Its id stays, and so does the place."""
         if later_headers(request.scope):
             return
-        token = self._sign(str(session.user_id), "fan", self._session_seconds, jti=session.jti)
+        # A renewed token is renewed in its turn: so the key is the session's id together with the token's own moment.
+        key = session.jti, session.renew_at
+        token = self._renewed.get(key)
+        if token is None:
+            # A client that keeps its old token costs one signature, not one for each of its requests.
+            if len(self._renewed) >= VERIFIED_MAX:
+                self._renewed.clear()
+            token = self._sign(str(session.user_id), "fan", self._session_seconds, jti=session.jti)
+            self._renewed[key] = token
         if by_cookie:
             add_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
         else:
