@@ -41,7 +41,7 @@ def test_without_cookies_join_and_sign_in_say_why(
     gateway = services.gateway()
     page = no_cookies.new_page()
     loads: list[object] = []
-    page.on("load", loads.append)
+    page.on("load", lambda loaded: loads.append(loaded))
     page.goto(f"{gateway.url}/events/{event_id}")
     for _ in range(3):
         page.get_by_role("button", name="Join the line").click()
