@@ -93,7 +93,11 @@ def seat(page: Page, number: int) -> None:
 
 @pytest.mark.parametrize(
     ("script", "streams"),
-    [("", 1), pytest.param(WITHOUT_LOCKS, 1, id="without-locks"), pytest.param(WITHOUT_BOTH, TABS, id="without-both")],
+    [
+        ("", 1),
+        pytest.param(WITHOUT_LOCKS, 1, id="without-locks", marks=pytest.mark.long),
+        pytest.param(WITHOUT_BOTH, TABS, id="without-both", marks=pytest.mark.long),
+    ],
 )
 def test_six_waiting_tabs_are_let_in(
     services: Services, database_url: str, browser: Browser, script: str, streams: int
@@ -193,7 +197,7 @@ def test_your_own_hold_in_another_tab_is_yours(services: Services, database_url:
         expect(first.locator(VISIBLE)).not_to_have_attribute("data-stage", "held")
 
 
-@pytest.mark.parametrize("script", ["", pytest.param(WITHOUT_BOTH, id="without-both")])
+@pytest.mark.parametrize("script", ["", pytest.param(WITHOUT_BOTH, id="without-both", marks=pytest.mark.long)])
 def test_a_seat_you_hold_in_another_tab_is_not_refused_as_somebody_elses(
     services: Services, database_url: str, browser: Browser, script: str
 ) -> None:
@@ -221,6 +225,7 @@ def test_a_seat_you_hold_in_another_tab_is_not_refused_as_somebody_elses(
             expect(first.locator("#message")).to_have_text("You bought these tickets in another tab.")
 
 
+@pytest.mark.long
 def test_tabs_of_many_events_leave_connections_for_the_rest(
     services: Services, database_url: str, browser: Browser
 ) -> None:
@@ -236,6 +241,7 @@ def test_tabs_of_many_events_leave_connections_for_the_rest(
             stage(page, "choose")
 
 
+@pytest.mark.long
 def test_over_http_2_each_event_has_its_stream(
     services: Services, database_url: str, browser: Browser, tmp_path: Path
 ) -> None:
