@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
-from db.events.halls import FACT_COLUMNS, EventFacts
+from db.events.halls import FACT_COLUMNS, EventFacts, event_facts
+from db.events.sale import EventState
 from db.tables.events import Event
+from db.texts import INVISIBLE, sought
 
 
 async def find_events(
@@ -21,24 +24,32 @@ async def find_events(
     date_max: dt.datetime | None = None,
     after: tuple[dt.datetime, int] | None = None,
 ) -> list[EventFacts]:
-    """The next events, the soonest first.
+    """The next events, the soonest first. Texts are compared as people read them (`db.texts.sought`).
 
     Args:
         text: stands in the name, the artist or the venue.
         venue: stands in the venue.
         after: the date and the id of the last event that was read already.
     """
-    query = select(*FACT_COLUMNS).where(Event.rehearsal_of.is_(None)).order_by(Event.date, Event.event_id).limit(limit)
-    if text:
-        query = query.where(
-            or_(*(column.icontains(text, autoescape=True) for column in (Event.name, Event.artist, Event.venue)))
-        )
-    if venue:
-        query = query.where(Event.venue.icontains(venue, autoescape=True))
+    query = (
+        select(*FACT_COLUMNS)
+        .where(Event.rehearsal_of.is_(None), Event.state != EventState.UNPUBLISHED)
+        .order_by(Event.date, Event.event_id)
+        .limit(limit)
+    )
+    if text := sought(text):
+        query = query.where(or_(*(_holds(column, text) for column in (Event.name, Event.artist, Event.venue))))
+    if venue := sought(venue):
+        query = query.where(_holds(Event.venue, venue))
     if date_min is not None:
         query = query.where(Event.date >= date_min)
     if date_max is not None:
         query = query.where(Event.date <= date_max)
     if after is not None:
         query = query.where(tuple_(Event.date, Event.event_id) > after)
-    return [EventFacts(*row) for row in await connection.execute(query)]
+    return [event_facts(row) for row in await connection.execute(query)]
+
+
+def _holds(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
+    plain = func.pg_catalog.normalize(func.regexp_replace(column, f"[{INVISIBLE}]", "", "g"), "NFKC")
+    return plain.icontains(text, autoescape=True)

@@ -10,19 +10,22 @@ import psycopg
 from psycopg.rows import dict_row
 
 from db.events.blocks import SeatBlock, blocks_of_rows
+from db.events.sale import EventState, SaleState, sale_end, sale_state
 
 EVENTS_LISTED_MAX: Final = 200
 
-READ_EVENT: Final = """
-SELECT e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, e.seats_per_fan_max, e.version, e.revision,
-       clock_timestamp() AS now, d.event_id IS NOT NULL AS has_draw
+READ_EVENT: Final = f"""
+SELECT e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at, {sale_end("e")} AS off_sale_at,
+       e.off_sale_at AS off_sale_set, e.state AS event_state, e.currency, e.seats_per_fan_max, e.version, e.revision,
+       e.ticket_types_made, e.notice, e.doors_at, e.picture_hash, e.picture_alt, clock_timestamp() AS now,
+       d.event_id IS NOT NULL AS has_draw
   FROM event e
   LEFT JOIN draw d USING (event_id)
  WHERE e.event_id = %(event_id)s
-"""
+"""  # noqa: S608 - of constants alone
 
 READ_TICKET_TYPES: Final = """
-SELECT ticket_type_id, ticket_type, price, quantity, available_count, held_count
+SELECT ticket_type_id, ticket_type, price, quantity, available_count, held_count, entrance
   FROM ticket
  WHERE event_id = %(event_id)s
  ORDER BY ticket_type_id
@@ -35,9 +38,10 @@ SELECT ticket_type_id, row_number, array_agg(seat_number)
  GROUP BY ticket_type_id, row_number
 """
 
-READ_LIST: Final = """
-SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, e.revision,
-       coalesce(t.quantity, 0), coalesce(t.sold, 0), coalesce(t.held, 0)
+READ_LIST: Final = f"""
+SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at, {sale_end("e")},
+       e.state, e.currency, e.revision,
+       coalesce(t.quantity, 0), coalesce(t.sold, 0), coalesce(t.held, 0), clock_timestamp()
   FROM event e
   LEFT JOIN LATERAL (
        SELECT sum(quantity)::bigint AS quantity, sum(held_count)::bigint AS held,
@@ -47,7 +51,7 @@ SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.on_sale_at, e.currency, 
  WHERE e.event_id < %(before)s AND e.rehearsal_of IS NULL
  ORDER BY e.event_id DESC
  LIMIT %(rows_max)s
-"""
+"""  # noqa: S608 - of constants alone
 
 
 class UnknownEventError(LookupError):
@@ -64,47 +68,73 @@ class TicketTypeRow:
     quantity: int
     available_count: int
     held_count: int
+    entrance: str = ""
     blocks: tuple[SeatBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event as defined; ``revision`` goes up by one with each change by an operator, ``now`` is Postgres' clock."""
+    """An event as defined; ``revision`` goes up by one with each change by an operator, ``now`` is Postgres' clock.
+
+    ``off_sale_set`` is the end of the sale that an operator set; without one the sale ends at the event's date.
+    ``notice`` is the operators' sentence to the event's fans, empty where there is none.
+    """
 
     event_id: int
     name: str
     artist: str
     venue: str
     date: dt.datetime
+    time_zone: str
     on_sale_at: dt.datetime
+    off_sale_at: dt.datetime
+    off_sale_set: dt.datetime | None
+    event_state: EventState
     currency: str
     seats_per_fan_max: int
     version: int
     revision: int
+    ticket_types_made: int
+    notice: str
+    doors_at: dt.datetime | None
+    picture_hash: str | None
+    picture_alt: str
     now: dt.datetime
     has_draw: bool
     ticket_types: tuple[TicketTypeRow, ...]
 
+    def __post_init__(self) -> None:
+        # Postgres gives text.
+        object.__setattr__(self, "event_state", EventState(self.event_state))
+
     @property
-    def is_on_sale(self) -> bool:
+    def sale_has_begun(self) -> bool:
         return self.on_sale_at <= self.now
 
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event in the operators' list, with the counts of its seats."""
+    """An event in the operators' list, with the counts of its seats; ``now`` is Postgres' clock."""
 
     event_id: int
     name: str
     artist: str
     venue: str
     date: dt.datetime
+    time_zone: str
     on_sale_at: dt.datetime
+    off_sale_at: dt.datetime
+    event_state: EventState
     currency: str
     revision: int
     quantity: int
     sold: int
     held: int
+    now: dt.datetime
+
+    @property
+    def sale(self) -> SaleState:
+        return sale_state(self, self.now)
 
 
 def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: bool = True) -> EventRow:

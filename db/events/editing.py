@@ -38,12 +38,14 @@ def edit_event(
     why: str,
     *,
     seats_max: int,
+    cancel_until_hours: float = 0,
     revision: int | None = None,
 ) -> Edited:
     """Change the event and log it; where nothing differs, nothing is written.
 
     Args:
         seats_max: how many seats the event may have afterwards.
+        cancel_until_hours: how long before the event its seats can no longer be given back.
         revision: the event's revision that the change is meant for; None: any.
 
     Raises:
@@ -61,4 +63,4 @@ def edit_event(
     refusals = Examination(connection, before, edit, seats_max).refusals()
     if refusals:
         raise EventRefusedError(refusals)
-    return Writing(connection, before, edit, operator, why).write()
+    return Writing(connection, before, edit, operator, why, cancel_until_hours).write()

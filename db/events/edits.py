@@ -9,10 +9,26 @@ from typing import Any, Final
 
 from db.change_log.changes import ChangeRow
 from db.events.blocks import SeatBlock
+from db.events.cancelling import Bookings
 from db.events.ticket_types import block_row
 
 SEATS_NAMED_MAX: Final = 100
-FACTS: Final = ("name", "artist", "venue", "date", "on_sale_at", "currency", "seats_per_fan_max")
+FACTS: Final = (
+    "name",
+    "artist",
+    "venue",
+    "date",
+    "time_zone",
+    "on_sale_at",
+    "off_sale_set",
+    "event_state",
+    "currency",
+    "seats_per_fan_max",
+    "notice",
+    "doors_at",
+    "picture_hash",
+    "picture_alt",
+)
 
 Seat = tuple[int, int, int]
 """(ticket_type_id, row_number, seat_number)."""
@@ -58,16 +74,18 @@ class NewTicketType:
     ticket_type: str
     price: int
     blocks: tuple[SeatBlock, ...]
+    entrance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedTicketType:
-    """A ticket type's new name or price; None leaves it as it is."""
+    """A ticket type's new name, price or entrance; None leaves it as it is."""
 
     path: str
     ticket_type_id: int
     ticket_type: str | None = None
     price: int | None = None
+    entrance: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +99,7 @@ class SeatsOfType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEdit:
-    """What is to change: ``facts`` by their columns (`FACTS`), ticket types and seats.
+    """What is to change: ``facts`` by their names in `EventRow` (`FACTS`), ticket types and seats.
 
     ``path`` of a part is where the caller's request names it. No seat is named twice among those to be added.
     """
@@ -97,10 +115,18 @@ class EventEdit:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What an edit did. ``sale_moved``: the room's revision went up too, so its copy in Redis is to be renewed."""
+    """What an edit did.
+
+    Attributes:
+        sale_moved: the room's revision went up too, so its copy in Redis is to be renewed.
+        cancelled: what fans had of the event, if the edit cancelled it.
+        shortened: how many purchases can be cancelled for less long than before.
+    """
 
     changed: bool
     sale_moved: bool
+    cancelled: Bookings | None = None
+    shortened: int = 0
 
 
 def seat_rows(parts: Sequence[SeatsOfType]) -> str:

@@ -12,8 +12,15 @@ from db.booking.holds import live
 from db.booking.seats import TAKEN
 from db.events.definitions import EventRow
 from db.events.edits import SEATS_NAMED_MAX, EventEdit, Refusal, Seat, seat_rows
+from db.events.sale import EventState
 from db.events.ticket_types import TICKET_TYPES_MAX
+from db.pictures import use_picture
+from db.texts import alike
 
+BEGINS_AFTER_EVENT: Final = "the sale would begin after the event"
+DOORS_AFTER_EVENT: Final = "the doors would open after the event has begun"
+NO_SUCH_PICTURE: Final = "there is no such picture; upload it again"
+ENDS_BEFORE_BEGINNING: Final = "the sale would end before it begins"
 SALE_MOVES_SECONDS_MIN: Final = 10
 """An on-sale with a lobby is moved neither to a moment closer than this nor from one: its draw may be under way."""
 
@@ -88,7 +95,9 @@ SELECT ticket_type_id, row_number, seat_number, CASE status WHEN 'booked' THEN '
 
 
 class Examination:
-    """Finds every reason against an edit. It only reads, under the event's lock."""
+    """Finds every reason against an edit, under the event's lock. It only reads, but keeps a picture that is named from
+    being forgotten.
+    """
 
     def __init__(self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, seats_max: int) -> None:
         self._connection = connection
@@ -101,15 +110,17 @@ class Examination:
     def refusals(self) -> list[Refusal]:
         """Every reason; none where the edit may be written."""
         facts = {name: value for name, value in self._edit.facts.items() if value != getattr(self._event, name)}
+        if "event_state" in facts and self._event.event_state is EventState.CANCELLED:
+            self._refuse("cancelled_for_good", "event_state", "a cancelled event stays cancelled")
         if "on_sale_at" in facts:
             self._examine_sale(facts["on_sale_at"])
         if "currency" in facts and self._sold_or_held():
             self._refuse("currency_in_use", "currency", f"seats are sold or held in {self._event.currency}")
         if "seats_per_fan_max" in facts:
             self._examine_limit(facts["seats_per_fan_max"])
-        dates = {name: self._edit.facts.get(name, getattr(self._event, name)) for name in ("date", "on_sale_at")}
-        if facts.keys() & dates.keys() and dates["on_sale_at"] > dates["date"]:
-            self._refuse("event_invalid", "on_sale_at", "the sale would begin after the event")
+        if facts.get("picture_hash") is not None and not use_picture(self._connection, facts["picture_hash"]):
+            self._refuse("event_invalid", "picture_hash", NO_SUCH_PICTURE)
+        self._examine_order_of_times(facts)
         self._examine_types()
         self._examine_removed_types()
         self._examine_seats()
@@ -123,10 +134,24 @@ class Examination:
         assert row is not None
         return bool(row[0])
 
+    def _examine_order_of_times(self, facts: Mapping[str, Any]) -> None:
+        names = ("date", "on_sale_at", "off_sale_set", "doors_at")
+        if not facts.keys() & set(names):
+            return
+        date, on_sale_at, off_sale_set, doors_at = [
+            self._edit.facts.get(name, getattr(self._event, name)) for name in names
+        ]
+        if on_sale_at > date:
+            self._refuse("event_invalid", "on_sale_at", BEGINS_AFTER_EVENT)
+        if off_sale_set is not None and off_sale_set <= on_sale_at:
+            self._refuse("event_invalid", "off_sale_set", ENDS_BEFORE_BEGINNING)
+        if doors_at is not None and doors_at > date:
+            self._refuse("event_invalid", "doors_at", DOORS_AFTER_EVENT)
+
     def _examine_sale(self, moment: dt.datetime) -> None:
         event = self._event
         close = event.now + dt.timedelta(seconds=SALE_MOVES_SECONDS_MIN)
-        if event.is_on_sale and self._sold_or_held():
+        if event.sale_has_begun and self._sold_or_held():
             self._refuse("sale_begun", "on_sale_at", "the sale has begun, and seats are sold or held")
         elif event.has_draw and event.on_sale_at <= close:
             self._refuse("sale_begun", "on_sale_at", "the sale has begun, and its lobby is drawn")
@@ -152,11 +177,11 @@ class Examination:
                 self._refuse("unknown_ticket_type", change.path, f"there is no ticket type {change.ticket_type_id}")
             elif change.ticket_type is not None:
                 names[change.ticket_type_id] = change.ticket_type
-        taken = [name for ticket_type_id, name in names.items() if ticket_type_id not in removed]
-        paths = {change.ticket_type: change.path for change in edit.changed_types}
+        taken = [alike(name) for ticket_type_id, name in names.items() if ticket_type_id not in removed]
+        paths = {alike(one.ticket_type): one.path for one in edit.changed_types if one.ticket_type is not None}
         for added in edit.added_types:
-            taken.append(added.ticket_type)
-            paths[added.ticket_type] = added.path
+            taken.append(alike(added.ticket_type))
+            paths[taken[-1]] = added.path
         for name in sorted({name for name in taken if taken.count(name) > 1 and name in paths}):
             self._refuse("event_invalid", paths[name], f"two ticket types would be named {name!r}")
         if not taken:
@@ -227,6 +252,20 @@ class Examination:
         added = [*(ticket_type.blocks for ticket_type in edit.added_types), *(part.blocks for part in edit.added_seats)]
         total += sum(block.quantity for blocks in added for block in blocks)
         total -= sum(block.quantity for part in edit.removed_seats for block in part.blocks)
+        for part in edit.removed_seats:
+            ticket_type = self._types.get(part.ticket_type_id)
+            if ticket_type is None or part.ticket_type_id in removed or self._refusals:
+                continue
+            given = sum(
+                block.quantity
+                for one in edit.added_seats
+                if one.ticket_type_id == part.ticket_type_id
+                for block in one.blocks
+            )
+            if ticket_type.quantity + given <= sum(block.quantity for block in part.blocks):
+                # A type without seats would be told as sold out, though nobody bought any.
+                words = f"{ticket_type.ticket_type} would have no seat left: remove the ticket type itself"
+                self._refuse("event_invalid", part.path, words)
         if added and total > self._seats_max:
             self._refuse("event_invalid", "$", f"the event would have {total} seats; it has {self._seats_max} at most")
 

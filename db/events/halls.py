@@ -6,25 +6,34 @@ Call `begin_snapshot` first, and then any of the reads on the same connection: a
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.booking.seats import LAPSED, TAKEN
+from db.events.sale import EventState, sale_end
 from db.tables.events import Event, Seat, Ticket
 
-FACT_COLUMNS: Final = (
+FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]] = (
     Event.event_id,
     Event.name,
     Event.artist,
     Event.date,
+    Event.time_zone,
     Event.venue,
     Event.on_sale_at,
+    literal_column(sale_end()),
+    Event.state,
     Event.currency,
     Event.seats_per_fan_max,
+    Event.notice,
+    Event.doors_at,
+    Event.picture_hash,
+    Event.picture_alt,
 )
 
 SeatKey = tuple[int, int, int]
@@ -39,10 +48,26 @@ class EventFacts:
     name: str
     artist: str
     date: dt.datetime
+    time_zone: str
     venue: str
     on_sale_at: dt.datetime
+    off_sale_at: dt.datetime
+    event_state: EventState
     currency: str
     seats_per_fan_max: int
+    notice: str
+    doors_at: dt.datetime | None
+    picture_hash: str | None
+    picture_alt: str
+
+    def __post_init__(self) -> None:
+        # Postgres gives text.
+        object.__setattr__(self, "event_state", EventState(self.event_state))
+
+
+def event_facts(row: Sequence[Any]) -> EventFacts:
+    """A row of `FACT_COLUMNS`."""
+    return EventFacts(*row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,20 @@ class HallSeatRow:
     seat_numbers: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """The seats of one row in one section, where a hall plan says what they are called. ``seat_labels`` is None where
+    all of them are called by their numbers.
+    """
+
+    ticket_type_id: int
+    row_number: int
+    row_label: str | None
+    section: str | None
+    seat_numbers: tuple[int, ...]
+    seat_labels: tuple[str | None, ...] | None
+
+
 async def begin_snapshot(connection: AsyncConnection) -> None:
     """Begin a transaction whose reads all see one moment."""
     await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
@@ -88,7 +127,7 @@ async def hall_row(connection: AsyncConnection, event_id: int) -> HallRow | None
     if row is None:
         return None
     *facts, version, revision, rehearsal_of = row
-    return HallRow(EventFacts(*facts), version, revision, rehearsal_of)
+    return HallRow(event_facts(facts), version, revision, rehearsal_of)
 
 
 async def ticket_type_counts(connection: AsyncConnection, event_id: int) -> list[TicketTypeCounts]:
@@ -147,6 +186,26 @@ async def seat_rows(connection: AsyncConnection, event_id: int) -> list[HallSeat
         .order_by(Seat.ticket_type_id, Seat.row_number)
     )
     return [HallSeatRow(row.ticket_type_id, row.row_number, tuple(sorted(row.seat_numbers))) for row in rows]
+
+
+LABELLED_ROWS: Final = """
+SELECT s.ticket_type_id, s.row_number, s.row_label, s.section, array_agg(s.seat_number),
+       CASE WHEN count(s.seat_label) > 0 THEN array_agg(s.seat_label) END
+  FROM event_plan p
+  JOIN seat s USING (event_id)
+ WHERE p.event_id = %(event_id)s
+   AND (s.row_label IS NOT NULL OR s.seat_label IS NOT NULL OR s.section IS NOT NULL)
+ GROUP BY s.ticket_type_id, s.row_number, s.row_label, s.section
+"""
+
+
+async def labelled_rows(connection: AsyncConnection, event_id: int) -> list[LabelledRow]:
+    """What the plan that the event was given calls its rows and seats; nothing, and at no cost, without a plan."""
+    rows: Any = await connection.exec_driver_sql(LABELLED_ROWS, {"event_id": event_id})
+    return [
+        LabelledRow(type_id, number, label, section, tuple(seats), None if labels is None else tuple(labels))
+        for type_id, number, label, section, seats, labels in rows
+    ]
 
 
 async def event_versions(connection: AsyncConnection, event_ids: Collection[int]) -> dict[int, int]:

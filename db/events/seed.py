@@ -14,6 +14,9 @@ from db.connections import primary
 from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
 from db.events.ticket_types import TICKET_TYPES_MAX, add_ticket_types
+from db.events.time_zones import UNKNOWN_ZONE, is_time_zone, zone_of
+from db.plans.model import HallPlan
+from db.plans.writing import write_plan
 from db.rooms.dials import DIALS, RoomDials, dials_of
 from db.rooms.settings import RoomSettings
 from db.rooms.states import RoomState
@@ -24,6 +27,7 @@ SEATS_MAX = 500_000
 DEMO_NAME = "Nachtflug: Lena Brandt and Band"
 STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
 SALE_BEGUN_MINUTES = -60.0
+SEED_ZONE = "Europe/Berlin"
 _DEMO_WEEKS_AHEAD = 6
 _STADIUM_WEEKS_AHEAD = 20
 
@@ -56,6 +60,7 @@ class TicketTypePlan:
     rows: int = 0
     seats_per_row: int = 0
     blocks: tuple[SeatBlock, ...] = ()
+    entrance: str = ""
 
     @property
     def hall(self) -> tuple[SeatBlock, ...]:
@@ -68,10 +73,11 @@ class TicketTypePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPlan:
-    """An event to be made; its ticket types get the ids 1, 2, 3… in their order.
+    """An event to be made; its ticket types get the ids 1, 2, 3… in their order. Without an ``off_sale_at`` its sale
+    ends at its date. A ``hall_plan`` has exactly the seats of the ticket types.
 
     Raises:
-        ValueError: the plan cannot be built: no seats, too many, or a malformed currency.
+        ValueError: the plan cannot be built: no seats, too many, a malformed currency, or an unknown time zone.
     """
 
     name: str
@@ -83,6 +89,16 @@ class EventPlan:
     ticket_types: tuple[TicketTypePlan, ...]
     room: RoomSeed
     seats_per_fan_max: int = 10
+    time_zone: str = UNKNOWN_ZONE
+    off_sale_at: dt.datetime | None = None
+    hall_plan: HallPlan | None = None
+    doors_at: dt.datetime | None = None
+    picture_hash: str | None = None
+    picture_alt: str = ""
+
+    @property
+    def _times(self) -> tuple[dt.datetime | None, ...]:
+        return self.date, self.on_sale_at, self.off_sale_at, self.doors_at
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.ticket_types) <= TICKET_TYPES_MAX:
@@ -93,8 +109,10 @@ class EventPlan:
             raise ValueError(f"an event has at most {SEATS_MAX} seats")
         if not re.fullmatch("[A-Z]{3}", self.currency):
             raise ValueError("a currency is three capital letters, as ISO 4217 has them")
-        if self.date.tzinfo is None or self.on_sale_at.tzinfo is None:
+        if any(at is not None and at.tzinfo is None for at in self._times):
             raise ValueError("an event's times name their zone")
+        if not is_time_zone(self.time_zone):
+            raise ValueError(f"there is no time zone {self.time_zone!r} in the IANA database")
 
 
 def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
@@ -107,41 +125,60 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max)
-            VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
+            INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency,
+                               seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
                 plan.artist,
                 plan.venue,
                 plan.date,
+                plan.time_zone,
                 plan.on_sale_at,
+                plan.off_sale_at,
                 plan.currency,
                 plan.seats_per_fan_max,
+                len(plan.ticket_types),
+                plan.doors_at,
+                plan.picture_hash,
+                plan.picture_alt,
             ),
         )
         row = cursor.fetchone()
         assert row is not None
         event_id, now = row
         lobby = has_lobby(plan.room.lobby_minutes, plan.on_sale_at, now)
-        room = dials_of(plan.room) | {"state": state_at_start(plan.room.state)}
+        dials = dials_of(plan.room)
+        room = dials | {"messages": str(plan.room.messages), "state": state_at_start(plan.room.state)}
         if not lobby:
             room["lobby_minutes"] = 0
         cursor.execute(_ADD_ROOM, {"event_id": event_id, **room})
         if lobby:
             commit_seed_sync(connection, event_id)
-        kinds = [(kind.ticket_type, kind.price, kind.hall) for kind in plan.ticket_types]
+        kinds = [(kind.ticket_type, kind.price, kind.entrance, kind.hall) for kind in plan.ticket_types]
         add_ticket_types(connection, event_id, 1, kinds)
+        if plan.hall_plan is not None:
+            write_plan(connection, event_id, plan.hall_plan)
     return int(event_id)
 
 
 def seed_demo(
-    database_url: str, *, room: RoomSeed, name: str = DEMO_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+    database_url: str,
+    *,
+    room: RoomSeed,
+    name: str = DEMO_NAME,
+    on_sale_minutes: float = SALE_BEGUN_MINUTES,
+    time_zone: str = SEED_ZONE,
 ) -> int:
     """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
 
     Args:
         on_sale_minutes: until its sale begins; less than 0: it has begun.
+        time_zone: IANA's name of the venue's; the event begins at eight in the evening there.
+
+    Raises:
+        ValueError: there is no such time zone.
     """
     return _seed(
         database_url,
@@ -151,6 +188,7 @@ def seed_demo(
         venue="Kulturhalle am Hafen, Hamburg",
         room=room,
         on_sale_minutes=on_sale_minutes,
+        time_zone=time_zone,
         ticket_types=(
             TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
             TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
@@ -159,7 +197,12 @@ def seed_demo(
 
 
 def seed_stadium(
-    database_url: str, *, room: RoomSeed, name: str = STADIUM_NAME, on_sale_minutes: float = SALE_BEGUN_MINUTES
+    database_url: str,
+    *,
+    room: RoomSeed,
+    name: str = STADIUM_NAME,
+    on_sale_minutes: float = SALE_BEGUN_MINUTES,
+    time_zone: str = SEED_ZONE,
 ) -> int:
     """A stadium of 80,000 seats in eight stands; returns the event's id. See `seed_demo`."""
     stands = {
@@ -180,6 +223,7 @@ def seed_stadium(
         venue="Rheinauen-Stadion, Köln",
         room=room,
         on_sale_minutes=on_sale_minutes,
+        time_zone=time_zone,
         ticket_types=tuple(
             TicketTypePlan(ticket_type=stand, price=price, rows=100, seats_per_row=100)
             for stand, price in stands.items()
@@ -203,6 +247,7 @@ def _seed(
     venue: str,
     room: RoomSeed,
     on_sale_minutes: float,
+    time_zone: str,
     ticket_types: tuple[TicketTypePlan, ...],
 ) -> int:
     with primary.connect(database_url, "admitone-seed") as connection:
@@ -216,7 +261,9 @@ def _seed(
                 name=name,
                 artist=artist,
                 venue=venue,
-                date=now.replace(hour=19, minute=0, second=0, microsecond=0) + dt.timedelta(weeks=weeks_ahead),
+                date=now.astimezone(zone_of(time_zone)).replace(hour=20, minute=0, second=0, microsecond=0)
+                + dt.timedelta(weeks=weeks_ahead),
+                time_zone=time_zone,
                 on_sale_at=now + dt.timedelta(minutes=on_sale_minutes),
                 currency="EUR",
                 ticket_types=ticket_types,

@@ -17,9 +17,9 @@ from db.events.blocks import SeatBlock
 TICKET_TYPES_MAX: Final = 1000
 
 ADD_TICKET_TYPES: Final = """
-INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)
-SELECT %(event_id)s, k.ticket_type_id, k.ticket_type, k.price, 0, 0
-  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint)
+INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count)
+SELECT %(event_id)s, k.ticket_type_id, k.ticket_type, k.price, k.entrance, 0, 0
+  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint, entrance text)
 """
 
 ADD_SEATS: Final = """
@@ -40,18 +40,24 @@ UPDATE ticket t
 
 
 def add_ticket_types(
-    connection: psycopg.Connection, event_id: int, first_id: int, types: Iterable[tuple[str, int, Sequence[SeatBlock]]]
+    connection: psycopg.Connection,
+    event_id: int,
+    first_id: int,
+    types: Iterable[tuple[str, int, str, Sequence[SeatBlock]]],
 ) -> None:
-    """Write ticket types (name, price, blocks), numbered from ``first_id`` on, with their seats and counts.
+    """Write ticket types (name, price, entrance, blocks), numbered from ``first_id`` on, with their seats and counts.
 
     Raises:
         psycopg.errors.CheckViolation: a price below 0.
         psycopg.errors.UniqueViolation: a seat stands in two blocks.
     """
     numbered = list(enumerate(types, first_id))
-    rows = [{"ticket_type_id": number, "ticket_type": name, "price": price} for number, (name, price, _) in numbered]
+    rows = [
+        {"ticket_type_id": number, "ticket_type": name, "price": price, "entrance": entrance}
+        for number, (name, price, entrance, _) in numbered
+    ]
     connection.execute(ADD_TICKET_TYPES, {"event_id": event_id, "rows": json.dumps(rows)})
-    add_seats(connection, event_id, [(number, blocks) for number, (_, _, blocks) in numbered])
+    add_seats(connection, event_id, [(number, blocks) for number, (_, _, _, blocks) in numbered])
 
 
 def add_seats(connection: psycopg.Connection, event_id: int, types: Iterable[tuple[int, Sequence[SeatBlock]]]) -> None:

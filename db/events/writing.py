@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
 
+from db.booking.purchases import COUNT_SHORTENED
 from db.change_log.changes import Change, Subject, as_text, insert_changes
 from db.events.blocks import SeatBlock
+from db.events.cancelling import Bookings, record_cancellation
 from db.events.definitions import EventRow
 from db.events.edits import FACTS, Edited, EventEdit, seat_rows
+from db.events.sale import EventState
 from db.events.ticket_types import add_seats, add_ticket_types, describe
+from db.outbox.kinds import EventChanged, OutboxKind
+from db.outbox.writer import insert_news
+from db.plans.placing import place_added_seats
 
 CHANGE_TICKET_TYPES: Final = """
 UPDATE ticket t
-   SET ticket_type = k.ticket_type, price = k.price
-  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint)
+   SET ticket_type = k.ticket_type, price = k.price, entrance = k.entrance
+  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint, entrance text)
  WHERE t.event_id = %(event_id)s AND t.ticket_type_id = k.ticket_type_id
 """
 
@@ -49,10 +56,22 @@ UPDATE ticket t
 
 CHANGE_EVENT: Final = """
 UPDATE event
-   SET name = %(name)s, artist = %(artist)s, venue = %(venue)s, date = %(date)s, on_sale_at = %(on_sale_at)s,
-       currency = %(currency)s, seats_per_fan_max = %(seats_per_fan_max)s,
+   SET name = %(name)s, artist = %(artist)s, venue = %(venue)s, date = %(date)s, time_zone = %(time_zone)s,
+       on_sale_at = %(on_sale_at)s, off_sale_at = %(off_sale_set)s, state = %(event_state)s, currency = %(currency)s,
+       seats_per_fan_max = %(seats_per_fan_max)s, notice = %(notice)s,
+       doors_at = %(doors_at)s, picture_hash = %(picture_hash)s, picture_alt = %(picture_alt)s,
        version = version + 1, revision = revision + 1
  WHERE event_id = %(event_id)s
+"""
+
+TOLD_TO_FANS: Final = ("name", "venue", "date", "doors_at")
+"""The facts whose change is news to who has tickets or waits for them."""
+
+LOGGED_AS: Final = {"off_sale_set": "off_sale_at", "event_state": "state"}
+"""The names of facts in the log, where they differ."""
+
+NOTE_TYPES_MADE: Final = """
+UPDATE event SET ticket_types_made = %(last)s WHERE event_id = %(event_id)s
 """
 
 RAISE_ROOM_REVISION: Final = """
@@ -64,13 +83,20 @@ class Writing:
     """Writes an edit that was examined and not refused, and logs it."""
 
     def __init__(
-        self, connection: psycopg.Connection, event: EventRow, edit: EventEdit, operator: str, why: str
+        self,
+        connection: psycopg.Connection,
+        event: EventRow,
+        edit: EventEdit,
+        operator: str,
+        why: str,
+        cancel_until_hours: float,
     ) -> None:
         self._connection = connection
         self._event = event
         self._edit = edit
         self._operator = operator
         self._why = why
+        self._cancel_until_hours = cancel_until_hours
         self._types = {ticket_type.ticket_type_id: ticket_type for ticket_type in event.ticket_types}
         self._lines: list[Change] = []
 
@@ -79,7 +105,7 @@ class Writing:
         event, edit = self._event, self._edit
         facts = {name: edit.facts.get(name, getattr(event, name)) for name in FACTS}
         self._lines += [
-            Change(name, as_text(getattr(event, name)), as_text(value))
+            Change(LOGGED_AS.get(name, name), as_text(getattr(event, name)), as_text(value))
             for name, value in facts.items()
             if value != getattr(event, name)
         ]
@@ -87,12 +113,61 @@ class Writing:
         self._remove_types()
         self._move_seats()
         self._add_types()
+        self._place_seats()
         if not self._lines:
             return Edited(changed=False, sale_moved=False)
         self._connection.execute(CHANGE_EVENT, {"event_id": event.event_id, **facts})
         self._log(Subject.EVENT, event.revision + 1, self._lines)
-        sale_moved = facts["on_sale_at"] != event.on_sale_at
-        return Edited(changed=True, sale_moved=sale_moved and self._raise_room_revision(facts["on_sale_at"]))
+        self._tell(facts)
+        off_sale_at = facts["off_sale_set"] or facts["date"]
+        moved = [
+            Change(name, as_text(getattr(event, name)), as_text(moment))
+            for name, moment in (("on_sale_at", facts["on_sale_at"]), ("off_sale_at", off_sale_at))
+            if moment != getattr(event, name)
+        ]
+        if facts["event_state"] != event.event_state:
+            moved.append(Change("event_state", event.event_state, facts["event_state"]))
+        return Edited(
+            changed=True,
+            sale_moved=bool(moved) and self._raise_room_revision(moved),
+            cancelled=self._cancel(facts),
+            shortened=self._shortened(facts["date"]),
+        )
+
+    def _tell(self, facts: Mapping[str, Any]) -> None:
+        """Write the news of what fans must know anew, where the event is published and stays so."""
+        event = self._event
+        before = {name: _as_news(getattr(event, name)) for name in TOLD_TO_FANS}
+        after = {name: _as_news(facts[name]) for name in TOLD_TO_FANS}
+        if before == after or {event.event_state, facts["event_state"]} != {EventState.PUBLISHED}:
+            return
+        news = EventChanged(
+            event_id=event.event_id,
+            name=facts["name"],
+            venue=facts["venue"],
+            date=facts["date"].astimezone(dt.UTC).isoformat(),
+            doors_at=after["doors_at"],
+            before={name: value for name, value in before.items() if value != after[name]},
+            revision=event.revision + 1,
+        )
+        self._connection.execute(*insert_news(OutboxKind.EVENT_CHANGED, [news]))
+
+    def _cancel(self, facts: Mapping[str, Any]) -> Bookings | None:
+        event = self._event
+        if facts["event_state"] == event.event_state or facts["event_state"] != EventState.CANCELLED:
+            return None
+        return record_cancellation(
+            self._connection, event.event_id, notice=facts["notice"], revision=event.revision + 1
+        )
+
+    def _shortened(self, date: dt.datetime) -> int:
+        """How many purchases can be cancelled for less long, now that the event has this date."""
+        if date >= self._event.date:
+            return 0
+        dates = {"before": self._event.date, "after": date, "closed": dt.timedelta(hours=self._cancel_until_hours)}
+        row = self._run(COUNT_SHORTENED, **dates).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def _change_types(self) -> None:
         rows = []
@@ -100,13 +175,18 @@ class Writing:
             now = self._types[change.ticket_type_id]
             name = now.ticket_type if change.ticket_type is None else change.ticket_type
             price = now.price if change.price is None else change.price
-            if (name, price) == (now.ticket_type, now.price):
+            entrance = now.entrance if change.entrance is None else change.entrance
+            if (name, price, entrance) == (now.ticket_type, now.price, now.entrance):
                 continue
-            rows.append({"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price})
+            rows.append(
+                {"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price, "entrance": entrance}
+            )
             if name != now.ticket_type:
                 self._lines.append(Change(f"ticket_type {change.ticket_type_id}", now.ticket_type, name))
             if price != now.price:
                 self._lines.append(Change(f"price of {name}", str(now.price), str(price)))
+            if entrance != now.entrance:
+                self._lines.append(Change(f"entrance of {name}", now.entrance, entrance))
         if rows:
             self._run(CHANGE_TICKET_TYPES, rows=json.dumps(rows))
 
@@ -146,20 +226,26 @@ class Writing:
         added = self._edit.added_types
         if not added:
             return
-        first = max(self._types, default=0) + 1
-        types = [(one.ticket_type, one.price, one.blocks) for one in added]
+        # An id that was removed is never given again: a page that still has it would hold seats at another's price.
+        first = max(self._event.ticket_types_made, *self._types, 0) + 1
+        types = [(one.ticket_type, one.price, one.entrance, one.blocks) for one in added]
         add_ticket_types(self._connection, self._event.event_id, first, types)
+        self._run(NOTE_TYPES_MADE, last=first + len(types) - 1)
         self._lines += [Change("ticket_types", "", describe(one.ticket_type, one.price, one.blocks)) for one in added]
 
-    def _raise_room_revision(self, on_sale_at: object) -> bool:
-        """Raise the room's revision too if the on-sale moved, because Redis keeps the on-sale in the room's
-        configuration.
+    def _place_seats(self) -> None:
+        parts = [(part.ticket_type_id, part.blocks) for part in self._edit.added_seats]
+        seats = {(type_id, *seat) for type_id, blocks in parts for block in blocks for seat in block.seats()}
+        place_added_seats(self._connection, self._event.event_id, seats)
+
+    def _raise_room_revision(self, moved: list[Change]) -> bool:
+        """Raise the room's revision too, because Redis keeps the times of the sale in the room's configuration. Returns
+        False for an event without a room.
         """
         room = self._run(RAISE_ROOM_REVISION).fetchone()
         if room is None:
             return False
-        line = Change("on_sale_at", as_text(self._event.on_sale_at), as_text(on_sale_at))
-        self._log(Subject.ROOM, room[0], [line])
+        self._log(Subject.ROOM, room[0], moved)
         return True
 
     def _log(self, subject: Subject, revision: int, lines: Iterable[Change]) -> None:
@@ -168,6 +254,12 @@ class Writing:
 
     def _run(self, statement: str, **parameters: object) -> psycopg.Cursor[tuple[Any, ...]]:
         return self._connection.execute(statement, {"event_id": self._event.event_id, **parameters})
+
+
+def _as_news(value: object) -> str | None:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    return None if value is None else str(value)
 
 
 def _in_words(blocks: Sequence[SeatBlock]) -> str:

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_type_hints
 
-DialValue: TypeAlias = int | bool | str
+from db.languages import LANGUAGE_TAGS, MESSAGE_CHARS_MAX, Texts
+
+DialValue: TypeAlias = int | bool | str | Texts
 
 INTEGER_MAX: Final = 2**31 - 1
 
@@ -21,7 +23,7 @@ class Dial:
     """What is known of one dial. Its name, its type and its default are those of its field in `RoomDials`.
 
     Attributes:
-        least, most: the bounds that an operator keeps to; of a text, how many characters it has.
+        least, most: the bounds that an operator keeps to; of a text, or of each of several, how many characters it has.
         meaning: a sentence, for settings, help and documentation.
         unit: what a number counts.
         paces: a change makes what was learnt about the line's speed worthless, so a forecast is made afresh.
@@ -52,9 +54,11 @@ class Dial:
         """What is wrong with the value, as a sentence without its end; None: nothing is."""
         if type(value) is not self.type:
             return f"a room's {self.name} cannot be set to {value!r}"
-        if isinstance(value, str):
-            if len(value) > self.most or "\0" in value:
-                return f"a room's {self.name} has at most {self.most} characters, none of them NUL"
+        if isinstance(value, str | Texts):
+            texts = [value] if isinstance(value, str) else [value.of(tag) for tag in LANGUAGE_TAGS]
+            if any(len(text) > self.most or "\0" in text for text in texts):
+                at_fault = self.name if isinstance(value, str) else f"text in {self.name}"
+                return f"a room's {at_fault} has at most {self.most} characters, none of them NUL"
         elif not isinstance(value, bool) and isinstance(value, int) and not self.least <= value <= self.most:
             return f"a room's {self.name} is from {self.least} to {self.most}, not {value}"
         return None
@@ -134,7 +138,9 @@ class RoomDials:
             check=("lobby", "lobby_minutes >= 0"),
         ),
     ] = 0
-    message: Annotated[str, Dial(meaning="what the operators tell everybody in line; empty: nothing", most=280)] = ""
+    message: Annotated[
+        str, Dial(meaning="what the operators tell everybody in line; empty: nothing", most=MESSAGE_CHARS_MAX)
+    ] = ""
     priority_share: Annotated[
         int,
         Dial(
@@ -143,6 +149,13 @@ class RoomDials:
             most=100,
         ),
     ] = 50
+    messages: Annotated[
+        Texts,
+        Dial(
+            meaning="what fans read in place of the message whose pages are in one of these languages",
+            most=MESSAGE_CHARS_MAX,
+        ),
+    ] = Texts()  # noqa: RUF009 - it is frozen
 
 
 def _dials() -> dict[str, Dial]:

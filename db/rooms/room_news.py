@@ -22,6 +22,7 @@ WITH due AS (
       JOIN event e USING (event_id)
       LEFT JOIN draw d USING (event_id)
      WHERE m.state = 'open'
+       AND e.state = 'published'
        AND e.on_sale_at <= statement_timestamp()
        AND m.opened_for IS DISTINCT FROM e.on_sale_at
        AND (d.event_id IS NULL OR d.drawn_at IS NOT NULL)

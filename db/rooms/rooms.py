@@ -6,9 +6,10 @@ import datetime as dt
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.events.sale import EventState, sale_end
 from db.rooms.dials import RoomDials
 from db.rooms.states import RoomState
 from db.tables.draws import Draw
@@ -32,6 +33,7 @@ class RoomRow(RoomDials):
     Attributes:
         revision: goes up by one with each change.
         epoch: the line's, as the worker recorded it last; 0 before the room was first opened.
+        on_sale_at, off_sale_at, event_state: what the event's sale depends on (`db.events.sale`).
         has_draw: a seed was committed to, so there is a lobby to be drawn at ``on_sale_at``.
         rehearsal_of: the event that this room's is a copy of.
     """
@@ -41,18 +43,23 @@ class RoomRow(RoomDials):
     revision: int
     epoch: int
     on_sale_at: dt.datetime
+    off_sale_at: dt.datetime
     has_draw: bool
+    event_state: EventState = EventState.PUBLISHED
     rehearsal_of: int | None = None
 
     def __post_init__(self) -> None:
         # Postgres gives text.
         object.__setattr__(self, "state", RoomState(self.state))
+        object.__setattr__(self, "event_state", EventState(self.event_state))
 
 
 ROOMS: Final = (
     select(
         *(Room.__table__.c[field.name] for field in fields(RoomRow) if field.name in Room.__table__.c),
         Event.on_sale_at,
+        literal_column(sale_end()).label("off_sale_at"),
+        Event.state.label("event_state"),
         Event.rehearsal_of,
         Draw.event_id.is_not(None).label("has_draw"),
     )

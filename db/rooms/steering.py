@@ -18,12 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.change_log.changes import Change, ChangeRow, Subject, as_text, change_rows, insert_changes, select_changes
 from db.draws.draws import commit_seed
+from db.events.sale import EventState
+from db.languages import Texts
 from db.outbox.kinds import OutboxKind, RoomSteered
 from db.outbox.writer import insert_news
 from db.rooms.dials import DIALS, DialValue
 from db.rooms.rooms import ROOMS, RoomRow, UnknownRoomError
 from db.rooms.states import RoomState
 from db.tables.rooms import Room
+from db.texts import tidy
 
 CHANGES_SINCE_MAX: Final = 50
 STATES_AT_START: Final = frozenset({RoomState.OFF, RoomState.OPEN, RoomState.PAUSED, RoomState.CLOSED})
@@ -45,6 +48,7 @@ class Refusal(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"
     ROOM_OFF = "room_off"
     SALE_BEGUN = "sale_begun"
+    EVENT_CANCELLED = "event_cancelled"
 
 
 class SteeringRefusedError(ValueError):
@@ -98,6 +102,11 @@ def decide(before: RoomRow, ask: Ask, now: dt.datetime) -> dict[str, DialValue]:
             Refusal.SALE_BEGUN, "the sale has begun, there is no lobby before it any more", "lobby_minutes"
         )
     if ask.paused is not None or ask.closed is not None:
+        if before.event_state is EventState.CANCELLED:
+            at_fault = "paused" if ask.paused is not None else "closed"
+            raise SteeringRefusedError(
+                Refusal.EVENT_CANCELLED, "this event was cancelled; its line stays closed", at_fault
+            )
         values["state"] = _state_after(before.state, ask)
     if not values:
         raise SteeringRefusedError(Refusal.NOTHING_ASKED, "nothing to change is named")
@@ -109,7 +118,9 @@ def _checked(name: str, value: DialValue) -> DialValue:
     if dial is None:
         raise SteeringRefusedError(Refusal.NO_SUCH_DIAL, f"a room has no dial {name}, so it cannot be set", name)
     if isinstance(value, str):
-        value = value.strip()
+        value = tidy(value)
+    elif isinstance(value, Texts):
+        value = value.tidied()
     refusal = dial.refusal_of(value)
     if refusal is not None:
         raise SteeringRefusedError(Refusal.OUT_OF_BOUNDS, refusal, name)
@@ -149,8 +160,36 @@ def state_at_start(state: str) -> RoomState:
 
 
 def autopilot_steers(room: RoomRow) -> bool:
-    """Whether the autopilot may set the rate. It never opens a door that an operator closed."""
-    return room.autopilot and room.state is RoomState.OPEN
+    """Whether the autopilot may set the rate. It never opens a door that an operator closed, nor that of an event that
+    is off sale or cancelled.
+    """
+    return room.autopilot and room.state is RoomState.OPEN and room.event_state is EventState.PUBLISHED
+
+
+async def locked_room(connection: AsyncConnection, event_id: int) -> tuple[RoomRow, dt.datetime]:
+    """The room, whose row is locked until the transaction ends, and the time by Postgres' clock.
+
+    Raises:
+        UnknownRoomError: the event has no room.
+    """
+    query = ROOMS.add_columns(func.clock_timestamp().label("now")).where(Room.event_id == event_id)
+    row = (await connection.execute(query.with_for_update(of=Room))).one_or_none()
+    if row is None:
+        raise UnknownRoomError
+    facts = row._asdict()
+    now: dt.datetime = facts.pop("now")
+    return RoomRow(**facts), now
+
+
+async def refuse_stale(connection: AsyncConnection, room: RoomRow, revision: int | None) -> None:
+    """Refuse a change that was meant for another revision of the room; None: for any.
+
+    Raises:
+        RoomChangedError: with what was changed meanwhile.
+    """
+    if revision is not None and revision != room.revision:
+        since = select_changes(Subject.ROOM, room.event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)
+        raise RoomChangedError(room.revision, change_rows(await connection.exec_driver_sql(*since))[::-1])
 
 
 async def steer(
@@ -171,17 +210,9 @@ async def steer(
         SteeringRefusedError: the room cannot be steered so.
         RoomChangedError: the room has another ``revision``.
     """
-    query = ROOMS.add_columns(func.clock_timestamp().label("now")).where(Room.event_id == event_id)
-    row = (await connection.execute(query.with_for_update(of=Room))).one_or_none()
-    if row is None:
-        raise UnknownRoomError
-    facts = row._asdict()
-    now: dt.datetime = facts.pop("now")
-    before = RoomRow(**facts)
+    before, now = await locked_room(connection, event_id)
     changes: dict[str, Any] = decide(before, ask, now)
-    if revision is not None and revision != before.revision:
-        since = select_changes(Subject.ROOM, event_id, limit=CHANGES_SINCE_MAX, after_revision=revision)
-        raise RoomChangedError(before.revision, change_rows(await connection.exec_driver_sql(*since))[::-1])
+    await refuse_stale(connection, before, revision)
     if not changes:
         return before
     after = dataclasses.replace(

@@ -58,7 +58,11 @@ class Reservation(Base):
 
 
 class Purchase(Base):
-    """A completed checkout. ``total_amount`` equals the sum of its live details' amounts."""
+    """A completed checkout. ``total_amount`` equals the sum of its live details' amounts.
+
+    ``cancel_until`` is the time until which its fan was promised to be able to cancel; null for a purchase of an older
+    release, to which the event's date applies (`db.booking.purchases`).
+    """
 
     __tablename__ = "purchase"
     __table_args__ = (
@@ -77,6 +81,7 @@ class Purchase(Base):
     currency: Mapped[str]
     purchase_at: Mapped[dt.datetime]
     status: Mapped[str] = mapped_column(server_default="confirmed")
+    cancel_until: Mapped[dt.datetime | None]
 
 
 class PurchaseDetail(Base):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Integer, Uuid, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Integer, SmallInteger, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.booking.states import SeatStatus
+from db.events.sale import EventState
 from db.tables.base import UPDATED_OFTEN, Base, one_of
 
 
@@ -16,12 +17,20 @@ class Event(Base):
     """One performance that is sold. ``version`` goes up by one with each batch that changes its bookings and with each
     change by an operator, ``revision`` with the latter only.
 
+    ``time_zone`` is the venue's, by its IANA name; UTC where it is unknown.
+    Sales end at ``off_sale_at``, or at ``date`` where it is null. ``ticket_types_made`` is the highest ticket type id
+    ever given, so that none is given twice. ``notice`` is the operators' sentence to the event's fans.
+
+    ``doors_at`` is when one may go in, null where it is unknown. ``picture_alt`` says what the picture shows, for those
+    who do not see it.
+
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
 
     __tablename__ = "event"
     __table_args__ = (
         CheckConstraint("seats_per_fan_max BETWEEN 1 AND 1000", name="seats_per_fan"),
+        CheckConstraint(one_of("state", tuple(EventState)), name="state"),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -37,12 +46,40 @@ class Event(Base):
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(server_default="1")
     rehearsal_of: Mapped[int | None]
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    off_sale_at: Mapped[dt.datetime | None]
+    state: Mapped[str] = mapped_column(server_default=EventState.PUBLISHED)
+    ticket_types_made: Mapped[int] = mapped_column(Integer, server_default="0")
+    notice: Mapped[str] = mapped_column(server_default="")
+    doors_at: Mapped[dt.datetime | None]
+    picture_hash: Mapped[str | None]
+    picture_alt: Mapped[str] = mapped_column(server_default="")
+
+
+class EventCancellation(Base):
+    """That an event was cancelled, and how far what follows has come (`db.events.cancelling`).
+
+    ``told_through`` is the highest id of the purchases that the outside was told of. From ``done_at`` on it was told of
+    all, and no hold is open.
+    """
+
+    __tablename__ = "event_cancellation"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        Index("ix_event_cancellation_to_do", "cancelled_at", postgresql_where=text("done_at IS NULL")),
+    )
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cancelled_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    told_through: Mapped[uuid.UUID | None] = mapped_column(Uuid)
+    done_at: Mapped[dt.datetime | None]
 
 
 class Ticket(Base):
     """A ticket type: a price, and the counts of its seats, kept up once per batch.
 
-    ``quantity = available_count + held_count + seats booked``.
+    ``quantity = available_count + held_count + seats booked``. ``entrance`` is where its fans come in, empty where the
+    venue has one for all.
     """
 
     __tablename__ = "ticket"
@@ -61,12 +98,17 @@ class Ticket(Base):
     quantity: Mapped[int] = mapped_column(Integer)
     available_count: Mapped[int] = mapped_column(Integer)
     held_count: Mapped[int] = mapped_column(Integer, server_default="0")
+    entrance: Mapped[str] = mapped_column(server_default="")
 
 
 class Seat(Base):
     """A numbered seat. ``held_until`` is the hold's end with its grace: past it a reserved seat is free.
 
     No index on ``status``, so that updates stay HOT.
+
+    The columns from ``x`` on come from the event's hall plan, and are null where it has none (`db.plans`). Seats of a
+    row whose ``ordinal`` differs by one are side by side. ``flags`` are those of `db.plans.model.SeatFlag`. A label is
+    null where the number is what the row or the seat is called.
     """
 
     __tablename__ = "seat"
@@ -88,3 +130,10 @@ class Seat(Base):
     status: Mapped[str] = mapped_column(server_default="available")
     reservation_id: Mapped[uuid.UUID | None] = mapped_column(Uuid)
     held_until: Mapped[dt.datetime | None]
+    x: Mapped[int | None] = mapped_column(Integer)
+    y: Mapped[int | None] = mapped_column(Integer)
+    ordinal: Mapped[int | None] = mapped_column(Integer)
+    flags: Mapped[int | None] = mapped_column(SmallInteger)
+    row_label: Mapped[str | None]
+    seat_label: Mapped[str | None]
+    section: Mapped[str | None]

@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
+    Dialect,
     ForeignKeyConstraint,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
+    TypeDecorator,
+    Uuid,
+    func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
-from db.rooms.dials import DIALS, Dial
+from db.languages import Texts
+from db.rooms.dials import DIALS, Dial, DialValue
 from db.rooms.states import RoomState
 from db.tables.base import Base, one_of
+
+
+class TextsType(TypeDecorator[Texts]):
+    """`Texts` as JSON."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Texts | None, dialect: Dialect) -> object:
+        return None if value is None else msgspec.to_builtins(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Texts | None:
+        return None if value is None else Texts.known_of(value)
+
+
+_TYPES: Final[Mapping[type[DialValue], type[TypeEngine[Any]]]] = {int: Integer, str: Text, Texts: TextsType}
 
 
 def _column_of(dial: Dial) -> Column[Any]:
     if isinstance(dial.default, bool):
         return Column(dial.name, Boolean, server_default=text(str(dial.default).lower()), nullable=False)
-    return Column(dial.name, Text if dial.type is str else Integer, server_default=str(dial.default), nullable=False)
+    return Column(dial.name, _TYPES[dial.type], server_default=str(dial.default), nullable=False)
 
 
 def _checks_of_dials() -> list[CheckConstraint]:
@@ -40,10 +67,20 @@ def _checks_of_dials() -> list[CheckConstraint]:
             continue
         elif dial.type is str:
             name, condition = dial.name, f"char_length({dial.name}) <= {dial.most}"
+        elif dial.type is Texts:
+            name, condition = dial.name, _holds_texts(dial)
         else:
             name, condition = dial.name, f"{dial.name} BETWEEN {dial.least} AND {dial.most}"
         conditions.setdefault(name, []).append(condition)
     return [CheckConstraint(" AND ".join(parts), name=name) for name, parts in conditions.items()]
+
+
+def _holds_texts(dial: Dial) -> str:
+    """An object of strings that are not empty. A pattern of Postgres repeats a sign at most 255 times."""
+    half = dial.most // 2
+    text = f'@ like_regex "^.{{1,{half}}}.{{0,{dial.most - half}}}$" flag "s"'
+    no_text = f'strict $.* ? (@.type() != "string" || !({text}))'
+    return f"jsonb_typeof({dial.name}) = 'object' AND NOT {dial.name} @? '{no_text}'"
 
 
 def _columns() -> list[Column[Any]]:
@@ -89,6 +126,26 @@ class Room(Base):
     if TYPE_CHECKING:
         event_id: Mapped[int]
         revision: Mapped[int]
+
+
+class RoomStep(Base):
+    """What an operator scheduled for a moment to come. ``asks`` has the new values by the names of the dials."""
+
+    __tablename__ = "room_step"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["room.event_id"], ondelete="CASCADE"),
+        PrimaryKeyConstraint("step_id", "event_id"),
+        Index("ix_room_step_event_id", "event_id"),
+        Index("ix_room_step_at", "at"),
+    )
+
+    event_id: Mapped[int]
+    step_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    at: Mapped[dt.datetime]
+    asks: Mapped[dict[str, Any]]
+    scheduled_by: Mapped[str]
+    scheduled_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    why: Mapped[str] = mapped_column(server_default="")
 
 
 class DepartedPlace(Base):

@@ -1,0 +1,121 @@
+"""The tables of messages to fans: where they may be reached, what they do not want, and each message on its way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.messages.kinds import Followed, MessageChannel, MessageState, SuppressionReason
+from db.tables.base import UPDATED_OFTEN, Base, one_of
+
+
+class Contact(Base):
+    """Where a fan is told about an event: one address for each channel. Browsers are in ``push_subscription``."""
+
+    __tablename__ = "contact"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint(one_of("channel", (MessageChannel.MAIL, MessageChannel.SMS)), name="channel"),
+        PrimaryKeyConstraint("event_id", "user_id", "channel"),
+    )
+
+    event_id: Mapped[int]
+    user_id: Mapped[int]
+    channel: Mapped[str]
+    address: Mapped[str]
+    language: Mapped[str]
+    made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Follower(Base):
+    """An address that wants to hear of an artist's or a venue's events; a reference table. Nothing is sent to it before
+    ``confirmed_at``: the person has said by a link in a mail that the address is theirs (double opt-in).
+    """
+
+    __tablename__ = "follower"
+    __table_args__ = (
+        CheckConstraint(one_of("what", tuple(Followed)), name="what"),
+        UniqueConstraint("what", "name", "address"),
+        Index("ix_follower_unconfirmed", "made_at", postgresql_where=text("confirmed_at IS NULL")),
+    )
+
+    follower_id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    what: Mapped[str]
+    name: Mapped[str]
+    address: Mapped[str]
+    language: Mapped[str]
+    made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    confirmed_at: Mapped[dt.datetime | None]
+
+
+class Suppression(Base):
+    """That an address is not written to; a reference table. ``kind`` is a kind's word, or empty for every kind."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        CheckConstraint(one_of("reason", tuple(SuppressionReason)), name="reason"),
+        PrimaryKeyConstraint("address", "channel", "kind"),
+    )
+
+    address: Mapped[str]
+    channel: Mapped[str]
+    kind: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str] = mapped_column(server_default="")
+    at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class Message(Base):
+    """A message to one address by one channel. The dedup key names its cause and its address: the same is told once.
+
+    A queued message is sent at ``due_at``; while a try is under way, that is when another process may take it for lost.
+    ``copy`` is the message as a person sees it; only a mailbox of a development site keeps one.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
+        CheckConstraint(one_of("state", tuple(MessageState)), name="state"),
+        CheckConstraint("(state = 'queued') = (ended_at IS NULL)", name="ended"),
+        PrimaryKeyConstraint("message_id", "event_id"),
+        UniqueConstraint("dedup_key", "event_id"),
+        Index("ix_message_due", "urgency", "due_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_message_dead", "ended_at", postgresql_where=text("state = 'dead'")),
+        Index("ix_message_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        {"postgresql_with": UPDATED_OFTEN},
+    )
+
+    event_id: Mapped[int]
+    message_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    kind: Mapped[str]
+    channel: Mapped[str]
+    address: Mapped[str]
+    user_id: Mapped[int]
+    language: Mapped[str]
+    dedup_key: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    urgency: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str] = mapped_column(server_default="queued")
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    due_at: Mapped[dt.datetime]
+    useful_until: Mapped[dt.datetime]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    ended_at: Mapped[dt.datetime | None]
+    provider: Mapped[str] = mapped_column(server_default="")
+    provider_id: Mapped[str] = mapped_column(server_default="")
+    error: Mapped[str] = mapped_column(server_default="")
+    copy: Mapped[str | None]
