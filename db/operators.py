@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import secrets
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connections import primary
 from db.tables.operators import Operator
+from db.texts import fault_of_name, tidy
 
 NAME_CHARS_MAX = 64
 PASSWORD_CHARS_MIN = 8
@@ -24,14 +26,16 @@ _hasher = PasswordHasher()
 _hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
 
 
-def add_operator(database_url: str, name: str, password: str) -> None:
-    """Create the operator, or give an existing one a new password.
+def add_operator(database_url: str, name: str, password: str) -> str:
+    """Create the operator, or give an existing one a new password; returns the name as it is stored.
 
     Raises:
-        ValueError: the name or the password is too short or too long.
+        ValueError: no operator may have this name, or the password is too short or too long.
     """
-    if not 1 <= len(name) <= NAME_CHARS_MAX:
-        raise ValueError(f"an operator's name has 1 to {NAME_CHARS_MAX} characters")
+    name = tidy(name)
+    fault = fault_of_name(name, NAME_CHARS_MAX)
+    if fault is not None:
+        raise ValueError(f"an operator's name: {fault}")
     if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
         raise ValueError(f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
     with primary.connect(database_url, "admitone-operator") as connection:
@@ -40,15 +44,25 @@ def add_operator(database_url: str, name: str, password: str) -> None:
             INSERT INTO operator (name, password_hash) VALUES (%(name)s, %(password_hash)s)
             ON CONFLICT (name) DO UPDATE SET password_hash = EXCLUDED.password_hash
             """,
-            {"name": name, "password_hash": _hasher.hash(password)},
+            {"name": name, "password_hash": _hasher.hash(_composed(password))},
         )
+    return name
 
 
 async def verify_operator(database: AsyncConnection | AsyncEngine, name: str, password: str) -> bool:
-    """Whether the operator exists and has this password; an unknown name costs the same work."""
+    """Whether the operator exists and has this password; an unknown name costs the same work.
+
+    Name and password are the same however a keyboard composes them: one machine sends ``é`` as one character, another
+    as two.
+    """
     if len(name) > NAME_CHARS_MAX or len(password) > PASSWORD_CHARS_MAX:
         return False
-    query = select(Operator.password_hash).where(Operator.name == name)
+    # Names of earlier releases may be stored in another form.
+    stored = func.pg_catalog.normalize(Operator.name, "NFC")
+    composed = tidy(name)
+    query = (
+        select(Operator.password_hash).where(stored == composed).order_by((Operator.name == composed).desc()).limit(1)
+    )
     if isinstance(database, AsyncEngine):
         # The connection goes back to the pool before the hashing, which takes long.
         async with database.connect() as connection:
@@ -59,12 +73,21 @@ async def verify_operator(database: AsyncConnection | AsyncEngine, name: str, pa
 
 
 def _matches(password_hash: str | None, password: str) -> bool:
-    nobody = _nobody()
+    against = _nobody() if password_hash is None else password_hash
+    # The hash of an earlier release may be of the password as it was typed.
+    typed = dict.fromkeys((_composed(password), password))
+    return any(_is_of(against, one) for one in typed) and password_hash is not None
+
+
+def _is_of(password_hash: str, password: str) -> bool:
     try:
-        _hasher.verify(nobody if password_hash is None else password_hash, password)
+        return _hasher.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False
-    return password_hash is not None
+
+
+def _composed(password: str) -> str:
+    return unicodedata.normalize("NFC", password)
 
 
 @functools.cache

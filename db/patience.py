@@ -1,4 +1,4 @@
-"""Patience with what is away: one way to try again, to wait for something, and to repeat a duty.
+"""Patience with what is away: which errors of Postgres pass, and one way to try again, to wait and to repeat a duty.
 
 Pauses here are for loops that are not hot. The engine has its own, which knows the deadlines of its commands.
 """
@@ -6,17 +6,77 @@ Pauses here are for loops that are not hot. The engine has its own, which knows 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+import psycopg
 
 T = TypeVar("T")
 Errors = type[Exception] | tuple[type[Exception], ...]
 
 logger = logging.getLogger(__name__)
+
+
+class Trouble(StrEnum):
+    """Why a statement that failed may succeed when it is tried again."""
+
+    CONFLICT = "conflict"
+    """Another transaction was in the way, and the same connection will do."""
+    AWAY = "away"
+    """The server, the way to it or this session has failed, and a new connection is needed."""
+
+
+# By SQLSTATE, or by its first two characters, which are its class:
+# https://www.postgresql.org/docs/current/errcodes-appendix.html. An error that is not here would come again.
+_TROUBLES: Final[Mapping[str, Trouble | None]] = MappingProxyType(
+    {
+        # The connection failed. A pooler sends this class too (08P01 as well), while its own connection lives.
+        "08": Trouble.AWAY,
+        # After a failover this server is a standby until it is promoted, or until the name leads to another one.
+        "25006": Trouble.AWAY,
+        # A time limit ended the session's transaction, because this process or the server was stalled.
+        "25P03": Trouble.AWAY,
+        "25P04": Trouble.AWAY,
+        # A pooler gave us another session, which does not have our prepared statements, or has somebody else's.
+        "26000": Trouble.AWAY,
+        "42P05": Trouble.AWAY,
+        # Deadlock, serialization failure, rollback. It is not known whether a commit happened where the completion is
+        # unknown; a new connection tells, because outcomes are recorded.
+        "40": Trouble.CONFLICT,
+        "40002": None,
+        "40003": Trouble.AWAY,
+        # Disk, memory or connections are used up, which an operator or the end of others' work mends.
+        "53": Trouble.AWAY,
+        # Another session, for example a migration, has locked the row or uses the table.
+        "55006": Trouble.CONFLICT,
+        "55P03": Trouble.CONFLICT,
+        # The server is stopping, starting or recovering; the statement or the idle session was cancelled; the database
+        # was dropped, as a restored backup's predecessor is.
+        "57": Trouble.AWAY,
+        # The system below Postgres failed. A file that is missing or in the way (58P01, 58P02) stays so.
+        "58000": Trouble.AWAY,
+        "58030": Trouble.AWAY,
+    }
+)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """Why the error of a statement may pass; None for an error that would come again, or that is none of Postgres'.
+
+    An error without an SQLSTATE is libpq's or psycopg's own: the connection was refused, lost, or closed by us.
+    """
+    if not isinstance(error, psycopg.Error) or isinstance(error, psycopg.errors.PipelineAborted):
+        return None
+    if error.sqlstate is None:
+        return Trouble.AWAY if isinstance(error, psycopg.OperationalError) else None
+    return _TROUBLES.get(error.sqlstate, _TROUBLES.get(error.sqlstate[:2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +153,40 @@ async def repeat(
         except on as error:
             logger.log(level, "%s: %s", what, error)
         await asyncio.sleep(every_seconds * random.uniform(1 - spread, 1 + spread))  # noqa: S311 - no secret
+
+
+class Turns:
+    """One round in which each of many has a turn. A turn that fails takes no other's away.
+
+    Args:
+        what: the duty, for the log.
+        on: errors of a part that is away or of a single turn. The round's first one is logged, with their number.
+        others: whether any other exception ends only its turn, too; it is logged with its traceback.
+    """
+
+    def __init__(self, what: str, on: Errors, *, others: bool = True) -> None:
+        self._what = what
+        self._on = on
+        self._others = others
+        self.failed: list[Exception] = []
+        self._first = ""
+
+    @contextlib.contextmanager
+    def of(self, name: object) -> Iterator[None]:
+        """The turn of ``name``."""
+        try:
+            yield
+        except self._on as error:
+            if not self.failed:
+                self._first = f"{name}: {error}"
+            self.failed.append(error)
+        except Exception as error:
+            if not self._others:
+                raise
+            logger.exception("%s of %s failed", self._what, name)
+            self.failed.append(error)
+
+    def end(self) -> None:
+        """Log what failed."""
+        if self._first:
+            logger.warning("%s failed %d times in a round, first of %s", self._what, len(self.failed), self._first)

@@ -45,6 +45,15 @@ class SiteSettings(Section, frozen=True, kw_only=True):
         setting("signs sessions, places and passes; at least 32 characters in production", variable="ADMITONE_SECRET"),
     ] = ""
 
+    public_url: Annotated[
+        str,
+        setting(
+            "where fans find the site: https://venue.example/tickets, or only the path that it stands below, /tickets;"
+            " empty: a host of its own",
+            variable="ADMITONE_PUBLIC_URL",
+        ),
+    ] = ""
+
     @property
     def production(self) -> bool:
         return self.env == "production"

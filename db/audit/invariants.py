@@ -177,6 +177,42 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    "cancelled_event_is_recorded": (
+        "An event is cancelled if and only if its cancellation is recorded.",
+        """
+        SELECT event_id, e.state, c.cancelled_at
+          FROM event e
+          FULL JOIN event_cancellation c USING (event_id)
+         WHERE (e.state IS NOT DISTINCT FROM 'cancelled') <> (c.event_id IS NOT NULL)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "cancelled_event_holds_nothing": (
+        "No hold is left open more than 5 s past the cancellation of its event.",
+        f"""
+        SELECT r.event_id, r.reservation_id, r.created_at, r.expires_at, c.cancelled_at
+          FROM event_cancellation c
+          JOIN reservation r USING (event_id)
+         WHERE r.{OPEN}
+           AND c.cancelled_at + make_interval(secs => %(sweep_seconds_max)s) < %(now)s
+         LIMIT %(rows_max)s
+        """,  # noqa: S608 - of constants alone
+    ),
+    "cancelled_event_sells_nothing": (
+        "Nothing is held, bought or given back of an event once it is cancelled.",
+        """
+        SELECT event_id, c.cancelled_at, b.what, b.id, b.at
+          FROM event_cancellation c
+          JOIN (SELECT event_id, 'hold' AS what, reservation_id AS id, created_at AS at FROM reservation
+                 UNION ALL
+                SELECT event_id, 'purchase', purchase_id, purchase_at FROM purchase
+                 UNION ALL
+                SELECT event_id, 'seat given back', purchase_id, cancelled_at FROM purchase_detail) AS b
+         USING (event_id)
+         WHERE b.at > c.cancelled_at
+         LIMIT %(rows_max)s
+        """,
+    ),
     "hold_ends": (
         "No hold is left open more than 5 s past its end and grace.",
         f"""

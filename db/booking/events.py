@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from db.events.sale import EventState, sale_end
+
 ADVISORY_SPACE: Final = 0x0AD0_0000_0000_0000
 """An event's advisory lock has the key space + event_id, so that it is not the lock of anything else."""
 
@@ -15,11 +17,11 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
   FROM unnest(%(event_ids)s::bigint[]) AS e
 """
 
-READ_EVENTS: Final = """
-SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date
+READ_EVENTS: Final = f"""
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
-"""
+"""  # noqa: S608 - of constants alone
 
 
 @dataclass(slots=True)
@@ -30,10 +32,16 @@ class EventRow:
     currency: str
     seats_per_fan_max: int
     date: dt.datetime
+    off_sale_at: dt.datetime
+    event_state: EventState
+    revision: int = 0
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    return EventRow(*row)
+    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision = row
+    return EventRow(
+        event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, EventState(state), revision
+    )
 
 
 READ_TICKETS: Final = """

@@ -3,7 +3,8 @@
 A hold has two ends. Until ``expires_at``, the end that its fan was shown, it is *live*: it is listed as the fan's,
 counts against the fan's seat limit, and keeps the fan's slot. For the grace after that it *keeps its seats*: nobody
 else can take them, it can still be bought by a checkout that was on its way, and its fan may hold the seats anew.
-After the grace it has *lapsed*, whether or not a sweep has closed it.
+After the grace it has *lapsed*, whether or not a sweep has closed it. The holds of a cancelled event can be bought no
+longer, and the next sweep closes them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from db.booking.seats import Seat
 from db.booking.states import NEXT_STATES, OPEN_STATES, HoldState, ends_at
+from db.events.sale import EventState
 
 OPEN: Final = "state IN (" + ", ".join(f"'{state}'" for state in OPEN_STATES) + ")"
 """SQL: a reservation is neither bought nor given back nor swept."""
@@ -34,6 +36,14 @@ def keeps_seats(hold: str = "reservation", at: str = "statement_timestamp()") ->
 def lapsed(hold: str = "reservation", at: str = "statement_timestamp()") -> str:
     """SQL: ``hold`` is over, and no sweep has closed it yet. Its parameter is ``grace_seconds``."""
     return f"({hold}.{OPEN} AND {hold}.expires_at <= {at} - make_interval(secs => %(grace_seconds)s))"
+
+
+def due(hold: str, event: str) -> str:
+    """SQL: ``hold`` of ``event`` is to be closed by a sweep, because it has lapsed or because its event is cancelled.
+    Its parameter is ``grace_seconds``.
+    """
+    return f"""({hold}.{OPEN} AND {hold}.expires_at <= CASE {event}.state WHEN '{EventState.CANCELLED}' THEN 'infinity'
+            ELSE statement_timestamp() - make_interval(secs => %(grace_seconds)s) END)"""
 
 
 HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.ticket_type_ids, h.row_numbers,
@@ -114,14 +124,15 @@ SELECT {HOLD_COLUMNS}
   JOIN reservation h USING (event_id, reservation_id)
 """  # noqa: S608 - of constants alone
 
-READ_LAPSED_HOLDS: Final = f"""
+READ_DUE_HOLDS: Final = f"""
 SELECT {HOLD_COLUMNS}
-  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
+  FROM unnest(%(event_ids)s::bigint[]) AS k (event_id)
+  JOIN event e USING (event_id)
  CROSS JOIN LATERAL (
        SELECT *
          FROM reservation h
         WHERE h.event_id = e.event_id
-          AND {lapsed("h")}
+          AND {due("h", "e")}
         ORDER BY h.expires_at
         LIMIT %(holds_max)s) AS h
  ORDER BY h.event_id, h.expires_at
@@ -169,10 +180,16 @@ def hold_state(hold: Hold) -> dict[str, Any]:
     return {"event_id": hold.event_id, "reservation_id": hold.reservation_id, "state": hold.state}
 
 
-EVENTS_WITH_LAPSED_HOLDS: Final = f"""
+EVENTS_WITH_DUE_HOLDS: Final = f"""
 SELECT DISTINCT event_id
   FROM reservation
  WHERE event_id %% %(lanes)s = %(lane)s
    AND {lapsed()}
+ UNION
+SELECT event_id
+  FROM event_cancellation c
+ WHERE c.event_id %% %(lanes)s = %(lane)s
+   AND c.done_at IS NULL
+   AND EXISTS (SELECT FROM reservation r WHERE r.event_id = c.event_id AND r.{OPEN})
  LIMIT %(events_max)s
 """  # noqa: S608 - of constants alone

@@ -39,7 +39,8 @@ class BoughtRow(NamedTuple):
 
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
-       p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code, d.cancelled_at"""
+       p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
+       d.cancelled_at"""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,9 @@ class Detail:
 
 @dataclass(slots=True)
 class Purchase:
-    """A purchase. ``total_amount`` is the sum of its details that are not cancelled."""
+    """A purchase. ``total_amount`` is the sum of its details that are not cancelled. ``cancel_until`` is what its fan
+    was promised when it was made; None for a purchase of a release before 0.2.
+    """
 
     event_id: int
     purchase_id: uuid.UUID
@@ -64,6 +67,7 @@ class Purchase:
     currency: str
     purchase_at: dt.datetime
     details: list[Detail]
+    cancel_until: dt.datetime | None = None
     status: PurchaseStatus = PurchaseStatus.CONFIRMED
 
     @property
@@ -75,11 +79,20 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
     """Purchases with their details, from one row of `_COLUMNS` for each detail."""
     found: dict[Hashable, Purchase] = {}
     for row in rows:
-        event_id, reservation_id, purchase_id, user_id, total_amount, currency, at, status, *detail = row
+        event_id, reservation_id, purchase_id, user_id, total_amount, currency, at, until, status, *detail = row
         purchase = found.get(purchase_id)
         if purchase is None:
             purchase = found[purchase_id] = Purchase(
-                event_id, purchase_id, user_id, reservation_id, total_amount, currency, at, [], PurchaseStatus(status)
+                event_id,
+                purchase_id,
+                user_id,
+                reservation_id,
+                total_amount,
+                currency,
+                at,
+                [],
+                until,
+                PurchaseStatus(status),
             )
         ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at = detail
         purchase.details.append(Detail((ticket_type_id, row_number, seat_number), amount, ticket_code, cancelled_at))
@@ -118,11 +131,12 @@ SELECT {_COLUMNS}
 """  # noqa: S608 - of constants alone
 
 WRITE_PURCHASES: Final = """
-INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at)
-SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s
+INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at,
+                      cancel_until)
+SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, user_id bigint, reservation_id uuid,
-             total_amount bigint, currency text)
+             total_amount bigint, currency text, cancel_until timestamptz)
 """
 
 
@@ -135,8 +149,30 @@ def new_purchase(purchase: Purchase) -> dict[str, Any]:
         "reservation_id": purchase.reservation_id,
         "total_amount": purchase.total_amount,
         "currency": purchase.currency,
+        "cancel_until": None if purchase.cancel_until is None else purchase.cancel_until.isoformat(),
     }
 
+
+def cancellable_until(promised: dt.datetime | None, date: dt.datetime, hours: float) -> dt.datetime:
+    """Until when the seats of a purchase can be given back: ``hours`` before the event, and not earlier than was
+    promised when it was bought, though never once the event has begun.
+    """
+    by_date = date - dt.timedelta(hours=hours)
+    return by_date if promised is None else min(date, max(promised, by_date))
+
+
+COUNT_SHORTENED: Final = """
+SELECT count(*)
+  FROM purchase p
+ CROSS JOIN LATERAL (
+       SELECT least(%(before)s, greatest(p.cancel_until, %(before)s - %(closed)s::interval)) AS before,
+              least(%(after)s, greatest(p.cancel_until, %(after)s - %(closed)s::interval)) AS after) AS u
+ WHERE p.event_id = %(event_id)s AND p.status = 'confirmed'
+   AND u.before > clock_timestamp() AND u.after < least(u.before, coalesce(p.cancel_until, u.before))
+"""
+"""How many purchases lose of the time until which they may be cancelled, as `cancellable_until` has it, where the event
+moves from the date ``before`` to ``after``; what was never promised and came with a later date is no loss.
+"""
 
 WRITE_PURCHASE_DETAILS: Final = """
 INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,

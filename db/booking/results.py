@@ -33,14 +33,22 @@ class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
     seat_number: int
 
 
-class HeldSeat(NamedSeat, frozen=True):
-    """A seat of a hold. ``amount`` is its price when it was held, even if its ticket type has another price by now."""
+class HeldSeat(NamedSeat, frozen=True, omit_defaults=True):
+    """A seat of a hold. ``amount`` is its price when it was held, even if its ticket type has another price by now.
+
+    ``rowLabel`` and ``seatLabel`` are there where the event's hall plan calls the row or the seat by something else
+    than its number, and ``section`` is the part of the hall. They say what the seat is called now: gateways add them to
+    an answer, and no result is recorded with them.
+    """
 
     amount: int
+    row_label: str | None = None
+    seat_label: str | None = None
+    section: str | None = None
 
 
-class BoughtSeat(msgspec.Struct, rename="camel", frozen=True):
-    """A seat that was bought, and the code of its ticket."""
+class BoughtSeat(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """A seat that was bought, and the code of its ticket. It is called as a `HeldSeat` is."""
 
     ticket_type_id: int
     ticket_type: str
@@ -48,6 +56,9 @@ class BoughtSeat(msgspec.Struct, rename="camel", frozen=True):
     seat_number: int
     amount: int
     ticket_code: str
+    row_label: str | None = None
+    seat_label: str | None = None
+    section: str | None = None
 
 
 def named_seats(seats: Iterable[Seat]) -> tuple[NamedSeat, ...]:

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from db.booking.states import SeatStatus
 
@@ -62,21 +62,15 @@ TAKEN: Final = "(status = 'booked' OR status = 'reserved' AND held_until > clock
 """SQL: nobody may take the seat, except that the fan whose hold is in its grace may hold it anew."""
 
 READ_FREE_SEATS: Final = f"""
-SELECT s.row_number, s.seat_number, s.status = 'reserved'
-  FROM seat s
- WHERE s.event_id = %(event_id)s
-   AND s.ticket_type_id = %(ticket_type_id)s
+SELECT row_number, array_agg(seat_number),
+       coalesce(array_agg(seat_number) FILTER (WHERE status = 'reserved'), '{{}}')
+  FROM seat
+ WHERE event_id = %(event_id)s
+   AND ticket_type_id = %(ticket_type_id)s
    AND (status = 'available' OR {LAPSED})
- ORDER BY s.row_number, s.seat_number
-"""  # noqa: S608 - of constants alone""
-
-
-class FreeSeatRow(NamedTuple):
-    """A seat that anybody may take. ``lapsed``: it still counts as held, by a hold that is over."""
-
-    row_number: int
-    seat_number: int
-    lapsed: bool
+ GROUP BY row_number
+"""  # noqa: S608 - of constants alone
+"""SQL: by row, the seats that anybody may take, and those of them that still count as held, by a hold that is over."""
 
 
 WRITE_SEATS: Final = """

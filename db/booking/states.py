@@ -33,6 +33,8 @@ class PurchaseStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+STATUS_OF_CANCELLED_EVENT: Final = "event_cancelled"
+"""The status that a confirmed purchase is shown with once its event is cancelled. No row has it: the event says it."""
 OPEN_STATES: Final = (HoldState.HELD, HoldState.PAYING)
 """In these states a hold has its seats."""
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, LiteralString
 
+from db.texts import tidy
+
 ROWS_MAX: Final = 200
 
 Statement = tuple[LiteralString, dict[str, Any]]
@@ -88,7 +90,7 @@ def insert_changes(
         "subject": subject.value,
         "subject_id": subject_id,
         "operator": operator,
-        "why": why,
+        "why": tidy(why),
         "revision": revision,
         "rows": json.dumps(rows),
     }

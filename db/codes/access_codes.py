@@ -24,6 +24,7 @@ from db.tables.rooms import Room
 ISSUES_OF_AN_EVENT_MAX: Final = 500
 CODES_MAX: Final = 10_000
 """One issue has at most so many codes."""
+LABEL_MAX: Final = 80
 
 Refusal = Literal["code_unknown", "code_used", "code_not_yet", "code_expired"]
 

@@ -11,6 +11,7 @@ class ChannelName(StrEnum):
     """The ways by which news leaves, as deliveries name them."""
 
     WEBHOOK = "webhook"
+    MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True)

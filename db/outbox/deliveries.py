@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from db.messages.fan_out import MESSAGES
 from db.outbox.channels import ChannelSql
 from db.webhooks.channel import WEBHOOKS
 
-CHANNELS: Final = (WEBHOOKS,)
+CHANNELS: Final = (WEBHOOKS, MESSAGES)
 """Every channel. News that was handed over before a channel stood here does not leave by it."""
 
 

@@ -70,6 +70,45 @@ class PurchaseCancelled(Payload, frozen=True, kw_only=True):
     status: str
 
 
+class EventCancelled(Payload, frozen=True, kw_only=True):
+    """``notice`` is the operators' sentence to the fans, ``purchases`` the number of purchases of which a seat was
+    left, and ``seats`` that of these seats. ``revision`` is the event's, made by this change.
+    """
+
+    notice: str
+    purchases: int
+    seats: int
+    revision: int
+    state: Literal["cancelled"] = "cancelled"
+
+
+class EventChanged(Payload, frozen=True, kw_only=True):
+    """What the fans of an event must know anew. Moments are in RFC 3339, UTC; ``before`` has what was told until now.
+    ``revision`` is the event's, made by this change.
+    """
+
+    name: str
+    venue: str
+    date: str
+    doors_at: str | None
+    before: dict[str, str | None]
+    revision: int
+
+
+class PurchaseOfCancelledEvent(Payload, frozen=True, kw_only=True):
+    """A purchase as it was left by its fan: ``details`` are the seats that were not cancelled before, ``seats`` is
+    their number, and ``total_amount`` their sum, which is owed to the fan.
+    """
+
+    purchase_id: uuid.UUID
+    user_id: int
+    seats: int
+    details: tuple[CancelledSeat, ...]
+    total_amount: int
+    currency: str
+    status: str
+
+
 class OutboxKind(StrEnum):
     """The kinds of news."""
 
@@ -107,4 +146,17 @@ class OutboxKind(StrEnum):
         PurchaseCancelled,
         "Purchase cancelled, or some of its seats",
         "a fan cancelled a purchase, or some of its seats; one for each time",
+    )
+    PURCHASE_OF_CANCELLED_EVENT = (
+        "purchase.event_cancelled",
+        PurchaseOfCancelledEvent,
+        "Purchase void, for its event was cancelled",
+        "the event of a purchase was cancelled; one for each purchase that had a seat left",
+    )
+    EVENT_CANCELLED = "event.cancelled", EventCancelled, "Event cancelled", "an operator cancelled the whole event"
+    EVENT_CHANGED = (
+        "event.changed",
+        EventChanged,
+        "Event moved or changed",
+        "an operator changed an event's name, venue, date or doors while it was on sale or sold",
     )

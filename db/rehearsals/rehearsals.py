@@ -15,6 +15,8 @@ import psycopg
 from psycopg import sql
 
 from db.booking.events import ADVISORY_SPACE, LOCK_EVENTS
+from db.events.sale import sale_end
+from db.languages import Texts
 from db.rooms.dials import DIALS, RoomDials
 from db.rooms.states import RoomState
 from db.rooms.steering import STATE_OF_A_COPY
@@ -83,12 +85,13 @@ def copy_event(connection: Connection, event_id: int) -> Copy:
             raise UnknownEventError(f"event {event_id} has no waiting room")
         connection.execute(_COPY_TICKETS, parameters)
         seats = connection.execute(_COPY_SEATS, parameters).rowcount
+        connection.execute(_COPY_PLAN, parameters)
     # Without statistics Postgres would plan the bookings for empty tables, and they would be slower than real ones.
     connection.execute("ANALYZE event, ticket, seat, room")
-    state, *dials = room
-    return Copy(
-        event_id=copy_id, name=name, seats=seats, state=RoomState(state), **dict(zip(DIALS, dials, strict=True))
-    )
+    state, *values = room
+    dials = dict(zip(DIALS, values, strict=True))
+    dials["messages"] = Texts.known_of(dials["messages"])
+    return Copy(event_id=copy_id, name=name, seats=seats, state=RoomState(state), **dials)
 
 
 def copies_of(connection: Connection, event_id: int) -> list[int]:
@@ -97,6 +100,11 @@ def copies_of(connection: Connection, event_id: int) -> list[int]:
         "SELECT event_id FROM event WHERE rehearsal_of = %s ORDER BY event_id LIMIT %s", (event_id, COPIES_MAX)
     )
     return [int(row[0]) for row in rows.fetchall()]
+
+
+def purchases(connection: Connection, copy_id: int) -> list[tuple[float, int]]:
+    """Each purchase of a copy in their order: its moment in Unix seconds, and its number of seats."""
+    return [(float(row[0]), row[1]) for row in connection.execute(_PURCHASES, {"copy_id": copy_id}).fetchall()]
 
 
 def remove_copy(connection: Connection, copy_id: int) -> bool:
@@ -116,14 +124,16 @@ def remove_copy(connection: Connection, copy_id: int) -> bool:
     return True
 
 
-_COPY_EVENT: Final[LiteralString] = """
-INSERT INTO event (name, artist, venue, date, on_sale_at, currency, seats_per_fan_max, rehearsal_of)
-SELECT %(name)s::text || name, artist, venue, date, least(on_sale_at, clock_timestamp() - interval '1 hour'), currency,
-       seats_per_fan_max, event_id
+_COPY_EVENT: Final = f"""
+INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency, seats_per_fan_max,
+                   ticket_types_made, doors_at, picture_hash, picture_alt, rehearsal_of)
+SELECT %(name)s::text || name, artist, venue, date, time_zone, least(on_sale_at, clock_timestamp() - interval '1 hour'),
+       greatest({sale_end()}, clock_timestamp() + interval '1 day'), currency, seats_per_fan_max,
+       ticket_types_made, doors_at, picture_hash, picture_alt, event_id
   FROM event
  WHERE event_id = %(event_id)s AND rehearsal_of IS NULL
 RETURNING event_id, name
-"""
+"""  # noqa: S608 - of constants alone
 
 _DIALS: Final = sql.SQL(", ").join(map(sql.Identifier, DIALS))
 
@@ -140,13 +150,32 @@ SELECT room.state, {of_room}
 """).format(dials=_DIALS, of_room=sql.SQL(", ").join(sql.Identifier("room", name) for name in DIALS))
 
 _COPY_TICKETS: Final[LiteralString] = """
-INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, quantity, available_count)
-SELECT %(copy_id)s, ticket_type_id, ticket_type, price, quantity, quantity FROM ticket WHERE event_id = %(event_id)s
+INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count)
+SELECT %(copy_id)s, ticket_type_id, ticket_type, price, entrance, quantity, quantity
+  FROM ticket
+ WHERE event_id = %(event_id)s
 """
 
 _COPY_SEATS: Final[LiteralString] = """
-INSERT INTO seat (event_id, ticket_type_id, row_number, seat_number)
-SELECT %(copy_id)s, ticket_type_id, row_number, seat_number FROM seat WHERE event_id = %(event_id)s
+INSERT INTO seat (event_id, ticket_type_id, row_number, seat_number, x, y, ordinal, flags, row_label, seat_label,
+                  section)
+SELECT %(copy_id)s, ticket_type_id, row_number, seat_number, x, y, ordinal, flags, row_label, seat_label, section
+  FROM seat
+ WHERE event_id = %(event_id)s
+"""
+
+_COPY_PLAN: Final[LiteralString] = """
+INSERT INTO event_plan (event_id, document, focus_x, focus_y, picture_hash)
+SELECT %(copy_id)s, document, focus_x, focus_y, picture_hash FROM event_plan WHERE event_id = %(event_id)s
+"""
+
+_PURCHASES: Final[LiteralString] = """
+SELECT extract(epoch FROM purchase.purchase_at), count(*)
+  FROM purchase
+  JOIN purchase_detail USING (event_id, purchase_id)
+ WHERE purchase.event_id = %(copy_id)s
+ GROUP BY purchase_id, purchase.purchase_at
+ ORDER BY purchase.purchase_at
 """
 
 # Tables without ON DELETE CASCADE first; the rest goes with the event.

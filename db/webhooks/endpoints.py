@@ -16,6 +16,7 @@ from db.change_log.changes import Change, Subject, as_text, insert_changes
 from db.tables.events import Event
 from db.tables.outbox import Delivery
 from db.tables.webhooks import WebhookEndpoint
+from db.texts import tidy
 from db.webhooks.channel import WEBHOOKS
 
 ENDPOINTS_MAX: Final = 20
@@ -132,7 +133,7 @@ async def add_endpoint(
     secret = secrets.token_bytes(SECRET_BYTES)
     endpoint_id = await connection.scalar(
         insert(WebhookEndpoint)
-        .values(url=url, kinds=list(kinds), event_id=event_id, description=description, secret=secret)
+        .values(url=url, kinds=list(kinds), event_id=event_id, description=tidy(description), secret=secret)
         .returning(WebhookEndpoint.endpoint_id)
     )
     assert endpoint_id is not None
@@ -153,6 +154,7 @@ async def change_endpoint(
         LookupError: there is no such event.
     """
     before = await lock_endpoint(connection, endpoint_id)
+    changes = {name: tidy(value) if isinstance(value, str) else value for name, value in changes.items()}
     changed = {name: value for name, value in changes.items() if name != "enabled" and value != getattr(before, name)}
     if changed.get("event_id") is not None:
         await _need_event(connection, int(str(changed["event_id"])))

@@ -1,0 +1,207 @@
+"""From what happened to whom it is told: statements that write messages, each for a bounded number of recipients.
+
+News of the outbox reaches this module as a delivery of the channel ``message``, of which there is one for each row. The
+worker's process of messages takes it, and writes a message for each address that is concerned.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+from db.events.sale import EventState
+from db.outbox.channels import ChannelName, ChannelSql
+from db.outbox.kinds import OutboxKind
+
+RECIPIENT: Final = 0
+"""The only recipient of the channel, which is this site itself."""
+
+TOLD_TO_FANS: Final = (
+    OutboxKind.PURCHASE_MADE,
+    OutboxKind.PURCHASE_CANCELLED,
+    OutboxKind.EVENT_CHANGED,
+    OutboxKind.EVENT_CANCELLED,
+)
+"""The kinds of news of which fans are told."""
+
+_KINDS: Final = ", ".join(f"'{kind}'" for kind in TOLD_TO_FANS)
+
+MESSAGES: Final = ChannelSql(
+    name=ChannelName.MESSAGE,
+    recipients=f"""
+        SELECT n.event_id, n.outbox_id, {RECIPIENT}::bigint AS recipient_id
+          FROM news n
+         WHERE n.kind IN ({_KINDS})""",  # noqa: S608 - of constants alone
+    deliverable="true",
+)
+
+TAKE_NEWS: Final[LiteralString] = """
+WITH due AS (
+    SELECT event_id, outbox_id
+      FROM delivery
+     WHERE channel = 'message' AND recipient_id = 0 AND state = 'pending' AND due_at <= statement_timestamp()
+     ORDER BY due_at
+     LIMIT %(news_max)s
+       FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE delivery d
+       SET attempts = least(d.attempts + 1, 32000),
+           due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+      FROM due
+     WHERE d.outbox_id = due.outbox_id AND d.event_id = due.event_id AND d.channel = 'message' AND d.recipient_id = 0
+    RETURNING d.event_id, d.outbox_id
+)
+SELECT t.event_id, t.outbox_id, o.kind, o.payload
+  FROM taken t
+  JOIN outbox o ON o.event_id = t.event_id AND o.outbox_id = t.outbox_id
+"""
+
+NEWS_DONE: Final[LiteralString] = """
+UPDATE delivery
+   SET state = 'delivered', ended_at = clock_timestamp()
+ WHERE channel = 'message' AND recipient_id = 0 AND outbox_id = ANY (%(outbox_ids)s::uuid[])
+   AND event_id = ANY (%(event_ids)s::bigint[])
+"""
+
+_INTO: Final[LiteralString] = """
+INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
+                     due_at, useful_until)
+SELECT %(event_id)s, gen_random_uuid(), %(kind)s, r.channel, r.address, r.user_id, r.language,
+       %(kind)s || ':' || %(cause)s || ':' || r.channel || ':' || r.address, %(payload)s::jsonb, %(urgency)s::smallint,
+       %(due_at)s, %(due_at)s::timestamptz + make_interval(secs => %(useful_seconds)s)
+"""
+
+TO_CONTACTS: Final[LiteralString] = f"""
+WITH r AS MATERIALIZED (
+    SELECT channel, address, user_id, language
+      FROM contact
+     WHERE event_id = %(event_id)s AND (user_id, channel) > (%(after_user)s, %(after)s)
+     ORDER BY user_id, channel
+     LIMIT %(recipients_max)s
+), written AS (
+    {_INTO}
+      FROM r
+     WHERE r.channel = ANY (%(channels)s)
+        ON CONFLICT DO NOTHING
+)
+SELECT user_id, channel FROM r ORDER BY user_id DESC, channel DESC LIMIT 1
+"""  # noqa: S608 - of constants alone
+"""Tells the next fans of an event by their addresses, and returns how far it has come; nothing once all are told."""
+
+TO_BROWSERS: Final[LiteralString] = f"""
+WITH r AS MATERIALIZED (
+    SELECT 'push' AS channel, endpoint AS address, user_id, language
+      FROM push_subscription
+     WHERE event_id = %(event_id)s AND (user_id, endpoint) > (%(after_user)s, %(after)s)
+     ORDER BY user_id, endpoint
+     LIMIT %(recipients_max)s
+), written AS (
+    {_INTO}
+      FROM r
+     WHERE r.channel = ANY (%(channels)s)
+        ON CONFLICT DO NOTHING
+)
+SELECT user_id, address FROM r ORDER BY user_id DESC, address DESC LIMIT 1
+"""  # noqa: S608 - of constants alone
+"""As `TO_CONTACTS`, for the browsers that take web push."""
+
+TO_FANS: Final[LiteralString] = f"""
+WITH r AS (
+    SELECT channel, address, user_id, language
+      FROM contact
+     WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+     UNION ALL
+    SELECT 'push', endpoint, user_id, language
+      FROM push_subscription
+     WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+)
+{_INTO}
+  FROM r
+ WHERE r.channel = ANY (%(channels)s)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - of constants alone
+"""Tells some fans of one event."""
+
+TO_FOLLOWERS: Final[LiteralString] = f"""
+WITH r AS MATERIALIZED (
+    SELECT f.follower_id, 'mail' AS channel, f.address, 0 AS user_id, f.language
+      FROM event e
+      JOIN follower f ON (f.what = 'artist' AND f.name = e.artist) OR (f.what = 'venue' AND f.name = e.venue)
+     WHERE e.event_id = %(event_id)s AND f.confirmed_at IS NOT NULL AND f.follower_id > %(after)s
+       AND f.confirmed_at <= coalesce(%(followed_by)s, clock_timestamp())
+     ORDER BY f.follower_id
+     LIMIT %(recipients_max)s
+), written AS (
+    {_INTO}
+      FROM r
+        ON CONFLICT DO NOTHING
+)
+SELECT follower_id FROM r ORDER BY follower_id DESC LIMIT 1
+"""  # noqa: S608 - of constants alone
+"""Tells the next followers of an event's artist or venue who follow since ``followed_by``; returns how far it came."""
+
+FANS_WITH_ADDRESS: Final[LiteralString] = """
+SELECT user_id FROM contact WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+"""
+"""Which of these fans gave an address, to which a link can be sent."""
+
+FANS_REACHED: Final[LiteralString] = f"""
+{FANS_WITH_ADDRESS}
+ UNION
+SELECT user_id FROM push_subscription WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
+"""  # noqa: S608 - of constants alone
+"""Which of these fans we can tell of their turn."""
+
+LINES_WITH_CONTACTS: Final[LiteralString] = f"""
+SELECT e.event_id, e.time_zone
+  FROM event e
+  JOIN room r USING (event_id)
+ WHERE e.state = '{EventState.PUBLISHED}' AND e.rehearsal_of IS NULL
+   AND r.state NOT IN ('off', 'closed')
+   AND e.on_sale_at < clock_timestamp() AND coalesce(e.off_sale_at, e.date) > clock_timestamp()
+   AND (EXISTS (SELECT FROM contact c WHERE c.event_id = e.event_id)
+        OR EXISTS (SELECT FROM push_subscription p WHERE p.event_id = e.event_id))
+"""  # noqa: S608 - of constants alone
+"""The sales in whose line somebody may wait whom we can tell."""
+
+HOLDS_ENDING: Final[LiteralString] = """
+SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
+  FROM reservation h
+ WHERE h.state = 'held' AND h.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
+                                              AND clock_timestamp() + make_interval(secs => %(seconds)s)
+   AND EXISTS (
+       SELECT
+         FROM (SELECT c.channel, c.address FROM contact c WHERE c.event_id = h.event_id AND c.user_id = h.user_id
+                UNION ALL
+               SELECT 'push', p.endpoint
+                 FROM push_subscription p
+                WHERE p.event_id = h.event_id AND p.user_id = h.user_id) AS r
+        WHERE r.channel = ANY (%(channels)s)
+          AND NOT EXISTS (
+              SELECT
+                FROM message m
+               WHERE m.event_id = h.event_id
+                 AND m.dedup_key = %(kind)s || ':' || h.reservation_id || ':' || r.channel || ':' || r.address))
+ ORDER BY h.expires_at
+ LIMIT %(holds_max)s
+"""
+
+ON_SALE_NOW: Final[LiteralString] = f"""
+SELECT e.time_zone, clock_timestamp()
+  FROM event e
+ WHERE e.event_id = %(event_id)s AND e.state = '{EventState.PUBLISHED}'
+   AND e.on_sale_at < clock_timestamp() AND coalesce(e.off_sale_at, e.date) > clock_timestamp()
+"""  # noqa: S608 - of constants alone
+"""The zone of an event whose seats are on sale, and the time; nothing of any other."""
+
+SALES_TO_ANNOUNCE: Final[LiteralString] = f"""
+SELECT e.event_id, e.time_zone, e.created_at, e.on_sale_at,
+       e.on_sale_at <= clock_timestamp() + interval '24 hours' AS is_tomorrow
+  FROM event e
+ WHERE e.state = '{EventState.PUBLISHED}' AND e.rehearsal_of IS NULL AND e.date > clock_timestamp()
+   AND EXISTS (SELECT FROM follower f
+                WHERE f.confirmed_at IS NOT NULL
+                  AND ((f.what = 'artist' AND f.name = e.artist) OR (f.what = 'venue' AND f.name = e.venue)))
+   AND (e.created_at > clock_timestamp() - interval '7 days'
+        OR e.on_sale_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '24 hours')
+"""  # noqa: S608 - of constants alone
+"""Events of which followers are told: new ones, and those whose sale begins within a day."""

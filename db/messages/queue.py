@@ -1,0 +1,223 @@
+"""Messages on their way: written once for each cause and address, taken for a try, and noted when the try ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, LiteralString, NamedTuple
+
+import msgspec
+
+from db.messages.kinds import MessageChannel, MessageKind
+
+WRITE: Final[LiteralString] = """
+INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
+                     due_at, useful_until)
+SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.user_id, k.language, k.dedup_key, k.payload,
+       k.urgency, clock_timestamp(), clock_timestamp() + make_interval(secs => k.useful_seconds)
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, kind text, channel text, address text, user_id bigint, language text, dedup_key text,
+             payload jsonb, urgency smallint, useful_seconds int)
+ WHERE EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
+    ON CONFLICT DO NOTHING
+"""
+"""Writes messages that are not written yet; of a rehearsal none."""
+
+
+def message_row(
+    kind: MessageKind,
+    *,
+    event_id: int,
+    channel: str,
+    address: str,
+    user_id: int,
+    language: str,
+    cause: str,
+    payload: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A row of `WRITE`. ``cause`` names what happened: of one cause each address is told once."""
+    return {
+        "event_id": event_id,
+        "kind": kind,
+        "channel": channel,
+        "address": address,
+        "user_id": user_id,
+        "language": language,
+        "dedup_key": dedup_key(kind, cause, channel, address),
+        "payload": payload,
+        "urgency": kind.urgency,
+        "useful_seconds": kind.useful_seconds,
+    }
+
+
+def dedup_key(kind: MessageKind, cause: str, channel: str, address: str) -> str:
+    """What a message is about and whom it reaches; `db.messages.fan_out` makes the same text in SQL."""
+    return f"{kind}:{cause}:{channel}:{address}"
+
+
+def rows_of(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """The parameters of `WRITE`."""
+    return {"rows": msgspec.json.encode(rows).decode()}
+
+
+TAKE: Final[LiteralString] = """
+WITH due AS (
+    SELECT event_id, message_id
+      FROM message
+     WHERE state = 'queued' AND due_at <= statement_timestamp()
+     ORDER BY urgency, due_at
+     LIMIT %(messages_max)s
+       FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE message m
+       SET tries = m.tries + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
+      FROM due
+     WHERE m.message_id = due.message_id AND m.event_id = due.event_id
+    RETURNING m.*
+)
+SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.language, t.payload, t.tries,
+       t.useful_until <= clock_timestamp(),
+       EXISTS (SELECT
+                 FROM suppression s
+                WHERE s.address = t.address AND s.channel = t.channel AND s.kind IN ('', t.kind)),
+       p.p256dh, p.auth,
+       e.name, e.artist, e.venue, e.date, e.time_zone, e.doors_at, e.on_sale_at, e.currency, e.notice, e.state,
+       e.revision
+  FROM taken t
+  JOIN event e ON e.event_id = t.event_id
+  LEFT JOIN push_subscription p
+    ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.endpoint = t.address
+ ORDER BY t.urgency, t.created_at
+"""
+"""Takes the messages that are due, the most urgent first, each for one try. A message is due again once that try must
+be over, for the process that took it may have died on the way."""
+
+
+class EventFacts(NamedTuple):
+    """What messages say of an event."""
+
+    name: str
+    artist: str
+    venue: str
+    date: dt.datetime
+    time_zone: str
+    doors_at: dt.datetime | None
+    on_sale_at: dt.datetime
+    currency: str
+    notice: str
+    state: str
+    revision: int
+
+
+class Taken(NamedTuple):
+    """A message that was taken for its ``tries``-th try. ``keys`` are those of a browser that takes web push."""
+
+    event_id: int
+    message_id: uuid.UUID
+    kind: MessageKind
+    channel: MessageChannel
+    address: str
+    user_id: int
+    language: str
+    payload: dict[str, Any]
+    tries: int
+    is_late: bool
+    is_suppressed: bool
+    keys: tuple[str, str] | None
+    event: EventFacts
+
+
+def taken(row: tuple[Any, ...]) -> Taken:
+    """A row of `TAKE`."""
+    p256dh, auth = row[11:13]
+    kind, channel = msgspec.convert(row[2], MessageKind), MessageChannel(row[3])
+    keys = (p256dh, auth) if p256dh and auth else None
+    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, EventFacts(*row[13:])))
+
+
+ANY_DUE: Final[LiteralString] = """
+SELECT EXISTS (SELECT FROM message WHERE state = 'queued' AND due_at <= statement_timestamp())
+"""
+
+NOTE: Final[LiteralString] = """
+UPDATE message m
+   SET state = k.state, error = k.error, provider = k.provider, provider_id = k.provider_id,
+       copy = coalesce(k.copy, m.copy),
+       due_at = clock_timestamp() + make_interval(secs => k.wait_seconds),
+       ended_at = CASE WHEN k.state <> 'queued' THEN clock_timestamp() END
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, message_id uuid, tries int, state text, error text, provider text, provider_id text,
+             copy text, wait_seconds float)
+ WHERE m.message_id = k.message_id AND m.event_id = k.event_id
+   AND m.state = 'queued'
+   AND (k.state = 'sent' OR m.tries = k.tries)
+"""
+"""Writes down how tries ended. That a message was sent counts even where another process has taken it meanwhile; a
+failure counts only where it is the latest try's."""
+
+FORGET: Final[LiteralString] = """
+DELETE FROM message m
+ USING (SELECT event_id, message_id
+          FROM message
+         WHERE ended_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         LIMIT %(rows_max)s) AS old
+ WHERE m.message_id = old.message_id AND m.event_id = old.event_id
+"""
+
+FORGET_CONTACTS: Final[LiteralString] = """
+DELETE FROM contact c
+ USING (SELECT c.event_id, c.user_id, c.channel
+          FROM event e
+          JOIN contact c USING (event_id)
+         WHERE e.date < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         LIMIT %(rows_max)s) AS old
+ WHERE c.event_id = old.event_id AND c.user_id = old.user_id AND c.channel = old.channel
+"""
+"""Forgets the addresses of fans some time after the event: nobody is told of it any more."""
+
+FORGET_UNCONFIRMED: Final[LiteralString] = """
+DELETE FROM follower
+ WHERE follower_id IN (SELECT follower_id
+                         FROM follower
+                        WHERE confirmed_at IS NULL
+                          AND made_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+                        LIMIT %(rows_max)s)
+"""
+
+SUPPRESS: Final[LiteralString] = """
+INSERT INTO suppression (address, channel, kind, reason, detail)
+VALUES (%(address)s, %(channel)s, %(kind)s, %(reason)s, %(detail)s)
+    ON CONFLICT DO NOTHING
+"""
+
+DROP_SUBSCRIPTION: Final[LiteralString] = """
+DELETE FROM push_subscription WHERE endpoint = %(endpoint)s AND event_id = %(event_id)s AND user_id = %(user_id)s
+"""
+
+TICKETS: Final[LiteralString] = """
+SELECT p.total_amount, p.currency, t.ticket_type, coalesce(s.section, ''), coalesce(s.row_label, d.row_number::text),
+       coalesce(s.seat_label, d.seat_number::text), d.amount, d.ticket_code
+  FROM purchase p
+  JOIN purchase_detail d ON d.purchase_id = p.purchase_id AND d.event_id = p.event_id
+  JOIN ticket t ON t.event_id = d.event_id AND t.ticket_type_id = d.ticket_type_id
+  LEFT JOIN seat s
+    ON s.event_id = d.event_id AND s.ticket_type_id = d.ticket_type_id AND s.row_number = d.row_number
+   AND s.seat_number = d.seat_number
+ WHERE p.purchase_id = %(purchase_id)s AND p.event_id = %(event_id)s AND d.cancelled_at IS NULL
+   AND p.status = 'confirmed'
+ ORDER BY d.ticket_type_id, d.row_number, d.seat_number
+"""
+
+
+class TicketFacts(NamedTuple):
+    """One ticket of a purchase, with what the purchase cost in all."""
+
+    total_amount: int
+    currency: str
+    ticket_type: str
+    section: str
+    row: str
+    seat: str
+    amount: int
+    ticket_code: str

@@ -1,0 +1,84 @@
+"""Messages as operators and the mailbox of a development site read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Final, LiteralString, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_COLUMNS: Final[LiteralString] = """m.event_id, m.message_id, m.kind, m.channel, m.address, m.language, m.state,
+       m.tries, m.error, m.provider, m.created_at, m.ended_at, m.copy"""
+
+_NEWEST: Final[LiteralString] = f"""
+SELECT {_COLUMNS}
+  FROM message m
+ WHERE %(address)s = '' OR m.address = %(address)s
+ ORDER BY m.created_at DESC
+ LIMIT %(messages_max)s
+"""  # noqa: S608 - of constants alone
+
+_ONE: Final[LiteralString] = f"""
+SELECT {_COLUMNS} FROM message m WHERE m.message_id = %(message_id)s
+"""  # noqa: S608 - of constants alone
+
+_DEAD: Final[LiteralString] = f"""
+SELECT {_COLUMNS}
+  FROM message m
+ WHERE m.state = 'dead'
+ ORDER BY m.ended_at DESC
+ LIMIT %(messages_max)s
+"""  # noqa: S608 - of constants alone
+
+_COUNT_DEAD: Final[LiteralString] = "SELECT count(*) FROM message WHERE state = 'dead'"
+
+_RESEND: Final[LiteralString] = """
+UPDATE message
+   SET state = 'queued', ended_at = NULL, tries = 0, due_at = clock_timestamp(),
+       useful_until = greatest(useful_until, clock_timestamp() + interval '1 hour')
+ WHERE state = 'dead' AND (%(message_id)s::uuid IS NULL OR message_id = %(message_id)s::uuid)
+"""
+
+
+class MessageRow(NamedTuple):
+    """A message and where it stands."""
+
+    event_id: int
+    message_id: uuid.UUID
+    kind: str
+    channel: str
+    address: str
+    language: str
+    state: str
+    tries: int
+    error: str
+    provider: str
+    created_at: dt.datetime
+    ended_at: dt.datetime | None
+    copy: str | None
+
+
+async def newest_messages(connection: AsyncConnection, messages_max: int, *, address: str = "") -> list[MessageRow]:
+    """The newest messages, those to one address alone if it is given. It reads the whole table: for development."""
+    rows = await connection.exec_driver_sql(_NEWEST, {"messages_max": messages_max, "address": address})
+    return [MessageRow._make(row) for row in rows]
+
+
+async def message_with_copy(connection: AsyncConnection, message_id: uuid.UUID) -> MessageRow | None:
+    row = (await connection.exec_driver_sql(_ONE, {"message_id": message_id})).first()
+    return None if row is None else MessageRow._make(row)
+
+
+async def dead_letters(connection: AsyncConnection, messages_max: int) -> tuple[int, list[MessageRow]]:
+    """How many messages were tried too often, and the newest of them."""
+    rows = await connection.exec_driver_sql(_DEAD, {"messages_max": messages_max})
+    found = [MessageRow._make(row) for row in rows]
+    count = (await connection.exec_driver_sql(_COUNT_DEAD)).scalar_one()
+    return int(count), found
+
+
+async def resend(connection: AsyncConnection, message_id: uuid.UUID | None) -> int:
+    """Try a dead letter again from the beginning, or all of them; returns how many."""
+    done = await connection.exec_driver_sql(_RESEND, {"message_id": message_id})
+    return done.rowcount

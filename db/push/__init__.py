@@ -1,0 +1,1 @@
+"""Browsers that are told of a fan's turn by web push."""
