@@ -59,10 +59,13 @@ UNSTAMPED: Final[Stamp] = {"command_id": uuid.UUID(int=0), "received_at_ms": 0, 
 
 
 class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
-    """Hold seats: either ``seats`` (sorted, distinct) or the best available."""
+    """Hold seats: either ``seats`` (sorted, distinct) or the best available, of which one is to be an accessible seat
+    if ``accessible`` is set.
+    """
 
     seats: tuple[Seat, ...] = ()
     best_available: BestAvailable | None = None
+    accessible: bool = False
 
 
 class Checkout(_Command, frozen=True, kw_only=True, tag="checkout"):
@@ -129,6 +132,12 @@ _PARAMETERS: Final[Mapping[type[Command], tuple[str, ...]]] = {
 }
 
 
+_ADDED: Final = frozenset({"accessible"})
+"""Parameters that came after the first release. With their default they are not hashed, so that a request that is sent
+again after an upgrade has the hash of the first.
+"""
+
+
 def command_id_new() -> uuid.UUID:
     """A new command's id; ids sort by the time they were made."""
     return uuid7()
@@ -144,7 +153,8 @@ def body_hash(command: Command) -> bytes:
     neither the fields that the desk sets nor the captcha's token.
     """
     kind = type(command)
-    parts = (command.event_id, *[getattr(command, name) for name in _PARAMETERS[kind]])
+    values = [(name, getattr(command, name)) for name in _PARAMETERS[kind]]
+    parts = (command.event_id, *[value for name, value in values if value or name not in _ADDED])
     return hashlib.blake2b(msgspec.msgpack.encode((KINDS[kind], parts)), digest_size=16).digest()
 
 

@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 import redis
 from rq import Queue
-from rq.job import Job, Retry
+from rq.job import Retry
 from rq.queue import EnqueueData
 
 from booking_lane import tracing
 from booking_lane.coalescer import Taken
 from booking_lane.commands import KINDS, Batch, encode_batch
+from booking_lane.listed_jobs import ListedJob
 from booking_lane.results import JobRecord, keep
 from booking_lane.serializer import MsgpackSerializer
 
@@ -24,6 +25,8 @@ GIVE_UP: Final = "workers.jobs.give_up"
 
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 """The queue of the recurring jobs, which book nothing."""
+MESSAGES_QUEUE: Final = "messages"
+"""The queue of the jobs that tell fans, which no booking waits for."""
 
 JOB_SECONDS_MAX: Final = 60
 FAILED_KEPT_SECONDS: Final = 86_400
@@ -39,8 +42,8 @@ def queue_name(lane: int) -> str:
 
 
 def rq_queue(client: redis.Redis, name: str) -> Queue:
-    """An RQ queue that speaks msgpack."""
-    return Queue(name, connection=client, serializer=MsgpackSerializer)
+    """An RQ queue that speaks msgpack and whose jobs run listed functions only."""
+    return Queue(name, connection=client, job_class=ListedJob, serializer=MsgpackSerializer)
 
 
 def job_data(
@@ -84,7 +87,7 @@ class Lane:
             return self._enqueue(msgspec.structs.replace(batch, trace=trace) if trace else batch)
 
     def _enqueue(self, batch: Batch) -> Taken:
-        job = Job.create(
+        job = ListedJob.create(
             BOOK,
             args=[encode_batch(batch)],
             connection=self._client,

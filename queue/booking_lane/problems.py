@@ -42,6 +42,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "code_not_yet": Problem(403, "Code not valid yet", "This access code is not valid yet; try again when it is."),
     "code_expired": Problem(403, "Code expired", "This access code is not valid any more."),
     "not_on_sale": Problem(403, "Not on sale yet", "The sale of this event has not begun."),
+    "sale_over": Problem(403, "The sale is over", "The sale of this event is over; its seats are not sold any more."),
+    "event_unpublished": Problem(403, "Event off sale", "The organiser has taken this event off sale for now."),
+    "event_cancelled": Problem(403, "Event cancelled", "This event was cancelled; its seats are not sold any more."),
     "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(
@@ -49,6 +52,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "not_found": Problem(404, "Not found", "There is nothing at this address."),
     "unknown_event": Problem(404, "Unknown event", "There is no such event."),
+    "unknown_plan": Problem(
+        404, "Unknown plan", "The hall plan has changed, or has no such section; read the event's plan anew."
+    ),
     "unknown_seats": Problem(404, "Unknown seats", "The hall has no such seats."),
     "unknown_job": Problem(
         404, "Unknown job", "No such job is known; retry the request with the same Idempotency-Key."
@@ -58,6 +64,8 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "url_refused": Problem(403, "Address refused", "No webhook may point there."),
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),
+    "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
+    "too_many_steps": Problem(409, "Too many steps", "The room has as many steps as it may have; take one back."),
     "not_in_line": Problem(404, "Not in line", "You are not in this line; join it first."),
     "method_not_allowed": Problem(405, "Method not allowed", "This address does not take that method."),
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
@@ -71,20 +79,34 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "cancel_closed": Problem(
         409, "Too late to cancel", "Seats of this event can be given back no longer; nothing was cancelled."
     ),
-    "not_called": Problem(409, "Not called", "You have not been called yet, or the claim window has passed."),
+    "not_called": Problem(
+        409, "Not called", "You are not called, the claim window has passed, or the event is not on sale."
+    ),
     "timed_out": Problem(
         503, "Not processed in time", "The request was not processed in time and changed nothing; try again."
     ),
     "event_invalid": Problem(
         422, "Not a possible event", "The event cannot be as it is described; nothing was changed."
     ),
+    "plan_invalid": Problem(
+        422, "Not a possible hall plan", "The hall plan cannot be as it is described; nothing was changed."
+    ),
+    "no_plan": Problem(404, "No hall plan", "This event was given no hall plan; its plan is made of its seats."),
+    "picture_refused": Problem(
+        422, "Picture refused", "That is no picture that we take: a JPEG, PNG or WebP of 640 by 360 pixels or more."
+    ),
+    "push_off": Problem(404, "No web push", "This site sends no web push; it has no VAPID key."),
+    "messages_off": Problem(404, "No such messages", "This site sends no messages by this channel."),
+    "signature_invalid": Problem(401, "Not signed by us both", "The report's signature is not valid."),
     "unknown_ticket_type": Problem(404, "Unknown ticket type", "The event has no such ticket type."),
     "seats_exist": Problem(409, "Seats there already", "The hall has some of these seats already."),
     "seats_sold": Problem(409, "Seats sold", "Some of these seats are sold, and what is sold stays."),
     "seats_held": Problem(409, "Seats held", "Fans hold some of these seats; try again when the holds have ended."),
     "currency_in_use": Problem(409, "Currency in use", "Seats are sold or held in the currency that the event has."),
     "limit_too_low": Problem(409, "Fans have more", "Some fan has more seats of this event than that already."),
+    "cancelled_for_good": Problem(409, "Cancelled for good", "A cancelled event stays cancelled."),
     "sale_begun": Problem(409, "The sale has begun", "The beginning of a sale that has begun cannot be moved."),
+    "request_timeout": Problem(408, "Request not finished", "The request did not come to its end in time."),
     "conflict": Problem(409, "Changed meanwhile", "Somebody else changed this meanwhile; read it again."),
     "body_too_large": Problem(413, "Body too large", "The request's body is larger than is taken here."),
     "unsupported_media_type": Problem(415, "Unsupported media type", "Send JSON with Content-Type: application/json."),
@@ -95,12 +117,18 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "rate_limited": Problem(429, "Too many requests", "Too many requests from this network; wait and try again."),
     "too_many_codes": Problem(429, "Too many codes tried", "Too many wrong access codes; wait and try again."),
+    "head_too_large": Problem(
+        431, "Head too large", "The request's address and headers are larger than is taken here."
+    ),
     "internal_error": Problem(500, "Internal error", "Something failed here; nothing was changed. Try again."),
     "line_full": Problem(503, "The line is full", "The line takes no more fans at the moment; try again shortly."),
     "rebuilding": Problem(503, "The line is being rebuilt", "Places are being restored; try again in some seconds."),
     "closed": Problem(503, "The room is closed", "This waiting room is closed."),
     "overloaded": Problem(503, "Overloaded", "More bookings arrive than can be taken; nothing was queued. Try again."),
     "unavailable": Problem(503, "Unavailable", "A part of the system does not answer; try again shortly."),
+    "too_many_connections": Problem(
+        503, "Too many connections", "This address has too many connections open, or the server has none left."
+    ),
     "too_many_streams": Problem(503, "Too many streams", "This server has no stream left; poll, or try again shortly."),
 }
 

@@ -12,6 +12,7 @@ import redis
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.figures import count
+from db.channels import channel_of, database_of
 
 
 class JobRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -67,20 +68,39 @@ class BatchNews(msgspec.Struct, frozen=True, array_like=True):
     trace: str = ""
 
 
+class _Versioned(msgspec.Struct):
+    version: int = -1
+
+
+class _Told(msgspec.Struct):
+    """The part of a job's outcome that says the event's version."""
+
+    result: _Versioned | None = None
+    problem: _Versioned | None = None
+
+
 _KEEP: Final = (files(__package__) / "lua" / "keep.lua").read_text()
 _encode = msgspec.msgpack.Encoder().encode
 encode_record = _encode
 decode_record = msgspec.msgpack.Decoder(JobRecord).decode
 decode_news = msgspec.msgpack.Decoder(BatchNews).decode
+_decode_told = msgspec.json.Decoder(_Told).decode
+
+
+def version_told(body: bytes) -> int:
+    """The event's version that a finished job's outcome tells; -1 for an outcome without one."""
+    told = _decode_told(body)
+    versioned = told.result or told.problem
+    return -1 if versioned is None else versioned.version
 
 
 def job_key(command_id: uuid.UUID) -> str:
     return f"job:{command_id.hex}"
 
 
-def channel(lane: int) -> str:
-    """The pub/sub channel of a lane's finished batches."""
-    return f"booking:lane:{lane}"
+def channel(lane: int, database: int = 0) -> str:
+    """The channel of a lane's finished batches, at the site in that database of its Redis."""
+    return channel_of(f"booking:lane:{lane}", database)
 
 
 def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) -> None:
@@ -118,7 +138,7 @@ def publish(
     }
     with client.pipeline(transaction=False) as pipe:
         keep(pipe, records, ttl_seconds)
-        pipe.publish(channel(news.lane), _encode(news))
+        pipe.publish(channel(news.lane, database_of(client)), _encode(news))
         if commands:
             count(pipe, news.lane, commands, news.outcomes, now_ms, busy_ms)
         pipe.execute()

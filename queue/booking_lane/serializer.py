@@ -1,4 +1,9 @@
-"""RQ's serializer: msgpack, so that a person who can write to Redis cannot run code in a worker."""
+"""RQ's serializer: msgpack, so that data in Redis is never unpickled.
+
+A pickle runs code while it is read. Msgpack is plain data, but RQ resolves the names that it finds in it; that is
+`booking_lane.listed_jobs`' part. Together they keep a person who can write to Redis from running code in a worker. Such
+a person can still write bookings, because a job in Redis is what a worker believes.
+"""
 
 from __future__ import annotations
 

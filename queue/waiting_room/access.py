@@ -12,9 +12,11 @@ import secrets
 import unicodedata
 from typing import Final
 
+from db.texts import END, with_plain_digits
+
 CODE_MAX: Final = 64
 """A code that a fan types may have at most this many characters."""
-NAMED_CODE: Final = "^(?:[A-Za-z0-9][ -]?){4,}$"
+NAMED_CODE: Final = "^(?:[A-Za-z0-9][ -]?){4,}" + END
 """The pattern of a code that an operator chooses: it has at least four letters and digits."""
 LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's 32 characters, none of which looks like another. Each carries five bits."""
@@ -37,9 +39,11 @@ def random_codes(count: int) -> list[str]:
 
 
 def plain(code: str) -> str:
-    """The code in one form, however a fan types it: upper case, without spaces and hyphens, 0 for O, 1 for I and L."""
-    letters = "".join(letter for letter in unicodedata.normalize("NFKC", code).upper() if letter.isalnum())
-    return letters.translate(_LOOKALIKES)
+    """The code in one form, however a fan types it: upper case, without spaces, hyphens and accents, 0 for O, 1 for I
+    and L, and any script's digits as 0 to 9. So the dotted and the dotless i of Turkish are an I.
+    """
+    letters = unicodedata.normalize("NFKD", with_plain_digits(code)).upper()
+    return "".join(letter for letter in letters if letter.isalnum()).translate(_LOOKALIKES)
 
 
 class CodeHasher:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from db.channels import channel_of
+
 NEWS_CHANNEL: Final = "room:news"
+"""The channel on which the scripts publish what changed in a room, at a site in database 0 (`news_channel`)."""
 
 FIGURES_HISTORY: Final = "hour"
 """The key of a stream with the figures of a room's last hour. No script uses it (`gateway.line.history`)."""
@@ -30,6 +33,9 @@ ROOM_KEYS: Final = (
     "history",  # hash fan → "what:at_ms;…", for the receipt
     "history_before",  # the generation before it
     "priority",  # zset fan → score: in line, of the priority class
+    "acted",  # zset fan → ms at which an admitted fan was last seen at work; while the fan holds seats, the hold's end
+    "tried",  # hash fan → ms of an admitted fan's last try to book
+    "idle",  # zset fan → ms until which the place is kept: lost the pass by doing nothing, keeps the place in front
 )
 """The keys in the order in which scripts take them from KEYS (`reading`)."""
 
@@ -43,6 +49,11 @@ def room_keys(event: int) -> tuple[str, ...]:
 def room_key(event: int, name: str) -> str:
     """One key of an event's room."""
     return f"room:{{{event}}}:{name}"
+
+
+def news_channel(database: int) -> str:
+    """The channel of the rooms of the site in that database of its Redis."""
+    return channel_of(NEWS_CHANNEL, database)
 
 
 def allow_key(name: str, key: str) -> str:

@@ -15,13 +15,16 @@ from . import operations
 from .autopilot import Steering
 from .keys import room_key
 from .model import (
+    Acted,
     AdmittedPage,
     Configured,
     Departure,
     Drawn,
     Forecast,
+    Front,
     History,
     LobbyPage,
+    PassEnds,
     Positions,
     RoomConfig,
     RoomCounts,
@@ -84,6 +87,21 @@ class Line:
             RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, LineFull: nothing was stored.
         """
         return await self._run(operations.join(event, fan, place, redeemed=redeemed))
+
+    async def move(self, event: int, fan: int, place: PlaceToken) -> Standing:
+        """Give the place of a verified token, which names another fan, to this fan: the new session of the same person.
+
+        Nothing moves unless this fan has no place and had none, and the token's place still stands and is not admitted,
+        or was lost by Redis.
+
+        Returns:
+            The fan's standing, whether or not the place moved (``joined`` is ``restored`` then).
+
+        Raises:
+            RoomUnknown: Redis has no such room.
+            Rebuilding: the lobby is being drawn; the place moves in some seconds.
+        """
+        return await self._run(operations.move(event, fan, place))
 
     async def standing(self, event: int, fan: int, *, touch: bool = True) -> Standing:
         """The fan's standing; with ``touch`` this call counts as the fan's heartbeat.
@@ -158,6 +176,22 @@ class Line:
         """
         return await self._run(operations.claim(event, fan))
 
+    async def act(self, event: int, fan: int, *, tries: bool) -> Acted:
+        """Note that the fan is at work inside, and put a fan who lost the pass by doing nothing back into line.
+
+        Args:
+            tries: the fan tries to book; otherwise the fan only says to be choosing, which is believed for
+                `RoomConfig.choose_seconds` after the last try while seats are scarce.
+
+        Raises:
+            RoomUnknown: Redis has no such room.
+        """
+        return await self._run(operations.act(event, fan, tries=tries))
+
+    async def passes(self, event: int, fans: Iterable[int]) -> list[PassEnds | None]:
+        """When each fan's live pass ends; None without one."""
+        return [ends for chunk in chunks(fans) for ends in await self._run(operations.passes(event, chunk))]
+
     async def leave(self, event: int, fan: int) -> bool:
         """End the fan's place or slot; return whether there was one."""
         return await self._run(operations.leave(event, fan))
@@ -176,6 +210,25 @@ class Line:
     async def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
         """Record how many seats are left at the event's version; return False if a later version is recorded."""
         return await self._run(operations.set_stock(event, Stock(free, held, version)))
+
+    async def front(self, event: int, fans_max: int = operations.RANKS) -> Front:
+        """The fans whose turn is near or has come, of each kind so many at most."""
+        return await self._run(operations.front(event, fans_max))
+
+    async def keep(self, event: int, waiting: Sequence[int], told: Sequence[int], kept_seconds: float) -> int:
+        """Keep the places of absent fans who can be told of their turn: those in line count as absent, but not as gone;
+        those just told of their turn keep their places for so long. Returns how many places are kept for longer now.
+
+        Raises:
+            RoomUnknown: Redis has no such room.
+        """
+        kept = 0
+        kept_ms = round(kept_seconds * 1000)
+        for chunk in chunks(waiting):
+            kept += await self._run(operations.keep(event, chunk, (), kept_ms))
+        for chunk in chunks(told):
+            kept += await self._run(operations.keep(event, (), chunk, kept_ms))
+        return kept
 
     async def counts(self, event: int) -> RoomCounts:
         """The counts of the room.
@@ -220,9 +273,16 @@ class Slots:
         """End the places of fans who have bought, and free their slots; return how many slots were freed."""
         return sum(self._run(operations.finish(event, chunk)) for chunk in chunks(dict.fromkeys(fans)))
 
-    def set_stock(self, event: int, free: int, held: int, version: int) -> bool:
-        """See `Line.set_stock`."""
-        return self._run(operations.set_stock(event, Stock(free, held, version)))
+    def set_stock(self, event: int, free: int, held: int, version: int, *, lost_version: int = -1) -> bool:
+        """See `Line.set_stock`. The stock of ``lost_version``, which Postgres does not have any more, is replaced even
+        though it is a later one.
+        """
+        return self._run(operations.set_stock(event, Stock(free, held, version), lost_version))
+
+    def stock_version(self, event: int) -> int:
+        """The event's version of which the stock is recorded; -1 if none is."""
+        version = self._client.hget(room_key(event, "stock"), "version")
+        return -1 if version is None else int(str(version, "ascii") if isinstance(version, bytes) else version)
 
     def counts(self, event: int) -> RoomCounts:
         """See `Line.counts`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -50,10 +50,18 @@ class RoomConfig(RoomDials):
 
     Attributes:
         rate_per_minute: may be a fraction; 0 calls nobody.
-        stock_factor: with a stock known, called and admitted stay within so many times the free seats; 0 does not look
-            at the stock.
+        stock_factor, stock_spare: with a stock known, the fans called and at work stay within so many times the free
+            seats and so many more; a factor of 0 does not look at the stock.
+        work_seconds: a fan counts as at work for so long after the last sign of it; 0: as long as the pass lasts.
+        choose_seconds: while seats are scarce, a fan who only says to be choosing is believed for so long after the
+            last try to book.
+        idle_seconds: while seats are scarce, a fan who does nothing for so long loses the pass and keeps the place; 0:
+            no pass shrinks.
         lobby_at_ms, draw_at_ms: the room is closed until the first, then a lobby, which is drawn at the second, the
             on-sale; a ``draw_at_ms`` of 0: there is no lobby.
+        on_sale_at_ms, off_sale_at_ms: nobody is called before the first, and the room is closed from the second on; 0
+            is no bound.
+        is_cancelled: the event was cancelled: whoever was called or admitted goes back in line, and nobody is let in.
         receipt_entries_max, receipt_fans_max: how much is noted of each fan, and of how many (twice as many at most).
 
     Raises:
@@ -65,8 +73,15 @@ class RoomConfig(RoomDials):
     absence_seconds: int = 120
     connected_seconds: int = 15
     stock_factor: float = 2.0
+    stock_spare: int = 20
+    work_seconds: int = 10
+    choose_seconds: int = 180
+    idle_seconds: int = 60
     lobby_at_ms: int = 0
     draw_at_ms: int = 0
+    on_sale_at_ms: int = 0
+    off_sale_at_ms: int = 0
+    is_cancelled: bool = False
     receipt_entries_max: int = 50
     receipt_fans_max: int = 250_000
     revision: int = 1
@@ -87,8 +102,14 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "absence_seconds": (1, DAY_SECONDS),
     "connected_seconds": (1, DAY_SECONDS),
     "stock_factor": (0, NUMBER_MAX),
+    "stock_spare": (0, NUMBER_MAX),
+    "work_seconds": (0, DAY_SECONDS),
+    "choose_seconds": (0, DAY_SECONDS),
+    "idle_seconds": (0, DAY_SECONDS),
     "lobby_at_ms": (0, NUMBER_MAX),
     "draw_at_ms": (0, NUMBER_MAX),
+    "on_sale_at_ms": (0, NUMBER_MAX),
+    "off_sale_at_ms": (0, NUMBER_MAX),
     "receipt_entries_max": (1, NUMBER_MAX),
     "receipt_fans_max": (1, NUMBER_MAX),
     "revision": (0, NUMBER_MAX),
@@ -111,6 +132,8 @@ class Standing:
             ``shown`` is 0 too while the room is rebuilding.
         joined: whether this call made the place.
         priority: the place is of the priority class.
+        idle: the fan lost the pass by doing nothing, waits in front, and is called again after a sign of life.
+        idle_ends_ms: when the pass ends if its fan does nothing more; None unless that is before ``pass_until_ms``.
     """
 
     state: FanState
@@ -127,6 +150,8 @@ class Standing:
     now_ms: int
     joined: Joined
     priority: bool = False
+    idle: bool = False
+    idle_ends_ms: int | None = None
 
     @property
     def claim_by_seconds(self) -> int | None:
@@ -209,6 +234,25 @@ class Stock:
     version: int
 
 
+class InFront(NamedTuple):
+    """A fan whose turn is near or has come, with the fan's place."""
+
+    fan: int
+    epoch: int
+    number: int
+    joined_at_ms: int
+    priority: bool
+
+
+class Front(NamedTuple):
+    """The fans in front: of both classes from the front on, those called, and those passed over for their absence."""
+
+    line: tuple[InFront, ...]
+    priority: tuple[InFront, ...]
+    called: tuple[InFront, ...]
+    away: tuple[InFront, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """A fan with a live pass."""
@@ -238,6 +282,24 @@ class Departure:
     at_ms: int
     kept: bytes
     """The text that Redis keeps of it; `Slots.recorded` compares it before it removes the departure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What became of a sign of work: the end of the fan's live pass (None without one), and whether the fan had lost
+    the pass by doing nothing, and is back in line now.
+    """
+
+    pass_until_ms: int | None
+    was_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassEnds:
+    """The end of a live pass, and when it ends if its fan does nothing more: None unless that is earlier."""
+
+    until_ms: int
+    idle_ends_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +367,13 @@ class RoomCounts:
 
     Attributes:
         waiting: fans in line, of both classes; ``priority`` of them are of the priority class.
-        away: fans who were absent at the front and may come back.
+        away: fans who were absent at the front, or did nothing inside, and may come back.
         lobby: fans whose places are still to be drawn; ``drawn`` places were drawn already.
         let_in: fans called or let straight in since Redis knows the room.
         slots: how many fans may be called and admitted at a time; ``slots_free`` of the slots are free, and
-            ``is_stock_bound`` says that the stock sets their number, not the capacity.
+            ``is_stock_bound`` says that the stock sets their number, not the capacity. Then only fans ``at_work`` take
+            a slot.
+        scarce_since_ms: since when more fans inside could take seats than are free, while others wait; 0: it is not so.
         rebuilt_at_ms: when Redis was found to have lost the room, 0 if it never did.
     """
 
@@ -325,6 +389,8 @@ class RoomCounts:
     slots_free: int
     is_stock_bound: bool
     now_ms: int
+    at_work: int = 0
+    scarce_since_ms: int = 0
     rebuilt_at_ms: int = 0
     rebuild_until_ms: int = 0
     lobby: int = 0
@@ -366,6 +432,11 @@ class RoomCounts:
         return ahead + (min(others, (ahead + 1) * others_share // own_share) if own_share else others)
 
     @property
+    def is_crowded(self) -> bool:
+        """More fans are at work than seats are free, so that some of them find none."""
+        return self.stock is not None and self.at_work > max(0, self.stock.free)
+
+    @property
     def door_open(self) -> bool:
         """Fans may be called now."""
         return self.state is RoomState.OPEN and self.now_ms >= self.resumed_at_ms + self.config.connected_seconds * 1000
@@ -377,12 +448,17 @@ class RoomCounts:
 
     @property
     def state(self) -> RoomState:
-        """As configured; ``closed`` before the lobby and ``lobby`` until it is drawn; ``rebuilding`` while the
-        places that Redis lost come back. The same as room.lua has it.
+        """As configured; ``closed`` before the lobby and ``lobby`` until it is drawn; without a lobby ``paused`` until
+        the sale begins; ``rebuilding`` while the places that Redis lost come back; ``closed`` once the sale is over.
+        The same as room.lua has it.
         """
         state = self.config.state
+        if state is not RoomState.OFF and 0 < self.config.off_sale_at_ms <= self.now_ms:
+            return RoomState.CLOSED
         if self.undrawn and state in (RoomState.OPEN, RoomState.PAUSED):
             state = RoomState.CLOSED if self.now_ms < self.config.lobby_at_ms else RoomState.LOBBY
+        elif state is RoomState.OPEN and self.now_ms < self.config.on_sale_at_ms:
+            state = RoomState.PAUSED
         if self.now_ms < self.rebuild_until_ms and state in (RoomState.OPEN, RoomState.PAUSED, RoomState.LOBBY):
             return RoomState.REBUILDING
         return state

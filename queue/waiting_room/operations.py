@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
+
+from db.languages import Texts
 from db.rooms.states import RoomState
 
 from .autopilot import Steering, decode_steering, encode_steering
@@ -15,6 +18,7 @@ from .errors import REFUSALS, RETRIES, NotCalled
 from .keys import room_key, room_keys
 from .model import (
     PACES,
+    Acted,
     Admitted,
     AdmittedPage,
     Configured,
@@ -23,10 +27,13 @@ from .model import (
     DrawState,
     FanState,
     Forecast,
+    Front,
     History,
+    InFront,
     LobbyPage,
     Noted,
     Pace,
+    PassEnds,
     Positions,
     RoomConfig,
     RoomCounts,
@@ -100,8 +107,17 @@ def join(event: int, fan: int, place: PlaceToken | None, *, redeemed: bool = Fal
         return _on(event, "join", _standing, fan, 0, 0, 0, 0, 0, int(redeemed))
     if place.event != event or place.fan != fan:
         raise ValueError("the place token is of another event or fan")
-    held = (place.epoch, place.number, place.joined_at_ms, int(place.lobby), int(place.priority))
-    return _on(event, "join", _standing, fan, *held, int(redeemed))
+    return _on(event, "join", _standing, fan, *_held(place), int(redeemed))
+
+
+def move(event: int, fan: int, place: PlaceToken) -> Operation[Standing]:
+    if place.event != event or place.fan == fan:
+        raise ValueError("the place token is of another event, or of the fan")
+    return _on(event, "move", _standing, fan, *_held(place), place.fan)
+
+
+def _held(place: PlaceToken) -> tuple[int, ...]:
+    return place.epoch, place.number, place.joined_at_ms, int(place.lobby), int(place.priority)
 
 
 def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
@@ -110,6 +126,14 @@ def standing(event: int, fan: int, *, touch: bool) -> Operation[Standing]:
 
 def claim(event: int, fan: int) -> Operation[Standing]:
     return _on(event, "claim", _standing, fan)
+
+
+def act(event: int, fan: int, *, tries: bool) -> Operation[Acted]:
+    return _on(event, "act", _acted, fan, int(tries))
+
+
+def passes(event: int, fans: Sequence[int]) -> Operation[list[PassEnds | None]]:
+    return _on(event, "passes", _passes, *fans)
 
 
 def leave(event: int, fan: int) -> Operation[bool]:
@@ -157,7 +181,7 @@ def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
 
 def extend(event: int, ends: Sequence[tuple[int, int]]) -> Operation[int]:
     fans, untils_ms = zip(*ends, strict=True)
-    return _alone(event, "extend", ["admitted"], int, *fans, *untils_ms)
+    return _alone(event, "extend", ["admitted", "acted"], int, *fans, *untils_ms)
 
 
 def retake(event: int, slots: Sequence[Slot]) -> Operation[int]:
@@ -177,8 +201,17 @@ def finish(event: int, fans: Sequence[int]) -> Operation[int]:
     return _on(event, "finish", int, *fans)
 
 
-def set_stock(event: int, stock: Stock) -> Operation[bool]:
-    return _alone(event, "stock", ["stock", "config", "places"], bool, stock.free, stock.held, stock.version)
+def set_stock(event: int, stock: Stock, lost_version: int = -1) -> Operation[bool]:
+    names = ["stock", "config", "places"]
+    return _alone(event, "stock", names, bool, stock.free, stock.held, stock.version, lost_version)
+
+
+def front(event: int, fans_max: int) -> Operation[Front]:
+    return _alone(event, "front", ["line", "priority", "called", "away", "places"], _front, fans_max)
+
+
+def keep(event: int, waiting: Sequence[int], told: Sequence[int], kept_ms: int) -> Operation[int]:
+    return _on(event, "keep", int, " ".join(map(str, waiting)), " ".join(map(str, told)), kept_ms)
 
 
 def counts(event: int) -> Operation[RoomCounts]:
@@ -195,6 +228,15 @@ def place_of(place: bytes) -> tuple[int, int]:
     return epoch_offset + EPOCH_ZERO_S, number
 
 
+def _front(reply: Sequence[Sequence[bytes]]) -> Front:
+    return Front(*(tuple(map(_in_front, part[::2], part[1::2])) for part in reply))
+
+
+def _in_front(fan: bytes, place: bytes) -> InFront:
+    epoch, number = place_of(place)
+    return InFront(int(fan), epoch, number, int(place.split(b":")[1]), place.endswith(b":1") and place.count(b":") == 3)
+
+
 def _refuse(reply: Sequence[Any]) -> None:
     code = reply[0].decode()
     if code == "ok":
@@ -209,7 +251,7 @@ def _refuse(reply: Sequence[Any]) -> None:
 def _standing(reply: Sequence[Any]) -> Standing:
     _refuse(reply)
     _, state, room_state, joined, *numbers = reply
-    epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms, priority = numbers
+    epoch, number, ahead, shown, waiting, claim_by_ms, pass_until_ms, joined_at_ms, now_ms, priority, *work = numbers
     return Standing(
         state=FanState(state.decode()),
         room_state=RoomState(room_state.decode()),
@@ -225,7 +267,19 @@ def _standing(reply: Sequence[Any]) -> Standing:
         now_ms=now_ms,
         joined=joined.decode(),
         priority=bool(priority),
+        idle=bool(work[0]),
+        idle_ends_ms=work[1] or None,
     )
+
+
+def _acted(reply: Sequence[Any]) -> Acted:
+    _refuse(reply)
+    return Acted(pass_until_ms=reply[1] or None, was_idle=bool(reply[2]))
+
+
+def _passes(reply: Sequence[int]) -> list[PassEnds | None]:
+    ends = zip(reply[::2], reply[1::2], strict=True)
+    return [PassEnds(until_ms, idle_ends_ms or None) if until_ms else None for until_ms, idle_ends_ms in ends]
 
 
 def _positions(reply: list[int]) -> Positions:
@@ -277,9 +331,9 @@ def _departures(reply: Sequence[bytes]) -> list[Departure]:
     return departures
 
 
-def _as_argument(value: str | float) -> str | int | float:
+def _as_argument(value: str | float | Texts) -> str | int | float:
     # redis-py refuses booleans.
-    return int(value) if isinstance(value, bool) else value
+    return int(value) if isinstance(value, bool) else str(value) if isinstance(value, Texts) else value
 
 
 def _number(text: bytes) -> int | float:
@@ -295,6 +349,8 @@ def _config(fields: Mapping[str, bytes]) -> RoomConfig:
 def _reader(default: object) -> Callable[[bytes], Any]:
     if isinstance(default, bool):
         return lambda value: value != b"0"
+    if isinstance(default, Texts):
+        return lambda value: Texts.known_of(msgspec.json.decode(value))
     return bytes.decode if isinstance(default, str) else _number
 
 
@@ -304,7 +360,7 @@ _CONFIG_READERS: Final = {field.name: _reader(field.default) for field in datacl
 def _counts(reply: Sequence[Any]) -> RoomCounts:
     _refuse(reply)
     _, now_ms, waiting, away, called, admitted_count, pairs, stock, pace, lobby, priority, *slots = reply
-    slots_in_all, slots_free, is_stock_bound = slots
+    slots_in_all, slots_free, is_stock_bound, at_work = slots
     fields: Mapping[str, bytes] = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
     config = _config(fields)
     return RoomCounts(
@@ -320,6 +376,8 @@ def _counts(reply: Sequence[Any]) -> RoomCounts:
         slots_free=slots_free,
         is_stock_bound=bool(is_stock_bound),
         now_ms=now_ms,
+        at_work=at_work,
+        scarce_since_ms=int(fields.get("scarce_since", 0)),
         rebuilt_at_ms=int(fields.get("rebuilt_at", 0)),
         rebuild_until_ms=int(fields.get("rebuild_until", 0)),
         lobby=lobby,

@@ -11,7 +11,7 @@ from typing import Final
 
 from db.rooms.dials import DIALS
 
-from .keys import ROOM_KEYS
+from .keys import NEWS_CHANNEL, ROOM_KEYS
 
 TEXTS: Final[Mapping[str, str]] = {
     "state": "nil",
@@ -34,28 +34,44 @@ NUMBERS: Final[Mapping[str, str]] = {
     "rebuild_until": "0",
     "lobby_at_ms": "0",
     "draw_at_ms": "0",  # the on-sale that ends the lobby; 0: there is none
+    "on_sale_at_ms": "0",  # nobody is let in before; 0: the sale is not bounded so
+    "off_sale_at_ms": "0",  # nobody is let in from then on; 0: the sale has no end
+    "is_cancelled": "0",
     "drawn": "0",  # places given by the draw so far
     "absence_seconds": "0",
     "connected_seconds": "0",
     "stock_factor": "0",
+    "stock_spare": "0",
+    "work_seconds": "0",  # 0: whoever holds a pass counts as at work
+    "choose_seconds": "0",
+    "idle_seconds": "0",  # 0: no pass shrinks
+    "scarce_since": "0",  # since when more fans than seats choose, and others wait; 0: it is not so
     "receipt_entries_max": "50",
     "steered_rate": "nil",
     # Text is for people: no script reads it.
-    **{name: str(int(dial.default)) for name, dial in DIALS.items() if not isinstance(dial.default, str)},
+    **{name: str(int(dial.default)) for name, dial in DIALS.items() if isinstance(dial.default, int)},
 }
 """The fields that are numbers, including the dials, each with its value in Lua if it was never written."""
 
 
 def reading() -> str:
-    """Lua that makes a local of each key and a table ``room`` of the fields, with seconds turned into milliseconds."""
+    """Lua that makes a local of each key and of the news' channel, and a table ``room`` of the fields, with seconds
+    turned into milliseconds.
+    """
     keys = ", ".join(name.upper() for name in ROOM_KEYS)
     fields = [f"{name} = values[{at}] or {unwritten}" for at, (name, unwritten) in enumerate(TEXTS.items(), 1)]
     fields += [_number(name, at) for at, name in enumerate(NUMBERS, len(TEXTS) + 1)]
     return (
         f"local {keys} = unpack(KEYS)\n"
+        f"{channel_line(NEWS_CHANNEL)}"
         f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, [*TEXTS, *NUMBERS]))})\n"
         f"local room = {{ {', '.join(fields)} }}\n"
     )
+
+
+def channel_line(channel: str) -> str:
+    """The line of Lua that names the channel of the news."""
+    return f"local NEWS_CHANNEL = '{channel}'\n"
 
 
 def _number(name: str, at: int) -> str:

@@ -18,16 +18,19 @@ from redis import Redis
 from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError
 
-from .reading import reading
+from db.channels import database_of
+
+from .keys import NEWS_CHANNEL, news_channel
+from .reading import channel_line, reading
 
 Args: TypeAlias = Sequence[str | int | float]
 
 ALONE = frozenset(
-    {"admitted", "admitted_page", "allow", "departing", "extend", "history", "positions", "recorded", "stock"}
+    {"admitted", "admitted_page", "allow", "departing", "extend", "front", "history", "positions", "recorded", "stock"}
 )
 """The scripts that run without the shared files before them. They take only the keys that they name."""
 
-SHARED: Final = ("room", "history", "places", "door", "standing", "close")
+SHARED: Final = ("room", "history", "places", "door", "restoring", "standing", "close")
 """The files of the folder ``room``, in the order in which they use each other."""
 
 
@@ -46,12 +49,29 @@ def script(name: str) -> Script:
     text = (folder / f"{name}.lua").read_text()
     if name not in ALONE:
         text = "".join([reading(), *((folder / "room" / f"{part}.lua").read_text() for part in SHARED), text])
+    return _script(text)
+
+
+def _script(text: str) -> Script:
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@cache
+def _of_database(operation: Script, database: int) -> Script:
+    """The script for a site in that database: it publishes on the site's own channel. No script can ask Redis which
+    database it works in.
+    """
+    return _script(operation.text.replace(channel_line(NEWS_CHANNEL), channel_line(news_channel(database))))
+
+
+def _script_for(client: Any, name: str) -> Script:
+    database = database_of(client)
+    return _of_database(script(name), database) if database else script(name)
 
 
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:
     """Run a script; return its reply as redis-py gives it (bytes, int, or lists of these)."""
-    operation = script(name)
+    operation = _script_for(client, name)
     try:
         return await client.evalsha(operation.sha, len(keys), *keys, *args)
     except NoScriptError:
@@ -60,7 +80,7 @@ async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args
 
 def run_sync(client: Redis, name: str, keys: Sequence[str], args: Args) -> Any:
     """Run a script with a synchronous client; see `run`."""
-    operation = script(name)
+    operation = _script_for(client, name)
     try:
         return client.evalsha(operation.sha, len(keys), *keys, *args)
     except NoScriptError:

@@ -14,6 +14,28 @@ class LineSettings(Section, frozen=True, kw_only=True):
     connected_seconds: Annotated[
         int, bounded("a heartbeat counts as connected this long", 2, 120, variable="ADMITONE_CONNECTED_SECONDS")
     ] = 15
+    stock_factor: Annotated[
+        float, bounded("fans called and at work at a time, in times the free seats; 0: the seats bound nobody", 0, 100)
+    ] = 2.0
+    stock_spare: Annotated[
+        int, bounded("so many more, so that no last seat waits for a fan who does nothing", 0, 10_000)
+    ] = 20
+    work_seconds: Annotated[
+        int,
+        bounded("a fan inside counts as at work this long after the last sign of it; 0: as long as the pass", 0, 3600),
+    ] = 10
+    choose_seconds: Annotated[
+        int,
+        bounded("while seats are scarce, a page's word that its fan is choosing counts this long after a try", 0, 3600),
+    ] = 180
+    idle_seconds: Annotated[
+        int,
+        bounded(
+            "while seats are scarce, a fan who does nothing this long loses the pass and keeps the place; 0: nobody",
+            0,
+            3600,
+        ),
+    ] = 60
     receipt_entries_max: Annotated[
         int,
         bounded(

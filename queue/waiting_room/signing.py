@@ -52,8 +52,8 @@ class Signer(Generic[Claims]):
         signed = f"{HEADER}.{urlsafe_b64encode(payload).rstrip(b'=').decode()}"
         return f"{signed}.{self._signature(signed.encode()).decode()}"
 
-    def verify(self, token: str) -> tuple[Claims, int]:
-        """The claims of a token that we signed, and its end (Unix time, seconds).
+    def verify(self, token: str, *, late_seconds: float = 0) -> tuple[Claims, int]:
+        """The claims of a token that we signed, and its end (Unix time, seconds), which may be so long ago.
 
         Raises:
             TokenInvalid: ``malformed``, ``signature`` or ``expired``.
@@ -70,7 +70,7 @@ class Signer(Generic[Claims]):
             claims = self._decode(decoded)
         except (ValueError, msgspec.MsgspecError):
             raise TokenInvalid("malformed") from None
-        if ends_at_seconds <= self._now():
+        if ends_at_seconds + late_seconds <= self._now():
             raise TokenInvalid("expired")
         return claims, ends_at_seconds
 

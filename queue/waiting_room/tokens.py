@@ -17,9 +17,12 @@ from .signing import Signer
 HOLD_MARGIN_SECONDS: Final = 60
 """A live hold keeps its fan's pass alive until this long after the hold's end."""
 
+PLACE_TOKEN_SECONDS: Final = 7 * 24 * 3600
+"""A place token is valid for so long after its fan joined."""
+
 
 class PlaceToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A fan's place in line, bound to the fan's session. With ``lobby`` the place is still to be drawn, with
+    """A fan's place in line, and the session in which it was told. With ``lobby`` the place is still to be drawn, with
     ``priority`` it belongs to the priority class.
     """
 
@@ -63,13 +66,17 @@ class Tokens:
     def sign_place(self, place: PlaceToken) -> str:
         return self._places.sign(place, place.joined_at_ms // 1000 + self._place_seconds)
 
-    def verify_place(self, token: str, *, event: int, fan: int) -> PlaceToken:
-        """The place, if we signed the token for this event and fan. The caller must compare the session.
+    def sign_handover(self, place: PlaceToken, until: int) -> str:
+        """A place token for another device of the same person, valid until then (Unix time, seconds)."""
+        return self._places.sign(place, until)
+
+    def verify_place(self, token: str, *, event: int) -> PlaceToken:
+        """The place, if we signed the token for this event. The caller must compare the fan.
 
         Raises:
             TokenInvalid: the token is not valid; the error has the reason.
         """
-        return _of(self._places.verify(token)[0], event, fan)
+        return _of(self._places.verify(token)[0], event)
 
     def sign_pass(self, admission: AdmissionPass) -> str:
         return self._passes.sign(admission, admission.until_ms // 1000 + self._pass_margin_seconds)
@@ -81,12 +88,13 @@ class Tokens:
         Raises:
             TokenInvalid: the token is not valid; the error has the reason.
         """
-        return _of(self._passes.verify(token)[0], event, fan)
+        admission = _of(self._passes.verify(token)[0], event)
+        if admission.fan != fan:
+            raise TokenInvalid("fan")
+        return admission
 
 
-def _of(claims: Claims, event: int, fan: int) -> Claims:
+def _of(claims: Claims, event: int) -> Claims:
     if claims.event != event:
         raise TokenInvalid("event")
-    if claims.fan != fan:
-        raise TokenInvalid("fan")
     return claims

@@ -36,12 +36,72 @@ local function lapsed(key)
   return fans
 end
 
+-- The place of an idle fan ends like that of an absent one: not while its fan is there.
+local function keep_idle(fans)
+  if #fans == 0 then
+    return
+  end
+  local seen = redis.call('HMGET', SEEN, unpack(fans))
+  local over = {}
+  for i, fan in ipairs(fans) do
+    if (tonumber(seen[i]) or 0) > now - room.absence_ms then
+      redis.call('ZADD', IDLE, int(now + room.absence_ms), fan)
+    else
+      over[#over + 1] = fan
+    end
+  end
+  end_places(over, IDLE, 'expired')
+end
+
+-- Seats are scarce while more fans inside could take them than there are, and others wait. It is over once twice as many
+-- are free as could be taken by the fans inside, so that a few who leave do not give every idle fan a new time.
+local function mark_scarcity()
+  local free = tonumber(redis.call('HGET', STOCK, 'free')) or 0
+  local scarce = false
+  if room.idle_ms > 0 and free > 0 and door_open()
+      and redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY) > 0 then
+    local without_seats = redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ACTED, '-inf', int(now))
+    scarce = without_seats * (room.scarce_since > 0 and 2 or 1) > free
+  end
+  if scarce ~= (room.scarce_since > 0) then
+    room.scarce_since = scarce and now or 0
+    redis.call('HSET', CONFIG, 'scarce_since', int(room.scarce_since))
+  end
+end
+
 end_places(lapsed(ADMITTED), ADMITTED, 'expired')
 if claim_over(0) then
   miss_claims(lapsed(CALLED))
 end
 if absence_over(0) then
   end_places(lapsed(AWAY), AWAY, 'expired')
+  keep_idle(lapsed(IDLE))
+end
+mark_scarcity()
+if room.scarce_since > 0 and idle_since(0) + room.idle_ms <= now then
+  local idle = redis.call('ZRANGEBYSCORE', ACTED, '-inf', int(now - room.idle_ms), 'LIMIT', 0, PURGE_CHUNK)
+  more = more or #idle == PURGE_CHUNK
+  if #idle > 0 then
+    set_idle(idle)
+  end
+end
+
+-- The sale was moved to later while fans were called and admitted: they go back to their places, and nothing of their
+-- passes is lost before the sale begins. Or the event was cancelled, and their turns end.
+local function take_back(key)
+  local fans = redis.call('ZRANGE', key, 0, PURGE_CHUNK - 1)
+  more = more or #fans == PURGE_CHUNK
+  for _, fan in ipairs(fans) do
+    note(fan, room.is_cancelled == 1 and 'called_off' or 'put_off')
+    news.waiting[#news.waiting + 1] = fan
+  end
+  back_in_line(fans, key)
+end
+
+if room.before_sale or room.is_cancelled == 1 then
+  take_back(CALLED)
+  take_back(ADMITTED)
+  take_back(IDLE)
 end
 
 -- The first fans of a class. They are looked at from the front: each is called, or was not heard from and is away.

@@ -6,10 +6,13 @@
 --       then field, value, … of the configuration
 -- Returns created | updated | kept; where a room that had been open is created, it is rebuilding for rebuild_ms
 
--- These are the same for every room, and come from the settings of the gateway that began last: no revision counts
--- their changes.
+-- All but the times of the sale are the same for every room, and come from the settings of the gateway that began last:
+-- no revision counts their changes. The times of the sale are among them for a room that a release without them has
+-- configured.
 local SETTINGS = {
   absence_seconds = true, connected_seconds = true, receipt_entries_max = true, receipt_fans_max = true,
+  on_sale_at_ms = true, off_sale_at_ms = true, stock_factor = true, stock_spare = true, work_seconds = true,
+  choose_seconds = true, idle_seconds = true,
 }
 if room.state and tonumber(ARGV[2]) <= room.revision then
   for i = 6, tonumber(ARGV[2]) == room.revision and #ARGV or 0, 2 do

@@ -5,11 +5,13 @@
 
 local pass_ends = redis.call('ZMSCORE', ADMITTED, unpack(ARGV, 2))
 local places = redis.call('HMGET', PLACES, unpack(ARGV, 2))
-local bought, late, late_top = {}, {}, 0
+local bought, idle, late, late_top = {}, {}, {}, 0
 for i, pass_end in ipairs(pass_ends) do
   local fan = ARGV[i + 1]
   if pass_end then
     bought[#bought + 1] = fan
+  elseif places[i] and redis.call('ZSCORE', IDLE, fan) then
+    idle[#idle + 1] = fan
   elseif not places[i] then
     -- The hold outlived the pass: bought all the same.
     local state, score = ended_of(fan)
@@ -23,6 +25,7 @@ for i, pass_end in ipairs(pass_ends) do
   end
 end
 end_places(bought, ADMITTED, 'done')
+end_places(idle, IDLE, 'done')
 if #late > 0 then
   remember_ended(late, late_top)
 end

@@ -10,9 +10,8 @@ local LINE_FULL_RETRY_SECONDS_MIN = 5
 local LINE_FULL_RETRY_SECONDS_MAX = 60
 
 local fan = ARGV[2]
-local token_epoch, token_number, token_joined_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local token_of_lobby, redeemed = ARGV[6] == '1', ARGV[8] == '1'
-local token_of_priority = redeemed or ARGV[7] == '1'
+local token, redeemed = token_from(3), ARGV[8] == '1'
+token.of_priority = redeemed or token.of_priority
 
 if not room.state then
   return { 'unknown_room', 0 }
@@ -55,58 +54,7 @@ if room.state == 'closed' or room.state == 'sold_out' then
   return { room.state, 0 }
 end
 
-local _, ended_score = ended_of(fan)
-local restored_score
-if token_of_lobby then
-  if ended_score then
-    token_of_lobby = false
-  elseif room.draw == 'done' then
-    -- Redis lost the fan, who missed the draw: the place is behind all drawn ones, before all fans who joined later.
-    token_epoch = tonumber(redis.call('HGET', CONFIG, 'drawn_epoch'))
-    token_number = redis.call('HINCRBY', CONFIG, 'drawn', 1)
-    restored_score = score_of(token_epoch, token_number)
-    token_of_lobby = false
-  end
-elseif token_number > 0 then
-  restored_score = score_of(token_epoch, token_number)
-  if restored_score <= math.max(ended_score or 0, room.forgotten) then
-    restored_score = nil
-  end
-end
-
-local function forget_ended()
-  if ended_score then
-    redis.call('HDEL', ENDED, fan)
-    redis.call('HDEL', ENDED_BEFORE, fan)
-  end
-end
-
-local function enter_lobby(joined_at, priority)
-  local score = next_score()
-  put_place(fan, score, joined_at, 0, priority)
-  redis.call('ZADD', LOBBY, int(score), fan)
-end
-
-if token_of_lobby and room.undrawn then
-  enter_lobby(token_joined_at, token_of_priority)
-  note(fan, 'restored')
-  local standing = standing_of(fan, true, 'restored')
-  close()
-  return standing
-end
-
-if restored_score then
-  forget_ended()
-  put_place(fan, restored_score, token_joined_at, 0, token_of_priority)
-  redis.call('ZADD', token_of_priority and PRIORITY or LINE, int(restored_score), fan)
-  note(fan, 'restored')
-  if token_of_priority then
-    note(fan, 'preferred')
-  end
-  -- Fans who join later stand behind every restored place, even if this Redis' clock or counter fell back.
-  if restored_score > score_of(room.epoch, room.number) then
-    redis.call('HSET', CONFIG, 'epoch', int(token_epoch), 'number', int(token_number))
-  end
+if restore_place(fan, fan, token) then
   local standing = standing_of(fan, true, 'restored')
   close()
   return standing
@@ -120,7 +68,7 @@ end
 local waiting = redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY)
 local tokens = tokens_now()
 local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free(slots_in_all()) >= 1
-if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
+if not at_once and in_line() + redis.call('ZCARD', AWAY) + redis.call('ZCARD', IDLE) >= room.line_cap then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
   if room.rate_per_minute > 0 and room.state == 'open' then
@@ -132,12 +80,14 @@ if not at_once and in_line() + redis.call('ZCARD', AWAY) >= room.line_cap then
   }
 end
 
-forget_ended()
+if ended_of(fan) then
+  forget_ended(fan)
+end
 if redeemed then
   note(fan, 'preferred')
 end
 if room.undrawn and now < room.draw_at_ms then
-  enter_lobby(now, redeemed)
+  enter_lobby(fan, now, redeemed)
 else
   local score = next_score()
   if at_once then

@@ -26,6 +26,7 @@ for i = 2, #ARGV, 3 do
     end
     put_place(fan, score, joined_at, admitted_at, priority)
     redis.call('ZADD', ADMITTED, int(pass_until), fan)
+    redis.call('ZADD', ACTED, int(now), fan)
     redis.call('HSET', SEEN, fan, int(now))
     note(fan, 'retaken')
     news.admitted[#news.admitted + 1] = '[' .. fan .. ',' .. int(pass_until) .. ']'

@@ -1,6 +1,6 @@
 -- stock.lua: note what is left to sell, as of a version of the event; an older version than the one known is ignored.
 -- KEYS  1 stock, 2 config, 3 places
--- ARGV  1 free, 2 held, 3 version
+-- ARGV  1 free, 2 held, 3 version, 4 a version that Postgres has lost, which the given one replaces (-1: none)
 -- Returns 1 if taken, 0 if ignored
 
 -- When everything was sold, the line was let go: its pages look about once a minute. Where seats come back after all,
@@ -9,7 +9,7 @@
 local REOPEN_MS = 90000
 
 local known = redis.call('HMGET', KEYS[1], 'version', 'free', 'held')
-if known[1] and tonumber(ARGV[3]) < tonumber(known[1]) then
+if known[1] and tonumber(ARGV[3]) < tonumber(known[1]) and known[1] ~= ARGV[4] then
   return 0
 end
 redis.call('HSET', KEYS[1], 'free', ARGV[1], 'held', ARGV[2], 'version', ARGV[3])

@@ -37,6 +37,6 @@ local function close()
     parts[#parts + 1] = ',"config":' .. int(news.config)
   end
   if #parts > 0 then
-    redis.call('PUBLISH', 'room:news', '{"event":' .. EVENT .. table.concat(parts) .. '}')
+    redis.call('PUBLISH', NEWS_CHANNEL, '{"event":' .. EVENT .. table.concat(parts) .. '}')
   end
 end

@@ -5,6 +5,7 @@
 local function admit_fan(fan, score, joined_at, priority)
   local pass_until = now + room.pass_ms
   redis.call('ZADD', ADMITTED, int(pass_until), fan)
+  redis.call('ZADD', ACTED, int(now), fan)
   put_place(fan, score, joined_at, now, priority)
   pace.admitted = pace.admitted + 1
   return pass_until
@@ -37,21 +38,40 @@ local function door_open()
   return room.state == 'open' and now >= room.resumed_at + room.connected_ms
 end
 
--- How many may be called and admitted at a time, and whether it is the stock that bounds them. A stock that is not
--- known bounds nobody.
+local function inside()
+  return redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf')
+end
+
+-- How many fans inside are about to take free seats: those called just now, and the admitted who were seen at work just
+-- now. Who holds seats has them already (`acted` is then to come), and who does nothing keeps none from others.
+local function at_work()
+  if room.work_ms == 0 then
+    return inside()
+  end
+  return redis.call('ZCOUNT', CALLED, '(' .. int(now + room.claim_window_ms - room.work_ms), '+inf')
+    + redis.call('ZCOUNT', ACTED, '(' .. int(now - room.work_ms), int(now))
+end
+
+-- How many may be inside at a time, or at work where it is the stock that bounds them, and whether it is. A stock that
+-- is not known bounds nobody.
 local function slots_in_all()
   local free = tonumber(redis.call('HGET', STOCK, 'free'))
-  local by_stock = free and room.stock_factor > 0 and math.ceil(room.stock_factor * free)
-  if by_stock and by_stock < room.capacity then
-    return by_stock, true
+  if free and room.stock_factor > 0 then
+    local by_stock = free > 0 and math.ceil(room.stock_factor * free) + room.stock_spare or 0
+    if by_stock < room.capacity then
+      return by_stock, true
+    end
   end
   return room.capacity, false
 end
 
 -- How many of these slots nobody has. The estimates and the autopilot are told this number (counts.lua).
-local function slots_free(slots)
-  local active = redis.call('ZCARD', CALLED) + redis.call('ZCOUNT', ADMITTED, '(' .. int(now), '+inf')
-  return math.max(0, slots - active)
+local function slots_free(slots, is_stock_bound)
+  local free = room.capacity - inside()
+  if is_stock_bound then
+    free = math.min(free, slots - at_work())
+  end
+  return math.max(0, free)
 end
 
 -- How many wait: in line, of both classes, and in the lobby while there is one.

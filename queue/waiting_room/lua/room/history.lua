@@ -17,7 +17,9 @@ local function note(fan, what, place)
   noted_places[fan] = place
 end
 
-local ENDINGS = { left = true, done = true, pass_over = true, unclaimed = true, absent = true }
+local ENDINGS = {
+  left = true, done = true, pass_over = true, unclaimed = true, absent = true, moved_away = true,
+}
 
 -- Appends to the fans' histories, each of which is bounded; admit.lua bounds how many there are, and for how long.
 local function write_history()

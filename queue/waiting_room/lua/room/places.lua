@@ -95,6 +95,12 @@ end
 -- The word for an expired place on the receipt, by where it stood; in line it is an absence.
 local EXPIRED = { [ADMITTED] = 'pass_over', [CALLED] = 'unclaimed' }
 
+-- The fans are admitted no more: when they were at work matters to nobody.
+local function forget_work(fans)
+  redis.call('ZREM', ACTED, unpack(fans))
+  redis.call('HDEL', TRIED, unpack(fans))
+end
+
 -- End the places of fans who stand in the sorted set `where`.
 local function end_places(fans, where, state)
   if #fans == 0 then
@@ -114,12 +120,39 @@ local function end_places(fans, where, state)
   if where == ADMITTED or where == CALLED then
     pace.freed = pace.freed + #fans
   end
+  if where == ADMITTED then
+    forget_work(fans)
+  end
   redis.call('ZREM', where, unpack(fans))
   redis.call('HDEL', PLACES, unpack(fans))
   redis.call('HDEL', SEEN, unpack(fans))
   redis.call('HDEL', MISSED, unpack(fans))
   redis.call('HDEL', SHOWN, unpack(fans))
   remember_ended(ended, top)
+end
+
+-- Give the place of `owner`, who stands in the sorted set `where`, to `fan`, with all that belongs to it.
+local function take_over(fan, owner, where)
+  local place = redis.call('HGET', PLACES, owner)
+  redis.call('ZADD', where, redis.call('ZSCORE', where, owner), fan)
+  redis.call('ZREM', where, owner)
+  for _, kept in ipairs({ PLACES, SEEN, MISSED, SHOWN }) do
+    local value = redis.call('HGET', kept, owner)
+    if value then
+      redis.call('HSET', kept, fan, value)
+      redis.call('HDEL', kept, owner)
+    end
+  end
+  local history = redis.call('HGET', HISTORY, owner)
+    or room.histories_before and redis.call('HGET', HISTORY_BEFORE, owner)
+  if history then
+    redis.call('HSET', HISTORY, fan, history)
+  end
+  note(fan, 'moved')
+  note(owner, 'moved_away', place)
+  local score = string.match(place, '^%d+')
+  remember_ended({ owner, 'left:' .. score .. ':' .. int(now) }, tonumber(score))
+  news.ended[#news.ended + 1] = '[' .. owner .. ',"left"]'
 end
 
 -- Put fans back in line from the sorted set `where`, each in the own class and at the old score.
@@ -133,12 +166,15 @@ local function back_in_line(fans, where)
     local line = members[line_of(places[i])]
     line[#line + 1] = string.match(places[i], '^%d+')
     line[#line + 1] = fan
-    if where == AWAY then
+    if where == AWAY or where == IDLE then
       note(fan, 'back')
     end
   end
   if where == CALLED then
     pace.freed = pace.freed + #fans
+  end
+  if where == ADMITTED then
+    forget_work(fans)
   end
   redis.call('ZREM', where, unpack(fans))
   for line, scored in pairs(members) do
@@ -175,6 +211,44 @@ local function miss_claims(fans)
   return #over
 end
 
+-- From when on an admitted fan counts as doing nothing who was last at work then; while seats are not scarce, no pass
+-- shrinks. After an outage, in which nobody could be heard, and from when seats grew scarce, all have the whole time.
+local function idle_since(acted_at)
+  return math.max(acted_at, room.scarce_since, room.resumed_at)
+end
+
+-- When the pass of a fan ends who does nothing from now on, in ms; 0 where it does not end by that.
+local function idle_end(fan, pass_until)
+  local acted_at = room.scarce_since > 0 and room.idle_ms > 0 and tonumber(redis.call('ZSCORE', ACTED, fan))
+  local ends_at = acted_at and idle_since(acted_at) + room.idle_ms
+  return ends_at and ends_at < pass_until and ends_at or 0
+end
+
+-- Take the passes of admitted fans who did nothing while others waited for the last seats. The place stays theirs, in
+-- front of the line, and they are called again once they show themselves (act.lua), for at least as long as the pass
+-- would have lasted.
+local function set_idle(fans)
+  local pass_ends = redis.call('ZMSCORE', ADMITTED, unpack(fans))
+  local idle, kept = {}, {}
+  for i, pass_end in ipairs(pass_ends) do
+    local pass_until = tonumber(pass_end)
+    local fan = fans[i]
+    if pass_until and pass_until > now then
+      idle[#idle + 1] = fan
+      kept[#kept + 1] = int(math.max(pass_until, now + room.absence_ms))
+      kept[#kept + 1] = fan
+      note(fan, 'idle')
+      news.waiting[#news.waiting + 1] = fan
+    end
+  end
+  forget_work(fans)
+  if #idle > 0 then
+    redis.call('ZREM', ADMITTED, unpack(idle))
+    redis.call('ZADD', IDLE, unpack(kept))
+    pace.freed = pace.freed + #idle
+  end
+end
+
 -- Where a fan with a place of that class stands now, whatever lapsed settled first:
 -- the sorted set, and the end of call, pass or absence in ms; nil if the place ended.
 local function settle(fan, priority)
@@ -204,6 +278,9 @@ local function settle(fan, priority)
     end
     end_places({ fan }, AWAY, 'expired')
     return nil
+  end
+  if redis.call('ZSCORE', IDLE, fan) then
+    return IDLE
   end
   if room.undrawn and redis.call('ZSCORE', LOBBY, fan) then
     return LOBBY

@@ -4,8 +4,8 @@
 -- KEYS  a room's keys, always all and in the order of keys.py
 -- ARGV  1 event; the rest is the operation's own
 --
--- A fan holds a place while `places` names them, and is then in exactly one of line, priority, away, called, admitted.
--- A place is of one class, which its last part tells: the ordinary waits in `line`, the priority class in `priority`.
+-- A fan holds a place while `places` names them, and is then in exactly one of line, priority, away, called,
+-- admitted, idle. A place is of one class, which its last part tells: the ordinary waits in `line`, the priority class in `priority`.
 -- Fans and scores travel as decimal strings: cjson and tostring() round numbers of more than 14 digits.
 
 local EVENT = ARGV[1]
@@ -31,6 +31,15 @@ do
   room.undrawn = room.draw_at_ms > 0 and room.draw ~= 'done'
   if room.undrawn and (room.state == 'open' or room.state == 'paused') then
     room.state = now < room.lobby_at_ms and 'closed' or 'lobby'
+  end
+  -- Without a lobby fans may join before the sale, and wait until it begins.
+  room.before_sale = now < room.on_sale_at_ms
+  if room.before_sale and room.state == 'open' then
+    room.state = 'paused'
+  end
+  room.sale_over = room.off_sale_at_ms > 0 and now >= room.off_sale_at_ms
+  if room.sale_over and room.state and room.state ~= 'off' then
+    room.state = 'closed'
   end
   if now < room.rebuild_until and (room.state == 'open' or room.state == 'paused' or room.state == 'lobby') then
     room.state = 'rebuilding'

@@ -4,7 +4,7 @@
 
 -- The fan's standing as an array, see operations.py; with `touch` the call is a heartbeat.
 local function standing_of(fan, touch, joined)
-  local state, score, ahead, claim_by, pass_until, joined_at, shown = 'none', 0, 0, 0, 0, 0, 0
+  local state, score, ahead, claim_by, pass_until, joined_at, shown, idle_ends = 'none', 0, 0, 0, 0, 0, 0, 0
   local where, value
   local held, held_since, _, priority = place_of(fan)
   if held then
@@ -23,6 +23,7 @@ local function standing_of(fan, touch, joined)
       state, claim_by = 'called', value
     elseif where == ADMITTED then
       state, pass_until = 'admitted', value
+      idle_ends = idle_end(fan, value)
     elseif where == LOBBY then
       state = 'lobby'
     else
@@ -49,6 +50,6 @@ local function standing_of(fan, touch, joined)
   end
   return {
     'ok', state, room.state, joined, epoch, number, ahead, shown, in_line(), claim_by, pass_until, joined_at, now,
-    priority and 1 or 0,
+    priority and 1 or 0, where == IDLE and 1 or 0, idle_ends,
   }
 end
