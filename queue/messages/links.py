@@ -1,0 +1,91 @@
+"""The links in messages, and the signed tokens in them: who opens one needs no session."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from messages.languages import ENGLISH
+from waiting_room.signing import Signer
+
+TOKEN_SECONDS: Final = 400 * 86_400
+"""A link to unsubscribe works for as long as somebody keeps a mail."""
+CONFIRM_SECONDS: Final = 7 * 86_400
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that reads our messages, and the kind of message in which the link stands; empty: none."""
+
+    channel: str
+    address: str
+    kind: str = ""
+
+
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody read the mail to a follower's address."""
+
+    follower: str
+
+
+class LinkTokens:
+    """Signs and verifies the tokens of links."""
+
+    def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
+        self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
+        self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
+        self._now = now
+
+    def sign_reader(self, reader: Reader) -> str:
+        return self._readers.sign(reader, int(self._now()) + TOKEN_SECONDS)
+
+    def verify_reader(self, token: str) -> Reader:
+        """Raises:
+        TokenInvalid: we did not sign it, or it has ended.
+        """
+        return self._readers.verify(token)[0]
+
+    def sign_confirmation(self, follower_id: uuid.UUID | str) -> str:
+        return self._confirmations.sign(Confirmation(follower=str(follower_id)), int(self._now()) + CONFIRM_SECONDS)
+
+    def verify_confirmation(self, token: str) -> uuid.UUID:
+        """Raises:
+        TokenInvalid: we did not sign it, or it has ended.
+        """
+        return uuid.UUID(self._confirmations.verify(token)[0].follower)
+
+
+class Links:
+    """Makes the addresses in messages.
+
+    Args:
+        base: scheme, host and path of the site, without a slash at its end.
+    """
+
+    def __init__(self, base: str, tokens: LinkTokens) -> None:
+        self.base = base.rstrip("/")
+        self.tokens = tokens
+
+    def page(self, path: str, language: str = ENGLISH) -> str:
+        """A page's address in a language; ``path`` begins with a slash."""
+        return self.base + ("" if language == ENGLISH else f"/{language}") + path
+
+    def event(self, event_id: int, language: str, place: str = "") -> str:
+        """An event's page. The place token stands after the ``#``, which no browser sends to a server."""
+        return self.page(f"/events/{event_id}", language) + (f"#place={place}" if place else "")
+
+    def purchase(self, purchase_id: str, language: str) -> str:
+        return self.page(f"/purchases/{purchase_id}", language)
+
+    def preferences(self, token: str, language: str) -> str:
+        return self.page(f"/messages/{token}", language)
+
+    def unsubscribe(self, token: str) -> str:
+        """Takes a POST, too, without any page (RFC 8058)."""
+        return self.page(f"/messages/{token}/unsubscribe")
+
+    def confirm(self, token: str, language: str) -> str:
+        return self.page(f"/messages/confirm/{token}", language)
