@@ -13,7 +13,7 @@ from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
-from db.booking.holds import EVENTS_WITH_LAPSED_HOLDS
+from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
@@ -97,7 +97,7 @@ class Booking:
         """Apply one batch of sweeps, for the lane's events that have lapsed holds."""
         about.begin(lane=lane)
         rows = self._engine.connection().execute(
-            EVENTS_WITH_LAPSED_HOLDS,
+            EVENTS_WITH_DUE_HOLDS,
             {
                 "lanes": self._lane.count,
                 "lane": lane,

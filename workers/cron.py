@@ -9,13 +9,14 @@ import redis
 from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
-from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
 from workers import jobs
 
 SWEEP_EVERY_SECONDS: Final = 1
 RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
+TELL_EVERY_SECONDS: Final = 1
 FAILED_KEPT_SECONDS: Final = 300
 """RQ keeps a recurring job that failed for this time only, because in an outage one fails every second."""
 LATE_SECONDS_MAX: Final = 5
@@ -48,6 +49,7 @@ class Cron(CronScheduler):
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
+        self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
 
     def _every(self, seconds: int, function: Callable[..., Any], queue: str, *args: object) -> None:
         self._cron_jobs.append(

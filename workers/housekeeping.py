@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 
+import redis
+
 from booking_lane.lane import queue_name
 from db.booking import housekeeping_sql as sql
+from db.messages.queue import FORGET as FORGET_MESSAGES
+from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
 from db.outbox.deliveries import FORGET as FORGET_NEWS
+from db.patience import Turns
+from db.push.subscriptions import FORGET_SUBSCRIPTIONS
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
@@ -23,6 +29,10 @@ DEPARTURE_CHUNKS_MAX = 100
 HOLDS_MAX = 10_000
 PLACE_KEEP_HOURS = 7 * 24
 """Departed places are kept for as long as their tokens are valid."""
+UNCONFIRMED_KEEP_HOURS = 7 * 24
+"""An address that nobody confirmed is forgotten once the link in its mail has ended."""
+SUBSCRIPTION_KEEP_HOURS = 24
+"""Subscriptions to alerts are kept for so long after the sale, which an operator may take up again meanwhile."""
 
 
 class Housekeeping:
@@ -49,35 +59,68 @@ class Housekeeping:
         """Free the slots of fans that have bought, extend passes to the ends of their holds, and set the rooms' stock.
 
         A lane's worker does all this as it books; this job finds what a crash left undone.
+
+        Raises:
+            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
         """
         rows = self._engine.connection().execute(sql.ROOMS_WITH_STOCK).fetchall()
+        turns = Turns("the reconciliation", redis.ResponseError, others=False)
         for event_id, version, free, held in rows:
-            self._slots.set_stock(event_id, free=free, held=held, version=version)
-            cursor = 0
-            while True:
-                try:
-                    page = self._slots.admitted_page(event_id, cursor)
-                except RoomUnknown:
-                    break
-                self._settle(event_id, page.fans)
-                cursor = page.cursor
-                if cursor == 0:
-                    break
+            with turns.of(f"event {event_id}"):
+                if not self._slots.set_stock(event_id, free=free, held=held, version=version):
+                    self._replace_lost_stock(event_id)
+                self._settle_all(event_id)
+        turns.end()
+        if turns.failed:
+            raise turns.failed[0]
+
+    def _settle_all(self, event_id: int) -> None:
+        cursor = 0
+        while True:
+            try:
+                page = self._slots.admitted_page(event_id, cursor)
+            except RoomUnknown:
+                break
+            self._settle(event_id, page.fans)
+            cursor = page.cursor
+            if cursor == 0:
+                break
+
+    def _replace_lost_stock(self, event_id: int) -> None:
+        """Replace a stock of a version that Postgres has lost, for example with a failover to a standby. Usually its
+        version is only newer than our reading, so Postgres is read again after it.
+        """
+        recorded = self._slots.stock_version(event_id)
+        for row_event_id, version, free, held in self._engine.connection().execute(sql.ROOMS_WITH_STOCK).fetchall():
+            if row_event_id == event_id and version < recorded:
+                logger.warning("event %d: Postgres has gone back from version %d to %d", event_id, recorded, version)
+                self._slots.set_stock(event_id, free=free, held=held, version=version, lost_version=recorded)
 
     def remember(self) -> None:
         """Record what must outlive a loss of Redis: each room's epoch, and the places that ended. Where Redis has lost
         a room, fans with live holds get their slots back.
+
+        Raises:
+            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
         """
+        turns = Turns("the recording of rooms", redis.ResponseError, others=False)
         for event_id, epoch in self._engine.connection().execute(sql.ROOMS_OPEN).fetchall():
-            try:
-                counts = self._slots.counts(event_id)
-            except RoomUnknown:
-                continue
-            if counts.epoch > epoch:
-                self._engine.connection().execute(sql.RECORD_EPOCH, {"event_id": event_id, "epoch": counts.epoch})
-            self._record_departures(event_id)
-            if counts.now_ms - counts.rebuilt_at_ms < self._settings.hold.seconds * 1000:
-                self._retake(event_id)
+            with turns.of(f"event {event_id}"):
+                self._remember(event_id, epoch)
+        turns.end()
+        if turns.failed:
+            raise turns.failed[0]
+
+    def _remember(self, event_id: int, epoch: int) -> None:
+        try:
+            counts = self._slots.counts(event_id)
+        except RoomUnknown:
+            return
+        if counts.epoch > epoch:
+            self._engine.connection().execute(sql.RECORD_EPOCH, {"event_id": event_id, "epoch": counts.epoch})
+        self._record_departures(event_id)
+        if counts.now_ms - counts.rebuilt_at_ms < self._settings.hold.seconds * 1000:
+            self._retake(event_id)
 
     def _record_departures(self, event_id: int) -> None:
         for _ in range(DEPARTURE_CHUNKS_MAX):
@@ -133,11 +176,17 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes, departures and delivered news that are older than promised, a bounded number in each run."""
+        """Delete outcomes, departures, delivered news, messages, addresses and subscriptions to alerts that are older
+        than promised, a bounded number in each run.
+        """
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._settings.lane.command_keep_hours),
             (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
             (FORGET_NEWS, self._settings.webhook.keep_hours),
+            (FORGET_SUBSCRIPTIONS, SUBSCRIPTION_KEEP_HOURS),
+            (FORGET_MESSAGES, self._settings.message.keep_hours),
+            (FORGET_CONTACTS, self._settings.message.contact_keep_hours),
+            (FORGET_UNCONFIRMED, UNCONFIRMED_KEEP_HOURS),
         ):
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(

@@ -21,6 +21,7 @@ from rq.worker_registration import get_keys
 
 from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name, workers_key
 from booking_lane.lane import BOOK, rq_queue
+from booking_lane.listed_jobs import ListedJob
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class LaneWorker(SimpleWorker):
     long to wait for when a worker dies.
     """
 
+    job_class = ListedJob
     max_connection_wait_time = 1.0
     """RQ's own value is a minute, in which a lane would still sleep although Redis is back."""
 
@@ -64,6 +66,9 @@ class LaneWorker(SimpleWorker):
         finally:
             self._stop_sign.set()
             thread.join(ALIVE_SECONDS)
+
+    def subscribe(self) -> None:
+        """Do nothing: RQ would take orders from a channel that we do not use, at the price of a thread."""
 
     def set_shutdown_requested_date(self) -> None:
         """Do nothing: RQ would ask Redis from within a signal handler, while a batch may be using the connection."""

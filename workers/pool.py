@@ -1,4 +1,5 @@
-"""The worker processes: one `LaneWorker` for each lane, and one process each for housekeeping, cron and news.
+"""The worker processes: one `LaneWorker` for each lane, and one process each for housekeeping, messages,
+cron and news.
 
 The pool's loop notices a child that died, starts another in its place and puts its batches back to work.
 """
@@ -12,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -25,9 +27,9 @@ from rq.worker_pool import WorkerData, WorkerPool
 
 from booking_lane.alive import alive_key
 from booking_lane.clients import jobs_client, prompt_client
-from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name, rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
 from booking_lane.serializer import MsgpackSerializer
-from booking_lane.signals import ending_signals
+from booking_lane.signals import ending_signals, watch_for_end, watch_no_more
 from db.connections.urls import psycopg_conninfo
 from db.patience import Patience
 from waiting_room.line import Slots
@@ -52,6 +54,8 @@ RECOVER_EVERY_SECONDS: Final = 1.0
 RESPAWN_PAUSE_SECONDS: Final = 0.5
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 STOP_SECONDS_MAX: Final = 7.0
+END_SECONDS_MAX: Final = 9.5
+"""By then the pool has ended, even if its main thread still waits for a name to be looked up."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _fork = get_context("fork").Process
@@ -86,9 +90,10 @@ class Pool(WorkerPool):
         self._probe = probe
         self._locks = locks
         numbers = tuple(range(settings.lane.count)) if lanes is None else lanes
-        self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE]
+        self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, MESSAGES_QUEUE]
         self._roles = [*self._queues, CRON, WEBHOOKS]
         self._role_of: dict[str, str] = {}
+        self._stopping = threading.RLock()
         client = jobs_client(settings.redis.jobs)
         self._recovery = Recovery(client, Setbacks(client, settings.lane.batch_setbacks_max))
         super().__init__(
@@ -124,6 +129,12 @@ class Pool(WorkerPool):
             self.connection.delete(alive_key(role, worker_data.name))
             self._recovery.recover(role)
 
+    def request_stop(self, signum: Any = None, frame: Any = None) -> None:
+        """Ask every process once to end: a second signal would have RQ's worker leave its batch."""
+        with self._stopping:
+            if self.status != self.Status.STOPPED:
+                super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
     # -- this loop replaces RQ's, which looks once a second and waits for each child in turn
 
     def start(self, *args: Any, **kwargs: Any) -> None:
@@ -138,6 +149,7 @@ class Pool(WorkerPool):
         self._install_signal_handlers()  # type: ignore[no-untyped-call]
         for number in ending_signals():
             signal.signal(number, self.request_stop)
+        watch_for_end(self.request_stop, END_SECONDS_MAX)
         logger.info("worker pool of %d processes started", self.num_workers)
         recovered_at = started_at = time.monotonic()
         while self.status != self.Status.STOPPED:
@@ -181,6 +193,7 @@ class Pool(WorkerPool):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             return
+        watch_no_more()
         # The child must not keep the pool's handlers that it was forked with; the worker sets its own later.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -207,6 +220,9 @@ class Pool(WorkerPool):
         if role == CRON:
             Cron(client, settings.lane.count).start()  # type: ignore[no-untyped-call]
             return
+        if role == MESSAGES_QUEUE:
+            self._tell(client, name)
+            return
         now_ms = jobs_clock(client)
         engine = Engine(
             settings.db.url,
@@ -222,18 +238,34 @@ class Pool(WorkerPool):
             jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, settings))
         else:
             jobs.install(Booking(engine, client, slots, settings.lane, settings.hold, now_ms=now_ms, probe=self._probe))
+        try:
+            self._work_on(client, role, name)
+        finally:
+            engine.close()
+
+    def _tell(self, client: redis.Redis, name: str) -> None:
+        # As for news: templates, catalogues and clients of providers are large, and no lane needs them.
+        os.nice(NEWS_NICENESS)
+        from workers.messages.process import Told
+
+        told = Told(self._settings)
+        jobs.install(told=told)
+        try:
+            self._work_on(client, MESSAGES_QUEUE, name)
+        finally:
+            told.close()
+
+    def _work_on(self, client: redis.Redis, role: str, name: str) -> None:
+        """Work on the jobs of a queue until the process is asked to end."""
         worker = LaneWorker(
             [rq_queue(client, role)],
             name=name,
             connection=client,
             serializer=MsgpackSerializer,
-            sign=lambda: prompt_client(settings.redis.jobs),
+            sign=lambda: prompt_client(self._settings.redis.jobs),
         )
         settle_memory()
-        try:
-            worker.work(logging_level="WARNING")
-        finally:
-            engine.close()
+        worker.work(logging_level="WARNING")
 
 
 def settle_memory() -> None:

@@ -8,10 +8,9 @@ import time
 import redis
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
-from rq.job import Job
 
 from booking_lane.lane import rq_queue
-from booking_lane.serializer import MsgpackSerializer
+from booking_lane.listed_jobs import fetch_jobs
 from workers.lane_worker import alive_workers
 from workers.setbacks import Setbacks
 
@@ -69,7 +68,7 @@ class Recovery:
 
     def _put_back(self, queue: Queue, job_id: str, executions: list[Execution]) -> bool:
         """Put the job back in one MULTI, so that no batch is lost if this process dies meanwhile."""
-        job = Job.fetch_many([job_id], connection=self._client, serializer=MsgpackSerializer)[0]
+        job = fetch_jobs(self._client, [job_id])[0]
         with self._client.pipeline() as pipe:
             if job is not None:
                 # A job that was taken but not begun cannot have killed the worker.

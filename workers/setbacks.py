@@ -18,7 +18,7 @@ from rq.results import Result
 
 from booking_lane.commands import Batch, command_id_new, decode_batch, encode_batch
 from booking_lane.lane import BOOK, FAILED_KEPT_SECONDS, GIVE_UP, job_data, rq_queue
-from booking_lane.serializer import MsgpackSerializer
+from booking_lane.listed_jobs import fetch_jobs
 from workers.engine.engine import OutageError
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Setbacks:
         failed = queue.failed_job_registry
         ids = failed.get_job_ids(0, FAILED_SEEN_MAX - 1, desc=True, cleanup=False)
         back = 0
-        for job in Job.fetch_many(ids, connection=self._client, serializer=MsgpackSerializer):
+        for job in fetch_jobs(self._client, ids):
             if job is None or _batch_of(job) is None:
                 continue
             counts = not _is_outage(job)

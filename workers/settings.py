@@ -6,6 +6,9 @@ import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.settings import DatabaseSettings, SiteSettings
+from messages.brand_settings import BrandSettings
+from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
+from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 
@@ -16,3 +19,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneSettings
     hold: HoldSettings
     webhook: WebhookSettings
+    message: MessageSettings
+    mail: MailSettings
+    sms: SmsSettings
+    push: PushSettings
+    brand: BrandSettings
+    line: LineSettings

@@ -1,9 +1,9 @@
 """Delivers news from the outbox by the channels: at least once, in no promised order.
 
-Each turn writes the news that rooms make by themselves, hands new outbox rows to the channels that want them, notes how
-attempts ended and takes what is due. Each step is one statement on a bounded number of rows. A delivery that is taken
-is due again when its attempt must be over; so one whose dispatcher died is made once more, with the same id. Any number
-of dispatchers may run.
+Each turn writes the news that rooms and cancelled events make by themselves, hands new outbox rows to the channels that
+want them, notes how attempts ended and takes what is due. Each step is one statement on a bounded number of rows. A
+delivery that is taken is due again when its attempt must be over; so one whose dispatcher died is made once more, with
+the same id. Any number of dispatchers may run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 import psycopg
 
 from db.connections import primary
+from db.events.cancelling import write_cancellation_news
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
 from workers.channels.channel import Channel, Connection, Message, Outcome
@@ -190,6 +191,7 @@ class Dispatcher:
         if now - self._rooms_at >= ROOMS_EVERY_SECONDS:
             self._rooms_at = now
             await write_room_news(connection)
+            await write_cancellation_news(connection)
 
 
 def dispatch(

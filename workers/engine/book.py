@@ -16,7 +16,9 @@ from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
 from db.booking.seats import EventSeat, Seat, SeatNow
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
+from db.events.sale import PROBLEMS, EventState, SaleState
 from workers.engine.free_rows import FreeRows
+from workers.engine.refused import Refused
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Book:
         settings: how long a hold is live, how much longer it keeps its seats, and until when one may cancel.
 
     Attributes:
-        lapsed: holds to be swept, by event.
+        lapsed: holds to be swept, by event: those that have lapsed, and all of a cancelled event.
         purchases: purchases that are to be cancelled, by their ids.
     """
 
@@ -119,6 +121,15 @@ class Book:
             if seat is not None and seat.reservation_id == hold.reservation_id:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
         self.close(hold, state)
+
+    def refuse_if_cancelled(self, event_id: int, detail: str | None = None) -> None:
+        """Nothing of a cancelled event is bought, and nothing of it needs to be given back.
+
+        Raises:
+            Refused: ``event_cancelled``.
+        """
+        if self.events[event_id].event_state is EventState.CANCELLED:
+            raise Refused(PROBLEMS[SaleState.CANCELLED], detail)
 
     # -- seats
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import msgspec
 import psycopg
-from psycopg import errors
 from psycopg.pq import TransactionStatus
 from rq.timeouts import BaseTimeoutException
 
@@ -24,6 +23,7 @@ from booking_lane.settings import HoldSettings
 from db.booking.results import Result
 from db.booking.states import HoldState
 from db.connections import primary
+from db.patience import Trouble, trouble_of
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
@@ -42,20 +42,6 @@ CONFLICTS_MAX = 20
 PLANS_SECONDS_MAX = 1.0
 CONNECT_SECONDS = 3
 
-# These errors come from another transaction or from the server's state, so another try may succeed.
-_CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
-_AWAY = (
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
-    errors.TooManyConnections,
-    errors.DiskFull,
-    errors.IoError,
-    errors.OutOfMemory,
-    errors.ReadOnlySqlTransaction,  # after a failover, until the standby is promoted
-    errors.IdleInTransactionSessionTimeout,
-    errors.QueryCanceled,
-)
 _SESSION = {
     "timezone": "UTC",
     "statement_timeout": 30_000,
@@ -163,9 +149,11 @@ class Engine:
         """
         try:
             return self._patiently(lambda: self._apply_once(commands))
-        except (BaseTimeoutException, OutageError, *_CONFLICTS):
+        except (BaseTimeoutException, OutageError):
             raise
         except Exception as error:
+            if trouble_of(error) is Trouble.CONFLICT:
+                raise
             return self._bisect(commands, error)
 
     def give_up(self, commands: Sequence[Command]) -> Applied:
@@ -186,15 +174,17 @@ class Engine:
         while True:
             try:
                 return work()
-            except _CONFLICTS as error:
-                conflicts += 1
-                if conflicts > CONFLICTS_MAX:
-                    raise
-                logger.warning("batch meets another transaction (%s), trying again", type(error).__name__)
-                time.sleep(RETRY_PAUSE_SECONDS * conflicts)
             except psycopg.Error as error:
-                if not self._is_away(error):
+                trouble = self._trouble_of(error)
+                if trouble is None:
                     raise
+                if trouble is Trouble.CONFLICT:
+                    conflicts += 1
+                    if conflicts > CONFLICTS_MAX:
+                        raise
+                    logger.warning("batch meets another transaction (%s), trying again", type(error).__name__)
+                    time.sleep(RETRY_PAUSE_SECONDS * conflicts)
+                    continue
                 if time.monotonic() - started > self._outage_seconds_max:
                     raise OutageError(str(error)) from error
                 logger.warning("Postgres is away (%s), trying again in %.2f s", type(error).__name__, pause)
@@ -202,12 +192,11 @@ class Engine:
                 time.sleep(pause)
                 pause = min(pause * 2, RECONNECT_PAUSE_SECONDS_MAX)
 
-    def _is_away(self, error: psycopg.Error) -> bool:
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and (
-            self._connection is None or self._connection.closed
-        ):
-            return True
-        return isinstance(error, _AWAY)
+    def _trouble_of(self, error: psycopg.Error) -> Trouble | None:
+        is_lost = self._connection is None or self._connection.closed
+        if is_lost and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return Trouble.AWAY
+        return trouble_of(error)
 
     def _bisect(self, commands: Sequence[Command], error: Exception) -> Applied:
         """Find the command that breaks its batch, by halves; only this command fails."""

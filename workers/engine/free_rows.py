@@ -1,88 +1,52 @@
-"""The free seats of one ticket type, row by row, from which the best block is chosen; they are kept between batches."""
+"""The free seats of one ticket type, from which the best block is chosen; they are kept between batches."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+from db.plans.best_seats import FreeSeats, SeatRows
 
 EVENTS_KEPT_MAX: Final = 16
 
+_T = TypeVar("_T")
 
-class FreeRows:
-    """Rows in order from the stage, each with its free seat numbers in order.
+
+class FreeRows(FreeSeats):
+    """The free seats of one ticket type, some of which still count as held.
 
     Args:
-        free: (row_number, seat_number, lapsed) of every seat that may be held now, in any order; ``lapsed``
-            marks a seat that still counts as held by a hold that has ended.
+        free: (row_number, numbers of the free seats, those of them that still count as held by a hold that has ended).
     """
 
-    def __init__(self, free: Iterable[tuple[int, int, bool]]) -> None:
-        self._rows: dict[int, list[int]] = {}
-        self._order: list[int] = []
-        self._lapsed: set[tuple[int, int]] = set()
-        self.count = 0
-        for row, seat, lapsed in sorted(free):
-            self._rows.setdefault(row, []).append(seat)
-            self.count += 1
-            if lapsed:
-                self._lapsed.add((row, seat))
-        self._order = list(self._rows)
+    def __init__(self, layout: SeatRows, free: Iterable[tuple[int, Sequence[int], Sequence[int]]]) -> None:
+        rows = list(free)
+        super().__init__(layout, ((row, seats) for row, seats, _ in rows))
+        self._lapsed = {(row, seat) for row, _, lapsed in rows for seat in lapsed}
 
     def is_lapsed(self, row: int, seat: int) -> bool:
         return (row, seat) in self._lapsed
 
-    def take(self, row: int, seat: int) -> None:
-        seats = self._rows.get(row, [])
-        index = bisect_left(seats, seat)
-        if index < len(seats) and seats[index] == seat:
-            del seats[index]
-            self.count -= 1
-            if not seats:
-                del self._rows[row]
-                del self._order[bisect_left(self._order, row)]
-        self._lapsed.discard((row, seat))
+    def take(self, row_number: int, seat: int) -> None:
+        super().take(row_number, seat)
+        self._lapsed.discard((row_number, seat))
 
-    def give(self, row: int, seat: int) -> None:
-        seats = self._rows.get(row)
-        if seats is None:
-            seats = self._rows[row] = []
-            insort(self._order, row)
-        index = bisect_left(seats, seat)
-        if index == len(seats) or seats[index] != seat:
-            insort(seats, seat)
-            self.count += 1
-        self._lapsed.discard((row, seat))
-
-    def best(self, quantity: int) -> tuple[int, list[int]] | None:
-        """The block of adjacent seats in the row nearest to the stage, or None.
-
-        A block that leaves a single seat beside it is taken only if no row has a better one, because a single seat
-        between sold ones is hard to sell.
-        """
-        second: tuple[int, list[int]] | None = None
-        for row in self._order:
-            if len(self._rows[row]) < quantity:
-                continue
-            for run in _runs(self._rows[row]):
-                left_over = len(run) - quantity
-                if left_over < 0:
-                    continue
-                block = (row, run[:quantity])
-                if left_over != 1:
-                    return block
-                second = second or block
-        return second
+    def give(self, row_number: int, seat: int) -> None:
+        super().give(row_number, seat)
+        self._lapsed.discard((row_number, seat))
 
 
 class KeptRows:
     """Keeps free rows from one batch to the next. They are exact, because they are used only under the event's lock and
     only if the event has the version that they were kept with. A batch takes them out, and puts them back only after
     its commit.
+
+    The seats that a ticket type has, free or not, are kept for as long as the event has the same revision.
     """
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[int, dict[tuple[int, int], FreeRows]]] = {}
+        self._layouts: dict[int, tuple[int, dict[tuple[int, int], SeatRows]]] = {}
 
     def take(self, event_id: int, version: int) -> dict[tuple[int, int], FreeRows]:
         """The event's rows by (event_id, ticket_type_id) as of ``version``; empty if there are none of this version."""
@@ -91,17 +55,19 @@ class KeptRows:
 
     def keep(self, event_id: int, version: int, rows: dict[tuple[int, int], FreeRows]) -> None:
         if rows:
-            while len(self._kept) >= EVENTS_KEPT_MAX:
-                del self._kept[next(iter(self._kept))]
+            _make_room(self._kept)
             self._kept[event_id] = (version, rows)
 
+    def layouts(self, event_id: int, revision: int) -> dict[tuple[int, int], SeatRows]:
+        """The event's seats by (event_id, ticket_type_id) as of ``revision``. What the caller adds to it is kept."""
+        kept_revision, layouts = self._layouts.pop(event_id, (-1, {}))
+        if kept_revision != revision:
+            layouts = {}
+        _make_room(self._layouts)
+        self._layouts[event_id] = (revision, layouts)
+        return layouts
 
-def _runs(seats: list[int]) -> Iterable[list[int]]:
-    run: list[int] = []
-    for seat in seats:
-        if run and seat != run[-1] + 1:
-            yield run
-            run = []
-        run.append(seat)
-    if run:
-        yield run
+
+def _make_room(kept: dict[int, _T]) -> None:
+    while len(kept) >= EVENTS_KEPT_MAX:
+        del kept[next(iter(kept))]

@@ -11,6 +11,8 @@ from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
 from db.booking import events, holds, outcomes, purchases, seats
 from db.booking.states import HoldState
+from db.plans.best_seats import PlannedRow, planned_rows
+from db.plans.reading import READ_FOCUSES, READ_ROWS
 from workers.engine.book import Book
 from workers.engine.commands import RULES
 from workers.engine.free_rows import FreeRows, KeptRows
@@ -53,7 +55,7 @@ def lock_and_read(
     needs = needs_of(commands)
     book = Book(_UNREAD, hold)
     recorded = _read_rows(connection, book, kept, needs, commands, locks=locks)
-    _lock_seats(connection, book, needs, locks=locks)
+    _lock_seats(connection, book, kept, needs, locks=locks)
     return book, recorded
 
 
@@ -89,7 +91,7 @@ def _read_rows(
         if needs.lapsed_of:
             lapsed = run(
                 connection,
-                holds.READ_LAPSED_HOLDS,
+                holds.READ_DUE_HOLDS,
                 event_ids=sorted(needs.lapsed_of),
                 grace_seconds=book.settings.grace_seconds,
                 holds_max=max(SWEPT_HOLDS_MIN, SWEPT_HOLDS_MAX // len(needs.lapsed_of)),
@@ -117,7 +119,7 @@ def _read_rows(
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
 
 
-def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool) -> None:
+def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs, *, locks: bool) -> None:
     """Make the second round trip, which locks and reads the seats, and then reads the clock."""
     keys = set(needs.seats)
     for hold in book.holds.values():
@@ -133,7 +135,17 @@ def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool
         free = {
             key: run(connection, seats.READ_FREE_SEATS, event_id=key[0], ticket_type_id=key[1])
             for key in sorted(needs.free_rows - book.free_rows.keys())
+            if key[0] in book.events
         }
+        layouts = {key: kept.layouts(key[0], book.events[key[0]].revision) for key in free}
+        seats_of = {
+            key: run(connection, READ_ROWS, event_id=key[0], ticket_type_id=key[1])
+            for key in free
+            if key not in layouts[key]
+        }
+        planned: Iterable[tuple[Any, ...]] = ()
+        if seats_of:
+            planned = run(connection, READ_FOCUSES, event_ids=sorted({event_id for event_id, _ in seats_of}))
         purchase_rows = read_rows(
             connection,
             purchases.READ_PURCHASES_OF_HOLDS,
@@ -146,8 +158,11 @@ def _lock_seats(connection: Connection, book: Book, needs: Needs, *, locks: bool
     for row in seat_rows:
         seat, now = seats.seat_row(row)
         book.seats[seat] = now
+    focuses = {event_id: (x, y) for event_id, x, y in planned}
+    for key, cursor in seats_of.items():
+        layouts[key][key] = planned_rows(map(PlannedRow._make, cursor), focuses.get(key[0]))
     for key, cursor in free.items():
-        book.free_rows[key] = FreeRows(seats.FreeSeatRow._make(row) for row in cursor)
+        book.free_rows[key] = FreeRows(layouts[key][key], cursor)
     # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
     book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     for purchase in purchases.purchase_rows(purchase_rows):

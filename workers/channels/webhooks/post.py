@@ -62,7 +62,7 @@ def headers_of(message: WebhookMessage, body: bytes, at_seconds: int) -> dict[st
     }
 
 
-def _public_socket(address: AddrInfoType) -> socket.socket:
+def public_socket(address: AddrInfoType) -> socket.socket:
     """A socket for an address that was just resolved. It is connected to exactly this address, so the check holds."""
     if not is_public(str(address[4][0])):
         raise NotPublicError(errno.EACCES, "the host has an address that is not public")
@@ -81,7 +81,7 @@ class Poster:
         self._public_only = public_only
         self._now = now
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=_public_socket if public_only else None),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=public_socket if public_only else None),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=settings.connect_seconds),
             auto_decompress=False,

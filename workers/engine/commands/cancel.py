@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from booking_lane.commands import Cancel
 from db.booking import purchases as sql
-from db.booking.purchases import Detail
+from db.booking.purchases import Detail, cancellable_until
 from db.booking.results import CancelResult, named_seats
 from db.booking.seats import SeatNow
 from db.booking.states import PurchaseStatus, SeatStatus
@@ -28,6 +26,7 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     purchase = book.purchases.get(command.purchase_id)
     if purchase is None or (purchase.event_id, purchase.user_id) != (command.event_id, command.user_id):
         raise Refused("unknown_purchase")
+    book.refuse_if_cancelled(command.event_id, "This event was cancelled, and all its tickets with it.")
     live = {detail.seat: detail for detail in purchase.live}
     if not live:
         all_seats = named_seats(detail.seat for detail in purchase.details)
@@ -36,9 +35,9 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     if others := [seat for seat in seats if seat not in live]:
         raise Refused("not_cancellable", seats=named_seats(others))
     event = book.events[command.event_id]
-    limit = dt.timedelta(hours=book.settings.cancel_until_hours)
-    if event.date - book.now <= limit:
-        raise Refused("cancel_closed", cancelUntil=event.date - limit)
+    until = cancellable_until(purchase.cancel_until, event.date, book.settings.cancel_until_hours)
+    if book.now >= until:
+        raise Refused("cancel_closed", cancelUntil=until)
     details = [live[seat] for seat in seats]
     for detail in details:
         detail.cancelled_at = book.now

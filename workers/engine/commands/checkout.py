@@ -8,7 +8,7 @@ import os
 from booking_lane.commands import Checkout, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
-from db.booking.purchases import Detail, Purchase
+from db.booking.purchases import Detail, Purchase, cancellable_until
 from db.booking.results import BoughtSeat, PurchaseResult
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
@@ -29,6 +29,7 @@ def needs(command: Checkout, batch: Needs) -> None:
 
 
 def decide(book: Book, command: Checkout) -> PurchaseResult:
+    book.refuse_if_cancelled(command.event_id)
     hold = _hold_named(book, command)
     if hold.state == HoldState.PURCHASED:
         bought = book.purchases_of_holds.get(hold.reservation_id)
@@ -48,6 +49,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         currency=book.events[hold.event_id].currency,
         purchase_at=book.now,
         details=[Detail(seat, amount, ticket_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
+        cancel_until=cancellable_until(None, book.events[hold.event_id].date, book.settings.cancel_until_hours),
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 from booking_lane.commands import BestAvailable, Reserve, command_id_new
+from db.booking.events import EventRow
 from db.booking.holds import Hold
 from db.booking.results import HoldResult, held_seats, named_seats
 from db.booking.seats import Seat, SeatNow
 from db.booking.states import HoldState, SeatStatus
+from db.events.sale import PROBLEMS, SaleState, sale_state
+from db.plans.best_seats import Wish
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.needs import Needs
@@ -25,8 +28,7 @@ def needs(command: Reserve, batch: Needs) -> None:
 
 def decide(book: Book, command: Reserve) -> HoldResult:
     event = book.events[command.event_id]
-    if book.now < event.on_sale_at:
-        raise Refused("not_on_sale", onSaleAt=event.on_sale_at)
+    _refuse_unless_on_sale(event, book.now)
     in_grace = []
     for hold in book.holds_of(command.event_id, command.user_id):
         if hold.is_live(book.now):
@@ -45,12 +47,23 @@ def decide(book: Book, command: Reserve) -> HoldResult:
             f"One fan may have {event.seats_per_fan_max} seats of this event; you have {had}.",
             seatsPerFanMax=event.seats_per_fan_max,
         )
-    seats = command.seats if best is None else _best_available(book, command.event_id, best, in_grace)
+    seats = command.seats if best is None else _best_available(book, command, best, in_grace)
     for hold in in_grace:
         # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
         if not set(hold.seats).isdisjoint(seats):
             book.give_back(hold, HoldState.LAPSED)
     return _result(book, _hold(book, command, seats))
+
+
+def _refuse_unless_on_sale(event: EventRow, now: dt.datetime) -> None:
+    state = sale_state(event, now)
+    if state is SaleState.ON_SALE:
+        return
+    if state is SaleState.COMING:
+        raise Refused(PROBLEMS[state], onSaleAt=event.on_sale_at)
+    if state is SaleState.OVER:
+        raise Refused(PROBLEMS[state], offSaleAt=event.off_sale_at)
+    raise Refused(PROBLEMS[state])
 
 
 def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
@@ -101,24 +114,23 @@ def _refuse_unless_free(book: Book, command: Reserve, in_grace: list[Hold]) -> N
         raise Refused("seats_taken", seats=named_seats(taken))
 
 
-def _best_available(book: Book, event_id: int, wanted: BestAvailable, in_grace: list[Hold]) -> tuple[Seat, ...]:
-    ticket_type_id, quantity = wanted.ticket_type_id, wanted.quantity
-    ticket = book.tickets.get((event_id, ticket_type_id))
+def _best_available(book: Book, command: Reserve, wanted: BestAvailable, in_grace: list[Hold]) -> tuple[Seat, ...]:
+    ticket_type_id = wanted.ticket_type_id
+    ticket = book.tickets.get((command.event_id, ticket_type_id))
     if ticket is None:
         raise Refused("unknown_seats", "There is no such ticket type.")
-    rows = book.free_rows[event_id, ticket_type_id]
+    rows = book.free_rows[command.event_id, ticket_type_id]
     own = [seat for hold in in_grace if book.has_its_seats(hold) for seat in hold.seats if seat[0] == ticket_type_id]
     for _, row_number, seat_number in own:
         rows.give(row_number, seat_number)
-    block = rows.best(quantity)
+    block = rows.best(Wish(wanted.quantity, command.accessible))
     for _, row_number, seat_number in own:
         rows.take(row_number, seat_number)
     if block is None:
         if rows.count == 0 and ticket.held_count == 0:
             raise Refused("sold_out")
         raise Refused("no_block")
-    row_number, seat_numbers = block
-    return tuple([(ticket_type_id, row_number, number) for number in seat_numbers])
+    return tuple(sorted([(ticket_type_id, block.row_number, number) for number in block.seats]))
 
 
 RULE = Rule(needs, decide)

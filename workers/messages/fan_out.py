@@ -1,0 +1,186 @@
+"""From news to messages: one for each address that it concerns, written in bounded steps that may run twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any, Final, LiteralString
+
+import msgspec
+
+from db.events.time_zones import zone_of
+from db.messages import fan_out as sql
+from db.messages.kinds import MessageKind
+from db.outbox.kinds import OutboxKind
+from messages.settings import MessageSettings
+from workers.channels.channel import Connection
+
+NEWS_IN_ONE_TURN_MAX: Final = 200
+RECIPIENTS_IN_ONE_STEP_MAX: Final = 1000
+LEASE_SECONDS: Final = 120
+HOLDS_IN_ONE_TURN_MAX: Final = 500
+_FIRST_USER: Final = -1
+_BEFORE_ALL: Final = uuid.UUID(int=0)
+RETURNED_ARE_TOLD_EVERY_HOURS: Final = 6
+
+
+def after_quiet_hours(at: dt.datetime, zone: str, settings: MessageSettings) -> dt.datetime:
+    """The moment itself, or the end of the quiet hours in which it falls by the clock of the venue."""
+    here, begins, ends = at.astimezone(zone_of(zone)), settings.quiet_from, settings.quiet_until
+    is_quiet = begins <= here.hour < ends if begins <= ends else here.hour >= begins or here.hour < ends
+    if not is_quiet:
+        return at
+    end = here.replace(hour=ends, minute=0, second=0, microsecond=0)
+    return (end if end > here else end + dt.timedelta(days=1)).astimezone(dt.UTC)
+
+
+class FanOut:
+    """Writes the messages that follow from what happened."""
+
+    def __init__(self, settings: MessageSettings) -> None:
+        self._settings = settings
+
+    async def news(self, connection: Connection) -> int:
+        """Write the messages of the next news of the outbox, and return how many pieces of news there were."""
+        found = await connection.execute(
+            sql.TAKE_NEWS, {"news_max": NEWS_IN_ONE_TURN_MAX, "lease_seconds": LEASE_SECONDS}, prepare=True
+        )
+        rows = await found.fetchall()
+        for event_id, outbox_id, kind, payload in rows:
+            await self._of_news(connection, event_id, msgspec.convert(kind, OutboxKind), payload)
+            await connection.execute(sql.NEWS_DONE, {"outbox_ids": [outbox_id], "event_ids": [event_id]}, prepare=True)
+        return len(rows)
+
+    async def _of_news(self, connection: Connection, event_id: int, kind: OutboxKind, payload: dict[str, Any]) -> None:
+        if kind is OutboxKind.PURCHASE_MADE:
+            purchase_id = payload["purchaseId"]
+            await self.to_fans(
+                connection,
+                MessageKind.PURCHASE,
+                event_id,
+                [payload["userId"]],
+                cause=purchase_id,
+                payload={"purchaseId": purchase_id},
+            )
+        elif kind is OutboxKind.EVENT_CHANGED:
+            is_moved = bool({"date", "venue"} & payload["before"].keys())
+            told = MessageKind.EVENT_MOVED if is_moved else MessageKind.EVENT_CHANGED
+            before = {"before": payload["before"]}
+            await self._to_everybody(connection, told, event_id, cause=str(payload["revision"]), payload=before)
+        elif kind is OutboxKind.EVENT_CANCELLED:
+            await self._to_everybody(
+                connection, MessageKind.EVENT_CANCELLED, event_id, cause=str(payload["revision"]), payload={}
+            )
+        elif kind is OutboxKind.PURCHASE_CANCELLED:
+            await self._returned(connection, event_id)
+
+    async def _returned(self, connection: Connection, event_id: int) -> None:
+        """Seats came back: followers are told of it, some times a day at most."""
+        found = await connection.execute(sql.ON_SALE_NOW, {"event_id": event_id}, prepare=True)
+        row = await found.fetchone()
+        if row is None:
+            return
+        zone, now = row
+        part = now.hour // RETURNED_ARE_TOLD_EVERY_HOURS
+        await self.to_followers(
+            connection, MessageKind.RETURNED_TICKETS, event_id, zone, now, cause=f"{now:%Y-%m-%d}.{part}"
+        )
+
+    async def to_fans(
+        self,
+        connection: Connection,
+        kind: MessageKind,
+        event_id: int,
+        user_ids: list[int],
+        *,
+        cause: str,
+        payload: dict[str, Any],
+    ) -> int:
+        """Tell these fans of an event by every address that they gave, and return how many messages are new."""
+        written = await connection.execute(
+            sql.TO_FANS, {**self._about(kind, event_id, cause, payload), "user_ids": user_ids}, prepare=True
+        )
+        return written.rowcount
+
+    async def _to_everybody(
+        self, connection: Connection, kind: MessageKind, event_id: int, *, cause: str, payload: dict[str, Any]
+    ) -> None:
+        """Tell every fan of an event whom we can reach."""
+        about = self._about(kind, event_id, cause, payload)
+        statements: tuple[LiteralString, ...] = (sql.TO_CONTACTS, sql.TO_BROWSERS)
+        for statement in statements:
+            after_user, after = _FIRST_USER, ""
+            while True:
+                step = {"after_user": after_user, "after": after, "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX}
+                row = await (await connection.execute(statement, {**about, **step}, prepare=True)).fetchone()
+                if row is None:
+                    break
+                after_user, after = row
+
+    async def to_followers(
+        self,
+        connection: Connection,
+        kind: MessageKind,
+        event_id: int,
+        zone: str,
+        now: dt.datetime,
+        *,
+        cause: str,
+        followed_by: dt.datetime | None = None,
+    ) -> None:
+        """Tell those who follow the event's artist or venue, once the night is over."""
+        about = {
+            **self._about(kind, event_id, cause, {}),
+            "due_at": after_quiet_hours(now, zone, self._settings) if kind.has_quiet_hours else now,
+            "followed_by": followed_by,
+        }
+        after = _BEFORE_ALL
+        while True:
+            step = {"after": after, "recipients_max": RECIPIENTS_IN_ONE_STEP_MAX}
+            row = await (await connection.execute(sql.TO_FOLLOWERS, {**about, **step}, prepare=True)).fetchone()
+            if row is None:
+                return
+            (after,) = row
+
+    @staticmethod
+    def _about(kind: MessageKind, event_id: int, cause: str, payload: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "event_id": event_id,
+            "cause": cause,
+            "payload": msgspec.json.encode(payload).decode(),
+            "urgency": kind.urgency,
+            "useful_seconds": kind.useful_seconds,
+            "channels": [str(channel) for channel in kind.channels],
+            "due_at": dt.datetime.now(dt.UTC),
+        }
+
+    async def holds_ending(self, connection: Connection) -> None:
+        """Tell the fans whose holds are about to end."""
+        found = await connection.execute(
+            sql.HOLDS_ENDING,
+            {
+                "kind": MessageKind.HOLD_ENDING,
+                "channels": [str(channel) for channel in MessageKind.HOLD_ENDING.channels],
+                "seconds": self._settings.hold_ending_seconds,
+                "holds_max": HOLDS_IN_ONE_TURN_MAX,
+            },
+            prepare=True,
+        )
+        for event_id, hold_id, user_id, ends_at in await found.fetchall():
+            payload = {"endsAt": ends_at.astimezone(dt.UTC).isoformat()}
+            await self.to_fans(
+                connection, MessageKind.HOLD_ENDING, event_id, [user_id], cause=str(hold_id), payload=payload
+            )
+
+    async def announcements(self, connection: Connection) -> None:
+        """Tell followers of new events, and of sales that begin within a day."""
+        found = await connection.execute(sql.SALES_TO_ANNOUNCE)
+        now = dt.datetime.now(dt.UTC)
+        for event_id, zone, created_at, on_sale_at, is_tomorrow in await found.fetchall():
+            await self.to_followers(
+                connection, MessageKind.NEW_EVENT, event_id, zone, now, cause="new", followed_by=created_at
+            )
+            if is_tomorrow and on_sale_at > now:
+                cause = on_sale_at.astimezone(dt.UTC).isoformat()
+                await self.to_followers(connection, MessageKind.SALE_TOMORROW, event_id, zone, now, cause=cause)

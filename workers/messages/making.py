@@ -1,0 +1,47 @@
+"""Makes the sender, with the providers that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel
+from messages.links import Links, LinkTokens
+from messages.look import Look
+from workers.messages.provider import Provider
+from workers.messages.push import WebPush
+from workers.messages.sender import Sender
+from workers.messages.sms import Sms
+from workers.messages.smtp import Mailbox, Smtp
+from workers.settings import WorkerSettings
+
+
+def make_sender(settings: WorkerSettings) -> Sender:
+    """The sender of one process, in its running loop."""
+    links = Links(links_base(settings), LinkTokens(settings.site.secret))
+    look = Look.of(settings.brand)
+    return Sender(settings.message, settings.mail, providers(settings, links.base), look, links)
+
+
+def links_base(settings: WorkerSettings) -> str:
+    """Where links in messages lead. A development site that does not know its address leads to this machine."""
+    base = settings.message.links or settings.site.public_url
+    return base if "://" in base else "http://127.0.0.1:8000" + base
+
+
+def providers(settings: WorkerSettings, base: str) -> dict[MessageChannel, Sequence[Provider]]:
+    """The providers that the settings name. A development site without any of a channel has its mailbox."""
+    mail, sms, push = settings.mail, settings.sms, settings.push
+    found: dict[MessageChannel, Sequence[Provider]] = {
+        MAIL: [
+            Smtp(name, url, mail, settings.brand.name)
+            for name, url in (("smtp", mail.url), ("smtp-fallback", mail.fallback_url))
+            if url
+        ],
+        SMS: [Sms(name, url, sms) for name, url in (("sms", sms.url), ("sms-fallback", sms.fallback_url)) if url],
+        PUSH: [WebPush(push, f"mailto:{mail.sender}", base, public_only=settings.site.production)]
+        if push.private_key
+        else [],
+    }
+    if not settings.site.production:
+        found = {channel: chosen or [Mailbox()] for channel, chosen in found.items()}
+    return found

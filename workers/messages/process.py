@@ -1,0 +1,130 @@
+"""The work of the process of messages: each run of its job is one turn, or a few where much is due.
+
+The process has an event loop of its own, which lives for as long as it does, so that connections to providers outlast a
+job. Its connection to Postgres is its own, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import redis.asyncio
+
+from db.connections import primary
+from db.messages.queue import ANY_DUE
+from waiting_room.line import Line
+from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
+from workers.channels.channel import Connection
+from workers.messages.fan_out import FanOut
+from workers.messages.fronts import Fronts
+from workers.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from workers.messages.sender import Sender
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 3
+RUN_SECONDS_MAX: Final = 20.0
+"""A run ends after so long even if more is due: the next one goes on, and a worker that is asked to ends in between."""
+LOOK_EVERY_SECONDS: Final = 1.0
+ANNOUNCE_EVERY_SECONDS: Final = 30.0
+_SESSION: Final = {
+    "timezone": "UTC",
+    "statement_timeout": 20_000,
+    # Every statement reaches a few rows by key, and the tables may have been empty when it was planned.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+
+class Told:
+    """Writes and sends messages. ``telling`` is called in the thread in which this was made."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._runner = asyncio.Runner()
+        self._connection: Connection | None = None
+        self._looked_at = self._announced_at = float("-inf")
+        self._runner.run(self._make())
+
+    async def _make(self) -> None:
+        settings = self._settings
+        self._fan_out = FanOut(settings.message)
+        self._line_redis = redis.asyncio.Redis.from_url(
+            settings.redis.line, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
+        )
+        tokens = Tokens(settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
+        self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
+        self._sender: Sender | None = None
+
+    def telling(self) -> None:
+        """Write the messages that follow from what happened, and send those that are due."""
+        self._runner.run(self._run())
+
+    async def _run(self) -> None:
+        until = time.monotonic() + RUN_SECONDS_MAX
+        try:
+            connection = await self._connected()
+            while True:
+                news = await self._fan_out.news(connection)
+                await self._look(connection)
+                sent = await self._send(connection)
+                if not (news or sent) or time.monotonic() > until:
+                    return
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError, redis.exceptions.RedisError) as error:
+            # The next run tries anew: RQ need not keep a failed job for each second of an outage.
+            logger.warning("messages wait: %s", error)
+            await self._disconnect()
+
+    async def _send(self, connection: Connection) -> int:
+        """Send what is due; return how many messages there were. Templates, catalogues and providers are only loaded
+        for the first one: most pools send nothing when they start, and their lanes need the processor then.
+        """
+        if self._sender is None:
+            row = await (await connection.execute(ANY_DUE)).fetchone()
+            if row is None or not row[0]:
+                return 0
+            from workers.messages.making import make_sender
+
+            self._sender = make_sender(self._settings)
+        return await self._sender.turn(connection)
+
+    async def _look(self, connection: Connection) -> None:
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_EVERY_SECONDS:
+            self._looked_at = now
+            await self._fan_out.holds_ending(connection)
+            await self._fronts.look(connection)
+        if now - self._announced_at >= ANNOUNCE_EVERY_SECONDS:
+            self._announced_at = now
+            await self._fan_out.announcements(connection)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await primary.connect_async(
+                self._settings.db.url, "admitone-messages", connect_seconds=CONNECT_SECONDS, session=_SESSION
+            )
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    def close(self) -> None:
+        """Close what is open."""
+
+        async def end() -> None:
+            if self._sender is not None:
+                await self._sender.close()
+            await self._line_redis.aclose()
+            await self._disconnect()
+
+        self._runner.run(end())
+        self._runner.close()

@@ -1,0 +1,189 @@
+"""Sends the messages that are due: a few at once, by the first provider of their channel that takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from db.messages import queue as sql
+from db.messages.kinds import MAIL, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
+from db.messages.queue import Taken, TicketFacts
+from messages.files import files_of
+from messages.letters import Letter, Occasion, write_letter
+from messages.links import Links
+from messages.look import Look
+from messages.settings import MailSettings, MessageSettings
+from workers.channels.channel import Connection
+from workers.messages.provider import Failure, Provider, Tried
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS: Final = 120
+RETRY_FACTOR: Final = 3
+JITTER: Final = 0.3
+REST_SECONDS: Final = 20.0
+"""A provider that was away is only asked again after so long, as long as another one takes its messages."""
+
+
+def retry_wait_seconds(settings: MessageSettings, tries: int, retry_after_seconds: float = 0) -> float:
+    """How long after the ``tries``-th try failed the next one comes, before it is spread by chance."""
+    wait: float = settings.retry_first_seconds * RETRY_FACTOR ** min(tries - 1, 30)
+    return min(max(wait, retry_after_seconds), settings.retry_seconds_max)
+
+
+class Sender:
+    """Sends messages.
+
+    Args:
+        providers: of each channel, the first choice first. A channel without one skips its messages.
+    """
+
+    def __init__(
+        self,
+        settings: MessageSettings,
+        mail: MailSettings,
+        providers: Mapping[MessageChannel, Sequence[Provider]],
+        look: Look,
+        links: Links,
+    ) -> None:
+        self._settings = settings
+        self._mail = mail
+        self._providers = providers
+        self._look = look
+        self._links = links
+        self._rests_until: dict[str, float] = {}
+
+    async def turn(self, connection: Connection) -> int:
+        """Send what is due, a bounded number, and note how each try ended; return how many there were."""
+        messages_max = self._settings.at_once_max * 4
+        found = await connection.execute(
+            sql.TAKE, {"messages_max": messages_max, "lease_seconds": LEASE_SECONDS}, prepare=True
+        )
+        messages = [sql.taken(row) for row in await found.fetchall()]
+        if not messages:
+            return 0
+        tickets = await self._tickets(connection, messages)
+        at_once = asyncio.Semaphore(self._settings.at_once_max)
+
+        async def attempt(message: Taken) -> dict[str, Any]:
+            async with at_once:
+                return await self._attempt(message, tickets.get(str(message.message_id), ()))
+
+        rows = await asyncio.gather(*(attempt(message) for message in messages))
+        await self._note(connection, messages, rows)
+        return len(messages)
+
+    async def _tickets(self, connection: Connection, messages: Sequence[Taken]) -> dict[str, list[TicketFacts]]:
+        found = {}
+        for message in messages:
+            if message.kind is MessageKind.PURCHASE:
+                which = {"purchase_id": message.payload["purchaseId"], "event_id": message.event_id}
+                rows = await (await connection.execute(sql.TICKETS, which, prepare=True)).fetchall()
+                found[str(message.message_id)] = [TicketFacts(*row) for row in rows]
+        return found
+
+    async def _attempt(self, message: Taken, tickets: Sequence[TicketFacts]) -> dict[str, Any]:
+        """Try once, and return the row that notes it."""
+        providers = self._providers.get(message.channel, ())
+        if message.is_suppressed:
+            return self._row(message, MessageState.SKIPPED, "the address does not want it, or cannot get it")
+        if message.is_late:
+            return self._row(message, MessageState.SKIPPED, "it came too late to be of use")
+        if not providers:
+            return self._row(message, MessageState.SKIPPED, f"this site sends no {message.channel}")
+        if message.kind is MessageKind.PURCHASE and not tickets:
+            return self._row(message, MessageState.SKIPPED, "the purchase has no tickets any more")
+        try:
+            letter = self._letter(message, tickets)
+        except Exception as error:
+            logger.exception("message %s cannot be written", message.message_id)
+            return self._row(message, MessageState.DEAD, f"it cannot be written: {error!r}"[:300])
+        tried, provider = await self._by_one_of(providers, message, letter)
+        if tried.failure is None:
+            return self._row(message, MessageState.SENT, "", provider, tried)
+        if tried.failure in (Failure.REFUSED, Failure.GONE):
+            return self._row(message, MessageState.FAILED, tried.error, provider, tried)
+        if message.tries >= self._settings.tries_max:
+            return self._row(message, MessageState.DEAD, tried.error, provider, tried)
+        wait = retry_wait_seconds(self._settings, message.tries, tried.retry_after_seconds)
+        wait *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
+        return self._row(message, MessageState.QUEUED, tried.error, provider, tried, wait)
+
+    def _letter(self, message: Taken, tickets: Sequence[TicketFacts]) -> Letter:
+        occasion = Occasion(
+            kind=message.kind,
+            event_id=message.event_id,
+            event=message.event,
+            payload=message.payload,
+            tickets=tickets,
+        )
+        letter = write_letter(occasion, message.channel, message.address, message.language, self._look, self._links)
+        if message.channel == MAIL:
+            letter.files = files_of(occasion, letter, self._look, self._mail.font)
+        return letter
+
+    async def _by_one_of(self, providers: Sequence[Provider], message: Taken, letter: Letter) -> tuple[Tried, str]:
+        """Try the providers in turn until one takes or refuses the message; one that was just away comes last."""
+        now = asyncio.get_running_loop().time()
+        in_order = sorted(providers, key=lambda one: self._rests_until.get(one.name, 0.0) > now)
+        tried, name = Tried(Failure.AWAY, "no provider"), ""
+        for provider in in_order:
+            tried, name = await provider.send(message, letter), provider.name
+            if tried.failure is not Failure.AWAY:
+                self._rests_until.pop(provider.name, None)
+                break
+            self._rests_until[provider.name] = asyncio.get_running_loop().time() + REST_SECONDS
+            logger.warning("provider %s does not take messages: %s", provider.name, tried.error)
+        return tried, name
+
+    @staticmethod
+    def _row(
+        message: Taken,
+        state: MessageState,
+        error: str,
+        provider: str = "",
+        tried: Tried | None = None,
+        wait_seconds: float = 0,
+    ) -> dict[str, Any]:
+        return {
+            "event_id": message.event_id,
+            "message_id": message.message_id,
+            "tries": message.tries,
+            "state": state,
+            "error": error,
+            "provider": provider,
+            "provider_id": tried.provider_id if tried else "",
+            "copy": tried.copy if tried else None,
+            "wait_seconds": wait_seconds,
+            "gone": tried is not None and tried.failure is Failure.GONE,
+        }
+
+    async def _note(self, connection: Connection, messages: Sequence[Taken], rows: Sequence[dict[str, Any]]) -> None:
+        """Write down how tries ended, and which addresses turned out to be gone, in one transaction."""
+        async with connection.transaction():
+            await connection.execute(sql.NOTE, {"rows": msgspec.json.encode(rows).decode()}, prepare=True)
+            for message, row in zip(messages, rows, strict=True):
+                if not row["gone"]:
+                    continue
+                if message.channel == PUSH:
+                    which = {"endpoint": message.address, "event_id": message.event_id, "user_id": message.user_id}
+                    await connection.execute(sql.DROP_SUBSCRIPTION, which, prepare=True)
+                else:
+                    suppressed = {
+                        "address": message.address,
+                        "channel": message.channel,
+                        "kind": "",
+                        "reason": SuppressionReason.BOUNCE,
+                        "detail": row["error"],
+                    }
+                    await connection.execute(sql.SUPPRESS, suppressed, prepare=True)
+
+    async def close(self) -> None:
+        for providers in self._providers.values():
+            for provider in providers:
+                await provider.close()

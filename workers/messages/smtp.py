@@ -1,0 +1,145 @@
+"""Mail by SMTP, with TLS and with every step bounded; and the mailbox of a development site, which sends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from contextlib import suppress
+from typing import Final
+
+import aiosmtplib
+import msgspec
+
+from db.messages.queue import Taken
+from messages.letters import Letter
+from messages.mime import DkimKey, mail_of
+from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
+from workers.messages.provider import Failure, Pace, Tried
+
+ERROR_CHARS_MAX: Final = 300
+IDLE_SECONDS: Final = 5.0
+GONE_CODES: Final = (550, 551, 553)
+"""With an enhanced code that begins with 5.1 these say that the address does not exist (RFC 3463)."""
+
+
+class Smtp:
+    """One SMTP server, and a few connections to it, which are kept between mails."""
+
+    def __init__(self, name: str, url: str, settings: MailSettings, sender_name: str) -> None:
+        self.name = name
+        self._server = provider_of(url, tuple(SMTP_SCHEMES))
+        self._settings = settings
+        self._sender_name = sender_name
+        self._dkim = DkimKey.of(settings)
+        self._pace = Pace(settings.per_second)
+        self._free: list[tuple[float, aiosmtplib.SMTP]] = []
+        self._may_connect = asyncio.Semaphore(settings.connections)
+
+    async def send(self, message: Taken, letter: Letter) -> Tried:
+        content = mail_of(letter, message.address, self._settings.sender, self._sender_name, str(message.message_id))
+        if self._dkim is not None:
+            content = self._dkim.sign(content)
+        await self._pace.wait()
+        try:
+            async with self._may_connect:
+                return await self._hand_over(message.address, content)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return _refused(error.recipients[0])
+        except aiosmtplib.SMTPResponseException as error:
+            return _refused(error)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            return Tried(Failure.AWAY, (str(error) or type(error).__name__)[:ERROR_CHARS_MAX])
+
+    async def _hand_over(self, address: str, content: bytes) -> Tried:
+        while self._free:
+            used_at, connection = self._free.pop()
+            if not connection.is_connected:
+                continue
+            if time.monotonic() - used_at > IDLE_SECONDS:
+                try:
+                    # A server may have closed a connection that nobody used; it says so at the first word.
+                    await connection.rset()
+                except (aiosmtplib.SMTPException, OSError, TimeoutError):
+                    connection.close()
+                    continue
+            return await self._through(connection, address, content)
+        return await self._through(await self._connected(), address, content)
+
+    async def _through(self, connection: aiosmtplib.SMTP, address: str, content: bytes) -> Tried:
+        try:
+            _, answer = await connection.sendmail(self._settings.sender, [address], content)
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
+            self._free.append((time.monotonic(), connection))
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        self._free.append((time.monotonic(), connection))
+        return Tried(provider_id=answer[:ERROR_CHARS_MAX])
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        server, context = self._server, None
+        if self._settings.ca_file:
+            context = ssl.create_default_context(cafile=self._settings.ca_file)
+        connection = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user or None,
+            password=server.password or None,
+            timeout=self._settings.timeout_seconds,
+            use_tls=server.scheme == "smtps",
+            # Without STARTTLS a mail with tickets would travel in the open: then it waits.
+            start_tls=server.scheme == "smtp",
+            tls_context=context,
+        )
+        try:
+            await connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def close(self) -> None:
+        while self._free:
+            _, connection = self._free.pop()
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                await connection.quit()
+
+
+def _refused(error: aiosmtplib.SMTPResponseException) -> Tried:
+    said = f"{error.code} {error.message}"[:ERROR_CHARS_MAX]
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError) or error.code < 500:
+        return Tried(Failure.AWAY, said)
+    is_recipient = isinstance(error, aiosmtplib.SMTPRecipientRefused)
+    is_gone = is_recipient and error.code in GONE_CODES and "5.1." in str(error.message)
+    return Tried(Failure.GONE if is_gone else Failure.REFUSED, said)
+
+
+class Copy(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A message as its reader sees it, for the mailbox of a development site."""
+
+    subject: str
+    text: str
+    html: str = ""
+    images: dict[str, bytes] = {}
+    files: tuple[str, ...] = ()
+
+
+class Mailbox:
+    """Takes every message and sends none: a development site without providers shows them on a page."""
+
+    name = "mailbox"
+
+    async def send(self, message: Taken, letter: Letter) -> Tried:
+        copy = Copy(
+            subject=letter.subject,
+            text=letter.text if message.channel == "mail" else f"{letter.short}\n{letter.url}",
+            html=letter.html,
+            images={image.name: image.content for image in letter.images},
+            files=tuple(file.name for file in letter.files),
+        )
+        return Tried(copy=msgspec.json.encode(copy).decode(), provider_id="mailbox")
+
+    async def close(self) -> None:
+        """Nothing is open."""
