@@ -7,20 +7,39 @@ from typing import Any
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 
+from gateway.branding.brand import brand_of
 from gateway.build import build_services
 from gateway.express import Express
 from gateway.health.scrape import Scrape
 from gateway.lifespan import lifespan
+from gateway.pages import languages, look
 from gateway.pages import routes as pages
 from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
-from gateway.routes import booking, codes, draws, halls, health, line, programme, rooms, sessions, webhooks
+from gateway.routes import (
+    booking,
+    codes,
+    contacts,
+    draws,
+    halls,
+    health,
+    line,
+    pictures,
+    plans,
+    programme,
+    rooms,
+    sessions,
+    webhooks,
+)
 from gateway.services import Services
 from gateway.settings import GatewaySettings
-from gateway.wire import request_ids
+from gateway.wire import addresses, request_ids
 from gateway.wire.bodies import StrictRequest
+from gateway.wire.bounded_connection import STATE as CONNECTIONS_STATE
 from gateway.wire.head import as_get
 from gateway.wire.hosts import has_one_host
 from gateway.wire.openapi import Details
@@ -34,17 +53,28 @@ class Gateway(Litestar):
     call of the application (`gateway.wire.stream.serve`).
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, site: addresses.PublicAddress, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._site = site
         self._express = Express(self)
 
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        """Without Pydantic, which Litestar's own method loads, since typer brings it: a fifth of a gateway's start."""
+        return [*plugins, MsgspecDIPlugin()]
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        scope = addresses.enter(scope, self._site)
         if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                services: Services = self.state["services"]
+                scope.setdefault("state", {})[CONNECTIONS_STATE] = services.connections
             await super().__call__(scope, receive, send)
             return
         request_ids.begin(scope)
         if scope["method"] == "HEAD":
             scope, send = as_get(scope, send)
+        scope = languages.enter(scope)
         if not has_one_host(scope):
             await self._refuse(scope, receive, send)
         elif not await self._express.answers(scope, receive, send):
@@ -69,7 +99,21 @@ def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
 
 def _details() -> dict[str, Details]:
     """By the name of each operation: what its router adds to the description that its types give."""
-    modules = (sessions, halls, line, draws, booking, rooms, programme, webhooks, codes, health)
+    modules = (
+        sessions,
+        halls,
+        line,
+        contacts,
+        draws,
+        booking,
+        rooms,
+        programme,
+        plans,
+        pictures,
+        webhooks,
+        codes,
+        health,
+    )
     return {
         name: details for module in modules for router in module.ROUTERS for name, details in router.details.items()
     }
@@ -78,11 +122,17 @@ def _details() -> dict[str, Details]:
 def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
+    look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
     require_canonical()
+    site = addresses.PublicAddress.of(settings.site.public_url or "/")
     app = Gateway(
+        site,
         route_handlers=[
-            *_handlers(sessions, halls, line, draws, booking, rooms),
+            *_handlers(sessions, halls, line, contacts, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
+            plans.router(settings.event.bytes_max),
+            pictures.router(settings.picture.bytes_max),
+            *pictures.public.handlers,
             *_handlers(webhooks, codes, health),
             pages.pages_router(),
         ],
@@ -92,7 +142,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         logging_config=None,
         lifespan=[lifespan],
         request_max_body_size=settings.body.bytes_max,
-        openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max),
+        openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max, site.origin + site.root),
     )
     app.state["services"] = services
     app.state["scrape"] = Scrape(
@@ -100,6 +150,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         loop_lag=services.loop_lag,
         readiness=services.readiness,
         stream_slots=services.stream_slots,
+        connections=services.connections,
         engine=services.engine,
         reader=services.reader,
         desk=services.desk,

@@ -8,14 +8,20 @@ from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
+from gateway.booking.tickets import Tickets
 from gateway.captcha.providers import build_captcha
+from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
 from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
+from gateway.hall.pictures import PictureFiles
+from gateway.hall.plans import HallPlans
+from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
 from gateway.line.admission import Admission
+from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
@@ -25,22 +31,27 @@ from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
 from gateway.line.history import History
 from gateway.line.joining import Joining
+from gateway.line.moving import Moving
 from gateway.line.passes import Passes
 from gateway.line.places import Places
 from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
+from gateway.line.steps import Steps
 from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
+from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.services import Services
 from gateway.settings import GatewaySettings
+from gateway.wire.connection_counts import Connections
+from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
+from messages.links import LinkTokens
 from waiting_room.line import Line
-from waiting_room.tokens import Tokens
+from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
-PLACE_TOKEN_SECONDS: Final = 7 * 24 * 3600
 
 
 def build_services(settings: GatewaySettings) -> Services:
@@ -59,8 +70,9 @@ def build_services(settings: GatewaySettings) -> Services:
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
-    finding = Finding(line, rooms, counts, restoring, halls)
     limits = RateLimits(line_redis)
+    moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
+    finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
     captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret)
     identity = Identity(
@@ -82,10 +94,14 @@ def build_services(settings: GatewaySettings) -> Services:
         identity=identity,
         captcha=captcha,
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
+        tickets=Tickets(halls, identity),
         halls=halls,
         hall_access=HallAccess(halls, identity),
+        hall_plans=HallPlans(engine),
+        hall_proposals=HallProposals(engine),
         catalogue=Catalogue(engine),
         limits=limits,
+        connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
@@ -113,5 +129,20 @@ def build_services(settings: GatewaySettings) -> Services:
             secret=settings.site.secret,
         ),
         autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
-        programme=Programme(settings.db.url, settings.event.seats_max, halls, line, rooms),
+        steps=Steps(engine, rooms),
+        programme=Programme(
+            settings.db.url, settings.event.seats_max, settings.hold.cancel_until_hours, halls, line, rooms
+        ),
+        pictures=Pictures(settings.picture),
+        picture_files=PictureFiles(engine),
+        alerts=Alerts(engine, settings.push.public_key),
+        contacts=Contacts(
+            engine,
+            limits,
+            LinkTokens(settings.site.secret, now=clock.now),
+            settings.mail,
+            settings.sms,
+            in_development=not settings.site.production,
+            per_minute=settings.limit.contacts_per_minute,
+        ),
     )

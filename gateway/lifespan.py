@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
 from booking_lane.results import BatchNews, channel, decode_news
+from db.channels import database_of
 from db.patience import Patience
 from gateway.process.ending import Ending
 from gateway.process.news import News, Topic
 from gateway.services import Services
-from waiting_room.keys import NEWS_CHANNEL
+from waiting_room.keys import news_channel
 from waiting_room.model import read_news
 
 logger = logging.getLogger(__name__)
@@ -41,17 +42,18 @@ Keeper = Callable[[], Coroutine[Any, Any, None]]
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """Start the services, keep them, and end them in an orderly way."""
     services: Services = app.state["services"]
+    ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
+    ending.listen()
     await _begin(services)
     await services.reader.open()
     _settle_memory()
     listeners = _listeners(services)
     services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
-    ending = Ending(services.settings.ending.drain_seconds, services.begin_ending, services.say_farewell)
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in _keepers(services, listeners)]
     with contextlib.suppress(TimeoutError):
         connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
         await asyncio.wait_for(connected, LISTENING_SECONDS_MAX)
-    ending.listen()
+    ending.serving = True
     try:
         yield
     finally:
@@ -78,6 +80,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.rooms.keep_refreshed,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
+        services.steps.keep_setting,
         services.line_streams.run,
         services.history.keep_recorded,
     ]
@@ -85,9 +88,13 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
 
 def _listeners(services: Services) -> list[News]:
     """The listeners to published messages: one for each Redis. There is one Redis, unless the jobs have their own."""
-    room = Topic([NEWS_CHANNEL], read_news, [services.rooms.on_news, services.line_streams.on_news])
+    room = Topic(
+        [news_channel(database_of(services.line_redis))],
+        read_news,
+        [services.rooms.on_news, services.line_streams.on_news],
+    )
     lane = Topic(
-        [channel(number) for number in range(services.settings.lane.count)],
+        [channel(number, database_of(services.jobs)) for number in range(services.settings.lane.count)],
         decode_news,
         # The halls come first, because a fan whose request the desk answers may read the hall at once.
         [services.halls.on_batch, services.desk.on_batch],
@@ -150,6 +157,7 @@ async def _close(services: Services) -> None:
     await services.readiness.close()
     await services.captcha.close()
     services.programme.close()
+    services.pictures.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

@@ -11,16 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
+from gateway.booking.tickets import Tickets
 from gateway.captcha.captcha import Captcha
+from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
 from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
+from gateway.hall.pictures import PictureFiles
+from gateway.hall.plans import HallPlans
+from gateway.hall.proposals import HallProposals
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Identity
 from gateway.line.admission import Admission
+from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
 from gateway.line.codes import AccessCodes, CodeIssues
 from gateway.line.counts import Counts
@@ -34,10 +40,13 @@ from gateway.line.places import Places
 from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
+from gateway.line.steps import Steps
 from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
+from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.settings import GatewaySettings
+from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from waiting_room.limits import address_prefix
@@ -56,15 +65,20 @@ class Services:
     identity: Identity
     captcha: Captcha
     reader: Reader
+    tickets: Tickets
     halls: Halls
     hall_access: HallAccess
+    hall_plans: HallPlans
+    hall_proposals: HallProposals
     catalogue: Catalogue
     limits: RateLimits
+    connections: Connections
     stream_slots: StreamSlots
     line: Line
     rooms: RoomRegistry
     door: Door
     autopilot: Autopilot
+    steps: Steps
     counts: Counts
     places: Places
     passes: Passes
@@ -82,6 +96,10 @@ class Services:
     code_issues: CodeIssues
     readiness: Readiness
     programme: Programme
+    pictures: Pictures
+    picture_files: PictureFiles
+    alerts: Alerts
+    contacts: Contacts
     traffic: Traffic = field(default_factory=Traffic)
     loop_lag: LoopLag = field(default_factory=LoopLag)
 

@@ -11,8 +11,10 @@ from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
-from gateway.programme.settings import EventSettings
-from gateway.wire.settings import BodySettings, LimitSettings, StreamSettings
+from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from messages.brand_settings import BrandSettings
+from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
 from waiting_room.settings import LineSettings
 
 
@@ -30,7 +32,15 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionSettings
     captcha: CaptchaSettings
     limit: LimitSettings
+    connection: ConnectionSettings
+    metrics: MetricsSettings
     body: BodySettings
     stream: StreamSettings
     event: EventSettings
+    picture: PictureSettings
+    brand: BrandSettings
+    push: PushSettings
     ending: EndingSettings
+    message: MessageSettings
+    mail: MailSettings
+    sms: SmsSettings

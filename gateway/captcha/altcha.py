@@ -16,11 +16,13 @@ from altcha.v1 import ChallengeOptions, Payload, create_challenge, verify_soluti
 from msgspec import Meta
 from redis.asyncio import Redis
 
+from gateway.wire.addresses import below
+
 from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer
 from .settings import Provider
 from .used import UsedTokens
 
-CHALLENGE_HREF = "/api/captcha/challenge"
+CHALLENGE_PATH = "/api/captcha/challenge"
 KEY_LABEL = b"admitone/captcha/altcha/v1"
 CLOCK_SLACK_SECONDS = 60
 """A used challenge is remembered this long past its end, for gateways whose clocks differ."""
@@ -57,7 +59,7 @@ class Altcha:
         self._used = UsedTokens(redis)
 
     def describe(self) -> CaptchaOffer:
-        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, challenge_href=CHALLENGE_HREF)
+        return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, challenge_href=below(CHALLENGE_PATH))
 
     def challenge(self) -> dict[str, str | int]:
         """A fresh challenge as ALTCHA's widget reads it: algorithm, challenge, maxnumber, salt, signature."""

@@ -31,6 +31,7 @@ from db.booking.backlog import Backlog
 from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
+from gateway.wire.connection_counts import REASONS, Connections
 from gateway.wire.connections import write_whole
 from gateway.wire.later_headers import later_headers
 from gateway.wire.request_ids import HEADER, answered, request_id
@@ -138,6 +139,7 @@ def exposition(
     parts: Mapping[str, bool],
     ready: bool,
     streams: tuple[int, int],
+    clients: Connections,
     connections: Mapping[str, tuple[int, int]],
     lanes: Sequence[LaneFigures],
     queues: tuple[Sequence[QueueFigures], float | None] | None,
@@ -148,6 +150,7 @@ def exposition(
 
     Args:
         streams: how many streams are open, and how many may be.
+        clients: the connections of clients.
         connections: for each pool of Postgres connections, how many are in use, and how many there may be.
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
     """
@@ -156,7 +159,7 @@ def exposition(
     registry.register(
         _Fixed(
             [
-                *_process(parts, ready, streams, connections, loop_lag, read),
+                *_process(parts, ready, streams, clients, connections, loop_lag, read),
                 *_traffic(traffic, problems),
                 *_lanes(lanes),
                 *(() if queues is None else _queues(*queues)),
@@ -173,6 +176,7 @@ def _process(
     parts: Mapping[str, bool],
     ready: bool,
     streams: tuple[int, int],
+    clients: Connections,
     connections: Mapping[str, tuple[int, int]],
     loop_lag: LoopLag,
     read: Mapping[str, bool],
@@ -198,6 +202,18 @@ def _process(
     yield lag
     yield GaugeMetricFamily("admitone_streams_open", "Streams open at this process.", value=streams[0])
     yield GaugeMetricFamily("admitone_streams_max", "Streams that may be open at this process.", value=streams[1])
+    yield GaugeMetricFamily(
+        "admitone_connections_open", "Connections of clients with this process.", value=clients.open
+    )
+    yield GaugeMetricFamily(
+        "admitone_connections_max", "Connections of clients that this process may have.", value=clients.open_max
+    )
+    refused = CounterMetricFamily(
+        "admitone_connections_refused", "Connections refused, or closed to make room for another.", labels=["reason"]
+    )
+    for reason in REASONS:
+        refused.add_metric([reason], clients.refused[reason])
+    yield refused
     busy = GaugeMetricFamily(
         "admitone_postgres_connections_busy", "Connections of this process at work.", labels=["pool"]
     )

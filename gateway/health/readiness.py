@@ -134,7 +134,12 @@ class Readiness:
         """The parts that are not up, and ``stopping`` once the process got the signal to end."""
         up = self.parts
         failing = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
-        return (*failing, "stopping") if self.stopping else failing
+        return (*failing, *self.failing_alone)
+
+    @property
+    def failing_alone(self) -> tuple[str, ...]:
+        """``stopping`` once the process got the signal to end; nothing that other gateways would name as well."""
+        return ("stopping",) if self.stopping else ()
 
     @property
     def parts(self) -> dict[str, bool]:
@@ -187,7 +192,13 @@ class PostgresLook:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
                 connection = self._connection = await look.connect_async(self._database_url, "admitone-readiness")
         else:
-            await _knock(connection)
+            try:
+                await _knock(connection)
+            except OSError:
+                # Postgres may be at another address by now, which only a new connection looks up.
+                self._connection = None
+                await connection.close()
+                raise
         revision, read_only = await self._read_state(connection)
         if not read_only:
             up("postgres", 0)

@@ -30,6 +30,7 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import LaneFigures, QueueFigures, Traffic, exposition
 from gateway.health.readiness import Readiness
 from gateway.wire import problems
+from gateway.wire.connection_counts import Connections
 from gateway.wire.problems import ProblemError
 from gateway.wire.stream_slots import StreamSlots
 
@@ -57,6 +58,7 @@ class Scrape:
     loop_lag: LoopLag
     readiness: Readiness
     stream_slots: StreamSlots
+    connections: Connections
     engine: AsyncEngine
     reader: Reader
     desk: Desk
@@ -79,6 +81,7 @@ class Scrape:
             parts=self.readiness.parts,
             ready=not self.readiness.failing,
             streams=(self.stream_slots.open, self.stream_slots.streams_max),
+            clients=self.connections,
             connections={
                 "engine": (engine_pool.checkedout(), engine_pool.size()),
                 "reader": self.reader.connections(),

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from litestar.datastructures import Cookie
 
+from gateway.wire.addresses import cookie_path
+from gateway.wire.addresses import origin as own_origin
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
@@ -14,6 +16,8 @@ Role = Literal["fan", "operator"]
 
 COOKIES: Final[dict[Role, str]] = {"fan": "admitone_session", "operator": "admitone_operator"}
 """The name of the cookie of a session, by role."""
+COOKIE_SECONDS_MAX: Final = 400 * 24 * 3600
+"""No browser keeps a cookie for longer."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -23,7 +27,7 @@ def session_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool
         key=COOKIES[role],
         value=token,
         max_age=max_age_seconds,
-        path="/",
+        path=cookie_path(),
         httponly=True,
         samesite="lax",
         secure=secure,
@@ -45,6 +49,10 @@ def refuse_cross_site(request: AnyRequest) -> None:
         if site not in {"same-origin", "none"}:
             raise ProblemError("cross_site")
         return
+    # A browser without Fetch Metadata is judged by its Origin. A proxy may have changed the Host that it asked for, so
+    # an origin that the settings name is ours, too.
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin in (None, own_origin() or None):
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
         raise ProblemError("cross_site")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from booking_lane import about
 from gateway.identity.cookies import Role
 from gateway.identity.sessions import Identity, Session
 from gateway.wire.requests import AnyRequest
@@ -32,6 +33,14 @@ def _fan(identity: Identity, request: AnyRequest, _: Arguments) -> Session:
     return identity.fan(request)
 
 
+def _ticket_holder(identity: Identity, request: AnyRequest, _: Arguments) -> Session:
+    holder = identity.ticket_holder(request)
+    if holder is None:
+        return identity.fan(request)
+    about.note(user_id=holder.user_id)
+    return holder
+
+
 def _fan_of_body(identity: Identity, request: AnyRequest, arguments: Arguments) -> int:
     return identity.user(request, arguments["data"].user_id)
 
@@ -48,6 +57,8 @@ FAN: Final = Guard("fan", "fan", _fan)
 """The handler takes ``fan``, a `Session`."""
 FAN_OF_BODY: Final = Guard("fan", "user_id", _fan_of_body)
 """The handler takes ``user_id``, which the session and the body must agree on. Under open auth the body's suffices."""
+TICKET_HOLDER: Final = Guard("fan", "holder", _ticket_holder)
+"""The handler takes ``holder``, a `Session` that may have ended, and asks `gateway.booking.tickets`."""
 JOB_OWNER: Final = Guard("fan", "owner_id", _job_owner)
 """The handler takes ``owner_id``, the session's user id. Under open auth it is None, and every job may be read."""
 OPERATOR: Final = Guard("operator", "operator", _operator)

@@ -12,8 +12,8 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane import about
-from gateway.identity.cookies import COOKIES, Role, refuse_cross_site, session_cookie
-from gateway.wire.later_headers import add_header, later_headers
+from gateway.identity.cookies import COOKIE_SECONDS_MAX, COOKIES, Role, refuse_cross_site, session_cookie
+from gateway.wire.later_headers import add_header, later_headers, set_header
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
@@ -22,6 +22,8 @@ from waiting_room.signing import Signer
 OPERATOR_SECONDS: Final = 12 * 3600
 RENEWED_SHARE: Final = 0.25
 """A session is renewed at its first use after this share of its life."""
+KEPT_SPARE_SECONDS: Final = 24 * 3600
+"""A session is kept longer only by so much or more: else each look at a ticket would make it anew."""
 RENEWED_HEADER: Final = b"x-session-token"
 """Brings a renewed token to a client that sends its token in a header; a browser is given the cookie."""
 VERIFIED_MAX: Final = 50_000
@@ -34,6 +36,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     ``rehearses`` is 0 for a real fan. For a simulated fan it is the id of the copy of an event that this fan rehearses
     (`identity.rehearsals`).
     From ``renew_at`` on an answer brings a fan the session anew (Unix time, seconds).
+    With ``ended`` the session is over, and good for the tickets that were bought in it alone.
     """
 
     user_id: int
@@ -42,6 +45,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     rehearses: int = 0
     renew_at: float = math.inf
+    ended: bool = False
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -110,21 +114,16 @@ class Identity:
         Raises:
             ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a request of another site's page.
         """
-        authorization = request.headers.get("authorization")
-        bearer = None if authorization is None else _bearer(request)
-        if bearer is not None:
-            token = bearer
-        else:
-            cookie = request.cookies.get(COOKIES[role])
-            if cookie is None:
-                if authorization is None:
-                    return None
-                raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
-            token = cookie
+        token, by_cookie = _token(request, role)
+        if token is None:
+            if by_cookie:
+                return None
+            raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
+        if by_cookie:
             refuse_cross_site(request)
-        session = self.verify(token.strip())
+        session = self.verify(token)
         if session.renew_at <= self._now():
-            self._renew(request, session, by_cookie=bearer is None)
+            self._renew(request, session, by_cookie=by_cookie)
         return session
 
     def _renew(self, request: AnyRequest, session: Session, *, by_cookie: bool) -> None:
@@ -144,6 +143,45 @@ class Identity:
             add_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
         else:
             add_header(request.scope, RENEWED_HEADER, token.encode())
+
+    def ticket_holder(self, request: AnyRequest) -> Session | None:
+        """The request's fan, also of a session that has ended: it still shows the tickets that were bought in it, if
+        `keep` says so. None without either.
+        """
+        session = self.known(request)
+        if session is not None:
+            return session if session.role == "fan" and not session.rehearses else None
+        token, _ = _token(request, "fan")
+        try:
+            claims, ends_at_seconds = self._signer.verify(token or "", late_seconds=COOKIE_SECONDS_MAX)
+            holder = self._fan_session(claims, ends_at_seconds) if claims.role == "fan" else None
+        except (TokenInvalid, ValueError):
+            return None
+        if holder is None or holder.rehearses or ends_at_seconds > self._now():
+            return None
+        return msgspec.structs.replace(holder, ended=True)
+
+    def keep(self, request: AnyRequest, until_seconds: float) -> bool:
+        """Have the session live until then (Unix seconds), even if unused: it is the key to tickets.
+
+        Returns:
+            False if there is no session, or if it has ended and its tickets too.
+        """
+        session = self.ticket_holder(request)
+        if session is None or (session.ended and until_seconds <= self._now()):
+            return False
+        ends_at = session.renew_at + self._session_seconds * (1 - RENEWED_SHARE)
+        # A token is signed in whole seconds, from the one that has begun.
+        seconds = min(math.ceil(until_seconds) - int(self._now()), COOKIE_SECONDS_MAX)
+        if self._now() + seconds < ends_at + KEPT_SPARE_SECONDS and not session.ended:
+            return True
+        token = self._sign(str(session.user_id), "fan", seconds, jti=session.jti)
+        if _token(request, "fan")[1]:
+            cookie = session_cookie(token, "fan", seconds, secure=self._secure)
+            add_header(request.scope, b"set-cookie", cookie.to_header(header="").encode())
+        else:
+            set_header(request.scope, RENEWED_HEADER, token.encode())
+        return True
 
     def known(self, request: AnyRequest) -> Session | None:
         """The request's session; None if there is none, or if it is not valid."""
@@ -224,6 +262,16 @@ class Identity:
     def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "") -> str:
         claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses)
         return self._signer.sign(claims, int(self._now()) + seconds)
+
+
+def _token(request: AnyRequest, role: Role) -> tuple[str | None, bool]:
+    """The request's token of this role, if it has one; and whether a cookie brings it, or would."""
+    has_authorization = request.headers.get("authorization") is not None
+    bearer = _bearer(request) if has_authorization else None
+    if bearer is not None:
+        return bearer.strip(), False
+    cookie = request.cookies.get(COOKIES[role])
+    return (None, not has_authorization) if cookie is None else (cookie.strip(), True)
 
 
 def _bearer(request: AnyRequest) -> str | None:

@@ -8,6 +8,7 @@ and a third one does not wait for the requests in flight.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -15,10 +16,10 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final
 
-from booking_lane.signals import ending_signals
+from booking_lane.signals import end_process_within, ending_signals
 
 EXIT_SECONDS_MAX: Final = 9.5
-"""By then SIGALRM ends what still hangs, for example a thread that waits for a silent Redis."""
+"""By then the process has ended, whatever hangs in it, as a thread that waits for a silent Redis or for a name."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -35,6 +36,8 @@ class Ending:
         self._drain_seconds = drain_seconds
         self._begin = begin
         self._farewell = farewell
+        self.serving = False
+        """Whether there is anybody to say farewell to. A process that only waits for its servers just ends."""
         self._begun = False
         self._ended = False
 
@@ -53,6 +56,8 @@ class Ending:
     def _on_signal(
         self, loop: asyncio.AbstractEventLoop, server: Handler, number: int, frame: FrameType | None
     ) -> None:
+        if not self.serving:
+            os._exit(0)
         if self._ended:
             # uvicorn waits for nothing more after a second SIGINT.
             server(signal.SIGINT, frame)
@@ -62,7 +67,7 @@ class Ending:
             loop.call_soon_threadsafe(end)
             return
         self._begun = True
-        signal.setitimer(signal.ITIMER_REAL, EXIT_SECONDS_MAX)
+        end_process_within(EXIT_SECONDS_MAX)
         self._begin()
         loop.call_soon_threadsafe(loop.call_later, self._drain_seconds, end)
 

@@ -27,23 +27,39 @@ class StrictRequest(LeanRequest):
         assert field is not None
         return await self.json_of(field.annotation)
 
+    def require_json(self) -> None:
+        """Refuse a body that says it is of another type.
+
+        Raises:
+            ProblemError: ``unsupported_media_type``.
+        """
+        if self.headers.get("content-type") != "application/json":
+            media_type = self.content_type[0]
+            if media_type and media_type != "application/json":
+                raise ProblemError("unsupported_media_type")
+
     async def json_of(self, body_type: Any) -> Any:
         """The body as this type.
 
         Raises:
             ProblemError: ``unsupported_media_type`` or ``invalid_request``.
         """
-        if self.headers.get("content-type") != "application/json":
-            media_type = self.content_type[0]
-            if media_type and media_type != "application/json":
-                raise ProblemError("unsupported_media_type")
-        body = await self.body()
-        try:
-            return _decoder(body_type).decode(body)
-        except msgspec.MsgspecError as error:
-            raise invalid_body(error) from None
-        except (UnicodeDecodeError, RecursionError):
-            raise invalid("the body is not readable JSON") from None
+        self.require_json()
+        return decoded(await self.body(), body_type)
+
+
+def decoded(body: bytes, body_type: Any) -> Any:
+    """The JSON body as this type.
+
+    Raises:
+        ProblemError: ``invalid_request``.
+    """
+    try:
+        return _decoder(body_type).decode(body)
+    except msgspec.MsgspecError as error:
+        raise invalid_body(error) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise invalid("the body is not readable JSON") from None
 
 
 @lru_cache(maxsize=64)

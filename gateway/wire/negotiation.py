@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from litestar import Request
 
@@ -14,7 +14,8 @@ _item: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
 """One member of a list: a comma within quotes does not end it (RFC 9110, 5.6.1)."""
 _tag: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _weight: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)").fullmatch
-_GZIP: Final = ("gzip", "x-gzip")
+Coding = Literal["br", "gzip"]
+_NAMES: Final[dict[Coding, tuple[str, ...]]] = {"br": ("br",), "gzip": ("gzip", "x-gzip")}
 
 
 def field(request: Request[Any, Any, Any], name: str) -> str | None:
@@ -30,15 +31,27 @@ def _items(text: str) -> list[str]:
 @lru_cache(maxsize=256)
 def takes_gzip(accept_encoding: str | None) -> bool:
     """Whether an answer may be gzipped and the client would not rather have it plain (RFC 9110, 12.5.3)."""
+    return coding(accept_encoding, ("gzip",)) is not None
+
+
+@lru_cache(maxsize=256)
+def coding(accept_encoding: str | None, offered: tuple[Coding, ...] = ("br", "gzip")) -> Coding | None:
+    """The coding that an answer goes in, of two that are equally welcome the one offered first; None where the client
+    takes none of them or would rather have it plain (RFC 9110, 12.5.3). Whoever takes ``*`` is given gzip at most.
+    """
     if accept_encoding is None:
-        return False
+        return None
     weights: dict[str, float] = {}
     for item in _items(accept_encoding):
         coding, *parameters = (part.strip().lower() for part in item.split(";"))
         weights.setdefault(coding, _weight_of(parameters))
-    others = weights.get("*", 0.0)
-    gzip = max((weights[name] for name in _GZIP if name in weights), default=others)
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+    def weight(one: Coding) -> float:
+        others = weights.get("*", 0.0) if one == "gzip" else 0.0
+        return max((weights[name] for name in _NAMES[one] if name in weights), default=others)
+
+    best = max(offered, key=weight)
+    return best if weight(best) > 0 and weight(best) >= weights.get("identity", 0.0) else None
 
 
 def _weight_of(parameters: list[str]) -> float:
@@ -50,6 +63,16 @@ def _weight_of(parameters: list[str]) -> float:
         if name.strip() == "q":
             return float(value.strip()) if _weight(value.strip()) else 0.0
     return 1.0
+
+
+@lru_cache(maxsize=256)
+def in_order_of_weight(accept: str | None) -> tuple[str, ...]:
+    """The members of an Accept-Language in lower case, the most wanted first; what is refused (``q=0``) is left out."""
+    weighted = []
+    for item in _items(accept or ""):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        weighted.append((_weight_of(parameters), name))
+    return tuple(name for weight, name in sorted(weighted, key=lambda one: -one[0]) if weight > 0)
 
 
 def has_already(if_none_match: str | None, tag: str) -> bool:

@@ -7,18 +7,26 @@ from functools import cached_property
 from typing import Any, Final
 
 from litestar import Request, Response
+from litestar._parsers import parse_cookie_string
 from litestar.datastructures import Headers
 from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from gateway.wire.addresses import origin
 from gateway.wire.connections import write_whole
 
 AnyRequest = Request[Any, Any, Any]
 
+
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 """Every answer says so: no browser may take JSON for a page or a script."""
+
+
+def origin_of(request: AnyRequest) -> str:
+    """Scheme and host of the site: as the setting has them, or else as this request names them."""
+    return origin() or f"{request.url.scheme}://{request.url.netloc}"
 
 
 class LeanHeaders(Headers):
@@ -59,6 +67,17 @@ class LeanRequest(AnyRequest):
             more = message["more_body"]
         state.body = body
         return body
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by their names. Of equal names the first one is ours: a browser sends the one of the longest path
+        first, and another site may stand above ours on the same host (RFC 6265, 5.4).
+        """
+        state = self._connection_state
+        if state.cookies is Empty:
+            lines = self.headers.getall("cookie", [])
+            state.cookies = parse_cookie_string(";".join(";".join(lines).split(";")[::-1])) if lines else {}
+        return state.cookies
 
     @cached_property
     def headers(self) -> Headers:

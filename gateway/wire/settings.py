@@ -4,11 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from db.settings import Section, bounded
+from db.settings import Section, bounded, setting
 
 
 class BodySettings(Section, frozen=True, kw_only=True):
     bytes_max: Annotated[int, bounded("request body", 1024, 10_485_760)] = 65_536
+
+
+class ConnectionSettings(Section, frozen=True, kw_only=True):
+    """Bounds of a client's connection, and the proxies whose word about their clients is believed."""
+
+    trusted_proxies: Annotated[
+        str,
+        setting(
+            "comma-separated addresses and networks of proxies whose X-Forwarded-For is believed",
+            variable="ADMITONE_TRUSTED_PROXIES",
+        ),
+    ] = ""
+    per_address_max: Annotated[
+        int,
+        bounded(
+            "open connections of one address, trusted proxies aside, in one gateway process; 0: half of all",
+            0,
+            1_000_000,
+        ),
+    ] = 0
+    head_seconds_max: Annotated[int, bounded("a request's head has come by then; else 408", 1, 120)] = 10
+    head_bytes_max: Annotated[int, bounded("a request's head; beyond it 431", 16_384, 1_048_576)] = 65_536
+    body_seconds_max: Annotated[int, bounded("a request's body has come by then; else 408", 1, 3600)] = 60
+
+
+class MetricsSettings(Section, frozen=True, kw_only=True):
+    token: Annotated[
+        str,
+        setting(
+            "what a scrape of /metrics shows as a Bearer token; empty: anybody in development, nobody in production"
+        ),
+    ] = ""
 
 
 class StreamSettings(Section, frozen=True, kw_only=True):
@@ -34,6 +66,16 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     joins_per_minute: Annotated[
         int, bounded("joins per address prefix", 1, 10_000_000, variable="ADMITONE_JOINS_PER_MINUTE")
     ] = 1200
+    contacts_per_minute: Annotated[int, bounded("addresses for messages given per address prefix", 1, 100_000)] = 30
+    moves_per_minute: Annotated[
+        int,
+        bounded(
+            "place tokens of other sessions shown per address prefix",
+            1,
+            10_000_000,
+            variable="ADMITONE_MOVES_PER_MINUTE",
+        ),
+    ] = 120
     joins_free_per_minute: Annotated[
         int,
         bounded(
