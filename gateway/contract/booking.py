@@ -48,8 +48,13 @@ class SeatDetail(RequestBody, kw_only=True):
 
 
 class BestAvailableBody(RequestBody, kw_only=True):
+    """Seats side by side in one row, as near as possible to the middle of what fans come to see. With ``accessible``,
+    one of them is an accessible seat; without it, none is, and none is a companion's.
+    """
+
     ticket_type_id: TicketTypeId
     quantity: Annotated[int, Meta(ge=1, le=LISTS_MAX)]
+    accessible: bool = False
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
@@ -185,19 +190,33 @@ class ReservationList(AnswerBody, kw_only=True):
 
 
 class PurchaseDetailAnswer(AnswerBody, kw_only=True):
-    """A seat of a purchase. After its cancellation other fans can buy it, and its ``ticketCode`` is null."""
+    """A seat of a purchase. After its cancellation other fans can buy it, and its ``ticketCode`` is null, as that of
+    every seat is once the event is cancelled. ``entrance`` is where its holder comes in, empty where the ticket type
+    names none.
+
+    ``rowLabel`` and ``seatLabel`` are what the row and the seat are called where that is not their number, ``section``
+    is the part of the hall; all three come from the hall plan that the event was given, and are null without one.
+    """
 
     ticket_type_id: int
     ticket_type: str
     row_number: int
     seat_number: int
+    row_label: str | None = None
+    seat_label: str | None = None
+    section: str | None = None
+    entrance: str = ""
     amount: int
     ticket_code: str | None
     cancelled_at: Moment | None = None
 
 
 class PurchaseAnswer(AnswerBody, kw_only=True):
-    """``totalAmount`` sums the seats that are not cancelled; ``status`` is ``cancelled`` if none of these is left."""
+    """``totalAmount`` sums the seats that are not cancelled; ``status`` is ``confirmed``, ``cancelled`` if none of
+    these is left, or ``event_cancelled`` where some are and the whole event was cancelled: they are void then.
+    ``cancelUntil`` is until when its seats can be given back, as was promised with it; an event's date that moves does
+    not take it away. Null for a purchase of an older release.
+    """
 
     purchase_id: uuid.UUID
     event_id: int
@@ -207,6 +226,7 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     purchase_at: Moment
     status: str
     details: tuple[PurchaseDetailAnswer, ...]
+    cancel_until: Moment | None = None
 
 
 class PurchaseList(AnswerBody, kw_only=True):

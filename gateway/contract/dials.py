@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from db.languages import Texts
 from db.rooms.dials import Dial, DialValue
-from gateway.contract.values import NO_NUL
+from db.texts import NO_NUL
 
 
 def body_of_dials(name: str, dials: Iterable[Dial], base: type[msgspec.Struct]) -> type[msgspec.Struct]:
@@ -33,6 +34,6 @@ def dials_in(body: msgspec.Struct, dials: Iterable[Dial]) -> dict[str, DialValue
 def _within_bounds(dial: Dial) -> Any:
     if dial.type is str:
         return Annotated[str, Meta(max_length=dial.most, pattern=NO_NUL)]
-    if dial.type is bool:
-        return bool
+    if dial.type in (bool, Texts):
+        return dial.type
     return Annotated[int, Meta(ge=dial.least, le=dial.most)]

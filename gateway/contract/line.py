@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.contract.values import NO_NUL, AnswerBody, CaptchaToken, Moment, RequestBody
+from db.events.sale import SaleState
+from db.languages import Texts
+from db.texts import NO_NUL
+from gateway.contract.values import AnswerBody, CaptchaToken, Moment, RequestBody
 from waiting_room.access import CODE_MAX
 
 
@@ -112,7 +115,14 @@ class Place(AnswerBody, kw_only=True):
 
     ``linePerMinute`` is how fast the line is forecast to move; as long as it is unchanged, no estimate rises.
     ``mayRunOut`` says that the seats would not suffice for this place if every fan before it took two. ``position`` and
-    ``ahead`` count the fan's own class, ``priority`` or not; ``waiting`` and ``linePerMinute`` count both classes.
+    ``ahead`` count the fan's own class, ``priority`` or not, and ``classWaiting`` all who wait in it; ``waiting`` and
+    ``linePerMinute`` count both classes.
+    ``expiresAt`` is when the pass ends. If seats are scarce and a fan who does nothing loses it sooner, that moment is
+    ``idleEndsAt``, and ``expiresAt`` too. Such a fan keeps the place in front of the line; it is ``idle`` until
+    ``POST …/choosing``, another try to reserve or a new join, after which the fan is called again. For a fan inside,
+    ``mayRunOut`` says that more people than seats are choosing. ``sale`` is where the event's sale stands, and
+    ``reason`` says in a sentence why nothing is sold; it is empty while the event is on sale.
+    ``message`` is the operators' to the line; ``messages`` has texts by language that fans of it read in its place.
     """
 
     state: str
@@ -122,6 +132,7 @@ class Place(AnswerBody, kw_only=True):
     position: int | None
     ahead: int | None
     waiting: int
+    class_waiting: int | None = None
     eta_seconds: int | None
     eta_range: Annotated[tuple[int, ...], Meta(min_length=2, max_length=2)] | None = None
     line_per_minute: float | None = None
@@ -131,13 +142,32 @@ class Place(AnswerBody, kw_only=True):
     # Python reserves the word ``pass``, which is the contract's name of this field.
     admission_pass: str | None = msgspec.field(name="pass", default=None)
     expires_at: Moment | None = None
+    idle_ends_at: Moment | None = None
+    idle: bool = False
     href: str
     stream_href: str
     lobby: Lobby | None = None
     message: str = ""
+    messages: Texts = Texts()
     priority: bool = False
+    sale: SaleState = SaleState.ON_SALE
+    reason: str = ""
+
+
+class Handover(AnswerBody, kw_only=True):
+    """A link that brings the fan's place to another device, once, and until ``expiresAt``. The device that it is shown
+    on then loses the place. ``qr`` is a picture of it, as a data URI.
+    """
+
+    href: str
+    qr: str
+    expires_at: Moment
 
 
 class Claimed(AnswerBody, kw_only=True):
+    """An admission; its fields are those of a place."""
+
     admission_pass: str = msgspec.field(name="pass")
     expires_at: Moment
+    idle_ends_at: Moment | None = None
+    may_run_out: bool = False

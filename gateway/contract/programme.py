@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from db.events.sale import EventState, SaleState
 from db.events.ticket_types import TICKET_TYPES_MAX
+from db.events.time_zones import UNKNOWN_ZONE
+from db.texts import END, ONE_LINE
+from gateway.contract.plans import PlanBody
 from gateway.contract.rooms import NewRoomBody
 from gateway.contract.values import (
-    NO_NUL,
     PRICE_MAX,
     AnswerBody,
     Fault,
+    HallInt,
     Moment,
+    PictureHash,
     RequestBody,
     Revision,
     TicketTypeId,
+    TimeZone,
     Why,
 )
 
-HallInt = Annotated[int, Meta(ge=0, le=99_999)]
-
 Price = Annotated[int, Meta(ge=0, le=PRICE_MAX)]
 
-Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
+WORD_MAX: Final = 200
 
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+TYPE_NAME_MAX: Final = 100
+
+Word = Annotated[str, Meta(min_length=1, max_length=WORD_MAX, pattern=ONE_LINE)]
+
+Artist = Annotated[str, Meta(max_length=WORD_MAX, pattern=ONE_LINE)]
+
+TypeName = Annotated[str, Meta(min_length=1, max_length=TYPE_NAME_MAX, pattern=ONE_LINE)]
+
+Entrance = Annotated[str, Meta(max_length=TYPE_NAME_MAX, pattern=ONE_LINE)]
+
+ALT_MAX: Final = 500
+
+Alt = Annotated[str, Meta(max_length=ALT_MAX, pattern=ONE_LINE)]
+
+NOTICE_MAX: Final = 500
+"""Characters of a notice to fans, as of the operators' message to a line."""
+
+Notice = Annotated[str, Meta(max_length=NOTICE_MAX, pattern=ONE_LINE)]
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}" + END)]
 
 SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -54,10 +77,13 @@ Rows = Annotated[tuple[HallRow, ...], Meta(max_length=20_000)]
 
 
 class TicketTypeBody(RequestBody, kw_only=True):
-    """A new ticket type. Its seats are all of ``blocks``, of ``rows``, and of the CSV's lines that have its name."""
+    """A new ticket type. Its seats are all of ``blocks``, of ``rows``, and of the CSV's lines that have its name.
+    ``entrance`` is where its fans come in, as their tickets tell them; empty: the venue has one for all.
+    """
 
-    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)]
+    ticket_type: TypeName
     price: Price
+    entrance: Entrance = ""
     blocks: Blocks = ()
     rows: Rows = ()
 
@@ -65,7 +91,13 @@ class TicketTypeBody(RequestBody, kw_only=True):
 class EventBody(RequestBody, kw_only=True):
     """A new event with all its ticket types and seats. Prices are in minor units of the currency.
 
+    The sale ends at ``offSaleAt``; where it is null, when the event begins. An event whose sale is over already is
+    made, but sells nothing, and the answer's ``notes`` say so. ``pictureAlt`` says what the picture shows.
+
     The first line of ``csv`` names the columns, ``ticketType,row,seat``; each further line is one seat.
+
+    A ``plan`` names its ticket types by their names. Its seats are the event's too: those that nothing else names are
+    made of it.
     """
 
     EXAMPLES = (
@@ -73,7 +105,8 @@ class EventBody(RequestBody, kw_only=True):
             "name": "Nachtflug",
             "artist": "Lena Brandt",
             "venue": "Kulturhalle",
-            "date": "2030-06-12T19:30:00Z",
+            "date": "2030-06-12T19:30:00+02:00",
+            "timeZone": "Europe/Berlin",
             "onSaleAt": "2030-03-01T09:00:00Z",
             "currency": "EUR",
             "ticketTypes": [
@@ -85,22 +118,29 @@ class EventBody(RequestBody, kw_only=True):
     )
 
     name: Word
-    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] = ""
+    artist: Artist = ""
     venue: Word
     date: Moment
+    time_zone: TimeZone = UNKNOWN_ZONE
     on_sale_at: Moment
+    off_sale_at: Moment | None = None
     currency: Currency
     seats_per_fan_max: SeatsPerFan = 10
+    doors_at: Moment | None = None
+    picture_hash: PictureHash | None = None
+    picture_alt: Alt = ""
     ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
     csv: str = ""
+    plan: PlanBody | None = None
     room: NewRoomBody = msgspec.field(default_factory=NewRoomBody)
     why: Why = ""
 
 
 class TicketTypePatch(RequestBody, kw_only=True):
     ticket_type_id: TicketTypeId
-    ticket_type: Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    ticket_type: TypeName | msgspec.UnsetType = msgspec.UNSET
     price: Price | msgspec.UnsetType = msgspec.UNSET
+    entrance: Entrance | msgspec.UnsetType = msgspec.UNSET
 
 
 class SeatsOfTypeBody(RequestBody, kw_only=True):
@@ -110,20 +150,40 @@ class SeatsOfTypeBody(RequestBody, kw_only=True):
 
 
 class EventPatch(RequestBody, kw_only=True):
-    """A change of an event. If it names a ``revision`` and the event is at another one, the change is refused.
+    """A change of an event. If it names a ``revision`` and the event is at another one, the change is refused. With an
+    ``offSaleAt`` of null the sale ends when the event begins. An ``unpublished`` event is in no list, its line is
+    closed and nothing of it is sold; what was bought and held stays, and it can be published again.
+
+    A ``cancelled`` event stays cancelled, so ``why`` must say why. Its line is closed, its holds and passes end,
+    nothing of it is sold or given back, and its purchases have the status ``event_cancelled``. ``notice`` is a sentence
+    that fans read on the event's page and with their tickets.
 
     A new price is for later reservations: seats that are held or bought keep the price they had.
     """
 
-    EXAMPLES = ({"ticketTypes": [{"ticketTypeId": 1, "price": 5900}], "why": "the second price band"},)
+    EXAMPLES = (
+        {"ticketTypes": [{"ticketTypeId": 1, "price": 5900}], "why": "the second price band"},
+        {
+            "state": "cancelled",
+            "notice": "The singer is ill. We pay you back within two weeks.",
+            "why": "the agency called",
+        },
+    )
 
     name: Word | msgspec.UnsetType = msgspec.UNSET
-    artist: Annotated[str, Meta(max_length=200, pattern=NO_NUL)] | msgspec.UnsetType = msgspec.UNSET
+    artist: Artist | msgspec.UnsetType = msgspec.UNSET
     venue: Word | msgspec.UnsetType = msgspec.UNSET
     date: Moment | msgspec.UnsetType = msgspec.UNSET
+    time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
     on_sale_at: Moment | msgspec.UnsetType = msgspec.UNSET
+    off_sale_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    state: EventState | msgspec.UnsetType = msgspec.UNSET
+    notice: Notice | msgspec.UnsetType = msgspec.UNSET
     currency: Currency | msgspec.UnsetType = msgspec.UNSET
     seats_per_fan_max: SeatsPerFan | msgspec.UnsetType = msgspec.UNSET
+    doors_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    picture_hash: PictureHash | msgspec.UnsetType | None = msgspec.UNSET
+    picture_alt: Alt | msgspec.UnsetType = msgspec.UNSET
     ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
@@ -160,20 +220,34 @@ class DefinedTicketType(AnswerBody, kw_only=True):
     available_count: int
     held_count: int
     booked_count: int
+    entrance: str = ""
     blocks: tuple[HallBlock, ...]
 
 
 class EventDefinition(AnswerBody, kw_only=True):
-    """An event with all its ticket types and seats."""
+    """An event with all its ticket types and seats.
+
+    ``sale`` is where its sale stands. ``notes`` are sentences for the operator on what follows from the event as it is
+    now, or from the change that was just made.
+    """
 
     event_id: int
     name: str
     artist: str
     venue: str
     date: Moment
+    time_zone: TimeZone
     on_sale_at: Moment
+    off_sale_at: Moment
+    state: EventState
+    sale: SaleState
+    notes: tuple[str, ...] = ()
+    notice: str = ""
     currency: str
     seats_per_fan_max: int
+    doors_at: Moment | None = None
+    picture_hash: PictureHash | None = None
+    picture_alt: str = ""
     ticket_types: tuple[DefinedTicketType, ...]
     is_on_sale: bool
     has_lobby: bool
@@ -197,7 +271,11 @@ class DefinedEvent(AnswerBody, kw_only=True):
     artist: str
     venue: str
     date: Moment
+    time_zone: TimeZone
     on_sale_at: Moment
+    off_sale_at: Moment
+    event_state: EventState = msgspec.field(name="state")
+    sale: SaleState
     currency: str
     quantity: int
     sold: int

@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from gateway.contract.values import NO_NUL, AnswerBody, RequestBody
+from db.operators import NAME_CHARS_MAX, PASSWORD_CHARS_MAX
+from db.texts import ONE_LINE
+from gateway.contract.values import AnswerBody, RequestBody
 
 
 class OperatorBody(RequestBody, kw_only=True):
     EXAMPLES = ({"name": "Ada", "password": "correct horse battery staple"},)
 
-    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_NUL)]
-    password: Annotated[str, Meta(min_length=1, max_length=1024)]
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=ONE_LINE)]
+    password: Annotated[str, Meta(min_length=1, max_length=PASSWORD_CHARS_MAX)]
 
 
 class SessionAnswer(AnswerBody, kw_only=True):

@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from db.texts import END, NO_NUL, ONE_LINE
+
 ID_MAX = 2**53 - 1
 
 PRICE_MAX = 10**10
@@ -21,6 +23,11 @@ UserId = Annotated[int, Meta(ge=1, le=ID_MAX)]
 
 TicketTypeId = Annotated[int, Meta(ge=1, le=INT_MAX)]
 
+HALL_NUMBER_MAX = 99_999
+"""Of the rows and the seats that operators make."""
+
+HallInt = Annotated[int, Meta(ge=0, le=HALL_NUMBER_MAX)]
+
 SeatInt = Annotated[int, Meta(ge=0, le=INT_MAX)]
 
 Moment = Annotated[dt.datetime, Meta(tz=True)]
@@ -29,8 +36,27 @@ CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
 
-NO_NUL = r"^[^\x00]*$"
-"""Postgres keeps no NUL in text."""
+
+TimeZone = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=ONE_LINE,
+        description="the venue's time zone by its IANA name; UTC stands for an unknown one",
+        examples=["Europe/Berlin"],
+    ),
+]
+
+
+PictureHash = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-f]{32}" + END,
+        description="a picture's name, as POST /api/ops/pictures gave it",
+        examples=["0123456789abcdef0123456789abcdef"],
+    ),
+]
 
 
 class RequestBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):

@@ -9,16 +9,28 @@ import msgspec
 from msgspec import Meta
 
 from db.outbox.kinds import OutboxKind
-from gateway.contract.values import NO_NUL, AnswerBody, EventId, Moment, RequestBody
+from db.texts import END, ONE_LINE, fault_of_line, tidy
+from db.webhooks.endpoints import DESCRIPTION_CHARS_MAX
+from gateway.contract.values import AnswerBody, EventId, Moment, RequestBody
 
 WebhookUrl = Annotated[
     str,
-    Meta(max_length=2000, pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[!\x22$-~]*)?$", description="https in production"),
+    Meta(
+        max_length=2000,
+        pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[!\x22$-~]*)?" + END,
+        description="https in production",
+    ),
 ]
 
 WebhookKinds = Annotated[tuple[OutboxKind, ...], Meta(min_length=1, max_length=20)]
 
-WebhookDescription = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
+WebhookDescription = Annotated[str, Meta(max_length=DESCRIPTION_CHARS_MAX, pattern=ONE_LINE)]
+
+
+def _refuse_long(description: str) -> None:
+    fault = fault_of_line(tidy(description), DESCRIPTION_CHARS_MAX)
+    if fault is not None:
+        raise ValueError(f"description: {fault}")
 
 
 _KINDS = [OutboxKind.ROOM_SOLD_OUT.value, OutboxKind.PURCHASE_MADE.value]
@@ -34,6 +46,9 @@ class WebhookBody(RequestBody, kw_only=True):
     event_id: EventId | None = None
     description: WebhookDescription = ""
 
+    def __post_init__(self) -> None:
+        _refuse_long(self.description)
+
 
 class WebhookPatch(RequestBody, kw_only=True):
     EXAMPLES = ({"enabled": False},)
@@ -43,6 +58,10 @@ class WebhookPatch(RequestBody, kw_only=True):
     event_id: EventId | msgspec.UnsetType | None = msgspec.UNSET
     description: WebhookDescription | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        if self.description is not msgspec.UNSET:
+            _refuse_long(self.description)
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:

@@ -17,13 +17,16 @@ class HallAccess:
         self._halls = halls
         self._identity = identity
 
-    async def to_read(self, request: AnyRequest, event_id: int, *, version_min: int | None = None) -> Hall:
-        """The event's hall, at ``version_min`` or later if Postgres has reached it.
+    async def to_read(self, request: AnyRequest, event_id: int, *, version_min: int = 0) -> Hall:
+        """The event's hall, at ``version_min`` or later if Postgres has reached it (`Halls.current`).
 
         Raises:
             ProblemError: ``unknown_event``.
         """
-        hall = await self._hall(event_id, version_min)
+        try:
+            hall = await self._halls.current(event_id, version_min=version_min)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
         if hall.rehearsal_of is not None:
             refuse_stranger(True, event_id, self._identity.known(request))
         return hall
@@ -34,12 +37,9 @@ class HallAccess:
         Raises:
             ProblemError: ``unknown_event``; ``session_invalid`` for a rehearsal's fan at another event.
         """
-        hall = await self._hall(event_id)
-        refuse_stranger(hall.rehearsal_of is not None, event_id, self._identity.known(request))
-        return hall
-
-    async def _hall(self, event_id: int, version_min: int | None = None) -> Hall:
         try:
-            return await self._halls.hall(event_id, version_min=version_min)
+            hall = await self._halls.hall(event_id)
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
+        refuse_stranger(hall.rehearsal_of is not None, event_id, self._identity.known(request))
+        return hall

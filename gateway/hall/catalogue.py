@@ -77,10 +77,17 @@ def event_answer(facts: EventFacts) -> EventAnswer:
         name=facts.name,
         artist=facts.artist,
         date=facts.date,
+        time_zone=facts.time_zone,
         venue=facts.venue,
         on_sale_at=facts.on_sale_at,
+        off_sale_at=facts.off_sale_at,
+        event_state=facts.event_state,
         currency=facts.currency,
         seats_per_fan_max=facts.seats_per_fan_max,
+        notice=facts.notice,
+        doors_at=facts.doors_at,
+        picture_hash=facts.picture_hash,
+        picture_alt=facts.picture_alt,
     )
 
 

@@ -15,16 +15,25 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from booking_lane.results import EventChange
-from db.events.halls import begin_snapshot, hall_row, seat_rows, taken_seats, ticket_type_counts
+from db.events.halls import begin_snapshot, hall_row, labelled_rows, seat_rows, taken_seats, ticket_type_counts
+from db.plans.best_seats import FreeSeats
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.hall.catalogue import event_answer
+from gateway.hall.labels import NO_LABELS, HallLabels
 from gateway.wire.stream import Stream, frame
 
 DELTAS_KEPT_MAX: Final = 512
 SEATS_SECONDS: Final = 0.25
-"""A rendered seat map may be this old while seats change, unless the reader names a `minVersion`: a fan who has just
-booked sees the own seats at once.
+"""A rendered seat map may be this old while seats change and rendering is dear (`RENDER_SHARE`), unless the reader
+names a `minVersion`.
 """
+RENDER_SHARE: Final = 0.05
+"""Maps are rendered at every version while that takes at most this share of the process' time."""
+RENDER_SECONDS_MAX: Final = 0.05
+"""A quiet hall saves up at most this much of its share."""
+ANSWERED_FANS_MAX: Final = 2_000
+REISSUED_SECONDS: Final = 2.0
+"""A change may be on its way for this long after the hall was read with it."""
 GZIP_LEVEL: Final = 1
 EVENT_SECONDS: Final = 60.0
 """An event's name, prices and hall are read anew after this long. Its bookings are followed by every message."""
@@ -43,6 +52,8 @@ class Rendered:
     version: int
     at: float
     body: bytes
+    seconds: float = 0.0
+    """How long the rendering and the compressing took."""
     _tag: str = ""
     _gzipped: bytes = b""
 
@@ -55,12 +66,24 @@ class Rendered:
     @property
     def gzipped(self) -> bytes:
         if not self._gzipped:
+            began_at = time.monotonic()
             self._gzipped = gzip.compress(self.body, GZIP_LEVEL, mtime=0)
+            self.seconds += time.monotonic() - began_at
         return self._gzipped
 
 
 class Hall:
-    """One event in memory. ``taken`` maps seats that are not free to ``reserved`` or ``booked``."""
+    """One event in memory. ``taken`` maps seats that are not free to ``reserved`` or ``booked``.
+
+    Attributes:
+        answered: the highest version that this process has told a client in a job's answer. Reads show that version.
+        answered_to: the same for each of the fans who were answered last, by user id.
+        abandoned: up to this version, a version of this hall may be one that Postgres has lost and given anew to other
+            changes. -1 if Postgres never lost any.
+        free_seats: the free seats of each ticket type, for proposals. They follow ``taken``; None until somebody asks
+            for a proposal (`gateway.hall.proposals`).
+        labels: what the rows and seats are called.
+    """
 
     def __init__(self, event_id: int) -> None:
         self.event_id = event_id
@@ -70,15 +93,24 @@ class Hall:
         self.taken: dict[tuple[int, int, int], str] = {}
         self.version = -1
         self.revision = -1
+        self.answered = -1
+        self.answered_to: dict[int, int] = {}
+        self.abandoned = -1
+        self.loaded_at = -EVENT_SECONDS
         self.read_whole_at = -EVENT_SECONDS
         self.missed: list[EventChange] = []
         self.behind_since: float | None = None
+        self.is_abandoned = False
         self.streams: set[Stream] = set()
         self.deltas: deque[tuple[int, bytes]] = deque(maxlen=DELTAS_KEPT_MAX)
+        self.free_seats: dict[int, FreeSeats] | None = None
+        self.labels = NO_LABELS
         self.lock = asyncio.Lock()
         self.changed = asyncio.Event()
         self._sections = b"[]"
         self._seats: Rendered | None = None
+        self._render_seconds = RENDER_SECONDS_MAX
+        self._render_seconds_at = time.monotonic()
         self._tickets: tuple[int, bytes] | None = None
         self._initial_call: tuple[bytes, Rendered] | None = None
 
@@ -94,21 +126,27 @@ class Hall:
     def quantity(self) -> int:
         return sum(ticket.quantity for ticket in self.tickets.values())
 
+    @property
+    def takings(self) -> int:
+        """What the sold seats cost by the prices now in force, in minor units."""
+        return sum(
+            ticket.price * (ticket.quantity - ticket.available_count - ticket.held_count)
+            for ticket in self.tickets.values()
+        )
+
     def set_sections(self, sections: tuple[Section, ...]) -> None:
         self._sections = _encode(sections)
         self._seats = None
 
     def seats_rendered(self, version_min: int | None = None) -> Rendered:
-        """The answer of `GET …/seats`, at this version or at one of at most `SEATS_SECONDS` ago.
+        """The answer of `GET …/seats`, at this version, or at one of at most `SEATS_SECONDS` ago if rendering is dear.
 
         During a sale the version changes many times a second, and a stadium's map is a megabyte to render.
         """
         now = time.monotonic()
         rendered = self._seats
-        if rendered is not None and rendered.version != self.version:
-            is_recent = now - rendered.at < SEATS_SECONDS
-            if not is_recent or (version_min is not None and rendered.version < version_min):
-                rendered = None
+        if rendered is not None and self.is_outdated(rendered, version_min):
+            rendered = None
         if rendered is None:
             taken = _encode([[*seat, status] for seat, status in self.taken.items()])
             body = b'{"eventId":%d,"version":%d,"sections":%s,"taken":%s}' % (
@@ -117,7 +155,47 @@ class Hall:
                 self._sections,
                 taken,
             )
-            rendered = self._seats = Rendered(self.version, now, body)
+            rendered = self._seats = Rendered(self.version, now, body, time.monotonic() - now)
+        return rendered
+
+    def is_outdated(self, rendered: Rendered, version_min: int | None = None) -> bool:
+        """Whether an answer of this hall is to be rendered anew: it is of another version, and ``version_min`` asks for
+        a later one, or it is older than `SEATS_SECONDS`, or rendering it is cheap.
+        """
+        if rendered.version == self.version:
+            return False
+        now = time.monotonic()
+        is_recent = now - rendered.at < SEATS_SECONDS
+        is_asked_for = version_min is not None and rendered.version < version_min
+        return is_asked_for or not is_recent or self._may_render(now, rendered.seconds)
+
+    def _may_render(self, now: float, seconds: float) -> bool:
+        """Whether a rendering of ``seconds`` fits into the share of time that renderings may take. If so, it is counted
+        there.
+        """
+        saved = self._render_seconds + (now - self._render_seconds_at) * RENDER_SHARE
+        self._render_seconds, self._render_seconds_at = min(saved, RENDER_SECONDS_MAX), now
+        if self._render_seconds < seconds:
+            return False
+        self._render_seconds -= seconds
+        return True
+
+    def note_answered(self, user_id: int, version: int) -> None:
+        """Note that the fan was answered with this version. A read of the fan's must show it from now on."""
+        self.answered = max(self.answered, version)
+        self.answered_to.pop(user_id, None)
+        if len(self.answered_to) >= ANSWERED_FANS_MAX:
+            del self.answered_to[next(iter(self.answered_to))]
+        self.answered_to[user_id] = version
+
+    async def seats_for(self, user_id: int) -> Rendered:
+        """The answer of `GET …/seats` for a fan who may just have booked. If the last rendering is older than what the
+        fan was answered, this waits for the next one, which is due after `SEATS_SECONDS` at the latest.
+        """
+        rendered = self.seats_rendered()
+        if rendered.version < self.answered_to.get(user_id, -1):
+            await asyncio.sleep(max(0.0, rendered.at + SEATS_SECONDS - time.monotonic()))
+            rendered = self.seats_rendered()
         return rendered
 
     def tickets_json(self) -> bytes:
@@ -147,9 +225,14 @@ class Hall:
         return frame("snapshot", data, self.version)
 
     def apply(self, change: EventChange) -> bool:
-        """Apply the change to the next version; return False if a version before it is missing."""
+        """Apply the change to the next version; return False if the event must be read anew, because a version before
+        it is missing, or because Postgres has given a version anew (`abandon`).
+        """
         if change.version <= self.version:
-            return True
+            if time.monotonic() - self.loaded_at < REISSUED_SECONDS:
+                return True
+            self.abandon()
+            return False
         if change.version != self.version + 1:
             return False
         seats = []
@@ -159,6 +242,8 @@ class Hall:
                 self.taken.pop(key, None)
             else:
                 self.taken[key] = seat.status
+            if self.free_seats is not None and (free := self.free_seats.get(seat.ticket_type_id)) is not None:
+                (free.give if seat.status == "available" else free.take)(seat.row_number, seat.seat_number)
             seats.append([*key, seat.status])
         for count in change.counts:
             ticket = self.tickets.get(count.ticket_type_id)
@@ -180,7 +265,7 @@ class Hall:
     def resume(self, stream: Stream, last_version: int | None) -> None:
         """Bring a stream up to date: by the changes since ``last_version`` if all are kept, else by a snapshot."""
         oldest_kept = self.deltas[0][0] if self.deltas else self.version + 1
-        if last_version is not None and oldest_kept - 1 <= last_version <= self.version:
+        if last_version is not None and max(oldest_kept - 1, self.abandoned + 1) <= last_version <= self.version:
             missing = [delta for version, delta in self.deltas if version > last_version]
             if missing:
                 stream.write(b"".join(missing))
@@ -196,6 +281,16 @@ class Hall:
             self.streams.discard(stream)
 
         return leave
+
+    def abandon(self) -> None:
+        """Take what this process knows of the event for lost: Postgres has gone back to an earlier version, for example
+        with a failover to a standby or a restored backup. The event must be read anew.
+        """
+        self.abandoned = max(self.abandoned, self.version, self.answered)
+        self.answered = -1
+        self.answered_to.clear()
+        self.deltas.clear()
+        self.is_abandoned = True
 
     def _signal_change(self) -> None:
         self.changed.set()
@@ -213,9 +308,12 @@ class Hall:
             raise UnknownEventError(self.event_id)
         counts = await ticket_type_counts(connection, self.event_id)
         taken = await taken_seats(connection, self.event_id)
-        now = time.monotonic()
+        self.loaded_at = now = time.monotonic()
         if row.revision != self.revision or now - self.read_whole_at > EVENT_SECONDS:
             await self._load_sections(connection)
+            # Whatever changes a label raises the revision, unless Postgres has gone back.
+            if row.revision != self.revision or self.is_abandoned:
+                self.labels = HallLabels(await labelled_rows(connection, self.event_id))
             self.read_whole_at, self.revision = now, row.revision
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
@@ -231,6 +329,7 @@ class Hall:
             for count in counts
         }
         self.taken = taken
+        self.free_seats = None
         if row.version != self.version:
             self.deltas.clear()
         self.version = row.version

@@ -7,6 +7,7 @@ scans a table, and an answer is only as old as a message is on its way, or about
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -14,10 +15,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from booking_lane.results import BatchNews, EventChange
+from booking_lane.results import BatchNews, EventChange, JobRecord, version_told
 from db.events.halls import event_versions
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
+from gateway.hall.labels import NO_LABELS, HallLabels
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ BEHIND_SECONDS: Final = 0.2
 VERIFY_SECONDS: Final = 0.35
 KEEP_SECONDS: Final = 0.5
 MIN_VERSION_SECONDS_MAX: Final = 1.0
+LABELS_SECONDS_MAX: Final = 1.0
+"""A job's answer waits for so long at most to say what its seats are called."""
 
 
 class Halls:
@@ -39,8 +43,24 @@ class Halls:
         self._unknown: dict[int, float] = {}
         self._reloads: set[asyncio.Task[None]] = set()
 
-    async def hall(self, event_id: int, *, version_min: int | None = None) -> Hall:
-        """The event's hall, at ``version_min`` or later if Postgres has reached it.
+    async def current(self, event_id: int, *, version_min: int = 0) -> Hall:
+        """The event's hall for a reader: at ``version_min`` or later if Postgres has reached it, and at every version
+        that this process has told a client in a job's answer. The message of such a version may still be on its way.
+
+        Raises:
+            UnknownEventError: there is no such event.
+            sqlalchemy.exc.OperationalError: the event must be read, and Postgres does not answer.
+        """
+        hall = await self.hall(event_id)
+        if version_min <= hall.abandoned:
+            version_min = 0
+        version_min = max(version_min, hall.answered)
+        if hall.version < version_min:
+            await self._catch_up(hall, version_min)
+        return hall
+
+    async def hall(self, event_id: int) -> Hall:
+        """The event's hall, as this process knows it.
 
         Raises:
             UnknownEventError: there is no such event.
@@ -59,9 +79,29 @@ class Halls:
             self._halls.move_to_end(event_id)
         if hall.version < 0:
             await self._load_first(hall)
-        if version_min is not None and hall.version < version_min:
-            await self._catch_up(hall, version_min)
         return hall
+
+    def note_answered(self, record: JobRecord) -> None:
+        """Note that a client is about to be answered with this finished job, so that the client's next read shows what
+        the job changed.
+        """
+        hall = self._halls.get(record.event_id)
+        if hall is None:
+            return
+        version = version_told(record.body)
+        # A job may be older than a version that Postgres has lost.
+        if version > hall.abandoned:
+            hall.note_answered(record.user_id, version)
+
+    async def labels(self, event_id: int) -> HallLabels:
+        """What the event's rows and seats are called; nothing where Postgres does not say it in time, because a job's
+        answer never waits for Postgres.
+        """
+        hall = self._halls.get(event_id)
+        if hall is None or hall.version < 0:
+            with contextlib.suppress(Exception):
+                hall = await asyncio.wait_for(self.hall(event_id), LABELS_SECONDS_MAX)
+        return NO_LABELS if hall is None else hall.labels
 
     async def _load_first(self, hall: Hall) -> None:
         async with hall.lock:
@@ -94,8 +134,10 @@ class Halls:
                 break
         # A request may name a version that never comes, so one reading serves every request that waits.
         async with hall.lock:
-            if hall.version < version_min and hall.read_whole_at < began_at:
+            if hall.version < version_min and hall.loaded_at < began_at:
                 await self._load_anew(hall)
+                if hall.version < version_min == hall.answered:
+                    hall.abandon()
 
     async def _load(self, hall: Hall) -> None:
         async with self._engine.connect() as connection:
@@ -118,7 +160,8 @@ class Halls:
     async def _load_anew(self, hall: Hall) -> None:
         before = hall.version
         await self._load(hall)
-        if hall.version != before:
+        is_abandoned, hall.is_abandoned = hall.is_abandoned, False
+        if hall.version != before or is_abandoned:
             snapshot = hall.snapshot_frame()
             for stream in hall.streams:
                 stream.write(snapshot)
@@ -130,12 +173,13 @@ class Halls:
 
     def _apply(self, change: EventChange) -> None:
         hall = self._halls.get(change.event_id)
-        if hall is None or hall.version < 0:
+        if hall is None:
             return
         if hall.lock.locked():
-            # The hall is being read at this moment, perhaps from a snapshot without this change.
+            # The hall is being read at this moment, perhaps for the first time, and perhaps from a snapshot without
+            # this change.
             hall.missed.append(change)
-        elif not hall.apply(change):
+        elif hall.version >= 0 and not hall.apply(change):
             self._reload_soon(hall)
 
     def mark_stale(self) -> None:
@@ -158,12 +202,16 @@ class Halls:
                 stream.end()
 
     async def verify(self) -> None:
-        """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind."""
+        """Compare the halls' versions with Postgres for as long as the process runs, and read anew what is behind, or
+        ahead because Postgres has lost its last versions.
+        """
         while True:
             await asyncio.sleep(VERIFY_SECONDS)
             halls = [hall for hall in self._halls.values() if hall.version >= 0]
             if not halls:
                 continue
+            # Postgres has every version that a message told before this moment.
+            known = [max(hall.version, hall.answered) for hall in halls]
             try:
                 async with self._engine.connect() as connection:
                     versions = await event_versions(connection, [hall.event_id for hall in halls])
@@ -171,10 +219,19 @@ class Halls:
                 logger.warning("cannot verify versions: %s", error)
                 continue
             now = time.monotonic()
-            for hall in halls:
+            for hall, known_version in zip(halls, known, strict=True):
                 version = versions.get(hall.event_id)
                 if version is None:
                     self._forget(hall)
+                elif version < known_version:
+                    logger.warning(
+                        "event %d: Postgres has gone back from version %d to %d; the event is read anew",
+                        hall.event_id,
+                        known_version,
+                        version,
+                    )
+                    hall.abandon()
+                    self._reload_soon(hall)
                 elif now - hall.read_whole_at > EVENT_SECONDS:
                     self._reload_soon(hall)
                 elif version <= hall.version:

@@ -7,12 +7,12 @@ There is no leader. Every gateway steers, and Redis takes only the first steerin
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from booking_lane.lane import lane_of
+from db.patience import Turns
 from db.rooms.steering import autopilot_steers
 from gateway.booking.desk import Desk
 from gateway.line.registry import RoomRegistry
@@ -20,8 +20,6 @@ from waiting_room.autopilot import STEP_SECONDS, WINDOW_SECONDS, Sight, start, s
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Line
 from waiting_room.model import RoomCounts
-
-logger = logging.getLogger(__name__)
 
 TROUBLES: Final = frozenset({"timed_out", "internal_error"})
 STEP_SHARE_MIN: Final = 0.9
@@ -45,13 +43,12 @@ class Autopilot:
         """Steer for as long as the process runs."""
         while True:
             await asyncio.sleep(STEP_SECONDS / 2)
+            turns = Turns("the autopilot's step", (RedisError, RoomUnknown, OSError))
             for event_id, row in list(self._rooms.rows.items()):
-                if not autopilot_steers(row):
-                    continue
-                try:
-                    await self._steer(event_id, row.rate_per_minute)
-                except (RedisError, RoomUnknown, OSError) as error:
-                    logger.warning("event %d: not steered: %s", event_id, error)
+                if autopilot_steers(row):
+                    with turns.of(f"event {event_id}"):
+                        await self._steer(event_id, row.rate_per_minute)
+            turns.end()
 
     async def _steer(self, event_id: int, ceiling_per_minute: int) -> None:
         counts = await self._line.counts(event_id)

@@ -25,6 +25,7 @@ from db.codes.access_codes import (
     revoke_issue,
 )
 from db.rooms.rooms import UnknownRoomError
+from db.texts import tidy
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
 from gateway.line.registry import NO_ROOM
 from gateway.wire.problems import ProblemError
@@ -125,7 +126,7 @@ class CodeIssues:
                     connection,
                     event_id,
                     [self._hasher.hash(event_id, code) for code in codes],
-                    label=body.label.strip(),
+                    label=tidy(body.label),
                     uses_max=body.uses_max,
                     starts_at=body.starts_at,
                     ends_at=body.ends_at,

@@ -12,7 +12,9 @@ import time
 from typing import Final
 
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
+from db.patience import Turns
 from db.rooms.rooms import RoomRow
 from gateway.line.draws import Draws
 from gateway.line.registry import RoomRegistry
@@ -45,14 +47,13 @@ class Door:
         """Tick every room for as long as the process runs."""
         while True:
             await asyncio.sleep(TICK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
+            turns = Turns("the tick", (RedisError, SQLAlchemyError, OSError))
             for event_id, row in list(self._rooms.rows.items()):
                 if row.state == "off" or self._empty_until.get(event_id, 0) > time.monotonic():
                     continue
-                try:
+                with turns.of(f"event {event_id}"):
                     await self._tick(event_id, row)
-                except (RedisError, OSError) as error:
-                    logger.warning("event %d: no tick: %s", event_id, error)
-                    break
+            turns.end()
 
     async def _tick(self, event_id: int, row: RoomRow) -> None:
         for _ in range(TICKS_AT_ONCE_MAX):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from db.languages import Texts
 from gateway.wire.stream import Stream
 
 TURN_SECONDS: Final = 0.25
@@ -25,7 +26,8 @@ class FanStream:
 
     ``shown`` is the lowest position sent in the fan's class (``priority`` or not), 0 if none was sent yet. ``place``
     and ``admission`` are the signed tokens that were sent last: they restore the fan if Redis loses the room. While
-    ``look_due`` is set, the fan's standing is about to be read.
+    ``look_due`` is set, the fan's standing is about to be read. ``pass_ends`` and ``crowded`` are what an admitted fan
+    was sent last: `Place.expires_at` and `Place.idle_ends_at`, and whether more people than seats choose.
     """
 
     stream: Stream
@@ -39,6 +41,8 @@ class FanStream:
     place: str | None = None
     admission: str | None = None
     look_due: bool = False
+    pass_ends: tuple[object, object] | None = None
+    crowded: bool = False
 
     def set_class(self, *, priority: bool) -> None:
         """Put the fan in a class. In a new class positions are counted anew, so the old one no longer bounds them."""
@@ -57,12 +61,12 @@ class FanStream:
 class EventStreams:
     """An event's streams, by fan and by the turn in which each is due.
 
-    ``room_state`` and ``message`` are what the fans were sent last.
+    ``room_state`` and ``message`` (`Places.message`) are what the fans were sent last.
     """
 
     event_id: int
     room_state: str
-    message: str
+    message: tuple[str, Texts]
     by_fan: dict[int, list[FanStream]] = field(default_factory=dict)
     _by_turn: defaultdict[int, list[FanStream]] = field(default_factory=lambda: defaultdict(list))
 

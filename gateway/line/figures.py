@@ -15,25 +15,46 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.lane import lane_of, queue_name
+from db.events.sale import sale_state
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
 from gateway.booking.desk import Desk
-from gateway.contract.rooms import RoomAnswer
+from gateway.contract.rooms import NewcomerView, RoomAnswer
 from gateway.hall.hall import UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.health.presence import Presence, present
 from gateway.line.counts import Counts
-from gateway.line.places import room_state
+from gateway.line.moments import from_ms
+from gateway.line.places import room_state, stock_left
 from gateway.line.registry import RoomRegistry
 from gateway.wire.stream import Stream, ending, frame
 from waiting_room.errors import RoomError
+from waiting_room.eta import eta_in, seats_reach, speed_in
+from waiting_room.model import RoomCounts
 
 logger = logging.getLogger(__name__)
 
 BOOKING_SECONDS: Final = 60.0
 """The figures of bookings are of the last minute."""
 STREAM_SECONDS: Final = 1.0
+CHOICES: Final = frozenset({"no_block", "seats_taken", "sold_out", "limit_exceeded"})
+"""With these codes a fan is told that there is not what was asked for. Nothing is wrong with the sale then."""
+
+
+def newcomer_view(counts: RoomCounts) -> NewcomerView | None:
+    """What the waiting page would tell a fan who joined the line now; None where there is no line to join."""
+    if room_state(counts) not in ("open", "paused"):
+        return None
+    ahead = counts.waiting - counts.priority
+    estimate, speed, reach = eta_in(counts, ahead), speed_in(counts), seats_reach(counts)
+    return NewcomerView(
+        eta_seconds=None if estimate is None else estimate.eta_seconds,
+        eta_range=None if estimate is None else estimate.eta_range,
+        line_per_minute=None if estimate is None or speed is None else round(speed.expected, 1),
+        may_run_out=reach is not None and counts.ahead_in_both(ahead, priority=False) >= reach,
+        stock=stock_left(counts),
+    )
 
 
 class RoomFigures:
@@ -93,7 +114,7 @@ class RoomFigures:
         # Another gateway may have changed the room since this one read it.
         row = await self._rooms.row(row.event_id, revision_min=counts.config.revision) or row
         try:
-            hall = await self._halls.hall(row.event_id)
+            hall = await self._halls.current(row.event_id)
         except UnknownEventError:
             # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None
@@ -107,7 +128,11 @@ class RoomFigures:
         return RoomAnswer(
             event_id=row.event_id,
             name=hall.event.name,
+            venue=hall.event.venue,
+            date=hall.event.date,
+            time_zone=hall.event.time_zone,
             state=room_state(counts),
+            sale=sale_state(row, from_ms(counts.now_ms)),
             waiting=counts.waiting,
             priority_waiting=counts.priority,
             called=counts.called,
@@ -125,10 +150,14 @@ class RoomFigures:
             p50_booking_ms=recent.wait_ms(0.5),
             p95_booking_ms=recent.wait_ms(0.95),
             errors=dict(errors),
+            faults=sum(number for code, number in errors.items() if code not in CHOICES),
             backlog=int(queued) + self._desk.lanes[lane].backlog,
             sold=hall.quantity - hall.free - hall.held,
             held=hall.held,
             free=hall.free,
+            takings=hall.takings,
+            currency=hall.event.currency,
+            newcomer=newcomer_view(counts),
             revision=row.revision,
             gateways=len(gateways),
             gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in gateways),

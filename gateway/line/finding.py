@@ -6,6 +6,7 @@ A fan whom Redis does not know is first looked up in Postgres (`gateway.line.res
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
@@ -14,6 +15,7 @@ from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
 from gateway.identity.sessions import Session
 from gateway.line.counts import Counts
+from gateway.line.moving import Moving
 from gateway.line.places import room_state
 from gateway.line.registry import NO_ROOM, RoomRegistry
 from gateway.line.restoring import Restoring
@@ -29,11 +31,14 @@ REBUILDING_RETRY_SECONDS: Final = 2
 class Finding:
     """Does for a fan all that a line offers. The rules of joining are in `gateway.line.joining`."""
 
-    def __init__(self, line: Line, rooms: RoomRegistry, counts: Counts, restoring: Restoring, halls: Halls) -> None:
+    def __init__(
+        self, line: Line, rooms: RoomRegistry, counts: Counts, restoring: Restoring, moving: Moving, halls: Halls
+    ) -> None:
         self._line = line
         self._rooms = rooms
         self._counts = counts
         self._restoring = restoring
+        self._moving = moving
         self._halls = halls
 
     def knows_room(self, event_id: int) -> bool:
@@ -96,17 +101,29 @@ class Finding:
             return await self._of_room(event_id, fan, operation, again=False)
         raise ProblemError("rebuilding", retry_after_seconds=REBUILDING_RETRY_SECONDS)
 
+    async def move(self, event_id: int, fan: Session, place: PlaceToken, address: str) -> Standing | None:
+        """See `Moving.move`."""
+        standing = await self._moving.move(event_id, fan.user_id, place, address)
+        if standing is not None:
+            self._rooms.mark_stale(event_id)
+        return standing
+
     async def find(
-        self, event_id: int, fan: Session, place: PlaceToken | None, admission: AdmissionPass | None
+        self, event_id: int, fan: Session, place: PlaceToken | None, admission: AdmissionPass | None, address: str
     ) -> tuple[Standing, RoomCounts]:
         """The fan's standing, and the counts of the room. Reading them counts as the fan's heartbeat, and the tokens
-        restore a place or slot that Redis has lost.
+        restore a place or slot that Redis has lost, or bring a place from a session that has ended.
 
         Raises:
-            ProblemError: ``not_in_line``, ``rebuilding``, ``line_full``, and what `require_room` raises.
+            ProblemError: ``not_in_line``, ``rebuilding``, ``line_full``, ``rate_limited``, and what `require_room`
+                raises.
         """
         await self.require_room(event_id, fan)
         counts, standing = await asyncio.gather(self.counts(event_id), self.standing(event_id, fan))
+        if place is not None and place.fan != fan.user_id:
+            if standing.state == "none":
+                standing = await self.move(event_id, fan, place, address) or standing
+            place = None
         if standing.state == "none" and (place is not None or admission is not None):
             place = await self._restoring.restore(event_id, fan.user_id, place, admission)
             if place is not None:
@@ -175,6 +192,17 @@ class Finding:
             raise ProblemError("not_called", state=refused.state) from None
         except RoomError as refused:
             raise ProblemError("not_called", str(refused)) from None
+
+    async def act(self, event_id: int, fan: Session) -> None:
+        """Note that the fan is choosing seats, and have a fan called again who lost the pass by doing nothing.
+
+        Raises:
+            ProblemError: what `require_room` raises.
+        """
+        await self.require_room(event_id, fan)
+        # If Redis has lost the room, the fan's next look restores place and pass.
+        with contextlib.suppress(RoomUnknown):
+            await self._line.act(event_id, fan.user_id, tries=False)
 
     async def leave(self, event_id: int, fan: Session) -> None:
         """Give up the fan's place or slot.

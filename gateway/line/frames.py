@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from db.languages import Texts
 from gateway.contract.line import Lobby
 from gateway.line.places import room_state, stock_left
 from gateway.wire.stream import frame
@@ -16,7 +17,6 @@ from waiting_room.model import RoomCounts
 
 RELEASED_RETRY_MS: Final = (45_000, 75_000)
 """How long clients wait that reconnect by themselves to a sold-out event: they would only read the same again."""
-CLOSED_FRAME: Final = frame("closed", b"{}")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,6 +24,11 @@ _encode = msgspec.json.Encoder().encode
 def sold_out_frame() -> bytes:
     """The last word of a stream, and how long this client waits before it asks again."""
     return b"retry: %d\n" % random.randint(*RELEASED_RETRY_MS) + frame("sold_out", b"{}")  # noqa: S311 - spreads them
+
+
+def closed_frame(reason: str) -> bytes:
+    """The room is closed; the reason is a sentence, and empty if an operator closed the room."""
+    return frame("closed", _encode({"reason": reason} if reason else {}))
 
 
 class PlaceFrames:
@@ -35,7 +40,10 @@ class PlaceFrames:
         reach = seats_reach(counts)
         self._reach = math.inf if reach is None else reach
         pace = b"null" if self._speed is None else b"%.1f" % self._speed.expected
-        tail = b'"priority":true,' + shared_tail(counts, waiting) if priority else shared_tail(counts, waiting)
+        own = counts.priority if priority else max(0, waiting - counts.priority)
+        tail = b'"classWaiting":%d,%b' % (own, shared_tail(counts, waiting))
+        if priority:
+            tail = b'"priority":true,' + tail
         self._tails = [b'"linePerMinute":%b,"mayRunOut":%b,%b' % (pace, out, tail) for out in (b"false", b"true")]
 
     def frame(self, position: int) -> bytes:
@@ -72,6 +80,13 @@ def no_position_frame(state: str, room_state: str) -> bytes:
     return frame("place", _encode({"state": state, "roomState": room_state, "position": None, "ahead": None}))
 
 
+def idle_frame(room_state: str, position: int | None) -> bytes:
+    """The place of a fan who lost the pass by doing nothing."""
+    ahead = None if position is None else position - 1
+    fields = {"state": "waiting", "roomState": room_state, "position": position, "ahead": ahead, "idle": True}
+    return frame("place", _encode(fields))
+
+
 def lobby_frame(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -> bytes:
     """The place of a fan in a lobby, before the draw and while it goes on."""
     return frame(
@@ -93,14 +108,19 @@ def lobby_frame(state: str, room_state: str, counts: RoomCounts, lobby: Lobby) -
     )
 
 
-def message_frame(message: str) -> bytes:
-    """The operators' message to the line. An empty one removes the message that is shown."""
-    return frame("message", _encode({"message": message}))
+def message_frame(message: str, messages: Texts) -> bytes:
+    """The operators' message to the line, in every language, so that all streams share the frame.
+
+    Where it is empty, and the fan's language has no text of its own, it removes the message that is shown.
+    """
+    return frame("message", _encode({"message": message, "messages": messages}))
 
 
 def called_frame(claim_by_seconds: int) -> bytes:
     return frame("called", b'{"claimBySeconds":%d}' % claim_by_seconds)
 
 
-def admitted_frame(admission_pass: str, expires_at: object) -> bytes:
-    return frame("admitted", _encode({"pass": admission_pass, "expiresAt": expires_at}))
+def admitted_frame(admission_pass: str, expires_at: object, idle_ends_at: object, *, crowded: bool) -> bytes:
+    """The fan is inside. It is sent again whenever one of these changes."""
+    fields = {"pass": admission_pass, "expiresAt": expires_at, "idleEndsAt": idle_ends_at, "mayRunOut": crowded}
+    return frame("admitted", _encode(fields))

@@ -61,7 +61,7 @@ class History:
     async def _record(self, rooms: Sequence[RoomAnswer]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             for room in rooms:
-                point = _Point([getattr(room, name) for name in _COLUMNS], sum(room.errors.values()))
+                point = _Point([getattr(room, name) for name in _COLUMNS], room.faults)
                 pipe.xadd(_key(room.event_id), {"p": _encode(point)}, maxlen=POINTS_MAX, approximate=False)
                 pipe.expire(_key(room.event_id), KEPT_SECONDS)
             await pipe.execute()

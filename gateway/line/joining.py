@@ -17,6 +17,7 @@ from gateway.identity.sessions import Session
 from gateway.line.codes import AccessCodes
 from gateway.line.finding import Finding
 from gateway.line.restoring import Restoring
+from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import LimitSettings
 from waiting_room.limits import Allowance, address_prefix
@@ -29,7 +30,7 @@ ROOM_STATES_WITHOUT_LINE: Final = frozenset({"off", "closed", "sold_out"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinAsk:
-    """A fan's request to join. Its tokens are verified, and are of this event and fan."""
+    """A fan's request to join. Its tokens are verified, and are of this event; ``place`` may name another fan."""
 
     event_id: int
     fan: Session
@@ -111,12 +112,16 @@ class Joining:
             standing = await self._finding.standing(ask.event_id, ask.fan)
         if captcha_due and standing is not None and standing.state not in FAN_STATES_WITH_PLACE:
             await self._require_captcha(ask)
+        place = ask.place
+        if place is not None and place.fan != ask.fan.user_id:
+            if standing is not None and standing.state == "none":
+                standing = await self._finding.move(ask.event_id, ask.fan, place, ask.address) or standing
+            place = None
         redeemed = False
         if code_allowance is not None and standing is not None:
             redeemed = await self._redeem(ask, standing, code_allowance)
         if standing is not None and standing.state in FAN_STATES_WITH_PLACE and not redeemed:
             return standing
-        place = ask.place
         if standing is not None and standing.state == "none" and (place is not None or ask.admission is not None):
             place = await self._restoring.restore(ask.event_id, ask.fan.user_id, place, ask.admission)
             standing = None
@@ -124,7 +129,7 @@ class Joining:
 
     async def _require_captcha(self, ask: JoinAsk) -> None:
         if ask.captcha_token is None:
-            raise ProblemError("captcha_required", href="/api/captcha")
+            raise ProblemError("captcha_required", href=below("/api/captcha"))
         await require_solved(
             self._captcha,
             ask.captcha_token,

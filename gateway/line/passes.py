@@ -7,6 +7,7 @@ import contextlib
 from litestar.datastructures import Cookie
 
 from gateway.identity.sessions import Session
+from gateway.wire.addresses import cookie_path
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from waiting_room.errors import TokenInvalid
@@ -27,20 +28,21 @@ class Passes:
         self._secure = secure
 
     def place(self, request: AnyRequest, event_id: int, fan: Session, in_query: str | None) -> PlaceToken | None:
-        """The place that the request's token proves; None without a token.
+        """The place that the request's token proves; None without a token. It may name another fan: the one who the
+        same person was in a session that has ended.
 
         Raises:
-            ProblemError: ``session_invalid`` if the token is forged, or is of another fan or session.
+            ProblemError: ``session_invalid`` if the token is forged, of another event, or of another simulated fan.
         """
         token = request.headers.get("x-place-token") or in_query
         if token is None:
             return None
         try:
-            place = self._tokens.verify_place(token, event=event_id, fan=fan.user_id)
+            place = self._tokens.verify_place(token, event=event_id)
         except TokenInvalid as error:
             raise ProblemError("session_invalid", f"The place token is not valid: {error.reason}.") from None
-        if place.session != fan.jti:
-            raise ProblemError("session_invalid", "The place token is of another session.")
+        if fan.rehearses and place.fan != fan.user_id:
+            raise ProblemError("session_invalid", "A simulated fan's place stays in its session.")
         return place
 
     def admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
@@ -67,7 +69,7 @@ class Passes:
                 key=_cookie_name(event_id),
                 value=admission_pass,
                 max_age=COOKIE_SECONDS,
-                path="/",
+                path=cookie_path(),
                 httponly=True,
                 samesite="lax",
                 secure=self._secure,

@@ -13,6 +13,7 @@ from gateway.line.counts import Counts
 from gateway.line.moments import from_ms
 from gateway.line.places import Places
 from gateway.line.registry import RoomRegistry
+from gateway.wire.addresses import below
 from waiting_room.draw import draw_value, fan_hash
 from waiting_room.line import Line
 from waiting_room.model import Noted, RoomCounts
@@ -85,7 +86,7 @@ class PublicDraws:
             seed=draw.seed,
             participants=draw.participants,
             drawn_at=draw.row.drawn_at,
-            list_href=f"/api/events/{event_id}/draw/list",
+            list_href=below(f"/api/events/{event_id}/draw/list"),
         )
 
     async def page(self, event_id: int, draw: EventDraw, first: int) -> DrawList:
@@ -118,7 +119,7 @@ class PublicDraws:
             draw_value=value,
             number=number,
             participants=draw.participants,
-            href=f"/events/{event_id}/draw",
+            href=below(f"/events/{event_id}/draw"),
         )
 
 

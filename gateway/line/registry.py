@@ -19,9 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.booking.live_holds import holders
 from db.draws.draws import draw_row
-from db.patience import repeat
+from db.events.sale import EventState
+from db.patience import Turns, repeat
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
+from db.rooms.states import RoomState
 from gateway.contract.values import ID_MAX
 from gateway.health.presence import ROOM_REVISION_FIRST
 from gateway.line.moments import to_ms
@@ -99,20 +101,25 @@ class RoomRegistry:
         """Read every room from Postgres, and hand the new and changed ones to Redis.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis did not answer, at least for
+                one room; the others are read.
         """
         async with self._engine.connect() as connection:
             rows = await rooms(connection)
+        turns = Turns("configuring a room", (SQLAlchemyError, RedisError, OSError))
         for row in rows:
             current = self.rows.get(row.event_id)
-            if current is not None and current.revision == row.revision:
+            if current is not None and current.revision == row.revision and row.event_id in self._opened:
                 self.rows[row.event_id] = row
             else:
-                await self.configure(row)
+                with turns.of(f"event {row.event_id}"):
+                    await self.configure(row)
         for event_id in self.rows.keys() - {row.event_id for row in rows}:
             del self.rows[event_id]
             self._opened.discard(event_id)
             self.mark_stale(event_id)
+        if turns.failed:
+            raise turns.failed[0]
 
     async def configure(self, row: RoomRow) -> None:
         """Hand a room's configuration to Redis, and so to every gateway. A row that is older than this process' row
@@ -157,13 +164,22 @@ class RoomRegistry:
             logger.warning("event %d: the slots of live holds were not given back: %s", event_id, error)
 
     def _config(self, row: RoomRow) -> RoomConfig:
+        withdrawn = row.event_state is not EventState.PUBLISHED and row.state is not RoomState.OFF
         return RoomConfig(
             **dials_of(row),
-            state=row.state,
+            state=RoomState.CLOSED if withdrawn else row.state,
             absence_seconds=self.settings.absence_seconds,
             connected_seconds=self.settings.connected_seconds,
+            stock_factor=self.settings.stock_factor,
+            stock_spare=self.settings.stock_spare,
+            work_seconds=self.settings.work_seconds,
+            choose_seconds=self.settings.choose_seconds,
+            idle_seconds=self.settings.idle_seconds,
             lobby_at_ms=to_ms(row.on_sale_at - dt.timedelta(minutes=row.lobby_minutes)) if row.has_draw else 0,
             draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
+            on_sale_at_ms=to_ms(row.on_sale_at),
+            off_sale_at_ms=to_ms(row.off_sale_at),
+            is_cancelled=row.event_state is EventState.CANCELLED,
             receipt_entries_max=self.settings.receipt_entries_max,
             receipt_fans_max=self.settings.receipt_fans_max,
             revision=row.revision,

@@ -42,6 +42,23 @@ class Restoring:
         Raises:
             sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
+        record, place = await self._recorded(event_id, fan, place)
+        if admission is not None:
+            await self._retake(event_id, fan, admission, record)
+        return place
+
+    async def movable(self, event_id: int, place: PlaceToken) -> PlaceToken | None:
+        """The place of another fan's token as it may move to a new session; None if it ended, or if that fan holds
+        seats or has bought: seats stay with the fan who took them.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
+        """
+        record, returning = await self._recorded(event_id, place.fan, place)
+        return None if record.hold_ends_at is not None else returning
+
+    async def _recorded(self, event_id: int, fan: int, place: PlaceToken | None) -> tuple[FanRecord, PlaceToken | None]:
+        """What Postgres knows of the fan, and the fan's place as that changes it: None if it ended."""
         async with self._engine.connect() as connection:
             record = await fan_record(connection, event_id, fan)
             if place is not None and place.lobby:
@@ -50,14 +67,12 @@ class Restoring:
                 drawn = await draw_row(connection, event_id) if number is not None else None
                 if number is not None and drawn is not None and drawn.epoch is not None:
                     place = msgspec.structs.replace(place, epoch=drawn.epoch, number=number, lobby=False)
-        if place is not None and not may_return(place, record):
-            place = None
-        if place is not None and record.redeemed_at is not None and to_ms(record.redeemed_at) >= place.joined_at_ms:
+        if place is None or not may_return(place, record):
+            return record, None
+        if record.redeemed_at is not None and to_ms(record.redeemed_at) >= place.joined_at_ms:
             # The code was redeemed for this place after the token was signed.
             place = msgspec.structs.replace(place, priority=True)
-        if admission is not None:
-            await self._retake(event_id, fan, admission, record)
-        return place
+        return record, place
 
     async def _retake(self, event_id: int, fan: int, admission: AdmissionPass, record: FanRecord) -> None:
         row = await self._rooms.row(event_id)

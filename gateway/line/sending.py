@@ -9,10 +9,11 @@ from typing import Final
 from gateway.contract.line import Place
 from gateway.line.fan_streams import TURN_SECONDS, FanStream, turn_now
 from gateway.line.frames import (
-    CLOSED_FRAME,
     PlaceFrames,
     admitted_frame,
     called_frame,
+    closed_frame,
+    idle_frame,
     lobby_frame,
     no_position_frame,
     sold_out_frame,
@@ -29,22 +30,26 @@ INTERVAL_TURNS: Final = [round(seconds / TURN_SECONDS) for seconds in INTERVALS_
 
 def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
     """Send the changes of the fan's place since it was sent last."""
-    before, fan_stream.state = fan_stream.state, place.state
+    before, fan_stream.state = fan_stream.state, "idle" if place.idle else place.state
     fan_stream.place, fan_stream.admission = place.token, place.admission_pass
     fan_stream.set_class(priority=place.priority)
     if place.state == "called" and place.claim_by_seconds is not None:
         if before != "called":
             fan_stream.send_once(called_frame(place.claim_by_seconds))
     elif place.state == "admitted" and place.admission_pass is not None:
-        if before != "admitted":
-            fan_stream.send_once(admitted_frame(place.admission_pass, place.expires_at))
+        send_admitted(
+            fan_stream, place.admission_pass, (place.expires_at, place.idle_ends_at), crowded=place.may_run_out
+        )
     elif place.state == "sold_out":
         # There is nothing to wait for, so the stream ends; the fan keeps the place (ADR 18).
         if before != "sold_out":
             fan_stream.stream.end(sold_out_frame())
     elif place.state == "closed":
         if before != "closed":
-            fan_stream.send_once(CLOSED_FRAME)
+            fan_stream.send_once(closed_frame(place.reason))
+    elif place.idle:
+        if before != "idle":
+            fan_stream.send_once(idle_frame(place.room_state, place.position))
     elif place.lobby is not None:
         fan_stream.stream.write(lobby_frame(place.state, place.room_state, counts, place.lobby))
     elif place.position is None or place.ahead is None:
@@ -52,6 +57,16 @@ def send_place(fan_stream: FanStream, place: Place, counts: RoomCounts) -> None:
     else:
         frames = PlaceFrames(counts, place.waiting, priority=place.priority)
         send_positions([fan_stream], [place.position - 1], frames, turn_now())
+
+
+def send_admitted(
+    fan_stream: FanStream, admission_pass: str, pass_ends: tuple[object, object], *, crowded: bool
+) -> None:
+    """Send an admitted fan the pass, unless nothing changed since it was sent last."""
+    if fan_stream.pass_ends == pass_ends and fan_stream.crowded == crowded:
+        return
+    fan_stream.pass_ends, fan_stream.crowded = pass_ends, crowded
+    fan_stream.send_once(admitted_frame(admission_pass, *pass_ends, crowded=crowded))
 
 
 def send_positions(fan_streams: Sequence[FanStream], ranks: Sequence[int], frames: PlaceFrames, turn: int) -> None:

@@ -15,12 +15,12 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from db.patience import Turns
 from gateway.contract.line import Place
 from gateway.line.counts import Counts
 from gateway.line.fan_streams import NO_TURN, TURN_SECONDS, EventStreams, FanStream, turn_now
 from gateway.line.frames import (
     PlaceFrames,
-    admitted_frame,
     called_frame,
     lobby_frame,
     message_frame,
@@ -30,7 +30,7 @@ from gateway.line.moments import from_ms
 from gateway.line.places import Places, room_state
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
-from gateway.line.sending import by_class, send_place, send_positions
+from gateway.line.sending import by_class, send_admitted, send_place, send_positions
 from gateway.wire.stream import Stream, ending
 from waiting_room.errors import RoomError, RoomUnknown
 from waiting_room.line import Line
@@ -78,7 +78,7 @@ class LineStreams:
         event.put_off(fan_stream, turn_now() + KEEP_TURNS)
         send_place(fan_stream, place, counts)
         # An empty message is sent too, because the page of a fan who comes back may still show an older one.
-        fan_stream.send_once(message_frame(event.message))
+        fan_stream.send_once(message_frame(*event.message))
 
         async def leave() -> None:
             event.remove(fan_stream)
@@ -123,7 +123,8 @@ class LineStreams:
     def _send_admitted(self, fan_stream: FanStream, until_ms: int) -> None:
         fan_stream.state = "admitted"
         fan_stream.admission = token = self._places.sign_pass(fan_stream.event.event_id, fan_stream.fan, until_ms)
-        fan_stream.send_once(admitted_frame(token, from_ms(until_ms)))
+        # How scarce the seats are, the next turn tells.
+        send_admitted(fan_stream, token, (from_ms(until_ms), None), crowded=False)
 
     # -- looks: a rank alone does not say why it is missing, so the standings of such fans are read one by one
 
@@ -171,7 +172,7 @@ class LineStreams:
             RoomError: the line does not take the place back now.
         """
         event_id, fan, tokens = fan_stream.event.event_id, fan_stream.fan, self._places.tokens
-        place = tokens.verify_place(fan_stream.place, event=event_id, fan=fan) if fan_stream.place else None
+        place = tokens.verify_place(fan_stream.place, event=event_id) if fan_stream.place else None
         admission = tokens.verify_pass(fan_stream.admission, event=event_id, fan=fan) if fan_stream.admission else None
         place = await self._restoring.restore(event_id, fan, place, admission)
         if place is not None:
@@ -186,17 +187,14 @@ class LineStreams:
             started = time.monotonic()
             if ending():
                 self.end()
+            turns = Turns("sending places", (RedisError, SQLAlchemyError, RoomUnknown, OSError))
             for event in list(self._events.values()):
-                try:
+                with turns.of(f"event {event.event_id}"):
                     await self._take_turn(event, int(started / TURN_SECONDS))
-                except (RedisError, RoomUnknown, OSError) as error:
-                    logger.warning("event %d: places not sent: %s", event.event_id, error)
+            turns.end()
             if started - self._heartbeat_at >= self._heartbeat_seconds:
                 self._heartbeat_at = started
-                try:
-                    await self._heartbeat()
-                except (RedisError, OSError) as error:
-                    logger.warning("no heartbeat: %s", error)
+                await self._heartbeat()
             await asyncio.sleep(max(0.0, TURN_SECONDS - (time.monotonic() - started)))
 
     def end(self) -> None:
@@ -226,7 +224,7 @@ class LineStreams:
         message = self._places.message(event.event_id)
         if message == event.message:
             return
-        event.message, frame = message, message_frame(message)
+        event.message, frame = message, message_frame(*message)
         fan_streams = event.all()
         for start in range(0, len(fan_streams), WRITES_AT_ONCE):
             for fan_stream in fan_streams[start : start + WRITES_AT_ONCE]:
@@ -236,14 +234,19 @@ class LineStreams:
     async def _send_due(self, event: EventStreams, counts: RoomCounts, due: list[FanStream], turn: int) -> None:
         now = time.monotonic()
         waiting: list[FanStream] = []
+        admitted: list[FanStream] = []
         for fan_stream in due:
             if fan_stream.state not in ("waiting", "lobby", ""):
+                if fan_stream.state == "admitted":
+                    admitted.append(fan_stream)
                 fan_stream.stream.keep()
                 event.put_off(fan_stream, turn + KEEP_TURNS)
             elif now >= fan_stream.stream.ends_at:
                 fan_stream.stream.end()
             else:
                 waiting.append(fan_stream)
+        if admitted:
+            await self._send_admitted_again(counts, admitted)
         try:
             if waiting:
                 await self._send_waiting(event, counts, waiting, turn)
@@ -251,6 +254,26 @@ class LineStreams:
             for fan_stream in waiting:
                 if fan_stream.due == NO_TURN:
                     event.put_off(fan_stream, turn + KEEP_TURNS)
+
+    async def _send_admitted_again(self, counts: RoomCounts, admitted: list[FanStream]) -> None:
+        """While seats are scarce, and once when it is over, send admitted fans how their passes end now."""
+        crowded = counts.is_crowded
+        changing = [
+            fan_stream
+            for fan_stream in admitted
+            if counts.scarce_since_ms or fan_stream.crowded != crowded or (fan_stream.pass_ends or (None, None))[1]
+        ]
+        if not changing:
+            return
+        event_id = changing[0].event.event_id
+        passes = await self._line.passes(event_id, [fan_stream.fan for fan_stream in changing])
+        for fan_stream, ends in zip(changing, passes, strict=True):
+            if ends is None or fan_stream.state != "admitted":
+                continue
+            token = fan_stream.admission or self._places.sign_pass(event_id, fan_stream.fan, ends.until_ms)
+            idle_ends_at = None if ends.idle_ends_ms is None else from_ms(ends.idle_ends_ms)
+            expires_at = idle_ends_at or from_ms(ends.until_ms)
+            send_admitted(fan_stream, token, (expires_at, idle_ends_at), crowded=crowded)
 
     async def _send_waiting(self, event: EventStreams, counts: RoomCounts, waiting: list[FanStream], turn: int) -> None:
         if event.room_state in ("sold_out", "closed"):
@@ -294,16 +317,19 @@ class LineStreams:
     async def _heartbeat(self) -> None:
         """Write to Redis which fans are connected, and look at the streams of fans whom it does not know any more."""
         since = time.monotonic() - 2 * self._heartbeat_seconds
+        turns = Turns("the heartbeat", (RedisError, RoomUnknown, OSError))
         for event in list(self._events.values()):
             shown: dict[int, int] = {}
             for fan, fan_streams in event.by_fan.items():
                 for fan_stream in fan_streams:
                     stream = fan_stream.stream
-                    if fan_stream.state not in ("lobby", "waiting", "called", "admitted") or stream.closed:
+                    if fan_stream.state not in ("lobby", "waiting", "called", "admitted", "idle") or stream.closed:
                         continue
                     stream.beat()
                     if stream.wrote_at >= since:
                         shown[fan] = min(shown.get(fan) or fan_stream.shown, fan_stream.shown)
             if shown:
-                gone = await self._line.heartbeat(event.event_id, shown)
-                self._look_soon(event.of(gone))
+                with turns.of(f"event {event.event_id}"):
+                    gone = await self._line.heartbeat(event.event_id, shown)
+                    self._look_soon(event.of(gone))
+        turns.end()

@@ -22,15 +22,23 @@ from db.change_log.changes import Change, ChangeRow, Subject, change_rows, inser
 from db.connections import primary
 from db.events.definitions import EventRow, ListedEvent, UnknownEventError, list_events, read_event
 from db.events.editing import edit_event
-from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError
+from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError, Refusal
+from db.events.examination import NO_SUCH_PICTURE
 from db.events.seed import EventPlan, create_event
 from db.events.ticket_types import describe
+from db.pictures import PictureForms, keep_picture, use_picture
+from db.plans.model import HallPlan
+from db.plans.writing import PlanChange, PlanRefusedError, change_plan, has_its_picture, read_plan
 from gateway.contract.programme import EventDefinition, EventPreview
 from gateway.contract.rooms import log_line
+from gateway.contract.values import Fault
 from gateway.hall.halls import Halls
 from gateway.line.registry import RoomRegistry
 from gateway.programme.drafts import Draft, definition, faults_of, refused
+from gateway.programme.notes import change_notes
+from gateway.programme.plan_drafts import contract_faults
 from gateway.wire.problems import ProblemError
+from waiting_room.errors import RoomUnknown
 from waiting_room.line import Line
 
 logger = logging.getLogger(__name__)
@@ -49,11 +57,21 @@ class Programme:
     Args:
         database_url: Postgres' primary.
         seats_max: of an event.
+        cancel_until_hours: how long before an event its seats can no longer be given back.
     """
 
-    def __init__(self, database_url: str, seats_max: int, halls: Halls, line: Line, rooms: RoomRegistry) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        seats_max: int,
+        cancel_until_hours: float,
+        halls: Halls,
+        line: Line,
+        rooms: RoomRegistry,
+    ) -> None:
         self._database_url = database_url
         self._seats_max = seats_max
+        self._cancel_until_hours = cancel_until_hours
         self._halls = halls
         self._line = line
         self._rooms = rooms
@@ -96,10 +114,21 @@ class Programme:
         return await self._run(lambda connection: change_rows(connection.execute(*latest)))
 
     async def make(self, plan: EventPlan, operator: str, why: str) -> EventRow:
-        """Make the event, log it, and make it known."""
-        made = await self._run(lambda connection: _make(connection, plan, operator, why))
+        """Make the event, log it, and make it known.
+
+        Raises:
+            ProblemError: ``event_invalid``: the picture is gone.
+        """
+        try:
+            made = await self._run(lambda connection: _make(connection, plan, operator, why))
+        except EventRefusedError as refusal:
+            raise refused(faults_of(refusal.refusals)) from None
         await self._publish(made.event_id, configure=True)
         return made
+
+    async def keep_picture(self, forms: PictureForms) -> None:
+        """Store a picture, which an event can be given from then on."""
+        await self._run(lambda connection: keep_picture(connection, forms))
 
     async def edit(
         self,
@@ -126,7 +155,14 @@ class Programme:
         def work(connection: psycopg.Connection) -> tuple[EventRow, Edited]:
             with connection.transaction(force_rollback=only_look):
                 edited = edit_event(
-                    connection, event_id, edit, operator, why, seats_max=self._seats_max, revision=revision
+                    connection,
+                    event_id,
+                    edit,
+                    operator,
+                    why,
+                    seats_max=self._seats_max,
+                    cancel_until_hours=self._cancel_until_hours,
+                    revision=revision,
                 )
                 return read_event(connection, event_id), edited
 
@@ -137,11 +173,13 @@ class Programme:
         except EventRefusedError as refusal:
             faults += faults_of(refusal.refusals)
         except EventChangedError as meanwhile:
-            lines = [log_line(row) for row in meanwhile.since]
-            raise ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines)) from None
+            raise _conflict(meanwhile) from None
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
-        event = None if faults or found is None else definition(found)
+        event = None
+        if found is not None and not faults:
+            in_line = 0 if edited.cancelled is None else await self._in_line(event_id)
+            event = definition(found, change_notes(edited, in_line))
         if dry_run:
             return EventPreview(valid=not faults, faults=tuple(faults), event=event)
         if event is None:
@@ -149,6 +187,77 @@ class Programme:
         if edited.changed:
             await self._publish(event_id, configure=edited.sale_moved)
         return event
+
+    async def plan(self, event_id: int) -> tuple[EventRow, HallPlan | None]:
+        """The event without its seats, and the hall plan that it was given, if any.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+
+        def read(connection: psycopg.Connection) -> tuple[EventRow, HallPlan | None]:
+            return read_event(connection, event_id, with_seats=False), read_plan(connection, event_id)
+
+        try:
+            return await self._run(read)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+
+    async def change_plan(
+        self,
+        event_id: int,
+        change: PlanChange,
+        operator: str,
+        *,
+        why: str,
+        revision: int | None,
+        dry_run: bool,
+    ) -> tuple[int, int, list[Fault]]:
+        """Give the event a hall plan or take it away; for a dry run, only find out what Postgres has against it.
+
+        Returns:
+            The event's revision then, how many seats were added, and what is wrong with the plan: nothing, unless
+            it is a dry run.
+
+        Raises:
+            ProblemError: ``unknown_event``, ``conflict`` for another revision, ``plan_invalid`` where the plan has
+                other seats than the event, or a code of what stands against the seats that it adds.
+        """
+
+        def work(connection: psycopg.Connection) -> tuple[bool, EventRow, int]:
+            with connection.transaction(force_rollback=dry_run):
+                before = read_event(connection, event_id, with_seats=False)
+                changed = change_plan(
+                    connection, event_id, change, operator, why, seats_max=self._seats_max, revision=revision
+                )
+                after = read_event(connection, event_id, with_seats=False)
+                return changed, after, _quantity(after) - _quantity(before)
+
+        try:
+            changed, event, added = await self._run(work)
+        except PlanRefusedError as refusal:
+            faults = list(contract_faults(refusal.faults))
+        except EventRefusedError as refusal:
+            faults = faults_of(refusal.refusals)
+        except EventChangedError as meanwhile:
+            raise _conflict(meanwhile) from None
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+        else:
+            if changed and not dry_run:
+                await self._publish(event_id, configure=False)
+            return event.revision, added, []
+        if not dry_run:
+            raise refused(faults)
+        return 0, 0, faults
+
+    async def _in_line(self, event_id: int) -> int:
+        """How many fans wait for the event, or are called or admitted; 0 where its line is not known."""
+        try:
+            counts = await self._line.counts(event_id)
+        except (RoomUnknown, RedisError, OSError):
+            return 0
+        return counts.waiting + counts.lobby + counts.away + counts.called + counts.admitted
 
     async def _run(self, work: Callable[[psycopg.Connection], T]) -> T:
         """``work``'s result, on a connection that commits each statement unless ``work`` begins a transaction."""
@@ -179,9 +288,22 @@ class Programme:
         self._threads.shutdown(wait=False)
 
 
+def _conflict(meanwhile: EventChangedError) -> ProblemError:
+    lines = [log_line(row) for row in meanwhile.since]
+    return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
+
+
+def _quantity(event: EventRow) -> int:
+    return sum(one.quantity for one in event.ticket_types)
+
+
 def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: str) -> EventRow:
     types = [Change("ticket_types", "", describe(one.ticket_type, one.price, one.hall)) for one in plan.ticket_types]
     with connection.transaction():
+        if plan.picture_hash is not None and not use_picture(connection, plan.picture_hash):
+            raise EventRefusedError([Refusal("event_invalid", "$.pictureHash", NO_SUCH_PICTURE)])
+        if plan.hall_plan is not None and not has_its_picture(connection, plan.hall_plan):
+            raise EventRefusedError([Refusal("event_invalid", "$.plan.picture.href", NO_SUCH_PICTURE)])
         event_id = create_event(connection, plan)
         lines = [*types[::-1], Change("event", "", plan.name)]
         connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))

@@ -13,8 +13,8 @@ from litestar.params import Parameter
 from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Release, Reserve
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
-from db.booking.results import held_seats
 from db.booking.seats import Seat
+from db.events.sale import EventState
 from gateway.booking.desk import WAIT_SECONDS_MAX, Ask, Booked
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.checks import require_solved
@@ -33,11 +33,12 @@ from gateway.contract.booking import (
     SeatNamed,
 )
 from gateway.contract.values import ID_MAX
-from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER
+from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, TICKET_HOLDER
 from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
 from gateway.services import Services, address, services_of
+from gateway.wire.addresses import below
 from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import link
 from gateway.wire.problems import ProblemError, invalid
@@ -115,19 +116,23 @@ def _in_order(named: list[Seat], seats_max: int, path: str) -> tuple[Seat, ...]:
     return seats
 
 
-def _finished(command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
-    """A job's answer, its recorded body unchanged."""
+async def _finished(services: Services, command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
+    """A job's answer: its recorded body, with what the event's hall plan calls its seats."""
+    outcome = b'{"status":"queued"}'
+    if record.body:
+        services.halls.note_answered(record)
+        labels = await services.halls.labels(record.event_id)
+        outcome = labels.in_outcome(record.kind, record.body)
     head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
-    body = head + (record.body[1:] if record.body else b'"status":"queued"}')
-    return Answer(body)
+    return Answer(head + outcome[1:])
 
 
-def _answer(booked: Booked) -> Response[bytes]:
+async def _answer(services: Services, booked: Booked) -> Response[bytes]:
     """200 with the finished job, or 202: the job tells what becomes of it."""
     command_id, record = booked
     if record is not None and record.body:
-        return _finished(command_id, record)
-    href = f"/api/jobs/{command_id}"
+        return await _finished(services, command_id, record)
+    href = below(f"/api/jobs/{command_id}")
     body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href))
     return Answer(body, status_code=202, headers={b"location": href.encode()})
 
@@ -146,7 +151,7 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     guard=FAN_OF_BODY,
     first=_refuse_if_full,
     status_code=202,
-    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted"),
+    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted", "event_cancelled"),
     also=_answers("reserve"),
     headers=(PASS_HEADER,),
     links={"200": FROM_HOLD, "202": {"job": TO_JOBS_END}},
@@ -157,18 +162,26 @@ async def reserve(
     """Hold seats for ten minutes: those named, or the best available."""
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
-    best = None
-    if data.best_available is not None:
-        best = BestAvailable(data.best_available.ticket_type_id, data.best_available.quantity)
+    best, wanted = None, data.best_available
+    if wanted is not None:
+        best = BestAvailable(wanted.ticket_type_id, wanted.quantity)
         if best.quantity > services.settings.limit.seats_per_request_max:
             raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
     await services.hall_access.to_book(request, data.event_id)
-    command = Reserve(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, best_available=best)
+    command = Reserve(
+        **UNSTAMPED,
+        event_id=data.event_id,
+        user_id=user_id,
+        seats=seats,
+        best_available=best,
+        accessible=wanted is not None and wanted.accessible,
+    )
 
     async def permit(_: uuid.UUID) -> None:
         await services.admission.require(request, data.event_id, user_id)
 
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)))
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)
+    return await _answer(services, await services.desk.book(ask))
 
 
 @fans.route(
@@ -205,7 +218,7 @@ async def checkout(
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit, repeats_recorded=True)
-    return _answer(await services.desk.book(ask))
+    return await _answer(services, await services.desk.book(ask))
 
 
 @fans.delete(
@@ -227,7 +240,8 @@ async def release(
     services = services_of(request)
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer))))
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
+    return await _answer(services, await services.desk.book(ask))
 
 
 @fans.post(
@@ -249,7 +263,8 @@ async def cancel(
 
     All or nothing. The result's ``details`` are the seats that this cancelled; ``refundAmount`` is what they cost, told
     once, and the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
-    named is none of the purchase or is cancelled already, and with ``cancel_closed`` from its ``cancelUntil`` on.
+    named is none of the purchase or is cancelled already, with ``cancel_closed`` from its ``cancelUntil`` on, and
+    with ``event_cancelled`` where the whole event was cancelled.
     """
     services = services_of(request)
     user_id = fan.user_id
@@ -265,7 +280,8 @@ async def cancel(
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
-    return _answer(await services.desk.book(Ask(command, idempotency_key, _wait_seconds(request, prefer))))
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
+    return await _answer(services, await services.desk.book(ask))
 
 
 @fans.get("/api/jobs/{job_id:uuid}", guard=JOB_OWNER, refuses=("invalid_request", "unknown_job"), also={200: Job})
@@ -280,7 +296,7 @@ async def job(
     record = await services.desk.job(job_id, wait)
     if record is None or (owner_id is not None and record.user_id != owner_id):
         raise ProblemError("unknown_job")
-    return _finished(job_id, record)
+    return await _finished(services, job_id, record)
 
 
 @fans.get("/api/reservations", refuses=("invalid_request", "unknown_event"))
@@ -290,7 +306,9 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
     user_id = fan.user_id
     hall = await services.hall_access.to_book(request, event_id)
     async with services.engine.connect() as connection:
-        holds = await holds_of_fan(connection, event_id, user_id)
+        # Those of a cancelled event can be bought no longer, though the sweep that ends them comes a moment later.
+        is_cancelled = hall.event.event_state is EventState.CANCELLED
+        holds = [] if is_cancelled else await holds_of_fan(connection, event_id, user_id)
     return ReservationList(
         reservations=tuple(
             ReservationAnswer(
@@ -299,31 +317,34 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
                 expires_at=hold.expires_at,
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
-                seats=held_seats(hold.seats, hold.amounts),
+                seats=hall.labels.held_seats(hold.seats, hold.amounts),
             )
             for hold in holds
         )
     )
 
 
-@fans.get("/api/purchases", also={200: PurchaseList})
-async def purchases(request: AnyRequest, fan: Session) -> Response[bytes]:
-    """The fan's own purchases."""
+@fans.get("/api/purchases", guard=TICKET_HOLDER, also={200: PurchaseList})
+async def purchases(request: AnyRequest, holder: Session) -> Response[bytes]:
+    """The fan's own purchases. They keep their session until their events are over; one that ended is renewed."""
     services = services_of(request)
-    found = await services.reader.purchases(fan.user_id)
+    found = await services.reader.purchases(holder.user_id)
+    await services.tickets.keep(request, holder, found)
     return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
 
 @fans.get(
     "/api/purchases/{purchase_id:uuid}",
+    guard=TICKET_HOLDER,
     refuses=("invalid_request", "unknown_purchase"),
     also={200: PurchaseAnswer},
     links={"200": {"cancel": TO_CANCEL}},
 )
-async def purchase(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[bytes]:
-    """One of the fan's own purchases."""
+async def purchase(request: AnyRequest, holder: Session, purchase_id: uuid.UUID) -> Response[bytes]:
+    """One of the fan's own purchases. It keeps its session until its event is over; one that ended is renewed."""
     services = services_of(request)
-    found = await services.reader.purchase(fan.user_id, purchase_id)
+    found = await services.reader.purchase(holder.user_id, purchase_id)
+    await services.tickets.keep(request, holder, () if found is None else (found,))
     if found is None:
         raise ProblemError("unknown_purchase")
     return Answer(found)

@@ -10,15 +10,20 @@ import msgspec
 from litestar import Response
 from litestar.params import Parameter
 
-from gateway.contract.hall import EventList, InitialCall, SeatMap
-from gateway.contract.values import ID_MAX, Moment
-from gateway.hall.hall import Rendered
+from db.events.sale import REASONS, sale_state
+from db.plans.best_seats import Wish
+from db.texts import END
+from gateway.contract.hall import EventList, InitialCall, ProposalList, SeatMap
+from gateway.contract.plans import PlanOverview, PlanSectionSeats
+from gateway.contract.values import ID_MAX, INT_MAX, LISTS_MAX, Moment
+from gateway.hall.hall import Hall, Rendered, UnknownEventError
+from gateway.hall.plans import PlanAnswers, UnknownPlanError
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
 from gateway.services import Services, services_of
 from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
-from gateway.wire.problems import invalid
+from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
 from gateway.wire.stream import Stream, StreamResponse
 
@@ -32,24 +37,34 @@ CHARACTERS_MAX = 200
 KNOWN_HEADER = header("If-None-Match", "the ETags of what the client has, or `*`")
 LAST_ID_HEADER = header("Last-Event-ID", "the last event's id; the stream goes on from there")
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+PathPlanVersion = Annotated[
+    str, Parameter(pattern=f"^[0-9a-f]{{16}}{END}", description="the `planVersion` of the overview")
+]
+PathSection = Annotated[int, Parameter(ge=0, le=INT_MAX, description="section id")]
+IMMUTABLE = b"public, max-age=31536000, immutable"
+IMMUTABLE_PRIVATE = b"private, max-age=31536000, immutable"
 # Not `int | None`: Litestar would read the word "null" as None.
 MinVersion = Annotated[
     int, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
 ]
 
 
-async def _room_json(services: Services, event_id: int) -> bytes:
-    """``{state, waiting}`` of the event's room; an event without one needs no pass."""
-    counts = await services.counts.of(event_id)
-    if counts is None:
-        return b'{"state":"off","waiting":0}'
-    waiting = counts.waiting + (counts.lobby if counts.undrawn else 0)
-    return b'{"state":"%s","waiting":%d}' % (room_state(counts).encode(), waiting)
+async def _room_json(services: Services, hall: Hall) -> bytes:
+    """The `RoomSummary` of the event; an event without a room needs no pass."""
+    counts = await services.counts.of(hall.event_id)
+    waiting = 0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0)
+    sale = sale_state(hall.event, services.clock.moment())
+    return b'{"state":"%s","waiting":%d,"sale":"%s","reason":"%s"}' % (
+        b"off" if counts is None else room_state(counts).encode(),
+        waiting,
+        sale.encode(),
+        REASONS[sale].encode(),
+    )
 
 
-def _cacheable(request: AnyRequest, rendered: Rendered) -> Response[bytes]:
-    """The answer with an ETag, gzipped where that pays, or 304 where the client has it."""
-    headers = {b"etag": rendered.tag.encode(), b"cache-control": b"no-cache"}
+def _cacheable(request: AnyRequest, rendered: Rendered, control: bytes = b"no-cache") -> Response[bytes]:
+    """The answer with an ETag and this Cache-Control, gzipped where that pays, or 304 where the client has it."""
+    headers = {b"etag": rendered.tag.encode(), b"cache-control": control}
     if has_already(field(request, "if-none-match"), rendered.tag):
         return Answer(b"", status_code=304, headers=headers)
     if len(rendered.body) < GZIP_BYTES_MIN:
@@ -74,16 +89,100 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
     hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
-    return _cacheable(request, hall.initial_call(await _room_json(services, event_id)))
+    return _cacheable(request, hall.initial_call(await _room_json(services, hall)))
 
 
 @public.get(
     "/api/events/{event_id:int}/seats", refuses=READ_REFUSED, also={200: SeatMap, 304: None}, headers=(KNOWN_HEADER,)
 )
 async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
-    """The hall, and the seats that are not free."""
-    hall = await services_of(request).hall_access.to_read(request, event_id, version_min=min_version)
-    return _cacheable(request, hall.seats_rendered(min_version))
+    """The hall, and the seats that are not free.
+
+    While many seats change, a large hall's answer may be a quarter of a second old. A fan whose booking this gateway
+    has answered sees it at once; a reader without a session names ``minVersion``.
+    """
+    services = services_of(request)
+    hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
+    rendered = hall.seats_rendered(min_version)
+    if rendered.version < hall.answered:
+        fan = services.identity.known(request)
+        if fan is not None:
+            rendered = await hall.seats_for(fan.user_id)
+    return _cacheable(request, rendered)
+
+
+@public.get(
+    "/api/events/{event_id:int}/plan",
+    refuses=READ_REFUSED,
+    also={200: PlanOverview, 304: None},
+    headers=(KNOWN_HEADER,),
+)
+async def plan(request: AnyRequest, event_id: PathEvent, min_version: MinVersion = 0) -> Response[bytes]:
+    """The hall plan without its seats: what stands where, and what is left in each section.
+
+    A plan that the venue has not given is made of the ticket types, rows and seat numbers.
+    """
+    services = services_of(request)
+    hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
+    answers = await _plan_of(services, hall)
+    return _cacheable(request, answers.overview(hall, min_version))
+
+
+@public.get(
+    "/api/events/{event_id:int}/plan/{plan_version:str}/sections/{section_id:int}",
+    refuses=(*READ_REFUSED, "unknown_plan"),
+    also={200: PlanSectionSeats, 304: None},
+    headers=(KNOWN_HEADER,),
+)
+async def plan_section(
+    request: AnyRequest, event_id: PathEvent, plan_version: PathPlanVersion, section_id: PathSection
+) -> Response[bytes]:
+    """The seats of one section of the plan. Under this address they never change, so they may be kept for a year."""
+    services = services_of(request)
+    hall = await services.hall_access.to_read(request, event_id)
+    answers = await _plan_of(services, hall)
+    try:
+        rendered = answers.seats_of(plan_version, section_id)
+    except UnknownPlanError:
+        raise ProblemError("unknown_plan") from None
+    return _cacheable(request, rendered, IMMUTABLE if hall.rehearsal_of is None else IMMUTABLE_PRIVATE)
+
+
+async def _plan_of(services: Services, hall: Hall) -> PlanAnswers:
+    try:
+        return await services.hall_plans.of(hall)
+    except UnknownEventError:
+        raise ProblemError("unknown_event") from None
+
+
+@public.get(
+    "/api/events/{event_id:int}/proposals",
+    refuses=(*READ_REFUSED, "unknown_seats"),
+    also={200: ProposalList, 304: None},
+    headers=(KNOWN_HEADER,),
+)
+async def proposals(
+    request: AnyRequest,
+    event_id: PathEvent,
+    quantity: Annotated[int, Parameter(ge=1, le=LISTS_MAX, description="how many seats side by side")],
+    ticket_type_id: Annotated[
+        int, Parameter(query="ticketTypeId", ge=0, le=INT_MAX, description="of this ticket type; 0 for any")
+    ] = 0,
+    accessible: Annotated[bool, Parameter(description="one of the seats is to be an accessible seat")] = False,
+    min_version: MinVersion = 0,
+) -> Response[bytes]:
+    """Two or three proposals of free seats side by side. Nothing is held: reserve the seats of one by ``seatDetails``.
+
+    Accessible seats and their companions' are proposed only where they are asked for.
+    """
+    services = services_of(request)
+    if quantity > services.settings.limit.seats_per_request_max:
+        raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "quantity")
+    hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
+    if ticket_type_id and ticket_type_id not in hall.tickets:
+        raise ProblemError("unknown_seats", "There is no such ticket type.")
+    wish = Wish(quantity, accessible)
+    return _cacheable(request, await services.hall_proposals.answer(hall, wish, ticket_type_id, min_version))
 
 
 @public.get(

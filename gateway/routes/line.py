@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import segno
 from litestar import Response
 from litestar.params import Parameter
 
-from gateway.contract.line import Claimed, JoinBody, Place
+from gateway.contract.line import Claimed, Handover, JoinBody, Place
+from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.moments import from_ms
 from gateway.routes.routers import fan_router
 from gateway.services import Services, address, services_of
+from gateway.wire.addresses import below
 from gateway.wire.openapi import header, link
-from gateway.wire.requests import AnyRequest
+from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest, origin_of
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 
 fans = fan_router("queue")
 
 PASS_HEADER = header("X-Admission-Pass", "the admission pass; the cookie `admitone_pass_{eventId}` does as well")
-PLACE_HEADER = header("X-Place-Token", "the place token, which restores the place where Redis has lost it")
+PLACE_HEADER = header(
+    "X-Place-Token",
+    "the place token: it restores a place that Redis has lost, and brings another session's place into this",
+)
 OF_EVENT = {"event_id": "$request.path.event_id"}
 TO_CLAIM = link("queueClaim", OF_EVENT)
 TO_LEAVE = link("queueLeave", OF_EVENT)
@@ -83,6 +90,10 @@ async def join(
         access_code=data.access_code if data else None,
     )
     standing, counts = await services.joining.join(ask)
+    if standing.idle:
+        # To join again is a sign of life: the fan is called again.
+        await services.finding.act(event_id, fan)
+        standing = await services.finding.standing(event_id, fan)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
     status_code = 200 if standing.joined == "known" else 201
     cookies = services.passes.cookies(event_id, place.admission_pass)
@@ -91,7 +102,7 @@ async def join(
 
 @fans.get(
     "/api/queue/{event_id:int}",
-    refuses=(*LINE_REFUSED, "not_in_line"),
+    refuses=(*LINE_REFUSED, "not_in_line", "rate_limited"),
     headers=(PLACE_HEADER, PASS_HEADER),
 )
 async def poll(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> Response[Place]:
@@ -107,13 +118,13 @@ async def _find(
 ) -> tuple[Standing, RoomCounts]:
     place = services.passes.place(request, event_id, fan, token)
     admission = services.passes.valid_admission(request, event_id, fan.user_id)
-    return await services.finding.find(event_id, fan, place, admission)
+    return await services.finding.find(event_id, fan, place, admission, address(request))
 
 
 @fans.get(
     "/api/queue/{event_id:int}/stream",
     media_type="text/event-stream",
-    refuses=(*LINE_REFUSED, "not_in_line", "too_many_streams"),
+    refuses=(*LINE_REFUSED, "not_in_line", "rate_limited", "too_many_streams"),
     headers=(PLACE_HEADER, PASS_HEADER),
 )
 async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> StreamResponse:
@@ -141,8 +152,34 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
     standing = await services.finding.claim(event_id, fan)
     assert standing.pass_until_ms is not None
     token = services.places.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
-    claimed = Claimed(admission_pass=token, expires_at=from_ms(standing.pass_until_ms))
+    counts = await services.finding.counts(event_id)
+    claimed = Claimed(
+        admission_pass=token,
+        expires_at=from_ms(standing.idle_ends_ms or standing.pass_until_ms),
+        idle_ends_at=None if standing.idle_ends_ms is None else from_ms(standing.idle_ends_ms),
+        may_run_out=counts.is_crowded,
+    )
     return Response(claimed, headers=NO_STORE, cookies=services.passes.cookies(event_id, token))
+
+
+@fans.post(
+    "/api/queue/{event_id:int}/choosing",
+    status_code=200,
+    refuses=(*LINE_REFUSED, "not_in_line"),
+    headers=(PLACE_HEADER, PASS_HEADER),
+)
+async def choosing(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Place]:
+    """Say that one is choosing seats; one's place is the answer.
+
+    While seats are scarce, a pass ends at ``idleEndsAt`` if its fan does nothing until then. Each try to reserve puts
+    that off, and so does this call for some minutes after the last try. Send it when a person does something, e.g.
+    picks a seat, at most every five seconds. A fan whose place is ``idle`` is called again after it.
+    """
+    services = services_of(request)
+    await services.finding.act(event_id, fan)
+    standing, counts = await _find(services, request, event_id, fan, None)
+    place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
+    return Response(place, headers=NO_STORE, cookies=services.passes.cookies(event_id, place.admission_pass))
 
 
 @fans.delete(
@@ -153,6 +190,39 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
 async def leave(request: AnyRequest, fan: Session, event_id: PathEvent) -> None:
     """Leave the line and give up the pass."""
     await services_of(request).finding.leave(event_id, fan)
+
+
+@fans.post("/api/queue/{event_id:int}/handover", status_code=200, refuses=(*LINE_REFUSED, "not_in_line"))
+async def hand_over(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Handover]:
+    """A short-lived link that brings one's place to another device. A fan who is let in stays on this one."""
+    services = services_of(request)
+    standing, _ = await _find(services, request, event_id, fan, None)
+    handed = services.places.handover(event_id, standing, fan.user_id, fan.jti)
+    if handed is None:
+        raise ProblemError("not_in_line")
+    token, expires_at = handed
+    # After the # it is sent to no server, and stands in no log.
+    href = f"{origin_of(request)}{below(f'/events/{event_id}')}#place={token}"
+    qr = segno.make_qr(href, error="l").svg_data_uri(border=4, omitsize=True, dark="#000", light="#fff")
+    return Response(Handover(href=href, qr=qr, expires_at=expires_at), headers=NO_STORE)
+
+
+PUSH_REFUSED = ("invalid_request", "body_too_large", "unsupported_media_type", "unknown_event")
+
+
+@fans.post("/api/queue/{event_id:int}/push", status_code=204, refuses=(*PUSH_REFUSED, "push_off"))
+async def subscribe(request: AnyRequest, fan: Session, event_id: PathEvent, data: PushSubscriptionBody) -> None:
+    """Have a browser told of one's turn by web push, five of a fan's at most: a sixth takes the place of the oldest.
+
+    The site's VAPID key, by which the browser subscribes, is in the event's page.
+    """
+    await services_of(request).alerts.subscribe(event_id, fan.user_id, data)
+
+
+@fans.post("/api/queue/{event_id:int}/push/end", status_code=204, refuses=PUSH_REFUSED)
+async def unsubscribe(request: AnyRequest, fan: Session, event_id: PathEvent, data: PushBody) -> None:
+    """Have a browser told nothing any more."""
+    await services_of(request).alerts.unsubscribe(event_id, fan.user_id, data)
 
 
 ROUTERS = (fans,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -24,8 +23,10 @@ from gateway.contract.rooms import RoomLogList, log_line
 from gateway.contract.values import ID_MAX, Fault
 from gateway.identity.sessions import Session
 from gateway.programme.drafts import Draft, definition, planned, refused
+from gateway.programme.hall_csv import decode
 from gateway.routes.routers import operator_router, operators_only
 from gateway.services import services_of
+from gateway.wire.addresses import below
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.requests import AnyRequest
 
@@ -34,10 +35,10 @@ operators = operator_router("programme")
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
 READ_REFUSED: Final = ("invalid_request",)
-BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid")
+BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid", "plan_invalid")
 EDIT_REFUSED: Final = (
     *BODY_REFUSED, "unknown_event", "unknown_ticket_type", "unknown_seats", "seats_exist", "seats_sold", "seats_held",
-    "currency_in_use", "limit_too_low", "sale_begun", "conflict",
+    "currency_in_use", "limit_too_low", "sale_begun", "cancelled_for_good", "conflict",
 )  # fmt: skip
 CSV_TYPE: Final = "text/csv"
 JSON_OR_CSV: Final = {
@@ -62,7 +63,10 @@ async def events(
     """Events, the newest first; go on with ``before`` set to ``next`` while there is one."""
     found = await services_of(request).programme.listed(before, limit + 1)
     return DefinedEventList(
-        events=tuple(DefinedEvent(**dataclasses.asdict(one)) for one in found[:limit]),
+        events=tuple(
+            DefinedEvent(**{name: getattr(one, name) for name in DefinedEvent.__struct_fields__})
+            for one in found[:limit]
+        ),
         next=found[limit - 1].event_id if len(found) > limit else None,
     )
 
@@ -81,7 +85,7 @@ async def create(
     if plan is None:
         raise refused(draft.faults)
     made = await services.programme.make(plan, operator.name, data.why)
-    return Response(definition(made), status_code=201, headers={"Location": f"/api/ops/events/{made.event_id}"})
+    return Response(definition(made), status_code=201, headers={"Location": below(f"/api/ops/events/{made.event_id}")})
 
 
 @operators.get(
@@ -126,12 +130,7 @@ async def seats(
     assert isinstance(request, StrictRequest)
     if request.content_type[0] == CSV_TYPE:
         types = (await services.programme.read(event_id, with_seats=False)).ticket_types
-        try:
-            text = (await request.body()).decode()
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            draft.fault("$", "the file is not in UTF-8", line=line)
-            raise refused(draft.faults) from None
+        text = decode(await request.body())
         edit = await services.programme.in_thread(lambda: draft.seats_of_csv(text, types))
         return await services.programme.edit(
             event_id, draft, edit, operator.name, why="", revision=None, dry_run=dry_run

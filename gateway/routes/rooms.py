@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import msgspec
@@ -11,8 +14,20 @@ from db.change_log.changes import Subject, change_rows, select_changes
 from db.rooms.dials import DIALS
 from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
+from db.rooms.steps import STEP_DIALS, StepRefusedError, TooManyStepsError, UnknownStepError
 from gateway.contract.dials import dials_in
-from gateway.contract.rooms import RoomAnswer, RoomHistory, RoomList, RoomLogList, RoomPatch, log_line
+from gateway.contract.rooms import (
+    RoomAnswer,
+    RoomHistory,
+    RoomList,
+    RoomLogList,
+    RoomPatch,
+    RoomStepAnswer,
+    RoomStepBody,
+    RoomStepList,
+    log_line,
+    step_answer,
+)
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
 from gateway.line.registry import NO_ROOM
@@ -25,6 +40,8 @@ from gateway.wire.stream import StreamResponse
 operators = operator_router("operators")
 
 ROOM_REFUSED: Final = ("invalid_request", "unknown_event")
+STEP_REFUSED: Final = (*ROOM_REFUSED, "conflict", "too_many_steps", "body_too_large", "unsupported_media_type")
+PathStep = Annotated[uuid.UUID, Parameter(description="the step's stepId")]
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
@@ -61,19 +78,25 @@ async def change(request: AnyRequest, operator: Session, event_id: PathEvent, da
         dials=dials_in(data, DIALS.values()),
     )
     revision = None if data.revision is msgspec.UNSET else data.revision
-    try:
+    with _refusals_as_problems():
         async with services.engine.begin() as connection:
             changed = await steer(connection, event_id, ask, operator.name, data.why, revision=revision)
+    await services.rooms.configure(changed)
+    found = await services.figures.of_room(changed)
+    assert found is not None
+    return found
+
+
+@contextmanager
+def _refusals_as_problems() -> Iterator[None]:
+    try:
+        yield
     except UnknownRoomError:
         raise ProblemError("unknown_event", NO_ROOM) from None
     except SteeringRefusedError as refused:
         raise invalid(str(refused), _path_of(refused.field)) from None
     except RoomChangedError as meanwhile:
         raise _conflict(meanwhile) from None
-    await services.rooms.configure(changed)
-    found = await services.figures.of_room(changed)
-    assert found is not None
-    return found
 
 
 def _path_of(field: str) -> str:
@@ -85,6 +108,46 @@ def _path_of(field: str) -> str:
 def _conflict(meanwhile: RoomChangedError) -> ProblemError:
     lines = [log_line(row) for row in meanwhile.since]
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
+
+
+@operators.get("/api/ops/rooms/{event_id:int}/steps", refuses=ROOM_REFUSED)
+async def steps(request: AnyRequest, event_id: PathEvent) -> RoomStepList:
+    """What is scheduled for the room, the first to come first."""
+    services = services_of(request)
+    await services.rooms.required_row(event_id)
+    return RoomStepList(steps=tuple(step_answer(row) for row in await services.steps.of(event_id)))
+
+
+@operators.post("/api/ops/rooms/{event_id:int}/steps", refuses=STEP_REFUSED)
+async def schedule(request: AnyRequest, operator: Session, event_id: PathEvent, data: RoomStepBody) -> RoomStepAnswer:
+    """Schedule a change of the room for a moment to come. It is set within a second of it, in your name.
+
+    If no gateway is up at that moment, it is set when one is; of several steps that are due by then, what the last one
+    sets counts.
+    """
+    paused = None if data.paused is msgspec.UNSET else data.paused
+    ask = Ask(paused=paused, dials=dials_in(data, STEP_DIALS))
+    revision = None if data.revision is msgspec.UNSET else data.revision
+    try:
+        with _refusals_as_problems():
+            row = await services_of(request).steps.schedule(
+                event_id, data.at, ask, operator.name, data.why, revision=revision
+            )
+    except StepRefusedError as refused:
+        raise invalid(str(refused), "$.at") from None
+    except TooManyStepsError:
+        raise ProblemError("too_many_steps") from None
+    return step_answer(row)
+
+
+@operators.delete("/api/ops/rooms/{event_id:int}/steps/{step_id:uuid}", refuses=(*ROOM_REFUSED, "unknown_step"))
+async def take_back(request: AnyRequest, operator: Session, event_id: PathEvent, step_id: PathStep) -> None:
+    """Take a scheduled change back before it is set."""
+    try:
+        with _refusals_as_problems():
+            await services_of(request).steps.take_back(event_id, step_id, operator.name)
+    except UnknownStepError:
+        raise ProblemError("unknown_step") from None
 
 
 @operators.get("/api/ops/rooms/{event_id:int}/log", refuses=ROOM_REFUSED)

@@ -110,6 +110,10 @@ class RoleRouter:
         """A handler of POST, which answers 201 unless it is told otherwise."""
         return self.route(path, methods=[HttpMethod.POST], **options)
 
+    def put(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
+        """A handler of PUT, which answers 200 unless it is told otherwise."""
+        return self.route(path, methods=[HttpMethod.PUT], **options)
+
     def patch(self, path: str, **options: Unpack[Options]) -> Callable[[Function], HTTPRouteHandler]:
         """A handler of PATCH, which answers 200 unless it is told otherwise."""
         return self.route(path, methods=[HttpMethod.PATCH], **options)

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response
 
 from db.operators import verify_operator
+from db.texts import tidy
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
@@ -64,7 +65,7 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     await services.limits.count("operator", network(request), OPERATOR_TRIES_PER_MINUTE)
     if not await verify_operator(services.engine, data.name, data.password):
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
-    token = services.identity.new_operator(data.name)
+    token = services.identity.new_operator(tidy(data.name))
     return Response(
         OperatorAnswer(token=token),
         cookies=[services.identity.cookie(token, "operator")],

@@ -1,0 +1,1 @@
+"""What makes the pages a site's own: its name, colour, logo and legal pages."""

@@ -1,0 +1,1 @@
+"""Where fans are told by mail and SMS, and what they want to be told."""

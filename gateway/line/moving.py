@@ -1,0 +1,52 @@
+"""Moves a place to the new session of the fan whose signed token proves it (ADR 42)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.identity.limits import RateLimits
+from gateway.line.restoring import Restoring
+from gateway.wire.problems import ProblemError
+from waiting_room.errors import RetryLater
+from waiting_room.limits import address_prefix
+from waiting_room.line import Line
+from waiting_room.model import Standing
+from waiting_room.tokens import PlaceToken
+
+MOVES: Final = "move"
+
+
+class Moving:
+    """Moves places between sessions.
+
+    Args:
+        moves_per_minute: how many tokens of other sessions one network may show in a minute.
+    """
+
+    def __init__(self, line: Line, restoring: Restoring, limits: RateLimits, moves_per_minute: int) -> None:
+        self._line = line
+        self._restoring = restoring
+        self._limits = limits
+        self._moves_per_minute = moves_per_minute
+
+    async def move(self, event_id: int, fan: int, place: PlaceToken, address: str) -> Standing | None:
+        """Give this fan, who has no place, the place of a verified token that names another fan.
+
+        Returns:
+            The fan's standing with the place; None if the token moves none: the place has ended, was moved before, or
+            is admitted; or its fan holds seats or has bought.
+
+        Raises:
+            ProblemError: ``rate_limited``, or ``rebuilding`` while the lobby's places are drawn.
+            waiting_room.errors.RoomUnknown: Redis has no such room.
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
+        """
+        await self._limits.count(MOVES, address_prefix(address), self._moves_per_minute)
+        movable = await self._restoring.movable(event_id, place)
+        if movable is None:
+            return None
+        try:
+            standing = await self._line.move(event_id, fan, movable)
+        except RetryLater as later:
+            raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
+        return standing if standing.joined == "restored" else None
