@@ -6,6 +6,9 @@ export type BoughtSeat = {
   seatNumber: number;
   amount: number;
   ticketCode: string;
+  rowLabel?: string | null;
+  seatLabel?: string | null;
+  section?: string | null;
 };
 export type CancelJob = {
   kind: "cancel";
@@ -54,6 +57,8 @@ export type CheckoutJob = {
 export type Claimed = {
   pass: string;
   expiresAt: string;
+  idleEndsAt?: string | null;
+  mayRunOut?: boolean;
 };
 export type CodeIssueAnswer = {
   issueId: string;
@@ -75,13 +80,35 @@ export type CodesIssued = {
   issueId: string;
   codes: string[];
 };
+export type ContactAnswer = {
+  mail: string | null;
+  phone: string | null;
+};
+export type DeadLetter = {
+  messageId: string;
+  eventId: number;
+  kind: string;
+  channel: string;
+  address: string;
+  tries: number;
+  error: string;
+  endedAt: string | null;
+};
+export type DeadLetterList = {
+  count: number;
+  messages: DeadLetter[];
+};
 export type DefinedEvent = {
   eventId: number;
   name: string;
   artist: string;
   venue: string;
   date: string;
+  timeZone: string;
   onSaleAt: string;
+  offSaleAt: string;
+  state: EventState;
+  sale: SaleState;
   currency: string;
   quantity: number;
   sold: number;
@@ -100,6 +127,7 @@ export type DefinedTicketType = {
   availableCount: number;
   heldCount: number;
   bookedCount: number;
+  entrance?: string;
   blocks: HallBlock[];
 };
 export type DeliveryAnswer = {
@@ -150,10 +178,17 @@ export type EventAnswer = {
   name: string;
   artist: string;
   date: string;
+  timeZone: string;
   venue: string;
   onSaleAt: string;
+  offSaleAt: string;
+  state: EventState;
   currency: string;
   seatsPerFanMax: number;
+  notice?: string;
+  doorsAt?: string | null;
+  pictureHash?: string | null;
+  pictureAlt?: string;
 };
 export type EventDefinition = {
   eventId: number;
@@ -161,9 +196,18 @@ export type EventDefinition = {
   artist: string;
   venue: string;
   date: string;
+  timeZone: string;
   onSaleAt: string;
+  offSaleAt: string;
+  state: EventState;
+  sale: SaleState;
+  notes?: string[];
+  notice?: string;
   currency: string;
   seatsPerFanMax: number;
+  doorsAt?: string | null;
+  pictureHash?: string | null;
+  pictureAlt?: string;
   ticketTypes: DefinedTicketType[];
   isOnSale: boolean;
   hasLobby: boolean;
@@ -179,6 +223,7 @@ export type EventPreview = {
   faults: Fault[];
   event: EventDefinition | null;
 };
+export type EventState = "cancelled" | "published" | "unpublished";
 export type Fault = {
   path: string;
   message: string;
@@ -192,6 +237,11 @@ export type HallBlock = {
   firstRow?: number;
   firstSeat?: number;
 };
+export type Handover = {
+  href: string;
+  qr: string;
+  expiresAt: string;
+};
 export type Health = {
   status: "failing" | "ok";
   failing?: string[];
@@ -201,6 +251,9 @@ export type HeldSeat = {
   rowNumber: number;
   seatNumber: number;
   amount: number;
+  rowLabel?: string | null;
+  seatLabel?: string | null;
+  section?: string | null;
 };
 export type HoldResult = {
   version: number;
@@ -233,10 +286,20 @@ export type Lobby = {
   seedHash: string;
   fanHash: string | null;
 };
+export type MessagesResent = {
+  resent: number;
+};
 export type NamedSeat = {
   ticketTypeId: number;
   rowNumber: number;
   seatNumber: number;
+};
+export type NewcomerView = {
+  etaSeconds: number | null;
+  etaRange: [number, number] | null;
+  linePerMinute: number | null;
+  mayRunOut: boolean;
+  stock: StockLeft | null;
 };
 export type OperatorAnswer = {
   token: string;
@@ -244,7 +307,15 @@ export type OperatorAnswer = {
 export type OperatorName = {
   name: string;
 };
-export type OutboxKind = "purchase.cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type PictureAnswer = {
+  hash: string;
+  width: number;
+  height: number;
+  href: string;
+  smallHref: string;
+  cardHref: string;
+};
 export type Place = {
   state: string;
   roomState: string;
@@ -253,6 +324,7 @@ export type Place = {
   position: number | null;
   ahead: number | null;
   waiting: number;
+  classWaiting?: number | null;
   etaSeconds: number | null;
   etaRange?: [number, number] | null;
   linePerMinute?: number | null;
@@ -261,11 +333,137 @@ export type Place = {
   claimBySeconds?: number | null;
   pass?: string | null;
   expiresAt?: string | null;
+  idleEndsAt?: string | null;
+  idle?: boolean;
   href: string;
   streamHref: string;
   lobby?: Lobby | null;
   message?: string;
+  messages?: Texts;
   priority?: boolean;
+  sale?: SaleState;
+  reason?: string;
+};
+export type PlanDocument = {
+  name: string;
+  width: number;
+  height: number;
+  focus: PlanFocus;
+  shapes: PlanShape[];
+  picture: PlanPicture | null;
+  sections: PlanDocumentSection[];
+};
+export type PlanDocumentRow = {
+  ticketType?: string;
+  ticketTypeId?: number | null;
+  rowNumber: number;
+  label: string;
+  seats: PlanDocumentSeat[];
+};
+export type PlanDocumentSeat = {
+  seatNumber: number;
+  x: number;
+  y: number;
+  label?: string;
+  attributes?: ("accessible" | "aisle" | "companion" | "restrictedView")[];
+};
+export type PlanDocumentSection = {
+  name: string;
+  outline: [number, number][];
+  labelAt: [number, number];
+  rows: PlanDocumentRow[];
+};
+export type PlanDrawing = {
+  name: string;
+  width: number;
+  height: number;
+  focus: PlanFocus;
+  shapes: PlanShape[];
+  picture: PlanPicture | null;
+  sections: PlanDrawingSection[];
+};
+export type PlanDrawingSection = {
+  sectionId: number;
+  name: string;
+  outline: [number, number][];
+  labelAt: [number, number];
+  rows: PlanRow[];
+};
+export type PlanFocus = {
+  label: string;
+  kind: "pitch" | "screen" | "stage";
+  outline: [number, number][];
+  at: [number, number];
+};
+export type PlanFrame = {
+  name: string;
+  width: number;
+  height: number;
+  focus: PlanFocus;
+  shapes: PlanShape[];
+  picture: PlanPicture | null;
+};
+export type PlanOverview = {
+  name: string;
+  width: number;
+  height: number;
+  focus: PlanFocus;
+  shapes: PlanShape[];
+  picture: PlanPicture | null;
+  eventId: number;
+  planVersion: string;
+  version: number;
+  isGenerated: boolean;
+  sections: PlanSectionSummary[];
+};
+export type PlanPicture = {
+  href: string;
+  at: [number, number];
+  size: [number, number];
+};
+export type PlanReading = {
+  valid: boolean;
+  faults: Fault[];
+  plan: PlanDocument | null;
+  drawing: PlanDrawing | null;
+};
+export type PlanReport = {
+  valid: boolean;
+  faults: Fault[];
+  revision: number;
+  sections: number;
+  seats: number;
+  seatsAdded: number;
+  drawing?: PlanDrawing | null;
+};
+export type PlanRow = {
+  ticketTypeId: number;
+  rowNumber: number;
+  label: string;
+  seats: ((number | string)[])[];
+};
+export type PlanSectionSeats = {
+  sectionId: number;
+  rows: PlanRow[];
+};
+export type PlanSectionSummary = {
+  sectionId: number;
+  name: string;
+  outline: [number, number][];
+  labelAt: [number, number];
+  ticketTypeIds: number[];
+  priceMin: number;
+  priceMax: number;
+  seats: number;
+  free: number;
+  accessible: number;
+  rows: [string, string];
+  href: string;
+};
+export type PlanShape = {
+  kind: "polygon" | "text";
+  outline: [number, number][];
+  label: string;
 };
 export type ProblemAnswer = {
   type: string;
@@ -276,6 +474,31 @@ export type ProblemAnswer = {
   retryAfterSeconds?: number;
   errors?: Fault[];
 };
+export type Proposal = {
+  reason: "aisle" | "cheapest" | "further_back" | "nearest";
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  rowLabel: string;
+  totalAmount: number;
+  leavesSingle: boolean;
+  seats: ProposedSeat[];
+};
+export type ProposalList = {
+  eventId: number;
+  version: number;
+  quantity: number;
+  accessible: boolean;
+  currency: string;
+  proposals: Proposal[];
+};
+export type ProposedSeat = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  label: string;
+  amount: number;
+};
 export type PurchaseAnswer = {
   purchaseId: string;
   eventId: number;
@@ -285,12 +508,17 @@ export type PurchaseAnswer = {
   purchaseAt: string;
   status: string;
   details: PurchaseDetailAnswer[];
+  cancelUntil?: string | null;
 };
 export type PurchaseDetailAnswer = {
   ticketTypeId: number;
   ticketType: string;
   rowNumber: number;
   seatNumber: number;
+  rowLabel?: string | null;
+  seatLabel?: string | null;
+  section?: string | null;
+  entrance?: string;
   amount: number;
   ticketCode: string | null;
   cancelledAt?: string | null;
@@ -365,9 +593,14 @@ export type RoomAnswer = {
   lobbyMinutes: number;
   message: string;
   priorityShare: number;
+  messages: Texts;
   eventId: number;
   name: string;
+  venue: string;
+  date: string;
+  timeZone: string;
   state: string;
+  sale: SaleState;
   waiting: number;
   priorityWaiting: number;
   called: number;
@@ -384,10 +617,14 @@ export type RoomAnswer = {
   p50BookingMs: number | null;
   p95BookingMs: number | null;
   errors: Record<string, number>;
+  faults: number;
   backlog: number;
   sold: number;
   held: number;
   free: number;
+  takings: number;
+  currency: string;
+  newcomer: NewcomerView | null;
   revision: number;
   gateways: number;
   gatewaysInForce: number;
@@ -422,10 +659,24 @@ export type RoomLogLine = {
 export type RoomLogList = {
   entries: RoomLogLine[];
 };
+export type RoomStepAnswer = {
+  stepId: string;
+  at: string;
+  sets: Record<string, number | boolean>;
+  scheduledBy: string;
+  scheduledAt: string;
+  why: string;
+};
+export type RoomStepList = {
+  steps: RoomStepAnswer[];
+};
 export type RoomSummary = {
   state: string;
   waiting: number;
+  sale: SaleState;
+  reason: string;
 };
+export type SaleState = "cancelled" | "coming" | "on_sale" | "over" | "unpublished";
 export type SeatAnswer = {
   ticketTypeId: number;
   rowNumber: number;
@@ -454,6 +705,14 @@ export type StockLeft = {
   held: number;
   mayReturn?: number | null;
   lastHoldEndsAt?: string | null;
+};
+export type Texts = {
+  en?: string;
+  de?: string;
+  fr?: string;
+  es?: string;
+  ja?: string;
+  ar?: string;
 };
 export type TicketAnswer = {
   ticketTypeId: number;

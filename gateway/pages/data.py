@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 from litestar.datastructures import Cookie
 
+from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Release, Reserve
+from db.booking.live_holds import holds_of_fan
+from db.booking.purchases import cancellable_until
+from db.booking.states import PurchaseStatus
+from db.events.sale import sale_state
 from db.events.seed import room_seed
+from gateway.booking.desk import Ask
+from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
@@ -17,10 +24,26 @@ from gateway.identity.cookies import refuse_cross_site
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
-from gateway.pages.views import EventView, JoinRefusedError, PurchasedSeat, PurchaseView, Standing, TicketView
+from gateway.pages.views import (
+    EventView,
+    HeldSeatView,
+    HoldView,
+    JoinRefusedError,
+    PlainRefusedError,
+    PurchasedSeat,
+    PurchaseView,
+    Standing,
+    TicketView,
+)
 from gateway.services import Services, address, network
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+
+"""A session that bought tickets lives for so long after the event."""
+
+
+PLAIN_WAIT_SECONDS: Final = 10.0
+"""A form's answer waits for so long for what comes of it."""
 
 
 class PagesFromServices:
@@ -29,17 +52,18 @@ class PagesFromServices:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.captcha_provider = services.captcha.provider
+        self.seats_per_request_max = services.settings.limit.seats_per_request_max
+        self.takes_mail = services.contacts.takes_mail
+        self.takes_phone = services.contacts.takes_phone
+        self.push_key = services.alerts.public_key
         self.new_room = room_seed(services.settings.room)
 
-    async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
+    async def ensure_session(self, request: AnyRequest, *, for_tickets: bool = False) -> tuple[int, Cookie | None]:
         identity = self._services.identity
         # Lax keeps the cookie from another site's form, so without this the form would be given a new session, which
         # takes the place of the fan's own.
         refuse_cross_site(request)
-        try:
-            session = identity.session(request)
-        except ProblemError:
-            session = None
+        session = identity.ticket_holder(request) if for_tickets else identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
         await self._services.limits.count(
@@ -58,7 +82,7 @@ class PagesFromServices:
 
     async def event_view(self, event_id: int) -> EventView | None:
         try:
-            hall = await self._services.halls.hall(event_id)
+            hall = await self._services.halls.current(event_id)
         except UnknownEventError:
             return None
         return await self._view(hall) if hall.rehearsal_of is None else None
@@ -71,13 +95,17 @@ class PagesFromServices:
     async def _view(self, hall: Hall) -> EventView:
         counts = await self._services.counts.of(hall.event_id)
         event = hall.event
+        text, texts = self._services.places.message(event.event_id)
         return EventView(
             event_id=event.event_id,
             name=event.name,
             artist=event.artist,
             venue=event.venue,
             date=event.date,
+            time_zone=event.time_zone,
             on_sale_at=event.on_sale_at,
+            off_sale_at=event.off_sale_at,
+            sale=sale_state(event, self._services.clock.moment()),
             currency=event.currency,
             seats_per_fan_max=event.seats_per_fan_max,
             hold_seconds=self._services.settings.hold.seconds,
@@ -91,19 +119,24 @@ class PagesFromServices:
                     available_count=ticket.available_count,
                     held_count=ticket.held_count,
                 )
-                for ticket in hall.tickets.values()
+                for ticket in sorted(hall.tickets.values(), key=lambda one: (one.price, one.ticket_type_id))
             ],
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
-            message=self._services.places.message(event.event_id),
+            message=text,
+            messages=texts,
+            notice=event.notice,
             revision=hall.revision,
+            doors_at=event.doors_at,
+            picture_hash=event.picture_hash,
+            picture_alt=event.picture_alt,
             lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
         fan = Session(user_id, "fan", "")
         try:
-            standing, counts = await self._services.finding.find(event_id, fan, None, None)
+            standing, counts = await self._services.finding.find(event_id, fan, None, None, "")
         except ProblemError as problem:
             if problem.document["code"] in ("not_in_line", "rebuilding"):
                 # While it is rebuilt the page's script brings the place, by its token.
@@ -115,12 +148,16 @@ class PagesFromServices:
             room_state=place.room_state,
             position=place.position,
             ahead=place.ahead,
-            waiting=place.waiting,
+            class_waiting=place.class_waiting,
+            priority=place.priority,
+            place=place.ticket_number is not None,
             eta_seconds=place.eta_seconds,
             eta_range=place.eta_range,
             may_run_out=place.may_run_out,
             all_held=(place.stock.may_return or 0) if place.stock is not None else 0,
             holds_end_at=None if place.stock is None else place.stock.last_hold_ends_at,
+            claim_by_seconds=place.claim_by_seconds,
+            pass_cookies=self._services.passes.cookies(event_id, place.admission_pass),
             fan_hash=None if place.lobby is None else place.lobby.fan_hash,
         )
 
@@ -135,6 +172,102 @@ class PagesFromServices:
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.line.leave(event_id, user_id)
 
+    async def claim(self, event_id: int, user_id: int) -> Sequence[Cookie]:
+        services = self._services
+        try:
+            standing = await services.finding.claim(event_id, Session(user_id, "fan", ""))
+        except ProblemError as problem:
+            raise PlainRefusedError(problem.document["code"]) from None
+        assert standing.pass_until_ms is not None
+        token = services.places.sign_pass(event_id, user_id, standing.pass_until_ms)
+        return services.passes.cookies(event_id, token)
+
+    async def holds(self, event_id: int, user_id: int) -> Sequence[HoldView]:
+        hall = await self._services.halls.current(event_id)
+        async with self._services.engine.connect() as connection:
+            holds = await holds_of_fan(connection, event_id, user_id)
+        return [
+            HoldView(
+                reservation_id=hold.reservation_id,
+                seats=[
+                    HeldSeatView(
+                        ticket_type=ticket.ticket_type if (ticket := hall.tickets.get(seat.ticket_type_id)) else "",
+                        row_label=seat.row_label or str(seat.row_number),
+                        label=seat.seat_label or str(seat.seat_number),
+                        amount=seat.amount,
+                    )
+                    for seat in hall.labels.held_seats(hold.seats, hold.amounts)
+                ],
+                total_amount=hold.total_amount,
+                currency=hall.event.currency,
+                expires_at=hold.expires_at,
+            )
+            for hold in holds
+        ]
+
+    async def hold_best(
+        self,
+        request: AnyRequest,
+        event_id: int,
+        user_id: int,
+        *,
+        ticket_type_id: int,
+        quantity: int,
+        accessible: bool,
+        key: str,
+    ) -> None:
+        if quantity > self.seats_per_request_max:
+            raise PlainRefusedError("limit_exceeded")
+        best = BestAvailable(ticket_type_id, quantity)
+        command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
+
+        async def permit(_: uuid.UUID) -> None:
+            await self._services.admission.require(request, event_id, user_id)
+
+        await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
+
+    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
+        if self.captcha_provider != "off":
+            raise PlainRefusedError("captcha_failed")
+        command = Checkout(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
+        job = await self._booked(Ask(command, f"plain-buy-{reservation_id}", PLAIN_WAIT_SECONDS))
+        return uuid.UUID(job["purchaseId"])
+
+    async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
+        command = Release(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
+        await self._booked(Ask(command, f"plain-release-{reservation_id}", PLAIN_WAIT_SECONDS))
+
+    async def _booked(self, ask: Ask) -> dict[str, Any]:
+        """The result of the command.
+
+        Raises:
+            PlainRefusedError
+        """
+        services = self._services
+        try:
+            # A rehearsal's copy is booked by its own fans, through the API.
+            hall = await services.halls.hall(ask.command.event_id)
+            if hall.rehearsal_of is not None:
+                raise PlainRefusedError("unknown_event")
+            services.desk.refuse_if_full(ask.command.event_id)
+            _, record = await services.desk.book(ask)
+        except UnknownEventError:
+            raise PlainRefusedError("unknown_event") from None
+        except ProblemError as problem:
+            raise PlainRefusedError(problem.document["code"]) from None
+        if record is None or not record.body:
+            raise PlainRefusedError("queued")
+        services.halls.note_answered(record)
+        job: dict[str, Any] = msgspec.json.decode(record.body)
+        if "result" not in job:
+            raise PlainRefusedError(job["problem"]["code"])
+        result: dict[str, Any] = job["result"]
+        return result
+
+    def keep_session(self, request: AnyRequest, purchases: Sequence[PurchaseView]) -> bool:
+        until_seconds = max(((one.event.date + KEPT_AFTER_EVENT).timestamp() for one in purchases), default=0.0)
+        return self._services.identity.keep(request, until_seconds)
+
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]
 
@@ -145,8 +278,9 @@ class PagesFromServices:
     async def _purchase(self, found: bytes) -> PurchaseView:
         """A purchase as the reader gives it, in JSON, together with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
-        hall = await self._services.halls.hall(purchase.event_id)
-        cancel_until = hall.event.date - dt.timedelta(hours=self._services.settings.hold.cancel_until_hours)
+        hall = await self._services.halls.current(purchase.event_id)
+        hours = self._services.settings.hold.cancel_until_hours
+        cancel_until = cancellable_until(purchase.cancel_until, hall.event.date, hours)
         is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,
@@ -161,11 +295,15 @@ class PagesFromServices:
                     ticket_type=detail.ticket_type,
                     row_number=detail.row_number,
                     seat_number=detail.seat_number,
+                    row=detail.row_label or str(detail.row_number),
+                    seat=detail.seat_label or str(detail.seat_number),
+                    section="" if detail.section in (None, detail.ticket_type) else str(detail.section),
+                    entrance=detail.entrance,
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
                     cancelled=detail.cancelled_at is not None,
                 )
                 for detail in purchase.details
             ],
-            cancel_until=None if is_late or purchase.status == "cancelled" else cancel_until,
+            cancel_until=cancel_until if purchase.status == PurchaseStatus.CONFIRMED and not is_late else None,
         )

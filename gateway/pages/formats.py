@@ -1,4 +1,4 @@
-"""Values as words: money, moments, estimates and lengths of time."""
+"""Values as words: money, estimates and lengths of time; moments are in `gateway.pages.times`."""
 
 from __future__ import annotations
 
@@ -6,83 +6,75 @@ import datetime as dt
 import json
 import re
 
+from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
-# ISO 4217: currencies whose minor unit is not a hundredth.
-EXPONENTS = dict.fromkeys(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ],
-    0,
-) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
-
-SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
+from gateway.pages.languages import current, gettext, ngettext
+from gateway.pages.times import format_moment
+from messages.moments import CLOCK
+from messages.money import money_in
 
 SEATS_BACK = dt.timedelta(seconds=30)
 
 
+def format_number(number: int) -> str:
+    """A count, grouped as the page's language does it, e.g. ``12,345``."""
+    return str(format_decimal(number, locale=current().locale))
+
+
 def format_money(amount: int, currency: str) -> str:
     """``amount`` minor units of an ISO 4217 currency, e.g. 4500 EUR is ``€45.00``, 4500 JPY is ``¥4,500``."""
-    exponent = EXPONENTS.get(currency, 2)
-    whole, fraction = divmod(abs(amount), 10**exponent)
-    digits = f"{whole:,}" + (f".{fraction:0{exponent}d}" if exponent else "")
-    sign = "-" if amount < 0 else ""
-    symbol = SYMBOLS.get(currency)
-    return f"{sign}{symbol}{digits}" if symbol else f"{sign}{currency}\u00a0{digits}"
+    return money_in(current().locale, amount, currency)
 
 
-def format_time(moment: dt.datetime) -> str:
-    """A moment in UTC words, e.g. ``Fri 12 Jun 2026, 19:30 UTC``; a script shows it in local time."""
-    return moment.astimezone(dt.UTC).strftime("%a %-d %b %Y, %H:%M UTC")
+def format_stock(available: int, held: int) -> str:
+    """How many of a ticket type are left, as the script says it."""
+    if available:
+        return gettext("{n} left").format(n=format_number(available))
+    if held:
+        return gettext("{n} in baskets, may come back").format(n=format_number(held))
+    return gettext("sold out")
 
 
 def format_eta(seconds: int | None, least_most: tuple[int, ...] | None = None) -> str:
     """An estimate in words, e.g. ``About 4-7 minutes``, from its range in seconds, as the script says it."""
     if seconds is None:
-        return "We are working out how long it will take"
+        return gettext("We are working out how long it will take")
     least, most = least_most or (seconds * 4 // 5, seconds * 4 // 3)
     if most < 60:
-        return "Less than a minute"
+        return gettext("Less than a minute")
     low = max(1, least // 60)
     high = max(low + 1, -(-most // 60))
+    hours = -(-high // 60)
     if high > 120 and low < 60:
-        return f"{low} minute{'' if low == 1 else 's'} to {-(-high // 60)} hours"
+        return gettext("Between {minutes} minutes and {hours} hours").format(minutes=low, hours=hours)
     if high > 120:
-        return f"About {low // 60}\u2013{-(-high // 60)} hours"
-    return f"About {low}\u2013{high} minutes"
+        return gettext("About {low}\u2013{high} hours").format(low=low // 60, high=hours)
+    return gettext("About {low}\u2013{high} minutes").format(low=low, high=high)
 
 
-def format_returning(held: int, ends_at: dt.datetime | None) -> str:
-    """What a page says to the line while every seat left is in a hold; the script says the same."""
-    seats, hands = ("1 seat is", "another fan\u2019s") if held == 1 else (f"{held:,} seats are", "other fans\u2019")
-    until = ""
-    if ends_at is not None:
-        # A full minute by which they are back: a checkout on its way has some seconds more than the hold.
-        full = ends_at.astimezone(dt.UTC) + SEATS_BACK + dt.timedelta(minutes=1) - dt.timedelta(microseconds=1)
-        until = f" until {full:%H:%M} UTC at the latest"
-    return f"{seats} in {hands} hands{until}. What comes back goes to the line, in order."
+def format_returning(held: int, ends_at: dt.datetime | None, zone: str) -> str:
+    """What a page says to the line while every seat left is in a hold, by the clock of a time zone; the script says the
+    same by the reader's.
+    """
+    seats = ngettext(
+        "No seat is free right now. {n} is in another fan\u2019s basket and goes to the line if it comes back.",
+        "No seat is free right now. {n} are in other fans\u2019 baskets and go to the line if they come back.",
+        held,
+    ).format(n=format_number(held))
+    if ends_at is None:
+        return seats
+    # A full minute by which they are back: a checkout on its way has some seconds more than the hold.
+    full = ends_at + SEATS_BACK + dt.timedelta(minutes=1) - dt.timedelta(microseconds=1)
+    until = gettext("We know by {time} at the latest.").format(time=format_moment(full, zone, CLOCK))
+    return f"{seats} {until}"
 
 
 def format_span(seconds: int) -> str:
     """A length of time in words, e.g. ``10 minutes``."""
-    count, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    if seconds % 60:
+        return ngettext("{n} second", "{n} seconds", seconds).format(n=seconds)
+    return ngettext("{n} minute", "{n} minutes", seconds // 60).format(n=seconds // 60)
 
 
 def format_prose(text: str) -> Markup:

@@ -1,46 +1,53 @@
-"""How a page looks: its template, its static files, the headers of every page, and the page of an error."""
+"""How a page looks: its template, the headers of every page, and the page of an error."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import mimetypes
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import brotli
 import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 
-from gateway.pages.bundles import bundle_scripts
+from gateway.branding.brand import Brand
+from gateway.pages.assets import Assets
 from gateway.pages.formats import (
     format_eta,
     format_json,
     format_money,
+    format_number,
     format_prose,
     format_returning,
     format_span,
-    format_time,
+    format_stock,
 )
+from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, ngettext, prefix
+from gateway.pages.times import date_box, doors_time, event_time, reader_time, site_time
+from gateway.wire.addresses import below
+from gateway.wire.negotiation import coding, field
 
 FOLDER = Path(__file__).resolve().parent
 
-SEATS_DRAWN_MAX = 3000
+SEATS_WHOLE_MAX = 1200
+"""A hall of more seats is shown section by section: all at once its seats would be too small to be met."""
+
+BACKGROUND = "#f6f7f9"
+
+GZIP_LEVEL = 1
+BROTLI_QUALITY = 4
+"""Of pages, which are written anew for each fan: both take about half a millisecond."""
 
 REFRESH_SECONDS = 10
 """How often a page without scripts reloads itself to show the place."""
 
 
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
-
-_CSS_COMMENT = re.compile(r"/\*.*?\*/\s*", re.DOTALL)
-
-# White space after a colon is a declaration's: a selector has none there. Quoted text is matched first, and kept.
-_CSS_SPACE = re.compile(r"""("[^"\n]*"|'[^'\n]*')|\s*([{};,])\s*|(:)\s+""")
 
 
 class _Templates(FileSystemLoader):
@@ -49,11 +56,6 @@ class _Templates(FileSystemLoader):
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         source, path, is_current = super().get_source(environment, template)
         return _INDENTATION.sub("", source), path, is_current
-
-
-def _lighter_css(plain: bytes) -> bytes:
-    text = _CSS_COMMENT.sub("", plain.decode())
-    return _CSS_SPACE.sub(lambda found: found[1] or found[2] or found[3], text).encode()
 
 
 def qr_svg(text: str) -> str:
@@ -65,52 +67,27 @@ def qr_svg(text: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    media_type: str
-    plain: bytes
-    gzipped: bytes
-
-
-class Assets:
-    """The static files, read, bundled and made lighter once.
-
-    Their address holds a hash of them all, so that a browser may keep them.
-
-    Raises:
-        BundleError: the scripts cannot be bundled.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        ours = [name for name in sorted(files) if name.endswith(".js") and not name.startswith("vendor/")]
-        scripts = {name: files.pop(name).decode() for name in ours}
-        files.update((name, text.encode()) for name, text in bundle_scripts(scripts).items())
-        styles = [name for name in files if name.endswith(".css") and not name.startswith("vendor/")]
-        files.update((name, _lighter_css(files[name])) for name in styles)
-        self._files: dict[str, Asset] = {}
-        digest = hashlib.sha256()
-        for name, plain in sorted(files.items()):
-            digest.update(name.encode() + b"\0" + plain)
-            # Litestar adds the charset of text.
-            media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            self._files[name] = Asset(media_type, plain, gzip.compress(plain, 9, mtime=0))
-        self.version = digest.hexdigest()[:12]
-
-    def address(self, name: str) -> str:
-        """Where a page finds a file.
-
-        Raises:
-            KeyError: there is no such file; a page's mistake is found by its first render.
-        """
-        self._files[name]
-        return f"/static/{self.version}/{name}"
-
-    def find(self, version: str, name: str) -> Asset | None:
-        return self._files.get(name) if version == self.version else None
-
-
 assets = Assets(FOLDER / "static")
+
+_brand = Brand()
+
+
+def brand() -> Brand:
+    """The look of this process' site."""
+    return _brand
+
+
+def wear(worn: Brand, *, all_at_once: bool = False) -> None:
+    """Give the pages of this process the look of its site. A process serves one site only.
+
+    ``all_at_once`` makes every file now (`Assets.make_all`), and not when it is first asked for.
+    """
+    global _brand
+    _brand = worn
+    assets.wear(worn)
+    if all_at_once:
+        assets.make_all()
+
 
 templates = Environment(
     loader=_Templates(FOLDER / "templates"),
@@ -118,18 +95,55 @@ templates = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    extensions=["jinja2.ext.i18n"],
 )
 
-templates.filters.update(money=format_money, moment=format_time, span=format_span, prose=format_prose, json=format_json)
+templates.policies["ext.i18n.trimmed"] = True
+templates.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+
+templates.filters.update(money=format_money, span=format_span, prose=format_prose, json=format_json)
 
 templates.globals.update(
     asset=assets.address,
+    brand=brand,
     qr=qr_svg,
     eta=format_eta,
     returning=format_returning,
-    seats_drawn_max=SEATS_DRAWN_MAX,
+    number=format_number,
+    stock=format_stock,
+    event_time=event_time,
+    doors_time=doors_time,
+    site_time=site_time,
+    reader_time=reader_time,
+    date_box=date_box,
+    language=current,
+    languages=LANGUAGES.values(),
+    prefix=prefix,
+    below=below,
+    address=address,
     refresh_seconds=REFRESH_SECONDS,
 )
+
+
+def manifest() -> bytes:
+    """The web manifest of this site (W3C), as JSON."""
+    own = _brand.icon
+    icons = [own.name] if own is not None else ["icon-192.png", "icon-512.png"]
+    document = {
+        "name": _brand.name,
+        "short_name": _brand.name,
+        "start_url": below("/"),
+        "id": below("/"),
+        "display": "standalone",
+        "background_color": BACKGROUND,
+        "theme_color": _brand.shown_colour,
+        "icons": [
+            {"src": assets.address(name), "sizes": "x".join([name[5:-4]] * 2), "type": "image/png", "purpose": purpose}
+            for name in icons
+            for purpose in ("any", "maskable")
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _policy(google: bool = False) -> str:
@@ -138,7 +152,7 @@ def _policy(google: bool = False) -> str:
     return (
         f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
-        f"frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"manifest-src 'self'; frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
@@ -151,11 +165,31 @@ PAGE_HEADERS = {
 }
 
 
+class Page(Response[str]):
+    """A page, which goes compressed to who takes that: it is a third of a first visit. No page holds both a secret and
+    a text of somebody else's choice, so its length tells nothing.
+    """
+
+    def to_asgi_response(self, app: Any, request: Any, **rest: Any) -> Any:
+        chosen = coding(field(request, "accept-encoding"))
+        if isinstance(self.content, str) and chosen:
+            plain = self.content.encode()
+            packed: Any = (
+                brotli.compress(plain, brotli.MODE_TEXT, BROTLI_QUALITY)
+                if chosen == "br"
+                else gzip.compress(plain, GZIP_LEVEL, mtime=0)
+            )
+            self.content = packed
+            self.headers |= {"Content-Encoding": chosen, "Vary": "Accept-Encoding"}
+        return super().to_asgi_response(app, request, **rest)
+
+
 def page(
     template: str,
     *,
     status: int = 200,
     cookie: Cookie | None = None,
+    further_cookies: Sequence[Cookie] = (),
     google: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
@@ -164,27 +198,27 @@ def page(
     headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(google)}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
-    return Response(
+    return Page(
         templates.get_template(template).render(**context),
         media_type=MediaType.HTML,
         status_code=status,
         headers=headers,
-        cookies=[cookie] if cookie else [],
+        cookies=[*([cookie] if cookie else []), *further_cookies],
     )
 
 
 ERROR_WORDS = {
-    403: ("That came from another site", "Open the page here, and try again from there."),
-    404: ("We cannot find that page", "The address may be mistyped, or what was here is gone."),
-    405: ("That cannot be done here", "Go back and try again from the page you came from."),
-    429: ("One moment, please", "Many requests come from your network just now. Wait a little and reload."),
-    503: ("We are very busy", "Nothing is lost. Wait a few seconds and reload this page."),
+    403: (N_("That came from another site"), N_("Open the page here, and try again from there.")),
+    404: (N_("We cannot find that page"), N_("That page does not exist, or not any more.")),
+    405: (N_("That cannot be done here"), N_("Go back and try again from the page you came from.")),
+    429: (N_("One moment, please"), N_("Many requests come from your network just now. Wait a little and reload.")),
+    503: (N_("We are very busy"), N_("Nothing is lost. Wait a few seconds and reload this page.")),
 }
 
-ERROR_OTHER = ("Something went wrong on our side", "Nothing you did caused it. Reload in a few seconds.")
+ERROR_OTHER = (N_("Something went wrong on our side"), N_("Nothing you did caused it. Reload in a few seconds."))
 
 
 def error_page(status: int, title: str | None = None, detail: str | None = None) -> Response[str]:
     """An error in the pages' look. Words default to those for the status."""
     words = ERROR_WORDS.get(status, ERROR_OTHER)
-    return page("error.html", status=status, title=title or words[0], detail=detail or words[1])
+    return page("error.html", status=status, title=title or gettext(words[0]), detail=detail or gettext(words[1]))

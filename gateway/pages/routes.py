@@ -6,9 +6,13 @@ moves after the first paint comes from the public API, called by the scripts in 
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.datastructures import Cookie
@@ -16,26 +20,75 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from db.events.sale import SaleState
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from gateway.contract.values import ID_MAX
-from gateway.pages.formats import EXPONENTS
-from gateway.pages.look import SEATS_DRAWN_MAX, assets, page
+from gateway.identity.cookies import COOKIE_SECONDS_MAX
+from gateway.pages.calendars import event_calendar, sale_calendar
+from gateway.pages.languages import (
+    CHOICE_COOKIE,
+    ENGLISH,
+    LANGUAGES,
+    N_,
+    address,
+    gettext,
+    names_language,
+    preferred,
+    prefix,
+)
+from gateway.pages.letters import LETTERS
+from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, manifest, page
+from gateway.pages.mailbox import MAILBOX
+from gateway.pages.plain import PLAIN_FORMS, key_new, words_of
 from gateway.pages.problems import OF_PAGES
+from gateway.pages.sharing import sharing_of
+from gateway.pages.told import TOLD_FORMS, TOLD_POSTS, told_words
 from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
-from gateway.wire.negotiation import field, takes_gzip
+from gateway.wire.negotiation import coding, field
+from gateway.wire.requests import origin_of
+from messages.calendars import MEDIA_TYPE
+from messages.money import EXPONENTS
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
+ADDRESS_CHARACTERS_MAX = 300
+_of_this_site = re.compile(r"/(?:(?:events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+"""The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
 
 
+CLOSED_WORDS = {
+    SaleState.OVER: (
+        N_("The sale is over"),
+        N_("No more tickets are sold here. Tickets that you have bought stay valid."),
+    ),
+    SaleState.UNPUBLISHED: (
+        N_("This event is off sale"),
+        N_("The organiser has taken this event off sale for now. Tickets that you have bought stay valid."),
+    ),
+    SaleState.CANCELLED: (
+        N_("This event was cancelled"),
+        N_("The organiser has cancelled this event. If you have bought tickets, you get your money back."),
+    ),
+}
+CLOSED_BY_OPERATOR = (
+    N_("The line is closed"),
+    N_("The organiser has closed the line for this event. Tickets that you have bought stay valid."),
+)
+
+
 def _stage(event: EventView, standing: Standing | None) -> str:
     """The part of the event's page to show first; the script moves on from there."""
+    if event.sale is SaleState.CANCELLED:
+        return "closed"
+    if event.is_withdrawn and (standing is None or standing.state != "admitted"):
+        return "closed"
     if event.room_state == "off":
-        return "choose"
+        return "early" if event.sale is SaleState.COMING else "choose"
     if standing is not None and standing.state == "lobby":
         return "lobby"
     if standing is not None and standing.state == "waiting" and event.room_state != "sold_out":
@@ -50,11 +103,14 @@ def _stage(event: EventView, standing: Standing | None) -> str:
 
 
 async def _event_page(
+    request: Request[Any, Any, Any],
     pages: PageData,
     event_id: int,
     user_id: int,
     cookie: Cookie | None,
     refused: JoinRefusedError | None = None,
+    problem: str = "",
+    told: str = "",
 ) -> Response[str]:
     event = await pages.event_view(event_id)
     if event is None:
@@ -63,22 +119,30 @@ async def _event_page(
     stage = _stage(event, standing)
     if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
         stage = refused.code
+    may_hold = stage in {"choose", "expired", "done"}
     data = {
         "eventId": event.event_id,
         "name": event.name,
         "currency": event.currency,
         "exponent": EXPONENTS.get(event.currency, 2),
         "seatsPerFanMax": event.seats_per_fan_max,
-        "seatsDrawnMax": SEATS_DRAWN_MAX,
+        "seatsWholeMax": SEATS_WHOLE_MAX,
         "roomState": event.room_state,
         "state": standing.state if standing else None,
+        "onSaleAt": event.on_sale_at.isoformat(),
         "holdSeconds": event.hold_seconds,
         "revision": event.revision,
+        "pushKey": pages.push_key,
         "lobby": None
         if event.lobby is None
         else {"state": event.lobby.state, "opensAt": event.lobby.opens_at.isoformat()},
         "tickets": [
-            {"ticketTypeId": ticket.ticket_type_id, "ticketType": ticket.ticket_type, "price": ticket.price}
+            {
+                "ticketTypeId": ticket.ticket_type_id,
+                "ticketType": ticket.ticket_type,
+                "price": ticket.price,
+                "quantity": ticket.quantity,
+            }
             for ticket in event.tickets
         ],
     }
@@ -87,12 +151,25 @@ async def _event_page(
         status=refused.status if refused else 200,
         retry_after_seconds=refused.retry_after_seconds if refused else None,
         cookie=cookie,
+        further_cookies=standing.pass_cookies if standing else (),
         google=pages.captcha_provider.startswith("recaptcha"),
         event=event,
         standing=standing,
         stage=stage,
         refused=refused.code if refused else "",
+        plain_problem=words_of(problem),
+        told=told_words(told),
+        takes_mail=pages.takes_mail,
+        takes_phone=pages.takes_phone,
+        plain_seats_max=pages.seats_per_request_max,
+        needs_script_to_buy=pages.captcha_provider != "off",
+        holds=await pages.holds(event_id, user_id) if may_hold else (),
+        form_key=key_new(),
         data=data,
+        page_address=f"/events/{event_id}",
+        site_url=origin_of(request),
+        sharing=sharing_of(event, origin_of(request), f"{prefix()}/events/{event_id}", brand().name),
+        closed_words=[gettext(words) for words in CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR)],
     )
 
 
@@ -106,18 +183,44 @@ async def events_page(
     _, cookie = await pages.ensure_session(request)
     events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX + 1)
     more = len(events) > EVENTS_LISTED_MAX
-    return page("events.html", cookie=cookie, q=q.strip(), events=events[:EVENTS_LISTED_MAX], more=more)
+    return page(
+        "events.html",
+        cookie=cookie,
+        q=q.strip(),
+        events=events[:EVENTS_LISTED_MAX],
+        groups=_groups(events[:EVENTS_LISTED_MAX]),
+        more=more,
+        site_url=origin_of(request),
+    )
+
+
+def _groups(events: Sequence[EventView]) -> list[tuple[str, list[EventView]]]:
+    """The events by what a fan can do about them, each group under its heading; none is empty."""
+    on_sale = [event for event in events if event.is_on_sale]
+    coming = [event for event in events if event.sale is SaleState.COMING]
+    others = [event for event in events if event not in on_sale and event not in coming]
+    groups = (
+        (gettext("On sale now"), on_sale),
+        (gettext("Coming soon"), coming),
+        (gettext("No tickets just now"), others),
+    )
+    return [(heading, those) for heading, those in groups if those]
 
 
 @get("/events/{event_id:int}")
 async def event_page(
-    request: Request[Any, Any, Any], pages: Pages, event_id: int, session: Annotated[str, Parameter(max_length=8)] = ""
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    event_id: int,
+    session: Annotated[str, Parameter(max_length=8)] = "",
+    problem: Annotated[str, Parameter(max_length=32)] = "",
+    told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """One event: the line, then the seats, then the checkout."""
     user_id, cookie = await pages.ensure_session(request)
     # A form without a session was just sent here with one, which the browser has not kept.
     refused = JoinRefusedError("no_cookies", 200) if session == "new" and cookie is not None else None
-    return await _event_page(pages, event_id, user_id, cookie, refused)
+    return await _event_page(request, pages, event_id, user_id, cookie, refused, problem, told)
 
 
 @get("/events/{event_id:int}/draw")
@@ -128,7 +231,9 @@ async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int
     draw = await pages.draw(request, event_id)
     if event is None or draw is None:
         raise NotFoundException
-    return page("draw.html", cookie=cookie, event=event, draw=draw, data={"eventId": event_id})
+    return page(
+        "draw.html", cookie=cookie, event=event, draw=draw, data={"eventId": event_id}, site_url=origin_of(request)
+    )
 
 
 def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
@@ -137,7 +242,10 @@ def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
         "",
         status_code=303,
         media_type=MediaType.HTML,
-        headers={"Location": f"/events/{event_id}{'?session=new' if cookie else ''}", "Cache-Control": "no-store"},
+        headers={
+            "Location": f"{prefix()}/events/{event_id}{'?session=new' if cookie else ''}",
+            "Cache-Control": "no-store",
+        },
         cookies=[cookie] if cookie else [],
     )
 
@@ -149,7 +257,7 @@ async def join_form(request: Request[Any, Any, Any], pages: Pages, event_id: int
     try:
         await pages.join(request, event_id, user_id)
     except JoinRefusedError as refused:
-        return await _event_page(pages, event_id, user_id, cookie, refused)
+        return await _event_page(request, pages, event_id, user_id, cookie, refused)
     return _back_to(event_id, cookie)
 
 
@@ -164,24 +272,65 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 @get("/purchases")
 async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
-    user_id, cookie = await pages.ensure_session(request)
-    return page("purchases.html", cookie=cookie, purchases=await pages.purchases(user_id))
+    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
+    purchases = await pages.purchases(user_id)
+    if cookie is None and not pages.keep_session(request, purchases):
+        _, cookie = await pages.ensure_session(request)
+        purchases = []
+    return page("purchases.html", cookie=cookie, purchases=purchases, site_url=origin_of(request))
 
 
 @get("/purchases/{purchase_id:uuid}")
 async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
     """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
-    user_id, cookie = await pages.ensure_session(request)
+    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
     purchase = await pages.purchase(user_id, purchase_id)
-    if purchase is None:
+    if purchase is None or not pages.keep_session(request, [purchase]):
         raise NotFoundException
-    return page("purchase.html", cookie=cookie, purchase=purchase, exponent=EXPONENTS.get(purchase.currency, 2))
+    return page(
+        "purchase.html",
+        cookie=cookie,
+        purchase=purchase,
+        takes_mail=pages.takes_mail,
+        exponent=EXPONENTS.get(purchase.currency, 2),
+        site_url=origin_of(request),
+    )
+
+
+def _calendar_file(name: str, content: bytes) -> Response[bytes]:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.ics"', "Cache-Control": "no-store"}
+    return Response(content, media_type=MEDIA_TYPE, headers=headers)
+
+
+@get("/events/{event_id:int}/sale.ics")
+async def sale_calendar_file(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[bytes]:
+    """The opening of an event's lobby or sale, for a calendar."""
+    event = await pages.event_view(event_id)
+    if event is None:
+        raise NotFoundException
+    site_origin = origin_of(request)
+    page_url = f"{site_origin}{prefix()}/events/{event_id}"
+    content = sale_calendar(event, urlsplit(site_origin).hostname or "", page_url, dt.datetime.now(dt.UTC))
+    return _calendar_file(f"sale-{event_id}", content)
+
+
+@get("/purchases/{purchase_id:uuid}/event.ics")
+async def event_calendar_file(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[bytes]:
+    """The evening of the fan's own tickets, for a calendar."""
+    user_id, _ = await pages.ensure_session(request, for_tickets=True)
+    purchase = await pages.purchase(user_id, purchase_id)
+    if purchase is None or not pages.keep_session(request, [purchase]):
+        raise NotFoundException
+    site_origin = origin_of(request)
+    page_url = f"{site_origin}{prefix()}/purchases/{purchase_id}"
+    content = event_calendar(purchase, urlsplit(site_origin).hostname or "", page_url, dt.datetime.now(dt.UTC))
+    return _calendar_file(f"tickets-{purchase_id}", content)
 
 
 @get("/ops")
 async def ops_page() -> Response[str]:
     """The operators' console. It holds nothing by itself: its script asks the operators' API."""
-    return page("ops.html", message_max=DIALS["message"].most)
+    return page("ops.html", message_max=DIALS["message"].most, data={"exponents": EXPONENTS})
 
 
 @get("/ops/events")
@@ -191,7 +340,9 @@ async def programme_page() -> Response[str]:
 
 
 @get(["/ops/events/new", "/ops/events/{event_id:int}"])
-async def event_form_page(pages: Pages, event_id: int | None = None) -> Response[str]:
+async def event_form_page(
+    pages: Pages, event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)] | None = None
+) -> Response[str]:
     """The console's form of an event: a new one, or one to be changed. Its script asks the operators' API."""
     return page(
         "programme.html",
@@ -219,19 +370,65 @@ async def static_file(request: StrictRequest, version: str, name: Path) -> Respo
     asset = assets.find(version, name.as_posix().lstrip("/"))
     if asset is None:
         raise NotFoundException
-    zipped = takes_gzip(field(request, "accept-encoding"))
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "Vary": "Accept-Encoding",
     }
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    return Response(asset.gzipped if zipped else asset.plain, media_type=asset.media_type, headers=headers)
+    body = asset.plain
+    if chosen := coding(field(request, "accept-encoding")):
+        headers["Content-Encoding"] = chosen
+        body = await asset.brotli() if chosen == "br" else asset.gzipped
+    return Response(body, media_type=asset.media_type, headers=headers)
+
+
+@get("/language/{tag:str}")
+async def choose_language(
+    tag: str, to: Annotated[str, Parameter(max_length=ADDRESS_CHARACTERS_MAX)] = "/"
+) -> Response[str]:
+    """Keep the language that a fan chose, and show the page ``to`` in it. ``to`` is an address without a language."""
+    language = LANGUAGES.get(tag)
+    if language is None or _of_this_site(to) is None:
+        raise NotFoundException
+    cookie = Cookie(
+        CHOICE_COOKIE, value=tag, path=cookie_path(), max_age=COOKIE_SECONDS_MAX, httponly=True, samesite="lax"
+    )
+    headers = {"Location": below(f"/{tag}{to}"), "Cache-Control": "no-store"}
+    return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=[cookie])
+
+
+def _in_preferred_language(request: Request[Any, Any, Any]) -> Response[str] | None:
+    """Send a fan who prefers another language to the page's address in it."""
+    if names_language() or request.method != "GET":
+        return None
+    language = preferred(request)
+    if language is ENGLISH:
+        return None
+    query = f"?{request.url.query}" if request.url.query else ""
+    headers = {
+        "Location": below(f"/{language.tag}{address()}{query}"),
+        "Cache-Control": "no-store",
+        "Vary": "Accept-Language, Cookie",
+    }
+    return Response("", status_code=302, media_type=MediaType.HTML, headers=headers)
+
+
+@get("/manifest.webmanifest")
+async def manifest_file() -> Response[bytes]:
+    """What a phone shows of this site on its home screen."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response(manifest(), media_type="application/manifest+json", headers=headers)
+
+
+@get("/alerts.js")
+async def alert_worker() -> Response[bytes]:
+    """The service worker that shows alerts. Its address is above all pages, which it could not serve from below."""
+    asset = assets.named("alert-worker.js")
+    return Response(asset.plain, media_type=asset.media_type, headers={"Cache-Control": "no-cache"})
 
 
 def pages_router() -> Router:
     """The pages' routes; they need the dependency ``pages``, a `PageData`."""
-    return Router(
+    for_fans = Router(
         path="/",
         route_handlers=[
             events_page,
@@ -239,8 +436,25 @@ def pages_router() -> Router:
             draw_page,
             join_form,
             leave_form,
+            *PLAIN_FORMS,
+            *TOLD_FORMS,
             purchases_page,
             purchase_page,
+            sale_calendar_file,
+            event_calendar_file,
+        ],
+        before_request=_in_preferred_language,
+    )
+    return Router(
+        path="/",
+        route_handlers=[
+            for_fans,
+            *TOLD_POSTS,
+            *MAILBOX,
+            *LETTERS,
+            choose_language,
+            manifest_file,
+            alert_worker,
             ops_page,
             programme_page,
             event_form_page,

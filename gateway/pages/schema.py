@@ -9,7 +9,7 @@ from typing import Any, Final
 from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Server
 
 from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.lists import ANSWERS, BODIES, UNIONS
@@ -52,6 +52,9 @@ class _Description:
                 if body.EXAMPLES:
                     schemas[body.__name__]["examples"] = list(body.EXAMPLES)
                 body.complete_schema(schemas[body.__name__], self._seats_max)
+            for parameter in document["paths"]["/api/events/{event_id}/proposals"]["get"]["parameters"]:
+                if parameter["name"] == "quantity":
+                    parameter["schema"]["maximum"] = self._seats_max
             self._document = document
         return self._document
 
@@ -83,17 +86,19 @@ class _Page(OpenAPIRenderPlugin):
         return self._page
 
 
-def openapi_config(details: Mapping[str, Details], seats_max: int) -> OpenAPIConfig:
+def openapi_config(details: Mapping[str, Details], seats_max: int, server: str) -> OpenAPIConfig:
     """The description at ``/schema/openapi.json`` and, to read, at ``/schema``.
 
     Args:
         details: of the operations, by their ids.
         seats_max: seats in one request.
+        server: what stands before every path; empty for nothing.
     """
     description = _Description(details, seats_max)
     return OpenAPIConfig(
         title="Admit One",
         version="1",
+        servers=[Server(url=server or "/")],
         use_handler_docstrings=True,
         openapi_router=Router(
             path="/schema", route_handlers=[], include_in_schema=False, response_headers=PAGE_HEADERS

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from litestar import Request
 from litestar.datastructures import Cookie
 
+from db.events.sale import SaleState
 from db.events.seed import RoomSeed
+from db.languages import Texts
 from gateway.contract.line import DrawAnswer, Lobby
 
 
@@ -39,20 +41,45 @@ class EventView:
     artist: str
     venue: str
     date: dt.datetime
+    time_zone: str
     on_sale_at: dt.datetime
+    off_sale_at: dt.datetime
+    sale: SaleState
     currency: str
     seats_per_fan_max: int
     tickets: Sequence[TicketView]
+    """The cheapest first, as everywhere on the pages."""
     room_state: str
     waiting: int
     hold_seconds: int = 600
     absence_seconds: int = 120
     message: str = ""
     """The operators', to the line."""
+    messages: Texts = Texts()  # noqa: RUF009 - it is frozen
+    """What some languages have in its place."""
     lobby: Lobby | None = None
     """Until it is drawn."""
+    notice: str = ""
+    """The operators', to the event's fans."""
+    doors_at: dt.datetime | None = None
+    picture_hash: str | None = None
+    picture_alt: str = ""
     revision: int = 0
     """Goes up with each change by an operator."""
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Nothing is sold, and nothing is about to be."""
+        return self.sale in (SaleState.OVER, SaleState.UNPUBLISHED, SaleState.CANCELLED)
+
+    @property
+    def is_sold_out(self) -> bool:
+        return self.room_state == "sold_out" or not (self.free or self.held)
+
+    @property
+    def is_on_sale(self) -> bool:
+        """A fan who comes now can get a ticket, or a place in the line for one."""
+        return self.sale is SaleState.ON_SALE and not self.is_sold_out and self.room_state != "closed"
 
     @property
     def free(self) -> int:
@@ -79,7 +106,9 @@ class Standing:
     room_state: str
     position: int | None = None
     ahead: int | None = None
-    waiting: int | None = None
+    class_waiting: int | None = None
+    """Of the fan's own class."""
+    priority: bool = False
     eta_seconds: int | None = None
     eta_range: tuple[int, ...] | None = None
     """The least and the most, in seconds."""
@@ -88,18 +117,37 @@ class Standing:
     all_held: int = 0
     """How many seats are in other fans' holds, where no other is left."""
     holds_end_at: dt.datetime | None = None
+    claim_by_seconds: int | None = None
+    """How long a called fan has to come in."""
+    pass_cookies: Sequence[Cookie] = ()
+    """The cookie of an admitted fan's pass."""
     fan_hash: str | None = None
     """What stands for the fan in the draw's list, while in the lobby."""
+    place: bool = False
+    """The fan holds a place, even if it cannot be shown now."""
+
+    @property
+    def behind(self) -> int | None:
+        """How many of the fan's own class wait behind the fan."""
+        if self.position is None or self.class_waiting is None:
+            return None
+        return max(0, self.class_waiting - self.position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasedSeat:
-    """``ticket_code`` is None once it is cancelled."""
+    """``ticket_code`` is None once the seat or its event is cancelled. ``row`` and ``seat`` are what they are called in
+    the hall, and ``section`` is empty where no hall plan names one; so is ``entrance`` where the ticket type does not.
+    """
 
     ticket_type_id: int
     ticket_type: str
     row_number: int
     seat_number: int
+    row: str
+    seat: str
+    section: str
+    entrance: str
     amount: int
     ticket_code: str | None
     cancelled: bool = False
@@ -107,7 +155,8 @@ class PurchasedSeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseView:
-    """A purchase with its event. ``total_amount`` in minor units, ``status`` confirmed or cancelled.
+    """A purchase with its event. ``total_amount`` in minor units, ``status`` confirmed, cancelled or
+    event_cancelled.
 
     ``cancel_until``: its seats can be given back until then; None where none is left, or it is too late.
     """
@@ -120,6 +169,37 @@ class PurchaseView:
     purchase_at: dt.datetime
     seats: Sequence[PurchasedSeat]
     cancel_until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSeatView:
+    """A held seat. ``amount`` in minor units; row and seat by what they are called."""
+
+    ticket_type: str
+    row_label: str
+    label: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldView:
+    """A live hold of the fan's. ``total_amount`` in minor units."""
+
+    reservation_id: uuid.UUID
+    seats: Sequence[HeldSeatView]
+    total_amount: int
+    currency: str
+    expires_at: dt.datetime
+
+
+class PlainRefusedError(Exception):
+    """A form of a fan without scripts was refused. ``code`` is the problem's code in the API, or ``queued`` if what
+    comes of it is not known yet.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class JoinRefusedError(Exception):
@@ -137,11 +217,21 @@ class PageData(Protocol):
 
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
+    seats_per_request_max: int
+    takes_mail: bool
+    takes_phone: bool
+    """Whether this site sends mail, and whether it sends SMS."""
+    push_key: str
+    """The VAPID key by which browsers subscribe to web push; empty: this site sends none."""
     new_room: RoomSeed
     """What a new event's room starts with."""
 
-    async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
-        """The fan's user id, and the session cookie to set if the request came without a valid one."""
+    async def ensure_session(
+        self, request: Request[Any, Any, Any], *, for_tickets: bool = False
+    ) -> tuple[int, Cookie | None]:
+        """The fan's user id, and the session cookie to set if the request came without a valid one. `for_tickets` a
+        session that has ended is valid too, if `keep_session` says so.
+        """
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
         """Events to come whose name, artist or venue holds ``q`` (all when empty), soonest first."""
@@ -162,6 +252,52 @@ class PageData(Protocol):
         """
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
+
+    async def claim(self, event_id: int, user_id: int) -> Sequence[Cookie]:
+        """Claim the call; return the cookie of the pass.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def holds(self, event_id: int, user_id: int) -> Sequence[HoldView]:
+        """The fan's live holds."""
+
+    async def hold_best(
+        self,
+        request: Request[Any, Any, Any],
+        event_id: int,
+        user_id: int,
+        *,
+        ticket_type_id: int,
+        quantity: int,
+        accessible: bool,
+        key: str,
+    ) -> None:
+        """Hold the best available seats; ``key`` is the form's Idempotency-Key.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
+        """Buy a hold where no captcha is asked for; return the purchase's id.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
+        """Give a hold back.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    def keep_session(self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView]) -> bool:
+        """Have the session outlive the events of these purchases, to whose tickets it is the key. False for a session
+        that has ended, where these events are over too.
+        """
 
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         """The fan's own purchases, the newest first."""

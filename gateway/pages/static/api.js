@@ -1,6 +1,8 @@
 // @ts-check
 // Calls of the public API: problems as exceptions, safe retries, streams, and the server's clock.
 
+import { below } from "./addresses.js";
+
 /** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
 
 /**
@@ -41,17 +43,18 @@ export function newKey() {
 /**
  * One call of the API. Throws a Problem where it is refused or not answered.
  * @template [Answer=unknown] as gateway/pages/contract.d.ts has it
- * @param {string} method @param {string} path
- * @param {{body?: object, headers?: Record<string, string>, patience?: number}} [options] patience in seconds
+ * @param {string} method @param {string} path as the API's description has it
+ * @param {{body?: object, headers?: Record<string, string>, patience?: number, cache?: RequestCache}} [options] patience
+ *   in seconds; without a `cache` the browser keeps and uses no stored answer
  * @returns {Promise<Answer>} null where the answer has no body
  */
-export async function call(method, path, { body, headers = {}, patience = 20 } = {}) {
+export async function call(method, path, { body, headers = {}, patience = 20, cache = "no-store" } = {}) {
   const started = Date.now();
   let response, answer;
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), patience * 1000);
   try {
-    response = await fetch(path, {
+    response = await fetch(below(path), {
       method,
       headers: {
         Accept: "application/json",
@@ -60,7 +63,7 @@ export async function call(method, path, { body, headers = {}, patience = 20 } =
       },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
-      cache: "no-store",
+      cache,
       signal: abort.signal,
     });
     const text = await response.text();
@@ -114,6 +117,12 @@ export async function book(method, path, { body, key, headers = {}, onWait = () 
       if (!(error instanceof Problem)) throw error;
       const lost = error.code === "unknown_job";
       if (lost) job = null;
+      if (error.status === 0 && navigator.onLine === false) {
+        onWait("offline");
+        await new Promise((online) => addEventListener("online", online, { once: true }));
+        tries = -1;
+        continue;
+      }
       const again = lost || error.status === 0 || error.status === 502 || error.code === "overloaded";
       if (!again || tries >= 6) throw error;
       onWait(error.status === 0 ? "offline" : "busy");
@@ -122,13 +131,18 @@ export async function book(method, path, { body, key, headers = {}, onWait = () 
   }
 }
 
+const BEAT_MS = 10_000; // The server lets no stream be silent for longer.
+export const SILENT_MS = 2 * BEAT_MS + 1000; // After two beats that did not come the connection is dead, whatever it says.
+const LOOK_MS = 1000;
+
 /**
- * A server-sent stream that comes back by itself. The browser resumes it with Last-Event-ID; only when the
- * browser gives up (an error status) is it opened anew, later and later.
+ * A server-sent stream that comes back by itself. The browser resumes it with Last-Event-ID; when the browser gives up
+ * (an error status) it is opened anew, later and later. A connection on which nothing comes any more is taken for lost:
+ * packets may be swallowed in a tunnel, or the computer has slept.
  */
 export class Stream {
   /**
-   * @param {() => string} address asked anew at every opening
+   * @param {() => string} address its path as the API's description has it; asked anew at every opening
    * @param {Record<string, (data: never) => void>} on what is done at each of the stream's events, by their names
    * @param {(connected: boolean) => void} onState
    */
@@ -138,15 +152,25 @@ export class Stream {
     this.onState = onState;
     this.connected = false;
     this.heardAt = Date.now();
+    this.triedAt = 0;
     this.failures = 0;
     this.timer = 0;
     this.closed = false;
+    this.open();
+    this.watch = setInterval(() => this.look(), LOOK_MS);
+  }
+  /** Open it anew where nothing was heard for too long, neither on it nor since it was opened. */
+  look() {
+    const silentMs = Date.now() - Math.max(this.heardAt, this.triedAt);
+    if (silentMs <= SILENT_MS || this.source?.readyState === EventSource.CLOSED) return;
+    this.set(false);
     this.open();
   }
   open() {
     this.pause();
     if (this.closed) return;
-    const source = (this.source = new EventSource(this.address()));
+    this.triedAt = Date.now();
+    const source = (this.source = new EventSource(below(this.address())));
     source.onopen = () => {
       this.failures = 0;
       this.heard();
@@ -187,6 +211,7 @@ export class Stream {
   }
   close() {
     this.closed = true;
+    clearInterval(this.watch);
     this.pause();
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The check that a person buys: ALTCHA's work in the background, or Google's reCAPTCHA.
 import { call, now, Problem } from "./api.js";
+import { t } from "./text.js";
 
 /** @import { CaptchaOffer, ChallengeAnswer } from "../contract.d.ts" */
 
@@ -23,10 +24,10 @@ function work(address, challenge) {
   const { algorithm, salt, signature } = challenge;
   return new Promise((done, fail) => {
     const worker = new Worker(address);
-    worker.onerror = () => fail(failed("The check could not run in this browser."));
+    worker.onerror = () => fail(failed(t("The security check could not run in this browser.")));
     worker.onmessage = ({ data }) => {
       worker.terminate();
-      if (data.number === null) return fail(failed("The check found no answer."));
+      if (data.number === null) return fail(failed(t("The security check found no answer.")));
       const { number, took } = data;
       const token = btoa(
         JSON.stringify({ algorithm, challenge: challenge.challenge, number, salt, signature, took }),
@@ -53,7 +54,7 @@ const load = (address) =>
     const script = document.createElement("script");
     script.src = address;
     script.onload = () => done();
-    script.onerror = () => fail(failed("The check did not load. Is a blocker on?"));
+    script.onerror = () => fail(failed(t("The security check did not load. Is a blocker on?")));
     document.head.append(script);
   });
 
@@ -127,9 +128,9 @@ export class Captcha {
 
   /** @param {string} action @returns {Promise<Solution>} */
   async solve(action) {
-    const { provider, siteKey, challengeHref } = await this.readOffer();
+    const { provider, siteKey } = await this.readOffer();
     if (provider === "altcha") {
-      return work(this.worker, await call("GET", challengeHref ?? "/api/captcha/challenge"));
+      return work(this.worker, await call("GET", "/api/captcha/challenge"));
     }
     return this.google(action, siteKey ?? "", provider === "recaptcha_enterprise");
   }
@@ -144,7 +145,7 @@ export class Captcha {
       await load(`https://www.google.com/recaptcha/${name}.js?render=${encodeURIComponent(siteKey)}`);
     }
     const loaded = recaptcha(enterprise);
-    if (!loaded) throw failed("The check did not load.");
+    if (!loaded) throw failed(t("The security check did not load."));
     await new Promise((done) => loaded.ready(done));
     let token;
     try {

@@ -2,45 +2,31 @@
 // An event's access codes, for its operators: issue, count, revoke.
 import { call, Problem } from "./api.js";
 import { $, formOf, make } from "./dom.js";
-import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
-import { count, plural } from "./words.js";
+import { eventWords, momentWords } from "./moments.js";
+import { attempt, say, watchSignIn } from "./operator.js";
+import { count } from "./text.js";
+import { momentOf, offerTurns } from "./venue-time.js";
+import { plural } from "./words.js";
 
-/** @import { CodeIssueAnswer, CodeIssueList, CodesIssued, RoomAnswer } from "../contract.d.ts" */
+/** @import { CodeIssueAnswer, CodeIssueList, CodesIssued, EventDefinition, RoomAnswer } from "../contract.d.ts" */
 
 const eventId = $("codes").dataset.event;
 const room = `/api/ops/rooms/${eventId}`;
 const form = formOf("issue");
 const share = formOf("share");
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 /** @param {string} at */
-const when = (at) => moment.format(new Date(at));
+const when = (at) => momentWords(at, "date");
+/** By the venue's clock, as the form has it. @param {string} at */
+const atVenue = (at) => eventWords(at, zone).words;
 let revision = 0; // of the room whose share this page shows
-
-/** @param {string} text @param {"bad" | "good"} [tone] */
-function say(text, tone = "bad") {
-  $("message").textContent = text;
-  $("message").className = `message ${tone}`;
-  $("message").hidden = !text;
-}
-
-/** Do it, and say why if it is refused. @param {() => Promise<void>} act */
-async function attempt(act) {
-  say("");
-  try {
-    await act();
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (signedOut(error)) askToSignIn("codes");
-    else say(error.message);
-  }
-}
+let zone = ""; // the venue's
 
 /** @param {CodeIssueAnswer} issue */
 function line(issue) {
   const { label, codes, uses, usesMax, startsAt, endsAt, issuedBy, issuedAt, revokedBy, revokedAt } = issue;
   const facts = [
     `${plural(codes, "code")}, ${count(uses)} of ${plural(codes * usesMax, "use")} taken`,
-    [startsAt && `from ${when(startsAt)}`, endsAt && `until ${when(endsAt)}`].filter(Boolean).join(" "),
+    [startsAt && `from ${atVenue(startsAt)}`, endsAt && `until ${atVenue(endsAt)}`].filter(Boolean).join(" "),
     `issued by ${issuedBy}, ${when(issuedAt)}`,
     revokedAt && `revoked by ${revokedBy}, ${when(revokedAt)}`,
   ].filter(Boolean).join(" · ");
@@ -59,7 +45,7 @@ function revokeButton({ issueId, label }) {
   revoke.setAttribute("aria-label", `Revoke ${label}`);
   revoke.addEventListener("click", () => {
     if (!confirm(`Revoke ${label}? Its codes can then be used no more. Who used one keeps the place.`)) return;
-    attempt(async () => {
+    attempt("codes", async () => {
       await call("DELETE", `${room}/codes/${issueId}`);
       await show();
     });
@@ -68,9 +54,11 @@ function revokeButton({ issueId, label }) {
 }
 
 async function show() {
-  /** @type {[Promise<RoomAnswer>, Promise<CodeIssueList>]} */
-  const asked = [call("GET", room), call("GET", `${room}/codes`)];
-  const [found, { issues }] = await Promise.all(asked);
+  /** @type {[Promise<RoomAnswer>, Promise<CodeIssueList>, Promise<EventDefinition>]} */
+  const asked = [call("GET", room), call("GET", `${room}/codes`), call("GET", `/api/ops/events/${eventId}`)];
+  const [found, { issues }, { timeZone }] = await Promise.all(asked);
+  zone = timeZone;
+  for (const words of document.querySelectorAll("[data-zone]")) words.textContent = `By the clock of ${zone}.`;
   document.title = `Access codes: ${found.name} · Console · Admit One`;
   const inLine = `${count(found.priorityWaiting)} of ${count(found.waiting)} in line have priority`;
   $("summary").textContent = `${found.name} · ${inLine}`;
@@ -85,6 +73,9 @@ async function show() {
 
 const shareInput = () => /** @type {HTMLInputElement} */ (share.elements.namedItem("priorityShare"));
 
+const times = /** @type {HTMLInputElement[]} */ (["startsAt", "endsAt"].map((name) => form.elements.namedItem(name)));
+for (const field of times) field.addEventListener("input", () => offerTurns(field, zone));
+
 form.addEventListener("change", () => {
   const kind = new FormData(form).get("kind");
   for (const label of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-kind]"))) {
@@ -95,14 +86,17 @@ form.addEventListener("change", () => {
 
 form.addEventListener("submit", (submit) => {
   submit.preventDefault();
-  attempt(async () => {
+  attempt("codes", async () => {
     const fields = new FormData(form);
     /** @type {Record<string, unknown>} */
     const body = { label: fields.get("label"), usesMax: Number(fields.get("usesMax")) };
     if (fields.get("kind") === "named") body.code = fields.get("code");
     else body.count = Number(fields.get("count"));
-    for (const name of ["startsAt", "endsAt"]) {
-      if (fields.get(name)) body[name] = new Date(String(fields.get(name))).toISOString();
+    for (const field of times) {
+      if (!field.value) continue;
+      const moment = momentOf(field, zone);
+      if (!moment) return say("The clocks at the venue go forward then: this time does not exist.");
+      body[field.name] = moment;
     }
     /** @type {CodesIssued} */
     const { codes } = await call("POST", `${room}/codes`, { body });
@@ -110,7 +104,7 @@ form.addEventListener("submit", (submit) => {
     /** @type {HTMLTextAreaElement} */ ($("issued-codes")).value = text;
     /** @type {HTMLAnchorElement} */ ($("download")).href = `data:text/plain;charset=utf-8,${encodeURIComponent(text)}`;
     $("issued").hidden = false;
-    say(`Issued ${plural(codes.length, "code")}.`, "good");
+    say(`Issued ${plural(codes.length, "code")}.`, [], true);
     await show();
     $("issued").scrollIntoView({ block: "nearest" });
   });
@@ -147,11 +141,11 @@ async function setShare(priorityShare) {
 
 share.addEventListener("submit", (submit) => {
   submit.preventDefault();
-  attempt(async () => {
+  attempt("codes", async () => {
     const changed = await setShare(shareInput().valueAsNumber);
-    if (changed) say(`The priority class has ${changed.priorityShare}% of the calls while both wait.`, "good");
+    if (changed) say(`The priority class has ${changed.priorityShare}% of the calls while both wait.`, [], true);
   });
 });
 
-watchSignIn(() => attempt(show));
-attempt(show);
+watchSignIn(() => attempt("codes", show));
+attempt("codes", show);

@@ -2,7 +2,8 @@
 // Recomputes a draw in the browser: its seal, the order of all fans, and the place of this one.
 import { call, Problem } from "./api.js";
 import { $, inputOf, make, readData, setProgress } from "./dom.js";
-import { count, plural } from "./words.js";
+import { count, t, tn } from "./text.js";
+import { problemWords } from "./words.js";
 
 /** @import { DrawAnswer, DrawList, DrawProof, Receipt } from "../contract.d.ts" */
 
@@ -50,7 +51,7 @@ async function list() {
  */
 async function recheck(draw, seed, mine, own) {
   const seal = hex(await crypto.subtle.digest("SHA-256", bytes(seed)));
-  found(seal === draw.seedHash, "The seed is the one that was sealed before the lobby opened.");
+  found(seal === draw.seedHash, t("The secret number is the one that was sealed before the lobby opened."));
   const key = await crypto.subtle.importKey("raw", bytes(seed), { name: "HMAC", hash: "SHA-256" }, false, [
     "sign",
   ]);
@@ -69,20 +70,22 @@ async function recheck(draw, seed, mine, own) {
   $("recheck-progress").hidden = true;
   found(
     fans.length === draw.participants && new Set(fans).size === fans.length,
-    `${plural(fans.length, "fan")} took part, each once.`,
+    tn("{n} fan took part, each once.", "{n} fans took part, each once.", fans.length),
   );
   const ordered = drawn.every((one, i) =>
     i === 0 || drawn[i - 1][0] < one[0] || (drawn[i - 1][0] === one[0] && drawn[i - 1][1] < one[1])
   );
-  found(ordered, "Everybody stands in the order that the seed gives.");
+  found(ordered, t("Everyone is in the order that the secret number gives."));
   if (!mine) return;
   const place = fans.indexOf(mine) + 1;
-  if (!place) return found(false, "This hash is not in the list: its fan was not in the lobby when the sale opened.");
+  if (!place) {
+    return found(false, t("This number is not in the list: its fan was not in the lobby when the sale opened."));
+  }
   if (own?.fanHash === mine) {
     const same = own.number === place && own.drawValue === drawn[place - 1][0];
-    found(same, `Your receipt says the same: place ${count(own.number)}.`);
+    found(same, t("Your own record says the same: place {n}.", { n: count(own.number ?? 0) }));
   }
-  found(true, `Place ${count(place)} of ${count(fans.length)} is this fan’s.`);
+  found(true, t("This fan’s place is {n} of {all}.", { n: count(place), all: count(fans.length) }));
 }
 
 $("recheck").addEventListener("submit", async (submit) => {
@@ -91,14 +94,16 @@ $("recheck").addEventListener("submit", async (submit) => {
   const button = /** @type {HTMLButtonElement} */ ($("recheck").querySelector("button"));
   button.disabled = true;
   try {
-    if (!globalThis.crypto?.subtle) return found(false, "This browser computes hashes on secure (https) pages only.");
+    if (!globalThis.crypto?.subtle) {
+      return found(false, t("This browser can check the draw on secure (https) pages only."));
+    }
     /** @type {Promise<DrawAnswer>} */
     const asked = call("GET", `/api/events/${eventId}/draw`);
     const [draw, own] = await Promise.all([asked, receipt()]);
-    if (!draw.seed) return found(false, "The lobby is not drawn yet.");
+    if (!draw.seed) return found(false, t("The draw has not happened yet."));
     await recheck(draw, draw.seed, field.value.trim().toLowerCase(), own?.draw);
   } catch (error) {
-    found(false, error instanceof Problem ? error.message : String(error));
+    found(false, error instanceof Problem ? problemWords(error) : String(error));
   } finally {
     button.disabled = false;
   }

@@ -44,6 +44,18 @@ export function say(text, lines = [], good = false) {
   }
 }
 
+/** Do it, and say why if it is refused. @param {string} view the id of the page's @param {() => Promise<void>} act */
+export async function attempt(view, act) {
+  say("");
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (signedOut(error)) askToSignIn(view);
+    else say(error.message);
+  }
+}
+
 /** @param {() => Promise<unknown>} go is called when an operator has signed in */
 export function watchSignIn(go) {
   $("sign-in-form").addEventListener("submit", async (submit) => {

@@ -1,12 +1,17 @@
 // @ts-check
 // The operators' console: every room live, one of them in full.
+import { below } from "./addresses.js";
 import { call, now, Problem } from "./api.js";
 import { $, inputOf, setText } from "./dom.js";
+import { eventWords } from "./moments.js";
 import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
-import { Charts } from "./ops/charts.js";
+import { Alarm } from "./ops/alarm.js";
+import { Charts, WALL } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
+import { drawFans } from "./ops/fans.js";
 import { drawFigures, tone } from "./ops/figures.js";
 import { showLog } from "./ops/log.js";
+import { Steps } from "./ops/steps.js";
 import { figure, STATES } from "./ops/words.js";
 import { OtherTabs } from "./other-tabs.js";
 import { SharedStream } from "./shared-stream.js";
@@ -24,6 +29,7 @@ const listed = new Map();
 /** When each room last sent news, in ms. @type {Map<number, number>} */
 const heardAt = new Map();
 let chosen = 0;
+const menu = /** @type {HTMLSelectElement} */ ($("room-menu"));
 
 /** @param {string} text */
 function say(text) {
@@ -35,6 +41,21 @@ const announce = (text) => ($("announcer").textContent = text);
 
 const controls = new Controls({ say, announce, signIn, drawn: show });
 const charts = new Charts($("charts"));
+const steps = new Steps({
+  say,
+  changed: (room, before) => {
+    controls.keepUp(before, room.revision);
+    show(room);
+  },
+});
+const alarm = new Alarm();
+document.body.classList.toggle("wall", WALL);
+
+/** A room by what tells the nights of a tour apart. @param {RoomAnswer} room */
+function label({ date, name, timeZone, venue }) {
+  const { day, month } = eventWords(date, timeZone);
+  return [`${day} ${month}`, venue.split(",").pop()?.trim(), name].filter(Boolean).join(" · ");
+}
 
 // -- rooms
 
@@ -57,10 +78,13 @@ function draw(room) {
   drawFigures(room, now());
   controls.draw(room);
   charts.show(room);
-  showLog(room.eventId, room.revision);
-  document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${
-    figure(room.waiting)
-  } in line · ${room.name}`;
+  steps.show(room);
+  drawFans(room, charts.soldOutAt(room), now());
+  alarm.show(room, now());
+  showLog(room.eventId, room.revision, (entries) => controls.offerUndo(entries));
+  document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${figure(room.waiting)} in line · ${
+    label(room)
+  }`;
 }
 
 /** The room in the address, else the one with the longest line. */
@@ -75,10 +99,12 @@ function choose() {
   const room = rooms.get(asked) ?? rooms.get(chosen) ?? first;
   if (!room) return;
   chosen = room.eventId;
-  /** @type {HTMLAnchorElement} */ ($("fans-page")).href = `/events/${chosen}`;
-  /** @type {HTMLAnchorElement} */ ($("event-form")).href = `/ops/events/${chosen}`;
-  /** @type {HTMLAnchorElement} */ ($("codes-page")).href = `/ops/rooms/${chosen}/codes`;
+  /** @type {HTMLAnchorElement} */ ($("fans-page")).href = below(`/events/${chosen}`);
+  /** @type {HTMLAnchorElement} */ ($("event-form")).href = below(`/ops/events/${chosen}`);
+  /** @type {HTMLAnchorElement} */ ($("codes-page")).href = below(`/ops/rooms/${chosen}/codes`);
+  /** @type {HTMLAnchorElement} */ ($("wall-link")).href = below(`/ops?wall#${chosen}`);
   for (const [eventId, item] of listed) mark(eventId, item);
+  menu.value = String(chosen);
   draw(room);
 }
 
@@ -106,16 +132,20 @@ function list(room) {
     item.append(link);
     listed.set(room.eventId, item);
     $("room-list").append(item);
+    menu.append(new Option("", String(room.eventId)));
     mark(room.eventId, item);
     $("rooms").hidden = listed.size < 2;
     $("find").hidden = listed.size < SEARCHED_ROOMS_MIN;
     find();
   }
   const [name, state, line] = /** @type {HTMLElement} */ (item.firstElementChild).children;
-  const words = [room.name, STATES[room.state] ?? room.state, `${figure(room.waiting)} in line`];
+  const words = [label(room), STATES[room.state] ?? room.state, `${figure(room.waiting)} in line`];
   [name, state, line].forEach((part, i) => {
     setText(part, words[i]);
   });
+  const option = menu.querySelector(`[value="${room.eventId}"]`);
+  if (option) setText(option, `${words[0]} (${words[2]})`);
+  if (room.eventId === chosen) menu.value = String(chosen);
   state.className = `tag ${tone(room.state)}`;
 }
 
@@ -125,6 +155,7 @@ function forget(eventId) {
   rooms.delete(eventId);
   listed.get(eventId)?.remove();
   listed.delete(eventId);
+  menu.querySelector(`[value="${eventId}"]`)?.remove();
   $("rooms").hidden = listed.size < 2;
   $("find").hidden = listed.size < SEARCHED_ROOMS_MIN;
   $("no-rooms").hidden = rooms.size > 0;
@@ -136,10 +167,14 @@ function forget(eventId) {
 
 function find() {
   const sought = inputOf("find").value.trim().toLowerCase();
-  for (const [eventId, item] of listed) item.hidden = !(rooms.get(eventId)?.name ?? "").toLowerCase().includes(sought);
+  for (const [eventId, item] of listed) {
+    const room = rooms.get(eventId);
+    item.hidden = !(room ? label(room) : "").toLowerCase().includes(sought);
+  }
 }
 $("find").addEventListener("input", find);
 addEventListener("hashchange", choose);
+menu.addEventListener("input", () => (location.hash = menu.value));
 
 // -- the session and the stream
 
@@ -189,7 +224,10 @@ function age() {
   setText($("connection"), words);
   $("connection").classList.toggle("is-lost", stale);
   $("room").classList.toggle("is-stale", stale && ms > STALE_MS);
-  if (stale && ms > STALE_MS) checkSession();
+  if (stale && ms > STALE_MS) {
+    alarm.show(null, now());
+    checkSession();
+  }
   if (stale) return;
   for (const [eventId, at] of heardAt) if (stream.heardAt - at > GONE_MS) forget(eventId);
 }

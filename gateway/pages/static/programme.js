@@ -1,50 +1,33 @@
 // @ts-check
 // The console's list of events.
+import { below } from "./addresses.js";
 import { call } from "./api.js";
-import { $, copyTemplate } from "./dom.js";
+import { $, copyTemplate, make } from "./dom.js";
+import { eventWords } from "./moments.js";
 import { enter, watchSignIn } from "./operator.js";
-import { count } from "./words.js";
+import { showSale } from "./sale-words.js";
+import { count } from "./text.js";
 
 /** @import { DefinedEvent, DefinedEventList } from "../contract.d.ts" */
-
-const when = new Intl.DateTimeFormat(undefined, {
-  weekday: "short",
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
-});
-const short = new Intl.DateTimeFormat(undefined, {
-  day: "numeric",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-});
-const month = new Intl.DateTimeFormat(undefined, { month: "short" });
-
-const OVER_MS = 12 * 3600_000; // An event that began so long ago is off the fans' list.
 
 /** @param {DefinedEvent} event */
 function line(event) {
   const item = copyTemplate("event-template");
   /** @param {string} name */
   const field = (name) => /** @type {HTMLElement} */ (item.querySelector(`[data-f="${name}"]`));
-  /** @type {HTMLAnchorElement} */ (item.querySelector("a")).href = `/ops/events/${event.eventId}`;
-  const date = new Date(event.date);
-  const begins = new Date(event.onSaleAt);
-  const begun = begins <= new Date();
-  field("day").textContent = String(date.getDate());
-  field("month").textContent = month.format(date);
-  field("name").textContent = event.name;
-  field("where").textContent = event.artist && event.artist !== event.name
-    ? `${event.artist} · ${event.venue}`
-    : event.venue;
-  field("when").textContent = when.format(date);
-  const over = Date.now() - date.getTime() > OVER_MS;
-  const soldOut = event.sold === event.quantity;
-  field("sale").textContent = over ? "Over" : soldOut ? "Sold out" : begun ? "On sale" : `From ${short.format(begins)}`;
-  field("sale").classList.add(over || soldOut ? "is-shut" : begun ? "is-open" : "is-slow");
+  /** @type {HTMLAnchorElement} */ (item.querySelector("a")).href = below(`/ops/events/${event.eventId}`);
+  const { words, day, month } = eventWords(event.date, event.timeZone);
+  field("day").textContent = day;
+  field("month").textContent = month;
+  // The nights of a tour have one name: when and where come first.
+  field("when").textContent = words;
+  field("venue").textContent = event.venue;
+  field("name").append(
+    ...[event.name, ...(event.artist && event.artist !== event.name ? [event.artist] : [])].flatMap((name, index) =>
+      index ? [" · ", make("bdi", name)] : [make("bdi", name)]
+    ),
+  );
+  showSale(field("sale"), event, event.sold === event.quantity);
   field("sold").textContent = `${count(event.sold)} of ${count(event.quantity)} sold${
     event.held ? `, ${count(event.held)} held` : ""
   }`;

@@ -2,7 +2,8 @@
 // Lets a fan give tickets back: choose them, see their price, and confirm.
 import { book, newKey, Problem } from "./api.js";
 import { $, buttonOf } from "./dom.js";
-import { moneyIn, plural } from "./words.js";
+import { moneyIn, problemWords } from "./words.js";
+import { t, tn } from "./text.js";
 
 const offer = /** @type {HTMLElement} */ (document.querySelector("[data-cancel]"));
 const dialog = /** @type {HTMLDialogElement} */ ($("cancel-dialog"));
@@ -19,8 +20,14 @@ function show() {
   const count = chosen().length;
   const amount = chosen().reduce((total, box) => total + Number(box.dataset.amount), 0);
   go.disabled = working || count === 0;
-  go.textContent = working ? "Cancelling…" : count ? `Cancel ${plural(count, "ticket")}` : "Choose tickets";
-  $("cancel-sum").textContent = count ? `${plural(count, "ticket")}, ${money(amount)} back` : "None chosen yet";
+  go.textContent = working
+    ? t("Cancelling…")
+    : count
+    ? tn("Cancel {n} ticket", "Cancel {n} tickets", count)
+    : t("Choose tickets");
+  $("cancel-sum").textContent = count
+    ? tn("{n} ticket, {price} back", "{n} tickets, {price} back", count, { price: money(amount) })
+    : t("None chosen yet");
 }
 
 /** @param {string} text */
@@ -47,8 +54,8 @@ async function cancel() {
       onWait: (why) =>
         say(
           why === "offline"
-            ? "The network is slow. We keep trying; nothing is cancelled twice."
-            : "Your request is in the queue…",
+            ? t("No connection. We keep trying; nothing is cancelled twice.")
+            : t("Your request is on its way…"),
         ),
     });
     location.reload();
@@ -59,7 +66,7 @@ async function cancel() {
     show();
     if (!(error instanceof Problem)) throw error;
     const elsewhere = error.code === "not_cancellable";
-    say(elsewhere ? "Some of these were cancelled meanwhile. Close this and look again." : error.message);
+    say(elsewhere ? t("Some of these were cancelled meanwhile. Close this and look again.") : problemWords(error));
     if (elsewhere) dialog.addEventListener("close", () => location.reload(), { once: true });
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // One stream for all tabs of a browser that show the same: one tab leads, which is to hold the stream and pass on what
 // it brings. Over HTTP/1.1 a browser has six connections to a host, and a stream keeps one for as long as it is open.
-import { sleep, Stream } from "./api.js";
+import { SILENT_MS, sleep, Stream } from "./api.js";
 
 /** @import { Message, OtherTabs } from "./other-tabs.js" */
 
@@ -29,7 +29,8 @@ export class SharedStream {
     this.name = name;
     this.lock = `admitone:${tabs.subject}:${name}`;
     this.address = address;
-    this.on = on;
+    /** @type {Record<string, Handle>} */
+    this.on = { beat: () => {}, ...on };
     this.onState = onState;
     this.recall = recall;
     /** @type {Stream | null} */
@@ -42,7 +43,10 @@ export class SharedStream {
     this.passedOn = { connected: false, heardAt: Date.now() };
     this.asking = false;
     this.over = new AbortController(); // aborted when this tab wants no news any more
-    this.timer = setInterval(() => this.ask(), LOOK_MS);
+    this.timer = setInterval(() => {
+      if (!this.leads && Date.now() - this.passedOn.heardAt > SILENT_MS) this.follow(false);
+      this.ask();
+    }, LOOK_MS);
     tabs.listeners.add(this.onMessage);
     document.addEventListener("visibilitychange", this.onWake);
     addEventListener("pagehide", this.stop);
@@ -139,11 +143,15 @@ export class SharedStream {
       this.passedOn.heardAt = this.aliveAt;
       this.on[event]?.(data, true);
     }
-    const now = connected ?? true;
-    if (now === this.passedOn.connected) return;
-    this.passedOn.connected = now;
-    this.onState(now);
+    this.follow(connected ?? true);
   };
+
+  /** How the stream of the tab that leads is. @param {boolean} connected */
+  follow(connected) {
+    if (connected === this.passedOn.connected) return;
+    this.passedOn.connected = connected;
+    this.onState(connected);
+  }
 
   /**
    * Ask for a sign of life of the tab that leads; without one this tab leads. A tab asleep keeps its lock.

@@ -2,23 +2,17 @@
 // The operators' webhooks: where news is sent, whether it arrives, and each secret once.
 import { call, Problem } from "./api.js";
 import { $, copyTemplate, formOf, inputOf, make, setText } from "./dom.js";
+import { momentWords } from "./moments.js";
 import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
-import { count } from "./words.js";
+import { count } from "./text.js";
 
 /** @import { DeliveryAnswer, DeliveryList, Resent, WebhookAnswer, WebhookList, WebhookLogList, WebhookSecret } from "../contract.d.ts" */
 
 const REFRESH_MS = 5000;
 const DELIVERIES_SHOWN = 20;
 const API = "/api/ops/webhooks";
-const moment = new Intl.DateTimeFormat(undefined, {
-  day: "numeric",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-});
 /** @param {string | null} at */
-const when = (at) => (at ? moment.format(new Date(at)) : "–");
+const when = (at) => (at ? momentWords(at, "daySeconds") : "–");
 /** @type {Map<number, Webhook>} */
 const webhooks = new Map();
 

@@ -1,16 +1,14 @@
 // @ts-check
-// Numbers, money and time in words.
-
-const plain = new Intl.NumberFormat(undefined);
-/** @param {number | null | undefined} value */
-export const count = (value) => (value === null || value === undefined ? "–" : plain.format(value));
+// Money and time in words.
+import { momentWords } from "./moments.js";
+import { count, locale, t, tn } from "./text.js";
 
 /**
  * @param {string} currency ISO 4217 @param {number} exponent digits of its minor unit
  * @returns {(amount: number) => string} from minor units
  */
 export function moneyIn(currency, exponent) {
-  const format = new Intl.NumberFormat(undefined, {
+  const format = new Intl.NumberFormat(locale, {
     style: "currency",
     currency,
     minimumFractionDigits: exponent,
@@ -31,29 +29,29 @@ export function clock(ms) {
  * @param {[number, number] | null | undefined} [range] seconds, when the server gives its own
  */
 export function eta(seconds, range) {
-  if (seconds === null || seconds === undefined) return "We are working out how long it will take";
+  if (seconds === null || seconds === undefined) return t("We are working out how long it will take");
   const [least, most] = range ?? [(seconds * 4) / 5, (seconds * 4) / 3];
-  if (most < 60) return "Less than a minute";
+  if (most < 60) return t("Less than a minute");
   const low = Math.max(1, Math.floor(least / 60));
   const high = Math.max(low + 1, Math.ceil(most / 60));
-  if (high > 120 && low < 60) return `${plural(low, "minute")} to ${Math.ceil(high / 60)} hours`;
-  if (high > 120) return `About ${Math.floor(low / 60)}–${Math.ceil(high / 60)} hours`;
-  return `About ${low}–${high} minutes`;
+  const hours = Math.ceil(high / 60);
+  if (high > 120 && low < 60) return t("Between {minutes} minutes and {hours} hours", { minutes: low, hours });
+  if (high > 120) return t("About {low}–{high} hours", { low: Math.floor(low / 60), high: hours });
+  return t("About {low}–{high} minutes", { low, high });
 }
-
-const hourAndMinute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-/** @param {string | number} moment */
-export const shortTime = (moment) => hourAndMinute.format(new Date(moment));
 
 /**
  * What a waiting fan reads while every seat that is left is in another fan's hands.
  * @param {{held: number, lastHoldEndsAt?: string | null}} stock
  */
 export function returnWords({ held, lastHoldEndsAt }) {
-  const seats = held === 1 ? "1 seat is" : `${count(held)} seats are`;
-  const hands = held === 1 ? "another fan’s hands" : "other fans’ hands";
-  const at = lastHoldEndsAt && shortTime(minuteUp(lastHoldEndsAt));
-  return `${seats} in ${hands}${at ? ` until ${at} at the latest` : ""}. What comes back goes to the line, in order.`;
+  const seats = tn(
+    "No seat is free right now. {n} is in another fan’s basket and goes to the line if it comes back.",
+    "No seat is free right now. {n} are in other fans’ baskets and go to the line if they come back.",
+    held,
+  );
+  if (!lastHoldEndsAt) return seats;
+  return `${seats} ${t("We know by {time} at the latest.", { time: momentWords(minuteUp(lastHoldEndsAt), "clock") })}`;
 }
 
 const SEATS_BACK_MS = 30000; // A checkout under way has some seconds more than the hold; then the seats are freed.
@@ -65,13 +63,39 @@ export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   if (seconds < 3600) return clock(ms);
   const hours = Math.floor(seconds / 3600);
-  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  if (hours >= 48) return tn("{n} day", "{n} days", Math.floor(hours / 24));
   return `${hours}:${String(Math.floor(seconds / 60) % 60).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-/** @param {number} n @param {string} one */
-export const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;
-
 /** @param {{available: number, held: number}} stock */
-export const stockWords = ({ available, held }) =>
-  available > 0 ? `${count(available)} left` : held > 0 ? `all held; ${count(held)} may return` : "sold out";
+export function stockWords({ available, held }) {
+  if (available > 0) return t("{n} left", { n: count(available) });
+  return held > 0 ? t("{n} in baskets, may come back", { n: count(held) }) : t("sold out");
+}
+
+/** Why nothing of an event is sold any more, by the problem's code. @type {Record<string, string>} */
+const SHUT = {
+  sale_over: t("The sale is over: no more tickets are sold here."),
+  event_unpublished: t(
+    "The organiser has taken this event off sale for now. Tickets that you have bought stay valid.",
+  ),
+  event_cancelled: t("The organiser has cancelled this event. If you have bought tickets, you get your money back."),
+};
+
+/**
+ * What a fan reads of a problem that its place on the page has no words for. The API's own words are English, and for
+ * programs.
+ * @param {{code: string, status: number}} problem
+ */
+export function problemWords({ code, status }) {
+  if (code === "captcha_failed") return t("The security check did not pass. Please try again.");
+  const shut = SHUT[code];
+  if (shut) return shut;
+  if (status === 0) return t("No connection. Check your network, then try again.");
+  if (status === 429) return t("Too many requests. Wait a few seconds, then try again.");
+  if (status >= 500) return t("We are very busy. Nothing is lost; please try again.");
+  return t("That did not work, and nothing has changed. Reload the page and try again.");
+}
+
+/** For the console, which is in English. @param {number} n @param {string} one */
+export const plural = (n, one) => `${count(n)} ${one}${n === 1 ? "" : "s"}`;

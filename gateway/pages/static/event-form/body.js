@@ -1,7 +1,9 @@
 // @ts-check
 // What the form sends: a new event whole, or the changes of one that the server has.
 import { inputOf } from "../dom.js";
-import { currency, input, localMinutes } from "./form.js";
+import { momentOf } from "../venue-time.js";
+import { currency, input, isTime, isTimeChanged, mayBeEmpty, zone } from "./form.js";
+import { newPlan } from "./plan.js";
 
 /** @import { EventDefinition } from "../../contract.d.ts" */
 /** @import { TicketType } from "./ticket-type.js" */
@@ -11,22 +13,41 @@ export const FACTS = /** @type {const} */ ([
   "artist",
   "venue",
   "date",
+  "timeZone",
   "onSaleAt",
+  "offSaleAt",
   "currency",
   "seatsPerFanMax",
+  "doorsAt",
+  "pictureHash",
+  "pictureAlt",
 ]);
 const ROOM = ["state", "ratePerMinute", "capacity", "lineCap", "lobbyMinutes"];
 
 /** @typedef {typeof FACTS[number]} Fact */
 
 /** @param {Fact} name */
-export const isTime = (name) => name === "date" || name === "onSaleAt";
-
-/** @param {Fact} name */
 function valueOf(name) {
   const value = input(name).value.trim();
-  if (isTime(name)) return value ? new Date(value).toISOString() : "";
+  if (isTime(name)) return value ? momentOf(input(name), zone()) : mayBeEmpty(name) ? null : "";
+  if (name === "pictureHash") return value || null;
   return name === "seatsPerFanMax" ? Number(value) : name === "currency" ? currency() : value;
+}
+
+/**
+ * A spreadsheet's text. A file that says no encoding by its first bytes is in UTF-8, or else in the code page that a
+ * spreadsheet of the West saves by itself.
+ * @param {File} file
+ */
+async function textOf(file) {
+  const content = new Uint8Array(await file.arrayBuffer());
+  if (content[0] === 0xff && content[1] === 0xfe) return new TextDecoder("utf-16le").decode(content);
+  if (content[0] === 0xfe && content[1] === 0xff) return new TextDecoder("utf-16be").decode(content);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+  } catch {
+    return new TextDecoder("windows-1252").decode(content);
+  }
 }
 
 /** @param {TicketType[]} types */
@@ -36,7 +57,8 @@ export async function newEvent(types) {
   return {
     ...Object.fromEntries(FACTS.map((name) => [name, valueOf(name)])),
     ticketTypes: types.map((type) => ({ ...type.facts, blocks: type.blocks(false) })),
-    csv: csv ? await csv.text() : "",
+    csv: csv ? await textOf(csv) : "",
+    ...newPlan(),
     room: Object.fromEntries(
       ROOM.map((name) => [name, name === "state" ? input(name).value : input(name).valueAsNumber]),
     ),
@@ -46,10 +68,7 @@ export async function newEvent(types) {
 
 /** @param {EventDefinition} event as the server has it @param {TicketType[]} types */
 export function changes(event, types) {
-  const facts = FACTS.filter((name) =>
-    // A field tells minutes: a time with seconds that nobody touched is left as it is.
-    isTime(name) ? input(name).value !== localMinutes(String(event[name])) : valueOf(name) !== event[name]
-  );
+  const facts = FACTS.filter((name) => isTime(name) ? isTimeChanged(name, event) : valueOf(name) !== event[name]);
   const kept = types.filter((type) => type.known && !type.going);
   const changed = kept.filter((type) => type.changed);
   const fresh = types.filter((type) => !type.known);
@@ -69,6 +88,7 @@ export function changes(event, types) {
     revision: event.revision,
     why: input("why").value.trim(),
     ...Object.fromEntries(facts.map((name) => [name, valueOf(name)])),
+    ...(input("notice").value.trim() === event.notice ? {} : { notice: input("notice").value.trim() }),
     ticketTypes: changed.map((type) => ({ ticketTypeId: type.known?.ticketTypeId, ...type.facts })),
     addTicketTypes: fresh.map((type) => ({ ...type.facts, blocks: type.blocks(false) })),
     removeTicketTypes: going.map((type) => type.known?.ticketTypeId),

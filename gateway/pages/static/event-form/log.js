@@ -2,13 +2,22 @@
 // The log of an event's changes, as an operator reads it.
 import { call } from "../api.js";
 import { $, make } from "../dom.js";
+import { momentWords } from "../moments.js";
 import { majorUnits } from "./form.js";
 
 /** @import { RoomLogLine, RoomLogList } from "../../contract.d.ts" */
 
 /** @type {Record<string, string>} */
-const FIELDS = { date: "begins", on_sale_at: "on sale from", seats_per_fan_max: "seats per fan" };
-const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const FIELDS = {
+  date: "begins",
+  doors_at: "doors open",
+  picture_hash: "picture",
+  picture_alt: "picture in words",
+  on_sale_at: "on sale from",
+  off_sale_at: "on sale until",
+  seats_per_fan_max: "seats per fan",
+  notice: "notice to fans",
+};
 
 /** @param {string} field */
 const fieldWords = (field) => FIELDS[field] ?? field.replaceAll("_", " ");
@@ -17,8 +26,8 @@ const fieldWords = (field) => FIELDS[field] ?? field.replaceAll("_", " ");
 function valueWords(field, value) {
   if (/^price of /.test(field) && /^\d+$/.test(value)) return majorUnits(Number(value));
   if (field === "ticket_types") return value.replace(/ at (\d+)$/, (_, price) => ` at ${majorUnits(Number(price))}`);
-  const moment = field === "date" || field === "on_sale_at" ? new Date(value) : null;
-  return moment && !Number.isNaN(moment.getTime()) ? TIME.format(moment) : value;
+  const moment = field === "date" || field.endsWith("_sale_at") ? new Date(value) : null;
+  return moment && !Number.isNaN(moment.getTime()) ? momentWords(moment, "date") : value;
 }
 
 /** What another operator changed meanwhile. @param {RoomLogLine} line */
@@ -41,7 +50,7 @@ function logLine(line) {
   const from = valueWords(line.field, line.from);
   const to = valueWords(line.field, line.to);
   const what = !from ? `${field}: ${to}` : !to ? `${field}: ${from}, removed` : `${field}: ${from} → ${to}`;
-  const by = `${TIME.format(new Date(line.at))} · ${line.operator}${line.why ? ` · ${line.why}` : ""}`;
+  const by = `${momentWords(line.at, "date")} · ${line.operator}${line.why ? ` · ${line.why}` : ""}`;
   const item = make("li");
   item.append(make("div", what), make("div", by, "by"));
   return item;

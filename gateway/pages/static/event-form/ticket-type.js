@@ -1,11 +1,11 @@
 // @ts-check
 // One ticket type on the form: name, price, and the seats it has, gains and loses.
 import { $, copyTemplate } from "../dom.js";
-import { count } from "../words.js";
+import { count } from "../text.js";
 import { majorUnits, minorUnits } from "./form.js";
 import { drawSeats } from "./picture.js";
 
-/** @import { DefinedTicketType } from "../../contract.d.ts" */
+/** @import { DefinedTicketType, SeatMap } from "../../contract.d.ts" */
 /** @import { HallBlock } from "./picture.js" */
 
 export class TicketType {
@@ -15,6 +15,8 @@ export class TicketType {
    */
   constructor(known, list) {
     this.known = known;
+    /** Its seats that are not free. @type {Map<string, string>} */
+    this.taken = new Map();
     this.list = list;
     /** Whether a ticket type of the server's is to be removed. */
     this.going = false;
@@ -22,6 +24,7 @@ export class TicketType {
     if (known) {
       this.field("ticketType").value = known.ticketType;
       this.field("price").value = majorUnits(known.price);
+      this.field("entrance").value = known.entrance ?? "";
       const words = /** @type {HTMLElement} */ (this.part("sold"));
       words.hidden = false;
       const { bookedCount, heldCount, availableCount } = known;
@@ -113,12 +116,17 @@ export class TicketType {
 
   /** What the server has, but for its seats. */
   get facts() {
-    return { ticketType: this.field("ticketType").value, price: this.price };
+    return { ticketType: this.field("ticketType").value, price: this.price, entrance: this.entrance };
   }
 
-  /** Whether name or price differ from what the server has. */
+  /** Whether name, price or entrance differ from what the server has. */
   get changed() {
-    return this.field("ticketType").value.trim() !== this.known?.ticketType || this.price !== this.known?.price;
+    const { ticketType, price, entrance = "" } = this.known ?? {};
+    return this.field("ticketType").value.trim() !== ticketType || this.price !== price || this.entrance !== entrance;
+  }
+
+  get entrance() {
+    return this.field("entrance").value.trim();
   }
 
   get price() {
@@ -139,6 +147,7 @@ export class TicketType {
     this.element.dataset.path = path;
     this.field("ticketType").dataset.path = `${path}.ticketType`;
     this.field("price").dataset.path = `${path}.price`;
+    this.field("entrance").dataset.path = `${path}.entrance`;
     this.elements(false).forEach((element, index) => (element.dataset.path = `${seats}[${index}]`));
     this.elements(true).forEach((element, index) => (element.dataset.path = `${out}[${index}]`));
   }
@@ -147,6 +156,18 @@ export class TicketType {
     this.part("quantity").textContent = count(this.seats);
     this.part("quantity-words").textContent = this.seats === 1 ? "seat" : "seats";
     const known = /** @type {HallBlock[]} */ (this.known?.blocks ?? []);
-    drawSeats(/** @type {SVGSVGElement} */ (this.part("picture")), [...known, ...this.blocks(false)]);
+    drawSeats(/** @type {SVGSVGElement} */ (this.part("picture")), [...known, ...this.blocks(false)], this.taken);
+  }
+
+  get hasPicture() {
+    return !this.part("picture").hasAttribute("hidden");
+  }
+
+  /** @param {SeatMap["taken"]} taken the seats of all ticket types that are not free */
+  showTaken(taken) {
+    for (const [type, row, seat, status] of taken) {
+      if (type === this.known?.ticketTypeId) this.taken.set(`${row}/${seat}`, status);
+    }
+    this.draw();
   }
 }

@@ -3,7 +3,7 @@
 import { call, now, Problem, sleep } from "../api.js";
 import { $ } from "../dom.js";
 import { clock } from "../words.js";
-import { Bell } from "./bell.js";
+import { t } from "../text.js";
 
 /** @import { Claimed } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
@@ -19,7 +19,6 @@ export class Called {
   /** @param {Context} context */
   constructor(context) {
     this.context = context;
-    this.bell = new Bell(context.event);
     this.claiming = false;
   }
 
@@ -32,11 +31,11 @@ export class Called {
   async claim({ seconds, passedOn }) {
     if (this.claiming) return;
     this.claiming = true;
-    this.bell.ring();
-    this.context.page.announce("It is your turn. Letting you in.");
+    this.context.alert.ring(t("It’s your turn!"), this.context.event.name);
+    this.context.page.announce(t("It’s your turn! Opening the seats…"));
     const due = now() + 1000 * (seconds ?? CLAIM_SECONDS);
     const tick = () => {
-      $("called-left").textContent = `Your turn is kept for ${clock(due - now())}.`;
+      $("called-left").textContent = t("Go in within {time}.", { time: clock(due - now()) });
     };
     let timer = 0;
     let outcome;
@@ -46,7 +45,7 @@ export class Called {
       if (this.context.store.state.stage !== "called") return;
       while ((outcome = await this.tryOnce(due)) === "again") {
         if (!timer) timer = setInterval(tick, TICK_MS);
-        $("called-words").textContent = "Trying to let you in…";
+        $("called-words").textContent = t("Trying to open the seats…");
         tick();
         $("claim").hidden = false;
         const pressed = new Promise((go) => $("claim").addEventListener("click", go, { once: true }));

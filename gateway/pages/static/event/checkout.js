@@ -3,9 +3,12 @@
 import { book, call, newKey, now, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, buttonOf, make, setProgress } from "../dom.js";
-import { clock, plural, shortTime } from "../words.js";
+import { momentWords } from "../moments.js";
+import { clock, problemWords } from "../words.js";
 import { busy } from "./page.js";
 import { keep, readKept } from "./storage.js";
+import { pageAddress } from "../addresses.js";
+import { t, tn } from "../text.js";
 
 /** @import { PurchaseAnswer, PurchaseList, ReservationAnswer } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
@@ -13,13 +16,13 @@ import { keep, readKept } from "./storage.js";
 /** @import { State } from "./state.js" */
 
 const TICK_MS = 500;
-const LATE_MS = 60_000;
+const LATE_MS = [120_000, 60_000];
 /** What becomes of the check that a person buys, in words. */
 const PERSON = {
   idle: "",
-  working: "Checking that you are a person…",
-  done: "Checked that you are a person",
-  failed: "The check that you are a person failed. Press Buy to try it again.",
+  working: t("Security check…"),
+  done: t("Security check passed"),
+  failed: t("The security check failed. Press Buy to try it again."),
 };
 
 export class Checkout {
@@ -28,6 +31,7 @@ export class Checkout {
     this.context = context;
     this.choose = choose;
     this.timer = 0;
+    this.late = 0;
     this.buying = false;
     this.leaving = false;
     this.captcha = new Captcha($("captcha-box"), context.captchaWorker, (state) => {
@@ -51,7 +55,7 @@ export class Checkout {
   begin(hold) {
     const { event, money, nameOf, page } = this.context;
     const ends = Date.parse(hold.expiresAt);
-    const until = shortTime(ends);
+    const until = momentWords(ends, "clock");
     $("hold-until").textContent = until;
     $("hold-seats").replaceChildren(
       ...hold.seats.map((seat) => {
@@ -62,8 +66,10 @@ export class Checkout {
     );
     $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, hold.seats.length) + 1.8}rem`);
     $("hold-total").textContent = money(hold.totalAmount);
-    $("buy").textContent = `Buy ${plural(hold.seats.length, "ticket")} · ${money(hold.totalAmount)}`;
-    page.announce(`${plural(hold.seats.length, "seat")} held for you until ${until}.`);
+    $("buy").textContent = buyWords(hold.seats.length, money(hold.totalAmount));
+    page.announce(
+      tn("{n} seat is yours until {time}.", "{n} seats are yours until {time}.", hold.seats.length, { time: until }),
+    );
     clearInterval(this.timer);
     const tick = () => this.tick(hold.reservationId, ends, event.holdSeconds * 1000);
     this.timer = setInterval(tick, TICK_MS);
@@ -78,27 +84,36 @@ export class Checkout {
     // The server's clock is known to a second or two: never show more than the whole.
     const leftMs = Math.min(wholeMs, ends - now());
     $("hold-left").textContent = clock(leftMs);
+    this.context.tab.put(t("{time} to buy", { time: clock(leftMs) }), "★");
     setProgress("hold-progress", (1000 * Math.max(0, leftMs)) / wholeMs);
-    document.body.classList.toggle("is-late", leftMs < LATE_MS);
-    if (leftMs < LATE_MS && leftMs > LATE_MS - 2000) {
-      this.context.page.announce("Less than a minute left to buy.", 5000);
-    }
+    const late = LATE_MS.filter((lateMs) => leftMs < lateMs).length;
+    document.body.classList.toggle("is-late", late > 0);
+    document.body.classList.toggle("is-last", late > 1);
+    if (late > this.late) this.warn(late);
+    this.late = late;
     // A purchase already on its way has the server's grace, so its answer decides.
     if (leftMs <= 0 && !this.buying) this.lapse(reservationId);
+  }
+
+  /** Little time is left, by how many of the limits. @param {number} late */
+  warn(late) {
+    const { alert, page } = this.context;
+    page.announce(late < LATE_MS.length ? t("Two minutes left to buy.") : t("Less than a minute left to buy."));
+    alert.ringOnce();
   }
 
   /** The hold has ended: say so, and go back to the seats. @param {string} reservationId */
   lapse(reservationId) {
     const { page, store } = this.context;
     store.dispatch({ type: "holdEnded", reservationId });
-    page.say("The hold on your seats has ended: please choose seats again.");
+    page.say(t("Time is up: your seats were released. Please choose again."));
   }
 
   /** No hold is left: back to the seats, if the fan may still choose. @param {State} state */
   end({ roomState, stage }) {
     const { ask, store } = this.context;
     clearInterval(this.timer);
-    document.body.classList.remove("is-late");
+    document.body.classList.remove("is-late", "is-last");
     if (this.leaving || stage === "done") return;
     if (roomState === "off") store.dispatch({ type: "news", news: { roomState } });
     else ask("expired");
@@ -110,21 +125,22 @@ export class Checkout {
     if (this.buying || !hold) return;
     page.hush();
     this.buying = true;
+    buttonOf("release").disabled = true; // Seats cannot be given back while they are being bought.
     // One key for one hold, also after a reload: however often it is sent, it is bought once.
     const name = `buy:${hold.reservationId}`;
     const key = readKept(name) ?? newKey();
     keep(name, key);
     try {
-      await busy(buttonOf("buy"), "Buying…", async () => {
+      await busy(buttonOf("buy"), t("Buying…"), async () => {
         try {
           const { purchaseId } = await this.pay(hold, key);
           keep(name, null);
           this.leaving = store.state.holds.length < 2;
           if (!this.leaving) this.captcha.spent();
           tell({ type: "bought", reservationId: hold.reservationId });
-          if (!this.leaving) return page.say("You have these tickets. Below are more seats that you hold.", "good");
-          page.say("Done. Fetching your tickets…", "good");
-          location.assign(`/purchases/${purchaseId}`);
+          if (!this.leaving) return page.say(t("You have these tickets. Below are more seats that are yours."), "good");
+          page.say(t("Done. Fetching your tickets…"), "good");
+          location.assign(pageAddress(`/purchases/${purchaseId}`));
         } catch (error) {
           if (!(error instanceof Problem)) throw error;
           if (error.status !== 0) keep(name, null);
@@ -133,12 +149,17 @@ export class Checkout {
       });
     } finally {
       this.buying = false;
+      buttonOf("release").disabled = false;
     }
   }
 
   /** Check out, once more with a new captcha if the first one was refused. @param {ReservationAnswer} hold @param {string} key @returns {Promise<PurchaseAnswer>} */
   async pay({ eventId, reservationId }, key) {
-    const { onWait, store } = this.context;
+    const { page, store } = this.context;
+    const onWait = (/** @type {string} */ why) =>
+      why === "offline"
+        ? page.say(t("No connection. Your purchase is waiting and will go through once."), "waiting")
+        : this.context.onWait(why);
     for (let tries = 0;; tries++) {
       try {
         const captchaToken = await this.captcha.token("checkout");
@@ -159,11 +180,14 @@ export class Checkout {
       case "not_your_hold":
       case "hold_mismatch":
         return this.lapse(reservationId);
+      case "event_cancelled":
+        page.say(problemWords(problem));
+        return this.context.store.dispatch({ type: "holdEnded", reservationId });
       case "payment_failed":
-        return page.say("The payment did not go through. Your seats are still held: please try again.");
+        return page.say(t("The payment did not go through. Your seats are still yours: please try again."));
       case "captcha_failed":
         return page.say(
-          "The check that you are a person was not accepted. Your seats are still held: press Buy again.",
+          t("The security check was not accepted. Your seats are still yours: press Buy again."),
         );
       default:
         return await this.choose.refused(problem);
@@ -175,7 +199,7 @@ export class Checkout {
     const { hold } = store.state;
     if (!hold) return;
     page.hush();
-    await busy(buttonOf("release"), "Giving them back…", async () => {
+    await busy(buttonOf("release"), t("One moment…"), async () => {
       const path = `/api/reservations/${hold.reservationId}?eventId=${event.eventId}`;
       try {
         await book("DELETE", path, { key: newKey(), headers: store.headers, onWait });
@@ -197,19 +221,26 @@ export class Checkout {
     const here = purchases.filter((purchase) => purchase.eventId === this.context.event.eventId);
     if (!here.length) return;
     if (!here.some(liveTickets)) {
-      $("done-head").textContent = "You gave your tickets back";
-      $("done-words").textContent = "Your purchase was cancelled.";
+      $("done-head").textContent = t("You cancelled your tickets");
+      $("done-words").textContent = t("Your purchase was cancelled.");
     }
     $("done-links").replaceChildren(
       ...here.map((purchase) => {
         const live = liveTickets(purchase);
-        const link = make("a", live ? `Show ${plural(live, "ticket")}` : "Show the cancelled purchase", "button");
-        link.href = `/purchases/${purchase.purchaseId}`;
+        const link = make(
+          "a",
+          live ? tn("Show {n} ticket", "Show {n} tickets", live) : t("Show the cancelled purchase"),
+          "button",
+        );
+        link.href = pageAddress(`/purchases/${purchase.purchaseId}`);
         return link;
       }),
     );
   }
 }
+
+/** @param {number} tickets @param {string} price */
+const buyWords = (tickets, price) => tn("Buy {n} ticket · {price}", "Buy {n} tickets · {price}", tickets, { price });
 
 /** How many tickets of a purchase are not cancelled. @param {PurchaseAnswer} purchase */
 const liveTickets = (purchase) => purchase.details.filter((detail) => !detail.cancelledAt).length;

@@ -1,39 +1,46 @@
 // @ts-check
 // Choosing seats: the best ones together, or on the plan of the hall, which live changes keep true.
 import { book, call, newKey, now, Problem, sleep } from "../api.js";
-import { $, buttonOf, formOf, make } from "../dom.js";
-import { keyOf, SeatMap, seatOf } from "../seats.js";
+import { $, buttonOf } from "../dom.js";
 import { SharedStream } from "../shared-stream.js";
-import { clock, plural } from "../words.js";
+import { clock, problemWords } from "../words.js";
 import { busy } from "./page.js";
+import { Proposals } from "./proposals.js";
+import { question } from "./question.js";
+import { Selection } from "./selection.js";
+import { t, tn } from "../text.js";
 
-/** @import { ReservationAnswer, SeatAnswer, SeatMap as Plan } from "../../contract.d.ts" */
-/** @import { SeatChange } from "../seats.js" */
+/** @import { ReservationAnswer, SeatAnswer, SeatMap } from "../../contract.d.ts" */
+/** @import { HallPlan } from "../plan/main.js" */
+/** @import { SeatChange } from "../plan/hall.js" */
 /** @import { Context } from "./main.js" */
 /** @import { OtherHolds } from "./other-holds.js" */
 /** @import { State } from "./state.js" */
 
 const LATE_MS = 120_000;
 const PAUSE_SECONDS_MAX = 15;
-const QUICK_COUNT_MAX = 20;
+const SNAPSHOT_MS_MAX = 4000; // A stream that brings nothing for longer is not waited for.
+const MINUTE_MS = 60_000;
+const CLOCKS_APART_MS = 3000; // the server's and this one's, at most
 
 export class Choose {
   /** @param {Context} context @param {OtherHolds} otherHolds */
   constructor(context, otherHolds) {
     this.context = context;
     this.otherHolds = otherHolds;
-    /** @type {SeatMap | null} */
+    /** @type {HallPlan | null} */
     this.map = null;
-    /** @type {Promise<void> | null} */
-    this.planLoaded = null;
+    /** @type {Promise<HallPlan> | null} */
+    this.mapLoaded = null;
     /** @type {SharedStream | null} */
     this.live = null;
     this.renewing = false;
     this.turnTimer = 0;
-    this.fillQuick();
-    $("hold").addEventListener("click", () => {
-      this.reserve({ seatDetails: seatDetails(this.picked) }, buttonOf("hold"));
-    });
+    this.selection = new Selection(context.money, (key) => this.map?.drop([key]));
+    /** The hold that is under way. @type {Promise<void>} */
+    this.holding = Promise.resolve();
+    this.proposals = new Proposals(context, () => this.loadMap(), (error) => this.refused(error));
+    $("hold").addEventListener("click", () => this.goOn());
   }
 
   /** The keys of the picked seats. */
@@ -43,6 +50,8 @@ export class Choose {
 
   /** @param {State} state @param {State} before */
   show(state, before) {
+    // The script comes while the fan is let in.
+    if (state.stage === "called" && before.stage !== "called") this.loadMap();
     if (state.choosing && (!before.choosing || state.turnEndsAt !== before.turnEndsAt)) this.open(state.turnEndsAt);
     if (!state.choosing && before.choosing) this.close();
     if (state.holds !== before.holds) this.map?.showOwn(keysOf(state.holds));
@@ -50,7 +59,7 @@ export class Choose {
 
   /** @param {string | null} turnEndsAt */
   open(turnEndsAt) {
-    if (!this.live) this.context.page.announce("You are in. Choose your seats.");
+    if (!this.live) this.context.page.announce(t("It’s your turn: choose your seats."));
     this.countTurnDown(turnEndsAt);
     this.openMap();
   }
@@ -59,8 +68,7 @@ export class Choose {
     this.live?.close();
     this.live = null;
     clearInterval(this.turnTimer);
-    this.context.page.streams.set("seats", false);
-    this.context.page.hideConnection();
+    this.context.page.connection.remove("seats");
   }
 
   /** @param {string | null} turnEndsAt null: the turn does not end */
@@ -69,9 +77,13 @@ export class Choose {
     $("turn-left").hidden = !turnEndsAt;
     if (!turnEndsAt) return;
     const ends = Date.parse(turnEndsAt);
+    const firstMs = ends - now();
+    const overMs = firstMs % MINUTE_MS;
+    // Of two clocks that differ by a second or two, none may show more than the turn's full minutes.
+    const mostMs = overMs > 0 && overMs < CLOCKS_APART_MS ? firstMs - overMs : firstMs;
     const tick = () => {
-      const leftMs = ends - now();
-      $("turn-left").textContent = `Your turn: ${clock(leftMs)} left`;
+      const leftMs = Math.min(mostMs, ends - now());
+      $("turn-left").textContent = t("{time} left to choose", { time: clock(leftMs) });
       $("turn-left").classList.toggle("is-late", leftMs < LATE_MS);
       return leftMs > 0;
     };
@@ -92,181 +104,199 @@ export class Choose {
 
   async openMap() {
     const { event, page, store, tabs } = this.context;
-    const map = (this.map ??= this.newMap());
-    await (this.planLoaded ??= this.loadPlan(map));
+    const map = await this.loadMap();
+    map.showOwn(keysOf(store.state.holds));
     if (!store.state.choosing || this.live) return;
-    this.live = new SharedStream(
+    const live = this.live = new SharedStream(
       tabs,
       "seats",
       () => `/api/events/${event.eventId}/live`,
       {
-        /** @param {{revision: number, taken: Plan["taken"]}} news */
-        snapshot: (news) => (news.revision === event.revision ? map.snapshot(news.taken) : this.renew()),
+        /** @param {{revision: number, taken: SeatMap["taken"]}} news */
+        snapshot: (news) => {
+          if (news.revision !== event.revision) return this.renew();
+          clearTimeout(unheard);
+          map.snapshot(news.taken);
+        },
         /** @param {{seats: SeatChange[]}} news */
         seats: (news) => map.change(news.seats),
         bye: () => {},
       },
-      (connected) => page.showConnection(connected),
+      () => page.connection.draw(),
       () => [["snapshot", { revision: event.revision, taken: map.takenSeats() }]],
     );
-    page.streams.set("seats", true);
+    page.connection.add("seats", live);
+    const unheard = setTimeout(async () => {
+      /** @type {SeatMap} */
+      const { taken } = await this.ask(`/api/events/${event.eventId}/seats`);
+      if (this.live === live && !live.connected) map.snapshot(taken);
+    }, SNAPSHOT_MS_MAX);
   }
 
-  newMap() {
+  /** The map, whose script is loaded only by fans who may choose. @returns {Promise<HallPlan>} */
+  loadMap() {
+    return (this.mapLoaded ??= this.newMap());
+  }
+
+  async newMap() {
     const { event, money, page, stock, tickets } = this.context;
-    /** @type {SeatMap} */
-    const map = new SeatMap({
-      box: $("map"),
-      chips: $("sections"),
+    for (let tries = 1; !("HallPlan" in globalThis); tries++) {
+      if (tries > 1) await this.waitFor(tries);
+      await loadScript(`${$("map").dataset.script}${tries > 1 ? `?${tries}` : ""}`);
+    }
+    const { HallPlan: Plan } = /** @type {{HallPlan: typeof HallPlan}} */ (/** @type {unknown} */ (globalThis));
+    const map = this.map = new Plan({
+      path: `/api/events/${event.eventId}/plan`,
       tickets,
       money,
       seatsMax: event.seatsPerFanMax,
-      drawnMax: event.seatsDrawnMax,
+      wholeMax: event.seatsWholeMax,
+      load: (path) => this.ask(path),
       onPick: (keys) => this.showPicked(map, keys),
       onLost: (keys) => this.sayLost(map, keys),
-      onLimit: () => page.say(`You can take at most ${plural(event.seatsPerFanMax, "seat")}.`),
+      onLimit: () => page.mention(limitWords(event.seatsPerFanMax)),
       onStock: () => stock.showTypes((type) => map.stock(type)),
+      announce: (words) => page.announce(words),
+      onProtected: async () =>
+        await question(
+          t("Do you need a wheelchair space?"),
+          t("These spaces are kept for people in a wheelchair, and for those who come with them."),
+          [["no", t("Choose another seat")], ["yes", t("Yes, we need it")]],
+        ) === "yes",
     });
+    await map.load();
     return map;
   }
 
-  /** Picked seats are gone: say so, unless this fan holds them in another tab. @param {SeatMap} map @param {string[]} keys */
-  async sayLost(map, keys) {
-    await this.otherHolds.know();
-    const lost = keys.filter((key) => !map.own.has(key));
-    if (!lost.length) return;
-    const were = lost.length > 1 ? "were" : "was";
-    this.context.page.say(`${names(map, lost)} ${were} just taken by somebody else. Please pick again.`);
-  }
-
-  /** @param {SeatMap} map */
-  async loadPlan(map) {
-    for (let pauseSeconds = 1;; pauseSeconds = Math.min(pauseSeconds * 2, PAUSE_SECONDS_MAX)) {
+  /** Ask until it is answered. @template Answer @param {string} path @returns {Promise<Answer>} */
+  async ask(path) {
+    for (let tries = 1;; tries++) {
       try {
-        /** @type {Plan} */
-        const { sections, taken } = await call("GET", `/api/events/${this.context.event.eventId}/seats`);
-        map.build(sections);
-        map.snapshot(taken);
-        map.showOwn(keysOf(this.context.store.state.holds));
-        return;
+        return await call("GET", path, { cache: "default" });
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-        this.context.page.showConnection(false);
-        await sleep(1000 * pauseSeconds);
+        if (!(error instanceof Problem) || error.status === 404) throw error;
+        await this.waitFor(tries);
       }
     }
+  }
+
+  /** Wait between two tries, and show that nothing comes. @param {number} tries */
+  async waitFor(tries) {
+    if (!this.live) this.context.page.connection.add("seats", { connected: false, heardAt: Date.now() });
+    await sleep(1000 * Math.min(2 ** tries, PAUSE_SECONDS_MAX));
+  }
+
+  /** Picked seats are gone: say so, unless this fan holds them, here or in another tab. @param {HallPlan} map @param {string[]} keys */
+  async sayLost(map, keys) {
+    // The map may tell of this fan's own hold before the hold's answer comes.
+    await Promise.all([this.holding, this.otherHolds.know()]);
+    const own = keysOf(this.context.store.state.holds);
+    const lost = keys.filter((key) => !own.has(key));
+    if (!lost.length) return;
+    this.context.page.mention(takenWords(names(map, lost), lost.length));
   }
 
   /** The organiser has changed the hall or its prices: the page shows it anew, once every server knows it. */
   renew() {
     if (this.renewing) return;
     this.renewing = true;
-    this.context.page.say("The organiser has just changed this hall. We show it anew…");
+    this.context.page.say(t("The organiser has just changed this hall. We show it anew…"));
     setTimeout(() => location.reload(), 1500 + 1500 * Math.random());
   }
 
-  /** @param {SeatMap} map @param {string[]} keys */
+  /** @param {HallPlan} map @param {string[]} keys */
   showPicked(map, keys) {
-    const { money, page } = this.context;
-    $("picked").replaceChildren(
-      ...keys.map((key) => {
-        const name = map.nameOf(key);
-        const drop = make("button", "×", "drop");
-        drop.type = "button";
-        drop.setAttribute("aria-label", `Remove ${name}`);
-        drop.addEventListener("click", () => map.drop([key]));
-        const line = make("li");
-        line.append(make("span", name), make("b", money(map.priceOf(key))), drop);
-        return line;
-      }),
-    );
-    const total = keys.reduce((sum, key) => sum + map.priceOf(key), 0);
-    const words = keys.length ? plural(keys.length, "seat") : "No seats picked";
-    $("picked-count").textContent = words;
-    $("picked-total").textContent = keys.length ? money(total) : "";
-    this.showHoldButton();
-    $("selection").classList.toggle("is-empty", !keys.length);
-    page.announce(keys.length ? `${words} picked, ${money(total)}` : words);
+    const { page } = this.context;
+    // What was said of an earlier choice is over.
+    page.hush();
+    const words = this.selection.show(keys.map((key) => ({ key, name: map.nameOf(key), price: map.priceOf(key) })));
+    this.proposals.press(keys);
+    page.announce(words);
   }
 
-  showHoldButton() {
-    buttonOf("hold").disabled = !this.map?.picked.size;
-  }
-
-  fillQuick() {
-    const { event, money } = this.context;
-    for (let n = 1; n <= event.seatsPerFanMax && n <= QUICK_COUNT_MAX; n++) {
-      $("quick-count").append(new Option(String(n), String(n), n === 2, n === 2));
+  /** Hold what is picked, unless the fan thinks better of a seat that would be left alone. */
+  async goOn() {
+    const { map } = this;
+    const alone = map?.alone();
+    if (map && alone) {
+      const { instead } = alone;
+      const left = names(map, alone.alone);
+      const others = instead?.filter((key) => !map.picked.has(key)) ?? [];
+      const answer = await question(
+        tn("One seat would be left alone", "{n} seats would be left alone", alone.alone.length),
+        t("{seats} would have no free seat beside it, and hardly anyone buys such a seat.", { seats: left }),
+        instead
+          ? [["instead", t("Take {seats} instead", { seats: names(map, others) })], ["hold", t("Continue anyway")]]
+          : [["", t("Choose other seats")], ["hold", t("Continue anyway")]],
+      );
+      if (!answer) return;
+      if (answer === "instead" && instead) {
+        map.drop(this.picked.filter((key) => !instead.includes(key)));
+        map.pick(instead);
+      }
     }
-    for (const { ticketTypeId, ticketType, price } of event.tickets) {
-      $("quick-type").append(new Option(`${ticketType} · ${money(price)}`, String(ticketTypeId)));
-    }
-    $("quick").addEventListener("submit", (submit) => {
-      submit.preventDefault();
-      const fields = new FormData(formOf("quick"));
-      const bestAvailable = { ticketTypeId: Number(fields.get("type")), quantity: Number(fields.get("count")) };
-      this.reserve({ bestAvailable }, buttonOf("quick-go"));
-    });
+    await this.reserve(seatDetails(this.picked), buttonOf("hold"));
   }
 
-  /** @param {{seatDetails?: object[], bestAvailable?: object}} seats as the API wants them @param {HTMLButtonElement} button */
-  async reserve(seats, button) {
+  /** @param {object[]} seatDetails as the API wants them @param {HTMLButtonElement} button */
+  async reserve(seatDetails, button) {
     const { page } = this.context;
     page.hush();
-    await busy(button, "Holding…", async () => {
+    this.holding = busy(button, t("One moment…"), async () => {
       try {
-        await this.otherHolds.whileBooking(() => this.hold(seats));
+        await this.otherHolds.whileBooking(() => this.hold(seatDetails));
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
         await this.refused(error);
       }
     });
-    this.showHoldButton();
+    await this.holding;
+    button.disabled = !this.picked.length;
   }
 
-  /** @param {{seatDetails?: object[], bestAvailable?: object}} seats as the API wants them */
-  async hold(seats) {
+  /** @param {object[]} seatDetails as the API wants them */
+  async hold(seatDetails) {
     const { event, onWait, page, store, tabs } = this.context;
-    const body = { eventId: event.eventId, ...seats };
+    const body = { eventId: event.eventId, seatDetails };
     /** @type {() => Promise<ReservationAnswer>} */
     const ask = () => book("POST", "/api/reserve", { body, key: newKey(), headers: store.headers, onWait });
     const hold = await (this.live ? this.live.makeRoom(ask) : ask());
     tabs.post({ action: { type: "heldElsewhere", hold } });
     page.hush();
     this.map?.drop(this.picked);
+    this.map?.propose([]);
+    this.proposals.clear();
     store.dispatch({ type: "held", hold });
   }
 
-  /** Say why a booking was refused. @param {Problem} problem */
+  /** Say why a booking was refused. @param {unknown} problem */
   async refused(problem) {
-    const { event, page } = this.context;
+    if (!(problem instanceof Problem)) throw problem;
+    const { event, page, store } = this.context;
     switch (problem.code) {
       case "seats_taken":
         return await this.loseTaken(problem.body.seats ?? []);
-      case "no_block":
-        return page.say(
-          "There are not that many seats together of this ticket. Try fewer, another ticket, or pick on the plan.",
-        );
       case "sold_out":
-        return page.say("These tickets are sold out. Seats that others hold may come back: watch the plan.");
-      case "limit_exceeded": {
-        const most = plural(event.seatsPerFanMax, "seat");
-        return page.say(`One person can have at most ${most} for this event, purchases and holds together.`);
-      }
+        return page.mention(
+          t("These tickets are sold out. Seats in other fans’ baskets may come back: watch the map."),
+        );
+      case "limit_exceeded":
+        return page.mention(limitWords(event.seatsPerFanMax));
       case "not_on_sale":
-        return page.say("These tickets are not on sale yet.");
+        return page.mention(t("These tickets are not on sale yet."));
       case "not_admitted":
-        page.say("Your turn has ended, so seats cannot be held any more.");
-        return await this.endTurn();
+        await this.endTurn();
+        // A fan who did nothing for a while is back in line, which says so itself.
+        if (store.state.stage === "waiting" || store.state.stage === "called") return;
+        return page.say(t("Your time ran out, so you cannot choose seats any more."));
       case "timed_out":
       case "overloaded":
         return page.say(
-          "The booking desk is very busy and could not take your request. Nothing is held; please press again.",
+          t("Too busy just now, and nothing was booked. Please try again."),
         );
       case "offline":
-        return page.say("We cannot reach the server. Check your network, then press again; nothing is booked twice.");
+        return page.say(t("No connection. Check your network, then try again: you will not pay twice."));
       default:
-        return page.say(problem.message);
+        return page.say(problemWords(problem));
     }
   }
 
@@ -277,31 +307,48 @@ export class Choose {
     await this.otherHolds.know();
     const own = keysOf(store.state.holds);
     const lost = seats.filter((seat) => !own.has(keyOfSeat(seat)));
-    if (seats.length && !lost.length) return page.say("You are holding these seats already.", "good");
-    const which = lost.length ? lost.map(nameOf).join(", ") : "A seat you picked";
-    const were = lost.length > 1 ? "were" : "was";
-    page.say(`${which} ${were} taken a moment ago. Nothing is held yet: pick again.`);
+    if (seats.length && !lost.length) return page.mention(t("These seats are yours already."), "good");
+    page.mention(takenWords(lost.length ? lost.map(nameOf).join(", ") : t("A seat that you picked"), lost.length));
   }
 }
 
 /** @param {SeatAnswer} seat */
-const keyOfSeat = ({ ticketTypeId, rowNumber, seatNumber }) => keyOf(ticketTypeId, rowNumber, seatNumber);
+const keyOfSeat = ({ ticketTypeId, rowNumber, seatNumber }) => `${ticketTypeId}/${rowNumber}/${seatNumber}`;
 
 /** The keys of all seats that the fan holds. @param {ReservationAnswer[]} holds */
 const keysOf = (holds) => new Set(holds.flatMap((hold) => hold.seats.map(keyOfSeat)));
 
-/** @param {SeatMap} map @param {string[]} keys */
+/** @param {number} most */
+const limitWords = (most) =>
+  tn("You can buy up to {n} ticket in total.", "You can buy up to {n} tickets in total.", most);
+
+/** @param {string} seats in words @param {number} number of them */
+const takenWords = (seats, number) =>
+  tn("{seats} was just taken. Please pick another.", "{seats} were just taken. Please pick others.", number, { seats });
+
+/** @param {HallPlan} map @param {string[]} keys */
 const names = (map, keys) => keys.map((key) => map.nameOf(key)).join(", ");
 
 /** Seats as the API wants them. @param {string[]} keys */
 function seatDetails(keys) {
   /** @type {Map<number, {ticketTypeId: number, metaData: {rowNumbers: number[], seatNumbers: number[]}}>} */
   const byType = new Map();
-  for (const { type, row, seat } of keys.map(seatOf)) {
+  for (const [type, row, seat] of keys.map((key) => key.split("/").map(Number))) {
     const detail = byType.get(type) ?? { ticketTypeId: type, metaData: { rowNumbers: [], seatNumbers: [] } };
     byType.set(type, detail);
     detail.metaData.rowNumbers.push(row);
     detail.metaData.seatNumbers.push(seat);
   }
   return [...byType.values()];
+}
+
+/** Run one more script; done as well where it does not come. @param {string} address @returns {Promise<void>} */
+function loadScript(address) {
+  const script = document.createElement("script");
+  script.type = "module";
+  script.src = address;
+  return new Promise((done) => {
+    script.onload = script.onerror = () => done();
+    document.head.append(script);
+  });
 }

@@ -3,8 +3,10 @@
 import { call, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, inputOf } from "../dom.js";
-import { clock, plural } from "../words.js";
+import { momentWords } from "../moments.js";
+import { clock, problemWords } from "../words.js";
 import { findSession, waitFor } from "./asking.js";
+import { t, tn } from "../text.js";
 
 /** @import { Context } from "./main.js" */
 /** @import { News, Stage, State } from "./state.js" */
@@ -25,7 +27,7 @@ export class Joining {
     this.code = "";
     this.retryTimer = 0;
     this.captcha = new Captcha($("message"), context.captchaWorker, (state) => {
-      const words = "Many people are joining from your network, so we check that you are a person. One moment…";
+      const words = t("Many people are joining from your network, so we check that you are a person. One moment…");
       if (state === "working") context.page.say(words, "good");
       if (state === "done") context.page.hush();
     });
@@ -47,8 +49,6 @@ export class Joining {
     if (state.retry !== before.retry) this.countDown(state.retry?.seconds);
     const { priority, roomState, stage } = state;
     $("access").hidden = priority || roomState === "off" || !WITH_CODE.includes(stage);
-    $("priority").hidden = !priority;
-    $("place-label").textContent = priority ? "Your place in the priority line" : "Your place in line";
   }
 
   /** @param {number | undefined} seconds until the page tries again; undefined: it does not */
@@ -59,7 +59,7 @@ export class Joining {
     const due = Date.now() + seconds * 1000 * (1 + Math.random() / 2);
     this.retryTimer = setInterval(() => {
       for (const words of document.querySelectorAll("[data-retry]")) {
-        words.textContent = `This page tries again in ${clock(due - Date.now())}.`;
+        words.textContent = t("This page tries again in {time}.", { time: clock(due - Date.now()) });
       }
       if (Date.now() >= due) this.join();
     }, TICK_MS);
@@ -81,7 +81,7 @@ export class Joining {
       page.hush();
       if (this.code && store.state.priority) {
         inputOf("access-code").value = "";
-        page.say("Your code is good: you are in the priority line.", "good");
+        page.say(t("Code accepted: you are in the priority line."), "good");
       }
       this.code = "";
     } catch (error) {
@@ -127,14 +127,14 @@ export class Joining {
     } else if (code === "sold_out" || code === "closed") {
       store.dispatch({ type: "refused", stage: code });
     } else if (code === "rate_limited") {
-      page.say("Many people are joining from your network. Keep this page open: it tries again by itself.");
+      page.say(t("Many people are joining from your network. Keep this page open: it tries again by itself."));
       store.dispatch({ type: "retryLater", seconds: problem.retryAfter || RATE_LIMITED_SECONDS });
     } else if (problem.status === 401) {
       findSession(page);
     } else if (problem.status === 0) {
-      page.say("We cannot reach the server. Check your network; this page tries again by itself.");
+      page.say(t("No connection. Check your network; this page tries again by itself."));
       store.dispatch({ type: "retryLater", seconds: OFFLINE_SECONDS });
-    } else page.say(problem.message);
+    } else page.say(problemWords(problem));
   }
 
   /** @param {string} text what is wrong with the access code; empty: nothing */
@@ -147,21 +147,24 @@ export class Joining {
 
 /** What is wrong with an access code, in words; empty where the problem is another. @param {Problem} problem */
 function wordsOfCode({ code, body, retryAfter }) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const at = body.at ? format.format(new Date(body.at)) : "";
+  const at = body.at ? momentWords(body.at, "date") : "";
   switch (code) {
     case "code_unknown":
-      return "We do not know this code. Please check it for typing errors.";
+      return t("That code is not right. Check it and try again.");
     case "code_used":
-      return "This code has been used already.";
+      return t("This code has been used already.");
     case "code_not_yet":
       return at
-        ? `This code is good from ${at} on. Your place does not change meanwhile.`
-        : "This code is not good yet.";
+        ? t("This code works from {time}. Your place does not change meanwhile.", { time: at })
+        : t("This code does not work yet.");
     case "code_expired":
-      return at ? `This code was good until ${at}.` : "This code is not good any more.";
+      return at ? t("This code worked until {time}.", { time: at }) : t("This code does not work any more.");
     case "too_many_codes":
-      return `Too many wrong codes. Please wait ${plural(Math.max(1, retryAfter), "second")} and try again.`;
+      return tn(
+        "Too many wrong codes. Please wait {n} second and try again.",
+        "Too many wrong codes. Please wait {n} seconds and try again.",
+        Math.max(1, retryAfter),
+      );
     default:
       return "";
   }

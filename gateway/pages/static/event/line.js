@@ -3,13 +3,15 @@
 import { call, Problem } from "../api.js";
 import { $, setProgress, setText } from "../dom.js";
 import { SharedStream } from "../shared-stream.js";
-import { count, eta, returnWords } from "../words.js";
+import { reloadSpread } from "./page.js";
+import { count, t } from "../text.js";
+import { paceWords, waitWords } from "../wait-words.js";
+import { returnWords } from "../words.js";
 
 /** @import { Context } from "./main.js" */
 /** @import { News, Stage, State } from "./state.js" */
 
 const LOOK_MS = 5000; // between two looks whether the stream has fallen silent
-const SILENT_MS = 45_000; // A connected stream is silent for longer only if it is dead.
 const AWAY_MS = 8000; // without a stream the fan's place is asked for this often
 const ANNOUNCE_MS = 20_000;
 const SOLD_OUT_MS = [45_000, 75_000]; // between two looks whether seats have come back: within the server's REOPEN_MS
@@ -32,9 +34,14 @@ export class Line {
 
   /** @param {State} state @param {State} before */
   show(state, before) {
-    if (state.stage === "lobby" || state.stage === "waiting") this.listen();
+    // Where tabs cannot share their streams, a second one in each would leave no connection for a booking.
+    const chooses = state.choosing && state.turnEndsAt !== null && this.context.tabs.channel !== null;
+    if (state.stage === "lobby" || state.stage === "waiting" || chooses) this.listen();
     else this.stopListening(state.stage); // Called too: over HTTP/1.1 the claim may need the stream's connection.
-    if (state.stage === "waiting" && state.place && state.place !== before.place) this.draw(state, state.place);
+    if (state.stage === "waiting" && state.place && state.place !== before.place) {
+      this.draw(state, state.place);
+      if (before.lobby && !before.place?.position) this.reveal(state.place, before.lobby.participants);
+    }
     if (state.stage === "sold_out") this.watchForReturns();
   }
 
@@ -52,25 +59,35 @@ export class Line {
       },
       {
         /** @param {News} news */
-        place: (news) => tell({ state: "waiting", ...news }),
+        place: (news) => news.state === "left" ? this.findAgain() : tell({ state: "waiting", ...news }),
         /** @param {News} news */
-        message: (news) => store.dispatch({ type: "message", text: news.message ?? "" }),
+        message: (news) => store.dispatch({ type: "message", text: news.message ?? "", texts: news.messages }),
         /** @param {News} news @param {boolean} passedOn */
         called: (news, passedOn) => tell({ ...news, state: "called" }, passedOn),
         /** @param {News} news */
         admitted: (news) => tell({ ...news, state: "admitted" }),
         sold_out: () => tell({ state: "sold_out" }),
-        closed: () => tell({ state: "closed" }),
+        /** @param {{reason?: string}} news */
+        closed: ({ reason }) => {
+          tell({ state: "closed" });
+          // The sale is over, or the event was withdrawn: the page says so in the fan's language.
+          if (reason) reloadSpread();
+        },
         bye: () => {},
       },
-      (connected) => page.showConnection(connected),
+      () => page.connection.draw(),
     );
-    page.streams.set("line", true);
+    page.connection.add("line", this.stream);
     this.timer = setInterval(() => {
       if (!this.stream || (document.hidden && !this.stream.leads)) return;
-      const silentMs = Date.now() - this.stream.heardAt;
-      if (silentMs > (this.stream.connected ? SILENT_MS : AWAY_MS)) this.context.ask();
+      if (!this.stream.connected && Date.now() - this.stream.heardAt > AWAY_MS) this.context.ask();
     }, LOOK_MS);
+  }
+
+  /** The place was given up, or another tab took it into the session that this browser has now. */
+  async findAgain() {
+    await this.context.ask();
+    this.stream?.open();
   }
 
   /** @param {Stage} stage */
@@ -78,8 +95,7 @@ export class Line {
     this.stream?.close();
     this.stream = null;
     clearInterval(this.timer);
-    this.context.page.streams.set("line", false);
-    if (stage !== "choose") this.context.page.hideConnection();
+    this.context.page.connection.remove("line");
   }
 
   /** @param {State} state @param {News} news */
@@ -94,14 +110,30 @@ export class Line {
     $("run-out").hidden = !news.mayRunOut || Boolean(allHeld);
     const wait = waitWords(news, paused, Boolean(allHeld));
     $("eta").textContent = wait;
-    $("ahead").textContent = count(news.ahead);
-    $("waiting").textContent = count(news.waiting);
+    const { classWaiting, position } = news;
+    const all = Math.max(classWaiting ?? 0, position ?? 0);
+    setText(
+      $("place-label"),
+      state.priority && typeof position === "number"
+        ? t("Priority line: {n} of {all}", { n: count(position), all: count(all) })
+        : t("Your place in line"),
+    );
+    if (typeof position === "number") $("behind").textContent = count(all - position);
     const pace = paceWords(news, paused, Boolean(allHeld));
     if (pace) $("rate").textContent = pace;
-    if (news.stock) this.context.stock.showAll(news.stock);
-    const { position } = news;
-    const words = typeof position === "number" ? `Place ${count(position)} in line. ${wait}.` : wait;
+    if (news.stock) this.context.stock.follow(news.stock);
+    const words = typeof position === "number" ? t("Place {n} in line. {wait}", { n: count(position), wait }) : wait;
     this.context.page.announce(words, ANNOUNCE_MS);
+  }
+
+  /** The draw has given the fan a place: the number comes up, is said, and is heard where the fan asked for alerts. @param {News} news @param {number} participants */
+  reveal({ position }, participants) {
+    if (typeof position !== "number") return;
+    const words = t("You were drawn: place {n} of {all}.", { n: count(position), all: count(participants) });
+    $("drawn").hidden = false;
+    $("drawn").textContent = words;
+    $("position").classList.add("drawn");
+    this.context.alert.ringOnce();
   }
 
   /** @param {State} state @param {number | null | undefined} position */
@@ -115,7 +147,7 @@ export class Line {
     const text = count(position);
     if (element.textContent === text) return;
     element.textContent = text;
-    element.classList.remove("moved");
+    element.classList.remove("moved", "drawn");
     void element.offsetWidth; // Lays the page out, so that the class counts as new and its animation runs again.
     element.classList.add("moved");
   }
@@ -137,7 +169,7 @@ export class Line {
   async leave() {
     const { page, queue, store } = this.context;
     const { stage } = store.state;
-    const left = stage === "lobby" ? "lobby" : "line";
+    const inLobby = stage === "lobby";
     this.stopListening(stage);
     try {
       await call("DELETE", queue, { headers: store.headers });
@@ -145,33 +177,12 @@ export class Line {
       if (!(error instanceof Problem)) throw error;
       if (error.status !== 404) {
         this.listen();
-        return page.say(`We could not reach the server, so you are still in the ${left}.`);
+        return page.say(
+          inLobby ? t("No connection: you are still in the lobby.") : t("No connection: you are still in line."),
+        );
       }
     }
     this.context.tell({ type: "left" });
-    page.say(`You left the ${left}.`, "good");
+    page.say(inLobby ? t("You left the lobby.") : t("You left the line."), "good");
   }
-}
-
-/** @param {News} news @param {boolean} paused @param {boolean} allHeld */
-function waitWords(news, paused, allHeld) {
-  if (paused) return "The line is paused. Your place is kept.";
-  if (news.lobby) return "The lobby’s places are being drawn. Yours comes after them.";
-  if (news.ratePerMinute === 0) return "Nobody is let in just now. Your place is kept.";
-  if (allHeld) return "No seat is free just now. Your place is kept.";
-  if (news.position === 1) return "You are next";
-  return eta(news.etaSeconds, news.etaRange);
-}
-
-/**
- * How fast the line moves, as the estimate has it: the rate that operators ask for may be far above what comes to pass.
- * @param {News} news @param {boolean} paused @param {boolean} allHeld
- * @returns {string} empty where the news does not say
- */
-function paceWords(news, paused, allHeld) {
-  const pace = news.ratePerMinute === 0 ? 0 : news.linePerMinute;
-  if (pace === undefined) return "";
-  if (paused) return "paused";
-  if (allHeld || pace === null) return "–";
-  return pace > 0 && pace < 1 ? "< 1/min" : `${count(Math.round(pace))}/min`;
 }

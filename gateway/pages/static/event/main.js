@@ -1,13 +1,18 @@
 // @ts-check
 // One event's page, from the line to the checkout. The server's words change one state (state.js); every room of this
 // page shows its part of it.
+import "../local-times.js";
 import { $, readData } from "../dom.js";
+import { below } from "../addresses.js";
 import { OtherTabs } from "../other-tabs.js";
+import { seatWords } from "../seat-words.js";
 import { moneyIn } from "../words.js";
 import { askWith } from "./asking.js";
+import { Alert } from "./alert.js";
 import { Called } from "./called.js";
 import { Checkout } from "./checkout.js";
 import { Choose } from "./choose.js";
+import { Handover } from "./handover.js";
 import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Line } from "./line.js";
@@ -18,8 +23,11 @@ import { initialState, Store } from "./state.js";
 import { Stock } from "./stock.js";
 import { keepPlace, readPlace } from "./storage.js";
 import { Tab } from "./tab.js";
+import { Work } from "./work.js";
+import { t } from "../text.js";
 
-/** @import { SeatAnswer } from "../../contract.d.ts" */
+/** @import { HeldSeat, SeatAnswer } from "../../contract.d.ts" */
+/** @typedef {SeatAnswer & Pick<HeldSeat, "rowLabel" | "seatLabel">} NamedSeat */
 /** @import { Ask } from "./asking.js" */
 /** @import { Action, EventData, Stage, TicketType } from "./state.js" */
 
@@ -34,10 +42,11 @@ import { Tab } from "./tab.js";
  * @property {OtherTabs} tabs this browser's other tabs of the same event
  * @property {(action: Action) => void} tell changes the state, in the other tabs too
  * @property {Stock} stock
+ * @property {Alert} alert
  * @property {Ask} ask
  * @property {Map<number, TicketType>} tickets
  * @property {(amount: number) => string} money
- * @property {(seat: SeatAnswer) => string} nameOf a seat in words
+ * @property {(seat: NamedSeat) => string} nameOf a seat in words
  * @property {string} captchaWorker the address of captcha-worker.js
  * @property {(why: string) => void} onWait says why a booking takes long
  */
@@ -52,6 +61,7 @@ const page = new Page();
 const message = page.messageBox.textContent ?? "";
 const store = new Store(initialState(event, drawn, { ...readPlace(event.eventId), message }));
 const queue = `/api/queue/${event.eventId}`;
+const alert = new Alert(event, below("/alerts.js"));
 const tab = new Tab(event);
 const tabs = new OtherTabs(`event:${event.eventId}`);
 const tickets = new Map(event.tickets.map((ticket) => [ticket.ticketTypeId, ticket]));
@@ -70,15 +80,16 @@ const context = {
   tabs,
   tell,
   stock: new Stock(event),
+  alert,
   ask: askWith({ queue, store, page, tell }),
   tickets,
-  nameOf: ({ ticketTypeId, rowNumber, seatNumber }) =>
-    `${tickets.get(ticketTypeId)?.ticketType ?? "Seat"} row ${rowNumber} seat ${seatNumber}`,
+  nameOf: ({ ticketTypeId, rowNumber, seatNumber, rowLabel, seatLabel }) =>
+    seatWords(tickets.get(ticketTypeId)?.ticketType, rowLabel ?? rowNumber, seatLabel ?? seatNumber),
   money: moneyIn(event.currency, event.exponent),
   captchaWorker: $("captcha-box").dataset.worker ?? "",
   onWait: (why) => {
-    const slow = "The network is slow. We keep trying; nothing is booked twice.";
-    page.say(why === "offline" ? slow : "Many people are booking at once. Your request is in the queue…", "good");
+    if (why === "offline") page.say(t("No connection. We keep trying; you will not pay twice."), "waiting");
+    else page.say(t("Many people are booking at once. Your request is on its way…"), "good");
   },
 };
 const line = new Line(context);
@@ -89,11 +100,13 @@ const otherHolds = new OtherHolds(context);
 const choose = new Choose(context, otherHolds);
 const checkout = new Checkout(context, choose);
 const history = new History(context);
+const work = new Work(context);
+const handover = new Handover(context);
 store.listeners.push(
   keepPlace(event.eventId),
-  ...[page, tab, line, lobby, joining, called, choose, checkout, otherHolds, history].map((room) =>
-    room.show.bind(room)
-  ),
+  ...[page, tab, alert, line, lobby, joining, called, choose, checkout, otherHolds, history, work, handover].map((
+    room,
+  ) => room.show.bind(room)),
 );
 
 // A phone that wakes up has missed news, and its stream may be dead without knowing.
@@ -109,6 +122,7 @@ addEventListener("pageshow", (shown) => {
 const NEEDS_PLACE = ["lobby", "waiting", "called", "choose"];
 
 async function begin() {
+  await handover.take();
   joining.show(store.state, store.state);
   try {
     await otherHolds.read();
@@ -117,11 +131,16 @@ async function begin() {
   } catch {
     // No hold can be read now; the place still can.
   }
-  const { lobbyOpensAt, roomState, stage, standing, token } = store.state;
-  if (roomState === "off") return store.dispatch({ type: "news", news: { roomState } });
+  const { opensAt, roomState, stage, standing, token } = store.state;
+  if (roomState === "off") {
+    if (stage === "early") return lobby.awaitOpening(Date.parse(opensAt));
+    // Where nothing is sold any more, the page goes on saying so.
+    if (stage === "choose") store.dispatch({ type: "news", news: { roomState } });
+    return;
+  }
   if (standing || token) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
   if (stage === "sold_out") line.watchForReturns();
-  if (stage === "early" && lobbyOpensAt) lobby.awaitOpening(Date.parse(lobbyOpensAt));
+  if (stage === "early") lobby.awaitOpening(Date.parse(opensAt));
   if (stage === "rebuilding") store.dispatch({ type: "retryLater", seconds: REBUILDING_SECONDS });
 }
 begin();

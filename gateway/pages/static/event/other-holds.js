@@ -2,7 +2,8 @@
 // What the fan does in other tabs: seats held or bought there are shown here as the fan's own.
 import { call, now } from "../api.js";
 import { $, make } from "../dom.js";
-import { shortTime } from "../words.js";
+import { momentWords } from "../moments.js";
+import { t } from "../text.js";
 
 /** @import { ReservationAnswer, ReservationList } from "../../contract.d.ts" */
 /** @import { Message } from "../other-tabs.js" */
@@ -44,8 +45,11 @@ export class OtherHolds {
     store.dispatch(action);
     if (action.type !== "bought" && action.type !== "holdEnded") return;
     if (action.reservationId !== shown) return;
-    const done = action.type === "bought" ? "bought these tickets" : "gave these seats back";
-    page.say(`You ${done} in another tab.`, "good");
+    const bought = action.type === "bought";
+    page.say(
+      bought ? t("You bought these tickets in another tab.") : t("You released these seats in another tab."),
+      "good",
+    );
   }
 
   /** Let the other tabs know that seats are being held here, while it is done. @param {() => Promise<void>} work */
@@ -90,8 +94,13 @@ export class OtherHolds {
 
   /** @param {ReservationAnswer} hold */
   draw({ expiresAt, reservationId, seats }) {
-    const words = `You are holding ${seats.map(this.context.nameOf).join(", ")} until ${shortTime(expiresAt)}. `;
-    const go = make("button", "Go on with these", "button quiet");
+    const words = `${
+      t("{seats}: yours until {time}.", {
+        seats: seats.map(this.context.nameOf).join(", "),
+        time: momentWords(expiresAt, "clock"),
+      })
+    } `;
+    const go = make("button", t("Go on with these"), "button quiet");
     go.type = "button";
     go.addEventListener("click", () => this.context.store.dispatch({ type: "holdChosen", reservationId }));
     const item = make("p", words, "banner");

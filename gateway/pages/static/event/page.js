@@ -1,18 +1,23 @@
 // @ts-check
 // The frame of the event's page: which part is shown, messages, the connection, words for screen readers.
 import { $, setText } from "../dom.js";
+import { Connection } from "./connection.js";
 
+/** @import { Texts } from "../../contract.d.ts" */
 /** @import { State } from "./state.js" */
 
-const RECONNECTING_MS = 3000; // A stream that comes back sooner is not worth a word.
+const RELOAD_SPREAD_MS = 3000;
+const MENTION_MS = 6000;
+
+/** Load the page anew for news that every page hears at the same moment: not all of them within the same second. */
+export const reloadSpread = () => setTimeout(() => location.reload(), RELOAD_SPREAD_MS * Math.random());
 
 export class Page {
   constructor() {
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.announcedAt = 0;
-    this.connectionTimer = 0;
-    /** Whether a stream is open, by its owner. @type {Map<string, boolean>} */
-    this.streams = new Map();
+    this.connection = new Connection();
+    this.mentionTimer = 0;
   }
 
   /** @param {State} state @param {State} before */
@@ -23,26 +28,49 @@ export class Page {
     }
     $("selection").hidden = stage !== "choose";
     document.body.classList.toggle("choosing", stage === "choose");
-    if (state.message !== before.message) this.showMessage(state.message);
-    if (stage !== before.stage) window.scrollTo({ top: 0, behavior: this.calm.matches ? "auto" : "smooth" });
+    if (state.message !== before.message || state.messages !== before.messages) this.showMessage(state);
+    $("layout").dataset.now = stage;
+    if (stage === before.stage) return;
+    window.scrollTo({ top: 0, behavior: this.calm.matches ? "auto" : "smooth" });
+    // Who uses the keyboard, or listens, goes on where the page goes on.
+    const heading = /** @type {HTMLElement | null} */ (document.querySelector(`[data-stage="${stage}"] h2`));
+    if (!heading) return;
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
   }
 
-  /** @param {string} text the organiser's words to the line; empty: none */
-  showMessage(text) {
-    setText(this.messageBox, text);
-    $("line-message").hidden = !text;
+  /** @param {State} state */
+  showMessage({ message, messages }) {
+    const { lang, dir } = document.documentElement;
+    const own = messages[/** @type {keyof Texts} */ (lang)];
+    setText(this.messageBox, own || message);
+    // Nobody knows in which language the text for everybody is.
+    Object.assign(this.messageBox, own ? { lang, dir } : { lang: "", dir: "auto" });
+    $("line-message").hidden = !(own || message);
   }
 
   get messageBox() {
-    return /** @type {HTMLElement} */ ($("line-message").querySelector("span"));
+    return /** @type {HTMLElement} */ ($("line-message").querySelector("bdi"));
   }
 
-  /** @param {string} text @param {"bad" | "good"} [tone] */
+  /** @param {string} text @param {"bad" | "good" | "waiting"} [tone] */
   say(text, tone = "bad") {
+    clearTimeout(this.mentionTimer);
     const box = $("message");
     box.textContent = text;
-    box.className = `message ${tone}`;
+    box.className = `message toast ${tone}`;
     box.hidden = !text;
+  }
+
+  /** Say what concerns this moment alone. @param {string} text @param {"bad" | "good"} [tone] */
+  mention(text, tone) {
+    this.say(text, tone);
+    const hush = () => {
+      // It stays for as long as a pointer rests on it.
+      if ($("message").matches(":hover")) this.mentionTimer = setTimeout(hush, MENTION_MS);
+      else this.hush();
+    };
+    this.mentionTimer = setTimeout(hush, MENTION_MS);
   }
 
   hush() {
@@ -54,22 +82,6 @@ export class Page {
     if (Date.now() - this.announcedAt < everyMs) return;
     this.announcedAt = Date.now();
     $("announcer").textContent = text;
-  }
-
-  /** @param {boolean} connected */
-  showConnection(connected) {
-    clearTimeout(this.connectionTimer);
-    const show = () => {
-      const box = $("connection");
-      box.hidden = ![...this.streams.values()].some(Boolean);
-      box.textContent = connected ? "Live" : "Reconnecting…";
-      box.classList.toggle("is-lost", !connected);
-    };
-    this.connectionTimer = setTimeout(show, connected ? 0 : RECONNECTING_MS);
-  }
-
-  hideConnection() {
-    $("connection").hidden = true;
   }
 }
 

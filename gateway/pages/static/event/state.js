@@ -2,7 +2,7 @@
 // What the event's page knows, in one object, and how each thing that the server says changes it. Nothing here touches
 // the document: the rooms beside this file show the state and act on it.
 
-/** @import { Lobby, Place, ReservationAnswer } from "../../contract.d.ts" */
+/** @import { Lobby, Place, ReservationAnswer, Texts } from "../../contract.d.ts" */
 
 /**
  * The part of the page that is shown.
@@ -10,7 +10,7 @@
  *   | "sold_out" | "closed" | "expired" | "done"} Stage
  */
 
-/** @typedef {{ticketTypeId: number, ticketType: string, price: number}} TicketType price in minor units */
+/** @typedef {{ticketTypeId: number, ticketType: string, price: number, quantity: number}} TicketType price in minor units */
 
 /**
  * What the server wrote into the page.
@@ -20,9 +20,11 @@
  * @property {string} currency ISO 4217
  * @property {number} exponent digits of the currency's minor unit
  * @property {number} seatsPerFanMax
- * @property {number} seatsDrawnMax
+ * @property {string} pushKey the key by which a browser subscribes to web push; empty: there is none
+ * @property {number} seatsWholeMax the most seats of a hall that is shown as a whole
  * @property {string} roomState
  * @property {string | null} state the fan's state in the line; null without a place
+ * @property {string} onSaleAt
  * @property {number} holdSeconds
  * @property {number} revision goes up with each change of the hall
  * @property {{state: string, opensAt: string} | null} lobby
@@ -40,7 +42,8 @@
  * @property {Stage} stage
  * @property {string} standing the fan's state in the line as the server said it last; empty before it said one
  * @property {string} roomState
- * @property {string} message the organiser's words to the line
+ * @property {string} message the organiser's words to the line; empty: none
+ * @property {Texts} messages what pages in some languages show in their place
  * @property {string | null} token the signed place, which restores a place that the server has lost
  * @property {string} pass the admission pass; empty without one
  * @property {boolean} priority whether the fan waits in the priority class
@@ -48,11 +51,13 @@
  * @property {number} progress how far the fan has come since then, in thousandths; it never falls
  * @property {News | null} place the last news of a fan who waits
  * @property {Lobby | null} lobby the last news of a fan in the lobby
- * @property {string | null} lobbyOpensAt set while the lobby is yet to open
+ * @property {string} opensAt when the lobby opens, or the sale where no lobby is yet to open
  * @property {{seconds: number | null, passedOn: boolean} | null} call the last call, how long it may be claimed, and
  *   whether another tab has passed it on, which claims it too
  * @property {boolean} choosing whether the fan may choose seats; false as soon as the turn is in doubt
  * @property {string | null} turnEndsAt
+ * @property {string | null} idleEndsAt when the turn ends of a fan who does nothing more; null where it does not
+ * @property {boolean} crowded whether more people than seats are choosing
  * @property {ReservationAnswer | null} hold the one that is shown
  * @property {ReservationAnswer[]} holds all that the fan has for this event, also those made in other tabs
  * @property {{seconds: number} | null} retry in how long the page tries to join again by itself
@@ -61,7 +66,7 @@
 /**
  * What happened, most of it said by the server.
  * @typedef {{type: "news", news: News, passedOn?: boolean}
- *   | {type: "message", text: string}
+ *   | {type: "message", text: string, texts?: Texts}
  *   | {type: "noPlace", stage: Stage}
  *   | {type: "left"}
  *   | {type: "joining"}
@@ -88,6 +93,7 @@ export function initialState(event, stage, kept) {
     standing: event.state ?? "",
     roomState: event.roomState,
     message: kept.message,
+    messages: {},
     token: kept.token,
     pass: "",
     priority: false,
@@ -95,10 +101,12 @@ export function initialState(event, stage, kept) {
     progress: 0,
     place: null,
     lobby: null,
-    lobbyOpensAt: event.lobby?.state === "early" ? event.lobby.opensAt : null,
+    opensAt: event.lobby?.state === "early" ? event.lobby.opensAt : event.onSaleAt,
     call: null,
     choosing: false,
     turnEndsAt: null,
+    idleEndsAt: null,
+    crowded: false,
     hold: null,
     holds: [],
     retry: null,
@@ -111,7 +119,7 @@ export function reduce(state, action) {
     case "news":
       return follow(hear(state, action.news), action.news, action.passedOn);
     case "message":
-      return { ...state, message: action.text };
+      return { ...state, message: action.text, messages: action.texts ?? {} };
     case "noPlace":
       return { ...withoutPlace(state), stage: action.stage };
     case "left":
@@ -149,6 +157,7 @@ function hear(state, news) {
     pass: news.pass || state.pass,
     roomState: news.roomState || state.roomState,
     message: news.message ?? state.message,
+    messages: news.messages ?? state.messages,
     standing: news.state || state.standing,
     retry: news.state ? null : state.retry,
   };
@@ -162,7 +171,11 @@ function hear(state, news) {
 /** Go to the part of the page where the news says the fan stands. @param {State} state @param {News} news @param {boolean} [passedOn] @returns {State} */
 function follow(state, news, passedOn = false) {
   if (state.hold) return state;
-  if (news.roomState === "off") return enter(state, null);
+  if (news.roomState === "off") return enter(state, {});
+  // Whoever is inside no more chooses no more.
+  if (state.choosing && news.state && news.state !== "admitted") {
+    state = { ...state, choosing: false, idleEndsAt: null, crowded: false };
+  }
   switch (news.state) {
     case "lobby":
       return { ...state, stage: "lobby", lobby: news.lobby ?? state.lobby };
@@ -171,7 +184,7 @@ function follow(state, news, passedOn = false) {
     case "called":
       return { ...state, stage: "called", call: { seconds: news.claimBySeconds ?? null, passedOn } };
     case "admitted":
-      return enter(state, news.expiresAt ?? null);
+      return enter(state, news);
     case "done":
       return { ...withoutPlace(state), stage: "done" };
     case "left":
@@ -183,7 +196,7 @@ function follow(state, news, passedOn = false) {
       return { ...state, stage: "sold_out" };
     case "closed":
       return news.lobby?.state === "early"
-        ? { ...state, stage: "early", lobbyOpensAt: news.lobby.opensAt }
+        ? { ...state, stage: "early", opensAt: news.lobby.opensAt }
         : { ...state, stage: "closed" };
     default:
       return state;
@@ -212,8 +225,15 @@ const afterPurchase = (state) =>
     ? state
     : { ...state, stage: "done", choosing: false };
 
-/** @param {State} state @param {string | null} turnEndsAt @returns {State} */
-const enter = (state, turnEndsAt) => ({ ...state, stage: "choose", choosing: true, turnEndsAt });
+/** @param {State} state @param {News} news @returns {State} */
+const enter = (state, { expiresAt, idleEndsAt, mayRunOut }) => ({
+  ...state,
+  stage: "choose",
+  choosing: true,
+  turnEndsAt: expiresAt ?? null,
+  idleEndsAt: idleEndsAt ?? null,
+  crowded: mayRunOut === true,
+});
 
 /** @param {State} state @param {number | null | undefined} position */
 function advance(state, position) {

@@ -1,8 +1,8 @@
 // @ts-check
-// How many seats are left, in all and of each ticket type.
+// How many seats are left of each ticket type.
 import { call } from "../api.js";
-import { $, setText } from "../dom.js";
-import { count, stockWords } from "../words.js";
+import { setText } from "../dom.js";
+import { stockWords } from "../words.js";
 
 /** @import { InitialCall, StockLeft } from "../../contract.d.ts" */
 /** @import { EventData } from "./state.js" */
@@ -27,13 +27,11 @@ export class Stock {
 
   /** The ticket types alone tell the stock now. @param {(type: number) => {available: number, held: number}} stockOf */
   showTypes(stockOf) {
-    $("stock-all").textContent = "";
     for (const { ticketTypeId } of this.event.tickets) this.showType(ticketTypeId, stockOf(ticketTypeId));
   }
 
-  /** The line's news counts the whole hall. How that falls to the ticket types is asked now and then. @param {StockLeft} stock */
-  showAll({ free, held }) {
-    $("stock-all").textContent = `${count(free)} seats left in all, ${count(held)} held.`;
+  /** The line's news counts the whole hall. Where that changes, each ticket type's stock is asked, now and then. @param {StockLeft} stock */
+  follow({ free, held }) {
     const seen = `${free}/${held}`;
     if (seen === this.seen || this.timer || document.hidden) return;
     this.seen = seen;

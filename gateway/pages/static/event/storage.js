@@ -1,12 +1,13 @@
 // @ts-check
-// What the browser keeps of an event between two visits.
+// What the browser keeps of an event between two visits. Another site on the same host has names of its own.
+import { below } from "../addresses.js";
 
 /** @import { State } from "./state.js" */
 
 /** @param {string} name @returns {string | null} */
 export function readKept(name) {
   try {
-    return localStorage.getItem(`admitone:${name}`);
+    return localStorage.getItem(`admitone${below("")}:${name}`);
   } catch {
     // Storage may be forbidden. Then a place lives as long as its session.
     return null;
@@ -16,8 +17,8 @@ export function readKept(name) {
 /** @param {string} name @param {string | null} value null: keep it no longer */
 export function keep(name, value) {
   try {
-    if (value === null) localStorage.removeItem(`admitone:${name}`);
-    else localStorage.setItem(`admitone:${name}`, value);
+    if (value === null) localStorage.removeItem(`admitone${below("")}:${name}`);
+    else localStorage.setItem(`admitone${below("")}:${name}`, value);
   } catch {
     // As above.
   }

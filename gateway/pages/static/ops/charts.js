@@ -1,7 +1,8 @@
 // @ts-check
 // The last hour of the room in view as plots: the history that the gateways keep, then each second's news.
 import { call, now, Problem } from "../api.js";
-import { count } from "../words.js";
+import { momentWords } from "../moments.js";
+import { count } from "../text.js";
 
 /** @import { RoomAnswer, RoomHistory } from "../../contract.d.ts" */
 
@@ -28,16 +29,21 @@ const GAP_STEPS = 4; // After more steps without a point the line is broken.
 const HEIGHT_MIN = 112;
 const HEIGHT_MAX = 240;
 const AROUND_PLOT = 40; // pixels for its caption, its frame and the gap
+const FORECAST_SECONDS = 600; // The sell-out is forecast by the sales of so long.
+const FORECAST_SECONDS_MIN = 60;
+/** On a wall the plots are read from afar: three of them, with everything twice as large. */
+export const WALL = new URLSearchParams(location.search).has("wall");
+const SCALE = WALL ? 2 : 1;
 
 /** @typedef {{title: string, unit?: string, series: {of: Figure, label: string, colour: string, fill?: boolean, dash?: number[]}[]}} Chart */
 /** @type {Chart[]} */
 const CHARTS = [
   { title: "Line", series: [{ of: "waiting", label: "waiting", colour: "--c-1", fill: true }] },
   {
-    title: "Door/min",
-    series: [{ of: "rateNowPerMinute", label: "asked", colour: "--c-2", dash: [5, 4] }, {
+    title: "Entries/min",
+    series: [{ of: "rateNowPerMinute", label: "target", colour: "--c-2", dash: [5, 4] }, {
       of: "calledPerMinute",
-      label: "called",
+      label: "invited",
       colour: "--c-1",
     }],
   },
@@ -50,14 +56,14 @@ const CHARTS = [
     }],
   },
   {
-    title: "Lane",
-    series: [{ of: "backlog", label: "backlog", colour: "--c-1" }, { of: "errors", label: "errors", colour: "--c-3" }],
+    title: "Bookings",
+    series: [{ of: "backlog", label: "waiting", colour: "--c-1" }, { of: "errors", label: "errors", colour: "--c-3" }],
   },
   {
     title: "Inside",
     series: [{ of: "admitted", label: "admitted", colour: "--c-1", fill: true }, {
       of: "called",
-      label: "called",
+      label: "invited",
       colour: "--c-2",
     }],
   },
@@ -70,16 +76,17 @@ const CHARTS = [
     }],
   },
 ];
+const WALL_CHARTS = ["Line", "Entries/min", "Seats"];
+const SHOWN = WALL ? CHARTS.filter(({ title }) => WALL_CHARTS.includes(title)) : CHARTS;
 const NAMES = [...new Set(CHARTS.flatMap((chart) => chart.series.map((one) => one.of)))];
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
-const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /** @param {RoomAnswer} room @param {Figure} name */
 function valueOf(room, name) {
-  return name === "errors" ? Object.values(room.errors).reduce((sum, number) => sum + number, 0) : room[name];
+  return name === "errors" ? room.faults : room[name];
 }
 
 export class Charts {
@@ -162,7 +169,7 @@ export class Charts {
   build() {
     for (const { plot } of this.drawn) plot.destroy();
     this.place.replaceChildren();
-    this.drawn = CHARTS.map((chart) => this.one(chart));
+    this.drawn = SHOWN.map((chart) => this.one(chart));
     this.update();
   }
 
@@ -189,7 +196,7 @@ export class Charts {
     const line = colour("--line");
     const axis = {
       stroke: soft,
-      font: "12px system-ui, sans-serif",
+      font: `${12 * SCALE}px system-ui, sans-serif`,
       grid: { stroke: line, width: 1 },
       ticks: { show: false },
     };
@@ -213,18 +220,18 @@ export class Charts {
         axes: [
           {
             ...axis,
-            size: 24,
+            size: 24 * SCALE,
             gap: 4,
-            space: 56,
+            space: 56 * SCALE,
             grid: { show: false },
             values: (/** @type {Plot} */ _, /** @type {number[]} */ at) =>
-              at.map((second) => hour.format(second * 1000)),
+              at.map((second) => momentWords(second * 1000, "clock")),
           },
           {
             ...axis,
-            size: 40,
+            size: 40 * SCALE,
             gap: 4,
-            space: 28,
+            space: 28 * SCALE,
             values: (/** @type {Plot} */ _, /** @type {number[]} */ all) =>
               all.map((value) => (Number.isInteger(value) ? short.format(value) : "")),
           },
@@ -233,7 +240,7 @@ export class Charts {
           {},
           ...chart.series.map((one) => ({
             stroke: colour(one.colour),
-            width: 2,
+            width: 2 * SCALE,
             dash: one.dash,
             fill: one.fill ? colour("--c-fill") : undefined,
             points: { show: false },
@@ -245,6 +252,16 @@ export class Charts {
       holder,
     );
     return { plot, chart, values };
+  }
+
+  /** When the seats will be gone if they go on selling as in the last minutes; null where that cannot be said. @param {RoomAnswer} room */
+  soldOutAt({ free, held }) {
+    const sold = this.columns.get("sold") ?? [];
+    const last = this.at.length - 1;
+    const first = this.at.findIndex((at, i) => at >= this.at[last] - FORECAST_SECONDS && sold[i] !== null);
+    if (first < 0 || this.at[last] - this.at[first] < FORECAST_SECONDS_MIN) return null;
+    const perSecond = (Number(sold[last]) - Number(sold[first])) / (this.at[last] - this.at[first]);
+    return perSecond > 0 ? (this.at[last] + (free + held) / perSecond) * 1000 : null;
   }
 
   range() {
@@ -270,8 +287,8 @@ export class Charts {
 
   /** The height of a plot, in pixels: two rows of plots fill the screen. */
   height() {
-    const rest = (innerHeight - this.place.offsetTop - 16) / 2 - AROUND_PLOT;
-    return Math.round(Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, rest)));
+    const rest = (innerHeight - this.place.offsetTop - 16) * (SCALE / 2) - AROUND_PLOT * SCALE;
+    return Math.round(Math.min(HEIGHT_MAX * SCALE, Math.max(HEIGHT_MIN, rest)));
   }
 
   resize() {

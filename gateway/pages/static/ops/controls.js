@@ -4,17 +4,28 @@
 import { call, now, Problem } from "../api.js";
 import { $, buttonOf, formOf, inputOf, make, setText } from "../dom.js";
 import { signedOut } from "../operator.js";
-import { seen, valueIn } from "./effects.js";
-import { askedWords, fieldWords, momentWords, valueWords } from "./words.js";
+import { count } from "../text.js";
+import { same, seen, valueIn } from "./effects.js";
+import { askedWords, changedWords, DIALS as API_NAMES, fieldWords, languageWords, valueWords } from "./words.js";
 
 /** @import { RoomAnswer, RoomLogLine, RoomLogList } from "../../contract.d.ts" */
 /** @typedef {{field: string, value: unknown, revision: number, since: import("./effects.js").Since | null}} Tracked */
 
-const DIALS = ["ratePerMinute", "capacity", "lineCap", "claimWindowSeconds"];
+const DIALS = Object.values(API_NAMES);
+/** What each button for undoing takes back: fields of the log with their names in the API, and a value of the log as the API has it. @type {Record<string, {names: Record<string, string>, value: (field: string, logged: unknown) => unknown}>} */
+const UNDONE = {
+  "undo": { names: API_NAMES, value: (_, logged) => Number(logged) },
+  "undo-message": {
+    names: { message: "message", messages: "messages" },
+    value: (field, logged) => field === "message" ? logged : JSON.parse(String(logged)),
+  },
+};
+const SEATS_A_FAN = 2; // The estimates of the line reckon so too.
+const RATE_MAX = 1_000_000;
 const GATEWAYS_MS = 6000; // A gateway that died counts for five seconds more.
 const SHOWN_MS = 8000; // How long the words of an effect stay once it was seen.
 /** The place on the page where a field's effect is shown. @param {string} field */
-const placeOf = (field) => (field === "paused" || field === "closed" ? "door" : field);
+const placeOf = (field) => field === "paused" || field === "closed" ? "door" : field === "messages" ? "message" : field;
 
 /** @param {string} words */
 const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
@@ -27,7 +38,7 @@ class Draft {
   /** @param {string} field @param {unknown} value @param {RoomAnswer} room */
   set(field, value, room) {
     if (!this.fields.size) this.revision = room.revision;
-    if (value === valueIn(room, field)) this.fields.delete(field);
+    if (same(value, valueIn(room, field))) this.fields.delete(field);
     else this.fields.set(field, value);
   }
   clear() {
@@ -49,9 +60,13 @@ export class Controls {
     this.disputed = null;
     this.disputedRevision = 0;
     this.sending = false;
+    /** What takes a last change back, by the button that does it. @type {Map<string, {changes: Record<string, unknown>, revision: number}>} */
+    this.undo = new Map();
     this.form = formOf("dials");
     this.why = inputOf("why");
     this.text = /** @type {HTMLTextAreaElement} */ ($("to-line-text"));
+    /** @type {NodeListOf<HTMLTextAreaElement>} a text for each language */
+    this.texts = document.querySelectorAll(".languages textarea");
     this.listen();
   }
 
@@ -78,25 +93,52 @@ export class Controls {
       this.line.set("message", this.text.value, this.room);
       this.drawForms();
     });
-    this.text.addEventListener("keydown", (key) => {
-      if (key.key === "Escape") this.forget(["message"]);
+    for (const text of this.texts) {
+      text.addEventListener("input", () => {
+        this.line.set("messages", this.textsTyped(), this.room);
+        this.drawForms();
+      });
+    }
+    formOf("to-line").addEventListener("keydown", (key) => {
+      if (key.key === "Escape") this.forget(["message", "messages"]);
       if (key.key === "Enter" && (key.ctrlKey || key.metaKey)) {
         formOf("to-line").requestSubmit();
       }
     });
     $("to-line").addEventListener("submit", (submit) => {
       submit.preventDefault();
-      if (this.line.fields.size) this.change({ message: this.text.value.trim() }, this.line.revision);
+      const changes = Object.fromEntries(this.line.fields);
+      if ("message" in changes) changes.message = this.text.value.trim();
+      this.change(changes, this.line.revision);
     });
-    $("take-down").addEventListener("click", () => this.change({ message: "" }, this.room.revision));
-    $("pause").addEventListener("click", () => this.change({ paused: !this.room.paused }, this.room.revision));
+    $("take-down").addEventListener("click", () => this.change({ message: "", messages: {} }, this.room.revision));
+    $("pause").addEventListener(
+      "click",
+      () => (this.room.paused ? this.change({ paused: false }, this.room.revision) : this.askToShut("paused")),
+    );
+    for (const id of Object.keys(UNDONE)) {
+      $(id).addEventListener("click", () => {
+        const undo = this.undo.get(id);
+        if (undo) this.change(undo.changes, undo.revision);
+      });
+    }
+    for (const button of document.querySelectorAll("#presets button")) {
+      button.addEventListener("click", () => {
+        const rate = this.presetRate(Number(/** @type {HTMLElement} */ (button).dataset.minutes));
+        const input = /** @type {HTMLInputElement} */ (this.form.elements.namedItem("ratePerMinute"));
+        input.value = String(rate);
+        this.dials.set("ratePerMinute", rate, this.room);
+        this.drawForms();
+        input.focus();
+      });
+    }
     $("autopilot").addEventListener(
       "click",
       () => this.change({ autopilot: !this.room.autopilot }, this.room.revision),
     );
     $("close").addEventListener(
       "click",
-      () => (this.room.closed ? this.change({ closed: false }, this.room.revision) : this.askToClose()),
+      () => (this.room.closed ? this.change({ closed: false }, this.room.revision) : this.askToShut("closed")),
     );
     $("conflict-apply").addEventListener("click", () => {
       if (this.disputed) this.change(this.disputed, this.disputedRevision);
@@ -104,20 +146,63 @@ export class Controls {
     $("conflict-keep").addEventListener("click", () => this.forget(Object.keys(this.disputed ?? {})));
   }
 
-  askToClose() {
-    const dialog = /** @type {HTMLDialogElement} */ ($("close-dialog"));
+  /** @param {"paused" | "closed"} how */
+  askToShut(how) {
+    const dialog = /** @type {HTMLDialogElement} */ ($("shut-dialog"));
     const why = /** @type {HTMLInputElement} */ (dialog.querySelector("[name=why]"));
     const revision = this.room.revision;
     const eventId = this.room.eventId;
-    $("close-title").textContent = `Close the line of ${this.room.name}?`;
+    const verb = how === "closed" ? "Close" : "Pause";
+    $("shut-title").textContent = `${verb} the line of ${this.room.name}?`;
+    $("shut-words").textContent = how === "closed"
+      ? "Nobody can join or is let in until you open it again. People inside can finish."
+      : "Nobody is let in until you resume. People inside can finish, and nobody loses a place.";
+    $("shut").textContent = `${verb} the line`;
     dialog.returnValue = why.value = "";
     dialog.addEventListener("close", () => {
-      if (dialog.returnValue === "close" && eventId === this.room.eventId) {
-        this.change({ closed: true }, revision, why.value);
+      if (dialog.returnValue === "shut" && eventId === this.room.eventId) {
+        this.change({ [how]: true }, revision, why.value);
       }
     }, { once: true });
     dialog.showModal();
-    why.focus();
+    // Enter, which opened this, must not shut the line as well.
+    /** @type {HTMLElement} */ (dialog.querySelector('[value=""]')).focus();
+  }
+
+  /** This operator changed the room's schedule: what is being typed is meant for the room as that leaves it. @param {number} before @param {number} after revisions */
+  keepUp(before, after) {
+    if (after !== before + 1) return;
+    for (const draft of [this.dials, this.line]) if (draft.revision === before) draft.revision = after;
+  }
+
+  /** What stands in the fields of the languages, as the API has it. */
+  textsTyped() {
+    return Object.fromEntries(
+      [...this.texts].map((text) => [text.name, text.value.trim()]).filter(([, typed]) => typed),
+    );
+  }
+
+  /** The rate at which the free seats sell in so many minutes, if every fan who is called comes and takes two. @param {number} minutes */
+  presetRate(minutes) {
+    const { free = 0, noShowRate = 0 } = this.room;
+    const fans = free / SEATS_A_FAN / Math.max(1 - noShowRate, 0.1);
+    return Math.min(RATE_MAX, Math.max(1, Math.round(fans / minutes)));
+  }
+
+  /** Offer to take the last change of dials back, and the last one of what the line is told, unless it was changed again by another way. @param {RoomLogLine[]} entries the room's log, the newest first */
+  offerUndo(entries) {
+    const { room } = this;
+    for (const [id, { names, value }] of Object.entries(UNDONE)) {
+      const last = entries.find((line) => line.field in names);
+      const lines = entries.filter((line) => line.revision === last?.revision && line.field in names);
+      const isInForce = lines.every(({ field, to }) => same(valueIn(room, names[field]), value(field, to)));
+      this.undo.delete(id);
+      $(id).hidden = !last || !isInForce;
+      if (!last || !isInForce) continue;
+      const changes = Object.fromEntries(lines.map(({ field, from }) => [names[field], value(field, from)]));
+      this.undo.set(id, { changes, revision: room.revision });
+      setText($(id), `Undo: ${askedWords(changes)}`);
+    }
   }
 
   /** Another room comes into view, or the same one as it is now. @param {RoomAnswer} room */
@@ -130,6 +215,8 @@ export class Controls {
       this.line.clear();
       this.tracked.clear();
       this.why.value = "";
+      this.undo.clear();
+      for (const id of Object.keys(UNDONE)) $(id).hidden = true;
       for (const words of document.querySelectorAll("[data-effect]")) words.textContent = "";
       this.settle();
     }
@@ -223,7 +310,7 @@ export class Controls {
         const item = make("li");
         item.append(
           make("b", `${fieldWords(field)} ${valueWords(field, from)} → ${valueWords(field, to)}`),
-          ` ${operator}, ${momentWords(new Date(at))}${why ? `: “${why}”` : ""}`,
+          ` ${operator}, ${changedWords(at)}${why ? `: “${why}”` : ""}`,
         );
         return item;
       }),
@@ -257,7 +344,7 @@ export class Controls {
     for (const [place, one] of this.tracked) {
       const { room } = this;
       if (room.revision < one.revision) continue;
-      if (valueIn(room, one.field) !== one.value) {
+      if (!same(valueIn(room, one.field), one.value)) {
         this.tracked.delete(place); // Somebody has changed it again.
         this.put(place, "");
         continue;
@@ -310,14 +397,29 @@ export class Controls {
         if (draft) this.effect(name).dataset.now = "";
       }
     }
+    for (const button of document.querySelectorAll("#presets button")) {
+      const { minutes } = /** @type {HTMLElement} */ (button).dataset;
+      setText(button, `${minutes} min: ${count(this.presetRate(Number(minutes)))}/min`);
+    }
+    $("presets").hidden = !this.room.free;
     const edited = this.dials.fields.size > 0;
     buttonOf("apply").disabled = !edited || !this.form.checkValidity();
     buttonOf("reset").hidden = !edited;
     if (!this.line.fields.has("message") && this.text.value !== this.room.message) {
       this.text.value = this.room.message ?? "";
     }
-    buttonOf("send").disabled = !this.line.fields.has("message") || !this.text.value.trim();
-    buttonOf("take-down").hidden = !this.room.message;
+    /** @type {Record<string, string>} */
+    const texts = { ...this.room.messages };
+    for (const text of this.texts) {
+      if (!this.line.fields.has("messages") && text.value !== (texts[text.name] ?? "")) {
+        text.value = texts[text.name] ?? "";
+      }
+    }
+    const named = document.querySelector('[data-f="languagesWithText"]');
+    if (named) setText(named, Object.keys(texts).map(languageWords).join(", "));
+    const isTyped = this.line.fields.has("message") && this.text.value.trim();
+    buttonOf("send").disabled = !isTyped && !this.line.fields.has("messages");
+    buttonOf("take-down").hidden = !this.room.message && !Object.keys(texts).length;
   }
 
   drawDoor() {
@@ -330,7 +432,7 @@ export class Controls {
     buttonOf("close").disabled = off;
     $("autopilot").setAttribute("aria-checked", String(Boolean(autopilot)));
     const why = document.querySelector('[data-f="autopilotWhy"]');
-    const words = autopilot ? sentence(autopilotWhy || "looking at the sale…") : "Off: the door goes by your rate.";
+    const words = autopilot ? sentence(autopilotWhy || "looking at the sale…") : "Off: your rate applies.";
     if (why) setText(why, words);
     const label = document.querySelector('[data-f="rateLabel"]');
     if (label) label.textContent = autopilot ? "Ceiling a minute" : "Rate a minute";

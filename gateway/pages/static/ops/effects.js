@@ -1,6 +1,6 @@
 // @ts-check
 // Whether a change took effect, as the room itself shows it: that it was written down is not enough.
-import { count } from "../words.js";
+import { count } from "../text.js";
 
 const SETTLED_MS = 2000; // With nobody let in for so long, the door is seen to be shut.
 const MEASURED_MS = 5000; // A rate is measured over at least so long.
@@ -86,8 +86,13 @@ export function seen(field, room, since, at) {
   if (field === "lineCap") return lineSeen(room);
   if (field === "autopilot") return pilotSeen(room);
   if (field === "claimWindowSeconds") return { done: true, words: "in force for whoever is called from now on" };
-  return { done: true, words: room.message ? "on every waiting page" : "taken down everywhere" };
+  if (room.message) return { done: true, words: "on every waiting page" };
+  const some = Object.keys(room.messages ?? {}).length;
+  return { done: true, words: some ? "on the waiting pages in these languages" : "taken down everywhere" };
 }
+
+/** Whether two values of a field are the same. Texts by language have one order everywhere. @param {unknown} one @param {unknown} other */
+export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** @param {RoomAnswer} room @param {string} field as in the PATCH */
 export const valueIn = (room, field) => room[/** @type {keyof RoomAnswer} */ (field)];

@@ -1,6 +1,7 @@
 // @ts-check
 // The room in view in figures, large enough to be read from afar.
-import { count, plural } from "../words.js";
+import { count } from "../text.js";
+import { plural } from "../words.js";
 import { figure, STATES } from "./words.js";
 
 /** @import { RoomAnswer } from "../../contract.d.ts" */
@@ -9,7 +10,7 @@ const TROUBLES = ["timed_out", "internal_error"]; // These are our faults, not t
 const REFUSALS_NAMED = 2;
 
 /** @param {string} name @param {string} text @param {string} [unit] */
-function put(name, text, unit = "") {
+export function put(name, text, unit = "") {
   const field = /** @type {HTMLElement | null} */ (document.querySelector(`[data-f="${name}"]`));
   if (!field || (field.textContent === text && (field.dataset.unit ?? "") === unit)) return;
   field.textContent = text;
@@ -67,13 +68,17 @@ function errorsOf(errors) {
 }
 
 /** What a room's state means; empty where its name says enough. @param {RoomAnswer} room */
-function stateWords({ closed, lobby, lobbyMinutes, state }) {
+function stateWords({ closed, lobby, lobbyMinutes, paused, sale, state }) {
+  if (sale === "cancelled") return "the event was cancelled";
+  if (sale === "unpublished") return "the event is not published";
+  if (sale === "over") return "the sale is over";
+  if (sale === "coming" && state === "paused" && !paused) return "fans may join; nobody is let in before the sale";
   switch (state) {
     case "paused":
-      return "nobody is called; who is inside goes on";
+      return "nobody is let in; people inside can finish";
     case "closed":
       return closed
-        ? "nobody joins and nobody is called"
+        ? "nobody can join and nobody is let in"
         : `the lobby opens ${plural(lobbyMinutes, "minute")} before the sale`;
     case "lobby":
       return `${plural(lobby, "fan")} in the lobby until the sale begins`;
@@ -98,24 +103,25 @@ export function drawFigures(room, at) {
   put("waiting", figure(room.waiting));
   put("lineOf", `of ${figure(room.lineCap)} at most`);
   put("called", figure(room.called));
-  put("calledOf", `${count(room.claimWindowSeconds)} s to come`);
+  put("calledOf", `${count(room.claimWindowSeconds)} s to enter`);
   put("admitted", figure(room.admitted));
   put("admittedOf", `of ${figure(room.capacity)} inside at most`);
   put("rateNow", figure(Math.round(room.rateNowPerMinute)));
-  put("rateOf", room.autopilot ? `autopilot, under ${figure(room.ratePerMinute)}` : "a minute");
+  put("rateOf", room.autopilot ? `autopilot, up to ${figure(room.ratePerMinute)} per min` : "entries per min");
   const real = door.read(room, at);
   put("rateReal", real === null ? "–" : figure(Math.round(real)));
   put(
     "rateRealOf",
-    room.measuredPerMinute === null ? "a minute" : `let in; ${figure(Math.round(room.measuredPerMinute))} came in`,
+    room.measuredPerMinute === null
+      ? "invited per min"
+      : `invited per min; ${figure(Math.round(room.measuredPerMinute))} entered`,
   );
   putSpan("p50", room.p50BookingMs);
   putSpan("p95", room.p95BookingMs);
   put("backlog", figure(room.backlog));
   put("noShows", String(Math.round(room.noShowRate * 100)), "%");
-  const errors = Object.values(room.errors).reduce((sum, number) => sum + number, 0);
-  put("errors", figure(errors));
-  put("errorsOf", errors ? errorsOf(room.errors) : "in the last minute");
+  put("errors", figure(room.faults));
+  put("errorsOf", errorsOf(room.errors) || "in the last minute");
   document.querySelector('[data-f="errors"]')?.classList.toggle(
     "is-bad",
     TROUBLES.some((code) => room.errors[code] > 0),

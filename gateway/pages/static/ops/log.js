@@ -2,7 +2,7 @@
 // The audit log of the room in view: each change with its operator, moment, values and reason.
 import { call, Problem } from "../api.js";
 import { $, make } from "../dom.js";
-import { fieldWords, momentWords, valueWords } from "./words.js";
+import { changedWords, fieldWords, valueWords } from "./words.js";
 
 /** @import { RoomLogLine, RoomLogList } from "../../contract.d.ts" */
 
@@ -10,7 +10,7 @@ let asked = ""; // The room and the revision whose log is shown or under way.
 
 /** @param {RoomLogLine} line */
 function item({ at, operator, field, from, to, why }) {
-  const moment = make("time", momentWords(new Date(at)));
+  const moment = make("time", changedWords(at));
   moment.dateTime = at;
   const change = `${fieldWords(field)} ${valueWords(field, from)} → ${valueWords(field, to)}`;
   const element = make("li");
@@ -19,8 +19,9 @@ function item({ at, operator, field, from, to, why }) {
   return element;
 }
 
-/** Show the log as of a revision of the room. Each revision is asked for once. @param {number} eventId @param {number} revision */
-export async function showLog(eventId, revision) {
+// Show the log as of a revision of the room. Each revision is asked for once.
+/** @param {number} eventId @param {number} revision @param {(entries: RoomLogLine[]) => void} shown is told the log */
+export async function showLog(eventId, revision, shown) {
   const key = `${eventId}/${revision}`;
   if (asked === key) return;
   if (!asked.startsWith(`${eventId}/`)) $("log").replaceChildren();
@@ -32,6 +33,7 @@ export async function showLog(eventId, revision) {
     $("log").replaceChildren(...entries.map(item));
     $("log").hidden = !entries.length;
     $("log-none").hidden = entries.length > 0;
+    shown(entries);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     if (asked === key) asked = ""; // With the next news of the room it is asked again.

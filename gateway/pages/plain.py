@@ -1,0 +1,143 @@
+"""The forms by which a fan without scripts goes from the call to the tickets: come in, hold the best seats, buy them.
+
+Each form is answered with a redirect: to the event's page, whose address may name a problem, or to the tickets.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import MediaType, Request, Response, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from gateway.contract.values import INT_MAX
+from gateway.pages.languages import N_, gettext, prefix
+from gateway.pages.views import PageData, PlainRefusedError
+
+Pages = NamedDependency[SkipValidation[PageData]]
+
+KEY_CHARACTERS_MAX: Final = 64
+FIELD_CHARACTERS_MAX: Final = 64
+
+_SLOW = N_(
+    "This takes a little longer. Reload this page in a few seconds, and look at “Your tickets” before you try again."
+)
+WORDS: Final[Mapping[str, str]] = {
+    "no_block": N_("There are not that many seats next to each other. Try fewer, or another kind of ticket."),
+    "sold_out": N_("Every ticket of this kind is sold. Try another kind."),
+    "limit_exceeded": N_("That is more tickets than one person can buy here."),
+    "not_admitted": N_("Your time to choose seats has ended. Please join the line again."),
+    "not_called": N_("It is not your turn, or your turn has passed."),
+    "not_on_sale": N_("Tickets are not on sale yet."),
+    "sale_over": N_("The sale is over."),
+    "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
+    "captcha_failed": N_("Buying needs JavaScript here, because this site checks that you are a person."),
+    "timed_out": _SLOW,
+    "queued": _SLOW,
+    "overloaded": N_("We are very busy. Wait a few seconds and try again."),
+}
+OTHER: Final = N_("That did not work. Please try again.")
+"""What is said of every other problem."""
+
+
+def words_of(code: str) -> str:
+    """What the page says about a problem that its address names; empty for none."""
+    return gettext(WORDS.get(code, OTHER)) if code else ""
+
+
+def key_new() -> str:
+    """The Idempotency-Key of a form that is shown: sent twice, it is carried out once."""
+    return secrets.token_urlsafe(18)
+
+
+async def _fields(request: Request[Any, Any, Any]) -> dict[str, str]:
+    form = await request.form()
+    return {name: value for name in form if isinstance(value := form[name], str) and len(value) <= FIELD_CHARACTERS_MAX}
+
+
+def _number(fields: Mapping[str, str], name: str) -> int:
+    text = fields.get(name, "")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= INT_MAX):
+        raise PlainRefusedError("invalid_request")
+    return int(text)
+
+
+def _hold_named(fields: Mapping[str, str]) -> uuid.UUID:
+    try:
+        return uuid.UUID(fields.get("reservationId", ""))
+    except ValueError:
+        raise PlainRefusedError("invalid_request") from None
+
+
+def _to(path: str, *cookies: Cookie | None) -> Response[str]:
+    return Response(
+        "",
+        status_code=303,
+        media_type=MediaType.HTML,
+        headers={"Location": f"{prefix()}/{path}", "Cache-Control": "no-store"},
+        cookies=[cookie for cookie in cookies if cookie is not None],
+    )
+
+
+def _back(event_id: int, cookie: Cookie | None, code: str = "") -> Response[str]:
+    return _to(f"events/{event_id}{f'?problem={code}' if code else ''}", cookie)
+
+
+@post("/events/{event_id:int}/claim")
+async def claim_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Come in when called. `PageData.ensure_session` refuses another site's form, here and below."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        return _to(f"events/{event_id}", cookie, *await pages.claim(event_id, user_id))
+    except PlainRefusedError as refused:
+        return _back(event_id, cookie, refused.code)
+
+
+@post("/events/{event_id:int}/hold")
+async def hold_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Hold the best seats of a ticket type."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        fields = await _fields(request)
+        await pages.hold_best(
+            request,
+            event_id,
+            user_id,
+            ticket_type_id=_number(fields, "ticketTypeId"),
+            quantity=_number(fields, "quantity"),
+            accessible="accessible" in fields,
+            key=fields.get("key", "")[:KEY_CHARACTERS_MAX] or key_new(),
+        )
+    except PlainRefusedError as refused:
+        return _back(event_id, cookie, refused.code)
+    return _back(event_id, cookie)
+
+
+@post("/events/{event_id:int}/buy")
+async def buy_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Buy a hold, where the site asks for no captcha."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        purchase_id = await pages.buy(event_id, user_id, _hold_named(await _fields(request)))
+    except PlainRefusedError as refused:
+        return _back(event_id, cookie, refused.code)
+    return _to(f"purchases/{purchase_id}", cookie)
+
+
+@post("/events/{event_id:int}/give-back")
+async def give_back_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Give a hold back, to choose again."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        await pages.give_back(event_id, user_id, _hold_named(await _fields(request)))
+    except PlainRefusedError as refused:
+        return _back(event_id, cookie, refused.code)
+    return _back(event_id, cookie)
+
+
+PLAIN_FORMS: Final = (claim_form, hold_form, buy_form, give_back_form)

@@ -1,0 +1,34 @@
+// @ts-check
+// A ticket on the whole screen, at the door: the screen stays on, and the arrow keys and Escape do what the links do.
+// Without scripts the links alone do it: the style shows the ticket that the address names.
+
+/** @type {WakeLockSentinel | null} */
+let lock = null;
+
+/** The ticket on the whole screen. */
+const shown = () => document.querySelector(".ticket:target");
+
+async function keepAwake() {
+  if (!shown() || document.hidden) {
+    await lock?.release();
+    lock = null;
+  } else {
+    lock ??= (await navigator.wakeLock?.request("screen")) ?? null;
+    lock?.addEventListener("release", () => (lock = null));
+  }
+}
+
+/** Which link a key stands for. @type {Record<string, string>} */
+const TURNS = document.dir === "rtl"
+  ? { ArrowLeft: "1", ArrowRight: "-1", Escape: "0" }
+  : { ArrowLeft: "-1", ArrowRight: "1", Escape: "0" };
+
+addEventListener("keydown", ({ key }) => {
+  const turn = TURNS[key];
+  if (!turn) return;
+  /** @type {HTMLElement | null | undefined} */ (shown()?.querySelector(`[data-turn="${turn}"]`))?.click();
+});
+for (const moment of ["hashchange", "pageshow", "visibilitychange"]) {
+  // The battery may be low, or the browser has no such lock.
+  addEventListener(moment, () => void keepAwake().catch(() => {}), true);
+}
