@@ -6,12 +6,11 @@ import datetime as dt
 import re
 
 from admitone.settings import Settings
-from db.codes.access_codes import CodeTakenError, TooManyIssuesError, issue_codes
+from db.codes.access_codes import LABEL_MAX, CodeTakenError, TooManyIssuesError, issue_codes
 from db.connections.engines import transaction
 from db.rooms.rooms import UnknownRoomError
+from db.texts import fault_of_name, tidy
 from waiting_room.access import CODE_MAX, NAMED_CODE, CodeHasher, random_codes
-
-LABEL_MAX = 80
 
 
 class CodesError(Exception):
@@ -36,8 +35,10 @@ async def issue(
     """
     if code is not None and (len(code) > CODE_MAX or re.search(NAMED_CODE, code) is None):
         raise CodesError("A code has four letters or digits at least, with a space or hyphen between some.")
-    if not 1 <= len(label) <= LABEL_MAX:
-        raise CodesError(f"A label has 1 to {LABEL_MAX} characters.")
+    label = tidy(label)
+    fault = fault_of_name(label, LABEL_MAX)
+    if fault is not None:
+        raise CodesError(f"The label: {fault}.")
     codes = [code] if code is not None else random_codes(count)
     hasher = CodeHasher(settings.site.secret)
     try:

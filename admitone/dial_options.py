@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
+from db.languages import Texts
 from db.rooms.dials import DIALS, Dial, DialValue
 
 Command = Callable[..., None]
@@ -39,10 +41,22 @@ def with_dials(command: Command) -> Command:
     return with_options
 
 
+def _texts(given: str | Texts) -> Texts:
+    if isinstance(given, Texts):
+        return given
+    try:
+        return msgspec.json.decode(given, type=Texts)
+    except msgspec.DecodeError as error:
+        raise typer.BadParameter(f"""a text by language, as in {{"de": "Einlass um acht"}}: {error}""") from None
+
+
 def _annotation(dial: Dial) -> Any:
     help_text = f"{dial.meaning[0].upper()}{dial.meaning[1:]}."
     if dial.type is bool:
         return Annotated[bool | None, typer.Option(f"--{dial.option_name}/--no-{dial.option_name}", help=help_text)]
     if dial.type is str:
         return Annotated[str | None, typer.Option(f"--{dial.option_name}", help=help_text)]
+    if dial.type is Texts:
+        option = typer.Option(f"--{dial.option_name}", parser=_texts, metavar="JSON", help=help_text)
+        return Annotated[Texts | None, option]
     return Annotated[int | None, typer.Option(f"--{dial.option_name}", min=dial.least, max=dial.most, help=help_text)]

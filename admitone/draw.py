@@ -14,13 +14,14 @@ import redis
 from msgspec import Meta
 
 from db.connections import replica
+from db.texts import END
 from waiting_room.draw import SEED_BYTES, drawn_order, fan_hash
 from waiting_room.line import Slots
 
 DIFFERENCES_MAX: Final = 20
 
-_Hex64 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-_FanHash = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+_Hex64 = Annotated[str, Meta(pattern="^[0-9a-f]{64}" + END)]
+_FanHash = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
 
 
 class DrawError(Exception):

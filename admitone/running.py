@@ -32,3 +32,9 @@ def read(folder: Path) -> dict[str, str]:
         return msgspec.json.decode((folder / _FILE).read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError):
         return {}
+
+
+def reachable_host(host: str) -> str:
+    """The host of a URL by which a program on this machine finds what listens on ``host``."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host

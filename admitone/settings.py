@@ -17,12 +17,27 @@ from msgspec.inspect import Metadata, StructType, type_info
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
-from gateway.programme.settings import EventSettings
-from gateway.wire.settings import BodySettings, LimitSettings, StreamSettings
+from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.wire.addresses import PublicAddress
+from gateway.wire.proxies import TrustedProxies
+from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from messages.brand_settings import BrandSettings
+from messages.settings import (
+    SMS_SCHEMES,
+    SMTP_SCHEMES,
+    MailSettings,
+    MessageSettings,
+    ProviderUrlError,
+    PushSettings,
+    SmsSettings,
+    is_public_key,
+    provider_of,
+)
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -30,6 +45,10 @@ PREFIX: Final = "ADMITONE_"
 SECRET_LETTERS_MIN: Final = 8
 """A secret has at least so many different characters. Repeated words have fewer; 32 random digits hardly ever do."""
 
+METRICS_TOKEN_CHARACTERS_MIN: Final = 16
+
+_token_is_possible: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
+"""RFC 6750, 2.1."""
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
@@ -70,12 +89,6 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     port: Annotated[
         int, bounded("port the gateway listens on; 0 takes a free one", 0, 65535, variable="ADMITONE_PORT")
     ] = 8000
-    trusted_proxies: Annotated[
-        str,
-        setting(
-            "comma-separated proxy addresses whose X-Forwarded-For is believed", variable="ADMITONE_TRUSTED_PROXIES"
-        ),
-    ] = ""
 
 
 class Row(NamedTuple):
@@ -106,11 +119,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionSettings = SessionSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
+    connection: ConnectionSettings = ConnectionSettings()
+    metrics: MetricsSettings = MetricsSettings()
     body: BodySettings = BodySettings()
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
+    picture: PictureSettings = PictureSettings()
+    brand: BrandSettings = BrandSettings()
+    push: PushSettings = PushSettings()
     ending: EndingSettings = EndingSettings()
     webhook: WebhookSettings = WebhookSettings()
+    message: MessageSettings = MessageSettings()
+    mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -145,14 +166,66 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.log.format == "json" or (self.log.format == "auto" and self.site.production)
 
     def _refuse_unsafe(self) -> None:
+        try:
+            proxies = TrustedProxies.of(self.connection.trusted_proxies)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_TRUSTED_PROXIES: {error}") from None
+        try:
+            PublicAddress.of(self.site.public_url or "/")
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        try:
+            check(self.brand)
+        except BrandError as error:
+            raise SettingsError(str(error)) from None
+        if self.push.public_key and not is_public_key(self.push.public_key):
+            raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
+        self._refuse_providers()
+        if self.metrics.token and not _token_is_possible(self.metrics.token):
+            raise SettingsError("ADMITONE_METRICS_TOKEN may have letters, digits and -._~+/=, and no blank")
         if not self.site.production:
             return
+        if proxies.too_many:
+            raise SettingsError(
+                "ADMITONE_TRUSTED_PROXIES trusts half of the Internet or all of it, so that fans could claim to be "
+                "other networks: name the proxies' own addresses in production"
+            )
+        if self.metrics.token and len(self.metrics.token) < METRICS_TOKEN_CHARACTERS_MIN:
+            raise SettingsError(
+                f"ADMITONE_METRICS_TOKEN must be of at least {METRICS_TOKEN_CHARACTERS_MIN} characters in production"
+            )
         if self.session.open_auth:
             raise SettingsError("ADMITONE_AUTH=open trusts a client's word for who they are: not in production")
         if len(self.site.secret) < 32 or len(set(self.site.secret)) < SECRET_LETTERS_MIN:
             raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
+
+    def _refuse_providers(self) -> None:
+        providers = (
+            ("ADMITONE_MAIL_URL", self.mail.url, tuple(SMTP_SCHEMES)),
+            ("ADMITONE_MAIL_FALLBACK_URL", self.mail.fallback_url, tuple(SMTP_SCHEMES)),
+            ("ADMITONE_SMS_URL", self.sms.url, SMS_SCHEMES),
+            ("ADMITONE_SMS_FALLBACK_URL", self.sms.fallback_url, SMS_SCHEMES),
+        )
+        for variable, url, schemes in providers:
+            try:
+                if url:
+                    provider_of(url, schemes)
+            except ProviderUrlError as error:
+                raise SettingsError(f"{variable}: {error}") from None
+        if self.push.contact and not self.push.contact.startswith(("mailto:", "https://")):
+            raise SettingsError("ADMITONE_PUSH_CONTACT: push services want a mailto: or https: address of yours")
+        try:
+            links = PublicAddress.of(self.message.links or self.site.public_url or "/")
+            if self.message.links and not links.origin:
+                raise ValueError("name a whole address, as https://venue.example/tickets")
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_MESSAGE_LINKS: {error}") from None
+        if self.site.production and (self.mail.url or self.sms.url) and not links.origin:
+            raise SettingsError(
+                "Messages have links: name the site's whole address in ADMITONE_PUBLIC_URL or ADMITONE_MESSAGE_LINKS"
+            )
 
 
 def _rows() -> Iterator[Row]:

@@ -29,7 +29,7 @@ from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedError, FolderLock
 from admitone.embedded.server import EmbeddedServer
 from admitone.embedded.valkey import EmbeddedValkey
-from admitone.running import forget, note
+from admitone.running import forget, note, reachable_host
 from admitone.settings import Settings
 from admitone.supervisor import Child, ChildError
 from db.connections import look
@@ -37,6 +37,7 @@ from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators import add_operator
 from db.patience import Patience
+from gateway.wire.addresses import PublicAddress
 
 OPERATOR = "demo"
 READY_SECONDS_MAX = 60.0
@@ -115,7 +116,8 @@ def _run(
 ) -> NoReturn:
     started_at = time.monotonic()
     port = _free_port(settings.server.host, port)
-    url = f"http://{_reachable_host(settings.server.host)}:{port}"
+    root = PublicAddress.of(settings.site.public_url or "/").root
+    url = f"http://{reachable_host(settings.server.host)}:{port}{root}"
     lock.note(f"process {os.getpid()}, {url}/")
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
@@ -126,6 +128,8 @@ def _run(
         "REDIS_URL": settings.redis.url,
         "PYTHONUNBUFFERED": "1",
     }
+    if not settings.message.links and "://" not in settings.site.public_url:
+        environ["ADMITONE_MESSAGE_LINKS"] = url
     environ.setdefault("ADMITONE_DRAIN_SECONDS", "0")  # there is no other gateway to go to
     embedded: dict[str, EmbeddedServer] = {
         "DATABASE_URL": EmbeddedPostgres(folder / "postgres"),
@@ -243,12 +247,6 @@ def _free_port(host: str, port: int) -> int:
             raise UpError(f"Port {port} of {host} is not to be had ({reason}); try --port 0.") from error
         free: int = probe.getsockname()[1]
         return free
-
-
-def _reachable_host(host: str) -> str:
-    """An address at which a browser here finds what listens on `host`."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{host}]" if ":" in host else host
 
 
 def _kept_secret(path: Path) -> str:

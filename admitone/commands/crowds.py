@@ -15,7 +15,12 @@ from admitone.commands.environment import (
     load_settings,
     servers_of,
 )
+from admitone.fan.ledger import ledger_sentence
 from admitone.settings import Settings, SettingsError
+from booking_lane.signals import end_process_within
+
+LOOP_END_SECONDS_MAX = 5.0
+"""A command whose work is done ends by then, even if a name is still being looked up."""
 
 
 def crowd(
@@ -64,9 +69,15 @@ def crowd(
         )
     except ValueError as error:
         raise fail(str(error)) from None
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        report = runner.run(run_crowd(plan, quiet=quiet))
-    report.print(Console())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            report = runner.run(run_crowd(plan, quiet=quiet))
+            report.print(Console())
+            end_process_within(LOOP_END_SECONDS_MAX)
+    except OSError as error:
+        if ledger is None or error.filename is None:
+            raise
+        raise fail(ledger_sentence(ledger, error)) from None
     if not report.clean:
         raise typer.Exit(1)
 
@@ -82,6 +93,7 @@ def rehearse(
     fast: Annotated[bool, typer.Option("--fast", help="Nobody thinks: --think 0.")] = False,
     limit: Annotated[bool, typer.Option("--limit", help="Then raise the rate until it holds no more.")] = False,
     no_shows: Annotated[float, typer.Option(min=0, max=0.95, help="Share who do not answer their call.")] = 0.1,
+    idle: Annotated[float, typer.Option(min=0, max=0.95, help="Share who come in and do nothing there.")] = 0.0,
     seats: Annotated[int, typer.Option(min=1, max=50, help="A fan wants one to so many seats.")] = 2,
     front: Annotated[float, typer.Option(min=0, max=1, help="Share who want the first rows.")] = 0.2,
     generators: Annotated[int | None, typer.Option(min=1, help="Processes that play the fans.")] = None,
@@ -120,6 +132,7 @@ def rehearse(
             arrive_seconds=arrive,
             think_seconds=0.0 if fast else think,
             no_shows=no_shows,
+            idle=idle,
             seats_per_fan=seats,
             front=front,
             wants_limit=limit,
@@ -135,9 +148,10 @@ def rehearse(
             return
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             verdict = runner.run(rehearse_until_signal(settings, options, console=Console(stderr=True), quiet=quiet))
+            typer.echo(as_json(verdict) if json else "\n".join(words(verdict)))
+            end_process_within(LOOP_END_SECONDS_MAX)
     except (ValueError, NotPossibleError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    typer.echo(as_json(verdict) if json else "\n".join(words(verdict)))
     if not verdict.fit:
         raise typer.Exit(1)

@@ -25,19 +25,28 @@ def seed(
     on_sale_in: Annotated[
         float, typer.Option(help="Minutes until the sale begins; the lobby comes before it (ADMITONE_LOBBY_MINUTES).")
     ] = -60.0,
+    time_zone: Annotated[
+        str, typer.Option(help="The venue's time zone by its IANA name; the event begins at 20:00 there.")
+    ] = "Europe/Berlin",
 ) -> None:
     """Make a demo event, on sale at once unless --on-sale-in is given; prints its id."""
     from db.events.seed import room_seed, seed_demo, seed_stadium
+    from db.events.time_zones import is_time_zone
     from db.migrate import migrate as run
 
+    if not is_time_zone(time_zone):
+        raise fail(f"there is no time zone {time_zone!r}: name one of IANA's, e.g. Europe/Berlin")
     settings = load_settings()
     run(settings.db.url)
     make = seed_stadium if stadium else seed_demo
-    typer.echo(make(settings.db.url, room=room_seed(settings.room), on_sale_minutes=on_sale_in))
+    typer.echo(make(settings.db.url, room=room_seed(settings.room), on_sale_minutes=on_sale_in, time_zone=time_zone))
 
 
 def audit(
-    ledger: Annotated[Path | None, typer.Option(exists=True, help="What clients were told, to compare.")] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="What clients were told, to compare."),
+    ] = None,
 ) -> None:
     """Check every invariant in SQL; exit 1 with the rows that break one."""
     from db.audit.invariants import audit as check

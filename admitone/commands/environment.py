@@ -11,6 +11,7 @@ from admitone import running
 from admitone.logs import start_logging
 from admitone.settings import Settings, SettingsError
 from admitone.telemetry import TelemetryError, require_installed
+from gateway.wire.addresses import PublicAddress
 
 
 def fail(message: str) -> typer.Exit:
@@ -66,7 +67,9 @@ def noted_url(settings: Settings) -> str:
 
 def gateway_url(settings: Settings) -> str:
     """The URL of the gateway that a running `admitone up` noted, else of one that listens where the settings say."""
-    return noted_url(settings) or f"http://{settings.server.host}:{settings.server.port}"
+    root = PublicAddress.of(settings.site.public_url or "/").root
+    here = f"http://{running.reachable_host(settings.server.host)}:{settings.server.port}{root}"
+    return noted_url(settings) or here
 
 
 def need_secret(settings: Settings) -> None:

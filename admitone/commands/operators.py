@@ -32,7 +32,7 @@ def add(
             typer.prompt("Password", hide_input=True, confirmation_prompt=True) if asks else secrets.token_urlsafe(12)
         )
     try:
-        add_operator(settings.db.url, name, made)
+        name = add_operator(settings.db.url, name, made)
     except ValueError as error:
         raise fail(str(error)) from None
     typer.echo(f"Operator {name} may sign in." if password or sys.stdin.isatty() else f"{name} {made}")

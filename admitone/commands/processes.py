@@ -14,6 +14,8 @@ from admitone.commands.environment import (
     need_secret,
 )
 from admitone.settings import Settings, SettingsError
+from gateway.branding.brand import BrandError, brand_of
+from gateway.wire.proxies import TrustedProxies
 
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
@@ -46,17 +48,22 @@ def gateway(
 
     settings = load_settings()
     need_secret(settings)
+    try:
+        brand_of(settings.brand)
+    except BrandError as error:
+        raise fail(str(error)) from None
+    proxies = TrustedProxies.of(settings.connection.trusted_proxies)
     # Each stream is an open file; the soft limit is there for programs that use select().
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvicorn.run(
         "admitone.asgi:create",
         factory=True,
-        host=settings.server.host if host is None else host,
+        host=_listens_on(settings.server.host if host is None else host, workers),
         port=settings.server.port if port is None else port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http="gateway.wire.bounded_connection:BoundedConnection",
         ws="none",
         access_log=False,
         log_config=None,
@@ -65,9 +72,16 @@ def gateway(
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=75,
         server_header=False,
-        proxy_headers=bool(settings.server.trusted_proxies),
-        forwarded_allow_ips=settings.server.trusted_proxies or None,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies.allowed_ips,
     )
+
+
+def _listens_on(host: str, workers: int) -> str:
+    """The host as uvicorn must be told it: one process takes ``::`` for IPv6 alone, several take it for IPv4 as well.
+    For one process an empty host is both.
+    """
+    return "" if host == "::" and workers == 1 else host
 
 
 def worker(

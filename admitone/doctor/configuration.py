@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
 from admitone.settings import SECRET_LETTERS_MIN
+from gateway.branding.brand import BrandError, brand_of
 
 SECRET_CHARACTERS_MIN: Final = 32
 TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
@@ -17,7 +18,7 @@ TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    findings = [*_identity(site), *_captcha(site), *_servers(site)]
+    findings = [*_identity(site), *_captcha(site), *_metrics(site), *_brand(site), *_servers(site)]
     yield from findings
     if not findings:
         yield fine("setup", "settings", "The settings are fit for production")
@@ -53,6 +54,13 @@ def _identity(site: Site) -> Iterator[Finding]:
         )
 
 
+def _brand(site: Site) -> Iterator[Finding]:
+    try:
+        brand_of(site.settings.brand)
+    except BrandError as error:
+        yield site.misconfigured("setup", "brand", f"The pages cannot look so: {error}", "Mend this setting.")
+
+
 def _captcha(site: Site) -> Iterator[Finding]:
     settings = site.settings
     if settings.captcha.provider == "off":
@@ -72,6 +80,16 @@ def _captcha(site: Site) -> Iterator[Finding]:
             "captcha",
             "The captcha is verified over plain HTTP",
             "Let ADMITONE_CAPTCHA_VERIFY_URL begin with https://.",
+        )
+
+
+def _metrics(site: Site) -> Iterator[Finding]:
+    if site.settings.site.production and not site.settings.metrics.token:
+        yield warning(
+            "setup",
+            "metrics_token",
+            "ADMITONE_METRICS_TOKEN is not set: nobody may read /metrics, so no alarm can go off",
+            "Set it to what `openssl rand -hex 24` prints, on every gateway, and give it to the monitoring.",
         )
 
 

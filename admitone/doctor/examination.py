@@ -14,6 +14,7 @@ from admitone.doctor import (
     configuration,
     front,
     gateways,
+    networks,
     postgres,
     rooms,
     valkey,
@@ -34,6 +35,7 @@ SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("clocks", clocks.examine),
     ("settings", configuration.examine),
     ("front", front.examine),
+    ("networks", networks.examine),
 )
 
 

@@ -4,21 +4,28 @@ may open as many files as they have streams.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 from gateway.health.presence import Presence, key_print
+from gateway.health.readiness import SILENT_SECONDS
+from gateway.wire.connection_counts import FILES_BESIDE_CONNECTIONS
 
-FILES_BESIDE_STREAMS: Final = 500
-"""A gateway has at most so many open files besides its streams: other requests, connections to servers, the log."""
+LOOK_AGAIN_SECONDS: Final = 0.25
 
 
 def examine(site: Site) -> Iterator[Finding]:
     if site.jobs is None:
         return
     here = site.gateways
+    deadline = time.monotonic() + SILENT_SECONDS + 1
+    while any(one.failing and "stopping" not in one.failing for one in here) and time.monotonic() < deadline:
+        # A gateway takes a part for failing until it has seen it: the other lines of this report may know better.
+        time.sleep(LOOK_AGAIN_SECONDS)
+        here = site.look_again()
     if not here:
         yield error("up", "gateways", "No gateway runs", "Start `admitone gateway`.")
         return
@@ -67,7 +74,7 @@ def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
 
 def _files(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
     for one in here:
-        needed = one.streams_max + FILES_BESIDE_STREAMS
+        needed = one.streams_max + FILES_BESIDE_CONNECTIONS
         if 0 <= one.files_max < needed:
             yield site.misconfigured(
                 "setup",

@@ -44,6 +44,12 @@ class Site:
         level = Level.ERROR if self.settings.site.env == "production" else Level.WARNING
         return Finding(kind, code, level, says, fix)
 
+    def look_again(self) -> tuple[Presence, ...]:
+        """The gateways as they are now. What one says of itself may be as old as the part that it names is away for."""
+        if self.jobs is not None:
+            self.gateways = _gateways(self.jobs)
+        return self.gateways
+
     def rows(self, query: LiteralString, parameters: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
         """The rows that the query gives.
 

@@ -8,14 +8,13 @@ from typing import Final, cast
 import redis
 from rq import Queue
 from rq.cron_scheduler_registry import get_registry_key
-from rq.job import Job
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.commands import decode_batch
-from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, queue_name, rq_queue
-from booking_lane.serializer import MsgpackSerializer
+from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
+from booking_lane.listed_jobs import fetch_jobs
 
 CRON_SECONDS_MAX: Final = 15
 """Cron beats each second. The bound is larger because the last beat is compared with another machine's clock."""
@@ -23,6 +22,11 @@ BATCHES_MAX: Final = 20
 """The doctor warns of more batches in a lane. A gateway has two under way, so fifty may have a hundred for a moment."""
 OLDEST_SECONDS_MAX: Final = 2
 JOBS_SEEN_MAX: Final = 20
+OTHER_QUEUES: Final = {
+    HOUSEKEEPING_QUEUE: "slots are not reconciled, old outcomes not forgotten",
+    MESSAGES_QUEUE: "fans are told nothing by mail, SMS and push",
+}
+"""The queues that are no lanes, and what suffers where nobody works on them."""
 START: Final = "Start `admitone worker`, or look at its log if it runs."
 
 
@@ -37,9 +41,10 @@ def examine(site: Site) -> Iterator[Finding]:
         yield _workers_of(jobs, queue.name)
         yield _backlog(site, queue, now_ms)
         yield from _failed(queue)
-    housekeeping = rq_queue(jobs, HOUSEKEEPING_QUEUE)
-    yield _workers_of(jobs, housekeeping.name)
-    yield from _failed(housekeeping)
+    for name in OTHER_QUEUES:
+        other = rq_queue(jobs, name)
+        yield _workers_of(jobs, other.name)
+        yield from _failed(other)
     yield _cron(jobs, seconds)
 
 
@@ -48,13 +53,9 @@ def _workers_of(jobs: redis.Redis, queue: str) -> Finding:
     addresses = jobs.mget([alive_key(queue, name) for name in names]) if names else []
     alive = [cast(bytes, one).decode() for one in addresses if one is not None]
     if not alive:
-        harm = (
-            "slots are not reconciled, old outcomes not forgotten"
-            if queue == HOUSEKEEPING_QUEUE
-            else "its events sell nothing"
-        )
+        harm = OTHER_QUEUES.get(queue, "its events sell nothing")
         return error("up", queue, f"No worker on {queue}: {harm}", START)
-    if len(alive) > 1 and queue != HOUSEKEEPING_QUEUE:
+    if len(alive) > 1 and queue not in OTHER_QUEUES:
         says = f"{len(alive)} workers on {queue} ({', '.join(alive[:4])}): correct, only slower than one"
         return warning("up", queue, says, "Give each worker process lanes of its own (`admitone worker --lane N`).")
     return fine("up", queue, f"{queue} is worked by {', '.join(alive[:4])}")
@@ -69,7 +70,7 @@ def _backlog(site: Site, queue: Queue, now_ms: int) -> Finding:
     ]
     received = [
         command.received_at_ms
-        for job in Job.fetch_many(ids, connection=queue.connection, serializer=MsgpackSerializer)
+        for job in fetch_jobs(queue.connection, ids)
         if job is not None and job.func_name == BOOK
         for command in decode_batch(job.args[0]).commands
     ]

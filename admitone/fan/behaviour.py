@@ -49,9 +49,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
 
     ``seats_min``, ``seats_max``: each fan wants a number of seats within these, evenly spread.
     ``leave_line``: the share that leaves the line, half of them without a request. ``no_show``: the share that is
-    called and never claims. ``walk_away``: the share that holds seats and forgets them. ``release``: the share that
-    gives its held seats back. ``best``: the share that lets the server choose seats. ``front``: the share that wants
-    the first rows. ``reserve_tries_max``: how often a fan chooses seats at most.
+    called and never claims. ``idle``: the share that is admitted and does nothing. ``walk_away``: the share that holds
+    seats and forgets them. ``release``: the share that gives its held seats back. ``best``: the share that lets the
+    server choose seats. ``front``: the share that wants the first rows. ``reserve_tries_max``: how often a fan chooses
+    seats at most.
     ``waits_for_line``: a fan waits until a full line has room, and waits again after a call that it missed.
     ``looks_at_map``: a fan reads the whole map and its changes before it chooses, as a page does.
     ``solves_early``: a fan solves the checkout's captcha right after joining.
@@ -64,6 +65,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     seats_max: int = 2
     leave_line: float = 0.0
     no_show: float = 0.0
+    idle: float = 0.0
     walk_away: float = 0.0
     release: float = 0.0
     best: float = 0.0

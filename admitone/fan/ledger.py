@@ -33,6 +33,11 @@ def line_of(kind: Kind, user_id: int, event_id: int, job: Mapping[str, Any]) -> 
     )
 
 
+def ledger_sentence(path: Path, error: OSError) -> str:
+    """What a command says of a ledger that it cannot write."""
+    return f"The ledger {path} cannot be written ({error.strerror}): name a file in a writable folder."
+
+
 class Ledger:
     """Appends lines to a file, each whole and at once; closing makes them durable.
 

@@ -22,6 +22,7 @@ LOST_TRIES_MAX: Final = 3
 JOB_POLLS_MAX: Final = 20
 JOB_WAIT_SECONDS: Final = 5
 NONE_FREE_SECONDS_MAX: Final = 8
+SIGN_SECONDS: Final = 10.0
 
 
 class _Hold(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,6 +95,8 @@ class Fan:
                 self._captcha_token = await self._company.captcha.token(self._calls)
         with counts.at("line"):
             await self._line.get_in()
+        if self._behaviour.idle and self._happens(self._behaviour.idle):
+            raise VisitEnded("idle_inside")
         with counts.at("reserve"):
             hold = await self._choose_and_hold()
         await self._think("pay")
@@ -106,7 +109,7 @@ class Fan:
     async def _choose_and_hold(self) -> _Hold:
         live = await self._look_at_map() if self._behaviour.looks_at_map else None
         try:
-            await self._think("choose")
+            await self._look_around(self._tempo("choose"))
             return await self._reserve()
         finally:
             if live is not None:
@@ -122,6 +125,15 @@ class Fan:
             self._counts.outcome("live", reply.code or str(reply.status))
             return None
         return stream
+
+    async def _look_around(self, seconds: float) -> None:
+        """Think; a fan who looks at the map moves on its page, which tells the gateway so."""
+        while seconds > SIGN_SECONDS and self._behaviour.looks_at_map:
+            await asyncio.sleep(SIGN_SECONDS)
+            seconds -= SIGN_SECONDS
+            await self._calls.ask("choosing", "POST", f"/api/queue/{self._event_id}/choosing")
+        if seconds > 0:
+            await asyncio.sleep(seconds)
 
     async def _reserve(self) -> _Hold:
         company, counts = self._company, self._counts

@@ -121,6 +121,7 @@ def _behaviour(plan: Crowd) -> Behaviour:
         seed=plan.seed,
         seats_max=plan.seats_per_fan,
         no_show=plan.no_shows,
+        idle=plan.idle,
         best=plan.best,
         front=plan.front,
         waits_for_line=False,

@@ -72,6 +72,7 @@ class Generators:
                     arrive_seconds=options.arrive_seconds,
                     think_seconds=options.think_seconds,
                     no_shows=options.no_shows,
+                    idle=options.idle,
                     seats_per_fan=options.seats_per_fan,
                     front=options.front,
                     best=options.best,

@@ -30,6 +30,7 @@ class Options:
         expected_fans: how many fans the real sale has; None: as many as are simulated.
         think_seconds: a person's mean time from the call to the ticket; 0: fans do not think, which shows the engine's
             limit.
+        idle: the share of the admitted that do nothing with their pass.
         minutes_max: the sale ends after this time, even if fans are still on their way.
         wants_limit: once the sale as configured is steady, raise the rate until the site does not bear it any more.
         generators: how many processes simulate fans; None: one for each `FANS_A_GENERATOR` fans.
@@ -47,6 +48,7 @@ class Options:
     arrive_seconds: float = 30.0
     think_seconds: float = THINK_SECONDS
     no_shows: float = 0.1
+    idle: float = 0.0
     seats_per_fan: int = 2
     front: float = FRONT_SHARE
     best: float = BEST_SHARE
@@ -65,6 +67,7 @@ class Options:
             ("seconds to arrive", self.arrive_seconds, 0, 3600),
             ("seconds to think", self.think_seconds, 0, THINK_SECONDS_MAX),
             ("the share of no-shows", self.no_shows, 0, 0.95),
+            ("the share of idle fans", self.idle, 0, 0.95),
             ("seats", self.seats_per_fan, 1, 50),
             ("generators", self.generators or 1, 1, GENERATORS_MAX),
         ):

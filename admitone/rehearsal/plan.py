@@ -23,8 +23,9 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 
     ``first``: the number of its first fan.
     ``think_seconds``: the mean time of a person from the call to the ticket; 0: fans do not think.
-    ``no_shows``: the share of fans that are called and never answer. ``front``: the share that want the first rows.
-    ``best``: the share that let the server choose. ``session_seconds``: how long the fans' sessions last.
+    ``no_shows``: the share of fans that are called and never answer. ``idle``: the share that come in and do
+    nothing with their pass. ``front``: the share that want the first rows. ``best``: the share that let the server
+    choose. ``session_seconds``: how long the fans' sessions last.
     """
 
     base_url: str
@@ -34,6 +35,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     arrive_seconds: float
     think_seconds: float
     no_shows: float
+    idle: float
     seats_per_fan: int
     front: float
     best: float

@@ -18,11 +18,13 @@ import redis
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
+from admitone.fan.ledger import ledger_sentence
 from admitone.rehearsal.display import Display
 from admitone.rehearsal.generators import ARRIVED_SECONDS_MAX, Generators
 from admitone.rehearsal.measuring import LOOK_SECONDS, measure
 from admitone.rehearsal.options import NotPossibleError, Options
 from admitone.rehearsal.ready import require_ready
+from admitone.rehearsal.tail import tail_of
 from admitone.rehearsal.verdict import REACHED, Facts, Phase, Verdict, holds, judge
 from admitone.rehearsal.watch import Sample, Watch
 from admitone.room import show_or_steer
@@ -67,10 +69,20 @@ async def rehearse(
     Raises:
         NotPossibleError: the rehearsal cannot be held, or it was stopped.
     """
+    _need_ledger(options)
     warnings = await require_ready(settings, options)
     with _servers(settings, options.event_id) as connection, _ledger(options) as ledger:
         rehearsal = _Rehearsal(settings, options, connection, ledger, Display(console, quiet=quiet))
         return await rehearsal.hold(stop, warnings)
+
+
+def _need_ledger(options: Options) -> None:
+    if options.ledger is None:
+        return
+    try:
+        options.ledger.open("ab").close()
+    except OSError as error:
+        raise NotPossibleError(ledger_sentence(options.ledger, error)) from None
 
 
 @contextlib.contextmanager
@@ -164,7 +176,7 @@ class _Rehearsal:
     def _real_fans(self) -> tuple[str, ...]:
         """A warning if real fans use the site meanwhile."""
         rows = self._connection.execute(
-            "SELECT event_id FROM room JOIN event USING (event_id) WHERE state IN ('open', 'paused')"
+            "SELECT event_id FROM room JOIN event USING (event_id) WHERE room.state IN ('open', 'paused')"
             " AND rehearsal_of IS NULL ORDER BY event_id DESC LIMIT 200"
         ).fetchall()
         fans = self._watch.fans_in([row[0] for row in rows])
@@ -208,6 +220,7 @@ class _Rehearsal:
             turned_away=counted.count("join", "line_full"),
             joined=counted.joined,
             sold_out=free + held == 0,
+            tail=tail_of(rehearsals.purchases(self._connection, copy.event_id), copy.seats),
             steady=steady,
             violations=tuple(counted.violations),
         )

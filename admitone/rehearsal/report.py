@@ -23,6 +23,12 @@ def words(verdict: Verdict) -> Iterator[str]:
     yield f"Rate sustained as configured: {facts.configured.purchases_per_minute:.0f} purchases a minute"
     yield f"  {_phase(facts.configured)}"
     yield f"Expected duration: {verdict.expected}"
+    if facts.tail is not None:
+        tail = facts.tail
+        yield (
+            f"The last 5 % of the seats sold in {tail.last_seconds:.1f} s, "
+            f"{tail.ratio:.1f} times what 5 % took at half-time ({tail.half_seconds:.1f} s)"
+        )
     yield from _bottleneck("Bottleneck", verdict.bottleneck)
     if facts.limit_end:
         highest = verdict.limit_per_minute

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from admitone.rehearsal.tail import Tail
+
 BUSY: Final = 0.85
 """A part of the site that uses this share of a core, or of a lane's time, counts as the bottleneck."""
 GENERATOR_BUSY: Final = 0.9
@@ -91,6 +93,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ``limit`` has a phase for each rate tried beyond the configured one; the last may have failed.
     ``limit_end``: why no higher rate was tried. ``turned_away``: how many fans a full line refused.
     ``steady``: the sale as configured went on for longer than a fan needs from the call to the ticket.
+    ``tail``: how fast the end of the sale was; None unless it was sold out.
     ``audit``: a sentence for each invariant that is broken.
     """
 
@@ -109,6 +112,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     turned_away: int = 0
     joined: int = 0
     sold_out: bool = False
+    tail: Tail | None = None
     steady: bool = True
     violations: tuple[str, ...] = ()
     audit: tuple[str, ...] = ()
