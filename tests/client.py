@@ -7,6 +7,7 @@ import http.client
 import json
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -88,17 +89,30 @@ class Client:
 
     Args:
         source: the local address to call from: another 127.x.y.z is another network to the limits.
+        tls: whom an https:// address is believed by; None: by whom the machine believes.
     """
 
-    def __init__(self, url: str, *, source: str = "127.0.0.1") -> None:
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self, url: str, *, source: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.url = url
         self.source = source
+        self.tls = tls
         self.headers: dict[str, str] = {}
 
+    @property
+    def _root(self) -> str:
+        """The path that the site stands below."""
+        return urlsplit(self.url).path.rstrip("/")
+
     def _connect(self, seconds_max: float) -> http.client.HTTPConnection:
-        address = urlsplit(self.url)
+        address, source = urlsplit(self.url), (self.source, 0)
+        if address.scheme == "https":
+            return http.client.HTTPSConnection(
+                address.hostname or "", address.port, timeout=seconds_max, source_address=source, context=self.tls
+            )
         return http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=seconds_max, source_address=(self.source, 0)
+            address.hostname or "", address.port, timeout=seconds_max, source_address=source
         )
 
     def call(
@@ -120,7 +134,9 @@ class Client:
         sent = {"Content-Type": "application/json"} if data is not None else {}
         sent |= self.headers | dict(headers or {})
         with contextlib.closing(self._connect(seconds_max)) as connection:
-            connection.request(method, path, data, {name: value for name, value in sent.items() if value != ""})
+            connection.request(
+                method, self._root + path, data, {name: value for name, value in sent.items() if value != ""}
+            )
             with connection.getresponse() as response:
                 answer = Answer(response.status, response.headers, response.read())
         if method != "HEAD":
@@ -138,7 +154,11 @@ class Client:
 
     def stream(self, path: str, **headers: str) -> Stream:
         """Open a stream, read from now on; use it with ``with``."""
-        return Stream(self._connect(60), path, self.headers | {_header(name): value for name, value in headers.items()})
+        return Stream(
+            self._connect(60),
+            self._root + path,
+            self.headers | {_header(name): value for name, value in headers.items()},
+        )
 
 
 def _header(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
 # settings(max_examples=3 * settings.default.max_examples).
-settings.register_profile("everyday", max_examples=100, deadline=None)
+settings.register_profile("everyday", max_examples=60, deadline=None)
 settings.register_profile("deep", max_examples=int(os.environ.get("DEEP_EXAMPLES", "5000")), deadline=None)
 settings.load_profile("everyday")
 
@@ -34,6 +35,19 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: tests wait as much as they work. Each has servers of its own."""
     return min((os.cpu_count() or 1) + 1, XDIST_WORKERS_MAX)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _children_heed_signals() -> Iterator[None]:
+    """A process that is started by one that ignores a signal ignores it too, as ours is meant to do under `nohup`. So
+    where the tests run under `nohup` or behind a shell's `&`, they take these signals and do nothing.
+    """
+    ignored = [number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,7 @@ def plan_event(
     hall: Sequence[TicketTypePlan] = HALL,
     room: RoomSeed = OPEN_DOOR,
     seats_per_fan_max: int = 10,
+    time_zone: str = "Europe/Berlin",
 ) -> EventPlan:
     """An event in six weeks, on sale ``on_sale_in`` from now unless the moment is given."""
     now = dt.datetime.now(dt.UTC)
@@ -74,6 +75,7 @@ def plan_event(
         ticket_types=tuple(hall),
         room=room,
         seats_per_fan_max=seats_per_fan_max,
+        time_zone=time_zone,
     )
 
 

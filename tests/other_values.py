@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.languages import Texts
 from db.rooms.dials import Dial, DialValue
 
 
@@ -10,4 +11,6 @@ def other_value(dial: Dial) -> DialValue:
         return "Doors at eight"
     if isinstance(dial.default, bool):
         return not dial.default
+    if isinstance(dial.default, Texts):
+        return Texts(de="Einlass um acht", ja="開場は八時")
     return dial.least + 7

@@ -20,6 +20,7 @@ from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan, solve_captcha
 from tests.factories import OPEN_DOOR
+from tests.waiting import await_that
 from waiting_room.tokens import AdmissionPass, PlaceToken, Tokens
 
 GATEWAYS = 2
@@ -143,6 +144,8 @@ def test_a_fan_has_so_many_seats_held_and_bought(site: Site) -> None:
     assert fan.reserve(event_id, [(1, 1, seat) for seat in (1, 2, 3, 4)]).code == "limit_exceeded"
     assert fan.reserve(event_id, best=(1, 4)).code == "limit_exceeded"
     fan.buy(event_id, [(1, 1, 1)])
+    # The line hears of a purchase a moment after its fan; a join before that finds the old place.
+    await_that(lambda: fan.poll(event_id).json["state"] == "done")
     fan.join(event_id)
     fan.hold(event_id, [(1, 1, 2)])
     refused = fan.reserve(event_id, [(1, 1, 3), (1, 1, 4)])
@@ -176,8 +179,12 @@ def test_sold_out_is_said_when_nothing_can_return(site: Site) -> None:
 
 
 def test_nothing_is_sold_before_the_sale(site: Site) -> None:
-    event_id = site.event(on_sale_in=dt.timedelta(seconds=3))
-    fan = site.admitted_fan(event_id)
+    behind_a_door = site.event(on_sale_in=dt.timedelta(hours=1))
+    waiting = site.fan()
+    assert waiting.join(behind_a_door).json["state"] == "waiting", "nobody is admitted before the sale"
+    assert waiting.reserve(behind_a_door, [(1, 1, 1)]).code == "not_admitted"
+    event_id = site.event(on_sale_in=dt.timedelta(seconds=3), room=RoomSeed(state="off"))
+    fan = site.fan()
     early = fan.reserve(event_id, [(1, 1, 1)])
     assert (early.code, early.problem["status"]) == ("not_on_sale", 403)
     until = time.monotonic() + 6
@@ -261,11 +268,8 @@ def test_a_purchase_ends_the_admission_and_a_hold_prolongs_it(site: Site) -> Non
     time.sleep(2.1)
     fan.hold(event_id, [(1, 1, 2)])
     fan.checkout(event_id, hold["reservationId"])
-    until = time.monotonic() + 2
-    while fan.reserve(event_id, [(1, 1, 3)]).code != "not_admitted":
-        assert time.monotonic() < until
-        fan.release(event_id, holds_of(fan, event_id)[-1]["reservationId"])
-    assert fan.poll(event_id).json["state"] == "done"
+    await_that(lambda: fan.poll(event_id).json["state"] == "done")
+    assert fan.reserve(event_id, [(1, 1, 3)]).code == "not_admitted"
 
 
 def test_without_a_room_nobody_needs_a_pass(site: Site) -> None:
@@ -463,11 +467,11 @@ def test_purchases_are_ones_own(site: Site, event_id: int, fan: Fan) -> None:
 def test_a_job_is_its_fans_own(site: Site, event_id: int, fan: Fan) -> None:
     job_id = fan.reserve(event_id, [(1, 17, 1)]).json["jobId"]
     for asker, asked in ((site.fan(), job_id), (fan, str(uuid.uuid4())), (site.fan(), str(uuid.uuid4()))):
-        for wait in ("", "1"):
+        for wait in ("", "20"):
             started = time.monotonic()
             refused = asker.job(asked, wait=wait)
             assert (refused.status, refused.code) == (404, "unknown_job")
-            assert time.monotonic() - started < 0.9, "nothing to wait for"
+            assert time.monotonic() - started < 10, "nothing to wait for"
 
 
 def test_a_result_outlives_redis(site: Site, event_id: int, fan: Fan) -> None:
@@ -494,21 +498,22 @@ def test_a_long_poll_waits_as_long_as_asked_and_no_longer(site: Site) -> None:
         started = time.monotonic()
         queued = fan.reserve(event_id, [(1, 1, 2)], wait=1)
         assert queued.status == 202, "not finished in the time preferred"
-        assert 0.9 < time.monotonic() - started < 3
+        # Far from the longest wait (30 s), also on a busy machine.
+        assert 0.9 < time.monotonic() - started < 10
         started = time.monotonic()
         polled = fan.job(queued.json["jobId"], wait="0.5")
         assert polled.json == {"jobId": queued.json["jobId"], "kind": "reserve", "status": "queued"}
-        assert 0.4 < time.monotonic() - started < 2
+        assert 0.4 < time.monotonic() - started < 10
         assert fan.job(queued.json["jobId"]).json["status"] == "queued"
         with ThreadPoolExecutor(2) as pool:
             waiting = [
-                pool.submit(fan.at(gateway.url).job, queued.json["jobId"], wait="20") for gateway in site.gateways
+                pool.submit(fan.at(gateway.url).job, queued.json["jobId"], wait="30") for gateway in site.gateways
             ]
             time.sleep(0.3)
             connection.rollback()
             started = time.monotonic()
             finished = [future.result() for future in waiting]
-            assert time.monotonic() - started < 2, "told when it is done, at both gateways"
+            assert time.monotonic() - started < 15, "told when it is done, at both gateways"
     assert {answer.json["status"] for answer in finished} == {"succeeded"}
     fan.note("reserve", event_id, finished[0])
 

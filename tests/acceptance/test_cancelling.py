@@ -127,6 +127,8 @@ def test_cancelling_ends_a_day_before_the_event(site: Site) -> None:
             " revision = revision + 1 WHERE event_id = %s",
             (event_id,),
         )
+        # A purchase of a release that promised no time.
+        connection.execute("UPDATE purchase SET cancel_until = NULL WHERE event_id = %s", (event_id,))
     late = fan.cancel(event_id, purchase)
     assert (late.code, late.problem["status"]) == ("cancel_closed", 409)
     assert late.problem["cancelUntil"]

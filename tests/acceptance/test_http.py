@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import brotli
 import pytest
 
 from db.events.seed import RoomSeed, TicketTypePlan
@@ -61,7 +62,8 @@ def static_path(site: Site) -> str:
 
 def read_paths(site: Site, event_id: int) -> Iterator[str]:
     yield from ("/", "/purchases", "/ops", f"/events/{event_id}", static_path(site))
-    yield from ("/health/live", "/health/ready", "/metrics", "/schema/openapi.json", "/api/captcha", "/api/events")
+    yield from ("/health/live", "/health/ready", "/health/serving", "/metrics", "/schema/openapi.json")
+    yield from ("/api/captcha", "/api/events")
     yield from (f"/api/initial-call/{event_id}", f"/api/events/{event_id}/seats", f"/api/events/{event_id}/live")
 
 
@@ -103,15 +105,29 @@ def test_allow_names_head_beside_get(site: Site) -> None:
 def test_gzip_is_sent_to_clients_that_take_it(site: Site, event_id: int) -> None:
     for path in (f"/api/events/{event_id}/seats", static_path(site)):
         plain = ask(site, "GET", path)[2]
-        for lines in (["gzip;q=0, identity"], ["identity;q=1, gzip;q=0.0"], ["not-gzip"], ["br", "gzip;q=0"]):
+        for lines in (["gzip;q=0, identity"], ["identity;q=1, gzip;q=0.0"], ["not-gzip"], ["gzip;q=0", "deflate"]):
             _, headers, body = ask(site, "GET", path, *(("Accept-Encoding", line) for line in lines))
             assert "content-encoding" not in dict(headers), (path, lines)
             assert body == plain
             assert "Accept-Encoding" in (dict(headers).get("vary") or dict(headers)["Vary"])
-        for lines in (["GZIP"], ["br", "gzip"], ["*"], ["identity, *;q=1"]):
+        for lines in (["GZIP"], ["br;q=0.9", "gzip"], ["*"], ["identity, *;q=1"]):
             _, headers, body = ask(site, "GET", path, *(("Accept-Encoding", line) for line in lines))
             assert {name.lower(): value for name, value in headers}["content-encoding"] == "gzip", (path, lines)
             assert gzip.decompress(body) == plain
+
+
+def test_pages_and_static_files_are_sent_in_brotli_to_clients_that_name_it(site: Site, event_id: int) -> None:
+    for path in (f"/events/{event_id}/draw", f"/de/events/{event_id}", static_path(site)):
+        plain, smaller = ask(site, "GET", path)[2], []
+        for line, chosen in (("gzip, deflate, br, zstd", "br"), ("br;q=0, gzip", "gzip")):
+            _, headers, body = ask(site, "GET", path, ("Accept-Encoding", line))
+            answered = {name.lower(): value for name, value in headers}
+            assert (answered["content-encoding"], answered["vary"]) == (chosen, "Accept-Encoding")
+            unpacked = brotli.decompress(body) if chosen == "br" else gzip.decompress(body)
+            # A page has a key of its own in each form.
+            assert len(unpacked) == len(plain), path
+            smaller.append(len(body))
+        assert smaller[0] < smaller[1] < len(plain), path
 
 
 def test_what_a_client_has_is_not_sent_again(site: Site, event_id: int) -> None:
@@ -251,9 +267,9 @@ def test_a_browser_that_keeps_no_cookies_is_told_so_without_scripts(site: Site) 
     status, headers, _ = ask(site, "POST", f"/events/{event_id}/join")
     assert status == 303
     said = {name.lower(): value for name, value in headers}
-    words = b"This browser keeps no cookies"
+    words = b"Please allow cookies for this site"
     assert words in ask(site, "GET", said["location"])[2], "it has come back without the cookie"
     with_cookie = ask(site, "GET", said["location"], ("Cookie", said["set-cookie"].split(";")[0]))[2]
     assert words not in with_cookie
-    assert b"Ahead of you" in with_cookie
+    assert b"Behind you" in with_cookie
     assert words not in ask(site, "GET", f"/events/{event_id}")[2]

@@ -25,6 +25,8 @@ ENVIRON = {"ADMITONE_REBUILD_SECONDS": "2"}
 FANS = 12
 LOBBY = RoomSeed(rate_per_minute=60_000, capacity=3, lobby_minutes=30)
 SALE_SECONDS = 4
+CLOCK_SECONDS_MAX = 0.1
+"""A gateway knows Redis' clock, by which it counts down, to half of a question's way there and back."""
 
 
 await_that = functools.partial(waiting.await_that, seconds_max=20)
@@ -176,7 +178,7 @@ def test_the_stream_counts_down_and_then_tells_places(site: Site) -> None:
             positions.add(place["position"])
         assert positions == {1, 2, 3}
     assert len(seconds) >= 6
-    assert 0 < max(seconds) <= SALE_SECONDS
+    assert 0 < max(seconds) <= SALE_SECONDS + CLOCK_SECONDS_MAX
     late = site.fan().join(event_id).json
     assert (late["ticketNumber"], late["position"]) == (4, 4), "who joins later is behind everybody drawn"
 

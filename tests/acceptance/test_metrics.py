@@ -11,7 +11,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Site
+from tests.client import Client
 from tests.promql import PROMETHEUS_OWN, asked, selectors
+from tests.services import await_ready, free_port
 
 SUFFIXES = {"counter": {"_total"}, "histogram": {"_bucket", "_sum", "_count"}}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -114,7 +116,7 @@ def test_names_follow_the_conventions(families: dict[str, Metric]) -> None:
 def test_no_metric_has_more_series_than_a_site_has_parts(families: dict[str, Metric]) -> None:
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
     assert labels <= {
-        *("method", "route", "status", "le", "code"),
+        *("method", "route", "status", "le", "code", "reason"),
         *("lane", "queue", "kind", "outcome", "state", "event_id"),
         *("part", "pool", "version", "python"),
     }
@@ -148,3 +150,49 @@ def test_no_label_is_the_clients_to_choose(site: Site) -> None:
         site.client().get(f"/no/such/path/{number}")
     routes = {labels for name, labels in scrape(site) if name == "admitone_http_requests_total"}
     assert not [labels for labels in routes if any("such" in text for _, text in labels)]
+
+
+TOKEN = "a-scrape-of-the-tests-9f3c"
+SECRET = "a secret of the tests that is random enough 8f1c4e7b"
+
+
+@pytest.mark.parametrize(
+    ("token_set", "shown", "status"),
+    [
+        (True, "", 401),
+        (True, "Bearer another", 401),
+        (True, f"Basic {TOKEN}", 401),
+        (True, f"Bearer {TOKEN}", 200),
+        (True, f"bearer  {TOKEN}", 200),
+        (False, "", 401),
+        (False, "Bearer ", 401),
+    ],
+)
+def test_in_production_only_a_scrape_with_the_token_reads_the_figures(
+    production: dict[bool, str], token_set: bool, shown: str, status: int
+) -> None:
+    answer = Client(production[token_set]).call("GET", "/metrics", headers={"Authorization": shown})
+    assert answer.status == status
+    if status == 401:
+        assert answer.code == "unauthenticated"
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.fixture(scope="module")
+def production(site: Site) -> dict[bool, str]:
+    """The addresses of two gateways as in production: by whether a token is set."""
+    gateways = {}
+    for token in ("", TOKEN):
+        port = free_port()
+        gateways[bool(token)] = site.services.start(
+            "gateway",
+            "--port",
+            str(port),
+            url=f"http://127.0.0.1:{port}",
+            ADMITONE_ENV="production",
+            ADMITONE_SECRET=SECRET,
+            ADMITONE_METRICS_TOKEN=token,
+        )
+    for gateway in gateways.values():
+        await_ready(gateway)
+    return {is_set: gateway.url for is_set, gateway in gateways.items()}

@@ -21,6 +21,9 @@ CONTRACT = {
     "/api/events": {"get": 200},
     "/api/events/{event_id}/seats": {"get": 200},
     "/api/events/{event_id}/live": {"get": 200},
+    "/api/events/{event_id}/plan": {"get": 200},
+    "/api/events/{event_id}/proposals": {"get": 200},
+    "/api/events/{event_id}/plan/{plan_version}/sections/{section_id}": {"get": 200},
     "/api/reserve": {"post": 202},
     "/api/checkout": {"put": 202, "post": 202},
     "/api/reservations": {"get": 200},
@@ -32,11 +35,23 @@ CONTRACT = {
     "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
     "/api/queue/{event_id}/stream": {"get": 200},
     "/api/queue/{event_id}/claim": {"post": 200},
+    "/api/queue/{event_id}/choosing": {"post": 200},
+    "/api/queue/{event_id}/handover": {"post": 200},
+    "/api/queue/{event_id}/push": {"post": 204},
+    "/api/events/{event_id}/contact": {"get": 200, "put": 200},
+    "/api/follows": {"post": 204},
+    "/api/messages/reports": {"post": 204},
+    "/api/ops/messages/dead": {"get": 200},
+    "/api/ops/messages/resend": {"post": 200},
+    "/api/queue/{event_id}/push/end": {"post": 204},
+    "/api/ops/pictures": {"post": 201},
     "/api/ops/session": {"post": 201, "get": 200, "delete": 204},
     "/api/ops/rooms": {"get": 200},
     "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/rooms/{event_id}/history": {"get": 200},
     "/api/ops/rooms/{event_id}/log": {"get": 200},
+    "/api/ops/rooms/{event_id}/steps": {"get": 200, "post": 201},
+    "/api/ops/rooms/{event_id}/steps/{step_id}": {"delete": 204},
     "/api/ops/rooms/{event_id}/codes": {"get": 200, "post": 201},
     "/api/ops/rooms/{event_id}/codes/{issue_id}": {"delete": 204},
     "/api/ops/stream": {"get": 200},
@@ -44,6 +59,8 @@ CONTRACT = {
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/events/{event_id}/seats": {"post": 200},
     "/api/ops/events/{event_id}/log": {"get": 200},
+    "/api/ops/events/{event_id}/plan": {"get": 200, "put": 200, "delete": 204},
+    "/api/ops/plans": {"post": 200},
     "/api/ops/webhooks": {"get": 200, "post": 201},
     "/api/ops/webhooks/log": {"get": 200},
     "/api/ops/webhooks/{webhook_id}": {"get": 200, "patch": 200, "delete": 204},
@@ -52,6 +69,7 @@ CONTRACT = {
     "/api/ops/webhooks/{webhook_id}/resend": {"post": 200},
     "/health/live": {"get": 200},
     "/health/ready": {"get": 200},
+    "/health/serving": {"get": 200},
 }
 
 
@@ -229,9 +247,14 @@ def test_answers_are_as_described(site: Site, document: dict[str, Any]) -> None:
     patched = operator.patch(f"/api/ops/rooms/{event_id}", {"capacity": 5})
     check("/api/ops/rooms/{event_id}", "patch", patched)
     check("/api/ops/rooms/{event_id}/log", "get", operator.get(f"/api/ops/rooms/{event_id}/log"))
+    step = {"at": "2027-01-09T09:00:00Z", "ratePerMinute": 200, "paused": False}
+    scheduled = operator.post(f"/api/ops/rooms/{event_id}/steps", step)
+    check("/api/ops/rooms/{event_id}/steps", "post", scheduled)
+    check("/api/ops/rooms/{event_id}/steps", "get", operator.get(f"/api/ops/rooms/{event_id}/steps"))
     history = operator.get(f"/api/ops/rooms/{event_id}/history")
     check("/api/ops/rooms/{event_id}/history", "get", history)
     check("/health/ready", "get", client.get("/health/ready"))
+    check("/health/serving", "get", client.get("/health/serving"))
     # The check itself can fail.
     schema = document["paths"]["/api/purchases/{purchase_id}"]["get"]["responses"]["200"]["content"]
     schema = schema["application/json"]["schema"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from db.events.seed import RoomSeed
 from tests.acceptance.conftest import OPERATOR, Site
+from tests.acceptance.test_languages import get
 from tests.client import Answer, Client, Fan
 from tests.factories import OPEN_DOOR
 
@@ -99,6 +101,62 @@ def test_an_event_is_made_and_sold(site: Site, operator: Client) -> None:
         (OPERATOR, "Stalls, 12 seats at 4900", "the tour's last night"),
         (OPERATOR, "Boxes, 4 seats at 12900", "the tour's last night"),
     ]
+
+
+def test_a_ticket_tells_its_entrance(site: Site, operator: Client) -> None:
+    stalls, boxes = body()["ticketTypes"]
+    event = made(operator, ticketTypes=[stalls | {"entrance": " North gate "}, boxes])
+    assert [one["entrance"] for one in event["ticketTypes"]] == ["North gate", ""]
+    path = f"/api/ops/events/{event['eventId']}"
+    late = {"ticketTypes": [{"ticketTypeId": 2, "entrance": "Stage door"}], "why": "the lift is broken"}
+    assert [one["entrance"] for one in operator.patch(path, late).json["ticketTypes"]] == ["North gate", "Stage door"]
+    entry = operator.get(f"{path}/log").json["entries"][0]
+    assert [entry[name] for name in ("field", "from", "to")] == ["entrance of Boxes", "", "Stage door"]
+    for wrong in ("two\nlines", "x" * 101):
+        refused = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 2, "entrance": wrong}]})
+        assert (refused.status, refused.code) == (400, "invalid_request")
+    fan = site.admitted_fan(event["eventId"], 1)
+    bought = fan.buy(event["eventId"], [(1, 1, 1), (2, 1, 5)])
+    purchase = fan.get(f"/api/purchases/{bought['purchaseId']}").json
+    assert [one["entrance"] for one in purchase["details"]] == ["North gate", "Stage door"]
+    page = get(site, f"/de/purchases/{bought['purchaseId']}", {"Cookie": f"admitone_session={fan.token}"})[2]
+    assert re.findall(r"<dt>Eingang</dt><dd><bdi>([^<]*)</bdi>", page) == ["North gate", "Stage door"]
+    calendar = f"/de/purchases/{bought['purchaseId']}/event.ics"
+    entry = get(site, calendar, {"Cookie": f"admitone_session={fan.token}"})[2]
+    assert "Eingang: North gate" in entry.replace("\r\n ", "")
+    # Where it is taken away, tickets say nothing of it.
+    bare = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 1, "entrance": ""}]}).json
+    assert bare["ticketTypes"][0]["entrance"] == ""
+
+
+def test_an_event_has_the_zone_of_its_venue(site: Site, operator: Client) -> None:
+    event = made(operator, timeZone="America/St_Johns", date="2030-06-12T19:30:00Z")
+    event_id = event["eventId"]
+    assert event["timeZone"] == "America/St_Johns"
+
+    def zones() -> list[str]:
+        public = site.client(1)
+        listed = public.get("/api/events?q=Nachtflug&from=2030-01-01T00:00:00Z").json["events"]
+        defined = operator.get("/api/ops/events").json["events"]
+        return [
+            public.get(f"/api/initial-call/{event_id}").json["event"]["timeZone"],
+            *(one["timeZone"] for one in [*listed, *defined] if one["eventId"] == event_id),
+        ]
+
+    assert zones() == ["America/St_Johns"] * 3
+    changed = operator.patch(f"/api/ops/events/{event_id}", {"timeZone": "Europe/Kyiv"})
+    assert (changed.json["timeZone"], changed.json["date"]) == ("Europe/Kyiv", event["date"]), "the moment stays"
+    within(KNOWN_SECONDS, lambda: zones() == ["Europe/Kyiv"] * 3)
+    entry = operator.get(f"/api/ops/events/{event_id}/log").json["entries"][0]
+    assert (entry["field"], entry["from"], entry["to"]) == ("time_zone", "America/St_Johns", "Europe/Kyiv")
+    assert made(operator)["timeZone"] == "UTC", "which stands for an unknown zone"
+
+
+@pytest.mark.parametrize("zone", ["Europe/Hamburg", "europe/berlin", "CEST", "+01:00", "../../etc/passwd", "localtime"])
+def test_a_zone_that_is_none_is_refused(operator: Client, zone: str) -> None:
+    refused = operator.post("/api/ops/events", body(timeZone=zone))
+    assert (refused.status, reasons(refused)) == (422, [("event_invalid", "$.timeZone")])
+    assert "Europe/Berlin" in refused.json["detail"], "it names one that would do"
 
 
 def test_an_event_of_a_spreadsheet_is_made(operator: Client) -> None:

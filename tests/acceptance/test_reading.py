@@ -51,7 +51,7 @@ def test_the_initial_call_says_it_all(site: Site) -> None:
          "heldCount": 0}
         for number, name, price, seats in ((1, "General", 4900, 60), (2, "VIP", 12900, 24))
     ]  # fmt: skip
-    assert document["room"] == {"state": "open", "waiting": 0}
+    assert document["room"] == {"state": "open", "waiting": 0, "sale": "on_sale", "reason": ""}
     assert document["version"] == 0
 
 
@@ -60,7 +60,12 @@ def test_the_room_is_summed_up(site: Site) -> None:
     event_id = site.event(room=shut)
     for _ in range(2):
         assert site.fan().join(event_id).json["state"] == "waiting"
-    assert site.client().get(f"/api/initial-call/{event_id}").json["room"] == {"state": "open", "waiting": 2}
+    assert site.client().get(f"/api/initial-call/{event_id}").json["room"] == {
+        "state": "open",
+        "waiting": 2,
+        "sale": "on_sale",
+        "reason": "",
+    }
     off = site.event(room=RoomSeed(state="off"))
     assert site.client().get(f"/api/initial-call/{off}").json["room"]["state"] == "off"
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.cookies
 import itertools
+import json
 import time
+import urllib.error
+import urllib.request
 from typing import Any
 
 import jwt
@@ -14,6 +17,7 @@ from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import OPERATOR, PASSWORD, Site
 from tests.client import Answer, Client, Fan
 from tests.services import Service
+from tests.waiting import await_that
 
 FAN_ROUTES = [
     ("POST", "/api/queue/{event}"),
@@ -38,6 +42,9 @@ OPERATOR_ROUTES = [
     ("PATCH", "/api/ops/rooms/{event}"),
     ("GET", "/api/ops/rooms/{event}/log"),
     ("GET", "/api/ops/rooms/{event}/history"),
+    ("GET", "/api/ops/rooms/{event}/steps"),
+    ("POST", "/api/ops/rooms/{event}/steps"),
+    ("DELETE", "/api/ops/rooms/{event}/steps/00000000-0000-7000-8000-000000000000"),
     ("GET", "/api/ops/rooms/{event}/codes"),
     ("POST", "/api/ops/rooms/{event}/codes"),
     ("DELETE", "/api/ops/rooms/{event}/codes/00000000-0000-7000-8000-000000000000"),
@@ -47,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/reserve": {"bestAvailable": {"ticketTypeId": 1, "quantity": 1}},
     "/api/checkout": {"reservationId": "00000000-0000-7000-8000-000000000000", "captchaToken": "x"},
     "/api/ops/rooms/{event}": {"capacity": 1},
+    "/api/ops/rooms/{event}/steps": {"at": "2027-01-09T09:00:00Z", "capacity": 1},
     "/api/ops/rooms/{event}/codes": {"label": "Fan club"},
 }
 
@@ -295,7 +303,18 @@ def test_only_bearer_is_understood(site: Site) -> None:
         assert (answer.status, answer.code) == (401, "session_invalid"), value
 
 
+def failing(site: Site) -> object:
+    """What `/health/ready` names, which is no problem document where something is."""
+    try:
+        with urllib.request.urlopen(site.url + "/health/ready", timeout=10) as answer:
+            return json.load(answer)["failing"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return json.load(error)["failing"]
+
+
 def test_health_needs_nobody(site: Site) -> None:
     assert site.client().get("/health/live").json["status"] == "ok"
-    assert site.client().get("/health/ready").json == {"status": "ok", "failing": []}
+    await_that(lambda: failing(site) == [], 30, what="the lanes' workers")
+    assert site.client().get("/health/serving").json == {"status": "ok", "failing": []}
     assert site.client().get("/api/nothing/here").code == "not_found"

@@ -15,12 +15,14 @@ from admitone.room import show_or_steer
 from admitone.settings import Settings
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed
+from db.languages import Texts
 from db.rehearsals.rehearsals import copy_event
 from db.rooms.dials import DIALS, dials_of
 from db.rooms.rooms import RoomRow, room
 from db.rooms.steering import Refusal, SteeringRefusedError, decide
 from tests.acceptance.conftest import Site
 from tests.client import Client
+from tests.other_values import other_value
 from tests.transitions import TRANSITIONS, Transition
 
 SENTENCES = {
@@ -115,8 +117,10 @@ def test_every_door_gives_the_same_answer(site: Site, operator: Client, door: Do
 def test_the_command_takes_what_the_rule_takes(site: Site) -> None:
     """The real command, whose options become the ask."""
     closed, off, begun = (site.event(room=RoomSeed(state=state)) for state in ("closed", "off", "open"))
-    paused = site.services.run("room", str(closed), "--pause", "--rate", "120", "--message", "Doors at eight")
+    message = ("--message", "Doors at eight", "--messages", '{"de": "Einlass um acht"}')
+    paused = site.services.run("room", str(closed), "--pause", "--rate", "120", *message)
     assert paused.returncode == 0, paused.stderr
+    assert row(site, closed).messages == Texts(de="Einlass um acht")
     assert f"event {closed}: closed, 120 a minute" in paused.stdout
     assert row(site, closed).message == "Doors at eight"
     resumed = site.services.run("room", str(off), "--resume")
@@ -132,13 +136,11 @@ def test_a_rehearsals_copy_has_every_dial_of_its_original_and_is_steered_by_the_
     site: Site, operator: Client
 ) -> None:
     event_id = site.event(on_sale_in=dt.timedelta(hours=1))
-    turned = {
-        name: "Doors at eight" if dial.type is str else not dial.default if dial.type is bool else dial.least + 7
-        for name, dial in DIALS.items()
-    }
+    turned = {name: other_value(dial) for name, dial in DIALS.items()}
     with psycopg.connect(site.database_url, autocommit=True) as connection:
         for name, value in turned.items():
-            connection.execute(f"UPDATE room SET {name} = %s WHERE event_id = %s", (value, event_id))
+            stored = str(value) if isinstance(value, Texts) else value
+            connection.execute(f"UPDATE room SET {name} = %s WHERE event_id = %s", (stored, event_id))
         made = copy_event(connection, event_id)
     copied = row(site, made.event_id)
     assert dials_of(copied) == dials_of(made) == turned

@@ -24,7 +24,7 @@ from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.client import Fan
 from tests.services import ROOT, Service
-from tests.storming import FANS, SEATS, TRIES, storm
+from tests.storming import FANS, SEATS, TRIES, Storm, storm
 from workers.lane_worker import alive_workers
 
 GATEWAYS = 2
@@ -35,6 +35,8 @@ HALL = (TicketTypePlan(ticket_type="General", price=4900, rows=2, seats_per_row=
 NO_DOOR = RoomSeed(state="off")
 """As many fans as there are seats would be let in at a time."""
 LANE_WORKERS = 3
+STORMS_MAX = 4
+"""A control's workers may by chance never meet at a seat in one storm, least of all on a busy machine."""
 START_SECONDS_MAX = 60
 PAUSE_SECONDS = {"locks": 0.02, "lockless": 0.3}
 """Between decision and writing at most: wide enough that transactions of several workers overlap."""
@@ -107,13 +109,16 @@ def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
 
 
 def test_without_locks_the_audit_or_the_database_notices(site: Site, tmp_path: Path) -> None:
-    event_id = site.event(hall=HALL, room=NO_DOOR)
     path = tmp_path / "ledger.jsonl"
+    found = Storm()
     with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless") as workers:
-        found = storm(crowd(site, ledger), event_id, urls(site), buy=False)
+        for _ in range(STORMS_MAX):
+            found = storm(crowd(site, ledger), site.event(hall=HALL, room=NO_DOOR), urls(site), buy=False)
+            logs = "".join(worker.text() for worker in workers)
+            noticed = {name for name in ("DeadlockDetected", "UniqueViolation") if name in logs}
+            if noticed or max(found.held.values()) > 1:
+                break
     broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
-    logs = "".join(worker.text() for worker in workers)
-    noticed = {name for name in ("DeadlockDetected", "UniqueViolation") if name in logs}
     assert "told_holds_apart" in broken or noticed, (broken, found.reserves)
     assert max(found.held.values()) > 1 or noticed, "some seat was promised to two fans"
 
@@ -123,9 +128,12 @@ def test_without_locks_and_index_seats_are_sold_twice(site: Site, tmp_path: Path
         connection.execute("DROP INDEX uq_purchase_detail_live_seat")
     assert seats_sold_twice(site) == 0
     path = tmp_path / "ledger.jsonl"
-    event_id = site.event(hall=HALL, room=NO_DOOR)
+    found = Storm()
     with Ledger(path) as ledger, lane_workers(site, tmp_path, "lockless"):
-        found = storm(crowd(site, ledger), event_id, urls(site))
+        for _ in range(STORMS_MAX):
+            found = storm(crowd(site, ledger), site.event(hall=HALL, room=NO_DOOR), urls(site))
+            if seats_sold_twice(site):
+                break
     broken = {violation.invariant for violation in audit(site.database_url, ledger=path)}
     assert seats_sold_twice(site) > 0, (found.checkouts, broken)
     assert "told_seat_sold_once" in broken

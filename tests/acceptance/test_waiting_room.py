@@ -13,6 +13,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 import jwt
+import psycopg
 import pytest
 
 from db.events.seed import RoomSeed, TicketTypePlan
@@ -161,6 +162,7 @@ def test_the_position_falls_and_the_call_comes(site: Site) -> None:
             "position", "ahead", "waiting", "etaSeconds", "etaRange", "ratePerMinute", "state", "stock",
         }  # fmt: skip
         assert (place["position"], place["ahead"], place["waiting"], place["state"]) == (3, 2, 3, "waiting")
+        assert place["classWaiting"] == 3
         assert place["ratePerMinute"] == 60_000
         assert line.retry_ms is not None
         assert line.retry_ms > 0
@@ -180,7 +182,7 @@ def test_the_position_falls_and_the_call_comes(site: Site) -> None:
         assert 0 < polled["claimBySeconds"] <= 60
         claimed = last.claim(event_id)
         assert claimed.status == 200
-        assert set(claimed.json) == {"pass", "expiresAt"}
+        assert set(claimed.json) == {"pass", "expiresAt", "idleEndsAt", "mayRunOut"}
         for tab in (line, other_tab):
             admitted = tab.data("admitted", seconds_max=5)
             assert admitted["expiresAt"] == claimed.json["expiresAt"]
@@ -396,7 +398,7 @@ def test_a_token_does_not_bring_back_a_place_that_ended(site: Site) -> None:
     assert again["position"] == 2, "behind those who stayed"
 
 
-def test_foreign_and_forged_places_are_refused(site: Site) -> None:
+def test_forged_places_and_those_of_other_events_are_refused(site: Site) -> None:
     event_id, elsewhere = site.event(room=SHUT), site.event(room=SHUT)
     fan, other = site.fan(), site.fan()
     theirs = other.join(event_id).json["token"]
@@ -404,15 +406,12 @@ def test_foreign_and_forged_places_are_refused(site: Site) -> None:
     claims = jwt.decode(theirs, options={"verify_signature": False})
     mine = PlaceToken(**{**{name: claims[name] for name in PlaceToken.__struct_fields__}, "fan": fan.user_id})
     forger = Tokens("somebody else's secret, long enough", place_seconds=600, hold_seconds=600)
-    ours = Tokens(site.services.environ["ADMITONE_SECRET"], place_seconds=600, hold_seconds=600)
     old = Tokens(site.services.environ["ADMITONE_SECRET"], place_seconds=-600, hold_seconds=600)
     tokens = {
         "words": "first in line",
-        "another fan's": theirs,
         "another event's": mine_elsewhere,
         "forged": forger.sign_place(mine),
         "alg none": jwt.encode(claims | {"fan": fan.user_id}, "", algorithm="none"),
-        "of another session": ours.sign_place(mine),
         "expired": old.sign_place(mine),
         "a session": fan.token,
         "long": "x" * 3000,
@@ -424,6 +423,89 @@ def test_foreign_and_forged_places_are_refused(site: Site) -> None:
         by_query = fan.get(f"/api/queue/{event_id}/stream?token={token.replace(' ', '%20')}")
         assert by_query.code in ("session_invalid", "invalid_request"), name
     assert fan.poll(event_id).code == "not_in_line"
+
+
+# -- the place token in a new session
+
+
+def receipt(fan: Fan, event_id: int) -> list[str]:
+    return [entry["reason"] for entry in fan.get(f"/api/queue/{event_id}/receipt").json["entries"]]
+
+
+def test_a_place_token_brings_the_place_into_a_new_session(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    old, other = site.fan(), site.fan()
+    token = old.join(event_id).json["token"]
+    number = other.join(event_id).json["ticketNumber"] - 1
+    renewed = [site.fan(1), site.fan(), site.fan()]
+    # By a join, then by a poll, then by a stream, each with the token that the one before was given.
+    joined = renewed[0].join(event_id, place_token=token)
+    assert (joined.status, joined.json["ticketNumber"], joined.json["position"]) == (201, number, 1)
+    polled = renewed[1].poll(event_id, place_token=joined.json["token"])
+    assert (polled.status, polled.json["ticketNumber"], polled.json["position"]) == (200, number, 1)
+    with renewed[2].line(event_id, place_token=polled.json["token"]) as line:
+        assert line.data("place")["position"] == 1
+    assert receipt(renewed[2], event_id) == ["joined", *["moved_to_this_session"] * 3]
+    assert receipt(old, event_id) == ["joined", "moved_to_another_session"]
+    for fan in (old, *renewed[:2]):
+        assert fan.poll(event_id).json["state"] == "left"
+    assert other.poll(event_id).json["waiting"] == 2, "the place stands once"
+    # What was moved is moved: no old token clones it, or brings it back.
+    thief = site.fan()
+    assert thief.poll(event_id, place_token=token).code == "not_in_line"
+    assert thief.poll(event_id, place_token=polled.json["token"]).code == "not_in_line"
+    assert thief.join(event_id, place_token=token).json["position"] == 3
+    assert old.join(event_id, place_token=token).json["position"] == 4
+
+
+def test_what_is_admitted_or_held_stays_with_its_session(site: Site) -> None:
+    event_id = site.event()
+    old = site.admitted_fan(event_id)
+    token = old.poll(event_id).json["token"]
+    old.hold(event_id, [(1, 1, 1)])
+    new = site.fan()
+    assert new.poll(event_id, place_token=token).code == "not_in_line"
+    assert old.poll(event_id).json["state"] == "admitted"
+    assert old.buy(event_id, [(1, 1, 2)])
+    assert new.poll(event_id, place_token=token).code == "not_in_line", "nor what was bought from"
+
+
+def test_a_moved_place_outlives_the_loss_of_redis_and_the_old_one_does_not(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    old, other, new, thief = site.fan(), site.fan(), site.fan(), site.fan()
+    token = old.join(event_id).json["token"]
+    other.join(event_id)
+    moved = new.join(event_id, place_token=token).json
+    with psycopg.connect(site.database_url, autocommit=True) as postgres:
+        gone = "SELECT FROM departed_place WHERE event_id = %s AND user_id = %s"
+        await_that(lambda: postgres.execute(gone, (event_id, old.user_id)).rowcount == 1, seconds_max=30)
+    lose(site, event_id)
+    await_that(lambda: new.poll(event_id, place_token=moved["token"]).status == 200)
+    assert new.poll(event_id).json["ticketNumber"] == moved["ticketNumber"]
+    assert thief.poll(event_id, place_token=token).status != 200
+    assert old.poll(event_id, place_token=token).json.get("position") != 1
+    # A place that Redis lost comes into a new session as well.
+    lose(site, event_id)
+    last = site.fan()
+    await_that(lambda: last.poll(event_id, place_token=moved["token"]).status == 200)
+    assert last.poll(event_id).json["ticketNumber"] == moved["ticketNumber"]
+
+
+def test_a_network_moves_so_many_places_and_no_more(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    gateway = site.services.gateway(ADMITONE_MOVES_PER_MINUTE="2")
+    fans = [Fan.arrive(gateway.url, source=f"127.4.1.{host}") for host in range(1, 5)]
+    try:
+        token = fans[0].join(event_id).json["token"]
+        for fan in fans[1:3]:
+            token = fan.poll(event_id, place_token=token).json["token"]
+        refused = fans[3].poll(event_id, place_token=token)
+        assert (refused.status, refused.code) == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert fans[2].poll(event_id, place_token=token).status == 200, "one's own token is no move"
+        assert fans[3].at(site.gateways[0].url).poll(event_id, place_token=token).status == 200
+    finally:
+        gateway.kill()
 
 
 # -- limits
@@ -538,7 +620,7 @@ def test_a_gateway_that_stops_says_farewell_and_the_place_stays(site: Site, oper
     ):
         line.next("place")
         live.next("snapshot")
-        rooms.next("room", seconds_max=3)
+        rooms.next("room")
         started = time.monotonic()
         gateway.process.terminate()
         for stream in (line, live, rooms):

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 EXPECTED_MS_MAX = 15_000
 CHROMIUM_ARGUMENTS = (
@@ -21,14 +21,35 @@ CHROMIUM_ARGUMENTS = (
 )
 
 
+WHOLE, WITHOUT_WINDOW = "chromium", "chromium-headless-shell"
+"""Names of programs. The second opens a page for a third of the work, but shows no notification."""
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("CI"), "no chromium: apt-get install chromium"
-        pytest.skip("no chromium on this machine: apt-get install chromium")
+def playwright() -> Iterator[Playwright]:
     expect.set_options(timeout=EXPECTED_MS_MAX)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    yield from _launched(playwright, WITHOUT_WINDOW, WHOLE)
+
+
+@pytest.fixture(scope="module")
+def whole_browser(playwright: Playwright) -> Iterator[Browser]:
+    """For tests of what the other cannot do."""
+    yield from _launched(playwright, WHOLE)
+
+
+def _launched(playwright: Playwright, *programs: str) -> Iterator[Browser]:
+    """The first of these programs that the machine has."""
+    path = next(filter(None, map(shutil.which, programs)), None)
+    if path is None:
+        lacking = f"no chromium on this machine: apt-get install {programs[0]}"
+        assert not os.environ.get("CI"), lacking
+        pytest.skip(lacking)
+    browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+    yield browser
+    browser.close()

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, RIVALS, Rival, Visit
+from tests.browser.words import JOIN
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
@@ -41,27 +42,27 @@ def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
     visit = Visit.begin(browser, "phone-light", (390, 844), "light")
     page = visit.page
     page.goto(f"{gateway.url}/events/{event_id}")
-    page.get_by_role("button", name="Join the line").click()
+    page.get_by_role("button", name=JOIN).click()
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
-    expect(page.locator("#priority")).to_be_hidden()
-    page.get_by_text("I have an access code").click()
-    page.get_by_label("Access code").fill("NOT-THIS-ONE")
-    page.get_by_role("button", name="Use it").click()
-    expect(page.locator("#access-error")).to_have_text("We do not know this code. Please check it for typing errors.")
+    expect(page.locator("#place-label")).to_have_text("Your place in line")
+    page.get_by_text("Got a presale code?").click()
+    page.get_by_label("Presale code").fill("NOT-THIS-ONE")
+    page.get_by_role("button", name="Use the code").click()
+    expect(page.locator("#access-error")).to_have_text("That code is not right. Check it and try again.")
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
     visit.photograph("10-code-refused")
-    page.get_by_label("Access code").fill(codes[1].lower())
-    page.get_by_label("Access code").press("Enter")
+    page.get_by_label("Presale code").fill(codes[1].lower())
+    page.get_by_label("Presale code").press("Enter")
     expect(page.locator("#position")).to_have_text("1")
-    expect(page.locator("#priority")).to_be_visible()
-    expect(page.locator("#place-label")).to_have_text("Your place in the priority line")
+    expect(page.locator("#place-label")).to_have_text("Priority line: 1 of 1")
+    expect(page.locator("#behind")).to_have_text("0")
     expect(page.locator("#access")).to_be_hidden()
     visit.photograph("11-code-used")
     page.reload()
-    expect(page.locator("#priority")).to_be_visible()
+    expect(page.locator("#place-label")).to_have_text("Priority line: 1 of 1")
     expect(page.locator("#position")).to_have_text("1")
-    page.get_by_text("Your history").click()
-    expect(page.locator("#history-lines")).to_contain_text("You used an access code")
+    page.get_by_text("What happened so far").click()
+    expect(page.locator("#history-lines")).to_contain_text("You used a presale code")
     assert [fault for fault in visit.faults if "403" not in fault] == [], "the browser tells of the refusal by itself"
     visit.end()
 
@@ -102,13 +103,13 @@ def test_a_code_given_to_a_full_line_is_brought_again(services: Services, databa
     issued = page.request.post(f"{room}/codes", data={"label": "Fan club"})
     assert issued.status == 201
     page.goto(f"{gateway.url}/events/{event_id}")
-    page.get_by_text("I have an access code").click()
-    page.get_by_label("Access code").fill(issued.json()["codes"][0])
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_text("Got a presale code?").click()
+    page.get_by_label("Presale code").fill(issued.json()["codes"][0])
+    page.get_by_role("button", name="Use the code").click()
     expect(page.locator('[data-stage="line_full"]')).to_be_visible()
     assert page.request.patch(room, data={"lineCap": RIVALS + 1}).status == 200
     expect(page.locator("#position")).to_have_text("1")
-    expect(page.locator("#priority")).to_be_visible()
-    expect(page.locator("#message")).to_contain_text("Your code is good")
+    expect(page.locator("#place-label")).to_have_text("Priority line: 1 of 1")
+    expect(page.locator("#message")).to_contain_text("Code accepted")
     assert [fault for fault in visit.faults if "503" not in fault] == []
     visit.end()

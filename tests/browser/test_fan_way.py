@@ -15,6 +15,7 @@ import segno
 from playwright.sync_api import Browser, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
+from tests.browser.words import JOIN
 from tests.services import ROOT, Service, Services
 
 pytestmark = pytest.mark.browser
@@ -147,11 +148,11 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     page.locator(f'a[href="/events/{event_id}"]').click()
     expect(page.locator("[data-ticket='1']")).to_contain_text("100 left")
     visit.photograph("2-join")
-    page.get_by_role("button", name="Join the line").click()
+    page.get_by_role("button", name=JOIN).click()
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
-    expect(page.locator("#ahead")).to_have_text(str(RIVALS))
-    expect(page).to_have_title(re.compile(rf"^{RIVALS + 1} in line"))
-    expect(page.locator("#rate")).to_have_text("0/min")
+    expect(page.locator("#behind")).to_have_text("0")
+    expect(page).to_have_title(re.compile(rf"^{RIVALS + 1} (in line|· ~)"))
+    expect(page.locator("#rate")).to_have_text("0 per minute")
     visit.photograph("3-waiting")
     page.reload()
     expect(page.locator("#position")).to_have_text(str(RIVALS + 1))
@@ -166,28 +167,28 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     assert RIVALS in seen, f"the position never moved: {seen}"
     assert seen == sorted(seen, reverse=True), f"the position rose: {seen}"
 
-    # By keyboard: the first seat, then its neighbour.
+    # By keyboard: the seat nearest to the middle of the stage, then its neighbour.
     first = page.locator("[role=option][tabindex='0']")
-    expect(first).to_have_attribute("aria-label", re.compile(r"^VIP row 1 seat 1, €129\.00, available$"))
+    expect(first).to_have_attribute("aria-label", re.compile(r"^VIP row 1 seat 5, €129\.00, free$"))
     first.focus()
     for key in ("Enter", "ArrowRight", "Space"):
         page.keyboard.press(key)
     expect(page.locator("#picked li")).to_have_count(2)
     # Somebody else takes the first: the plan shows it, and the choice loses it.
     vip = int((first.get_attribute("data-key") or "").split("/")[0])
-    rivals[0].take(event_id, (vip, 1, 1))
-    expect(page.locator("#message")).to_contain_text("VIP row 1 seat 1 was just taken")
-    expect(page.locator(f'[data-key="{vip}/1/1"]')).to_have_class("seat reserved")
+    rivals[0].take(event_id, (vip, 1, 5))
+    expect(page.locator("#message")).to_contain_text("VIP row 1 seat 5 was just taken")
+    expect(page.locator(f'[data-key="{vip}/1/5"]')).to_have_class("seat reserved")
     expect(page.locator("#picked li")).to_have_count(1)
     page.locator(".map-head").scroll_into_view_if_needed()
     page.mouse.wheel(0, size[1] // 3)
     visit.photograph("4-seats", whole=False)
-    page.locator(f'[data-key="{vip}/1/3"]').click()
+    page.locator(f'[data-key="{vip}/1/7"]').click()
     expect(page.locator("#picked-total")).to_have_text("€258.00")
-    page.get_by_role("button", name="Hold these seats").click()
+    page.get_by_role("button", name="Continue").click()
 
     expect(page.locator("#hold-left")).to_have_text(re.compile(r"^(10:00|9:5\d)$"))
-    expect(page.locator("#person")).to_have_text("Checked that you are a person")
+    expect(page.locator("#person")).to_have_text("Security check passed")
     visit.photograph("5-held")
     page.reload()
     expect(page.locator("#hold-seats li")).to_have_count(2)
@@ -200,7 +201,7 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
             row[0]
             for row in connection.execute(
                 "SELECT ticket_code FROM purchase_detail WHERE event_id = %s AND ticket_type_id = %s"
-                " AND row_number = 1 AND seat_number IN (2, 3)",
+                " AND row_number = 1 AND seat_number IN (6, 7)",
                 (event_id, vip),
             )
         }
@@ -230,7 +231,7 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
 def give_one_back(visit: Visit, codes: set[str]) -> None:
     """By keyboard: look, think better of it, look again, and cancel the first of two tickets."""
     page = visit.page
-    dialog = page.get_by_role("dialog", name="Which tickets do you give back?")
+    dialog = page.get_by_role("dialog", name="Which tickets do you want to cancel?")
     page.get_by_role("button", name="Cancel tickets").press("Enter")
     expect(dialog.get_by_role("button", name="Choose tickets")).to_be_disabled()
     page.keyboard.press("Escape")
@@ -248,7 +249,7 @@ def give_one_back(visit: Visit, codes: set[str]) -> None:
     visit.photograph("9-cancelled")
     page.get_by_role("button", name="Cancel tickets").click()
     last = page.get_by_role("dialog", name="Cancel this ticket?")
-    expect(last.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(last.get_by_role("button", name="Keep the ticket")).to_be_focused()
     visit.photograph("9-cancelling-the-last", whole=False)
     last.get_by_role("button", name="Cancel 1 ticket").click()
     expect(page.get_by_role("heading", name="This purchase was cancelled")).to_be_visible()
@@ -272,10 +273,10 @@ def test_without_scripts_one_can_join_see_the_place_and_leave(
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{gateway.url}/events/{event_id}")
-    page.get_by_role("button", name="Join the line").click()
+    page.get_by_role("button", name=JOIN).click()
     expect(page).to_have_url(f"{gateway.url}/events/{event_id}")
     expect(page.locator("#position")).to_have_text("2")
     assert page.locator("meta[http-equiv=refresh]").count() == 1
     page.get_by_role("button", name="Leave the line").click()
-    expect(page.get_by_role("button", name="Join the line")).to_be_visible()
+    expect(page.get_by_role("button", name=JOIN)).to_be_visible()
     context.close()

@@ -30,14 +30,15 @@ def test_a_fan_gets_from_the_lobby_to_the_seats(
     services: Services, database_url: str, browser: Browser, name: str, size: tuple[int, int], scheme: str
 ) -> None:
     room = RoomSeed(rate_per_minute=0, capacity=50, lobby_minutes=5)
-    event_id = seed_demo(database_url, room=room, on_sale_minutes=SALE_MINUTES)
     gateway = services.gateway()
     rivals = [Rival(gateway.url) for _ in range(RIVALS)]
     visit = Visit.begin(browser, name, size, scheme)
     page = visit.page
+    event_id = seed_demo(database_url, room=room, on_sale_minutes=SALE_MINUTES)
     page.goto(f"{gateway.url}/events/{event_id}")
     page.get_by_role("button", name="Enter the lobby").click()
     expect(page.locator("#lobby-left")).to_have_text(re.compile(r"^0:(0\d|1[0-5])$"))
+    expect(page.locator("#lobby-left")).to_have_class("place")
     for rival in rivals:
         assert rival.join(event_id)["state"] == "lobby"
     expect(page.locator("#lobby-fans")).to_have_text(str(RIVALS + 1), timeout=10_000)
@@ -51,9 +52,11 @@ def test_a_fan_gets_from_the_lobby_to_the_seats(
 
     expect(page.locator("#position")).to_have_text(re.compile(r"^[1-5]$"), timeout=DRAW_MS_MAX)
     number = int(page.locator("#position").text_content() or "")
-    page.get_by_text("Your history").click()
+    expect(page.locator("#drawn")).to_have_text(f"You were drawn: place {number} of {RIVALS + 1}.")
+    expect(page.locator("#position")).to_have_class(re.compile(r"\bdrawn\b"))
+    page.get_by_text("What happened so far").click()
     expect(page.locator("#history-lines li")).to_have_count(2)
-    expect(page.locator("#history-draw")).to_contain_text(f"You drew place {number} of {RIVALS + 1}.")
+    expect(page.locator("#history-draw")).to_contain_text(f"Your random place is {number} of {RIVALS + 1}.")
     visit.photograph("lobby-2-drawn")
 
     recheck(visit, f"{gateway.url}/events/{event_id}/draw", seal, me, number)
@@ -64,8 +67,8 @@ def test_a_fan_gets_from_the_lobby_to_the_seats(
     told = [line.split("\n")[0] for line in page.locator("#history-lines li").all_text_contents()]
     assert [re.sub(r"^[\d:]+ *", "", line) for line in told] == [
         "You entered the lobby.",
-        "Your place was drawn.",
-        "It was your turn: you were called.",
+        "You got your random place.",
+        "It was your turn.",
         "You went in.",
     ]
     visit.photograph("lobby-4-inside")
@@ -80,11 +83,11 @@ def recheck(visit: Visit, address: str, seal: str, me: str, number: int) -> None
     page.goto(address)
     expect(page.locator("dl")).to_contain_text(seal)
     expect(page.locator("#fan-hash")).to_have_value(me)
-    page.get_by_role("button", name="Recheck the draw").click()
+    page.get_by_role("button", name="Check my place").click()
     # A reader is told of the findings as they come, each an item of a list.
     expect(page.get_by_role("status").get_by_role("list").get_by_role("listitem")).to_have_count(5)
     expect(page.locator("#findings .is-bad")).to_have_count(0)
-    expect(page.locator("#findings li").last).to_contain_text(f"Place {number} of {RIVALS + 1} is this fan")
+    expect(page.locator("#findings li").last).to_contain_text(f"This fan’s place is {number} of {RIVALS + 1}")
     Visit(page, visit.name).photograph("lobby-3-recheck")
     page.close()
 
@@ -119,14 +122,14 @@ def test_the_recheck_notices_a_draw_that_is_not_as_its_seed_says(
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{gateway.url}/events/{event_id}/draw")
-    while page.get_by_role("button", name="Recheck the draw").is_disabled():
+    while page.get_by_role("button", name="Check my place").is_disabled():
         page.wait_for_timeout(200)
         page.reload()
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE draw_entry SET number = 9 WHERE event_id = %s AND number = 1", (event_id,))
         connection.execute("UPDATE draw SET participants = 9 WHERE event_id = %s", (event_id,))
     page.locator("#fan-hash").fill(places[0]["lobby"]["fanHash"])
-    page.get_by_role("button", name="Recheck the draw").click()
-    expect(page.locator("#findings .is-good")).to_contain_text(["The seed is the one", "this fan"])
-    expect(page.locator("#findings .is-bad")).to_contain_text(["fans took part", "Everybody stands"])
+    page.get_by_role("button", name="Check my place").click()
+    expect(page.locator("#findings .is-good")).to_contain_text(["The secret number is the one", "This fan"])
+    expect(page.locator("#findings .is-bad")).to_contain_text(["fans took part", "Everyone is in the order"])
     context.close()

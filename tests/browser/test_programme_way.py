@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from db.connections import primary
+from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, TURN_MS_MAX, Visit
+from tests.browser.words import JOIN
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
@@ -23,7 +29,9 @@ def fill_in(page: Page) -> None:
     form.get_by_label("Name", exact=True).fill("Winterreise")
     form.get_by_label("Artist").fill("Mara Lindqvist")
     form.get_by_label("Venue").fill("Kammersaal, Leipzig")
+    form.get_by_label("Time zone").fill("Europe/Berlin")
     form.get_by_label("Begins").fill("2031-12-12T19:30")
+    form.get_by_label("Doors open").fill("2031-12-12T18:45")
     form.get_by_label("On sale from").fill("2024-06-01T10:00")
     form.get_by_label("Currency").fill("eur")
     form.get_by_label("Seats per fan").fill("4")
@@ -38,6 +46,16 @@ def fill_in(page: Page) -> None:
     boxes.get_by_label("Rows", exact=True).fill("2")
     boxes.get_by_label("Seats in each").fill("6")
     page.get_by_label("Rate / min").fill("60000")
+    bad = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    page.locator("#picture-file").set_input_files(bad)  # type: ignore[arg-type]
+    expect(page.locator("#message")).to_contain_text("no whole JPEG, PNG or WebP")
+    file = io.BytesIO()
+    Image.new("RGB", (1280, 720), "navy").save(file, "PNG")
+    good = {"name": "hall.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    page.locator("#picture-file").set_input_files(good)  # type: ignore[arg-type]
+    expect(page.locator("#picture-said")).to_contain_text("Cut to 1280 × 720 pixels")
+    expect(page.locator("#picture-shown img")).to_have_js_property("naturalWidth", 480)
+    form.get_by_label("What the picture shows").fill("An empty hall")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +66,13 @@ def fill_in(page: Page) -> None:
     ],
 )
 def test_an_operator_makes_an_event_and_a_fan_finds_it(
-    services: Services, browser: Browser, tmp_path: Path, name: str, size: tuple[int, int], scheme: str
+    services: Services,
+    database_url: str,
+    browser: Browser,
+    tmp_path: Path,
+    name: str,
+    size: tuple[int, int],
+    scheme: str,
 ) -> None:
     services.worker()
     gateway = services.gateway()
@@ -89,11 +113,14 @@ def test_an_operator_makes_an_event_and_a_fan_finds_it(
     fan.page.goto(gateway.url)
     fan.page.locator(f'a[href="/events/{event_id}"]').click()
     expect(fan.page.locator("[data-ticket='1']")).to_contain_text("160 left")
-    fan.page.get_by_role("button", name="Join the line").click()
+    expect(fan.page.locator(".event-head time").first).to_have_text("Fri 12 Dec 2031, 19:30 CET (Berlin time)")
+    expect(fan.page.locator(".event-head time").nth(1)).to_have_text("18:45")
+    expect(fan.page.get_by_role("img", name="An empty hall")).to_be_attached()
+    fan.page.get_by_role("button", name=JOIN).click()
     fan.page.locator("#map svg").wait_for(timeout=TURN_MS_MAX)
     fan.page.locator('[data-key="2/1/3"]').click()
     expect(fan.page.locator("#picked-total")).to_have_text("€95.00")
-    fan.page.get_by_role("button", name="Hold these seats").click()
+    fan.page.get_by_role("button", name="Continue").click()
     expect(fan.page.get_by_role("button", name="Buy 1 ticket")).to_be_visible()
 
     page.get_by_role("button", name="Add a ticket type").click()
@@ -122,11 +149,57 @@ def test_an_operator_makes_an_event_and_a_fan_finds_it(
     page.get_by_role("button", name="Add these seats").click()
     expect(page.locator("#message")).to_contain_text("The seats are there")
     expect(page.locator(".type").nth(2).locator(".type-count")).to_have_text("34 seats")
+    # The pictures show the seat that the fan holds.
+    expect(page.locator(".type-picture .reserved")).to_have_count(1)
+    expect(page.locator(".type").nth(1).locator(".type-picture")).to_have_attribute("aria-label", re.compile("1 held$"))
     visit.photograph("p5-changed")
     page.get_by_role("link", name="Events", exact=True).click()
     expect(page.locator(".event-row")).to_contain_text("0 of 200 sold, 1 held")
+    expect(page.locator(".event-row .tag")).to_have_text("On sale")
     visit.photograph("p6-events")
+    with primary.connect(database_url, "admitone-test") as connection:
+        connection.execute("UPDATE event SET state = 'unpublished' WHERE event_id = %s", (event_id,))
+    page.reload()
+    expect(page.locator(".event-row .tag")).to_have_text("Off sale")
     assert [fault for fault in visit.faults if not REFUSED.search(fault)] == []
     assert fan.faults == []
     fan.end()
     visit.end()
+
+
+def test_another_zone_changes_what_a_clock_shows_and_no_moment(
+    services: Services, database_url: str, browser: Browser
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed(), time_zone="UTC")
+
+    def times() -> tuple[object, ...]:
+        query = "SELECT date, on_sale_at, off_sale_at, time_zone FROM event WHERE event_id = %s"
+        with primary.connect(database_url, "admitone-test") as connection:
+            row = connection.execute(query, (event_id,)).fetchone()
+        assert row is not None
+        return row
+
+    date, on_sale_at, *_ = times()
+    gateway = services.gateway()
+    assert services.run("operator", "add", "demo", "--password", PASSWORD).returncode == 0
+    page = browser.new_page(locale="en-GB", timezone_id="America/Los_Angeles")
+    page.goto(f"{gateway.url}/ops/events/{event_id}")
+    page.get_by_role("textbox", name="Name").fill("demo")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    begins, zone = page.locator("[name=date]"), page.locator("[name=timeZone]")
+    expect(begins).to_have_value(re.compile("T20:00$"))
+
+    zone.fill("Asia/Nowhere")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator("#message")).to_contain_text("There is no such time zone")
+    expect(begins).to_have_value(re.compile("T20:00$"))
+
+    zone.fill("Asia/Kolkata")
+    expect(begins).to_have_value(re.compile("T01:30$"))
+    page.locator("[name=offSaleAt]").fill(begins.input_value().replace("T01:30", "T01:00"))
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator("#message")).to_contain_text("Saved.")
+    assert isinstance(date, dt.datetime)
+    assert times() == (date, on_sale_at, date - dt.timedelta(minutes=30), "Asia/Kolkata")
+    page.close()

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from db.events.seed import RoomSeed
 from tests.browser.test_fan_way import Visit
+from tests.browser.words import JOIN
 from tests.client import Fan
 from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
@@ -35,16 +36,18 @@ def test_the_line_is_told_what_is_left(services: Services, database_url: str, br
     visit = Visit.begin(browser, "phone-light", (390, 844), "light")
     page = visit.page
     page.goto(f"{gateway.url}/events/{event_id}")
-    page.get_by_role("button", name="Join the line").click()
+    page.get_by_role("button", name=JOIN).click()
     expect(page.locator("#position")).to_have_text("3")
     returning = page.locator("#returning")
     expect(returning).to_have_text(
         re.compile(
-            rf"^{SEATS} seats are in other fans’ hands until \d\d:\d\d at the latest\. "
-            r"What comes back goes to the line, in order\.$"
+            rf"^No seat is free right now\. {SEATS} are in other fans’ baskets and go to the line if they come back\. "
+            r"We know by \d?\d:\d\d at the latest\.$"
         )
     )
-    expect(page.locator("#eta")).to_have_text("No seat is free just now. Your place is kept.")
+    expect(page.locator("#eta")).to_have_text("All seats are in baskets right now. Your place is safe.")
+    stock = page.locator("[data-ticket='1'] .stock")
+    expect(stock).to_have_text("18 in baskets, may come back")
     visit.photograph("selling-out-1-all-held")
 
     buyer.release(event_id, hold["reservationId"])
@@ -56,7 +59,7 @@ def test_the_line_is_told_what_is_left(services: Services, database_url: str, br
     buyer.checkout(event_id, hold["reservationId"])
     expect(page.get_by_role("heading", name="Sold out")).to_be_visible()
     expect(page.locator("#position")).to_be_hidden()
-    expect(page.locator("[data-ticket='1'] .stock")).to_have_text("sold out")
+    expect(stock).to_have_text("sold out")
     visit.photograph("selling-out-2-sold-out")
     assert visit.faults == []
     visit.end()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from tests.browser.test_fan_way import PASSWORD, Rival
+from tests.browser.words import JOIN
 from tests.integration.deploy.test_nginx import shipped_proxy
 from tests.services import Service, Services
 
@@ -69,7 +70,7 @@ def wait_in_tabs(context: BrowserContext, url: str, count: int = TABS) -> list[P
         pages.append(page)
         page.goto(url)
         if number == 0:
-            page.get_by_role("button", name="Join the line").click()
+            page.get_by_role("button", name=JOIN).click()
         stage(page, "waiting")
     return pages
 
@@ -81,7 +82,7 @@ def choose_in_tabs(context: BrowserContext, url: str, count: int = 2) -> list[Pa
         pages.append(page)
         page.goto(url)
         if number == 0:
-            page.get_by_role("button", name="Join the line").click()
+            page.get_by_role("button", name=JOIN).click()
         page.locator("#map svg").wait_for()
     return pages
 
@@ -112,7 +113,8 @@ def test_six_waiting_tabs_are_let_in(
         for page in pages:
             stage(page, "choose")
             page.locator("#map svg").wait_for()
-        await_streams(pages[0], gateway, streams)
+        # A fan who chooses hears of the seats; where tabs share streams, from the line too when an idle turn ends.
+        await_streams(pages[0], gateway, TABS if script == WITHOUT_BOTH else 2 * streams)
         # Every tab sees what others take, and a booking finds a connection.
         rival = Rival(gateway.url)
         rival.headers["X-Admission-Pass"] = rival.join(event_id)["pass"]
@@ -126,7 +128,7 @@ def test_six_waiting_tabs_are_let_in(
             expect(page.locator(f'[data-key="{key}"]')).to_have_class("seat reserved")
         last = pages[-1]
         seat(last, 2)
-        last.get_by_role("button", name="Hold these seats").click()
+        last.get_by_role("button", name="Continue").click()
         stage(last, "held")
         last.get_by_role("button", name="Buy 1 ticket").click()
         last.wait_for_url(re.compile("/purchases/"))
@@ -166,17 +168,17 @@ def test_your_own_hold_in_another_tab_is_yours(services: Services, database_url:
         seat(first, 1)
         seat(first, 2)
         seat(second, 1)
-        second.get_by_role("button", name="Hold these seats").click()
+        second.get_by_role("button", name="Continue").click()
         stage(second, "held")
         # The first tab loses the pick, and says whose the seat is.
         holds = first.locator("#other-holds")
-        expect(holds).to_contain_text(re.compile(rf"You are holding {OWN} until \d\d:\d\d\."))
-        expect(first.get_by_role("option", name=re.compile(rf"^{OWN}, €129.00, held by you$"))).to_be_visible()
+        expect(holds).to_contain_text(re.compile(rf"{OWN}: yours until .+\."))
+        expect(first.get_by_role("option", name=re.compile(rf"^{OWN}, €129.00, in your basket$"))).to_be_visible()
         expect(first.locator("#picked li")).to_have_count(1)
         first.wait_for_timeout(1500)
         expect(first.locator("#message")).to_be_hidden()
         # A second hold: each tab knows both, also after a reload.
-        first.get_by_role("button", name="Hold these seats").click()
+        first.get_by_role("button", name="Continue").click()
         stage(first, "held")
         expect(first.locator("#hold-seats")).to_contain_text("VIP row 1 seat 2")
         expect(holds).to_contain_text(OWN)
@@ -192,8 +194,8 @@ def test_your_own_hold_in_another_tab_is_yours(services: Services, database_url:
         expect(first.get_by_role("button", name="Go on with these")).to_have_count(0)
         expect(second.locator("#other-holds p")).to_have_count(0)
         stage(second, "held")
-        second.get_by_role("button", name="Give these back").click()
-        expect(first.locator("#message")).to_contain_text("You gave these seats back in another tab")
+        second.get_by_role("button", name="Choose other seats").click()
+        expect(first.locator("#message")).to_contain_text("You released these seats in another tab")
         expect(first.locator(VISIBLE)).not_to_have_attribute("data-stage", "held")
 
 
@@ -210,9 +212,9 @@ def test_a_seat_you_hold_in_another_tab_is_not_refused_as_somebody_elses(
         first.evaluate(f"{said}.observe(document.getElementById('message'), {{ childList: true }})")
         for page in (first, second):
             seat(page, 1)
-        second.get_by_role("button", name="Hold these seats").click()
+        second.get_by_role("button", name="Continue").click()
         stage(second, "held")
-        expect(first.locator("#other-holds")).to_contain_text(f"You are holding {OWN}")
+        expect(first.locator("#other-holds")).to_contain_text(f"{OWN}: yours until")
         first.wait_for_timeout(1500)
         assert not [words for words in first.evaluate("said") if "taken" in words]
         first.get_by_role("button", name="Go on with these").click()

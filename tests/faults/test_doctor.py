@@ -39,11 +39,12 @@ from db.connections.schema_head import head
 from db.events.seed import RoomSeed
 from db.migrate import migrate
 from tests.client import Fan
-from tests.factories import environ_of, make_event, plan_event
+from tests.factories import environ_of, make_event, plan_event, write_hold
 from tests.services import Service, Services
 from waiting_room.keys import room_key, room_keys
 
 SECRET = "Kq3vT8wZ1nB6yR4mX9cL2jH7dF5gS0pA"
+METRICS_TOKEN = "4c1b7e90d2a8f3655c1b7e90"
 LANES = 2
 SEEN_SECONDS_MAX = 20.0
 SCREEN = (110, 50)
@@ -71,6 +72,7 @@ class Ground:
             "ADMITONE_LANES": LANES,
             "ADMITONE_ENV": "production",
             "ADMITONE_TRUSTED_PROXIES": "127.0.0.1",
+            "ADMITONE_METRICS_TOKEN": METRICS_TOKEN,
         }
         settings = Settings()
         rows = {row.variable: row for row in ROWS}
@@ -174,6 +176,7 @@ def ground(servers_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
             "ADMITONE_SECRET": SECRET,
             "ADMITONE_LANES": str(LANES),
             "ADMITONE_ENV": "production",
+            "ADMITONE_METRICS_TOKEN": METRICS_TOKEN,
             "ADMITONE_STREAMS_MAX": "100",
             "ADMITONE_REBUILD_SECONDS": "3",
         }
@@ -318,6 +321,19 @@ def test_bookings_and_slots(ground: Ground) -> None:
         assert "lapsed_holds" in ground.bad()
     ground.await_well("lapsed_holds")
 
+    with psycopg.connect(ground.postgres.url) as connection:
+        cancelled = make_event(connection)
+        write_hold(connection, cancelled, [(1, 1, 1)])
+    # Its cancellation is not at its end as long as a hold is open, which only its lane's worker closes.
+    with ground.asleep(f"lane-{lane_of(cancelled, LANES)}"):
+        ground.sql("UPDATE event SET state = 'cancelled' WHERE event_id = %s", cancelled)
+        late = "INSERT INTO event_cancellation (event_id, cancelled_at) VALUES (%s, now() - make_interval(mins => 40))"
+        ground.sql(late, cancelled)
+        found = ground.examine()["cancellations"]
+        assert found.level == Level.WARNING
+        assert f"event {cancelled} is not at its end after 40 minutes" in found.says
+    ground.await_well("cancellations")
+
     buyer = ground.fan()
     with ground.redis() as client:
         until = client.zscore(room_key(ground.event_id, "admitted"), str(buyer.user_id))
@@ -410,6 +426,7 @@ def test_settings(ground: Ground) -> None:
         ("captcha", {"ADMITONE_CAPTCHA": "recaptcha", "ADMITONE_CAPTCHA_VERIFY_URL": "http://127.0.0.1/verify"}),
         ("embedded_servers", {"embedded": ("DATABASE_URL",)}),
         ("proxy", {"ADMITONE_TRUSTED_PROXIES": ""}),
+        ("metrics_token", {"ADMITONE_METRICS_TOKEN": ""}),
     ):
         assert code not in well
         assert code in ground.bad(**changes), (code, changes)

@@ -117,6 +117,7 @@ class Watch:
 
     url: str
     seen: list[tuple[float, int, int]] = field(default_factory=list)
+    serving: list[tuple[float, int]] = field(default_factory=list)
 
     def start(self) -> threading.Thread:
         thread = threading.Thread(target=self._run)
@@ -126,6 +127,7 @@ class Watch:
     def _run(self) -> None:
         while (live := _status(self.url + "/health/live")) == 200:
             self.seen.append((time.monotonic(), live, _status(self.url + "/health/ready")))
+            self.serving.append((time.monotonic(), _status(self.url + "/health/serving")))
             time.sleep(0.02)
 
 
@@ -237,6 +239,7 @@ async def test_a_gateway_drains_says_farewell_to_every_stream_and_ends_within_te
     assert unready[0] < 1.0
     assert unready[-1] - unready[0] > 0.5
     assert min(byes) > unready[0]
+    assert 503 in {status for at, status in watch.serving if at > told_at}
     retries = [reader.retry_ms for reader in streams.readers]
     assert all(retry is not None and 500 <= retry <= 5_500 for retry in retries)
     assert len(set(retries)) > streams_max / 4

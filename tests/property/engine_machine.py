@@ -79,7 +79,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model(PRICES, SEATS, 4, HOLD_SECONDS, GRACE_SECONDS)
+        self.model = Model(PRICES, SEATS, 4, HOLD_SECONDS, GRACE_SECONDS, CANCEL_UNTIL_HOURS)
         self.told: dict[uuid.UUID, tuple[Command, dict[str, Any]]] = {}
         self.version = 0
         self.keys = 0
@@ -199,8 +199,7 @@ class EngineMachine(RuleBasedStateMachine):
             "UPDATE event SET date = clock_timestamp() + make_interval(hours => %s) WHERE event_id = %s",
             (hours_to_event, self.event),
         )
-        until = dt.timedelta(hours=hours_to_event - CANCEL_UNTIL_HOURS)
-        self.model.cancel_ends_at = dt.datetime.now(dt.UTC) + until
+        self.model.date = dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours_to_event)
 
     # -- comparing
 

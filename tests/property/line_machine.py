@@ -19,12 +19,12 @@ from redis import Redis
 from db.rooms.fans import FanRecord
 from db.rooms.states import RoomState
 from gateway.line.restoring import may_return
-from tests.property.line_model import SETS, Held, LineModel, Ticket
+from tests.property.line_model import SETS, SETTINGS, Held, LineModel, Ticket
 from tests.property.scripts import SMALL, Change, Scripts, Valkey
 from waiting_room import operations
 from waiting_room.errors import NotCalled, RetryLater, RoomError
 from waiting_room.keys import ROOM_KEYS, room_keys
-from waiting_room.model import RoomConfig, Slot, Standing, Stock, Tick
+from waiting_room.model import Acted, PassEnds, RoomConfig, Slot, Standing, Stock, Tick
 from waiting_room.tokens import PlaceToken
 
 T = TypeVar("T")
@@ -42,6 +42,10 @@ CONFIG = RoomConfig(
     pass_seconds=30,
     absence_seconds=40,
     connected_seconds=5,
+    stock_spare=0,
+    work_seconds=10,
+    idle_seconds=15,
+    choose_seconds=20,
 )
 CHANGES: dict[str, tuple[object, ...]] = {
     "state": ("open", "open", "open", "open", "paused", "closed", "sold_out", "off", "rebuilding"),
@@ -53,6 +57,10 @@ CHANGES: dict[str, tuple[object, ...]] = {
     "absence_seconds": (40, 10),
     "connected_seconds": (5, 15),
     "stock_factor": (0.0, 1.5),
+    "stock_spare": (0, 1),
+    "work_seconds": (10, 0, 3),
+    "choose_seconds": (10, 1000),
+    "idle_seconds": (15, 0, 4),
     "priority_share": (50, 30, 100, 0, 75),
 }
 
@@ -67,6 +75,7 @@ class Seen:
     config: dict[bytes, bytes]
     sets: dict[str, dict[int, float]]
     hashes: dict[str, dict[int, bytes]]
+    acted: dict[int, float]
 
     def where(self, fan: int) -> str:
         (where,) = [name for name, there in self.sets.items() if fan in there]
@@ -187,8 +196,9 @@ class LineMachine(RuleBasedStateMachine):
                 pipeline.zrange(keys[name], 0, -1, withscores=True)
             for name in (*hashes, "ended", "ended_before"):
                 pipeline.hgetall(keys[name])
+            pipeline.zrange(keys["acted"], 0, -1, withscores=True)
             pipeline.hmget(keys["bucket"], "tokens", "at", "credit")
-            config, *rest, self._bucket = pipeline.execute()
+            config, *rest, acted, self._bucket = pipeline.execute()
         self._ended = [{int(fan): value for fan, value in found.items()} for found in rest[-2:]]
         return Seen(
             config,
@@ -197,6 +207,7 @@ class LineMachine(RuleBasedStateMachine):
                 name: {int(fan): value for fan, value in found.items()}
                 for name, found in zip(hashes, rest[len(sets) :], strict=False)
             },
+            {int(fan): at for fan, at in acted},
         )
 
     # -- time
@@ -291,6 +302,21 @@ class LineMachine(RuleBasedStateMachine):
     def claim(self, fan: int) -> None:
         self.both(operations.claim(EVENT, fan), lambda: self.model.claim(fan))
 
+    @rule(fan=fans, tries=st.booleans())
+    def act(self, fan: int, tries: bool) -> None:
+        self.both(operations.act(EVENT, fan, tries=tries), lambda: self.model.act(fan, tries=tries))
+
+    @precondition(lambda self: self.model.config)
+    @rule(asked=some_fans)
+    def passes(self, asked: list[int]) -> None:
+        """What fans inside are told of the end of their passes."""
+        ends = self.valkey.do(operations.passes(EVENT, asked))
+        for fan, told in zip(asked, ends, strict=True):
+            self.model.begin()
+            held = self.model.held.get(fan)
+            live = held is not None and held.where == "admitted" and held.until > self.model.now
+            assert told == (PassEnds(held.until, self.model.idle_end(held)) if live and held else None)
+
     @rule(fan=fans)
     def leave(self, fan: int) -> None:
         self.both(operations.leave(EVENT, fan), lambda: self.model.leave(fan))
@@ -323,7 +349,7 @@ class LineMachine(RuleBasedStateMachine):
         if not stale:
             self.config = config
             self.let_in.clear()
-        elif name in ("absence_seconds", "connected_seconds"):
+        elif name in SETTINGS:
             self.config = replace(config, revision=self.config.revision)
 
     @rule(free=st.integers(0, 4), version=st.integers(1, 4))
@@ -423,6 +449,11 @@ class LineMachine(RuleBasedStateMachine):
             assert found_ended == {
                 fan: f"{one.state}:{score(one.ticket)}:{one.at}".encode() for fan, one in generation.ended.items()
             }
+        assert seen.acted == {
+            one.fan: one.acted for one in held.values() if one.where == "admitted" and one.acted is not None
+        }
+        if model.config is not None:
+            assert int(seen.config.get(b"scarce_since", 0)) == model.scarce_since
         bucket = None if self._bucket[0] is None else (float(self._bucket[0]), int(self._bucket[1]))
         assert bucket == model.bucket
         assert int(self._bucket[2] or 0) == model.credit
@@ -510,6 +541,8 @@ def _told_as(code: str, value: Any) -> str:
     match value:
         case Standing():
             return value.state if value.joined == "known" else f"{value.joined} {value.state}"
+        case Acted():
+            return "was idle" if value.was_idle else f"inside {value.pass_until_ms is not None:d}"
         case Tick():
             return f"called {value.called > 0:d} ended {value.ended > 0:d} more {value.more:d}"
         case _:

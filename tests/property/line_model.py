@@ -20,20 +20,26 @@ from waiting_room.errors import (
     RoomSoldOut,
     RoomUnknown,
 )
-from waiting_room.model import FanState, Joined, RoomConfig, Slot, Standing, Stock, Tick
+from waiting_room.model import Acted, FanState, Joined, RoomConfig, Slot, Standing, Stock, Tick
 from waiting_room.tokens import PlaceToken
 
+SETTINGS = (
+    "absence_seconds", "connected_seconds", "stock_factor", "stock_spare", "work_seconds", "choose_seconds",
+    "idle_seconds",
+)  # fmt: skip
+"""What the same revision of a configuration changes."""
 MISSES_MAX = 2
 REOPEN_MS = 90_000
 Ticket = tuple[int, int]
 """(epoch, number): a place in the order of the line."""
-Where = Literal["line", "away", "called", "admitted"]
+Where = Literal["line", "away", "called", "admitted", "idle"]
 SETS: tuple[tuple[str, Where, bool | None], ...] = (
     ("line", "line", False),
     ("priority", "line", True),
     ("away", "away", None),
     ("called", "called", None),
     ("admitted", "admitted", None),
+    ("idle", "idle", None),
 )
 """Redis' sorted sets: where their fans stand, and of which class they are (None: of both)."""
 
@@ -52,6 +58,9 @@ class Held:
     missed: int = 0
     shown: int | None = None
     priority: bool = False
+    acted: int | None = None
+    """Of an admitted fan: last seen at work, or the end of the hold. None: that is forgotten."""
+    tried: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ class LineModel:
     ended_before: Generation = field(default_factory=Generation)
     forgotten: Ticket = (0, 0)
     departing: dict[int, Ended] = field(default_factory=dict)
+    scarce_since: int = 0
     resumed: int = 0
 
     # -- what is so
@@ -147,12 +157,36 @@ class LineModel:
         live = sum(held.until > self.now for held in self.those("admitted"))
         return len(self.those("called")) + live
 
+    def at_work(self) -> int:
+        config = self.the_config
+        if config.work_seconds == 0:
+            return self.active()
+        since = self.now - config.work_seconds * 1000
+        window_ms = config.claim_window_seconds * 1000
+        called = sum(held.until - window_ms > since for held in self.those("called"))
+        return called + sum(since < acted <= self.now for acted in self.acts())
+
+    def acts(self) -> list[int]:
+        return [held.acted for held in self.those("admitted") if held.acted is not None]
+
     def slots_free(self) -> int:
         config = self.the_config
-        slots = config.capacity
+        free = config.capacity - self.active()
         if self.stock is not None and config.stock_factor > 0:
-            slots = min(slots, math.ceil(config.stock_factor * self.stock.free))
-        return max(0, slots - self.active())
+            slots = math.ceil(config.stock_factor * self.stock.free) + config.stock_spare if self.stock.free else 0
+            if slots < config.capacity:
+                free = min(free, slots - self.at_work())
+        return max(0, free)
+
+    def idle_since(self, acted: int) -> int:
+        return max(acted, self.scarce_since, self.resumed)
+
+    def idle_end(self, held: Held) -> int | None:
+        """When the pass ends of a fan who does nothing more; None where it does not end sooner by that."""
+        if not self.scarce_since or not self.the_config.idle_seconds or held.acted is None:
+            return None
+        ends_at = self.idle_since(held.acted) + self.the_config.idle_seconds * 1000
+        return ends_at if ends_at < held.until else None
 
     def absence_over(self, ends_at: int) -> bool:
         return max(ends_at, self.resumed + self.the_config.absence_seconds * 1000) <= self.now
@@ -201,7 +235,7 @@ class LineModel:
         return self.held.get(fan)
 
     def admitted(self, held: Held) -> None:
-        held.where, held.admitted_at = "admitted", self.now
+        held.where, held.admitted_at, held.acted, held.tried = "admitted", self.now, self.now, 0
         held.until = self.now + self.the_config.pass_seconds * 1000
 
     def next_ticket(self) -> Ticket:
@@ -214,9 +248,7 @@ class LineModel:
         self.begin()
         if self.config is not None and config.revision <= self.config.revision:
             if config.revision == self.config.revision:
-                self.config = replace(
-                    self.config, absence_seconds=config.absence_seconds, connected_seconds=config.connected_seconds
-                )
+                self.config = replace(self.config, **{name: getattr(config, name) for name in SETTINGS})
             return "kept"
         outcome = "updated"
         if self.config is None:
@@ -241,6 +273,7 @@ class LineModel:
         ended = None if held else self.ended_of(fan)
         ticket = held.ticket if held else ended.ticket if ended else (0, 0)
         state, ahead, shown, claim_by, pass_until = ended.state if ended else "none", 0, 0, None, None
+        idle_ends = None
         if held:
             if touch:
                 held.seen = self.now
@@ -250,7 +283,7 @@ class LineModel:
                 state = "called"
                 claim_by = max(held.until, self.resumed + self.the_config.claim_window_seconds * 1000)
             elif held.where == "admitted":
-                state, pass_until = "admitted", held.until
+                state, pass_until, idle_ends = "admitted", held.until, self.idle_end(held)
             else:
                 state = "waiting"
                 ahead = sum(other.ticket < held.ticket for other in self.line_of(held.priority))
@@ -271,6 +304,8 @@ class LineModel:
             now_ms=self.now,
             joined=joined,
             priority=held is not None and held.priority,
+            idle=held is not None and held.where == "idle",
+            idle_ends_ms=idle_ends,
         )
 
     def join(self, fan: int, token: PlaceToken | None = None, *, redeemed: bool = False) -> Standing:
@@ -298,7 +333,7 @@ class LineModel:
             raise Rebuilding(5)
         line, tokens = self.those("line"), self.tokens()
         at_once = not line and tokens >= 1 and self.door_open() and self.slots_free() >= 1
-        if not at_once and len(line) + len(self.those("away")) >= config.line_cap:
+        if not at_once and len(line) + len(self.those("away")) + len(self.those("idle")) >= config.line_cap:
             rate = config.rate_per_minute
             wait = math.ceil(60 / rate) if rate > 0 and state == "open" else 60
             raise LineFull(max(5, min(60, wait)))
@@ -311,7 +346,7 @@ class LineModel:
 
     def _prefer(self, fan: int) -> None:
         held = self.held[fan]
-        if not held.priority and self.settle(fan) and held.where in ("line", "away"):
+        if not held.priority and self.settle(fan) and held.where in ("line", "away", "idle"):
             held.priority, held.shown = True, None
 
     def _forget_ended(self, fan: int) -> None:
@@ -348,6 +383,22 @@ class LineModel:
             raise NotCalled(standing.state)
         return standing
 
+    def act(self, fan: int, *, tries: bool) -> Acted:
+        self.begin()
+        config = self.the_config
+        held = self.settle(fan)
+        if held is None or held.where not in ("admitted", "idle"):
+            return Acted(None, was_idle=False)
+        if held.where == "idle":
+            held.where, held.seen = "line", self.now
+            return Acted(None, was_idle=True)
+        if tries:
+            held.tried = self.now
+        since = self.idle_since(held.tried or held.admitted_at)
+        if tries or not self.scarce_since or self.now < since + config.choose_seconds * 1000:
+            held.acted = max(held.acted or 0, self.now)
+        return Acted(held.until, was_idle=False)
+
     def leave(self, fan: int) -> bool:
         self.begin()
         held = self.settle(fan)
@@ -363,7 +414,9 @@ class LineModel:
             ended = self.ended_of(fan)
             if fan not in self.held and ended and ended.state == "expired":
                 late[fan] = Ended("done", ended.ticket, self.now)
+        idle = [fan for fan in fans if fan in self.held and self.held[fan].where == "idle"]
         self.end(bought, "done")
+        self.end(idle, "done")
         self.remember(late)
         return len(bought)
 
@@ -371,9 +424,10 @@ class LineModel:
         later = 0
         for fan, until in ends.items():
             held = self.held.get(fan)
-            if held and held.where == "admitted" and self.now < held.until < until:
-                held.until = until
-                later += 1
+            if held and held.where == "admitted" and self.now < held.until:
+                held.acted = max(held.acted or 0, until)
+                later += held.until < until
+                held.until = max(held.until, until)
         return later
 
     def retake(self, slot: Slot) -> int:
@@ -388,6 +442,7 @@ class LineModel:
         else:
             return 0
         held.where, held.until, held.admitted_at, held.seen = "admitted", slot.until_ms, slot.since_ms, self.now
+        held.acted, held.tried = self.now, 0
         return 1
 
     def set_stock(self, stock: Stock) -> bool:
@@ -399,6 +454,31 @@ class LineModel:
             self.resumed_at = max(self.resumed_at, opens_at)
         self.stock = stock
         return True
+
+    def _keep_idle(self, fans: list[int]) -> None:
+        absence_ms = self.the_config.absence_seconds * 1000
+        for fan in fans:
+            if self.held[fan].seen > self.now - absence_ms:
+                self.held[fan].until = self.now + absence_ms
+            else:
+                self.end([fan], "expired")
+
+    def _mark_scarcity(self) -> None:
+        free = self.stock.free if self.stock else 0
+        scarce = False
+        if self.the_config.idle_seconds and free > 0 and self.door_open() and self.those("line"):
+            without_seats = len(self.those("called")) + sum(acted <= self.now for acted in self.acts())
+            scarce = without_seats * (2 if self.scarce_since else 1) > free
+        if scarce != bool(self.scarce_since):
+            self.scarce_since = self.now if scarce else 0
+
+    def _set_idle(self, fans: list[int]) -> None:
+        for fan in fans:
+            held = self.held[fan]
+            held.acted = None
+            if held.until > self.now:
+                held.where = "idle"
+                held.until = max(held.until, self.now + self.the_config.absence_seconds * 1000)
 
     def tick(self) -> Tick:
         self.begin()
@@ -418,6 +498,14 @@ class LineModel:
             self.miss(lapsed("called"))
         if self.absence_over(0):
             self.end(lapsed("away"), "expired")
+            self._keep_idle(lapsed("idle"))
+        self._mark_scarcity()
+        idle_ms = config.idle_seconds * 1000
+        if self.scarce_since and self.idle_since(0) + idle_ms <= self.now:
+            inside = sorted((held.acted, str(held.fan)) for held in self.those("admitted") if held.acted is not None)
+            idle = [int(fan) for acted, fan in inside if acted <= self.now - idle_ms][:PURGE_CHUNK]
+            more = more or len(idle) == PURGE_CHUNK
+            self._set_idle(idle)
         calls = 0
         if self.door_open():
             tokens = self.tokens()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.deep
 
 
 def runs() -> int:
-    """A hundred, and fifty times as many in `make test-deep`."""
+    """Sixty, and far more in `make test-deep`."""
     assert settings.default is not None
     return settings.default.max_examples
 
@@ -53,5 +53,5 @@ def test_admission_follows_the_order_of_joining(redis_url: str, monkeypatch: pyt
         lost += story.lost
         unfaithful += len(set(story.joined) - story.faithful)
     print(admitted, lost, unfaithful)
-    assert lost > 10
-    assert unfaithful > 100
+    assert lost > 5
+    assert unfaithful > 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from redis import Redis
@@ -19,6 +20,8 @@ FANS = range(1, 31)
 REFRESHER = 99
 GONE = range(1, 4)
 RETURNED_AT = 300
+EXACT = RoomConfig(rate_per_minute=60_000, stock_factor=1.0, stock_spare=0)
+"""As many fans are called as there are seats."""
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def called_after_the_return(valkey: Valkey) -> tuple[list[int], int]:
 
     Returns who is called, and after how many seconds.
     """
-    valkey.do(operations.configure(EVENT, RoomConfig(rate_per_minute=60_000, stock_factor=1.0, revision=1)))
+    valkey.do(operations.configure(EVENT, replace(EXACT, revision=1)))
     valkey.do(operations.set_stock(EVENT, Stock(free=0, held=2, version=1)))
     for fan in (*FANS, REFRESHER):
         valkey.do(operations.join(EVENT, fan, None))
@@ -73,7 +76,7 @@ def test_control_without_the_wait_the_first_are_passed_over(client: Redis) -> No
 def test_seats_returned_from_holds_open_no_wait(client: Redis) -> None:
     """While holds are out the line is all there: nobody was let go."""
     valkey = Valkey(client, Scripts())
-    valkey.do(operations.configure(EVENT, RoomConfig(rate_per_minute=60_000, stock_factor=1.0)))
+    valkey.do(operations.configure(EVENT, EXACT))
     valkey.do(operations.set_stock(EVENT, Stock(free=0, held=2, version=1)))
     valkey.do(operations.join(EVENT, 1, None))
     valkey.do(operations.set_stock(EVENT, Stock(free=2, held=0, version=2)))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.acceptance.conftest import module_database_url, site
-from tests.browser.conftest import browser
+from tests.browser.conftest import browser, playwright
 
-__all__ = ["browser", "module_database_url", "site"]
+__all__ = ["browser", "module_database_url", "playwright", "site"]

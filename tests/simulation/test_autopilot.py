@@ -10,6 +10,7 @@ import pytest
 from tests.simulation.sale import Sale, Second
 from waiting_room.autopilot import NO_SHOW_MAX
 
+pytestmark = pytest.mark.timeout(300)  # Each computes for ten seconds, and longer beside other work.
 TRUE_PER_MINUTE = 3000
 """What the modelled engine bears: 100 commands a second, two a fan."""
 

@@ -147,8 +147,10 @@ def test_two_gateways_stand_behind_a_proxy_that_holds_no_stream_back(services: d
     assert services["proxy"]["ports"][0].endswith(f":{listens}")
     (body,) = re.findall(r"client_max_body_size (\d+)k;", nginx)
     assert int(body) * 1024 == Settings().body.bytes_max
-    (hall,) = re.findall(r"location /api/ops/events {\s+client_max_body_size (\d+)m;", nginx)
-    assert int(hall) * 1024 * 1024 == Settings().event.bytes_max
+    (sent,) = re.findall(
+        r"location [^{]*/api/ops/\(\?:events\|plans\|pictures\)[^{]* {\s+client_max_body_size (\d+)m;", nginx
+    )
+    assert int(sent) * 1024 * 1024 == Settings().event.bytes_max == Settings().picture.bytes_max
 
 
 def test_plain_http_is_published_to_this_machine_alone(services: dict[str, Any]) -> None:
@@ -166,6 +168,7 @@ def test_no_other_container_can_be_given_the_proxys_address(compose: dict[str, A
     address = ipaddress.ip_address(services["proxy"]["networks"]["default"]["ipv4_address"])
     assert address in ipaddress.ip_network(network["subnet"])
     assert address not in ipaddress.ip_network(network["ip_range"])
+    assert f"set_real_ip_from {network['gateway']};" in (ROOT / "deploy" / "nginx" / "real_ip.conf").read_text()
 
 
 def test_every_captcha_setting_that_an_account_needs_is_passed_through(services: dict[str, Any]) -> None:

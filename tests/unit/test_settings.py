@@ -17,6 +17,7 @@ import admitone
 import booking_lane
 import db
 import gateway
+import messages
 import waiting_room
 import workers
 from admitone.commands.setup import settings_markdown
@@ -26,6 +27,44 @@ from gateway.settings import GatewaySettings
 from workers.settings import WorkerSettings
 
 SECRET = "an unlikely secret 0123456789 of the tests"
+
+
+EVERYBODY = (
+    "*",
+    " * ",
+    "10.0.0.1,*",
+    "0.0.0.0/0",
+    "0.0.0.0/0.0.0.0",
+    "1.2.3.4/0",
+    "::/0",
+    "0:0::0/0",
+    "2000::/3",
+    "::/1,8000::/1",
+    "0.0.0.0/1,128.0.0.0/1",
+    "128.0.0.0/2, 192.0.0.0/2, 0.0.0.0/1",
+    "0.0.0.0/2,64.0.0.0/2,128.0.0.0/2",
+    "::ffff:0:0/96",
+    "::ffff:0.0.0.0/97,::ffff:128.0.0.0/97",
+)
+"""Spellings of all addresses, or of most of them."""
+GIVEN = {
+    "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
+    "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
+    "ADMITONE_BRAND_COLOUR": "#00567d",
+    "ADMITONE_BRAND_IMPRINT_URL": "https://example.org/imprint",
+    "ADMITONE_BRAND_PRIVACY_URL": "https://example.org/privacy",
+    "ADMITONE_BRAND_TERMS_URL": "https://example.org/terms",
+    "ADMITONE_MESSAGE_LINKS": "https://venue.example/tickets",
+    "ADMITONE_MAIL_URL": "smtp://ada:hush@mail.example.org",
+    "ADMITONE_MAIL_FALLBACK_URL": "smtps://mail.example.org",
+    "ADMITONE_SMS_URL": "twilio://AC1:token@api",
+    "ADMITONE_SMS_FALLBACK_URL": "https://sms.example.org/send",
+    "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",
+    "ADMITONE_PUSH_PUBLIC_KEY": (
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+    ),
+}
+"""A value of the settings that take no plain word."""
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -39,6 +78,24 @@ def test_a_value_is_read_and_converted() -> None:
 
 def test_an_empty_value_is_no_value() -> None:
     assert Settings.load({"ADMITONE_LANES": ""}).lane.count == 2
+
+
+@pytest.mark.parametrize(
+    "proxies", ["172.28.0.10", "10.0.0.0/8, 192.168.0.0/16,fd00::/8", "103.21.244.0/22,2400:cb00::/32"]
+)
+def test_production_takes_proxies_by_their_addresses(proxies: str) -> None:
+    Settings.load({"ADMITONE_ENV": "production", "ADMITONE_SECRET": SECRET, "ADMITONE_TRUSTED_PROXIES": proxies})
+
+
+@pytest.mark.parametrize("proxies", EVERYBODY)
+def test_development_may_trust_everybody(proxies: str) -> None:
+    Settings.load({"ADMITONE_TRUSTED_PROXIES": proxies})
+
+
+@pytest.mark.parametrize("proxies", ["proxy", "10.0.0.0/33", "10.0.0", "10.0.0.1;10.0.0.2", "http://10.0.0.1"])
+def test_what_is_no_address_of_a_proxy_is_refused(proxies: str) -> None:
+    with pytest.raises(SettingsError, match=r"ADMITONE_TRUSTED_PROXIES: .* neither an address nor a network"):
+        Settings.load({"ADMITONE_TRUSTED_PROXIES": proxies})
 
 
 @pytest.mark.parametrize(
@@ -61,6 +118,8 @@ def test_a_misspelt_setting_is_refused() -> None:
         {"ADMITONE_AUTH": "open"},
         {"ADMITONE_SECRET": "short"},
         {"ADMITONE_CAPTCHA": "off"},
+        {"ADMITONE_METRICS_TOKEN": "short"},
+        *({"ADMITONE_TRUSTED_PROXIES": everybody} for everybody in EVERYBODY),
     ],
 )
 def test_production_refuses_what_is_unsafe(unsafe: dict[str, str]) -> None:
@@ -76,7 +135,7 @@ def test_the_page_of_settings_is_in_step() -> None:
 
 
 def test_every_field_of_every_section_is_a_setting() -> None:
-    for package in (db, booking_lane, waiting_room, gateway, workers, admitone):
+    for package in (db, booking_lane, waiting_room, messages, gateway, workers, admitone):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith("settings"):
                 importlib.import_module(module.name)
@@ -106,7 +165,7 @@ def test_no_two_settings_share_a_variable() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=[row.variable for row in ROWS])
 def test_a_variable_sets_its_own_field_alone(row: Row) -> None:
     section = getattr(Settings(), row.section)
-    value = _another(section, row.field)
+    value = GIVEN.get(row.variable) or _another(section, row.field)
     wanted = msgspec.structs.replace(section, **{row.field: value})
     environ = {row.variable: str(value)}
     if row.variable == "ADMITONE_ENV":

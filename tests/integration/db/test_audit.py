@@ -258,6 +258,25 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         "DELETE FROM booking_command WHERE kind = 'checkout' AND user_id = 1",
         {"purchase_has_checkout"},
     ),
+    "event cancelled without a record": (
+        "UPDATE event SET state = 'cancelled'",
+        {"cancelled_event_is_recorded"},
+    ),
+    "hold of a cancelled event left open": (
+        """
+        UPDATE event SET state = 'cancelled';
+        INSERT INTO event_cancellation (event_id, cancelled_at) SELECT event_id, now() - interval '10 s' FROM event;
+        """,
+        {"cancelled_event_holds_nothing"},
+    ),
+    "purchase of a cancelled event": (
+        """
+        UPDATE event SET state = 'cancelled';
+        INSERT INTO event_cancellation (event_id, cancelled_at) SELECT event_id, now() + interval '1 h' FROM event;
+        UPDATE purchase SET purchase_at = now() + interval '2 h' WHERE user_id = 1;
+        """,
+        {"cancelled_event_sells_nothing"},
+    ),
 }
 
 

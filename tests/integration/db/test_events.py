@@ -84,7 +84,7 @@ def hold(connection: psycopg.Connection, event_id: int, row: int, seat: int, *, 
 def test_an_event_is_read_whole(connection: psycopg.Connection, make: Make) -> None:
     event_id = make()
     event = read_event(connection, event_id)
-    assert (event.name, event.currency, event.revision, event.is_on_sale, event.has_draw) == (
+    assert (event.name, event.currency, event.revision, event.sale_has_begun, event.has_draw) == (
         "Recital",
         "EUR",
         1,

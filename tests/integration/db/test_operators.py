@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
@@ -68,9 +69,34 @@ async def test_an_unknown_name_costs_the_work_of_a_known_one(database_url: str, 
     assert await fastest("grace") > 0.5 * await fastest("ada")
 
 
+async def test_name_and_password_are_the_same_however_they_are_composed(database_url: str, engine: AsyncEngine) -> None:
+    assert add_operator(database_url, "Zoe\u0308 ", "mot de passe e\u0301") == "Zo\u00eb"
+    for name in ("Zo\u00eb", "Zoe\u0308", " Zo\u00eb\u00a0"):
+        for password in ("mot de passe \u00e9", "mot de passe e\u0301"):
+            assert await verify_operator(engine, name, password)
+    assert not await verify_operator(engine, "Zoe", "mot de passe \u00e9")
+
+
+async def test_an_operator_of_an_earlier_release_may_still_sign_in(database_url: str, engine: AsyncEngine) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO operator (name, password_hash) VALUES (%s, %s)",
+            ("Zoe\u0308", PasswordHasher().hash("mot de passe e\u0301")),
+        )
+    assert await verify_operator(engine, "Zoe\u0308", "mot de passe e\u0301")
+    assert await verify_operator(engine, "Zo\u00eb", "mot de passe e\u0301")
+
+
 @pytest.mark.parametrize(
     ("name", "password"),
-    [("", "long enough"), ("n" * 65, "long enough"), ("ada", "short"), ("ada", "p" * 1025)],
+    [
+        ("", "long enough"),
+        ("\u200b\u3164", "long enough"),
+        ("ada\nroot", "long enough"),
+        ("n" * 65, "long enough"),
+        ("ada", "short"),
+        ("ada", "p" * 1025),
+    ],
 )
 def test_a_name_and_password_have_bounds(database_url: str, name: str, password: str) -> None:
     with pytest.raises(ValueError, match="characters"):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.change_log.changes import ChangeRow, Subject, change_rows, select_changes
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
+from db.languages import Texts
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from db.rooms.states import RoomState
 from db.rooms.steering import Ask, Refusal, RoomChangedError, SteeringRefusedError, steer
@@ -51,6 +52,7 @@ async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: 
             epoch=0,
             lobby_minutes=0,
             on_sale_at=found.on_sale_at,
+            off_sale_at=found.off_sale_at,
             has_draw=False,
         )
         assert [found.event_id for found in await rooms(connection)] == [other, event_id]
@@ -125,6 +127,8 @@ async def test_changes_at_once_follow_each_other(engine: AsyncEngine, event_id: 
         ({"pass_seconds": 4}, Refusal.OUT_OF_BOUNDS),
         ({"message": "x" * 281}, Refusal.OUT_OF_BOUNDS),
         ({"message": "nul\0"}, Refusal.OUT_OF_BOUNDS),
+        ({"messages": Texts(ar="x" * 281)}, Refusal.OUT_OF_BOUNDS),
+        ({"messages": Texts(ja="nul\0")}, Refusal.OUT_OF_BOUNDS),
         ({"capacity": 5, "priority_share": 101}, Refusal.OUT_OF_BOUNDS),
         ({}, Refusal.NOTHING_ASKED),
     ],

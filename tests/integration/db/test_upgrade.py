@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine
 
 from db.connections.engines import sqlalchemy_url
+from db.events.time_zones import UNKNOWN_ZONE
 from db.migrate import alembic_config, migrate
 
 RELEASE_0_1_0 = "0008"
@@ -232,6 +234,35 @@ def test_the_old_logs_come_back_when_the_upgrade_is_undone(old_url: str) -> None
         assert old.execute("SELECT endpoint_id, after FROM webhook_log").fetchall() == [(7, "https://shop.example")]
         states = old.execute("SELECT endpoint_id, state FROM webhook_delivery ORDER BY outbox_id").fetchall()
     assert states == [(1, "delivered"), (1, "pending"), (1, "dead")]
+
+
+def test_events_have_a_zone_that_says_it_is_unknown(old_url: str) -> None:
+    """Also an event that a gateway of 0.1.0 makes after the upgrade, without naming one."""
+    migrate(old_url)
+    with psycopg.connect(old_url) as connection:
+        connection.execute(
+            "INSERT INTO event (event_id, name, venue, date, on_sale_at, currency)"
+            " VALUES (2, '', '', now(), now(), 'EUR')"
+        )
+        assert connection.execute("SELECT event_id, time_zone FROM event ORDER BY event_id").fetchall() == [
+            (1, UNKNOWN_ZONE),
+            (2, UNKNOWN_ZONE),
+        ]
+
+
+def test_messages_by_language_begin_empty_and_are_bounded(old_url: str) -> None:
+    """Also of a room that a gateway of 0.1.0 changes after the upgrade, without knowing of them."""
+    migrate(old_url)
+    with psycopg.connect(old_url, autocommit=True) as connection:
+        connection.execute("UPDATE room SET message = 'Doors at eight', revision = revision + 1")
+        assert connection.execute("SELECT messages FROM room").fetchall() == [({},)]
+        change = "UPDATE room SET messages = jsonb_build_object('de', %s::jsonb)"
+        connection.execute(change, (json.dumps("ü" * 279 + "\n"),))
+        for wrong in ("x" * 281, "", 7, None, ["x"], {"x": "y"}):
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(change, (json.dumps(wrong),))
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("UPDATE room SET messages = '[]'")
 
 
 def test_holds_are_kept_and_may_be_in_payment(old_url: str) -> None:

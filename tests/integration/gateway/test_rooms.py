@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from redis import asyncio as aioredis
@@ -11,6 +12,8 @@ from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from db.rooms.steering import Ask, steer
 from gateway.line.counts import Counts
+from gateway.line.door import Door
+from gateway.line.draws import Draws
 from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
 from waiting_room.model import News
@@ -70,4 +73,31 @@ async def test_news_of_a_room_renews_its_row_and_its_counts_without_any_stream(
         async with asyncio.timeout(5):
             while rooms.rows[event_id].message != "Rain":  # noqa: ASYNC110 - a registry has no event for it
                 await asyncio.sleep(0.01)
+    await engine.dispose()
+
+
+async def test_one_room_in_trouble_takes_no_other_rooms_turn(database_url: str, redis_url: str) -> None:
+    for _ in range(2):
+        seed_demo(database_url, room=RoomSeed(rate_per_minute=60_000, capacity=5))
+    engine = create_engine(database_url, pool_max=2)
+    async with aioredis.Redis.from_url(redis_url, socket_timeout=60) as client:
+        line = Line(client)
+        rooms = RoomRegistry(engine, line, LineSettings())
+        await rooms.refresh()
+        broken, sound = rooms.rows  # Rooms have their turns in this order.
+        door = Door(line, rooms, Draws(engine, line))
+        for event_id in (broken, sound):
+            await client.hset(f"room:{{{event_id}}}:config", "capacity", "0")
+            await line.join(event_id, 7)
+            await client.hset(f"room:{{{event_id}}}:config", "capacity", "5")
+        # A key of another type makes every script of this room fail.
+        await client.delete(f"room:{{{broken}}}:places")
+        await client.set(f"room:{{{broken}}}:places", "no hash")
+        ticking = asyncio.create_task(door.keep_admitting())
+        async with asyncio.timeout(10):
+            while (await line.counts(sound)).called == 0:  # noqa: ASYNC110 - a line has no event for it
+                await asyncio.sleep(0.05)
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
     await engine.dispose()

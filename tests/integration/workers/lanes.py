@@ -68,6 +68,15 @@ class Lanes:
         """Until every lane has a living worker of each pool."""
         await_true("workers listen", lambda: all(len(self.alive(lane)) >= pools for lane in range(LANES)), 20)
 
+    def next_pool(self) -> Service:
+        """Start a pool in place of one that is gone; returns when its own workers listen. How long a process takes to
+        start is the machine's affair, and no part of what a dead worker costs.
+        """
+        gone = {key for lane in range(LANES) for key in self.alive(lane)}
+        pool = self.pool()
+        await_true("the next pool listens", lambda: all(set(self.alive(lane)) - gone for lane in range(LANES)), 20)
+        return pool
+
     def alive(self, lane: int) -> list[bytes]:
         return cast(list[bytes], self.jobs.keys(f"booking:alive:{queue_name(lane)}:*"))
 

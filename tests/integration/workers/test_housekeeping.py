@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import redis
@@ -21,6 +22,7 @@ from waiting_room.line import Slots
 from waiting_room.model import RoomConfig, Stock
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers import housekeeping as housekeeping_module
+from workers import jobs
 from workers.booking import Booking
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
@@ -155,6 +157,48 @@ async def test_what_a_crash_left_unsettled_is_reconciled(house: House, caplog: p
     assert caplog.text.count("freed late") == 1
 
 
+async def test_a_room_that_redis_refuses_keeps_no_other_from_its_turn(house: House) -> None:
+    """Whatever the order of rooms, a sound one stands behind the broken one."""
+    events = [house.event]
+    for _ in range(2):
+        house.books.event = house.books.event_new(room="open")
+        await house.line.configure(house.event, RoomConfig(rate_per_minute=60_000, capacity=10))
+        events.append(house.event)
+    before, broken, behind = events
+    for event in (before, behind):
+        house.books.event = event
+        await house.admit(1)
+        house.engine.apply([reserve(event, 1, A1), checkout(event, 1, A1)])
+    for part in ("config", "stock"):
+        house.client.delete(f"room:{{{broken}}}:{part}")
+        house.client.set(f"room:{{{broken}}}:{part}", "no hash")
+    for work in (house.housekeeping.reconcile, house.housekeeping.remember):
+        with pytest.raises(redis.ResponseError):
+            work()
+    for event in (before, behind):
+        house.books.event = event
+        assert await house.passes() == {}, "who bought still has a pass"
+        assert house.books.number("SELECT count(*) FROM departed_place WHERE event_id = %s", event) == 1
+
+
+async def test_a_job_whose_connection_postgres_ended_is_left_to_its_next_run(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As every connection is when Postgres restarts: a failed job would raise an alarm for minutes."""
+    jobs.install(house.booking(), house.housekeeping)
+    try:
+        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, partial(jobs.sweep, 0)):
+            caplog.clear()
+            pid = house.engine.connection().info.backend_pid
+            house.books.number("SELECT pg_terminate_backend(%s, 5000)::int", pid)
+            job()
+            assert caplog.text.count("is left to its next run") == 1
+            job()
+            assert caplog.text.count("is left to its next run") == 1, "it has no new connection"
+    finally:
+        jobs.install()
+
+
 async def test_a_purchase_counts_for_the_admission_it_was_made_under(house: House) -> None:
     await house.admit(1)
     house.booking().book(batch(*a_days_bookings(house)[:2]))
@@ -173,17 +217,22 @@ async def test_a_lapsed_hold_extends_no_pass(house: House) -> None:
     assert await house.passes() == before
 
 
-async def test_stock_never_goes_back_to_an_older_version(house: House) -> None:
-    house.engine.apply([reserve(house.event, 2, A2)])
-    await house.line.set_stock(house.event, free=1, held=1, version=9)
-    house.housekeeping.reconcile()
-    assert await house.stock() == Stock(1, 1, 9)
-
-
 async def test_a_room_that_redis_lost_is_passed_over(house: House) -> None:
     house.client.flushall()
     house.engine.apply(a_days_bookings(house))
     house.housekeeping.reconcile()
+
+
+async def test_a_stock_that_postgres_has_lost_is_replaced(house: House) -> None:
+    house.booking().book(batch(reserve(house.event, 7, A1)))
+    slots = Slots(house.client)
+    assert slots.stock_version(house.event) == 1
+    assert slots.set_stock(house.event, free=0, held=0, version=105), "of a version that a failover lost"
+    house.housekeeping.reconcile()
+    stock = (await house.line.counts(house.event)).stock
+    assert stock is not None
+    assert (stock.held, stock.version) == (1, 1)
+    assert not slots.set_stock(house.event, free=0, held=0, version=0, lost_version=105), "an older reading is refused"
 
 
 async def test_many_admitted_fans_are_reconciled_page_by_page(house: House) -> None:
@@ -287,3 +336,34 @@ async def test_news_is_forgotten_once_it_is_old_and_nobody_waits_for_it(house: H
     house.housekeeping.forget()
     assert {row["kind"] for row in house.books.rows("SELECT kind FROM outbox")} == {"new", "unsent", "waits"}
     assert house.books.number("SELECT count(*) FROM delivery") == 1
+
+
+async def test_alerts_of_sales_that_are_over_are_forgotten_a_bounded_number_a_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "FORGOTTEN_ROWS_MAX", 2)
+    monkeypatch.setattr(housekeeping_module, "FORGET_ROUNDS_MAX", 2)
+
+    def left() -> dict[int, int]:
+        rows = house.books.rows("SELECT event_id, count(*) AS n FROM push_subscription GROUP BY 1")
+        return {row["event_id"]: row["n"] for row in rows}
+
+    coming, over, young, cancelled = (house.books.event_new() for _ in range(4))
+    events = {coming: 3, over: 5, young: 1, cancelled: 1}
+    for event_id, fans in events.items():
+        house.books.connection.execute(
+            "INSERT INTO push_subscription (event_id, user_id, endpoint, p256dh, auth, language)"
+            " SELECT %s, fan, 'https://push.example/' || fan, '', '', 'en' FROM generate_series(1, %s) AS fan",
+            (event_id, fans),
+        )
+    ended = "UPDATE event SET off_sale_at = now() - make_interval(hours => %s) WHERE event_id = %s"
+    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS - 1, young))
+    house.housekeeping.forget()
+    assert left() == events
+    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS + 1, over))
+    house.books.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (cancelled,))
+    house.books.connection.execute("INSERT INTO event_cancellation (event_id) VALUES (%s)", (cancelled,))
+    house.housekeeping.forget()
+    assert sum(left().values()) == sum(events.values()) - 4
+    house.housekeeping.forget()
+    assert left() == {coming: 3, young: 1}

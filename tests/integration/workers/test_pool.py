@@ -113,7 +113,7 @@ def test_a_whole_pool_killed_is_replaced_by_the_next(lanes: Lanes) -> None:
     first.kill()
     await_true("no child outlives its pool", lambda: not os.path.exists(f"/proc/{worker}"), 5)
     lanes.go_on("written")
-    lanes.pool()
+    lanes.next_pool()
     _, codes = lanes.await_answers(*commands, *behind, seconds_max=BACK_SECONDS_MAX)
     assert codes == ["ok"] * 12
     assert purchases(lanes) == 6
@@ -189,8 +189,8 @@ def test_who_does_not_finish_in_time_is_stopped_and_the_next_pool_does(lanes: La
     first.process.wait(12)
     assert time.monotonic() - begun < 10
     lanes.go_on("written")
-    lanes.pool()
-    assert lanes.await_answers(*commands, seconds_max=BACK_SECONDS_MAX + 3)[1] == ["ok"] * 6
+    lanes.next_pool()
+    assert lanes.await_answers(*commands, seconds_max=BACK_SECONDS_MAX)[1] == ["ok"] * 6
     lanes.assert_nothing_left(batch)
 
 

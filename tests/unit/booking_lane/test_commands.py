@@ -67,9 +67,10 @@ def test_the_body_hash_tells_bodies_and_kinds_apart() -> None:
         reserve(1, 7, (1, 1, 2)),
         reserve(2, 7, (1, 1, 1)),
         best(1, 7, 1, 1),
+        best(1, 7, 1, 1, accessible=True),
         checkout(1, 7, (1, 1, 1)),
     ]
-    assert len({first, *map(body_hash, others)}) == 5
+    assert len({first, *map(body_hash, others)}) == 6
 
 
 def test_the_body_hash_of_release_0_1_0_stays() -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from admitone.dial_options import with_dials
 from admitone.settings import Settings, SettingsError
 from db.events.seed import RoomSeed, room_seed
+from db.languages import Texts
 from db.rehearsals import rehearsals
 from db.rooms.dials import DIALS, SETTING_DIALS, Dial, DialValue
 from db.rooms.rooms import ROOMS, RoomRow
@@ -53,12 +54,13 @@ def test_rows_seeds_and_copies_have_it(dial: Dial) -> None:
 def test_a_patch_takes_it_within_its_bounds(dial: Dial) -> None:
     name = wire_name(dial)
     value = other_value(dial)
-    assert getattr(msgspec.convert({name: value}, RoomPatch), dial.name) == value
+    assert getattr(msgspec.convert({name: msgspec.to_builtins(value)}, RoomPatch), dial.name) == value
     assert getattr(RoomPatch(), dial.name) is msgspec.UNSET
     outside: dict[type[DialValue], list[Any]] = {
         int: [dial.least - 1, dial.most + 1, 1.5, "7", None, True],
         bool: [0, "yes", None],
         str: ["x" * (dial.most + 1), "nul\0", None, 7],
+        Texts: [{"de": "x" * (dial.most + 1)}, {"ar": "nul\0"}, {"de": None}, {"tlh": "nuqneH"}, "Doors", None],
     }
     for wrong in outside[dial.type]:
         with pytest.raises(msgspec.ValidationError, match=re.escape(f"$.{name}")):
@@ -123,7 +125,7 @@ def test_redis_is_given_it(dial: Dial) -> None:
     value = other_value(dial)
     config = dataclasses.replace(RoomConfig(), **{dial.name: value})  # type: ignore[arg-type]
     args = operations.configure(1, config).args
-    assert args[args.index(dial.name) + 1] == value
+    assert args[args.index(dial.name) + 1] == (str(value) if isinstance(value, Texts) else value)
     assert (dial.name in PACES) == dial.paces
     assert (dial.name in BOUNDS) == (dial.type is int)
 
@@ -131,6 +133,7 @@ def test_redis_is_given_it(dial: Dial) -> None:
 @every_dial
 def test_the_scripts_read_it_by_its_name_unless_it_is_text(dial: Dial) -> None:
     kept = dial.name.replace("_seconds", "_ms")
-    assert (f"'{dial.name}'" in reading()) == (f" {kept} = " in reading()) == (dial.type is not str)
-    if dial.type is not str:
+    is_text = isinstance(dial.default, str | Texts)
+    assert (f"'{dial.name}'" in reading()) == (f" {kept} = " in reading()) == (not is_text)
+    if isinstance(dial.default, int):
         assert f") or {int(dial.default)}" in reading()

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 
+import psycopg
 import pytest
 
-from db.patience import Patience, repeat
+from db.patience import Patience, Trouble, Turns, repeat, trouble_of
 
 
 class Flaky:
@@ -81,3 +82,53 @@ async def test_a_duty_goes_on_after_errors(caplog: pytest.LogCaptureFixture) -> 
     await asyncio.wait_for(flaky.fifth.wait(), 5)
     task.cancel()
     assert [record.getMessage() for record in caplog.records if record.name == "db.patience"] == ["not read: away"] * 2
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "trouble"),
+    [
+        ("08006", Trouble.AWAY),  # connection failure, which a pooler sends while its own connection lives
+        ("08P01", Trouble.AWAY),
+        ("57P01", Trouble.AWAY),
+        ("53300", Trouble.AWAY),
+        ("25006", Trouble.AWAY),
+        ("40001", Trouble.CONFLICT),
+        ("40P01", Trouble.CONFLICT),
+        ("40003", Trouble.AWAY),
+        ("55P03", Trouble.CONFLICT),
+        ("40002", None),
+        ("58P01", None),
+        ("23505", None),
+        ("42P01", None),
+        ("22003", None),
+    ],
+)
+def test_whatever_says_try_again_is_waited_out(sqlstate: str, trouble: Trouble | None) -> None:
+    assert trouble_of(psycopg.errors.lookup(sqlstate)("said by Postgres")) is trouble
+
+
+def test_an_error_of_the_connection_itself_is_waited_out() -> None:
+    assert trouble_of(psycopg.OperationalError("server closed the connection unexpectedly")) is Trouble.AWAY
+    assert trouble_of(psycopg.errors.PipelineAborted("pipeline aborted")) is None
+    assert trouble_of(psycopg.ProgrammingError("the query has 1 placeholder")) is None
+    assert trouble_of(OSError("away")) is None
+
+
+def test_a_turn_that_fails_takes_no_others_away(caplog: pytest.LogCaptureFixture) -> None:
+    turns = Turns("the tick", OSError)
+    had = []
+    for name, error in (("a", OSError("away")), ("b", None), ("c", ValueError("a fault")), ("d", OSError("away"))):
+        with turns.of(name):
+            if error is not None:
+                raise error
+            had.append(name)
+    turns.end()
+    assert had == ["b"]
+    assert len(turns.failed) == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "the tick of c failed",
+        "the tick failed 3 times in a round, first of a: away",
+    ]
+    strict = Turns("the tick", OSError, others=False)
+    with pytest.raises(ValueError, match="a fault"), strict.of("a"):
+        raise ValueError("a fault")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
+from db.events.sale import EventState
 from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
-from db.rooms.steering import SteeringRefusedError, autopilot_steers, decide, has_lobby, state_at_start
+from db.rooms.steering import (
+    Ask,
+    Refusal,
+    SteeringRefusedError,
+    autopilot_steers,
+    decide,
+    has_lobby,
+    state_at_start,
+)
 from tests.transitions import TRANSITIONS, Transition
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
@@ -21,6 +31,7 @@ def row(state: RoomState, *, on_sale_in: dt.timedelta = dt.timedelta(), autopilo
         revision=1,
         epoch=0,
         on_sale_at=NOW + on_sale_in,
+        off_sale_at=NOW + dt.timedelta(days=30),
         has_draw=False,
         autopilot=autopilot,
     )
@@ -49,6 +60,16 @@ def test_the_sale_begins_at_its_very_moment() -> None:
 def test_the_autopilot_steers_an_open_room_only(state: RoomState) -> None:
     assert autopilot_steers(row(state, autopilot=True)) == (state is RoomState.OPEN)
     assert not autopilot_steers(row(state))
+
+
+def test_the_line_of_a_cancelled_event_is_neither_opened_nor_paused_and_its_autopilot_rests() -> None:
+    cancelled = replace(row(RoomState.OPEN, autopilot=True), event_state=EventState.CANCELLED)
+    assert not autopilot_steers(cancelled)
+    for ask, field in ((Ask(paused=True), "paused"), (Ask(closed=False), "closed")):
+        with pytest.raises(SteeringRefusedError, match="was cancelled") as refused:
+            decide(cancelled, ask, NOW)
+        assert (refused.value.refusal, refused.value.field) == (Refusal.EVENT_CANCELLED, field)
+    assert decide(cancelled, Ask(dials={"message": "Sorry."}), NOW) == {"message": "Sorry."}
 
 
 @pytest.mark.parametrize("state", ["lobby", "rebuilding", "sold_out", "ajar", ""])

@@ -28,10 +28,14 @@ PUBLIC = {
     "GET /api/captcha/challenge",
     "GET /api/events",
     "GET /api/events/{event_id:int}/seats",
+    "GET /api/events/{event_id:int}/plan",
+    "GET /api/events/{event_id:int}/plan/{plan_version:str}/sections/{section_id:int}",
+    "GET /api/events/{event_id:int}/proposals",
     "GET /api/events/{event_id:int}/live",
     "GET /api/events/{event_id:int}/draw",
     "GET /api/events/{event_id:int}/draw/list",
     "GET /api/initial-call/{event_id:int}",
+    "POST /api/messages/reports",
 }
 """What anybody may call below /api; pages, health and metrics are public as a whole."""
 

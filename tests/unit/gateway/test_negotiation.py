@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from gateway.wire.hosts import has_one_host
-from gateway.wire.negotiation import has_already, takes_gzip, wait_seconds
+from gateway.wire.negotiation import coding, has_already, takes_gzip, wait_seconds
 from gateway.wire.path_parameters import parse_number, parse_uuid
 
 
@@ -37,11 +37,31 @@ from gateway.wire.path_parameters import parse_number, parse_uuid
         ("gzip;q=nonsense", False),
         ("gzip;q=2", False),
         ("deflate, br", False),
+        ("br", False),
         ('"' + r"\"" * 50_000, False),
     ],
 )
 def test_gzip_is_for_clients_that_take_it(said: str | None, gzip: bool) -> None:
     assert takes_gzip(said) is gzip
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [
+        (None, None),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br;q=0.5, gzip", "gzip"),
+        ("gzip;q=0, br", "br"),
+        ("BR", "br"),
+        ("br;q=0, gzip;q=0", None),
+        ("br;q=0.5, identity", None),
+        ("*", "gzip"),
+        ("*;q=0.1, br", "br"),
+        ("deflate, brotli", None),
+    ],
+)
+def test_brotli_is_for_clients_that_name_it(said: str | None, chosen: str | None) -> None:
+    assert coding(said) == chosen
 
 
 @pytest.mark.parametrize(

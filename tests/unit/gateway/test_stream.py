@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvicorn
 import uvloop
 
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import StreamSettings
 from gateway.wire.stream import Stream, StreamResponse, frame, serve
 from gateway.wire.stream_slots import StreamSlots
+from tests.uvicorn_server import listening
 
 SEND_SECONDS_MAX = 1
 BIG = frame("place", b'"%s"' % (b"x" * 50_000))
@@ -60,19 +60,8 @@ class Served:
 @contextlib.asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     served = Served()
-    config = uvicorn.Config(
-        served, port=0, loop="uvloop", http="httptools", ws="none", lifespan="off", log_level="error"
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    served.address = server.servers[0].sockets[0].getsockname()
-    try:
+    async with listening(served, http="httptools", lifespan="off") as served.address:
         yield served
-    finally:
-        server.should_exit = server.force_exit = True
-        await running
 
 
 def on_uvloop(scenario: Callable[[Served], Coroutine[Any, Any, None]]) -> None:

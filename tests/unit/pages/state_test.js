@@ -13,9 +13,11 @@ const EVENT = {
   name: "Kammerspiel",
   currency: "EUR",
   exponent: 2,
+  pushKey: "",
   seatsPerFanMax: 4,
-  seatsDrawnMax: 3000,
+  seatsWholeMax: 1200,
   roomState: "open",
+  onSaleAt: "2026-06-01T10:00:00Z",
   state: null,
   holdSeconds: 600,
   revision: 1,
@@ -81,6 +83,14 @@ test("tokens, room and message stay until other ones come", () => {
   assert.deepEqual([token, pass, roomState, message, standing], ["t", "p", "paused", "Soon.", "waiting"]);
   assert.equal(after(state, { type: "message", text: "" }).message, "");
   assert.equal(after(state, at(1, { message: "" })).message, "");
+});
+
+test("texts by language come with the message, and go with it", () => {
+  const messages = { de: "Bald." };
+  const told = after(begin(), { type: "message", text: "Soon.", texts: messages }, at(2));
+  assert.deepEqual([told.message, told.messages], ["Soon.", messages]);
+  assert.deepEqual(after(told, at(1, { message: "Now.", messages: {} })).messages, {});
+  assert.deepEqual(after(told, { type: "message", text: "" }).messages, {});
 });
 
 test("progress counts from the furthest back, and never falls", () => {
@@ -151,6 +161,19 @@ test("a purchase ends the turn, wherever it is made, unless more seats are held 
 test("a place that another tab got ends the tries of this one", () => {
   const away = after(begin(), { type: "retryLater", stage: "line_full", seconds: 4 });
   assert.deepEqual([after(away, at(2)).stage, after(away, at(2)).retry], ["waiting", null]);
+});
+
+test("a fan who did nothing is out of the seats, in front of the line, and comes in again", () => {
+  const ends = "2026-06-12T19:30:00Z";
+  const idle = { expiresAt: ends, idleEndsAt: ends, mayRunOut: true };
+  const asked = after(begin(), news({ state: "admitted", pass: "p", ...idle }));
+  assert.deepEqual([asked.turnEndsAt, asked.idleEndsAt, asked.crowded], [ends, ends, true]);
+  assert.equal(after(asked, news({ state: "admitted", expiresAt: ends, idleEndsAt: null })).idleEndsAt, null);
+  const out = after(asked, at(1, { idle: true }));
+  assert.deepEqual([out.stage, out.choosing, out.idleEndsAt, out.crowded], ["waiting", false, null, false]);
+  assert.equal(out.place?.idle, true);
+  assert.deepEqual(after(out, at(1)).place?.idle, undefined);
+  assert.equal(after(out, news({ state: "admitted", expiresAt: ends })).choosing, true);
 });
 
 test("a turn in doubt takes no more seats until the server admits again", () => {

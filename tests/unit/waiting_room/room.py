@@ -73,13 +73,13 @@ class Room:
             await self.client.hset(
                 self.keys["seen"], mapping={fan: int(at_ms) - older_ms for fan, at_ms in seen.items()}
             )
-        for name in ("away", "called", "admitted"):
+        for name in ("away", "called", "admitted", "acted", "idle"):
             times = await self.client.zrange(self.keys[name], 0, -1, withscores=True)
             if times:
                 await self.client.zadd(self.keys[name], {fan: at_ms - older_ms for fan, at_ms in times})
         if await self.client.hexists(self.keys["bucket"], "at"):
             await self.client.hincrby(self.keys["bucket"], "at", -older_ms)
-        for field in ["resumed_at"] if ticking else ["resumed_at", "ticked_at"]:
+        for field in ["resumed_at", "scarce_since"] if ticking else ["resumed_at", "scarce_since", "ticked_at"]:
             if int(await self.client.hget(self.keys["config"], field) or 0):
                 await self.client.hincrby(self.keys["config"], field, -older_ms)
         await self.client.hincrby(self.keys["config"], "paced_from", -round(seconds))

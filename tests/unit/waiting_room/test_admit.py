@@ -268,7 +268,7 @@ class TestStock:
         assert (await room.line.counts(42)).called == 19
 
     async def test_bounds_the_called_and_admitted(self, room: Room) -> None:
-        await room.fill(*range(1, 20), stock_factor=1.5)
+        await room.fill(*range(1, 20), stock_factor=1.5, stock_spare=0)
         await room.line.set_stock(42, free=3, held=0, version=1)
         await room.tick()
         assert (await room.line.counts(42)).called == 5, "1.5 x 3, rounded up"

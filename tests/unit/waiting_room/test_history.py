@@ -31,7 +31,7 @@ def test_every_word_of_the_scripts_has_a_meaning() -> None:
         word for text in texts for word in re.findall(r"EXPIRED = .*", text) for word in re.findall("'(.+?)'", word)
     }
     assert words - {"expired"} | {"left", "done", "lobby", "joined"} == set(REASONS)
-    (endings,) = re.findall(r"ENDINGS = {(.*)}", "".join(texts))
+    (endings,) = re.findall(r"ENDINGS = {([^}]*)}", "".join(texts))
     assert set(re.findall(r"\w+(?= =)", endings)) == ENDINGS
 
 

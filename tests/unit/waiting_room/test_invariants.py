@@ -12,13 +12,14 @@ from waiting_room.errors import RoomError
 from waiting_room.model import RoomConfig
 
 FANS = 12
-STEPS = 800
+STEPS = 600
 CONFIG = RoomConfig(rate_per_minute=6000, capacity=4, line_cap=6, pass_seconds=100)
 ACTS = {
     "join": 20,
     "poll": 20,
     "claim": 20,
     "leave": 2,
+    "act": 5,
     "heartbeat": 15,
     "tick": 20,
     "pass_time": 20,
@@ -34,11 +35,11 @@ async def check(room: Room) -> None:
     client, keys = room.client, room.keys
     places = {fan: int(place.split(b":")[0]) for fan, place in (await client.hgetall(keys["places"])).items()}
     standing: list[bytes] = []
-    for name in ("line", "away", "called", "admitted"):
+    for name in ("line", "away", "idle", "called", "admitted"):
         standing += await client.zrange(keys[name], 0, -1)
     assert sorted(standing) == sorted(places), "a place is in exactly one set, and nothing else is"
     assert set(await client.hkeys(keys["seen"])) == set(places)
-    for name in ("missed", "shown"):
+    for name in ("missed", "shown", "tried"):
         assert set(await client.hkeys(keys[name])) <= set(places), f"{name} outlived the place"
     assert not set(await client.hkeys(keys["ended"])) & set(places), "ended, and in"
     for fan, score in await client.zrange(keys["line"], 0, -1, withscores=True):
@@ -66,6 +67,8 @@ async def act(room: Room, name: str, fan: int, chance: random.Random, shown: dic
         return "claimed"
     if name == "leave":
         await line.leave(event, fan)
+    elif name == "act":
+        await line.act(event, fan, tries=chance.random() < 0.5)
     elif name == "heartbeat":
         await room.heard_from(*chance.sample(range(1, FANS + 1), 8))
     elif name == "tick":

@@ -19,6 +19,8 @@ from db.booking.purchases import Purchase
 from db.booking.results import Result
 from db.booking.seats import Seat, SeatNow
 from db.booking.states import HoldState, SeatStatus
+from db.events.sale import EventState
+from db.plans.best_seats import rows_by_numbers
 from tests.unit.workers.model import Model
 from workers.engine.book import Book
 from workers.engine.commands import decide
@@ -42,18 +44,20 @@ class Hall:
     seats_per_fan_max: int = 4
     now: dt.datetime = ON_SALE + dt.timedelta(hours=1)
     date: dt.datetime = ON_SALE + dt.timedelta(days=30)
+    off_sale_at: dt.datetime = ON_SALE + dt.timedelta(days=30)
+    event_state: EventState = EventState.PUBLISHED
     counts: dict[int, list[int]] = field(default_factory=lambda: {1: [8, 0], 2: [2, 0]})
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.model = Model(PRICES, SEATS, self.seats_per_fan_max, HOLD_SECONDS, GRACE_SECONDS)
+        self.model = Model(PRICES, SEATS, self.seats_per_fan_max, HOLD_SECONDS, GRACE_SECONDS, CANCEL_UNTIL_HOURS)
 
     def pass_time(self, seconds: float) -> None:
         self.now += dt.timedelta(seconds=seconds)
 
     def book(self, *commands: Command) -> list[dict[str, Any]]:
         """Decide a batch as the engine would, and let model and hall follow; results or problems, in order."""
-        self.model.cancel_ends_at = self.date - dt.timedelta(hours=CANCEL_UNTIL_HOURS)
+        self.model.date = self.date
         book = self._open(commands)
         documents = []
         for command in commands:
@@ -75,7 +79,16 @@ class Hall:
     def _open(self, commands: Sequence[Command]) -> Book:
         model = self.model
         book = Book(self.now, SETTINGS)
-        book.events[EVENT] = EventRow(EVENT, 7, ON_SALE, "EUR", self.seats_per_fan_max, self.date)
+        book.events[EVENT] = EventRow(
+            event_id=EVENT,
+            version=7,
+            on_sale_at=ON_SALE,
+            currency="EUR",
+            seats_per_fan_max=self.seats_per_fan_max,
+            date=self.date,
+            off_sale_at=self.off_sale_at,
+            event_state=self.event_state,
+        )
         for kind, (free, held) in self.counts.items():
             book.tickets[EVENT, kind] = TicketRow(EVENT, kind, f"type {kind}", PRICES[kind], free, held)
         fans = {command.user_id for command in commands if not isinstance(command, Sweep)}
@@ -111,11 +124,7 @@ class Hall:
                 read.update(command.seats)
             if isinstance(command, Reserve) and command.best_available:
                 kind = command.best_available.ticket_type_id
-                book.free_rows[EVENT, kind] = FreeRows(
-                    (seat[1], seat[2], model.status[seat] == "reserved")
-                    for seat in SEATS
-                    if seat[0] == kind and model.is_free(seat, self.now)
-                )
+                book.free_rows[EVENT, kind] = self._free_rows(kind)
         for purchase in book.purchases.values():
             read.update(detail.seat for detail in purchase.live)
         for known in book.holds.values():
@@ -130,6 +139,17 @@ class Hall:
                 book.seats[EVENT, *seat] = SeatNow(SeatStatus(status))
         self._before = dict(model.status)
         return book
+
+    def _free_rows(self, ticket_type: int) -> FreeRows:
+        rows: dict[int, list[int]] = {}
+        for _, row, seat in [seat for seat in SEATS if seat[0] == ticket_type]:
+            rows.setdefault(row, []).append(seat)
+        free = []
+        for row, seats in rows.items():
+            of_row = [seat for seat in seats if self.model.is_free((ticket_type, row, seat), self.now)]
+            lapsed = [seat for seat in of_row if self.model.status[ticket_type, row, seat] == "reserved"]
+            free.append((row, of_row, lapsed))
+        return FreeRows(rows_by_numbers(rows), free)
 
     def _close(self, book: Book) -> None:
         """What the book would write makes of the old state the model's new one."""

@@ -21,6 +21,7 @@ class ModelHold:
     expires_at: dt.datetime
     state: str = "held"
     purchase_id: object = None
+    promised_until: dt.datetime | None = None
     cancelled: set[Seat] = field(default_factory=set)
 
     @property
@@ -38,7 +39,8 @@ class Model:
     seats_per_fan_max: int
     hold_seconds: int
     grace_seconds: int
-    cancel_ends_at: dt.datetime = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+    cancel_until_hours: float = 0
+    date: dt.datetime = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
     status: dict[Seat, str] = field(default_factory=dict)
     held_by: dict[Seat, uuid.UUID] = field(default_factory=dict)
     holds: dict[uuid.UUID, ModelHold] = field(default_factory=dict)
@@ -78,22 +80,27 @@ class Model:
         return sum(seat[0] == ticket_type and now == status for seat, now in self.status.items())
 
     def best_block(self, ticket_type: int, quantity: int, now: dt.datetime, fan: int) -> tuple[Seat, ...]:
-        """Adjacent seats in the first row that has them, alone-standing neighbours only at the last."""
-        blocks = []
-        for first in sorted(seat for seat in self.all_seats if seat[0] == ticket_type):
-            block = tuple((first[0], first[1], first[2] + step) for step in range(quantity))
-            if all(seat in self.status and self.is_free(seat, now, fan) for seat in block):
-                before, after = (*first[:2], first[2] - 1), (*first[:2], first[2] + quantity)
-                if before in self.status and self.is_free(before, now, fan):
-                    continue  # not the beginning of its run
-                beyond = (*first[:2], first[2] + quantity + 1)
-                alone = (
-                    after in self.status
-                    and self.is_free(after, now, fan)
-                    and not (beyond in self.status and self.is_free(beyond, now, fan))
-                )
-                blocks.append((alone, block))
-        return min(blocks, default=(False, ()))[1] if not blocks else min(blocks, key=lambda found: found[0])[1]
+        """Adjacent free seats. First, those that leave no seat alone, then those that leave one alone at a row's end;
+        of these, the block nearest to the middle of the first row. A block that leaves no seat alone steps a little
+        aside where more parties of its size then find room beside it.
+        """
+        rows: dict[int, list[int]] = {}
+        for _, row, number in sorted(seat for seat in self.all_seats if seat[0] == ticket_type):
+            rows.setdefault(row, []).append(number)
+        best_of_rows = []
+        for depth, (row, numbers) in enumerate(sorted(rows.items())):
+            free = [self.is_free((ticket_type, row, number), now, fan) for number in numbers]
+            blocks = {
+                first: (_alone(free, first, quantity), _far(depth, first, quantity, len(numbers)), row, first)
+                for first in range(len(numbers) - quantity + 1)
+                if all(free[first : first + quantity])
+            }
+            if blocks:
+                best_of_rows.append(_with_room_beside(blocks, free, min(blocks.values()), quantity))
+        if not best_of_rows:
+            return ()
+        *_, row, first = min(best_of_rows)
+        return tuple((ticket_type, row, number) for number in rows[row][first : first + quantity])
 
     # -- what may come of a command
 
@@ -176,7 +183,12 @@ class Model:
             return "unknown_purchase"
         if not hold.live or not set(command.seats) <= set(hold.live):
             return "not_cancellable"
-        return "ok" if now < self.cancel_ends_at else "cancel_closed"
+        return "ok" if now < self.cancel_ends_at(hold) else "cancel_closed"
+
+    def cancel_ends_at(self, hold: ModelHold) -> dt.datetime:
+        """So long before the event, or when the purchase promised if that is later, but never once it has begun."""
+        by_date = self.date - dt.timedelta(hours=self.cancel_until_hours)
+        return by_date if hold.promised_until is None else min(self.date, max(by_date, hold.promised_until))
 
     # -- what did
 
@@ -236,6 +248,7 @@ class Model:
             ]
             ((_, hold),) = named
             hold.state, hold.purchase_id = "purchased", result["purchaseId"]
+            hold.promised_until = self.cancel_ends_at(hold)
             for seat in seats:
                 self.status[seat] = "booked"
                 del self.held_by[seat]
@@ -274,3 +287,52 @@ def _uuid(value: object) -> uuid.UUID:
 
 def _time(value: object) -> dt.datetime:
     return value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
+
+
+ASIDE_COST_MAX = 64
+"""What it may cost a block to step aside, by the third power of its quantity (ADR 53)."""
+
+
+def _with_room_beside(
+    blocks: dict[int, tuple[int, int, int, int]], free: list[bool], best: tuple[int, int, int, int], quantity: int
+) -> tuple[int, int, int, int]:
+    """The row's best block, or the cheapest beside it that leaves whole parties' room on one of its sides."""
+    alone, far, _, first = best
+    begin, end = first, first + quantity
+    while begin and free[begin - 1]:
+        begin -= 1
+    while end < len(free) and free[end]:
+        end += 1
+    # Singles leave room for pairs.
+    size = max(2, quantity)
+    before, after = first - begin, end - first - quantity
+    if alone or before // size + after // size == (before + after) // size:
+        return best
+    aside = [
+        block
+        for start, block in blocks.items()
+        if begin <= start <= end - quantity
+        and not block[0]
+        and 0 in ((start - begin) % size, (end - start - quantity) % size)
+    ]
+    cheapest = min(aside, default=best)
+    return cheapest if cheapest[1] - far <= ASIDE_COST_MAX * quantity**3 else best
+
+
+def _alone(free: list[bool], first: int, quantity: int) -> int:
+    """How bad it is that a block leaves single seats alone: 0 if it leaves none."""
+    after = [is_free and not first <= place < first + quantity for place, is_free in enumerate(free)]
+    at_end = between = 0
+    for place in {first - 1, first + quantity} & set(range(len(free))):
+        if after[place] and not any(after[near] for near in (place - 1, place + 1) if 0 <= near < len(free)):
+            is_end = place in (0, len(free) - 1)
+            at_end, between = at_end + is_end, between + (not is_end)
+    return [at_end, 3 if at_end == 0 else 4, 4][between]
+
+
+def _far(depth: int, first: int, quantity: int, seats: int) -> int:
+    """The squares of the distances from a point three seats before the middle of the first row, with a quarter added of
+    the squares of the distances from the middle of the row.
+    """
+    asides = [10 * (2 * place - seats + 1) // 2 for place in range(first, first + quantity)]
+    return sum(aside**2 + aside**2 // 4 + (30 + 10 * depth) ** 2 for aside in asides)

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from db.events.sale import EventState
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.hall import (
     CANCEL_UNTIL_HOURS,
@@ -61,6 +62,41 @@ def test_a_reserve_before_the_sale_is_refused(hall: Hall) -> None:
     assert refused.value.document["onSaleAt"] == ON_SALE
     hall.now = ON_SALE
     assert codes(hall.book(reserve(EVENT, 7, A1))) == ["ok"]
+
+
+def test_nothing_is_held_from_the_end_of_the_sale_on_but_a_hold_can_still_be_bought(hall: Hall) -> None:
+    hall.off_sale_at = hall.now + dt.timedelta(seconds=5)
+    assert codes(hall.book(reserve(EVENT, 7, A1))) == ["ok"]
+    hall.pass_time(5)
+    book = hall._open([reserve(EVENT, 8, A2)])
+    with pytest.raises(Refused) as refused:
+        decide(book, reserve(EVENT, 8, A2))
+    assert refused.value.document["code"] == "sale_over"
+    assert refused.value.document["offSaleAt"] == hall.off_sale_at
+    assert codes(hall.book(checkout(EVENT, 7, A1))) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(EventState.UNPUBLISHED, "event_unpublished"), (EventState.CANCELLED, "event_cancelled")],
+)
+def test_a_withdrawn_event_is_not_sold(hall: Hall, state: EventState, code: str) -> None:
+    hall.event_state = state
+    book = hall._open([reserve(EVENT, 7, A1)])
+    with pytest.raises(Refused) as refused:
+        decide(book, reserve(EVENT, 7, A1))
+    assert refused.value.document["code"] == code
+
+
+def test_what_was_held_and_bought_of_a_cancelled_event_is_neither_bought_nor_given_back(hall: Hall) -> None:
+    purchase = bought(hall, 1, A1)
+    hall.book(reserve(EVENT, 2, A2))
+    hall.event_state = EventState.CANCELLED
+    for command in (checkout(EVENT, 2, A2), cancel(EVENT, 1, purchase)):
+        book = hall._open([command])
+        with pytest.raises(Refused, match="event_cancelled"):
+            decide(book, command)
+        assert not book.changes.event_ids()
 
 
 def test_a_reserve_is_all_or_nothing(hall: Hall) -> None:

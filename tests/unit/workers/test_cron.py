@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from booking_lane.clients import jobs_client
-from booking_lane.lane import HOUSEKEEPING_QUEUE, rq_queue
+from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from workers.cron import LATE_SECONDS_MAX, WAITING_MAX, Cron
 
@@ -25,7 +25,7 @@ def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis)
     cron = Cron(jobs, lanes=3)
     cron.enqueue_jobs()
     found = {}
-    for name in ("lane-0", "lane-1", "lane-2", HOUSEKEEPING_QUEUE):
+    for name in ("lane-0", "lane-1", "lane-2", HOUSEKEEPING_QUEUE, MESSAGES_QUEUE):
         for job_id in rq_queue(jobs, name).get_job_ids():
             key = f"rq:job:{job_id}"
             data = zlib.decompress(cast(bytes, jobs.hget(key, "data")))
@@ -41,6 +41,7 @@ def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis)
         (HOUSEKEEPING_QUEUE, "workers.jobs.reconcile"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.retry_failed"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.forget"): [],
+        (MESSAGES_QUEUE, "workers.jobs.tell"): [],
     }
     cron.enqueue_jobs()
     assert rq_queue(jobs, "lane-0").count == 1, "not before its time"

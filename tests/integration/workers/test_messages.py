@@ -1,0 +1,427 @@
+"""Fans are told once, by real SMTP with TLS, SMS and web push, whatever a provider does meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import dkim
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from icalendar import Calendar
+from PIL import Image
+
+from admitone.settings import Settings
+from db.audit.invariants import audit
+from db.events.editing import edit_event
+from db.events.edits import EventEdit
+from db.events.seed import RoomSeed, seed_demo
+from db.messages.kinds import MessageKind
+from db.outbox.deliveries import HAND_OVER
+from db.outbox.kinds import OutboxKind, PurchaseMade
+from db.outbox.writer import insert_news
+from messages.links import LinkTokens
+from tests.integration.db.world import World
+from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
+from workers.messages.process import Told
+from workers.settings import WorkerSettings
+
+# aiosmtpd leaves its side of talks open when it stops; ours are closed by the provider.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+FAN = 7
+SECRET = "a secret of the tests, which is long enough"
+RETRY_NOW = {"ADMITONE_MESSAGE_RETRY_FIRST_SECONDS": "1", "ADMITONE_MESSAGE_TRIES_MAX": "3"}
+
+
+class Desk:
+    """An event, its fans, and the process of messages, whose turns the test runs."""
+
+    def __init__(self, env: dict[str, str], stack: ExitStack) -> None:
+        self.env = {**env, "ADMITONE_SECRET": SECRET, "ADMITONE_MESSAGE_LINKS": "https://venue.example"}
+        self.event_id = seed_demo(env["DATABASE_URL"], room=RoomSeed())
+        self.db = stack.enter_context(psycopg.connect(env["DATABASE_URL"], autocommit=True))
+        self.world = World(self.db, self.event_id)
+        self._stack = stack
+
+    def told(self, **settings: str) -> Told:
+        told = Told(Settings.load({**self.env, **settings}).part(WorkerSettings))
+        self._stack.callback(told.close)
+        return told
+
+    def contact(self, address: str, *, fan: int = FAN, channel: str = "mail", language: str = "en") -> None:
+        self.db.execute(
+            "INSERT INTO contact (event_id, user_id, channel, address, language) VALUES (%s, %s, %s, %s, %s)",
+            (self.event_id, fan, channel, address, language),
+        )
+
+    def buys(self, fan: int = FAN, seats: int = 2) -> UUID:
+        wanted = [(1, fan, number) for number in range(1, seats + 1)]
+        purchase = self.world.checkout(fan, self.world.reserve(fan, wanted, after_seconds=1), after_seconds=2)
+        purchase_id = UUID(purchase["purchaseId"])
+        news = PurchaseMade(
+            event_id=self.event_id,
+            purchase_id=purchase_id,
+            user_id=fan,
+            seats=seats,
+            total_amount=1,
+            currency="EUR",
+        )
+        self.db.execute(*insert_news(OutboxKind.PURCHASE_MADE, [news]))
+        return purchase_id
+
+    def change(self, **facts: object) -> None:
+        with self.db.transaction():
+            edit_event(self.db, self.event_id, EventEdit(facts=facts), "ada", "why", seats_max=10_000)
+
+    def hand_over(self) -> None:
+        self.db.execute(HAND_OVER, {"rows_max": 500})
+
+    def messages(self) -> list[tuple[str, str, str, int, str]]:
+        rows = self.db.execute("SELECT kind, address, state, tries, error FROM message ORDER BY address, kind")
+        return rows.fetchall()
+
+    def hurry(self) -> None:
+        """What waits for a retry is due now."""
+        self.db.execute("UPDATE message SET due_at = clock_timestamp() WHERE state = 'queued'")
+
+
+@pytest.fixture
+def desk(admitone_env: dict[str, str]) -> Iterator[Desk]:
+    with ExitStack() as stack:
+        yield Desk(admitone_env, stack)
+    assert audit(admitone_env["DATABASE_URL"]) == []
+
+
+@pytest.fixture
+def smtp(tmp_path: Path) -> Iterator[SmtpServer]:
+    with smtp_server(tmp_path, password="hush") as server:
+        yield server
+
+
+@pytest.fixture
+def http() -> Iterator[HttpServer]:
+    with http_server() as server:
+        yield server
+
+
+def by(smtp: SmtpServer, **settings: str) -> dict[str, str]:
+    return {
+        "ADMITONE_MAIL_URL": smtp.url,
+        "ADMITONE_MAIL_CA_FILE": smtp.ca_file,
+        "ADMITONE_MAIL_SENDER": "tickets@venue.example",
+        **settings,
+    }
+
+
+def test_a_purchase_comes_with_its_tickets_once(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    purchase_id = desk.buys()
+    desk.hand_over()
+    told = desk.told(**by(smtp))
+    told.telling()
+    told.telling()
+    assert [row[:4] for row in desk.messages()] == [("purchase", "ada@example.org", "sent", 1)]
+    (mail,) = smtp.mails
+    assert mail["To"] == "ada@example.org"
+    assert str(mail["From"]) == "Admit One <tickets@venue.example>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    codes = [row[0] for row in desk.db.execute("SELECT ticket_code FROM purchase_detail ORDER BY seat_number")]
+    assert len(codes) == 2
+    text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert page is not None
+    for code in codes:
+        assert code in text.get_content()
+        assert code in page.get_content()
+    assert f"https://venue.example/purchases/{purchase_id}" in text.get_content()
+    images = {part["Content-ID"]: part for part in mail.walk() if part.get_content_type() == "image/png"}
+    assert set(images) == {"<ticket-1>", "<ticket-2>"}
+    assert 'src="cid:ticket-1"' in page.get_content()
+    assert Image.open(io.BytesIO(images["<ticket-1>"].get_content())).format == "PNG"
+    files = {part.get_filename(): part for part in mail.iter_attachments()}
+    assert set(files) == {"tickets.pdf", "event.ics"}
+    assert files["tickets.pdf"].get_content().startswith(b"%PDF-")
+    entry = Calendar.from_ical(files["event.ics"].get_content()).walk("VEVENT")[0]
+    assert str(entry["uid"]).startswith(f"purchase-{purchase_id}@")
+
+
+@pytest.mark.parametrize(("language", "word"), [("de", "Ihre Tickets"), ("fr", "Vos billets"), ("ar", "تذكرتاك")])
+def test_a_fan_is_told_in_the_fans_language(desk: Desk, smtp: SmtpServer, language: str, word: str) -> None:
+    desk.contact("ada@example.org", language=language)
+    desk.buys()
+    desk.hand_over()
+    desk.told(**by(smtp)).telling()
+    (mail,) = smtp.mails
+    assert word in str(mail["Subject"])
+    page = mail.get_body(("html",))
+    assert page is not None
+    assert f'lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}"' in page.get_content()
+
+
+def test_everybody_is_told_once_that_an_event_is_moved(desk: Desk, smtp: SmtpServer) -> None:
+    for fan in range(1, 31):
+        desk.contact(f"fan-{fan}@example.org", fan=fan)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    told = desk.told(**by(smtp))
+    told.telling()
+    desk.db.execute("UPDATE delivery SET state = 'pending', ended_at = NULL, due_at = now() WHERE channel = 'message'")
+    told.telling()
+    assert sorted(smtp.recipients) == sorted(f"fan-{fan}@example.org" for fan in range(1, 31))
+    assert len(smtp.talks) <= 4, "connections are kept between mails"
+    text = smtp.mails[0].get_body(("plain",))
+    assert text is not None
+    assert "Another arena" in text.get_content()
+
+
+def test_what_fans_need_not_know_is_not_news(desk: Desk) -> None:
+    desk.change(seats_per_fan_max=3)
+    assert desk.db.execute("SELECT kind FROM outbox").fetchall() == []
+
+
+def test_a_talk_that_is_cut_off_is_begun_anew(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.buys()
+    desk.hand_over()
+    smtp.drops = 1
+    told = desk.told(**by(smtp, **RETRY_NOW))
+    told.telling()
+    ((_, _, state, tries, error),) = desk.messages()
+    assert (state, tries) == ("queued", 1)
+    assert error
+    desk.hurry()
+    told.telling()
+    assert [row[2:4] for row in desk.messages()] == [("sent", 2)]
+    assert len(smtp.mails) == 1
+
+
+def test_the_fallback_takes_what_the_first_server_does_not(desk: Desk, smtp: SmtpServer, tmp_path: Path) -> None:
+    desk.contact("ada@example.org")
+    desk.contact("bob@example.org", fan=8)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    told = desk.told(**by(smtp, ADMITONE_MAIL_URL="smtp://localhost:1", ADMITONE_MAIL_FALLBACK_URL=smtp.url))
+    told.telling()
+    assert len(smtp.mails) == 2
+    assert desk.db.execute("SELECT DISTINCT provider FROM message").fetchall() == [("smtp-fallback",)]
+
+
+def test_a_server_without_tls_is_told_nothing(desk: Desk, tmp_path: Path) -> None:
+    desk.contact("ada@example.org")
+    desk.buys()
+    desk.hand_over()
+    with smtp_server(tmp_path, starttls=False) as plain:
+        desk.told(ADMITONE_MAIL_URL=plain.url.replace("smtp+plain", "smtp")).telling()
+        assert plain.mails == []
+    assert [row[2] for row in desk.messages()] == ["queued"]
+
+
+def test_a_dead_letter_is_tried_no_more(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.buys()
+    desk.hand_over()
+    smtp.refusal = lambda address: "451 come back later"
+    told = desk.told(**by(smtp, **RETRY_NOW))
+    for _ in range(5):
+        told.telling()
+        desk.hurry()
+    assert [row[2:4] for row in desk.messages()] == [("dead", 3)]
+
+
+def test_an_address_that_does_not_exist_is_not_written_to_again(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("nobody@example.org")
+    desk.buys()
+    desk.hand_over()
+    smtp.refusal = lambda address: "550 5.1.1 no such user"
+    told = desk.told(**by(smtp))
+    told.telling()
+    assert [row[2] for row in desk.messages()] == ["failed"]
+    assert desk.db.execute("SELECT address, reason FROM suppression").fetchall() == [("nobody@example.org", "bounce")]
+    smtp.refusal = lambda address: None
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    told.telling()
+    assert ("event_moved", "nobody@example.org", "skipped") in [row[:3] for row in desk.messages()]
+    assert smtp.mails == []
+
+
+def test_who_wants_no_such_mail_gets_none_and_others_do(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.db.execute(
+        "INSERT INTO suppression (address, channel, kind, reason)"
+        " VALUES ('ada@example.org', 'mail', 'event_moved', 'unsubscribed')"
+    )
+    desk.buys()
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    desk.told(**by(smtp)).telling()
+    assert [row[:3] for row in desk.messages()] == [
+        ("event_moved", "ada@example.org", "skipped"),
+        ("purchase", "ada@example.org", "sent"),
+    ]
+
+
+def test_mails_are_signed_by_dkim(desk: Desk, smtp: SmtpServer, tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    (tmp_path / "dkim.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    )
+    desk.contact("ada@example.org")
+    desk.buys()
+    desk.hand_over()
+    desk.told(**by(smtp, ADMITONE_MAIL_DKIM_KEY=str(tmp_path / "dkim.pem"), ADMITONE_MAIL_DKIM_SELECTOR="s1")).telling()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    asked = []
+
+    def dns(name: bytes, timeout: float = 5) -> bytes:
+        asked.append(name)
+        return b"v=DKIM1; k=rsa; p=" + public
+
+    assert dkim.verify(smtp.raw[0], dnsfunc=dns)
+    assert asked == [b"s1._domainkey.venue.example."]
+    assert not dkim.verify(smtp.raw[0].replace(b"ticket", b"tocket"), dnsfunc=dns)
+
+
+def vapid() -> dict[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return {
+        "ADMITONE_PUSH_PRIVATE_KEY": b64(key.private_numbers().private_value.to_bytes(32, "big")),
+        "ADMITONE_PUSH_PUBLIC_KEY": b64(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)),
+        "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",
+    }
+
+
+def subscribe(desk: Desk, endpoint: str, browser: Browser, fan: int = FAN) -> None:
+    desk.db.execute(
+        "INSERT INTO push_subscription (event_id, user_id, endpoint, p256dh, auth, language)"
+        " VALUES (%s, %s, %s, %s, %s, 'de')",
+        (desk.event_id, fan, endpoint, browser.p256dh, browser.auth),
+    )
+
+
+def test_a_browser_alone_can_read_what_is_pushed_to_it(desk: Desk, http: HttpServer) -> None:
+    browser = Browser()
+    subscribe(desk, f"{http.url}/send/1", browser)
+    desk.change(venue="Eine andere Arena")
+    desk.hand_over()
+    keys = vapid()
+    desk.told(**keys).telling()
+    ((path, headers, body),) = http.asked
+    assert path == "/send/1"
+    pushed = browser.read(body)
+    assert "Eine andere Arena" in pushed["body"]
+    assert pushed["url"] == f"de/events/{desk.event_id}"
+    assert headers["Content-Encoding"] == "aes128gcm"
+    scheme, _, rest = headers["Authorization"].partition(" ")
+    parts = dict(part.split("=", 1) for part in rest.split(","))
+    assert (scheme, parts[" k".strip()]) == ("vapid", keys["ADMITONE_PUSH_PUBLIC_KEY"])
+    claims = json.loads(base64.urlsafe_b64decode(parts["t"].split(".")[1] + "=="))
+    assert claims["aud"] == http.url
+    with pytest.raises(Exception, match=r"."):
+        Browser().read(body)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_browser_that_is_gone_is_forgotten(desk: Desk, http: HttpServer, status: int) -> None:
+    subscribe(desk, f"{http.url}/gone", Browser())
+    subscribe(desk, f"{http.url}/there", Browser(), fan=8)
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    http.statuses = [status]
+    desk.told(ADMITONE_MESSAGE_AT_ONCE_MAX="1", **vapid()).telling()
+    assert len(desk.db.execute("SELECT endpoint FROM push_subscription").fetchall()) == 1
+    assert sorted(row[2] for row in desk.messages()) == ["failed", "sent"]
+
+
+def test_sms_go_by_twilio_and_by_any_provider_that_takes_json(desk: Desk, http: HttpServer) -> None:
+    desk.contact("+4915112345678", channel="sms")
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    host = http.url.removeprefix("http://")
+    told = desk.told(
+        ADMITONE_SMS_URL=f"twilio://AC1:token@{host}/",
+        ADMITONE_SMS_FALLBACK_URL=f"http://ada:hush@{host}/sms",
+        ADMITONE_SMS_SENDER="+4930123",
+    )
+    http.statuses, http.bodies = [503], [{"message": "busy"}]
+    told.telling()
+    (twilio, its_headers, its_body), (other, _, body) = http.asked
+    assert twilio == "/2010-04-01/Accounts/AC1/Messages.json"
+    assert its_headers["Authorization"] == "Basic " + base64.b64encode(b"AC1:token").decode()
+    form = parse_qs(its_body.decode())
+    assert (form["To"], form["From"]) == (["+4915112345678"], ["+4930123"])
+    assert f"https://venue.example/events/{desk.event_id}" in form["Body"][0]
+    assert other == "/sms"
+    assert json.loads(body)["to"] == "+4915112345678"
+    assert [row[2] for row in desk.messages()] == ["sent"]
+
+
+def test_a_number_that_takes_no_sms_is_suppressed(desk: Desk, http: HttpServer) -> None:
+    desk.contact("+4915112345678", channel="sms")
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    http.statuses, http.bodies = [400], [{"code": 21614, "message": "not a mobile number"}]
+    desk.told(ADMITONE_SMS_URL=f"twilio://AC1:token@{http.url.removeprefix('http://')}/").telling()
+    assert [row[2] for row in desk.messages()] == ["failed"]
+    assert desk.db.execute("SELECT channel FROM suppression").fetchall() == [("sms",)]
+
+
+def follower(desk: Desk, address: str, *, confirmed: bool) -> None:
+    desk.db.execute(
+        "INSERT INTO follower (follower_id, what, name, address, language, made_at, confirmed_at)"
+        " SELECT gen_random_uuid(), 'venue', venue, %s, 'en', now() - interval '2 hours',"
+        "        CASE WHEN %s THEN created_at - interval '1 hour' END"
+        "   FROM event WHERE event_id = %s",
+        (address, confirmed, desk.event_id),
+    )
+
+
+def test_only_who_confirmed_the_address_hears_of_a_new_event(desk: Desk, smtp: SmtpServer) -> None:
+    follower(desk, "ada@example.org", confirmed=True)
+    follower(desk, "eve@example.org", confirmed=False)
+    told = desk.told(**by(smtp, ADMITONE_MESSAGE_QUIET_FROM="0", ADMITONE_MESSAGE_QUIET_UNTIL="0"))
+    told.telling()
+    assert ("new_event", "ada@example.org", "sent") in [row[:3] for row in desk.messages()]
+    assert set(smtp.recipients) == {"ada@example.org"}
+    token = str(smtp.mails[0]["List-Unsubscribe"]).rsplit("/", 2)[1]
+    reader = LinkTokens(SECRET).verify_reader(token)
+    assert (reader.channel, reader.address, reader.kind) == ("mail", "ada@example.org", MessageKind.NEW_EVENT)
+
+
+def test_a_development_site_keeps_what_it_would_have_sent(desk: Desk) -> None:
+    desk.contact("ada@example.org")
+    desk.buys()
+    desk.hand_over()
+    desk.told().telling()
+    ((provider, copy),) = desk.db.execute("SELECT provider, copy FROM message").fetchall()
+    assert provider == "mailbox"
+    seen: dict[str, Any] = json.loads(copy)
+    assert seen["files"] == ["tickets.pdf", "event.ics"]
+    assert set(seen["images"]) == {"ticket-1", "ticket-2"}
+
+
+def test_a_fan_is_told_before_the_hold_ends(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.world.reserve(FAN, [(1, 1, 1)], after_seconds=1)
+    desk.db.execute(
+        "UPDATE reservation SET expires_at = clock_timestamp() + interval '100 seconds',"
+        " lifetime_ends_at = clock_timestamp() + interval '1 hour'"
+    )
+    desk.db.execute("UPDATE seat SET held_until = clock_timestamp() + interval '115 seconds' WHERE status = 'reserved'")
+    told = desk.told(**by(smtp))
+    told.telling()
+    told.telling()
+    assert [row[0] for row in desk.messages()] == ["hold_ending"]
