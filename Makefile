@@ -16,7 +16,7 @@ UP ?=
 # Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
 PYTEST ?=
 
-# How many examples `make test-deep` tries of a property; `make test` tries a hundred.
+# How many examples `make test-deep` tries of a property; `make test` tries sixty.
 EXAMPLES ?= 5000
 
 # The Python to make the virtual environment with; empty: the newest found that will do.
@@ -46,6 +46,10 @@ typecheck: $(VENV)/.dev ## Check types with mypy --strict, and the pages' script
 	$(DENO) check --quiet $(DENO_CONFIG) $(SCRIPTS)
 	$(DENO) check --quiet $(DENO_CONFIG) $(SCRIPT_TESTS)
 
+.PHONY: texts
+texts: $(VENV)/.dev ## Write the fans' texts into the catalogues of all languages, where they wait for a translation
+	$(BIN)/python -m gateway.pages.texts
+
 .PHONY: imports
 imports: $(VENV)/.dev ## Check that imports run one way
 	$(BIN)/lint-imports
@@ -53,6 +57,11 @@ imports: $(VENV)/.dev ## Check that imports run one way
 .PHONY: pytest
 pytest: $(VENV)/.dev ## Run the tests alone (options: PYTEST="tests/unit -k lock")
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+.PHONY: pictures
+pictures: $(VENV)/.dev ## Photograph every page in four languages (artefacts/pages), and make the README's pictures of it
+	PICTURES=yes $(BIN)/pytest tests/browser/test_every_page.py
+	$(BIN)/python -m tests.browser.pictures
 
 .PHONY: test-faults
 test-faults: $(VENV)/.dev ## Run every fault test, the long ones too, and tell what came of it (options: PYTEST="-k redis")
@@ -66,6 +75,10 @@ test-long: $(VENV)/.dev ## Run the other tests that make test leaves out for the
 .PHONY: test-deep
 test-deep: $(VENV)/.dev ## Run the property tests with many more examples (options: PYTEST="-k lock" EXAMPLES=1000)
 	DEEP_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m deep --hypothesis-profile=deep --timeout 1800 $(PYTEST)
+
+.PHONY: test-compose
+test-compose: $(VENV)/.dev ## Run compose.yaml for real: a sale, kills, scaling, TLS (needs Docker, or root and Debian's docker.io)
+	$(BIN)/pytest tests/compose -m compose $(PYTEST)
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, mend what ruff can mend, and write the scripts' types anew

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bench import report
-from bench.parts import engine, generator, memory, overload, purchase, reads, reserve, room, streams
+from bench.parts import engine, generator, memory, overload, purchase, reads, reserve, room, streams, told
 from bench.report import Part
 from bench.servers import System, machine, system
 
@@ -47,6 +47,14 @@ def reserve_(seconds: Seconds = 10.0, connections: Connections = 256, baseline: 
         generator.measure,
         lambda running: reserve.measure(running, seconds=seconds, connections=connections, baseline=baseline),
     )
+
+
+@app.command("told")
+def told_(
+    fans: Annotated[int, typer.Option(min=1, help="Who are told of the move.")] = 40_000, seconds: Seconds = 30.0
+) -> None:
+    """Tell fans by mail of an event's move, while another event is sold."""
+    _run("told", lambda running: told.measure(running, fans_told=fans, sale_seconds=seconds))
 
 
 @app.command("engine")
