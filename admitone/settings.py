@@ -39,6 +39,7 @@ from messages.settings import (
     provider_of,
 )
 from waiting_room.settings import LineSettings
+from workers.alarms.settings import AlarmSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 PREFIX: Final = "ADMITONE_"
@@ -132,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     message: MessageSettings = MessageSettings()
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()
+    alarm: AlarmSettings = AlarmSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

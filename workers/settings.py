@@ -9,6 +9,7 @@ from db.settings import DatabaseSettings, SiteSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
 from waiting_room.settings import LineSettings
+from workers.alarms.settings import AlarmSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 
@@ -25,3 +26,4 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     push: PushSettings
     brand: BrandSettings
     line: LineSettings
+    alarm: AlarmSettings

@@ -100,7 +100,7 @@ def write_letter(
         text="",
         html="",
         url=_url(occasion, language, links),
-        tag=f"event-{occasion.event_id}",
+        tag=str(occasion.payload.get("tag") or f"event-{occasion.event_id}"),
         preferences=links.preferences(token, language) if is_chosen and channel == MAIL else "",
         unsubscribe=links.unsubscribe(token) if is_chosen and channel == MAIL else "",
     )
@@ -116,7 +116,7 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
     if kind is MessageKind.CONFIRM:
         return links.confirm(links.tokens.sign_confirmation(str(payload["followerId"])), language)
     if kind is MessageKind.ALARM:
-        return links.page("/ops")
+        return links.page(str(payload["path"]))
     if kind in (MessageKind.PURCHASE, MessageKind.REFUND):
         return links.purchase(str(payload["purchaseId"]), language)
     return links.event(occasion.event_id, language, str(payload.get("place") or ""))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import redis.asyncio
 
+from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
 from db.messages.queue import ANY_DUE
 from waiting_room.line import Line
@@ -24,6 +25,7 @@ from workers.messages.fronts import Fronts
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from workers.alarms.sender import AlarmSender
     from workers.messages.sender import Sender
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,9 @@ _SESSION: Final = {
 
 
 class Told:
-    """Writes and sends messages. ``telling`` is called in the thread in which this was made."""
+    """Writes and sends messages to fans, and sends alarms to operators. ``telling`` is called in the thread in which
+    this was made.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -62,6 +66,8 @@ class Told:
         tokens = Tokens(settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
         self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
         self._sender: Sender | None = None
+        self._alarm_sender: AlarmSender | None = None
+        self._alarming: asyncio.Task[None] | None = None
 
     def telling(self) -> None:
         """Write the messages that follow from what happened, and send those that are due."""
@@ -74,9 +80,12 @@ class Told:
             while True:
                 news = await self._fan_out.news(connection)
                 await self._look(connection)
+                alarming = await self._send_alarms(connection)
                 sent = await self._send(connection)
-                if not (news or sent) or time.monotonic() > until:
+                if not (news or sent or alarming) or time.monotonic() > until:
                     return
+                if alarming and not (news or sent):
+                    await asyncio.wait({alarming}, timeout=LOOK_EVERY_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError, redis.exceptions.RedisError) as error:
             # The next run tries anew: RQ need not keep a failed job for each second of an outage.
             logger.warning("messages wait: %s", error)
@@ -94,6 +103,19 @@ class Told:
 
             self._sender = make_sender(self._settings)
         return await self._sender.turn(connection)
+
+    async def _send_alarms(self, connection: Connection) -> asyncio.Task[None] | None:
+        """Begin to send the alarms that are due, beside the messages to fans; None where nothing is under way."""
+        if self._alarming is None or self._alarming.done():
+            row = await (await connection.execute(ANY_ALARM_DUE)).fetchone()
+            if row is None or not row[0]:
+                return None
+            if self._alarm_sender is None:
+                from workers.alarms.sender import AlarmSender
+
+                self._alarm_sender = AlarmSender(self._settings)
+            self._alarming = asyncio.create_task(self._alarm_sender.turn())
+        return self._alarming
 
     async def _look(self, connection: Connection) -> None:
         now = time.monotonic()
@@ -121,6 +143,11 @@ class Told:
         """Close what is open."""
 
         async def end() -> None:
+            if self._alarming is not None:
+                self._alarming.cancel()
+                await asyncio.gather(self._alarming, return_exceptions=True)
+            if self._alarm_sender is not None:
+                await self._alarm_sender.close()
             if self._sender is not None:
                 await self._sender.close()
             await self._line_redis.aclose()
