@@ -30,13 +30,16 @@ UPDATE alarm_notice
 """
 
 JOIN_TOGETHER: Final[LiteralString] = """
+WITH g AS MATERIALIZED (
+    SELECT receiver_id, gen_random_uuid() AS message_id
+      FROM alarm_notice
+     WHERE state = 'queued' AND message_id IS NULL
+     GROUP BY receiver_id
+    HAVING min(due_at) <= clock_timestamp()
+)
 UPDATE alarm_notice n
    SET message_id = g.message_id, due_at = clock_timestamp()
-  FROM (SELECT receiver_id, gen_random_uuid() AS message_id
-          FROM alarm_notice
-         WHERE state = 'queued' AND message_id IS NULL
-         GROUP BY receiver_id
-        HAVING min(due_at) <= clock_timestamp()) AS g
+  FROM g
  WHERE n.receiver_id = g.receiver_id AND n.state = 'queued' AND n.message_id IS NULL
 """
 """Makes one message of all that a receiver is to be told, once the first part of it is due."""
