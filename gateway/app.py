@@ -21,6 +21,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    alarms,
     booking,
     codes,
     contacts,
@@ -111,6 +112,7 @@ def _details() -> dict[str, Details]:
         plans,
         pictures,
         webhooks,
+        alarms,
         codes,
         health,
     )
@@ -133,7 +135,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, codes, health),
+            *_handlers(webhooks, alarms, codes, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

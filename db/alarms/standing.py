@@ -18,6 +18,8 @@ from db.events.sale import EventState
 LOOKED_KEY: Final = "alarms:looked"
 """In the Redis of the jobs: when the alarms were last looked at, in Unix milliseconds of Postgres' clock."""
 
+NOW_MS: Final[LiteralString] = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
 BEGIN: Final[LiteralString] = "SELECT pg_try_advisory_xact_lock(%(lock)s), clock_timestamp()"
 """Whether this transaction decides, and the moment by which it does: at any time one process decides."""
 LOCK: Final = 0xA1A_0025

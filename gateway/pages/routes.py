@@ -20,6 +20,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
 from db.events.sale import SaleState
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
@@ -358,6 +359,12 @@ async def webhooks_page() -> Response[str]:
     return page("webhooks.html", kinds=[(kind.value, kind.headline) for kind in OutboxKind])
 
 
+@get("/ops/alarms")
+async def alarms_page(pages: Pages) -> Response[str]:
+    """The operators' alarms, as the console."""
+    return page("alarms.html", kinds=list(AlarmKind), for_seconds_max=FOR_SECONDS_MAX, push_key=pages.push_key)
+
+
 @get("/ops/rooms/{event_id:int}/codes")
 async def codes_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
     """An event's access codes, for its operators; asked for by its script, as in the console."""
@@ -459,6 +466,7 @@ def pages_router() -> Router:
             programme_page,
             event_form_page,
             webhooks_page,
+            alarms_page,
             codes_page,
             static_file,
         ],
