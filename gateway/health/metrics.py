@@ -157,7 +157,12 @@ def exposition(
         alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
             there was none.
     """
-    read = {"queues": queues is not None, "rooms": rooms is not None, "backlog": backlog is not None, "alarms": alarms is not None}
+    read = {
+        "queues": queues is not None,
+        "rooms": rooms is not None,
+        "backlog": backlog is not None,
+        "alarms": alarms is not None,
+    }
     registry = CollectorRegistry()
     registry.register(
         _Fixed(

@@ -302,9 +302,7 @@ async def change(
 ) -> AlarmReceiverAnswer:
     """Change what a receiver hears of, or keep it quiet for a time."""
     changes: dict[str, Any] = {
-        name: value
-        for name in ("name", "kinds", "quiet_until")
-        if (value := getattr(data, name)) is not msgspec.UNSET
+        name: value for name in ("name", "kinds", "quiet_until") if (value := getattr(data, name)) is not msgspec.UNSET
     }
     if not changes:
         raise invalid("nothing to change is named")

@@ -1,4 +1,4 @@
-"""Operators are told of alarms once, by real SMTP, web push and a chat's webhook, whatever restarts or fails meanwhile."""
+"""Operators are told of alarms once, by real SMTP, web push and a chat's webhook, whatever restarts or fails."""
 
 from __future__ import annotations
 
@@ -273,10 +273,13 @@ def test_two_looks_at_once_decide_once(site: Site) -> None:
     site.receiver(ReceiverChannel.MAIL, OPS)
     site.sell(left=0)
     url = site.env["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as other:
-        with one.transaction():
-            site.watch.look(one)
-            assert site.watching().look(other) == 0, "the first one still decides"
+    with (
+        psycopg.connect(url, autocommit=True) as one,
+        psycopg.connect(url, autocommit=True) as other,
+        one.transaction(),
+    ):
+        site.watch.look(one)
+        assert site.watching().look(other) == 0, "the first one still decides"
     assert len(site.notices()) == 2
     assert site.look() == 0
 
