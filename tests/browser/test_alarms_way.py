@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.events.seed import seed_demo
-from tests.browser.looks import ARTEFACTS, violations
+from db.events.seed import RoomSeed, seed_demo
+from tests.browser.looks import violations
 from tests.browser.test_fan_way import PASSWORD
 from tests.services import Services
 
@@ -22,9 +24,9 @@ VALUES (gen_random_uuid(), 'line_long', 'event', %(event)s, 'firing', now() - in
 
 
 def test_thresholds_and_receivers_are_set_in_the_console(
-    services: Services, database_url: str, browser: Browser
+    services: Services, database_url: str, browser: Browser, tmp_path: Path
 ) -> None:
-    event_id = seed_demo(database_url)
+    event_id = seed_demo(database_url, room=RoomSeed())
     gateway = services.gateway()
     assert services.run("operator", "add", "demo", "--password", PASSWORD).returncode == 0
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -71,13 +73,13 @@ def test_thresholds_and_receivers_are_set_in_the_console(
     expect(page.locator("#receivers")).to_contain_text("On-call phone")
     page.get_by_text("Who changed what").click()
     expect(page.locator("#log-lines")).to_contain_text("demo, all events: line long.threshold 5000 → 750")
-    page.screenshot(path=ARTEFACTS / "alarms.png", full_page=True)
+    page.screenshot(path=tmp_path / "alarms.png", full_page=True)
     page.get_by_role("button", name="End the quiet").click()
     expect(page.locator("#receivers .tag")).to_have_text("On")
     for width in (768, 320):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.screenshot(path=ARTEFACTS / f"alarms-{width}.png", full_page=True)
+        page.screenshot(path=tmp_path / f"alarms-{width}.png", full_page=True)
     page.emulate_media(color_scheme="dark")
     assert violations(page) == []
 
