@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,3 +307,25 @@ def test_a_chats_address_is_not_shown() -> None:
 
 def test_scopes_are_of_kinds() -> None:
     assert {kind.scope for kind in AlarmKind} == set(AlarmScope)
+
+
+def kinds_markdown() -> str:
+    """The kinds as the table of docs/alarms.md."""
+    rows = []
+    for kind in AlarmKind:
+        threshold = words_of(kind.threshold, kind.unit) if kind.has_threshold else "–"
+        bounds = f"{kind.threshold_min:,} to {kind.threshold_max:,}" if kind.has_threshold else "–"
+        about = "an event" if kind.scope is AlarmScope.EVENT else "a lane"
+        rows.append(
+            f"| `{kind}` | {kind.headline} | {kind.meaning} | {about} | {threshold} | {bounds} | {kind.for_seconds} s |"
+        )
+    head = [
+        "| kind | it says | what is measured | about | threshold | from … to | for |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def test_the_documentation_has_every_kind() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "alarms.md").read_text()
+    assert kinds_markdown() in page, "put what kinds_markdown gives into docs/alarms.md"
