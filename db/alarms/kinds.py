@@ -148,7 +148,7 @@ class AlarmKind(StrEnum):
         0.9,
         True,
         "The line is long",
-        "{figure} wait in line.",
+        "The line has {figure}.",
         "How many fans wait in line",
     )
     DOOR_STALLED = (

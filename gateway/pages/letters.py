@@ -47,11 +47,11 @@ _PAYLOAD: Final = {
     "amount": 4900,
     "seats": 2,
     "title": "Alarm: The line is long · A Night at the Lyceum",
-    "short": "5,120 fans wait in line.",
+    "short": "The line has 5,120 fans.",
     "alarms": [
         {
             "title": "The line is long",
-            "sentence": "5,120 fans wait in line.",
+            "sentence": "The line has 5,120 fans.",
             "facts": [
                 ["Event", _EVENT.name],
                 ["Threshold", "5,000 fans"],

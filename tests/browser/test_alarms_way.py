@@ -37,7 +37,7 @@ def test_thresholds_and_receivers_are_set_in_the_console(
     page.get_by_label("Name").fill("demo")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.locator("#firing")).to_contain_text("5,120 fans wait in line.")
+    expect(page.locator("#firing")).to_contain_text("The line has 5,120 fans.")
     expect(page.locator("#looked")).to_contain_text("No worker looks")
 
     threshold = page.get_by_label("The line is long: threshold in fans")

@@ -257,7 +257,7 @@ def told(what: Notice, kind: AlarmKind = AlarmKind.LINE_LONG, *, is_calm: bool =
 def test_a_message_says_what_and_since_when() -> None:
     payload = occasion_of([told(Notice.FIRING)]).payload
     assert payload["title"] == "Alarm: The line is long · Gala"
-    assert payload["short"] == "5,120 fans wait in line."
+    assert payload["short"] == "The line has 5,120 fans."
     assert payload["path"] == "/ops#7"
     facts = dict(payload["alarms"][0]["facts"])
     assert facts == {"Event": "Gala", "Threshold": "5,000 fans", "Since": "Sun 29 Nov 2026, 13:00 CET"}
