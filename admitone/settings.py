@@ -30,6 +30,7 @@ from messages.brand_settings import BrandSettings
 from messages.settings import (
     SMS_SCHEMES,
     SMTP_SCHEMES,
+    AlarmSettings,
     MailSettings,
     MessageSettings,
     ProviderUrlError,
@@ -39,7 +40,6 @@ from messages.settings import (
     provider_of,
 )
 from waiting_room.settings import LineSettings
-from workers.alarms.settings import AlarmSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 PREFIX: Final = "ADMITONE_"

@@ -7,9 +7,8 @@ import msgspec
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.settings import DatabaseSettings, SiteSettings
 from messages.brand_settings import BrandSettings
-from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
+from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
 from waiting_room.settings import LineSettings
-from workers.alarms.settings import AlarmSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 

@@ -1,4 +1,4 @@
-"""Settings of messages to fans: when they leave, and the providers that take them."""
+"""Settings of messages to fans and of operators' alarms: when they leave, and the providers that take them."""
 
 from __future__ import annotations
 
@@ -108,6 +108,20 @@ class PushSettings(Section, frozen=True, kw_only=True):
     ] = ""
     per_second: Annotated[float, bounded("pushes a second, a worker process", 0.1, 10_000)] = 200
     timeout_seconds: Annotated[int, bounded("one request to a push service", 1, 60)] = 10
+
+
+class AlarmSettings(Section, frozen=True, kw_only=True):
+    """Settings of operators' alarms. Their thresholds are set in the console."""
+
+    remind_minutes: Annotated[
+        int,
+        bounded("after so long an alarm that still stands is told again, and again after as long; 0: never", 0, 1440),
+    ] = 60
+    group_seconds: Annotated[
+        int, bounded("alarms that begin or end within so long are told in one message", 0, 300)
+    ] = 10
+    chat_timeout_seconds: Annotated[int, bounded("one request to the webhook of a chat", 1, 60)] = 10
+    keep_hours: Annotated[int, bounded("how long alarms are kept once they are over", 24, 8760)] = 720
 
 
 def is_public_key(text: str) -> bool:

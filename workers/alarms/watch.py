@@ -27,11 +27,11 @@ from db.alarms.receivers import READ_RECEIVERS, RECEIVERS_MAX, ReceiverRow, rece
 from db.alarms.rules import READ_RULES, SITE, Rules
 from db.alarms.standing import AlarmRow, WatchedEvent, alarm_row
 from db.alarms.states import AlarmState, Notice
+from messages.settings import AlarmSettings
 from waiting_room.errors import RoomError
 from waiting_room.line import Slots
 from waiting_room.model import RoomCounts
 from workers.alarms.deciding import Decision, Look, decide
-from workers.alarms.settings import AlarmSettings
 from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of
 
 logger = logging.getLogger(__name__)

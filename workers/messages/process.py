@@ -25,7 +25,7 @@ from workers.messages.fronts import Fronts
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from workers.alarms.sender import AlarmSender
+    from workers.messages.alarm_sender import AlarmSender
     from workers.messages.sender import Sender
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Told:
             if row is None or not row[0]:
                 return None
             if self._alarm_sender is None:
-                from workers.alarms.sender import AlarmSender
+                from workers.messages.alarm_sender import AlarmSender
 
                 self._alarm_sender = AlarmSender(self._settings)
             self._alarming = asyncio.create_task(self._alarm_sender.turn())

@@ -17,11 +17,11 @@ from db.alarms.receivers import ReceiverRow, shown_address
 from db.alarms.rules import SITE, Rule, RuleRefusedError, Rules, default_rule
 from db.alarms.standing import AlarmRow, WatchedEvent
 from db.alarms.states import AlarmState, Notice
-from workers.alarms.chat import escaped
 from workers.alarms.deciding import CALM_SECONDS_MIN, UNSEEN_SECONDS_MAX, Decision, Look, decide
-from workers.alarms.letters import SHOWN_MAX, Told, chat_text, occasion_of
 from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of
 from workers.alarms.watch import decisions_of, payload_of
+from workers.messages.alarm_letters import SHOWN_MAX, Told, chat_text, occasion_of
+from workers.messages.chat import escaped
 
 NOON = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 ABOUT: dict[str, Any] = {"names": ["Gala"], "more": 0, "timeZone": "Europe/Berlin", "eventId": 7}

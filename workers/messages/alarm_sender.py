@@ -25,9 +25,9 @@ from messages.languages import ENGLISH
 from messages.letters import write_letter
 from messages.links import Links, LinkTokens
 from messages.look import Look
-from workers.alarms.chat import Chat
-from workers.alarms.letters import CONSOLE_PAGE, Told, chat_text, occasion_of
 from workers.channels.channel import Connection
+from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_text, occasion_of
+from workers.messages.chat import Chat
 from workers.messages.making import links_base, providers
 from workers.messages.provider import Failure, Provider, Tried
 from workers.messages.sender import JITTER, retry_wait_seconds

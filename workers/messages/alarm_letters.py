@@ -13,7 +13,7 @@ from db.messages.queue import EventFacts
 from messages.languages import ENGLISH, locale_of
 from messages.letters import Occasion
 from messages.moments import moment_in
-from workers.alarms.chat import escaped
+from workers.messages.chat import escaped
 
 SHOWN_MAX: Final = 10
 """Alarms that one message names; of more it says how many."""
