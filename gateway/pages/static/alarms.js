@@ -169,7 +169,7 @@ class Receiver {
     const facts = [
       state.name ? `${by}: ${state.address}` : by,
       hears,
-      quiet ? `quiet until ${when(state.quietUntil)}` : "",
+      quiet ? `quiet until ${momentWords(String(state.quietUntil), "day")}` : "",
       state.deliveredAt ? `last told ${when(state.deliveredAt)}` : "not told yet",
     ];
     setText(this.part("about"), facts.filter(Boolean).join(" · "));
