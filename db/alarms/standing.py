@@ -96,7 +96,7 @@ SELECT *
          LIMIT %(ended_max)s) AS over
 """  # noqa: S608 - of constants alone
 
-_FIRING: Final[LiteralString] = "SELECT kind, count(*) FROM alarm WHERE state = 'firing' GROUP BY kind"
+_FIRING: Final[LiteralString] = "SELECT kind, count(*) AS number FROM alarm WHERE state = 'firing' GROUP BY kind"
 
 
 class AlarmRow(NamedTuple):
@@ -131,5 +131,5 @@ async def read_alarms(connection: AsyncConnection, ended_max: int) -> list[Alarm
 
 async def firing_alarms(connection: AsyncConnection) -> dict[str, int]:
     """How many alarms of each kind fire."""
-    found = {str(row[0]): int(row[1]) for row in await connection.exec_driver_sql(_FIRING)}
+    found = {str(row.kind): int(row.number) for row in await connection.exec_driver_sql(_FIRING)}
     return {word: found.get(word, 0) for word in KINDS}
