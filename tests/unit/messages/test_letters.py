@@ -50,10 +50,10 @@ PAYLOAD = {
     "followerId": "f",
     "name": "Ada",
     "title": "An alarm",
-        "short": "A line",
-        "alarms": [{"title": "An alarm", "sentence": "A line", "facts": [["Event", "Night"]]}] * 2,
-        "more": "And more.",
-        "path": "/ops",
+    "short": "A line",
+    "alarms": [{"title": "An alarm", "sentence": "A line", "facts": [["Event", "Night"]]}] * 2,
+    "more": "And more.",
+    "path": "/ops",
     "before": {"date": "2026-11-30T18:00:00+00:00"},
 }
 LINKS = Links("https://venue.example", LinkTokens("a secret of the tests, which is long enough"))
