@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from litestar.datastructures import Cookie
 
-from gateway.wire.addresses import cookie_path
+from gateway.wire.addresses import below, cookie_path
 from gateway.wire.addresses import origin as own_origin
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
@@ -27,7 +27,8 @@ def cookie_name(name: str, *, secure: bool) -> str:
     """
     if not secure:
         return name
-    return ("__Host-" if cookie_path() == "/" else "__Secure-") + name
+    # The first prefix is for cookies of a whole host alone.
+    return ("__Secure-" if below("") else "__Host-") + name
 
 
 def session_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool) -> Cookie:

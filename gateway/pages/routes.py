@@ -325,8 +325,6 @@ async def purchase_page(
         cookie=cookie,
         purchase=purchase,
         is_by_link=bool(key),
-        # It goes with a fan who changes the language.
-        page_address=f"/purchases/{purchase_id}" + (f"?key={purchase.key}" if key else ""),
         takes_mail=pages.takes_mail,
         exponent=EXPONENTS.get(purchase.currency, 2),
     )
