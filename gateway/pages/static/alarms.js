@@ -209,7 +209,7 @@ function showAdding(open) {
   $("add").setAttribute("aria-expanded", String(open));
   (open ? field(addForm, "channel") : $("add")).focus();
 }
-$("add").addEventListener("click", () => showAdding(addForm.hidden));
+$("add").addEventListener("click", () => showAdding(Boolean(addForm.hidden)));
 $("add-cancel").addEventListener("click", () => showAdding(false));
 function showChannel() {
   for (const label of /** @type {NodeListOf<HTMLElement>} */ (addForm.querySelectorAll("[data-channel]"))) {
