@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from admitone.embedded.process import open_log
 
-ROOT: Final = Path(__file__).parent.parent
+_FOLDER: Final = Path(__file__).parent.parent
 PRELOADED: Final = (
     "admitone.cli",
     "admitone.asgi",
@@ -154,7 +154,7 @@ class _Server:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.forking", str(theirs.fileno())],
-                cwd=ROOT,
+                cwd=_FOLDER,
                 env=_environ(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

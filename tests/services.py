@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from admitone.embedded.process import last_lines, spawn, stop
-from tests.forking import ROOT, Forked, can_fork, fork, fork_to
+from tests.forking import Forked, can_fork, fork, fork_to
 
+ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
 PORTS = (18_000, 31_999)
