@@ -19,7 +19,7 @@ def facts() -> dict[str, Any]:
     os.umask(mask)
     return {
         "arguments": sys.argv[2:],
-        "buffered": not sys.stdout.write_through,
+        "buffered": not getattr(sys.stdout, "write_through", False),
         "daemon": multiprocessing.current_process().daemon,
         "environment": dict(sorted(os.environ.items())),
         "files": sorted(os.readlink(f"/proc/self/fd/{number}") for number in (0, 1, 2)),
