@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from messages.languages import ENGLISH
+from messages.purchase_keys import PurchaseKeys
 from waiting_room.signing import Signer
 
 TOKEN_SECONDS: Final = 400 * 86_400
@@ -37,6 +38,7 @@ class LinkTokens:
     def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
         self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
         self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
+        self.purchases = PurchaseKeys(secret)
         self._now = now
 
     def sign_reader(self, reader: Reader) -> str:
@@ -77,8 +79,10 @@ class Links:
         """An event's page. The place token stands after the ``#``, which no browser sends to a server."""
         return self.page(f"/events/{event_id}", language) + (f"#place={place}" if place else "")
 
-    def purchase(self, purchase_id: str, language: str) -> str:
-        return self.page(f"/purchases/{purchase_id}", language)
+    def purchase(self, purchase_id: str, user_id: int, language: str) -> str:
+        """The tickets' page. The link opens it on any device; without a buyer (0), in the buyer's browser only."""
+        key = self.tokens.purchases.key(uuid.UUID(purchase_id), user_id) if user_id else ""
+        return self.page(f"/purchases/{purchase_id}", language) + (f"?key={key}" if key else "")
 
     def preferences(self, token: str, language: str) -> str:
         return self.page(f"/messages/{token}", language)

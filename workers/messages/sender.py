@@ -121,6 +121,7 @@ class Sender:
             event=message.event,
             payload=message.payload,
             tickets=tickets,
+            user_id=message.user_id,
         )
         letter = write_letter(occasion, message.channel, message.address, message.language, self._look, self._links)
         if message.channel == MAIL:
