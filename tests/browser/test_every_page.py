@@ -403,11 +403,18 @@ def hear(transcript: Transcript) -> None:
 
 
 @pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 400)
+@pytest.mark.parametrize(
+    "zoomed",
+    [
+        pytest.param(IN_ALL_LANGUAGES, id="everyday"),
+        pytest.param(True, id="zoomed", marks=pytest.mark.long),
+    ],
+)
 def test_axe_finds_nothing_on_any_page_and_the_way_can_be_heard(
-    services: Services, database_url: str, browser: Browser
+    services: Services, database_url: str, browser: Browser, zoomed: bool
 ) -> None:
     site = make_site(services, database_url, browser)
-    looks = Looks()
+    looks = Looks(read_zoomed=zoomed)
     assert_axe_finds_faults(browser)
     transcript = walk_to_the_ticket(site, browser, looks)
     transcript.keep(ARTEFACTS / "transcript.txt")
