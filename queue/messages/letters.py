@@ -89,8 +89,15 @@ def write_letter(
     occasion: Occasion, channel: MessageChannel, address: str, language: str, look: Look, links: Links
 ) -> Letter:
     """The letter to an address, in its language or else in English."""
-    language = known(language)
     token = links.tokens.sign_reader(Reader(channel=channel, address=address, kind=occasion.kind))
+    return compose(occasion, channel, token, language, look, links)
+
+
+def compose(
+    occasion: Occasion, channel: MessageChannel, token: str, language: str, look: Look, links: Links
+) -> Letter:
+    """The letter to the reader whom ``token`` names."""
+    language = known(language)
     is_chosen = occasion.kind not in (MessageKind.CONFIRM, MessageKind.ALARM)
     letter = Letter(
         kind=occasion.kind,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import binascii
 import datetime as dt
 import email.policy
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.encoders import encode_base64
 from email.header import Header
 from email.mime.base import MIMEBase
 from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from email.utils import format_datetime, formataddr, parseaddr
 from pathlib import Path
 from typing import Final, Self
@@ -22,6 +24,9 @@ from messages.settings import MailSettings
 
 # A link to unsubscribe stays on one line.
 _POLICY: Final = email.policy.compat32.clone(linesep="\r\n", max_line_length=0)
+_SOFT_BREAK: Final = b"=\r\n"
+_QP_CHARS: Final = 72
+"""Characters of a line of quoted-printable, of which 76 are allowed."""
 SIGNED_HEADERS: Final = (
     b"from",
     b"to",
@@ -69,18 +74,51 @@ class DkimKey:
         return header + mail
 
 
-def mail_of(letter: Letter, address: str, sender: str, sender_name: str, message_id: str) -> bytes:
-    """The letter as a mail. ``message_id`` is its name at every try, so that a mailbox that gets it twice can tell.
+@dataclass(frozen=True, slots=True)
+class Mime:
+    """A mail without the headers that are its reader's own, and with marks in the place of what else is."""
 
-    The email package's older classes write it: its newer headers take four times as long, and a whole arena is told at
-    once.
+    head: bytes
+    body: bytes
+
+    def mail(
+        self, own: Iterable[tuple[str, str]], address: str, sender: str, sender_name: str, message_id: str
+    ) -> bytes:
+        """The mail to one reader. ``message_id`` is its name at every try, so that a mailbox that gets it twice can
+        tell.
+
+        Raises:
+            ValueError: a header would have more than one line, or an address is not of ASCII.
+        """
+        if any(sign in text for text in (address, sender, sender_name) for sign in "\r\n"):
+            raise ValueError("a header of a mail may not contain a linefeed")
+        headers = (
+            f"From: {formataddr((sender_name, sender))}\r\n"
+            f"To: {address}\r\n"
+            f"Date: {format_datetime(dt.datetime.now(dt.UTC))}\r\n"
+            f"Message-ID: <{message_id}@{sender.rpartition('@')[2]}>\r\n"
+            f"X-Admit-One-Message: {message_id}\r\n"
+        )
+        head, body = self.head, self.body
+        for mark, value in own:
+            content = value.encode("ascii")
+            head = head.replace(mark.encode(), content)
+            lines = [content[at : at + _QP_CHARS] for at in range(0, len(content), _QP_CHARS)]
+            body = body.replace(mark.encode(), _SOFT_BREAK.join(lines))
+        return b"".join((headers.encode("ascii"), head, b"\r\n\r\n", body))
+
+
+def mime_of(letter: Letter, marks: Sequence[str] = ()) -> Mime:
+    """The letter as a mail in which ``marks`` can be replaced, which are of letters, digits and dots.
+
+    The email package's older classes write it: its newer headers take four times as long.
 
     Raises:
-        ValueError: a header would have more than one line.
+        ValueError: the subject has more than one line.
     """
-    if any(sign in text for text in (letter.subject, address, sender, sender_name) for sign in "\r\n"):
+    if any(sign in letter.subject for sign in "\r\n"):
         raise ValueError("a header of a mail may not contain a linefeed")
-    page: MIMEBase = MIMEText(letter.html, "html", "utf-8")
+    page: MIMEBase = _text_part(letter.html, "html", marks)
     if letter.images:
         related = MIMEMultipart("related", _subparts=[page])
         for image in letter.images:
@@ -89,7 +127,7 @@ def mail_of(letter: Letter, address: str, sender: str, sender_name: str, message
             part.add_header("Content-Disposition", "inline", filename=f"{image.name}.png")
             related.attach(part)
         page = related
-    mail: MIMEBase = MIMEMultipart("alternative", _subparts=[MIMEText(letter.text, "plain", "utf-8"), page])
+    mail: MIMEBase = MIMEMultipart("alternative", _subparts=[_text_part(letter.text, "plain", marks), page])
     if letter.files:
         mail = MIMEMultipart("mixed", _subparts=[mail])
         for file in letter.files:
@@ -99,19 +137,37 @@ def mail_of(letter: Letter, address: str, sender: str, sender_name: str, message
             encode_base64(attached)
             attached.add_header("Content-Disposition", "attachment", filename=file.name)
             mail.attach(attached)
-    headers = {
-        "From": formataddr((sender_name, sender)),
-        "To": address,
-        "Subject": Header(letter.subject, None if letter.subject.isascii() else "utf-8", maxlinelen=900).encode(),
-        "Date": format_datetime(dt.datetime.now(dt.UTC)),
-        "Message-ID": f"<{message_id}@{sender.rpartition('@')[2]}>",
-        "Content-Language": letter.language,
-        "Auto-Submitted": "auto-generated",
-        "X-Admit-One-Message": message_id,
-    }
+    mail["Subject"] = Header(letter.subject, None if letter.subject.isascii() else "utf-8", maxlinelen=900).encode()
+    mail["Content-Language"] = letter.language
+    mail["Auto-Submitted"] = "auto-generated"
     if letter.unsubscribe:
-        headers["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    for name, value in headers.items():
-        mail[name] = value
-    return mail.as_bytes(policy=_POLICY)
+        mail["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    head, _, body = mail.as_bytes(policy=_POLICY).partition(b"\r\n\r\n")
+    return Mime(head, body)
+
+
+def _text_part(text: str, kind: str, marks: Sequence[str]) -> MIMEBase:
+    """A part in quoted-printable, in which each mark begins a line and is followed by one: what replaces a mark may be
+    of any length then.
+    """
+    part = MIMEBase("text", kind, charset="utf-8")
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    encoded = []
+    for piece in re.split("|".join(f"({re.escape(mark)})" for mark in marks), text) if marks else [text]:
+        if piece is None:
+            continue
+        content = piece.replace("\r\n", "\n").encode()
+        encoded.append(content if piece in marks else binascii.b2a_qp(content))
+    payload = _SOFT_BREAK.join(encoded).replace(b"\r\n", b"\n")
+    part.set_payload(payload.decode("ascii"))
+    return part
+
+
+def mail_of(letter: Letter, address: str, sender: str, sender_name: str, message_id: str) -> bytes:
+    """The letter as a mail to one reader.
+
+    Raises:
+        ValueError: a header would have more than one line, or an address is not of ASCII.
+    """
+    return mime_of(letter).mail((), address, sender, sender_name, message_id)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from db.messages.queue import Taken
-from messages.letters import Letter
+from messages.writer import Written
 
 
 class Failure(StrEnum):
@@ -37,7 +37,7 @@ class Provider(Protocol):
 
     name: str
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         """Make one try. It raises only when it is cancelled."""
 
     async def close(self) -> None:

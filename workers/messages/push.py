@@ -14,8 +14,8 @@ from pywebpush import WebPusher, WebPushException
 from db.messages.kinds import URGENT
 from db.messages.queue import Taken
 from db.webhooks.urls import UrlRefusedError, check_url
-from messages.letters import Letter
 from messages.settings import PushSettings
+from messages.writer import Written
 from workers.channels.webhooks.post import public_socket
 from workers.messages.provider import Failure, Pace, Tried
 
@@ -52,7 +52,7 @@ class WebPush:
             timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
         )
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         if message.keys is None:
             return Tried(Failure.GONE, "the browser is not subscribed any more")
         pushed = {

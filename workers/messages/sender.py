@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from db.messages import queue as sql
-from db.messages.kinds import MAIL, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
+from db.messages.kinds import PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
 from db.messages.queue import Taken, TicketFacts
-from messages.files import files_of
-from messages.letters import Letter, Occasion, write_letter
+from messages.letters import Occasion
 from messages.links import Links
 from messages.look import Look
 from messages.settings import MailSettings, MessageSettings
+from messages.writer import Written, Writer
 from workers.channels.channel import Connection
 from workers.messages.provider import Failure, Provider, Tried
 
@@ -52,10 +52,8 @@ class Sender:
         links: Links,
     ) -> None:
         self._settings = settings
-        self._mail = mail
         self._providers = providers
-        self._look = look
-        self._links = links
+        self._writer = Writer(look, links, mail.font)
         self._rests_until: dict[str, float] = {}
 
     async def turn(self, connection: Connection) -> int:
@@ -114,7 +112,7 @@ class Sender:
         wait *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
         return self._row(message, MessageState.QUEUED, tried.error, provider, tried, wait)
 
-    def _letter(self, message: Taken, tickets: Sequence[TicketFacts]) -> Letter:
+    def _letter(self, message: Taken, tickets: Sequence[TicketFacts]) -> Written:
         occasion = Occasion(
             kind=message.kind,
             event_id=message.event_id,
@@ -122,12 +120,9 @@ class Sender:
             payload=message.payload,
             tickets=tickets,
         )
-        letter = write_letter(occasion, message.channel, message.address, message.language, self._look, self._links)
-        if message.channel == MAIL:
-            letter.files = files_of(occasion, letter, self._look, self._mail.font)
-        return letter
+        return self._writer.write(occasion, message.channel, message.address, message.language)
 
-    async def _by_one_of(self, providers: Sequence[Provider], message: Taken, letter: Letter) -> tuple[Tried, str]:
+    async def _by_one_of(self, providers: Sequence[Provider], message: Taken, letter: Written) -> tuple[Tried, str]:
         """Try the providers in turn until one takes or refuses the message; one that was just away comes last."""
         now = asyncio.get_running_loop().time()
         in_order = sorted(providers, key=lambda one: self._rests_until.get(one.name, 0.0) > now)

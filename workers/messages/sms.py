@@ -8,8 +8,8 @@ from typing import Any, Final
 import aiohttp
 
 from db.messages.queue import Taken
-from messages.letters import Letter
 from messages.settings import SMS_SCHEMES, SmsSettings, provider_of
+from messages.writer import Written
 from workers.messages.provider import Failure, Pace, Tried
 
 ERROR_CHARS_MAX: Final = 300
@@ -44,7 +44,7 @@ class Sms:
             return f"{host}/2010-04-01/Accounts/{one.user}/Messages.json"
         return f"{one.scheme}://{one.host}{port}{one.path}"
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         await self._pace.wait()
         words = f"{letter.short} {letter.url}"
         body: dict[str, Any]

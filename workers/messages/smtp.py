@@ -12,9 +12,9 @@ import aiosmtplib
 import msgspec
 
 from db.messages.queue import Taken
-from messages.letters import Letter
-from messages.mime import DkimKey, mail_of
+from messages.mime import DkimKey
 from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
+from messages.writer import Written
 from workers.messages.provider import Failure, Pace, Tried
 
 ERROR_CHARS_MAX: Final = 300
@@ -36,8 +36,8 @@ class Smtp:
         self._free: list[tuple[float, aiosmtplib.SMTP]] = []
         self._may_connect = asyncio.Semaphore(settings.connections)
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
-        content = mail_of(letter, message.address, self._settings.sender, self._sender_name, str(message.message_id))
+    async def send(self, message: Taken, letter: Written) -> Tried:
+        content = letter.mail(message.address, self._settings.sender, self._sender_name, str(message.message_id))
         if self._dkim is not None:
             content = self._dkim.sign(content)
         await self._pace.wait()
@@ -131,13 +131,14 @@ class Mailbox:
 
     name = "mailbox"
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
+        seen = letter.letter
         copy = Copy(
-            subject=letter.subject,
-            text=letter.text if message.channel == "mail" else f"{letter.short}\n{letter.url}",
-            html=letter.html,
-            images={image.name: image.content for image in letter.images},
-            files=tuple(file.name for file in letter.files),
+            subject=seen.subject,
+            text=seen.text if message.channel == "mail" else f"{seen.short}\n{seen.url}",
+            html=seen.html,
+            images={image.name: image.content for image in seen.images},
+            files=tuple(file.name for file in seen.files),
         )
         return Tried(copy=msgspec.json.encode(copy).decode(), provider_id="mailbox")
 
