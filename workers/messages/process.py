@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import redis.asyncio
+import uvloop
 
 from db.connections import primary
 from db.messages.queue import ANY_DUE
@@ -48,7 +49,7 @@ class Told:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._connection: Connection | None = None
         self._looked_at = self._announced_at = float("-inf")
         self._runner.run(self._make())
