@@ -29,6 +29,7 @@ from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSetting
 from messages.brand_settings import BrandSettings
 from messages.settings import (
     SMS_SCHEMES,
+    IMAP_SCHEMES,
     SMTP_SCHEMES,
     MailSettings,
     MessageSettings,
@@ -205,6 +206,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         providers = (
             ("ADMITONE_MAIL_URL", self.mail.url, tuple(SMTP_SCHEMES)),
             ("ADMITONE_MAIL_FALLBACK_URL", self.mail.fallback_url, tuple(SMTP_SCHEMES)),
+            ("ADMITONE_MAIL_BOUNCES_URL", self.mail.bounces_url, tuple(IMAP_SCHEMES)),
             ("ADMITONE_SMS_URL", self.sms.url, SMS_SCHEMES),
             ("ADMITONE_SMS_FALLBACK_URL", self.sms.fallback_url, SMS_SCHEMES),
         )

@@ -191,6 +191,19 @@ VALUES (%(address)s, %(channel)s, %(kind)s, %(reason)s, %(detail)s)
     ON CONFLICT DO NOTHING
 """
 
+CAME_BACK: Final[LiteralString] = """
+WITH found AS (
+    SELECT event_id, message_id, address FROM message WHERE message_id = %(message_id)s AND channel = 'mail'
+), failed AS (
+    UPDATE message m
+       SET state = 'failed', error = %(error)s
+      FROM found
+     WHERE %(is_failed)s AND m.message_id = found.message_id AND m.event_id = found.event_id AND m.state = 'sent'
+)
+SELECT address FROM found
+"""
+"""Returns whom a mail was for of which a report came, and notes with the message that it did not arrive."""
+
 DROP_SUBSCRIPTION: Final[LiteralString] = """
 DELETE FROM push_subscription WHERE endpoint = %(endpoint)s AND event_id = %(event_id)s AND user_id = %(user_id)s
 """

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from messages.letters import Letter
+from messages.returned import MESSAGE_HEADER
 from messages.settings import MailSettings
 
 # A link to unsubscribe stays on one line.
@@ -126,7 +127,7 @@ class Mime:
             f"To: {address}\r\n"
             f"Date: {format_datetime(dt.datetime.now(dt.UTC))}\r\n"
             f"Message-ID: <{message_id}@{sender.rpartition('@')[2]}>\r\n"
-            f"X-Admit-One-Message: {message_id}\r\n"
+            f"{MESSAGE_HEADER}: {message_id}\r\n"
         )
         head, body = self.head, self.body
         for mark, value in own:

@@ -20,6 +20,7 @@ from db.messages.queue import ANY_DUE
 from waiting_room.line import Line
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 from workers.channels.channel import Connection
+from workers.messages.bounces import MailboxReader
 from workers.messages.fan_out import FanOut
 from workers.messages.fronts import Fronts
 from workers.settings import WorkerSettings
@@ -63,6 +64,7 @@ class Told:
         tokens = Tokens(settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
         self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
         self._sender: Sender | None = None
+        self._bounces = MailboxReader(settings.db.url, settings.mail)
 
     def telling(self) -> None:
         """Write the messages that follow from what happened, and send those that are due."""
@@ -97,6 +99,7 @@ class Told:
         return await self._sender.turn(connection)
 
     async def _look(self, connection: Connection) -> None:
+        self._bounces.look()
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now

@@ -43,7 +43,7 @@ class Smtp:
         await self._pace.wait()
         try:
             async with self._may_connect:
-                return await self._hand_over(message.address, content)
+                return await self._hand_over(self._return_path(message), message.address, content)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refused(error.recipients[0])
         except aiosmtplib.SMTPResponseException as error:
@@ -51,7 +51,12 @@ class Smtp:
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             return Tried(Failure.AWAY, (str(error) or type(error).__name__)[:ERROR_CHARS_MAX])
 
-    async def _hand_over(self, address: str, content: bytes) -> Tried:
+    def _return_path(self, message: Taken) -> str:
+        """Where the mail comes back to. It names the message, for some servers bring back no headers."""
+        name, at, domain = self._settings.return_path.rpartition("@")
+        return f"{name}+{message.message_id.hex}@{domain}" if at else self._settings.sender
+
+    async def _hand_over(self, sender: str, address: str, content: bytes) -> Tried:
         while self._free:
             used_at, connection = self._free.pop()
             if not connection.is_connected:
@@ -63,12 +68,12 @@ class Smtp:
                 except (aiosmtplib.SMTPException, OSError, TimeoutError):
                     connection.close()
                     continue
-            return await self._through(connection, address, content)
-        return await self._through(await self._connected(), address, content)
+            return await self._through(connection, sender, address, content)
+        return await self._through(await self._connected(), sender, address, content)
 
-    async def _through(self, connection: aiosmtplib.SMTP, address: str, content: bytes) -> Tried:
+    async def _through(self, connection: aiosmtplib.SMTP, sender: str, address: str, content: bytes) -> Tried:
         try:
-            _, answer = await connection.sendmail(self._settings.sender, [address], content)
+            _, answer = await connection.sendmail(sender, [address], content)
         except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
             self._free.append((time.monotonic(), connection))
             raise
