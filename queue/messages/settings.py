@@ -76,7 +76,7 @@ class MailSettings(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     bounces_every_seconds: Annotated[int, bounded("between two looks into that mailbox", 5, 86_400)] = 60
-    per_second: Annotated[float, bounded("mails a second to one SMTP server, a worker process", 0.1, 10_000)] = 200
+    per_second: Annotated[float, bounded("mails a second to one SMTP server, of all worker pools together", 0.1, 10_000)] = 200
     timeout_seconds: Annotated[int, bounded("a step of a talk with an SMTP server", 1, 120)] = 15
     connections: Annotated[int, bounded("connections to one SMTP server, a worker process", 1, 50)] = 4
     ca_file: Annotated[
@@ -102,7 +102,7 @@ class SmsSettings(Section, frozen=True, kw_only=True):
     ] = ""
     fallback_url: Annotated[str, setting("provider of SMS that is used where the first one fails; empty: none")] = ""
     sender: Annotated[str, setting("number or name that SMS come from")] = ""
-    per_second: Annotated[float, bounded("SMS a second to one provider, a worker process", 0.1, 1000)] = 10
+    per_second: Annotated[float, bounded("SMS a second to one provider, of all worker pools together", 0.1, 1000)] = 10
     timeout_seconds: Annotated[int, bounded("one request to a provider of SMS", 1, 60)] = 10
 
 
@@ -123,7 +123,7 @@ class PushSettings(Section, frozen=True, kw_only=True):
             "whom push services reach if we send too much, e.g. mailto:ops@venue.example; empty: the sender of mails"
         ),
     ] = ""
-    per_second: Annotated[float, bounded("pushes a second, a worker process", 0.1, 10_000)] = 200
+    per_second: Annotated[float, bounded("pushes a second, of all worker pools together", 0.1, 10_000)] = 200
     timeout_seconds: Annotated[int, bounded("one request to a push service", 1, 60)] = 10
 
 

@@ -95,7 +95,7 @@ class Told:
                 return 0
             from workers.messages.making import make_sender
 
-            self._sender = make_sender(self._settings)
+            self._sender = make_sender(self._settings, self._line_redis)
         return await self._sender.turn(connection)
 
     async def _look(self, connection: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -42,18 +41,3 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Close what the provider keeps open."""
-
-
-class Pace:
-    """Spreads tries evenly, so many a second. Each process has its own."""
-
-    def __init__(self, per_second: float) -> None:
-        self._apart = 1 / per_second
-        self._next = 0.0
-
-    async def wait(self) -> None:
-        """Return when the next try may begin."""
-        now = asyncio.get_running_loop().time()
-        self._next = max(self._next + self._apart, now)
-        if self._next > now:
-            await asyncio.sleep(self._next - now)

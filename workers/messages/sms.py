@@ -10,7 +10,8 @@ import aiohttp
 from db.messages.queue import Taken
 from messages.settings import SMS_SCHEMES, SmsSettings, provider_of
 from messages.writer import Written
-from workers.messages.provider import Failure, Pace, Tried
+from workers.messages.pace import Pace
+from workers.messages.provider import Failure, Tried
 
 ERROR_CHARS_MAX: Final = 300
 ANSWER_BYTES_MAX: Final = 65_536
@@ -21,12 +22,12 @@ TWILIO_UNREACHABLE: Final = (21211, 21214, 21610, 21614)
 class Sms:
     """One provider of SMS. ``Idempotency-Key`` has the message's id at every try."""
 
-    def __init__(self, name: str, url: str, settings: SmsSettings) -> None:
+    def __init__(self, name: str, url: str, settings: SmsSettings, pace: Pace) -> None:
         self.name = name
         self._provider = provider_of(url, SMS_SCHEMES)
         self._is_twilio = self._provider.scheme == "twilio"
         self._settings = settings
-        self._pace = Pace(settings.per_second)
+        self._pace = pace
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),

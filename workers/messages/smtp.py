@@ -15,7 +15,8 @@ from db.messages.queue import Taken
 from messages.mime import DkimKey
 from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
 from messages.writer import Written
-from workers.messages.provider import Failure, Pace, Tried
+from workers.messages.pace import Pace
+from workers.messages.provider import Failure, Tried
 
 ERROR_CHARS_MAX: Final = 300
 IDLE_SECONDS: Final = 5.0
@@ -26,13 +27,13 @@ GONE_CODES: Final = (550, 551, 553)
 class Smtp:
     """One SMTP server, and a few connections to it, which are kept between mails."""
 
-    def __init__(self, name: str, url: str, settings: MailSettings, sender_name: str) -> None:
+    def __init__(self, name: str, url: str, settings: MailSettings, sender_name: str, pace: Pace) -> None:
         self.name = name
         self._server = provider_of(url, tuple(SMTP_SCHEMES))
         self._settings = settings
         self._sender_name = sender_name
         self._dkim = DkimKey.of(settings)
-        self._pace = Pace(settings.per_second)
+        self._pace = pace
         self._free: list[tuple[float, aiosmtplib.SMTP]] = []
         self._may_connect = asyncio.Semaphore(settings.connections)
 
