@@ -43,7 +43,7 @@ from gateway.pages.mailbox import MAILBOX
 from gateway.pages.plain import PLAIN_FORMS, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
-from gateway.pages.told import TOLD_FORMS, TOLD_POSTS, told_words
+from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
 from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
@@ -281,7 +281,12 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
 
 
 @get("/purchases/{purchase_id:uuid}")
-async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
+async def purchase_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    purchase_id: uuid.UUID,
+    told: Annotated[str, Parameter(max_length=32)] = "",
+) -> Response[str]:
     """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
     user_id, cookie = await pages.ensure_session(request, for_tickets=True)
     purchase = await pages.purchase(user_id, purchase_id)
@@ -289,6 +294,8 @@ async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_
         raise NotFoundException
     return page(
         "purchase.html",
+        told=told_words(told),
+        told_well=told == TICKETS_SENT,
         cookie=cookie,
         purchase=purchase,
         takes_mail=pages.takes_mail,

@@ -70,6 +70,10 @@ class Written:
         return self.draft.letter.short
 
     @property
+    def choose(self) -> str:
+        return self.draft.letter.choose
+
+    @property
     def tag(self) -> str:
         return self.draft.letter.tag
 
@@ -113,26 +117,27 @@ class Writer:
     def write(self, occasion: Occasion, channel: MessageChannel, address: str, language: str) -> Written:
         """The letter to an address, in its language or else in English."""
         reader = Reader(channel=channel, address=address, kind=occasion.kind)
-        own = [(TOKEN_MARK, self._links.tokens.sign_reader(reader))]
+        token = self._links.tokens.sign_reader(reader)
+        own = [(TOKEN_MARK, token)]
         if place := str(occasion.payload.get("place") or ""):
             own.append((PLACE_MARK, place))
             occasion = replace(occasion, payload={**occasion.payload, "place": PLACE_MARK})
-        return Written(self._draft(occasion, channel, known(language)), tuple(own))
+        return Written(self._draft(occasion, channel, known(language), TOKEN_MARK if token else ""), tuple(own))
 
-    def _draft(self, occasion: Occasion, channel: MessageChannel, language: str) -> Draft:
+    def _draft(self, occasion: Occasion, channel: MessageChannel, language: str, token: str) -> Draft:
         if occasion.tickets:
-            return self._new(occasion, channel, language)
+            return self._new(occasion, channel, language, token)
         payload = msgspec.json.encode(occasion.payload, order="sorted")
-        key = (occasion.kind, occasion.event_id, occasion.event, payload, channel, language)
+        key = (occasion.kind, occasion.event_id, occasion.event, payload, channel, language, token)
         draft = self._drafts.get(key)
         if draft is None:
-            draft = self._drafts[key] = self._new(occasion, channel, language)
+            draft = self._drafts[key] = self._new(occasion, channel, language, token)
             if len(self._drafts) > DRAFTS_MAX:
                 self._drafts.popitem(last=False)
         return draft
 
-    def _new(self, occasion: Occasion, channel: MessageChannel, language: str) -> Draft:
-        letter = compose(occasion, channel, TOKEN_MARK, language, self._look, self._links)
+    def _new(self, occasion: Occasion, channel: MessageChannel, language: str, token: str) -> Draft:
+        letter = compose(occasion, channel, token, language, self._look, self._links)
         if channel == MAIL:
             letter.files = files_of(occasion, letter, self._look, self._font)
         return Draft(letter)

@@ -62,6 +62,8 @@ class WebPush:
             "url": letter.url.removeprefix(self._base + "/"),
             "tag": letter.tag,
         }
+        if letter.preferences:
+            pushed |= {"preferences": letter.preferences.removeprefix(self._base + "/"), "choose": letter.choose}
         p256dh, auth = message.keys
         await self._pace.wait()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from db.messages import queue as sql
-from db.messages.kinds import PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
+from db.messages.kinds import BULK, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
 from db.messages.queue import Taken, TicketFacts
 from messages.letters import Occasion
 from messages.links import Links
@@ -19,6 +20,7 @@ from messages.look import Look
 from messages.settings import MailSettings, MessageSettings
 from messages.writer import Written, Writer
 from workers.channels.channel import Connection
+from workers.messages.fan_out import after_hours
 from workers.messages.provider import Failure, Provider, Tried
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,14 @@ def retry_wait_seconds(settings: MessageSettings, tries: int, retry_after_second
     """How long after the ``tries``-th try failed the next one comes, before it is spread by chance."""
     wait: float = settings.retry_first_seconds * RETRY_FACTOR ** min(tries - 1, 30)
     return min(max(wait, retry_after_seconds), settings.retry_seconds_max)
+
+
+def _quiet_seconds(message: Taken) -> float:
+    """How long a message is to wait for the end of its reader's quiet hours. What is of use now does not wait."""
+    if message.quiet is None or message.kind.urgency != BULK:
+        return 0
+    now = dt.datetime.now(dt.UTC)
+    return (after_hours(now, message.event.time_zone, *message.quiet) - now).total_seconds()
 
 
 class Sender:
@@ -92,6 +102,9 @@ class Sender:
             return self._row(message, MessageState.SKIPPED, "the address does not want it, or cannot get it")
         if message.is_late:
             return self._row(message, MessageState.SKIPPED, "it came too late to be of use")
+        if (quiet_seconds := _quiet_seconds(message)) > 0:
+            row = self._row(message, MessageState.QUEUED, "its reader wants to be left alone now")
+            return {**row, "wait_seconds": quiet_seconds}
         if not providers:
             return self._row(message, MessageState.SKIPPED, f"this site sends no {message.channel}")
         if message.kind is MessageKind.PURCHASE and not tickets:

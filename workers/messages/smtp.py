@@ -17,6 +17,7 @@ from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
 from messages.writer import Written
 from workers.messages.pace import Pace
 from workers.messages.provider import Failure, Tried
+from workers.messages.sms import sms_words
 
 ERROR_CHARS_MAX: Final = 300
 IDLE_SECONDS: Final = 5.0
@@ -141,7 +142,7 @@ class Mailbox:
         seen = letter.letter
         copy = Copy(
             subject=seen.subject,
-            text=seen.text if message.channel == "mail" else f"{seen.short}\n{seen.url}",
+            text=seen.text if message.channel == "mail" else sms_words(letter),
             html=seen.html,
             images={image.name: image.content for image in seen.images},
             files=tuple(file.name for file in seen.files),
