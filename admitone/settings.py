@@ -28,8 +28,8 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import (
-    SMS_SCHEMES,
     IMAP_SCHEMES,
+    SMS_SCHEMES,
     SMTP_SCHEMES,
     MailSettings,
     MessageSettings,

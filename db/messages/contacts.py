@@ -201,9 +201,7 @@ async def quiet_hours(connection: AsyncConnection, channel: str, address: str) -
     return None if row is None else (int(row.from_hour), int(row.until_hour))
 
 
-async def keep_quiet(
-    connection: AsyncConnection, channel: str, address: str, hours: tuple[int, int] | None
-) -> None:
+async def keep_quiet(connection: AsyncConnection, channel: str, address: str, hours: tuple[int, int] | None) -> None:
     """Leave an address alone in these hours from now on; None ends it."""
     which: dict[str, Any] = {"channel": channel, "address": address}
     if hours is None:

@@ -80,8 +80,8 @@ def _back(address: str) -> Response[str]:
 
 @post("/events/{event_id:int}/contact")
 async def contact_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
-    """Be told of an event by mail, and by SMS where a number is given. The form of the tickets' page names the purchase,
-    and leads back to it.
+    """Be told of an event by mail, and by SMS where a number is given. The form of the tickets' page names the
+    purchase, and leads back to it.
     """
     user_id, cookie = await pages.ensure_session(request)
     fields = await _fields(request)

@@ -97,9 +97,7 @@ def write_letter(
     return compose(occasion, channel, token, language, look, links)
 
 
-def compose(
-    occasion: Occasion, channel: MessageChannel, token: str, language: str, look: Look, links: Links
-) -> Letter:
+def compose(occasion: Occasion, channel: MessageChannel, token: str, language: str, look: Look, links: Links) -> Letter:
     """The letter to the reader whom ``token`` names."""
     language = known(language)
     is_chosen = occasion.kind not in (MessageKind.CONFIRM, MessageKind.ALARM)

@@ -26,7 +26,9 @@ _UUID: Final = r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12
 _id: Final = re.compile(rf"<?({_UUID})(?:@[^>\s]*)?>?\s*", re.IGNORECASE).fullmatch
 _tagged: Final = re.compile(rf"\+({_UUID})@", re.IGNORECASE).search
 _status: Final = re.compile(r"\s*([245])\.(\d{1,3})\.(\d{1,3})\b").match
-_said: Final = re.compile(r"\s*smtp\s*;\s*[245]\d\d[ -](?:\s*#?\s*)([245])\.(\d{1,3})\.(\d{1,3})\b", re.IGNORECASE).match
+_said: Final = re.compile(
+    r"\s*smtp\s*;\s*[245]\d\d[ -](?:\s*#?\s*)([245])\.(\d{1,3})\.(\d{1,3})\b", re.IGNORECASE
+).match
 _GONE: Final = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """There is no such mailbox or domain (RFC 3463, RFC 7505), it moved, or it is switched off."""
 _UNDEFINED: Final = "5.0.0"

@@ -18,7 +18,7 @@ from messages.letters import Occasion
 from messages.links import Links
 from messages.look import Look
 from messages.settings import MailSettings, MessageSettings
-from messages.writer import Written, Writer
+from messages.writer import Writer, Written
 from workers.channels.channel import Connection
 from workers.messages.fan_out import after_hours
 from workers.messages.provider import Failure, Provider, Tried

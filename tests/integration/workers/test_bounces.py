@@ -204,9 +204,7 @@ def test_a_password_is_not_sent_without_tls(site: Site, box: Box) -> None:
         read_mailbox(site.url, wrong)
 
 
-def test_a_mail_server_pipes_a_report_to_the_command(
-    site: Site, admitone_env: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_mail_server_pipes_a_report_to_the_command(site: Site, admitone_env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "report.eml").write_bytes(sample("exim", site.sent("bob@example.org")))
     command = [sys.executable, "-m", "admitone", "bounces", "--stdin", str(tmp_path / "report.eml")]
     done = subprocess.run(

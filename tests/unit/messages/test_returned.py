@@ -1,4 +1,4 @@
-"""Reports of mails that came back are read as mail servers write them, and nothing that anybody can write is believed."""
+"""Reports of mails that came back are read as servers write them, and nothing that anybody can write is believed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_a_mail_that_is_tried_further_is_late() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(sample("complaint").replace(b"Feedback-Type: abuse", b"Feedback-Type: not-spam"), id="no complaint"),
+        pytest.param(
+            sample("complaint").replace(b"Feedback-Type: abuse", b"Feedback-Type: not-spam"), id="no complaint"
+        ),
         pytest.param(sample("postfix").replace(b"Action: failed", b"Action: delivered"), id="delivered"),
         pytest.param(sample("postfix").replace(str(MESSAGE).encode(), b"mail-of-somebody"), id="of somebody else"),
         pytest.param(sample("exchange").replace(b"multipart/report", b"multipart/mixed"), id="no report"),
