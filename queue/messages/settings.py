@@ -90,7 +90,7 @@ class MailSettings(Section, frozen=True, kw_only=True):
     dkim_selector: Annotated[str, setting("selector of the DKIM key in the DNS")] = "admitone"
     font: Annotated[
         str,
-        setting("TrueType font of ticket PDFs, for names beyond Latin-1; empty: the system's DejaVu Sans where it is"),
+        setting("TrueType font of ticket PDFs, for names beyond Latin-1; empty: DejaVu or Noto, where the system has it"),
     ] = ""
 
 
