@@ -90,7 +90,9 @@ class MailSettings(Section, frozen=True, kw_only=True):
     dkim_selector: Annotated[str, setting("selector of the DKIM key in the DNS")] = "admitone"
     font: Annotated[
         str,
-        setting("TrueType font of ticket PDFs, for names beyond Latin-1; empty: DejaVu or Noto, where the system has it"),
+        setting(
+            "TrueType font of ticket PDFs, for names beyond Latin-1; empty: DejaVu or Noto, where the system has it"
+        ),
     ] = ""
 
 

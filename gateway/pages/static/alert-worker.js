@@ -37,9 +37,12 @@ scope.addEventListener("push", (/** @type {Lasting & {data: {json: () => Pushed}
   event.waitUntil(scope.registration.showNotification(title, options));
 });
 
-scope.addEventListener("notificationclick", (/** @type {Lasting & {notification: Notification, action: string}} */ event) => {
-  event.notification.close();
-  const [page, preferences] = [event.notification.data ?? ""].flat().map(String);
-  const address = (event.action === "preferences" && preferences) || page;
-  if (address.startsWith(scope.registration.scope)) event.waitUntil(show(address));
-});
+scope.addEventListener(
+  "notificationclick",
+  (/** @type {Lasting & {notification: Notification, action: string}} */ event) => {
+    event.notification.close();
+    const [page, preferences] = [event.notification.data ?? ""].flat().map(String);
+    const address = (event.action === "preferences" && preferences) || page;
+    if (address.startsWith(scope.registration.scope)) event.waitUntil(show(address));
+  },
+);
