@@ -216,6 +216,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                     provider_of(url, schemes)
             except ProviderUrlError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if self.mail.return_path and not all(self.mail.return_path.rpartition("@")):
+            raise SettingsError("ADMITONE_MAIL_RETURN_PATH: name a whole address, as bounces@venue.example")
         if self.push.contact and not self.push.contact.startswith(("mailto:", "https://")):
             raise SettingsError("ADMITONE_PUSH_CONTACT: push services want a mailto: or https: address of yours")
         try:
