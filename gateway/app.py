@@ -125,6 +125,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
+    # Below a path the host is not ours alone, and another site there may be served without TLS.
+    if settings.site.production and settings.connection.hsts_seconds and not site.root:
+        look.keep_to_tls(settings.connection.hsts_seconds)
     app = Gateway(
         site,
         route_handlers=[

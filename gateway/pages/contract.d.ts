@@ -523,6 +523,10 @@ export type PurchaseDetailAnswer = {
   ticketCode: string | null;
   cancelledAt?: string | null;
 };
+export type PurchaseLink = {
+  href: string;
+  key: string;
+};
 export type PurchaseList = {
   purchases: PurchaseAnswer[];
 };

@@ -12,12 +12,13 @@ from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
 from gateway.identity.cookies import refuse_cross_site
 from gateway.identity.sessions import Session
-from gateway.routes.routers import operator_router, public_router
+from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import network, services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
 public = public_router("sessions")
+fans = fan_router("sessions")
 operators = operator_router("sessions")
 
 OPERATOR_TRIES_PER_MINUTE = 10
@@ -44,6 +45,14 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
         cookies=[services.identity.cookie(token)],
         headers={"Cache-Control": "no-store"},
     )
+
+
+@fans.delete("/api/session")
+async def end_session(request: AnyRequest) -> Response[None]:
+    """Sign out: the browser forgets the session, and with it the fan's places and the way to what was bought. Each
+    purchase still opens by its own link.
+    """
+    return Response(None, cookies=[services_of(request).identity.no_cookie("fan")])
 
 
 @public.post(
@@ -104,4 +113,4 @@ async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTERS = (public, operators)
+ROUTERS = (public, fans, operators)

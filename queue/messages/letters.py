@@ -70,13 +70,16 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """What a letter is about. ``tickets`` are those of the purchase that it tells of."""
+    """What a letter is about. ``tickets`` are those of the purchase that it tells of; ``user_id`` is the fan's, and 0
+    where the reader is none.
+    """
 
     kind: MessageKind
     event_id: int
     event: EventFacts
     payload: Mapping[str, Any]
     tickets: Sequence[TicketFacts] = ()
+    user_id: int = 0
 
 
 @cache
@@ -129,7 +132,7 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
     if kind is MessageKind.ALARM:
         return links.page("/ops")
     if kind in (MessageKind.PURCHASE, MessageKind.REFUND):
-        return links.purchase(str(payload["purchaseId"]), language)
+        return links.purchase(str(payload["purchaseId"]), occasion.user_id, language)
     return links.event(occasion.event_id, language, str(payload.get("place") or ""))
 
 

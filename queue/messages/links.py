@@ -15,6 +15,7 @@ import msgspec
 
 from db.messages.kinds import SMS
 from messages.languages import ENGLISH
+from messages.purchase_keys import PurchaseKeys
 from waiting_room.errors import TokenInvalid
 from waiting_room.signing import TOKEN_CHARS_MAX, Signer
 
@@ -48,6 +49,7 @@ class LinkTokens:
         self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
         self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
         self._phones = hmac.digest(secret.encode(), b"admitone phone v1", hashlib.sha256)
+        self.purchases = PurchaseKeys(secret)
         self._now = now
 
     def sign_reader(self, reader: Reader) -> str:
@@ -104,8 +106,10 @@ class Links:
         """An event's page. The place token stands after the ``#``, which no browser sends to a server."""
         return self.page(f"/events/{event_id}", language) + (f"#place={place}" if place else "")
 
-    def purchase(self, purchase_id: str, language: str) -> str:
-        return self.page(f"/purchases/{purchase_id}", language)
+    def purchase(self, purchase_id: str, user_id: int, language: str) -> str:
+        """The tickets' page. The link opens it on any device; without a buyer (0), in the buyer's browser only."""
+        key = self.tokens.purchases.key(uuid.UUID(purchase_id), user_id) if user_id else ""
+        return self.page(f"/purchases/{purchase_id}", language) + (f"?key={key}" if key else "")
 
     def preferences(self, token: str, language: str) -> str:
         return self.page(f"/messages/{token}", language)

@@ -132,6 +132,7 @@ class Sender:
             event=message.event,
             payload=message.payload,
             tickets=tickets,
+            user_id=message.user_id,
         )
         return self._writer.write(occasion, message.channel, message.address, message.language)
 
