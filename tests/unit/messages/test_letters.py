@@ -63,7 +63,7 @@ PAYLOAD = {
     "lines": ["A line"],
     "before": {"date": "2026-11-30T18:00:00+00:00"},
 }
-LINKS = Links("https://venue.example", LinkTokens("a secret of the tests, which is long enough"))
+LINKS = Links("https://venue.example", LinkTokens("a secret of the tests, which is long enough", now=lambda: 1.8e9))
 _PERCENT = re.compile(r"%\((\w+)\)s")
 
 
