@@ -28,6 +28,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import (
+    IMAP_SCHEMES,
     SMS_SCHEMES,
     SMTP_SCHEMES,
     AlarmSettings,
@@ -210,6 +211,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         providers = (
             ("ADMITONE_MAIL_URL", self.mail.url, tuple(SMTP_SCHEMES)),
             ("ADMITONE_MAIL_FALLBACK_URL", self.mail.fallback_url, tuple(SMTP_SCHEMES)),
+            ("ADMITONE_MAIL_BOUNCES_URL", self.mail.bounces_url, tuple(IMAP_SCHEMES)),
             ("ADMITONE_SMS_URL", self.sms.url, SMS_SCHEMES),
             ("ADMITONE_SMS_FALLBACK_URL", self.sms.fallback_url, SMS_SCHEMES),
         )
@@ -219,6 +221,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                     provider_of(url, schemes)
             except ProviderUrlError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if self.mail.return_path and not all(self.mail.return_path.rpartition("@")):
+            raise SettingsError("ADMITONE_MAIL_RETURN_PATH: name a whole address, as bounces@venue.example")
         if self.push.contact and not self.push.contact.startswith(("mailto:", "https://")):
             raise SettingsError("ADMITONE_PUSH_CONTACT: push services want a mailto: or https: address of yours")
         try:

@@ -202,14 +202,14 @@ class Identity:
             set_header(request.scope, RENEWED_HEADER, token.encode())
         return True
 
-    def buyer(self, purchase_id: uuid.UUID, key: str) -> Session:
+    def fan_of_purchase(self, purchase_id: uuid.UUID, key: str) -> Session:
         """The fan whose purchase this key opens, good for that purchase alone.
 
         Raises:
             ProblemError: ``unknown_purchase``.
         """
         try:
-            user_id = self.purchase_keys.buyer(purchase_id, key)
+            user_id = self.purchase_keys.fan(purchase_id, key)
         except TokenInvalid:
             raise ProblemError("unknown_purchase") from None
         about.note(user_id=user_id)

@@ -274,10 +274,10 @@ class PagesFromServices:
 
     async def purchase_by_key(self, purchase_id: uuid.UUID, key: str) -> PurchaseView | None:
         try:
-            buyer = self._services.identity.buyer(purchase_id, key)
+            fan = self._services.identity.fan_of_purchase(purchase_id, key)
         except ProblemError:
             return None
-        return await self.purchase(buyer.user_id, purchase_id)
+        return await self.purchase(fan.user_id, purchase_id)
 
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]

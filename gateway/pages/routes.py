@@ -44,7 +44,7 @@ from gateway.pages.mailbox import MAILBOX
 from gateway.pages.plain import PLAIN_FORMS, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
-from gateway.pages.told import TOLD_FORMS, TOLD_POSTS, told_words
+from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
 from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
@@ -316,6 +316,7 @@ async def purchase_page(
     pages: Pages,
     purchase_id: uuid.UUID,
     key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
+    told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """The tickets, each with its QR code. Somebody else's are not found, and the page says what opens them."""
     purchase, cookie = await _purchase_shown(request, pages, purchase_id, key)
@@ -323,6 +324,8 @@ async def purchase_page(
         return error_page(404, gettext(TICKETS_ELSEWHERE[0]), gettext(TICKETS_ELSEWHERE[1]))
     return page(
         "purchase.html",
+        told=told_words(told),
+        told_well=told == TICKETS_SENT,
         cookie=cookie,
         purchase=purchase,
         is_by_link=bool(key),

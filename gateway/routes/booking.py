@@ -34,7 +34,7 @@ from gateway.contract.booking import (
     SeatNamed,
 )
 from gateway.contract.values import ID_MAX
-from gateway.identity.guards import BUYER, FAN_OF_BODY, JOB_OWNER, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
+from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
 from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
@@ -82,7 +82,7 @@ FROM_HOLD: Final = {
 }
 TO_PURCHASE: Final = link("bookingPurchase", {"purchase_id": "$response.body#/result/purchaseId"})
 TO_CANCEL: Final = link("bookingCancel", {"purchase_id": "$response.body#/purchaseId", "Prefer": "wait=10"}, {})
-KEY_HEADER: Final = header(PURCHASE_KEY, "the key of the purchase's own link; it does as well as the buyer's session")
+KEY_HEADER: Final = header(PURCHASE_KEY, "the key of the purchase's own link; it does as well as a session")
 BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
 
 
@@ -250,7 +250,7 @@ async def release(
     "/api/purchases/{purchase_id:uuid}/cancel",
     status_code=202,
     refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
-    guard=BUYER,
+    guard=PURCHASE_FAN,
     also=_answers("cancel"),
     headers=(KEY_HEADER,),
     links={"200": {"job": TO_JOB}, "202": {"job": TO_JOBS_END}},

@@ -19,7 +19,7 @@ _PADDING: Final = "=" * (-KEY_CHARACTERS % 8)
 
 
 class PurchaseKeys:
-    """Makes and checks keys of purchases. A key names the buyer and does not end: tickets outlive every session."""
+    """Makes and checks keys of purchases. A key names the fan and does not end: tickets outlive every session."""
 
     def __init__(self, secret: str) -> None:
         self._secret = hmac.digest(secret.encode(), b"admitone purchase v1", hashlib.sha256)
@@ -30,7 +30,7 @@ class PurchaseKeys:
         signature = hmac.digest(self._secret, purchase_id.bytes + fan, "sha256")[:_SIGNATURE_BYTES]
         return b32encode(fan + signature).decode().rstrip("=").lower()
 
-    def buyer(self, purchase_id: uuid.UUID, key: str) -> int:
+    def fan(self, purchase_id: uuid.UUID, key: str) -> int:
         """The user id of the fan who made the purchase.
 
         Raises:

@@ -41,6 +41,7 @@ CONTRACT = {
     "/api/queue/{event_id}/push": {"post": 204},
     "/api/events/{event_id}/contact": {"get": 200, "put": 200},
     "/api/follows": {"post": 204},
+    "/api/messages/replies": {"post": 200},
     "/api/messages/reports": {"post": 204},
     "/api/ops/messages/dead": {"get": 200},
     "/api/ops/messages/resend": {"post": 200},

@@ -44,7 +44,7 @@ def test_the_link_opens_the_tickets_without_a_session(site: Site, bought: tuple[
     assert told.json["key"] in own.content.decode()
 
 
-def test_the_key_stands_for_the_buyer_of_that_purchase_alone(site: Site, bought: tuple[Fan, int, str]) -> None:
+def test_the_key_stands_for_the_fan_of_that_purchase_alone(site: Site, bought: tuple[Fan, int, str]) -> None:
     fan, event_id, purchase_id = bought
     other = site.admitted_fan(event_id).buy(event_id, [(1, 3, 1)])["purchaseId"]
     client = Client(site.url)

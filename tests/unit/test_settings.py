@@ -57,6 +57,8 @@ GIVEN = {
     "ADMITONE_MESSAGE_LINKS": "https://venue.example/tickets",
     "ADMITONE_MAIL_URL": "smtp://ada:hush@mail.example.org",
     "ADMITONE_MAIL_FALLBACK_URL": "smtps://mail.example.org",
+    "ADMITONE_MAIL_BOUNCES_URL": "imaps://ada:hush@mail.example.org/INBOX",
+    "ADMITONE_MAIL_RETURN_PATH": "bounces@venue.example",
     "ADMITONE_SMS_URL": "twilio://AC1:token@api",
     "ADMITONE_SMS_FALLBACK_URL": "https://sms.example.org/send",
     "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
+import redis.asyncio
 
 from db.alarms import notices as sql
 from db.alarms.kinds import ReceiverChannel
@@ -22,9 +23,9 @@ from db.connections import primary
 from db.messages.kinds import MAIL, PUSH, MessageChannel, MessageKind
 from db.messages.queue import Taken
 from messages.languages import ENGLISH
-from messages.letters import write_letter
 from messages.links import Links, LinkTokens
 from messages.look import Look
+from messages.writer import Writer
 from workers.channels.channel import Connection
 from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_text, occasion_of
 from workers.messages.chat import Chat
@@ -57,14 +58,14 @@ class _Message(NamedTuple):
 
 
 class AlarmSender:
-    """Sends alarms, in the running loop in which it is made."""
+    """Sends alarms, in the running loop in which it is made; in Redis it keeps pace with other processes."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, client: redis.asyncio.Redis) -> None:
         base = links_base(settings)
         self._settings = settings
         self._links = Links(base, LinkTokens(settings.site.secret))
-        self._look = Look.of(settings.brand)
-        self._providers: Mapping[MessageChannel, Sequence[Provider]] = providers(settings, base)
+        self._writer = Writer(Look.of(settings.brand), self._links)
+        self._providers: Mapping[MessageChannel, Sequence[Provider]] = providers(settings, base, client)
         self._chat = Chat(settings.alarm.chat_timeout_seconds, public_only=settings.site.production)
         self._connection: Connection | None = None
 
@@ -119,7 +120,8 @@ class AlarmSender:
             return Tried(Failure.REFUSED, f"it cannot be written: {error!r}"[:300])
 
     async def _by_provider(self, message: _Message, channel: MessageChannel) -> Tried:
-        letter = write_letter(occasion_of(message.notices), channel, message.address, ENGLISH, self._look, self._links)
+        occasion = occasion_of(message.notices)
+        letter = self._writer.write(occasion, channel, message.address, ENGLISH)
         taken = Taken(
             event_id=0,
             message_id=message.message_id,
@@ -133,7 +135,8 @@ class AlarmSender:
             is_late=False,
             is_suppressed=False,
             keys=message.keys,
-            event=occasion_of(message.notices).event,
+            quiet=None,
+            event=occasion.event,
         )
         tried = Tried(Failure.REFUSED, f"this site sends no {message.channel}")
         for provider in self._providers[channel]:

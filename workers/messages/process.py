@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import redis.asyncio
+import uvloop
 
 from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
@@ -20,6 +21,7 @@ from db.messages.queue import ANY_DUE
 from waiting_room.line import Line
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 from workers.channels.channel import Connection
+from workers.messages.bounces import MailboxReader
 from workers.messages.fan_out import FanOut
 from workers.messages.fronts import Fronts
 from workers.settings import WorkerSettings
@@ -52,7 +54,7 @@ class Told:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._connection: Connection | None = None
         self._looked_at = self._announced_at = float("-inf")
         self._runner.run(self._make())
@@ -68,6 +70,7 @@ class Told:
         self._sender: Sender | None = None
         self._alarm_sender: AlarmSender | None = None
         self._alarming: asyncio.Task[None] | None = None
+        self._bounces = MailboxReader(settings.db.url, settings.mail)
 
     def telling(self) -> None:
         """Write the messages that follow from what happened, and send those that are due."""
@@ -101,7 +104,7 @@ class Told:
                 return 0
             from workers.messages.making import make_sender
 
-            self._sender = make_sender(self._settings)
+            self._sender = make_sender(self._settings, self._line_redis)
         return await self._sender.turn(connection)
 
     async def _send_alarms(self, connection: Connection) -> asyncio.Task[None] | None:
@@ -113,11 +116,12 @@ class Told:
             if self._alarm_sender is None:
                 from workers.messages.alarm_sender import AlarmSender
 
-                self._alarm_sender = AlarmSender(self._settings)
+                self._alarm_sender = AlarmSender(self._settings, self._line_redis)
             self._alarming = asyncio.create_task(self._alarm_sender.turn())
         return self._alarming
 
     async def _look(self, connection: Connection) -> None:
+        self._bounces.look()
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now

@@ -16,17 +16,17 @@ KEYS = PurchaseKeys("a secret of the tests, which is long enough")
 
 
 @given(st.uuids(), st.integers(1, 2**53))
-def test_a_key_tells_the_buyer_and_fits_an_address(purchase_id: uuid.UUID, user_id: int) -> None:
+def test_a_key_tells_the_fan_and_fits_an_address(purchase_id: uuid.UUID, user_id: int) -> None:
     key = KEYS.key(purchase_id, user_id)
     assert re.fullmatch("[a-z2-7]+", key)
     assert len(key) == KEY_CHARACTERS
-    assert KEYS.buyer(purchase_id, key) == user_id
+    assert KEYS.fan(purchase_id, key) == user_id
 
 
 @given(st.uuids(), st.text(max_size=60))
 def test_nothing_else_is_a_key(purchase_id: uuid.UUID, typed: str) -> None:
     with pytest.raises(TokenInvalid):
-        KEYS.buyer(purchase_id, typed)
+        KEYS.fan(purchase_id, typed)
 
 
 def test_a_key_is_of_one_purchase_of_one_fan_at_one_site() -> None:
@@ -35,9 +35,9 @@ def test_a_key_is_of_one_purchase_of_one_fan_at_one_site() -> None:
     other_fan = KEYS.key(theirs, 8)
     for purchase_id, typed in ((theirs, key), (ours, other_fan), (ours, other_fan[:12] + key[12:])):
         with pytest.raises(TokenInvalid):
-            KEYS.buyer(purchase_id, typed)
+            KEYS.fan(purchase_id, typed)
     with pytest.raises(TokenInvalid):
-        PurchaseKeys("another site's secret, as long as it").buyer(ours, key)
+        PurchaseKeys("another site's secret, as long as it").fan(ours, key)
 
 
 def test_every_letter_of_a_key_counts() -> None:
@@ -48,4 +48,4 @@ def test_every_letter_of_a_key_counts() -> None:
         for letter in "abcdefghijklmnopqrstuvwxyz234567":
             if letter != key[index]:
                 with pytest.raises(TokenInvalid):
-                    KEYS.buyer(purchase_id, key[:index] + letter + key[index + 1 :])
+                    KEYS.fan(purchase_id, key[:index] + letter + key[index + 1 :])
