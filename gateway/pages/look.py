@@ -151,9 +151,10 @@ def manifest() -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _policy(google: bool = False) -> str:
+def _policy(*, google: bool = False, own_frame: bool = False) -> str:
     recaptcha = " https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/" if google else ""
-    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else "'none'"
+    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else ""
+    frames = frames or ("'self'" if own_frame else "'none'")
     return (
         f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
@@ -215,11 +216,14 @@ def page(
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
     google: bool = False,
+    own_frame: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``google`` lets reCAPTCHA's own scripts load."""
-    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(google)}
+    """Render a template with the headers every page has. ``google`` lets reCAPTCHA's own scripts load, and with
+    ``own_frame`` the page may frame others of this site.
+    """
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(google=google, own_frame=own_frame)}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return Page(
