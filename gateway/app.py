@@ -28,6 +28,7 @@ from gateway.routes import (
     halls,
     health,
     line,
+    operators,
     pictures,
     plans,
     programme,
@@ -101,6 +102,7 @@ def _details() -> dict[str, Details]:
     """By the name of each operation: what its router adds to the description that its types give."""
     modules = (
         sessions,
+        operators,
         halls,
         line,
         contacts,
@@ -128,7 +130,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, halls, line, contacts, draws, booking, rooms),
+            *_handlers(sessions, operators, halls, line, contacts, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
@@ -154,6 +156,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         engine=services.engine,
         reader=services.reader,
         desk=services.desk,
+        sign_ins=services.sign_in.outcomes,
         jobs=services.jobs,
         read_rooms=services.figures.most_watched,
     )

@@ -19,7 +19,9 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.operators import OperatorSessions
 from gateway.identity.sessions import Identity
+from gateway.identity.sign_in import SignIn
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
@@ -92,6 +94,8 @@ def build_services(settings: GatewaySettings) -> Services:
         jobs=jobs,
         clock=clock,
         identity=identity,
+        operators=OperatorSessions(engine, settings.operator.needing_factor),
+        sign_in=SignIn(engine, line_redis, settings.site.secret, settings.operator.wrong_per_minute, clock.now),
         captcha=captcha,
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         tickets=Tickets(halls, identity),

@@ -24,7 +24,9 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.operators import OperatorSessions
 from gateway.identity.sessions import Identity
+from gateway.identity.sign_in import SignIn
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
@@ -63,6 +65,8 @@ class Services:
     jobs: redis.asyncio.Redis
     clock: Clock
     identity: Identity
+    operators: OperatorSessions
+    sign_in: SignIn
     captcha: Captcha
     reader: Reader
     tickets: Tickets

@@ -23,11 +23,15 @@ Statement = tuple[LiteralString, dict[str, Any]]
 
 
 class Subject(StrEnum):
-    """The things that have a log. A room and an event are named by the event's id, a webhook by its endpoint's."""
+    """The things that have a log. A room and an event are named by the event's id, a webhook by its endpoint's, and
+    what operators did for an event's fans (``desk``) by the event's. All operators together are 0.
+    """
 
     ROOM = "room"
     EVENT = "event"
     WEBHOOK = "webhook"
+    OPERATOR = "operator"
+    DESK = "desk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,6 +306,23 @@ export type OperatorAnswer = {
 };
 export type OperatorName = {
   name: string;
+  role: OperatorRole | null;
+  events: Record<string, OperatorRole>;
+  may: OperatorRole[];
+  mayAt: Record<string, OperatorRole[]>;
+  secondFactorNeeded: boolean;
+};
+export type OperatorRole = "door" | "owner" | "steward" | "viewer";
+export type OperatorSessionAnswer = {
+  sessionId: string;
+  network: string;
+  agent: string;
+  beganAt: string;
+  endsAt: string;
+  current: boolean;
+};
+export type OperatorSessionList = {
+  sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
 export type PictureAnswer = {

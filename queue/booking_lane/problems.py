@@ -26,6 +26,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "session_invalid": Problem(401, "Session not valid", "This session is forged or has ended; start a new one."),
     "not_you": Problem(403, "Not you", "userId is not the user of this session."),
     "not_operator": Problem(403, "Operators only", "This needs an operator's session."),
+    "not_your_role": Problem(403, "Not in your role", "Your role does not allow this; ask an owner of the site."),
+    "wrong_password": Problem(403, "Wrong password", "The password that you have now is another one."),
+    "second_factor_needed": Problem(
+        403, "Second factor needed", "Your role needs a second factor; add one at /ops/account first."
+    ),
     "cross_site": Problem(
         403, "Cross-site request", "A request with the session's cookie must come from our own pages."
     ),
@@ -116,6 +121,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
         "This key was used for another request; use a new key for a new request.",
     ),
     "rate_limited": Problem(429, "Too many requests", "Too many requests from this network; wait and try again."),
+    "sign_in_busy": Problem(
+        503, "Too many sign-ins", "More operators' passwords are to be checked than can be; try again shortly."
+    ),
     "too_many_codes": Problem(429, "Too many codes tried", "Too many wrong access codes; wait and try again."),
     "head_too_large": Problem(
         431, "Head too large", "The request's address and headers are larger than is taken here."

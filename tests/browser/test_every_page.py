@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Error, Page, Route, expect
 
 from db.events.seed import RoomSeed, seed_demo, seed_stadium
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from db.pictures import keep_picture
 from db.rooms.states import RoomState
 from gateway.programme.pictures import picture_forms

@@ -1,5 +1,6 @@
 // @ts-check
 // An operator's sign-in on a page of the console.
+import { below } from "./addresses.js";
 import { call, Problem } from "./api.js";
 import { keepsCookies, NO_COOKIES } from "./cookies.js";
 import { $, formOf } from "./dom.js";
@@ -7,6 +8,54 @@ import { $, formOf } from "./dom.js";
 /** Whether a refusal means that nobody, or no operator, is signed in. @param {unknown} error */
 export const signedOut = (error) =>
   error instanceof Problem && ["unauthenticated", "session_invalid", "not_operator"].includes(error.code);
+
+/** @import { OperatorName } from "../contract.d.ts" */
+
+const ASKED_MS = 10_000;
+/** The operator who is signed in. @type {OperatorName | null} */
+let operator = null;
+let eventInView = 0;
+
+/**
+ * Show what the operator may do at an event, and hide the rest. The server refuses it anyway.
+ * @param {number} [eventId] 0: at the whole site
+ */
+export function showAllowed(eventId = eventInView) {
+  eventInView = eventId;
+  const { may = [], mayAt = {} } = operator ?? {};
+  document.body.dataset.may = [...may, ...(mayAt[eventId] ?? [])].join(" ");
+}
+
+/** Ask who is signed in, and show what they may do. @returns {Promise<OperatorName>} */
+export async function readOperator() {
+  /** @type {OperatorName} */
+  const found = await call("GET", "/api/ops/session", { patience: 5 });
+  operator = found;
+  showAllowed();
+  const account = below("/ops/account");
+  if (found.secondFactorNeeded && location.pathname !== account) location.assign(account);
+  return found;
+}
+
+/**
+ * End the page's view soon after the operator's session has ended.
+ * @param {string} view its id @param {number} [eventId] the event that the page is about
+ */
+export function watchSession(view, eventId = 0) {
+  eventInView = eventId;
+  const ask = async () => {
+    if (document.hidden || !$("sign-in").hidden) return;
+    try {
+      await readOperator();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (signedOut(error)) askToSignIn(view);
+    }
+  };
+  setInterval(ask, ASKED_MS);
+  document.addEventListener("visibilitychange", ask);
+  ask();
+}
 
 /** Show the sign-in in place of the page's view. @param {string} view its id */
 export function askToSignIn(view) {
@@ -79,6 +128,7 @@ export function watchSignIn(go) {
       return;
     }
     form.reset();
+    await readOperator();
     await go();
   });
 }

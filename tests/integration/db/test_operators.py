@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
-from db.operators import add_operator, verify_operator
+from db.operators.accounts import add_operator, verify_operator
 
 
 @pytest.fixture

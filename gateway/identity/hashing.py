@@ -1,0 +1,69 @@
+"""Password hashes, a few at a time: each takes 64 MiB and some tens of milliseconds of every core."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from gateway.wire.problems import ProblemError
+
+WAITING_MAX: Final = 8
+WAIT_SECONDS_MAX: Final = 5.0
+BUSY_RETRY_SECONDS: Final = 2
+
+_T = TypeVar("_T")
+
+
+class HashQueue:
+    """One hash at a time, and a bounded queue before it.
+
+    Args:
+        niceness: how far its thread gives way to those that answer fans, from 0 to 19. Only Linux knows a niceness of
+            one thread.
+    """
+
+    def __init__(self, niceness: int) -> None:
+        self._thread = ThreadPoolExecutor(1, "argon2", initializer=_give_way, initargs=(niceness,))
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until it is one's turn to hash, and keep it.
+
+        Raises:
+            ProblemError: ``sign_in_busy``: too many wait already, or the turn does not come in time.
+        """
+        if self._waiting >= WAITING_MAX:
+            raise ProblemError("sign_in_busy", retry_after_seconds=BUSY_RETRY_SECONDS)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise ProblemError("sign_in_busy", retry_after_seconds=BUSY_RETRY_SECONDS) from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Do the work on the queue's thread; for the one whose turn it is."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way(niceness: int) -> None:
+    # Argon2's own threads have the niceness of the one that starts them.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
