@@ -36,6 +36,7 @@ operator_app.command("list")(operators.list_all)
 operator_app.command("remove")(operators.remove)
 operator_app.command("role")(operators.set_role)
 operator_app.command("password")(operators.set_password)
+operator_app.command("reset-factors")(operators.reset_factors)
 app.add_typer(operator_app, name="operator")
 
 token_app = typer.Typer(invoke_without_command=True)

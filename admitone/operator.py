@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admitone.settings import Settings
 from db.change_log.changes import Change
 from db.connections.engines import transaction
-from db.operators import accounts, sessions
+from db.operators import accounts, factors, sessions
 from db.operators.roles import OperatorRole
 from db.texts import fault_of_name, tidy
 from gateway.identity.sessions import Identity
@@ -91,6 +91,19 @@ async def set_password(settings: Settings, name: str, password: str) -> None:
     password_hash = accounts.hash_password(password)
     async with _transaction(settings) as connection:
         await accounts.set_password(connection, await accounts.stored_name(connection, name), password_hash, BY)
+
+
+async def reset_factors(settings: Settings, name: str) -> None:
+    """Forget an operator's second factors and end the sessions.
+
+    Raises:
+        UnknownOperatorError: there is no such operator.
+    """
+    async with _transaction(settings) as connection:
+        stored = await accounts.stored_name(connection, name)
+        await factors.remove_factors(connection, stored)
+        await sessions.end_sessions(connection, stored, "second factors reset")
+        await accounts.log(connection, Change(f"{stored} second factors", "", "reset"), BY)
 
 
 async def add_token(

@@ -24,7 +24,9 @@ from gateway.routes import (
     booking,
     codes,
     contacts,
+    desk,
     draws,
+    factors,
     halls,
     health,
     line,
@@ -103,6 +105,7 @@ def _details() -> dict[str, Details]:
     modules = (
         sessions,
         operators,
+        factors,
         halls,
         line,
         contacts,
@@ -114,6 +117,7 @@ def _details() -> dict[str, Details]:
         pictures,
         webhooks,
         codes,
+        desk,
         health,
     )
     return {
@@ -130,12 +134,12 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, operators, halls, line, contacts, draws, booking, rooms),
+            *_handlers(sessions, operators, factors, halls, line, contacts, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, codes, health),
+            *_handlers(webhooks, codes, desk, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

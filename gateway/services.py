@@ -25,8 +25,10 @@ from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
 from gateway.identity.operators import OperatorSessions
+from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
 from gateway.identity.sign_in import SignIn
+from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
@@ -35,6 +37,7 @@ from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
+from gateway.line.help import FanHelp
 from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
@@ -67,6 +70,8 @@ class Services:
     identity: Identity
     operators: OperatorSessions
     sign_in: SignIn
+    authenticators: Authenticators
+    passkeys: Passkeys
     captcha: Captcha
     reader: Reader
     tickets: Tickets
@@ -97,6 +102,7 @@ class Services:
     history: History
     draws: PublicDraws
     receipts: Receipts
+    help: FanHelp
     code_issues: CodeIssues
     readiness: Readiness
     programme: Programme

@@ -100,6 +100,16 @@ def set_password(name: str, password: Password = None) -> None:
     typer.echo(f"{name} has a new password." if is_known else f"{name} {made}")
 
 
+def reset_factors(name: str) -> None:
+    """Forget an operator's authenticator and passkeys, for one who has lost them; the sessions end too."""
+    from admitone import operator
+
+    try:
+        asyncio.run(operator.reset_factors(load_settings(), name))
+    except LookupError as error:
+        raise fail(sentence(error)) from None
+
+
 def token(
     context: typer.Context,
     role: Annotated[

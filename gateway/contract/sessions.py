@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from db.operators.accounts import NAME_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from db.operators.roles import OperatorRole
@@ -18,6 +18,7 @@ class OperatorBody(RequestBody, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=ONE_LINE)]
     password: Annotated[str, Meta(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+    code: Annotated[str, Meta(max_length=40, pattern=ONE_LINE)] | UnsetType = UNSET
 
 
 class SessionAnswer(AnswerBody, kw_only=True):

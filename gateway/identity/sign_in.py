@@ -20,10 +20,12 @@ from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.operators.accounts import Account, find_account, is_password
+from db.operators.factors import use_recovery_code, use_step
 from db.operators.sessions import KEPT_DAYS, begin_session
 from db.texts import tidy
 from gateway.identity.hashing import BUSY_RETRY_SECONDS, HashQueue
 from gateway.identity.sessions import OPERATOR_SECONDS
+from gateway.identity.totp import Authenticators
 from gateway.wire.problems import ProblemError
 from waiting_room.errors import TokenInvalid
 from waiting_room.limits import allow
@@ -79,11 +81,13 @@ class SignIn:
         line_redis: aioredis.Redis,
         secret: str,
         wrong_per_minute: int,
+        authenticators: Authenticators,
         now: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._redis = line_redis
         self._wrong_per_minute = wrong_per_minute
+        self._authenticators = authenticators
         self._devices = Signer(secret, "admitone operator device v1", _Device, now=now)
         self._now = now
         self._known_queue, self._others_queue = HashQueue(0), HashQueue(STRANGERS_NICENESS)
@@ -94,7 +98,8 @@ class SignIn:
         """Begin a session.
 
         Raises:
-            ProblemError: ``unauthenticated``, ``rate_limited`` or ``sign_in_busy``.
+            ProblemError: ``unauthenticated``, ``second_factor_required``, ``second_factor_wrong``, ``rate_limited`` or
+                ``sign_in_busy``.
             redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
         device = self._device_of(attempt)
@@ -161,6 +166,8 @@ class SignIn:
             is_right = await queue.run(lambda: is_password(account, attempt.password))
         # The hash is made even beyond the prefix' limit: what is refused sooner would tell which names are known.
         if is_right and (is_known or prefix.allowed):
+            assert account is not None
+            await self._prove_factor(account, attempt)
             await forgive(self._redis, whose)
             return
         self.outcomes["wrong"] += 1
@@ -174,6 +181,31 @@ class SignIn:
                 retry_after_seconds=max(1, prefix.retry_after_seconds),
             )
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
+
+    async def _prove_factor(self, account: Account, attempt: Attempt) -> None:
+        """Ask for the authenticator's code, or for a recovery code, of an operator whose password was right. The try
+        stays counted until the code is right, so that a code cannot be guessed.
+
+        Raises:
+            ProblemError: ``second_factor_required`` or ``second_factor_wrong``.
+        """
+        kept = account.totp_secret
+        if kept is None:
+            return
+        if not attempt.code:
+            self.outcomes["factor_missing"] += 1
+            raise ProblemError("second_factor_required")
+        step = self._authenticators.step_of(account.name, bytes(kept), attempt.code)
+        async with self._engine.begin() as connection:
+            if step is not None:
+                is_right = await use_step(connection, account.name, step)
+            else:
+                code_hash = self._authenticators.hash_of(account.name, attempt.code)
+                is_right = await use_recovery_code(connection, account.name, code_hash)
+        if not is_right:
+            self.outcomes["factor_wrong"] += 1
+            logger.warning("a wrong second factor of operator %s from %s", account.name, attempt.network)
+            raise ProblemError("second_factor_wrong")
 
     async def _take_try(self, whose: str) -> None:
         taken = await take_try(self._redis, whose)

@@ -224,6 +224,11 @@ export type EventPreview = {
   event: EventDefinition | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
+export type FactorsAnswer = {
+  authenticator: boolean;
+  recoveryCodes: number;
+  passkeys: PasskeyAnswer[];
+};
 export type Fault = {
   path: string;
   message: string;
@@ -294,6 +299,11 @@ export type NamedSeat = {
   rowNumber: number;
   seatNumber: number;
 };
+export type NewAuthenticator = {
+  secret: string;
+  uri: string;
+  picture: string;
+};
 export type NewcomerView = {
   etaSeconds: number | null;
   etaRange: [number, number] | null;
@@ -325,6 +335,15 @@ export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type PasskeyAnswer = {
+  passkeyId: string;
+  label: string;
+  madeAt: string;
+  usedAt: string | null;
+};
+export type PasskeyOptions = {
+  options: Record<string, unknown>;
+};
 export type PictureAnswer = {
   hash: string;
   width: number;
@@ -565,6 +584,9 @@ export type ReceiptEntry = {
   at: string;
   state: string;
   reason: string;
+};
+export type RecoveryCodes = {
+  codes: string[];
 };
 export type ReleaseJob = {
   kind: "release";

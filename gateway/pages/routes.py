@@ -358,6 +358,18 @@ async def webhooks_page() -> Response[str]:
     return page("webhooks.html", kinds=[(kind.value, kind.headline) for kind in OutboxKind])
 
 
+@get("/ops/desk")
+async def desk_page() -> Response[str]:
+    """The operators' desk for fans: find one, see the history, and help."""
+    return page("desk.html", data={"exponents": EXPONENTS})
+
+
+@get("/ops/account")
+async def account_page() -> Response[str]:
+    """The operator's own account: second factors, sessions and the password."""
+    return page("account.html")
+
+
 @get("/ops/rooms/{event_id:int}/codes")
 async def codes_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
     """An event's access codes, for its operators; asked for by its script, as in the console."""
@@ -460,6 +472,8 @@ def pages_router() -> Router:
             event_form_page,
             webhooks_page,
             codes_page,
+            account_page,
+            desk_page,
             static_file,
         ],
         exception_handlers=OF_PAGES,

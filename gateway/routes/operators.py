@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import msgspec
 from litestar import Response
 from litestar.params import Parameter
 
@@ -34,14 +35,16 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 DEVICE_CHARS_MAX: Final = 1024
 BODY_REFUSED: Final = ("invalid_request", "body_too_large", "unsupported_media_type")
 SIGN_IN_REFUSED: Final = (
-    *BODY_REFUSED, "unauthenticated", "cross_site", "rate_limited", "sign_in_busy",
+    *BODY_REFUSED, "unauthenticated", "second_factor_required", "second_factor_wrong", "cross_site", "rate_limited",
+    "sign_in_busy",
 )  # fmt: skip
 PathSession = Annotated[str, Parameter(min_length=1, max_length=32, description="the session's sessionId")]
 
 
 @public.post("/api/ops/session", status_code=201, refuses=SIGN_IN_REFUSED)
 async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Response[OperatorAnswer]:
-    """An operator's session, for a name and a password.
+    """An operator's session, for a name and a password. An operator with an authenticator sends its ``code`` too, or a
+    recovery code.
 
     Wrong tries alone are counted: each further one of a name waits longer (429). A browser or a network that the
     operator has signed in from before has tries of its own.
@@ -50,7 +53,7 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     attempt = Attempt(
         data.name,
         data.password,
-        "",
+        "" if data.code is msgspec.UNSET else data.code,
         network(request),
         request.headers.get("user-agent", ""),
         request.cookies.get(DEVICE_COOKIE, "")[:DEVICE_CHARS_MAX],

@@ -25,6 +25,8 @@ SLOW_DOOR = RoomSeed(rate_per_minute=0, capacity=1)
 PUBLIC = {
     "POST /api/session",
     "POST /api/ops/session",
+    "POST /api/ops/session/passkey/options",
+    "POST /api/ops/session/passkey",
     "GET /api/captcha",
     "GET /api/captcha/challenge",
     "GET /api/initial-call/{event_id}",

@@ -1,5 +1,7 @@
 """Operators have roles, sessions that can be ended, tokens for scripts with an end, and second factors.
 
+Two indexes find fans by their addresses, and messages by their fans.
+
 Every operator that exists is an owner, and so is one whom the running release adds. That release knows none of the new
 tables: its gateways take the tokens that it signed until they are restarted. The new one takes none of these, because
 they name no session that Postgres knows: operators sign in anew.
@@ -101,9 +103,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("credential_id", name=op.f("pk_operator_passkey")),
     )
     op.create_index("ix_operator_passkey_name", "operator_passkey", ["name"])
+    op.create_index("ix_contact_address", "contact", ["address"])
+    op.create_index("ix_message_fan", "message", ["user_id", "event_id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_message_fan", "message")
+    op.drop_index("ix_contact_address", "contact")
     for table in (
         "operator_passkey",
         "operator_recovery_code",

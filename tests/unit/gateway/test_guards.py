@@ -27,6 +27,8 @@ from tests.unit.gateway.conftest import create, operator_token
 PUBLIC = {
     "POST /api/session",
     "POST /api/ops/session",
+    "POST /api/ops/session/passkey/options",
+    "POST /api/ops/session/passkey",
     "GET /api/captcha",
     "GET /api/captcha/challenge",
     "GET /api/events",
