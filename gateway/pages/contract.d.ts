@@ -145,6 +145,13 @@ export type DeliveryAnswer = {
 export type DeliveryList = {
   deliveries: DeliveryAnswer[];
 };
+export type DeskLine = {
+  at: string;
+  operator: string;
+  what: string;
+  detail: string;
+  why: string;
+};
 export type DrawAnswer = {
   eventId: number;
   state: "drawing" | "drawn" | "early" | "open";
@@ -224,10 +231,69 @@ export type EventPreview = {
   event: EventDefinition | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
+export type ExtendJob = {
+  kind: "extend";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: ExtendResult | null;
+};
+export type ExtendResult = {
+  version: number;
+  reservationId: string;
+  eventId: number;
+  expiresAt: string;
+};
 export type FactorsAnswer = {
   authenticator: boolean;
   recoveryCodes: number;
   passkeys: PasskeyAnswer[];
+};
+export type FanFile = {
+  eventId: number;
+  eventName: string;
+  userId: number;
+  place: FanPlace | null;
+  history: ReceiptEntry[];
+  addresses: Record<string, string>;
+  holds: FanHold[];
+  purchases: FanPurchase[];
+  messages: FanMessage[];
+  acts: DeskLine[];
+};
+export type FanHold = {
+  reservationId: string;
+  state: string;
+  seats: number;
+  totalAmount: number;
+  madeAt: string;
+  expiresAt: string;
+};
+export type FanMessage = {
+  messageId: string;
+  kind: string;
+  channel: string;
+  address: string;
+  state: string;
+  createdAt: string;
+  error: string;
+};
+export type FanPlace = {
+  state: string;
+  roomState: string;
+  position: number;
+  ticketNumber: number;
+  priority: boolean;
+  claimBySeconds: number | null;
+  passUntil: string | null;
+};
+export type FanPurchase = {
+  purchaseId: string;
+  status: string;
+  seats: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
 };
 export type Fault = {
   path: string;
@@ -235,6 +301,15 @@ export type Fault = {
   code?: string;
   line?: number;
   seats?: SeatAnswer[];
+};
+export type FoundFanAnswer = {
+  eventId: number;
+  eventName: string;
+  userId: number;
+  foundBy: string;
+};
+export type FoundFans = {
+  fans: FoundFanAnswer[];
 };
 export type HallBlock = {
   rows: number;
@@ -275,7 +350,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | CancelJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";

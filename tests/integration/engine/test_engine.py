@@ -120,7 +120,7 @@ def test_an_extended_hold_keeps_its_seats_longer(books: Books) -> None:
     before, after = (dt.datetime.fromisoformat(one["expiresAt"]) for one in (hold, extended))
     assert after - before == dt.timedelta(seconds=600)
     # The fan's pass follows the hold.
-    assert applied.holds_until_ms == ((books.event, 1, round(after.timestamp() * 1000)),)
+    assert applied.holds_until_ms == ((books.event, 1, int(after.timestamp() * 1000)),)
     (ends_at,) = books.connection.execute(
         "SELECT expires_at FROM reservation WHERE reservation_id = %s", (hold["reservationId"],)
     ).fetchone() or (None,)
