@@ -364,6 +364,13 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_label("Secret")).to_have_value(re.compile("^whsec_"))
     looks.look(page, "webhooks")
+    open_at("/ops/account", "#sessions li >> nth=0")
+    looks.look(page, "account")
+    open_at("/ops/desk", "#search")
+    page.get_by_label("Order, hold").fill("1")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("#found-none")).to_be_visible()
+    looks.look(page, "desk")
     context.close()
 
 
