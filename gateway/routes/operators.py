@@ -19,7 +19,7 @@ from gateway.contract.sessions import (
     OperatorSessionList,
     PasswordBody,
 )
-from gateway.identity.cookies import DEVICE_COOKIE, device_cookie, refuse_cross_site
+from gateway.identity.cookies import DEVICE_COOKIE, cookie_name, device_cookie, refuse_cross_site
 from gateway.identity.needs import IN_PERSON, SIGNED_IN
 from gateway.identity.sessions import Session
 from gateway.identity.sign_in import DEVICE_SECONDS, Attempt, SignedIn
@@ -50,13 +50,14 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     operator has signed in from before has tries of its own.
     """
     refuse_cross_site(request)
+    device = cookie_name(DEVICE_COOKIE, secure=services_of(request).settings.site.production)
     attempt = Attempt(
         data.name,
         data.password,
         "" if data.code is msgspec.UNSET else data.code,
         network(request),
         request.headers.get("user-agent", ""),
-        request.cookies.get(DEVICE_COOKIE, "")[:DEVICE_CHARS_MAX],
+        request.cookies.get(device, "")[:DEVICE_CHARS_MAX],
     )
     return signed_in(request, await services_of(request).sign_in.with_password(attempt))
 

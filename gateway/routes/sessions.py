@@ -9,12 +9,13 @@ from gateway.captcha.altcha import Altcha
 from gateway.captcha.captcha import CaptchaOffer
 from gateway.contract.sessions import ChallengeAnswer, SessionAnswer
 from gateway.identity.cookies import refuse_cross_site
-from gateway.routes.routers import public_router
+from gateway.routes.routers import fan_router, public_router
 from gateway.services import network, services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
 public = public_router("sessions")
+fans = fan_router("sessions")
 
 
 @public.post(
@@ -40,6 +41,14 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     )
 
 
+@fans.delete("/api/session")
+async def end_session(request: AnyRequest) -> Response[None]:
+    """Sign out: the browser forgets the session, and with it the fan's places and the way to what was bought. Each
+    purchase still opens by its own link.
+    """
+    return Response(None, cookies=[services_of(request).identity.no_cookie("fan")])
+
+
 @public.get("/api/captcha", responses={})
 async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     """What a client must solve, and where."""
@@ -59,4 +68,4 @@ async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTERS = (public,)
+ROUTERS = (public, fans)
