@@ -107,6 +107,9 @@ def test_roles_are_kept_to_and_told(site: Site) -> None:
     assert viewer.get("/api/ops/session").json == {
         "name": "vera", "role": "viewer", "events": {}, "may": ["viewer"], "mayAt": {}, "secondFactorNeeded": False,
     }  # fmt: skip
+    for event_id in (mine, another):
+        # A gateway lists the rooms of new events once it has read them.
+        assert viewer.get(f"/api/ops/rooms/{event_id}").status == 200
     assert {mine, another} <= {room["eventId"] for room in viewer.get("/api/ops/rooms").json["rooms"]}
     refused = viewer.patch(f"/api/ops/rooms/{mine}", {"capacity": 1})
     assert (refused.status, refused.code, refused.json["role"]) == (403, "not_your_role", "owner")
