@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -22,13 +20,12 @@ _T = TypeVar("_T")
 class HashQueue:
     """One hash at a time, and a bounded queue before it.
 
-    Args:
-        niceness: how far its thread gives way to those that answer fans, from 0 to 19. Only Linux knows a niceness of
-            one thread.
+    The thread has the priority of all others: one of a lower priority would be stopped while it holds Python's lock,
+    and the loop with it.
     """
 
-    def __init__(self, niceness: int) -> None:
-        self._thread = ThreadPoolExecutor(1, "argon2", initializer=_give_way, initargs=(niceness,))
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "argon2")
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -61,9 +58,3 @@ class HashQueue:
     def close(self) -> None:
         """Take no more work."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def _give_way(niceness: int) -> None:
-    # Argon2's own threads have the niceness of the one that starts them.
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 DEVICE_SECONDS: Final = 180 * 24 * 3600
 AT_ONCE_MAX: Final = 32
 """Sign-ins under way at a time, of browsers that are known; and as many of all others."""
-STRANGERS_NICENESS: Final = 10
 PREFIX_LIMIT: Final = "operator"
 OUTCOMES: Final = ("signed_in", "wrong", "delayed", "prefix_limited", "busy", "factor_missing", "factor_wrong")
 """What becomes of a sign-in, for the metrics."""
@@ -90,7 +89,7 @@ class SignIn:
         self._authenticators = authenticators
         self._devices = Signer(secret, "admitone operator device v1", _Device, now=now)
         self._now = now
-        self._known_queue, self._others_queue = HashQueue(0), HashQueue(STRANGERS_NICENESS)
+        self._known_queue, self._others_queue = HashQueue(), HashQueue()
         self._under_way: Counter[bool] = Counter()
         self.outcomes: Counter[str] = Counter()
 
