@@ -39,7 +39,6 @@ operators = operator_router("desk")
 
 SOUGHT_CHARS_MAX: Final = 1024
 WAIT_SECONDS: Final = 10.0
-FAN: Final = "/api/ops/rooms/{event_id:int}/fans/{user_id:int}"
 REFUSED: Final = ("invalid_request", "unknown_event")
 BODY_REFUSED: Final = (*REFUSED, "body_too_large", "unsupported_media_type")
 
@@ -71,7 +70,9 @@ async def find(
     return FoundFans(fans=tuple(FoundFanAnswer(**one._asdict()) for one in found))
 
 
-@operators.get(FAN, needs=at_event(STEWARD), refuses=(*REFUSED, "unknown_fan"))
+@operators.get(
+    "/api/ops/rooms/{event_id:int}/fans/{user_id:int}", needs=at_event(STEWARD), refuses=(*REFUSED, "unknown_fan")
+)
 async def file(request: AnyRequest, operator: Session, event_id: PathEvent, user_id: PathFan) -> FanFile:
     """All that an event has of a fan."""
     help_ = services_of(request).help
@@ -122,7 +123,12 @@ def _place(standing: Standing) -> FanPlace:
     )
 
 
-@operators.post(f"{FAN}/messages", status_code=204, needs=at_event(STEWARD), refuses=(*BODY_REFUSED, "unknown_message"))
+@operators.post(
+    "/api/ops/rooms/{event_id:int}/fans/{user_id:int}/messages",
+    status_code=204,
+    needs=at_event(STEWARD),
+    refuses=(*BODY_REFUSED, "unknown_message"),
+)
 async def send_again(
     request: AnyRequest, operator: Session, event_id: PathEvent, user_id: PathFan, data: FanMessageBody
 ) -> None:
@@ -131,7 +137,7 @@ async def send_again(
 
 
 @operators.post(
-    f"{FAN}/hold",
+    "/api/ops/rooms/{event_id:int}/fans/{user_id:int}/hold",
     status_code=202,
     needs=at_event(STEWARD),
     refuses=(*BODY_REFUSED, "overloaded"),
@@ -153,7 +159,7 @@ async def extend(
 
 
 @operators.post(
-    f"{FAN}/place",
+    "/api/ops/rooms/{event_id:int}/fans/{user_id:int}/place",
     status_code=200,
     needs=at_event(STEWARD),
     refuses=(*BODY_REFUSED, "no_place", "sold_out", "rebuilding"),

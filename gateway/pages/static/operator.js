@@ -33,8 +33,7 @@ export async function readOperator() {
   const found = await call("GET", "/api/ops/session", { patience: 5 });
   operator = found;
   showAllowed();
-  const account = below("/ops/account");
-  if (found.secondFactorNeeded && location.pathname !== account) location.assign(account);
+  if (found.secondFactorNeeded && location.pathname !== below("/ops/account")) location.assign(below("/ops/account"));
   return found;
 }
 
