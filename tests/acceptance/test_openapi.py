@@ -217,7 +217,7 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "cancel"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),

@@ -108,9 +108,22 @@ def test_the_migrations_can_be_undone(empty_database_url: str) -> None:
 
 
 REFERENCE_TABLES = {
-    "change_log", "follower", "operator", "operator_event_role", "operator_passkey", "operator_recovery_code",
-    "operator_session", "operator_totp", "picture", "suppression", "webhook_endpoint",
-}  # fmt: skip
+    "alarm",
+    "alarm_notice",
+    "alarm_receiver",
+    "change_log",
+    "follower",
+    "operator",
+    "operator_event_role",
+    "operator_passkey",
+    "operator_recovery_code",
+    "operator_session",
+    "operator_totp",
+    "picture",
+    "quiet_hours",
+    "suppression",
+    "webhook_endpoint",
+}
 BOOKING_TABLES = [table for table in METADATA.sorted_tables if table.name not in REFERENCE_TABLES]
 
 
