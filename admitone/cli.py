@@ -27,14 +27,24 @@ for command in (
     messages.bounces,
     database.audit,
     setup.doctor,
-    operators.token,
 ):
     app.command()(command)
 app.command("settings")(setup.list_settings)
 
 operator_app = typer.Typer(no_args_is_help=True, help="Operators, who may steer the door.")
 operator_app.command("add")(operators.add)
+operator_app.command("list")(operators.list_all)
+operator_app.command("remove")(operators.remove)
+operator_app.command("role")(operators.set_role)
+operator_app.command("password")(operators.set_password)
+operator_app.command("reset-factors")(operators.reset_factors)
 app.add_typer(operator_app, name="operator")
+
+token_app = typer.Typer(invoke_without_command=True)
+token_app.callback()(operators.token)
+token_app.command("list")(operators.list_tokens)
+token_app.command("revoke")(operators.revoke_token)
+app.add_typer(token_app, name="token")
 
 draw_app = typer.Typer(no_args_is_help=True, help="The draw of a lobby, which anybody may recheck.")
 draw_app.command("verify")(draws.verify)

@@ -19,7 +19,7 @@ from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
-from gateway.identity.settings import SessionSettings
+from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
@@ -122,6 +122,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomSettings = RoomSettings()
     autopilot: AutopilotSettings = AutopilotSettings()
     session: SessionSettings = SessionSettings()
+    operator: OperatorSettings = OperatorSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
     connection: ConnectionSettings = ConnectionSettings()

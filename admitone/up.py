@@ -35,7 +35,7 @@ from admitone.supervisor import Child, ChildError
 from db.connections import look
 from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from db.patience import Patience
 from gateway.wire.addresses import PublicAddress
 

@@ -7,6 +7,7 @@ are verified as in production, Postgres syncs each commit, Valkey keeps its appe
 from __future__ import annotations
 
 import multiprocessing
+import secrets
 import time
 from array import array
 from collections import Counter, defaultdict
@@ -23,12 +24,12 @@ from bench import fans, picture, report
 from bench.client import ask, request
 from bench.processes import Apart
 from bench.profiling import Profile, busiest_child
-from bench.servers import SECRET, System, Use, machine, sum_use
+from bench.servers import System, Use, machine, sum_use
 from bench.stadium_fans import Crowd, Plan, Sale
 from bench.stats import Latencies, Load, percentile
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed
-from gateway.identity.sessions import Identity
+from db.operators.accounts import add_operator
 
 Say = Callable[[str], None]
 
@@ -56,8 +57,13 @@ class Steward:
     def __init__(self, system: System, event_id: int) -> None:
         self._gateway = system.programs[0].address
         self._path = f"/api/ops/rooms/{event_id}"
-        identity = Identity(SECRET, session_seconds=3600, open_auth=False, secure=False)
-        self._token = identity.new_operator("bench")
+        password = secrets.token_urlsafe(12)
+        add_operator(system.database_url, "bench", password)
+        body = msgspec.json.encode({"name": "bench", "password": password})
+        status, answer = ask(self._gateway, request("POST", "/api/ops/session", body=body))
+        if status != 201:
+            raise RuntimeError(f"the operator did not sign in: {status} {answer!r}")
+        self._token = msgspec.json.decode(answer)["token"]
 
     def open_doors(self) -> None:
         status, body = ask(self._gateway, request("PATCH", self._path, token=self._token, body=b'{"paused":false}'))

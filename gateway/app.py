@@ -25,10 +25,13 @@ from gateway.routes import (
     booking,
     codes,
     contacts,
+    desk,
     draws,
+    factors,
     halls,
     health,
     line,
+    operators,
     pictures,
     plans,
     programme,
@@ -102,6 +105,8 @@ def _details() -> dict[str, Details]:
     """By the name of each operation: what its router adds to the description that its types give."""
     modules = (
         sessions,
+        operators,
+        factors,
         halls,
         line,
         contacts,
@@ -114,6 +119,7 @@ def _details() -> dict[str, Details]:
         webhooks,
         alarms,
         codes,
+        desk,
         health,
     )
     return {
@@ -133,12 +139,12 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, halls, line, contacts, draws, booking, rooms),
+            *_handlers(sessions, operators, factors, halls, line, contacts, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, alarms, codes, health),
+            *_handlers(webhooks, alarms, codes, desk, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},
@@ -159,6 +165,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         engine=services.engine,
         reader=services.reader,
         desk=services.desk,
+        sign_ins=services.sign_in.outcomes,
         jobs=services.jobs,
         read_rooms=services.figures.most_watched,
     )

@@ -19,7 +19,11 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.operators import OperatorSessions
+from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
+from gateway.identity.sign_in import SignIn
+from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
@@ -29,6 +33,7 @@ from gateway.line.door import Door
 from gateway.line.draws import Draws
 from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
+from gateway.line.help import FanHelp
 from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.moving import Moving
@@ -84,7 +89,9 @@ def build_services(settings: GatewaySettings) -> Services:
     )
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
     draws = PublicDraws(engine, rooms, counts, places)
+    receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
+    authenticators = Authenticators(settings.site.secret, clock.now)
     return Services(
         settings=settings,
         engine=engine,
@@ -92,6 +99,12 @@ def build_services(settings: GatewaySettings) -> Services:
         jobs=jobs,
         clock=clock,
         identity=identity,
+        operators=OperatorSessions(engine, settings.operator.needing_factor),
+        sign_in=SignIn(
+            engine, line_redis, settings.site.secret, settings.operator.wrong_per_minute, authenticators, clock.now
+        ),
+        authenticators=authenticators,
+        passkeys=Passkeys(line_redis),
         captcha=captcha,
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         tickets=Tickets(halls, identity),
@@ -118,7 +131,8 @@ def build_services(settings: GatewaySettings) -> Services:
         figures=figures,
         history=History(line_redis, rooms, figures),
         draws=draws,
-        receipts=Receipts(line, draws),
+        receipts=receipts,
+        help=FanHelp(engine, line, rooms, counts, receipts, places),
         code_issues=CodeIssues(engine, codes.hasher),
         line_streams=LineStreams(line, rooms, counts, places, restoring),
         readiness=Readiness(

@@ -82,6 +82,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.autopilot.keep_steering,
         services.steps.keep_setting,
         services.line_streams.run,
+        services.operators.keep_streams,
         services.history.keep_recorded,
     ]
 
@@ -158,6 +159,7 @@ async def _close(services: Services) -> None:
     await services.captcha.close()
     services.programme.close()
     services.pictures.close()
+    services.sign_in.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

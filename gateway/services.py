@@ -24,7 +24,11 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.operators import OperatorSessions
+from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
+from gateway.identity.sign_in import SignIn
+from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
 from gateway.line.autopilot import Autopilot
@@ -33,6 +37,7 @@ from gateway.line.counts import Counts
 from gateway.line.door import Door
 from gateway.line.figures import RoomFigures
 from gateway.line.finding import Finding
+from gateway.line.help import FanHelp
 from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.passes import Passes
@@ -63,6 +68,10 @@ class Services:
     jobs: redis.asyncio.Redis
     clock: Clock
     identity: Identity
+    operators: OperatorSessions
+    sign_in: SignIn
+    authenticators: Authenticators
+    passkeys: Passkeys
     captcha: Captcha
     reader: Reader
     tickets: Tickets
@@ -93,6 +102,7 @@ class Services:
     history: History
     draws: PublicDraws
     receipts: Receipts
+    help: FanHelp
     code_issues: CodeIssues
     readiness: Readiness
     programme: Programme

@@ -8,7 +8,7 @@ from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.captcha.settings import CaptchaSettings
-from gateway.identity.settings import SessionSettings
+from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
@@ -30,6 +30,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomSettings
     autopilot: AutopilotSettings
     session: SessionSettings
+    operator: OperatorSettings
     captcha: CaptchaSettings
     limit: LimitSettings
     connection: ConnectionSettings

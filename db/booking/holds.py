@@ -180,6 +180,20 @@ def hold_state(hold: Hold) -> dict[str, Any]:
     return {"event_id": hold.event_id, "reservation_id": hold.reservation_id, "state": hold.state}
 
 
+WRITE_HOLD_ENDS: Final = """
+UPDATE reservation r
+   SET expires_at = k.expires_at, lifetime_ends_at = greatest(r.lifetime_ends_at, k.expires_at)
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, reservation_id uuid, expires_at timestamptz)
+ WHERE r.event_id = k.event_id AND r.reservation_id = k.reservation_id
+"""
+
+
+def hold_end(hold: Hold) -> dict[str, Any]:
+    """A row of `WRITE_HOLD_ENDS`."""
+    return {"event_id": hold.event_id, "reservation_id": hold.reservation_id, "expires_at": hold.expires_at}
+
+
 EVENTS_WITH_DUE_HOLDS: Final = f"""
 SELECT DISTINCT event_id
   FROM reservation

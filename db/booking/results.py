@@ -101,6 +101,14 @@ class ReleaseResult(Result, kw_only=True):
     seats: tuple[NamedSeat, ...]
 
 
+class ExtendResult(Result, kw_only=True):
+    """The hold and its new end."""
+
+    reservation_id: uuid.UUID
+    event_id: int
+    expires_at: Moment
+
+
 class CancelResult(Result, kw_only=True):
     """``details`` are the seats that this command cancelled, ``refund_amount`` is their sum; ``total_amount`` is what
     is left of the purchase, and ``status`` is ``cancelled`` once nothing is.
@@ -126,6 +134,7 @@ RESULTS: Final[Mapping[str, type[Result]]] = {
     "reserve": HoldResult,
     "checkout": PurchaseResult,
     "release": ReleaseResult,
+    "extend": ExtendResult,
     "cancel": CancelResult,
 }
 """Result by the kind of command. These are the kinds whose outcomes are recorded."""

@@ -24,12 +24,15 @@ Statement = tuple[LiteralString, dict[str, Any]]
 
 class Subject(StrEnum):
     """The things that have a log. A room and an event are named by the event's id, a webhook by its endpoint's; a rule
-    of alarms by its event's, which is 0 for the whole site, and a receiver of alarms by its own.
+    of alarms by its event's, which is 0 for the whole site, and a receiver of alarms by its own; what operators did for
+    an event's fans (``desk``) by the event's. All operators together are 0.
     """
 
     ROOM = "room"
     EVENT = "event"
     WEBHOOK = "webhook"
+    OPERATOR = "operator"
+    DESK = "desk"
     ALARM_RULE = "alarm_rule"
     ALARM_RECEIVER = "alarm_receiver"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,7 @@ SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at,
          FROM ticket
         WHERE ticket.event_id = e.event_id) AS t ON true
  WHERE e.event_id < %(before)s AND e.rehearsal_of IS NULL
+   AND (%(event_ids)s::bigint[] IS NULL OR e.event_id = ANY (%(event_ids)s))
  ORDER BY e.event_id DESC
  LIMIT %(rows_max)s
 """  # noqa: S608 - of constants alone
@@ -157,9 +159,14 @@ def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: boo
     return EventRow(event_id=event_id, **facts, ticket_types=types)
 
 
-def list_events(connection: psycopg.Connection, before: int, limit: int) -> list[ListedEvent]:
+def list_events(
+    connection: psycopg.Connection, before: int, limit: int, only: Set[int] | None = None
+) -> list[ListedEvent]:
     """Events with an id below ``before``, the newest first, but no rehearsals; ``limit`` is cut to
-    `EVENTS_LISTED_MAX`.
+    `EVENTS_LISTED_MAX`. ``only``: none but these.
     """
-    rows = connection.execute(READ_LIST, {"before": before, "rows_max": min(limit, EVENTS_LISTED_MAX)})
+    which = None if only is None else list(only)
+    rows = connection.execute(
+        READ_LIST, {"before": before, "rows_max": min(limit, EVENTS_LISTED_MAX), "event_ids": which}
+    )
     return [ListedEvent(*row) for row in rows]

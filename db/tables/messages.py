@@ -31,6 +31,7 @@ class Contact(Base):
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(one_of("channel", (MessageChannel.MAIL, MessageChannel.SMS)), name="channel"),
         PrimaryKeyConstraint("event_id", "user_id", "channel"),
+        Index("ix_contact_address", "address"),
     )
 
     event_id: Mapped[int]
@@ -110,6 +111,7 @@ class Message(Base):
         CheckConstraint("(state = 'queued') = (ended_at IS NULL)", name="ended"),
         PrimaryKeyConstraint("message_id", "event_id"),
         UniqueConstraint("dedup_key", "event_id"),
+        Index("ix_message_fan", "user_id", "event_id"),
         Index("ix_message_due", "urgency", "due_at", postgresql_where=text("state = 'queued'")),
         Index("ix_message_dead", "ended_at", postgresql_where=text("state = 'dead'")),
         Index("ix_message_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from db.operators import NAME_CHARS_MAX, PASSWORD_CHARS_MAX
+from db.operators.accounts import NAME_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from db.operators.roles import OperatorRole
 from db.texts import ONE_LINE
 from gateway.contract.values import AnswerBody, RequestBody
 
@@ -16,6 +18,7 @@ class OperatorBody(RequestBody, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=ONE_LINE)]
     password: Annotated[str, Meta(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+    code: Annotated[str, Meta(max_length=40, pattern=ONE_LINE)] | UnsetType = UNSET
 
 
 class SessionAnswer(AnswerBody, kw_only=True):
@@ -28,9 +31,40 @@ class OperatorAnswer(AnswerBody, kw_only=True):
 
 
 class OperatorName(AnswerBody, kw_only=True):
-    """The name of the operator whose session it is."""
+    """The operator whose session it is. ``role`` is for the whole site, ``events`` has roles by the ids of events.
+
+    ``may`` lists the roles whose acts the operator may do at the whole site, ``mayAt`` at single events by their ids.
+    ``secondFactorNeeded``: the roles are not in force before the operator has added a second factor.
+    """
 
     name: str
+    role: OperatorRole | None
+    events: dict[str, OperatorRole]
+    may: tuple[OperatorRole, ...]
+    may_at: dict[str, tuple[OperatorRole, ...]]
+    second_factor_needed: bool
+
+
+class OperatorSessionAnswer(AnswerBody, kw_only=True):
+    """One of the operator's own sessions; ``current`` is the one that asks."""
+
+    session_id: str
+    network: str
+    agent: str
+    began_at: dt.datetime
+    ends_at: dt.datetime
+    current: bool
+
+
+class OperatorSessionList(AnswerBody, kw_only=True):
+    sessions: tuple[OperatorSessionAnswer, ...]
+
+
+class PasswordBody(RequestBody, kw_only=True):
+    EXAMPLES = ({"password": "correct horse battery staple", "newPassword": "another horse, another staple"},)
+
+    password: Annotated[str, Meta(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+    new_password: Annotated[str, Meta(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)]
 
 
 class ChallengeAnswer(AnswerBody, kw_only=True):

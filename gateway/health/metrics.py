@@ -31,6 +31,7 @@ from db.booking.backlog import Backlog
 from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
+from gateway.identity.sign_in import OUTCOMES
 from gateway.wire.connection_counts import REASONS, Connections
 from gateway.wire.connections import write_whole
 from gateway.wire.later_headers import later_headers
@@ -135,6 +136,7 @@ def exposition(
     traffic: Traffic,
     *,
     problems: Mapping[str, int],
+    sign_ins: Mapping[str, int],
     loop_lag: LoopLag,
     parts: Mapping[str, bool],
     ready: bool,
@@ -153,6 +155,7 @@ def exposition(
         streams: how many streams are open, and how many may be.
         clients: the connections of clients.
         connections: for each pool of Postgres connections, how many are in use, and how many there may be.
+        sign_ins: operators' sign-ins by what became of them.
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
         alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
             there was none.
@@ -169,6 +172,7 @@ def exposition(
             [
                 *_process(parts, ready, streams, clients, connections, loop_lag, read),
                 *_traffic(traffic, problems),
+                *_sign_ins(sign_ins),
                 *_lanes(lanes),
                 *(() if queues is None else _queues(*queues)),
                 *(() if rooms is None else _rooms(rooms)),
@@ -250,6 +254,15 @@ def _traffic(traffic: Traffic, problems: Mapping[str, int]) -> Iterator[Metric]:
     for code, number in problems.items():
         answered.add_metric([code], number)
     yield answered
+
+
+def _sign_ins(sign_ins: Mapping[str, int]) -> Iterator[Metric]:
+    counted = CounterMetricFamily(
+        "admitone_operator_sign_ins", "Operators' sign-ins at this process, by what became of them.", labels=["outcome"]
+    )
+    for outcome in OUTCOMES:
+        counted.add_metric([outcome], sign_ins.get(outcome, 0))
+    yield counted
 
 
 def _classes(bounds: Sequence[float], classes: Sequence[int]) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, cast
@@ -63,6 +63,7 @@ class Scrape:
     engine: AsyncEngine
     reader: Reader
     desk: Desk
+    sign_ins: Mapping[str, int]
     jobs: redis.asyncio.Redis
     read_rooms: Callable[[int], Coroutine[Any, Any, tuple[RoomAnswer, ...]]]
 
@@ -81,6 +82,7 @@ class Scrape:
         return exposition(
             self.traffic,
             problems=problems.answered,
+            sign_ins=self.sign_ins,
             loop_lag=self.loop_lag,
             parts=self.readiness.parts,
             ready=not self.readiness.failing,

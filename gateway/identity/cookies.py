@@ -18,6 +18,8 @@ COOKIES: Final[dict[Role, str]] = {"fan": "admitone_session", "operator": "admit
 """The name of the cookie of a session, by role, before `cookie_name`."""
 COOKIE_SECONDS_MAX: Final = 400 * 24 * 3600
 """No browser keeps a cookie for longer."""
+DEVICE_COOKIE: Final = "admitone_operator_device"
+"""Tells that an operator has signed in with this browser before (`gateway.identity.sign_in`)."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -32,14 +34,29 @@ def cookie_name(name: str, *, secure: bool) -> str:
 
 
 def session_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool) -> Cookie:
-    """A cookie that no script reads. Requests of other sites do not carry it, except for a link that is followed."""
+    """A cookie that no script reads. Requests of other sites do not carry it, except that a fan's goes with a link that
+    is followed.
+    """
     return Cookie(
         key=cookie_name(COOKIES[role], secure=secure),
         value=token,
         max_age=max_age_seconds,
         path=cookie_path(),
         httponly=True,
-        samesite="lax",
+        samesite="strict" if role == "operator" else "lax",
+        secure=secure,
+    )
+
+
+def device_cookie(token: str, max_age_seconds: int, *, secure: bool) -> Cookie:
+    """The cookie by which an operator's browser is known again; it proves nothing by itself."""
+    return Cookie(
+        key=cookie_name(DEVICE_COOKIE, secure=secure),
+        value=token,
+        max_age=max_age_seconds,
+        path=cookie_path(),
+        httponly=True,
+        samesite="strict",
         secure=secure,
     )
 

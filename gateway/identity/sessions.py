@@ -13,6 +13,7 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane import about
+from db.operators.roles import NO_GRANTS, Grants
 from gateway.identity.cookies import (
     COOKIE_SECONDS_MAX,
     COOKIES,
@@ -46,6 +47,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     (`identity.rehearsals`).
     From ``renew_at`` on an answer brings a fan the session anew (Unix time, seconds).
     With ``ended`` the session is over, and good for the tickets that were bought in it alone.
+    ``grants`` are an operator's roles, once `gateway.identity.operators` has asked Postgres for them; ``is_token``: it
+    is a script's, and nobody's own.
     """
 
     user_id: int
@@ -55,6 +58,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     rehearses: int = 0
     renew_at: float = math.inf
     ended: bool = False
+    grants: Grants = NO_GRANTS
+    is_token: bool = False
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -106,8 +111,9 @@ class Identity:
         user_id = secrets.randbelow(2**52 - 1) + 1
         return self._sign(str(user_id), "fan", seconds, rehearses=event_id), user_id
 
-    def new_operator(self, name: str) -> str:
-        return self._sign(name, "operator", OPERATOR_SECONDS)
+    def operator_token(self, session_id: str, name: str, seconds: int = OPERATOR_SECONDS) -> str:
+        """The token of an operator's session, or of a script. It is good while Postgres knows a session of this id."""
+        return self._sign(name, "operator", seconds, jti=session_id)
 
     def cookie(self, token: str, role: Role = "fan") -> Cookie:
         """The cookie that has the browser send the token."""
@@ -248,7 +254,7 @@ class Identity:
         return user_id
 
     def operator(self, request: AnyRequest) -> Session:
-        """The operator's session.
+        """The operator's session as the token has it: without grants, and perhaps one that was ended since.
 
         Raises:
             ProblemError: ``unauthenticated`` or ``not_operator``.

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from typing import Final
 
 import msgspec
@@ -162,9 +162,15 @@ class RoomFigures:
             gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in gateways),
         )
 
-    async def subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
-        """Send every room to the console's stream once a second; return the function that ends this."""
-        sending = asyncio.get_running_loop().create_task(self._send(stream))
+    def rows_of(self, event_ids: Set[int] | None) -> list[RoomRow]:
+        """The rooms of these events; None: of all."""
+        return [row for row in self._rooms.rows.values() if event_ids is None or row.event_id in event_ids]
+
+    async def subscribe(self, event_ids: Set[int] | None, stream: Stream) -> Callable[[], Awaitable[None]]:
+        """Send the rooms of these events, or with None every room, to the console's stream once a second; return the
+        function that ends this.
+        """
+        sending = asyncio.get_running_loop().create_task(self._send(stream, event_ids))
 
         async def leave() -> None:
             sending.cancel()
@@ -172,11 +178,11 @@ class RoomFigures:
 
         return leave
 
-    async def _send(self, stream: Stream) -> None:
+    async def _send(self, stream: Stream, event_ids: Set[int] | None) -> None:
         try:
             while not stream.closed and time.monotonic() < stream.ends_at and not ending():
                 try:
-                    for answer in await self.of_rooms():
+                    for answer in await self.of_rooms(self.rows_of(event_ids)):
                         stream.write(frame("room", msgspec.json.encode(answer)))
                 except (RedisError, SQLAlchemyError, RoomError, OSError) as error:
                     # The console marks its figures as old when it gets no new ones.

@@ -218,6 +218,13 @@ export type DeliveryAnswer = {
 export type DeliveryList = {
   deliveries: DeliveryAnswer[];
 };
+export type DeskLine = {
+  at: string;
+  operator: string;
+  what: string;
+  detail: string;
+  why: string;
+};
 export type DrawAnswer = {
   eventId: number;
   state: "drawing" | "drawn" | "early" | "open";
@@ -297,12 +304,85 @@ export type EventPreview = {
   event: EventDefinition | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
+export type ExtendJob = {
+  kind: "extend";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: ExtendResult | null;
+};
+export type ExtendResult = {
+  version: number;
+  reservationId: string;
+  eventId: number;
+  expiresAt: string;
+};
+export type FactorsAnswer = {
+  authenticator: boolean;
+  recoveryCodes: number;
+  passkeys: PasskeyAnswer[];
+};
+export type FanFile = {
+  eventId: number;
+  eventName: string;
+  userId: number;
+  place: FanPlace | null;
+  history: ReceiptEntry[];
+  addresses: Record<string, string>;
+  holds: FanHold[];
+  purchases: FanPurchase[];
+  messages: FanMessage[];
+  acts: DeskLine[];
+};
+export type FanHold = {
+  reservationId: string;
+  state: string;
+  seats: number;
+  totalAmount: number;
+  madeAt: string;
+  expiresAt: string;
+};
+export type FanMessage = {
+  messageId: string;
+  kind: string;
+  channel: string;
+  address: string;
+  state: string;
+  createdAt: string;
+  error: string;
+};
+export type FanPlace = {
+  state: string;
+  roomState: string;
+  position: number;
+  ticketNumber: number;
+  priority: boolean;
+  claimBySeconds: number | null;
+  passUntil: string | null;
+};
+export type FanPurchase = {
+  purchaseId: string;
+  status: string;
+  seats: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+};
 export type Fault = {
   path: string;
   message: string;
   code?: string;
   line?: number;
   seats?: SeatAnswer[];
+};
+export type FoundFanAnswer = {
+  eventId: number;
+  eventName: string;
+  userId: number;
+  foundBy: string;
+};
+export type FoundFans = {
+  fans: FoundFanAnswer[];
 };
 export type HallBlock = {
   rows: number;
@@ -343,7 +423,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | CancelJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -367,6 +447,11 @@ export type NamedSeat = {
   rowNumber: number;
   seatNumber: number;
 };
+export type NewAuthenticator = {
+  secret: string;
+  uri: string;
+  picture: string;
+};
 export type NewcomerView = {
   etaSeconds: number | null;
   etaRange: [number, number] | null;
@@ -379,8 +464,34 @@ export type OperatorAnswer = {
 };
 export type OperatorName = {
   name: string;
+  role: OperatorRole | null;
+  events: Record<string, OperatorRole>;
+  may: OperatorRole[];
+  mayAt: Record<string, OperatorRole[]>;
+  secondFactorNeeded: boolean;
+};
+export type OperatorRole = "door" | "owner" | "steward" | "viewer";
+export type OperatorSessionAnswer = {
+  sessionId: string;
+  network: string;
+  agent: string;
+  beganAt: string;
+  endsAt: string;
+  current: boolean;
+};
+export type OperatorSessionList = {
+  sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type PasskeyAnswer = {
+  passkeyId: string;
+  label: string;
+  madeAt: string;
+  usedAt: string | null;
+};
+export type PasskeyOptions = {
+  options: Record<string, unknown>;
+};
 export type PictureAnswer = {
   hash: string;
   width: number;
@@ -627,6 +738,9 @@ export type ReceiptEntry = {
   reason: string;
 };
 export type ReceiverChannel = "chat" | "mail" | "push";
+export type RecoveryCodes = {
+  codes: string[];
+};
 export type ReleaseJob = {
   kind: "release";
   jobId: string;

@@ -399,6 +399,18 @@ async def webhooks_page() -> Response[str]:
     return page("webhooks.html", kinds=[(kind.value, kind.headline) for kind in OutboxKind])
 
 
+@get("/ops/desk")
+async def desk_page() -> Response[str]:
+    """The operators' desk for fans: find one, see the history, and help."""
+    return page("desk.html", data={"exponents": EXPONENTS})
+
+
+@get("/ops/account")
+async def account_page() -> Response[str]:
+    """The operator's own account: second factors, sessions and the password."""
+    return page("account.html")
+
+
 @get("/ops/alarms")
 async def alarms_page(pages: Pages) -> Response[str]:
     """The operators' alarms, as the console."""
@@ -509,6 +521,8 @@ def pages_router() -> Router:
             webhooks_page,
             alarms_page,
             codes_page,
+            account_page,
+            desk_page,
             static_file,
         ],
         exception_handlers=OF_PAGES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -81,9 +81,11 @@ class Programme:
         """The result of ``work``, which takes long and needs no connection."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def listed(self, before: int, limit: int) -> list[ListedEvent]:
-        """So many events at most whose id is lower than ``before``, the newest first."""
-        return await self._run(lambda connection: list_events(connection, before, limit))
+    async def listed(self, before: int, limit: int, only: Set[int] | None) -> list[ListedEvent]:
+        """So many events at most whose id is lower than ``before``, the newest first; none but ``only``, where it is
+        given.
+        """
+        return await self._run(lambda connection: list_events(connection, before, limit, only))
 
     async def read(self, event_id: int, *, with_seats: bool = True) -> EventRow:
         """The event as it is defined.

@@ -18,6 +18,7 @@ from db.alarms.standing import LOOKED_KEY, AlarmRow, read_alarms
 from db.alarms.states import AlarmState
 from db.change_log.changes import Subject, change_rows, select_changes
 from db.events.catalogue import names_of
+from db.operators.roles import OWNER, VIEWER
 from db.webhooks.urls import UrlRefusedError, check_url
 from gateway.contacts.contacts import tidy_mail
 from gateway.contract.alarms import (
@@ -35,6 +36,7 @@ from gateway.contract.alarms import (
     AlarmRuleList,
 )
 from gateway.contract.values import ID_MAX
+from gateway.identity.needs import at_event, at_site, somewhere
 from gateway.identity.sessions import Session
 from gateway.line.moments import from_ms
 from gateway.routes.outward import check_outward
@@ -84,12 +86,16 @@ def _problems() -> Iterator[None]:
 # -- what stands
 
 
-@operators.get("/api/ops/alarms")
-async def alarms(request: AnyRequest) -> AlarmList:
-    """The alarms that stand, the newest first, and the latest ones that are over."""
+@operators.get("/api/ops/alarms", needs=somewhere(VIEWER))
+async def alarms(request: AnyRequest, operator: Session) -> AlarmList:
+    """The alarms that stand, the newest first, and the latest ones that are over; of the events that the operator may
+    see.
+    """
     services = services_of(request)
     async with services.engine.connect() as connection:
         rows = await read_alarms(connection, ENDED_SHOWN)
+    seen = operator.grants.events_of(VIEWER)
+    rows = [row for row in rows if seen is None or row.about["eventId"] in seen]
     looked = await services.jobs.get(LOOKED_KEY)
     firing = sorted((row for row in rows if row.state is AlarmState.FIRING), key=lambda row: row.since, reverse=True)
     return AlarmList(
@@ -119,7 +125,7 @@ def _alarm(row: AlarmRow) -> AlarmAnswer:
 # -- rules
 
 
-@operators.get("/api/ops/alarms/rules")
+@operators.get("/api/ops/alarms/rules", needs=at_site(VIEWER))
 async def rules(request: AnyRequest) -> AlarmRuleList:
     """From which threshold on there is an alarm of each kind."""
     return await _rules(services_of(request))
@@ -184,13 +190,15 @@ async def _unset(services: Services, word: str, event_id: int, operator: str) ->
         await thresholds.remove_rule(connection, kind, event_id, operator)
 
 
-@operators.put("/api/ops/alarms/rules/{kind:str}", refuses=RULE_REFUSED)
+@operators.put("/api/ops/alarms/rules/{kind:str}", refuses=RULE_REFUSED, needs=at_site(OWNER))
 async def set_rule(request: AnyRequest, operator: Session, kind: PathKind, data: AlarmRuleBody) -> AlarmRuleList:
     """Set the threshold of a kind for the whole site. It holds from the next look on, within seconds."""
     return await _set(services_of(request), kind, data, SITE, operator.name)
 
 
-@operators.delete("/api/ops/alarms/rules/{kind:str}", refuses=("invalid_request", "unknown_alarm"))
+@operators.delete(
+    "/api/ops/alarms/rules/{kind:str}", refuses=("invalid_request", "unknown_alarm"), needs=at_site(OWNER)
+)
 async def unset_rule(request: AnyRequest, operator: Session, kind: PathKind) -> None:
     """Let the kind's defaults hold again."""
     await _unset(services_of(request), kind, SITE, operator.name)
@@ -199,6 +207,7 @@ async def unset_rule(request: AnyRequest, operator: Session, kind: PathKind) -> 
 @operators.put(
     "/api/ops/alarms/rules/{kind:str}/events/{event_id:int}",
     refuses=(*RULE_REFUSED, "unknown_event", "too_many_exceptions"),
+    needs=at_event(OWNER),
 )
 async def set_event_rule(
     request: AnyRequest, operator: Session, kind: PathKind, event_id: PathEvent, data: AlarmRuleBody
@@ -208,7 +217,9 @@ async def set_event_rule(
 
 
 @operators.delete(
-    "/api/ops/alarms/rules/{kind:str}/events/{event_id:int}", refuses=("invalid_request", "unknown_alarm")
+    "/api/ops/alarms/rules/{kind:str}/events/{event_id:int}",
+    refuses=("invalid_request", "unknown_alarm"),
+    needs=at_event(OWNER),
 )
 async def unset_event_rule(request: AnyRequest, operator: Session, kind: PathKind, event_id: PathEvent) -> None:
     """Let the site's threshold hold for the event again."""
@@ -237,7 +248,7 @@ def _receiver(row: db.ReceiverRow) -> AlarmReceiverAnswer:
     )
 
 
-@operators.get("/api/ops/alarms/receivers")
+@operators.get("/api/ops/alarms/receivers", needs=at_site(VIEWER))
 async def receivers(request: AnyRequest) -> AlarmReceiverList:
     """Who is told, the oldest first."""
     async with services_of(request).engine.connect() as connection:
@@ -249,6 +260,7 @@ async def receivers(request: AnyRequest) -> AlarmReceiverList:
     "/api/ops/alarms/receivers",
     status_code=201,
     refuses=(*BODY_REFUSED, "url_refused", "too_many_receivers", "messages_off", "push_off"),
+    needs=at_site(OWNER),
 )
 async def add(request: AnyRequest, operator: Session, data: AlarmReceiverBody) -> AlarmReceiverAnswer:
     """Tell an address of alarms from now on, and of the ones that stand."""
@@ -296,7 +308,9 @@ def _without_doubles(kinds: Sequence[AlarmKind]) -> list[AlarmKind]:
     return [kind for kind in AlarmKind if kind in kinds]
 
 
-@operators.patch("/api/ops/alarms/receivers/{receiver_id:int}", refuses=(*RECEIVER_REFUSED, *BODY_REFUSED))
+@operators.patch(
+    "/api/ops/alarms/receivers/{receiver_id:int}", refuses=(*RECEIVER_REFUSED, *BODY_REFUSED), needs=at_site(OWNER)
+)
 async def change(
     request: AnyRequest, operator: Session, receiver_id: PathReceiver, data: AlarmReceiverPatch
 ) -> AlarmReceiverAnswer:
@@ -313,7 +327,7 @@ async def change(
             return _receiver(await db.change_receiver(connection, receiver_id, changes, operator.name))
 
 
-@operators.delete("/api/ops/alarms/receivers/{receiver_id:int}", refuses=RECEIVER_REFUSED)
+@operators.delete("/api/ops/alarms/receivers/{receiver_id:int}", refuses=RECEIVER_REFUSED, needs=at_site(OWNER))
 async def remove(request: AnyRequest, operator: Session, receiver_id: PathReceiver) -> None:
     """Tell a receiver nothing more."""
     with _problems():
@@ -325,6 +339,7 @@ async def remove(request: AnyRequest, operator: Session, receiver_id: PathReceiv
     "/api/ops/alarms/receivers/{receiver_id:int}/test",
     status_code=204,
     refuses=(*RECEIVER_REFUSED, "rate_limited"),
+    needs=at_site(OWNER),
 )
 async def test(request: AnyRequest, operator: Session, receiver_id: PathReceiver) -> None:
     """Send a receiver a test alarm, even where it is quiet. Whether it arrived is in its ``deliveredAt`` or ``error``
@@ -337,7 +352,7 @@ async def test(request: AnyRequest, operator: Session, receiver_id: PathReceiver
             await db.send_test(connection, receiver_id, operator.name)
 
 
-@operators.get("/api/ops/alarms/log")
+@operators.get("/api/ops/alarms/log", needs=at_site(VIEWER))
 async def log(request: AnyRequest) -> AlarmLogList:
     """Who changed which rule and which receiver, the newest first."""
     async with services_of(request).engine.connect() as connection:

@@ -129,7 +129,7 @@ async def _finished(services: Services, command_id: uuid.UUID, record: JobRecord
     return Answer(head + outcome[1:])
 
 
-async def _answer(services: Services, booked: Booked) -> Response[bytes]:
+async def answer_of(services: Services, booked: Booked) -> Response[bytes]:
     """200 with the finished job, or 202: the job tells what becomes of it."""
     command_id, record = booked
     if record is not None and record.body:
@@ -183,7 +183,7 @@ async def reserve(
         await services.admission.require(request, data.event_id, user_id)
 
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)
-    return await _answer(services, await services.desk.book(ask))
+    return await answer_of(services, await services.desk.book(ask))
 
 
 @fans.route(
@@ -220,7 +220,7 @@ async def checkout(
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit, repeats_recorded=True)
-    return await _answer(services, await services.desk.book(ask))
+    return await answer_of(services, await services.desk.book(ask))
 
 
 @fans.delete(
@@ -243,7 +243,7 @@ async def release(
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
-    return await _answer(services, await services.desk.book(ask))
+    return await answer_of(services, await services.desk.book(ask))
 
 
 @fans.post(
@@ -286,7 +286,7 @@ async def cancel(
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
-    return await _answer(services, await services.desk.book(ask))
+    return await answer_of(services, await services.desk.book(ask))
 
 
 @fans.get("/api/jobs/{job_id:uuid}", guard=JOB_OWNER, refuses=("invalid_request", "unknown_job"), also={200: Job})

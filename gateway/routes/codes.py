@@ -8,8 +8,10 @@ from typing import Annotated
 from litestar import Response
 from litestar.params import Parameter
 
+from db.operators.roles import STEWARD, VIEWER
 from gateway.contract.rooms import CodeIssueList, CodesBody, CodesIssued
 from gateway.contract.values import ID_MAX
+from gateway.identity.needs import at_event
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
@@ -27,6 +29,7 @@ NO_STORE = {"Cache-Control": "no-store"}
     "/api/ops/rooms/{event_id:int}/codes",
     status_code=201,
     refuses=(*CODES_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
+    needs=at_event(STEWARD),
 )
 async def issue(request: AnyRequest, operator: Session, event_id: PathEvent, data: CodesBody) -> Response[CodesIssued]:
     """Issue access codes: so many random ones, or one of a name of your own. They are told in this answer only."""
@@ -35,7 +38,7 @@ async def issue(request: AnyRequest, operator: Session, event_id: PathEvent, dat
     return Response(await services.code_issues.issue(event_id, data, operator.name), headers=NO_STORE)
 
 
-@operators.get("/api/ops/rooms/{event_id:int}/codes", refuses=CODES_REFUSED)
+@operators.get("/api/ops/rooms/{event_id:int}/codes", refuses=CODES_REFUSED, needs=at_event(VIEWER))
 async def listed(request: AnyRequest, event_id: PathEvent) -> CodeIssueList:
     """What was issued, the newest first, and how often it was redeemed. The codes themselves nobody knows any more."""
     services = services_of(request)
@@ -47,6 +50,7 @@ async def listed(request: AnyRequest, event_id: PathEvent) -> CodeIssueList:
     "/api/ops/rooms/{event_id:int}/codes/{issue_id:uuid}",
     status_code=204,
     refuses=(*CODES_REFUSED, "unknown_codes"),
+    needs=at_event(STEWARD),
 )
 async def revoke(request: AnyRequest, operator: Session, event_id: PathEvent, issue_id: PathIssue) -> None:
     """Let an issue's codes be redeemed no more. Who redeemed one keeps the place."""

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from db.messages.kinds import MAIL, SMS, SuppressionReason
 from db.messages.reading import dead_letters, resend
+from db.operators.roles import STEWARD
 from gateway.contacts.contacts import tidy_mail, tidy_phone
 from gateway.contacts.twilio import twilio_signature, twilio_tokens
 from gateway.contract.contacts import (
@@ -26,6 +27,7 @@ from gateway.contract.contacts import (
     ReportBody,
     ResendMessagesBody,
 )
+from gateway.identity.needs import at_site
 from gateway.identity.sessions import Session
 from gateway.routes.line import NO_STORE, PathEvent
 from gateway.routes.routers import fan_router, operator_router, public_router
@@ -214,7 +216,7 @@ def _twilio_reply(request: AnyRequest, body: bytes, signature: str) -> tuple[str
     return named["From"], named.get("OptOutType") or named.get("Body", "")
 
 
-@operators.get("/api/ops/messages/dead")
+@operators.get("/api/ops/messages/dead", needs=at_site(STEWARD))
 async def dead(request: AnyRequest) -> DeadLetterList:
     """The messages to fans that were tried too often, the newest first."""
     async with services_of(request).engine.connect() as connection:
@@ -241,6 +243,7 @@ async def dead(request: AnyRequest) -> DeadLetterList:
     "/api/ops/messages/resend",
     status_code=200,
     refuses=("invalid_request", "body_too_large", "unsupported_media_type"),
+    needs=at_site(STEWARD),
 )
 async def send_again(request: AnyRequest, operator: Session, data: ResendMessagesBody) -> MessagesResent:
     """Try a message again that was given up, or all of them. Each is tried as often as a new one."""

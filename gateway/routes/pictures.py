@@ -7,7 +7,9 @@ from typing import Annotated, Final
 from litestar import Response, Router
 from litestar.params import Parameter
 
+from db.operators.roles import OWNER
 from gateway.contract.pictures import PictureAnswer
+from gateway.identity.needs import somewhere
 from gateway.identity.sessions import Session
 from gateway.programme.pictures import FORMATS
 from gateway.routes.routers import operator_router, operators_only, public_router
@@ -36,6 +38,7 @@ HEADERS: Final = {
     "/api/ops/pictures",
     refuses=("invalid_request", "body_too_large", "unsupported_media_type", "picture_refused", "overloaded"),
     body=PICTURE,
+    needs=somewhere(OWNER),
 )
 async def upload(request: AnyRequest, operator: Session, whole: Whole = False) -> PictureAnswer:
     """Upload a picture (JPEG, PNG or WebP), which can then be given to events. It is cut to 16:9 and written anew.

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Final, Literal
 from litestar import Router
 from litestar.params import Parameter
 
+from db.operators.roles import OWNER, VIEWER
 from db.plans.checking import PlanPaths
 from db.plans.writing import PlanChange
 from gateway.contract.plans import PlanBody, PlanDocument, PlanReading, PlanReport
 from gateway.contract.values import ID_MAX
+from gateway.identity.needs import at_event, somewhere
 from gateway.identity.sessions import Session
 from gateway.programme.drafts import refused
 from gateway.programme.hall_csv import decode
@@ -62,7 +64,7 @@ Format = Annotated[
 ]
 
 
-@operators.post("/api/ops/plans", status_code=200, refuses=BODY_REFUSED, body=ANY_FORMAT)
+@operators.post("/api/ops/plans", status_code=200, refuses=BODY_REFUSED, body=ANY_FORMAT, needs=somewhere(OWNER))
 async def read(request: AnyRequest, operator: Session, format_: Format = "admitone") -> PlanReading:
     """Read a plan for an event that is yet to be made: its faults, the plan in our JSON, and its picture.
 
@@ -84,7 +86,7 @@ async def read(request: AnyRequest, operator: Session, format_: Format = "admito
     return await services.programme.in_thread(answer)
 
 
-@operators.put("/api/ops/events/{event_id:int}/plan", refuses=GIVE_REFUSED, body=ANY_FORMAT)
+@operators.put("/api/ops/events/{event_id:int}/plan", refuses=GIVE_REFUSED, body=ANY_FORMAT, needs=at_event(OWNER))
 async def give(
     request: AnyRequest,
     operator: Session,
@@ -129,7 +131,9 @@ async def give(
     )
 
 
-@operators.get("/api/ops/events/{event_id:int}/plan", refuses=(*READ_REFUSED, "unknown_event", "no_plan"))
+@operators.get(
+    "/api/ops/events/{event_id:int}/plan", refuses=(*READ_REFUSED, "unknown_event", "no_plan"), needs=at_event(VIEWER)
+)
 async def stored(request: AnyRequest, event_id: PathEvent) -> PlanDocument:
     """The hall plan that the event was given, as it can be sent back."""
     services = services_of(request)
@@ -139,7 +143,9 @@ async def stored(request: AnyRequest, event_id: PathEvent) -> PlanDocument:
     return await services.programme.in_thread(lambda: document(plan))
 
 
-@operators.delete("/api/ops/events/{event_id:int}/plan", refuses=(*READ_REFUSED, "unknown_event"))
+@operators.delete(
+    "/api/ops/events/{event_id:int}/plan", refuses=(*READ_REFUSED, "unknown_event"), needs=at_event(OWNER)
+)
 async def take_away(request: AnyRequest, operator: Session, event_id: PathEvent) -> None:
     """Take the event's hall plan away: it has again the one that is made of its seats."""
     change = PlanChange(plan=None, paths=PlanPaths())

@@ -10,6 +10,7 @@ from litestar import Response, Router
 from litestar.params import Parameter
 
 from db.events.seed import room_seed
+from db.operators.roles import OWNER, VIEWER
 from gateway.contract.programme import (
     DefinedEvent,
     DefinedEventList,
@@ -21,6 +22,7 @@ from gateway.contract.programme import (
 )
 from gateway.contract.rooms import RoomLogList, log_line
 from gateway.contract.values import ID_MAX, Fault
+from gateway.identity.needs import at_event, at_site, somewhere
 from gateway.identity.sessions import Session
 from gateway.programme.drafts import Draft, definition, planned, refused
 from gateway.programme.hall_csv import decode
@@ -54,14 +56,15 @@ PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 DryRun = Annotated[bool, Parameter(query="dryRun", description="only say what would become of it")]
 
 
-@operators.get("/api/ops/events", refuses=READ_REFUSED)
+@operators.get("/api/ops/events", refuses=READ_REFUSED, needs=somewhere(VIEWER))
 async def events(
     request: AnyRequest,
+    operator: Session,
     before: Annotated[int, Parameter(ge=1, le=ID_MAX, description="only events with a lower id")] = ID_MAX,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
 ) -> DefinedEventList:
     """Events, the newest first; go on with ``before`` set to ``next`` while there is one."""
-    found = await services_of(request).programme.listed(before, limit + 1)
+    found = await services_of(request).programme.listed(before, limit + 1, operator.grants.events_of(VIEWER))
     return DefinedEventList(
         events=tuple(
             DefinedEvent(**{name: getattr(one, name) for name in DefinedEvent.__struct_fields__})
@@ -71,7 +74,9 @@ async def events(
     )
 
 
-@operators.post("/api/ops/events", status_code=201, refuses=BODY_REFUSED, also={200: EventPreview})
+@operators.post(
+    "/api/ops/events", status_code=201, refuses=BODY_REFUSED, also={200: EventPreview}, needs=at_site(OWNER)
+)
 async def create(
     request: AnyRequest, operator: Session, data: EventBody, dry_run: DryRun = False
 ) -> Response[EventDefinition] | Response[EventPreview]:
@@ -91,13 +96,14 @@ async def create(
 @operators.get(
     "/api/ops/events/{event_id:int}",
     refuses=(*READ_REFUSED, "unknown_event"),
+    needs=at_event(VIEWER),
 )
 async def event(request: AnyRequest, event_id: PathEvent) -> EventDefinition:
     """The event whole, as it is defined."""
     return definition(await services_of(request).programme.read(event_id))
 
 
-@operators.patch("/api/ops/events/{event_id:int}", refuses=EDIT_REFUSED)
+@operators.patch("/api/ops/events/{event_id:int}", refuses=EDIT_REFUSED, needs=at_event(OWNER))
 async def change(
     request: AnyRequest, operator: Session, event_id: PathEvent, data: EventPatch, dry_run: DryRun = False
 ) -> EventDefinition | EventPreview:
@@ -120,7 +126,13 @@ async def change(
     )
 
 
-@operators.post("/api/ops/events/{event_id:int}/seats", status_code=200, refuses=EDIT_REFUSED, body=JSON_OR_CSV)
+@operators.post(
+    "/api/ops/events/{event_id:int}/seats",
+    status_code=200,
+    refuses=EDIT_REFUSED,
+    body=JSON_OR_CSV,
+    needs=at_event(OWNER),
+)
 async def seats(
     request: AnyRequest, operator: Session, event_id: PathEvent, dry_run: DryRun = False
 ) -> EventDefinition | EventPreview:
@@ -151,6 +163,7 @@ async def seats(
 @operators.get(
     "/api/ops/events/{event_id:int}/log",
     refuses=(*READ_REFUSED, "unknown_event"),
+    needs=at_event(VIEWER),
 )
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""

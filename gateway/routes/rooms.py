@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import msgspec
 from litestar.params import Parameter
 
 from db.change_log.changes import Subject, change_rows, select_changes
+from db.operators.roles import OWNER, VIEWER
 from db.rooms.dials import DIALS
 from db.rooms.rooms import UnknownRoomError
 from db.rooms.steering import Ask, RoomChangedError, SteeringRefusedError, steer
@@ -29,6 +31,7 @@ from gateway.contract.rooms import (
     step_answer,
 )
 from gateway.contract.values import ID_MAX
+from gateway.identity.needs import at_event, somewhere
 from gateway.identity.sessions import Session
 from gateway.line.registry import NO_ROOM
 from gateway.routes.routers import operator_router
@@ -45,13 +48,14 @@ PathStep = Annotated[uuid.UUID, Parameter(description="the step's stepId")]
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 
 
-@operators.get("/api/ops/rooms")
-async def rooms(request: AnyRequest) -> RoomList:
-    """Every room in numbers."""
-    return RoomList(rooms=await services_of(request).figures.of_rooms())
+@operators.get("/api/ops/rooms", needs=somewhere(VIEWER))
+async def rooms(request: AnyRequest, operator: Session) -> RoomList:
+    """Every room in numbers that the operator may see."""
+    figures = services_of(request).figures
+    return RoomList(rooms=await figures.of_rooms(figures.rows_of(operator.grants.events_of(VIEWER))))
 
 
-@operators.get("/api/ops/rooms/{event_id:int}", refuses=ROOM_REFUSED)
+@operators.get("/api/ops/rooms/{event_id:int}", refuses=ROOM_REFUSED, needs=at_event(VIEWER))
 async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
     """One room in numbers."""
     services = services_of(request)
@@ -64,6 +68,7 @@ async def room(request: AnyRequest, event_id: PathEvent) -> RoomAnswer:
 @operators.patch(
     "/api/ops/rooms/{event_id:int}",
     refuses=(*ROOM_REFUSED, "conflict", "body_too_large", "unsupported_media_type"),
+    needs=at_event(OWNER),
 )
 async def change(request: AnyRequest, operator: Session, event_id: PathEvent, data: RoomPatch) -> RoomAnswer:
     """Steer the door: Postgres and its log first, then Redis, then every gateway.
@@ -110,7 +115,7 @@ def _conflict(meanwhile: RoomChangedError) -> ProblemError:
     return ProblemError("conflict", revision=meanwhile.revision, changes=msgspec.to_builtins(lines))
 
 
-@operators.get("/api/ops/rooms/{event_id:int}/steps", refuses=ROOM_REFUSED)
+@operators.get("/api/ops/rooms/{event_id:int}/steps", refuses=ROOM_REFUSED, needs=at_event(VIEWER))
 async def steps(request: AnyRequest, event_id: PathEvent) -> RoomStepList:
     """What is scheduled for the room, the first to come first."""
     services = services_of(request)
@@ -118,7 +123,7 @@ async def steps(request: AnyRequest, event_id: PathEvent) -> RoomStepList:
     return RoomStepList(steps=tuple(step_answer(row) for row in await services.steps.of(event_id)))
 
 
-@operators.post("/api/ops/rooms/{event_id:int}/steps", refuses=STEP_REFUSED)
+@operators.post("/api/ops/rooms/{event_id:int}/steps", refuses=STEP_REFUSED, needs=at_event(OWNER))
 async def schedule(request: AnyRequest, operator: Session, event_id: PathEvent, data: RoomStepBody) -> RoomStepAnswer:
     """Schedule a change of the room for a moment to come. It is set within a second of it, in your name.
 
@@ -140,7 +145,9 @@ async def schedule(request: AnyRequest, operator: Session, event_id: PathEvent, 
     return step_answer(row)
 
 
-@operators.delete("/api/ops/rooms/{event_id:int}/steps/{step_id:uuid}", refuses=(*ROOM_REFUSED, "unknown_step"))
+@operators.delete(
+    "/api/ops/rooms/{event_id:int}/steps/{step_id:uuid}", refuses=(*ROOM_REFUSED, "unknown_step"), needs=at_event(OWNER)
+)
 async def take_back(request: AnyRequest, operator: Session, event_id: PathEvent, step_id: PathStep) -> None:
     """Take a scheduled change back before it is set."""
     try:
@@ -150,7 +157,7 @@ async def take_back(request: AnyRequest, operator: Session, event_id: PathEvent,
         raise ProblemError("unknown_step") from None
 
 
-@operators.get("/api/ops/rooms/{event_id:int}/log", refuses=ROOM_REFUSED)
+@operators.get("/api/ops/rooms/{event_id:int}/log", refuses=ROOM_REFUSED, needs=at_event(VIEWER))
 async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what, the newest first."""
     services = services_of(request)
@@ -160,7 +167,7 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     return RoomLogList(entries=tuple(log_line(row) for row in change_rows(found)))
 
 
-@operators.get("/api/ops/rooms/{event_id:int}/history", refuses=ROOM_REFUSED)
+@operators.get("/api/ops/rooms/{event_id:int}/history", refuses=ROOM_REFUSED, needs=at_event(VIEWER))
 async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
     """A room's last hour in numbers."""
     services = services_of(request)
@@ -168,13 +175,15 @@ async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
     return await services.history.last_hour(event_id)
 
 
-@operators.get("/api/ops/stream", media_type="text/event-stream", refuses=("too_many_streams",))
-async def stream(request: AnyRequest) -> StreamResponse:
-    """Every room once a second."""
+@operators.get(
+    "/api/ops/stream", media_type="text/event-stream", refuses=("too_many_streams",), needs=somewhere(VIEWER)
+)
+async def stream(request: AnyRequest, operator: Session) -> StreamResponse:
+    """Every room that the operator may see, once a second. It ends with ``signed-out`` when the session does."""
     services = services_of(request)
     services.stream_slots.require_free()
-
-    return StreamResponse(services.figures.subscribe, services.stream_slots)
+    subscribe = functools.partial(services.figures.subscribe, operator.grants.events_of(VIEWER))
+    return StreamResponse(services.operators.bound(operator, subscribe), services.stream_slots)
 
 
 ROUTERS = (operators,)

@@ -1,9 +1,12 @@
 """Routers: each makes handlers for one role, with its guard, its problems and its operation ids.
 
 A handler of `fan_router` or `operator_router` is only called for a subject of that role, and is given the subject where
-it has a parameter of the guard's name (`gateway.identity.guards`). The guard stands around the function itself, so that
-a call past Litestar's machinery (`gateway.express`) meets it too. It is asked after the parameters and the body were
-read, as version 1 of the API has it: a malformed request is told so (400) before it is asked for its session (401).
+it has a parameter of the guard's name (`gateway.identity.guards`). A route for operators says which role it needs, and
+where (``needs``); the operator's session is confirmed by Postgres before (`gateway.identity.operators`).
+
+The guard stands around the function itself, so that a call past Litestar's machinery (`gateway.express`) meets it too.
+It is asked after the parameters and the body were read, as version 1 of the API has it: a malformed request is told so
+(400) before it is asked for its session (401).
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from litestar.types import Empty
 
 from gateway.contract.values import ProblemAnswer
 from gateway.identity.guards import FAN, OPERATOR, Guard
+from gateway.identity.needs import UNDECLARED, Need
+from gateway.identity.sessions import Session
 from gateway.services import Services, services_of
 from gateway.wire.openapi import Details, Fields, answers
 from gateway.wire.requests import AnyRequest
@@ -30,7 +35,7 @@ First = Callable[[Services, Mapping[str, Any]], None]
 """Called with the services and the handler's arguments before the guard; raises `ProblemError`."""
 
 FAN_REFUSED: Final = ("unauthenticated", "session_invalid", "cross_site")
-OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator")
+OPERATOR_REFUSED: Final = (*FAN_REFUSED, "not_operator", "not_your_role", "second_factor_needed", "unavailable")
 
 
 class Options(TypedDict, total=False):
@@ -40,13 +45,14 @@ class Options(TypedDict, total=False):
     their status. ``responses``: takes the place of both. ``guard``: takes the place of the router's, for the same role.
     ``first``: called before the guard. ``headers`` and ``body``: those that the handler reads by itself. ``links``:
     what an answer leads to, by its status; where the handler has several methods perhaps by one of them and the status,
-    e.g. ``PUT 200``.
+    e.g. ``PUT 200``. ``needs``: the operator's role that the route needs; every route for operators declares one.
     """
 
     refuses: Sequence[str]
     also: Mapping[int, type | None]
     responses: Mapping[int, ResponseSpec]
     guard: Guard
+    needs: Need
     first: First
     headers: Sequence[Fields]
     links: Mapping[str, Mapping[str, Fields]]
@@ -93,8 +99,8 @@ class RoleRouter:
                 responses=responses,
                 security=None if guard is None else [{guard.role: []}],
                 include_in_schema=options.get("include_in_schema", Empty),
-                opt={"guard": guard},
-            )(function if guard is None else guarded(function, guard, options.get("first")))
+                opt={"guard": guard, "needs": options.get("needs")},
+            )(function if guard is None else guarded(function, guard, options.get("first"), options.get("needs")))
             self.handlers.append(handler)
             for method in methods:
                 self.details[self._operation_id(handler, method, ())] = _details(options, method)
@@ -155,13 +161,27 @@ def operator_router(prefix: str) -> RoleRouter:
     return RoleRouter(prefix, OPERATOR, OPERATOR_REFUSED)
 
 
-def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def operators_only(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A guard of Litestar's, for large bodies: it is asked before the body is read."""
     services: Services = connection.app.state["services"]
-    services.identity.operator(connection)  # type: ignore[arg-type]
+    operator = services.identity.operator(connection)  # type: ignore[arg-type]
+    await _confirmed(services, operator, handler.opt.get("needs"), connection.path_params)
 
 
-def guarded(function: Function, guard: Guard, first: First | None = None) -> Function:
+async def _confirmed(
+    services: Services, operator: Session, needs: Need | None, arguments: Mapping[str, Any]
+) -> Session:
+    """The operator with the roles that are in force, who may call the route with these arguments.
+
+    Raises:
+        ProblemError: ``session_invalid``, ``not_your_role``, ``second_factor_needed`` or ``unavailable``.
+    """
+    operator = await services.operators.confirmed(operator)
+    (needs or UNDECLARED).check(operator, arguments)
+    return operator
+
+
+def guarded(function: Function, guard: Guard, first: First | None = None, needs: Need | None = None) -> Function:
     """The function behind its guard. Litestar sees the parameters without the subject's."""
     name, subject = guard.parameter, guard.subject
     signature = inspect.signature(function)
@@ -173,6 +193,8 @@ def guarded(function: Function, guard: Guard, first: First | None = None) -> Fun
         if first is not None:
             first(services, arguments)
         found = subject(services.identity, request, arguments)
+        if guard.role == "operator":
+            found = await _confirmed(services, found, needs, arguments)
         if takes_subject:
             arguments[name] = found
         return await function(request, **arguments)

@@ -1,27 +1,21 @@
-"""Sessions and the captcha's offer."""
+"""Fans' sessions, and the captcha's offer."""
 
 from __future__ import annotations
 
 import msgspec
 from litestar import Response
 
-from db.operators import verify_operator
-from db.texts import tidy
 from gateway.captcha.altcha import Altcha
 from gateway.captcha.captcha import CaptchaOffer
-from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorBody, OperatorName, SessionAnswer
+from gateway.contract.sessions import ChallengeAnswer, SessionAnswer
 from gateway.identity.cookies import refuse_cross_site
-from gateway.identity.sessions import Session
-from gateway.routes.routers import fan_router, operator_router, public_router
+from gateway.routes.routers import fan_router, public_router
 from gateway.services import network, services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
 public = public_router("sessions")
 fans = fan_router("sessions")
-operators = operator_router("sessions")
-
-OPERATOR_TRIES_PER_MINUTE = 10
 
 
 @public.post(
@@ -55,45 +49,6 @@ async def end_session(request: AnyRequest) -> Response[None]:
     return Response(None, cookies=[services_of(request).identity.no_cookie("fan")])
 
 
-@public.post(
-    "/api/ops/session",
-    status_code=201,
-    refuses=(
-        "invalid_request",
-        "unauthenticated",
-        "cross_site",
-        "body_too_large",
-        "unsupported_media_type",
-        "rate_limited",
-    ),
-)
-async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Response[OperatorAnswer]:
-    """An operator's session, for a name and a password."""
-    services = services_of(request)
-    refuse_cross_site(request)
-    await services.limits.count("operator", network(request), OPERATOR_TRIES_PER_MINUTE)
-    if not await verify_operator(services.engine, data.name, data.password):
-        raise ProblemError("unauthenticated", "The name or the password is wrong.")
-    token = services.identity.new_operator(tidy(data.name))
-    return Response(
-        OperatorAnswer(token=token),
-        cookies=[services.identity.cookie(token, "operator")],
-        headers={"Cache-Control": "no-store"},
-    )
-
-
-@operators.get("/api/ops/session")
-async def operator_session(request: AnyRequest, operator: Session) -> OperatorName:
-    """Whose session it is."""
-    return OperatorName(name=operator.name)
-
-
-@operators.delete("/api/ops/session")
-async def end_operator_session(request: AnyRequest) -> Response[None]:
-    """Sign out: the browser forgets the session."""
-    return Response(None, cookies=[services_of(request).identity.no_cookie("operator")])
-
-
 @public.get("/api/captcha", responses={})
 async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     """What a client must solve, and where."""
@@ -113,4 +68,4 @@ async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTERS = (public, fans, operators)
+ROUTERS = (public, fans)

@@ -12,6 +12,7 @@ from litestar import Response
 from litestar.params import Parameter
 
 from db.change_log.changes import Subject, change_rows, select_changes
+from db.operators.roles import OWNER, VIEWER
 from db.outbox.kinds import OutboxKind
 from db.webhooks import deliveries as delivered
 from db.webhooks import endpoints as db
@@ -29,6 +30,7 @@ from gateway.contract.webhooks import (
     WebhookPatch,
     WebhookSecret,
 )
+from gateway.identity.needs import at_site
 from gateway.identity.sessions import Session
 from gateway.routes.outward import check_outward
 from gateway.routes.routers import operator_router
@@ -81,7 +83,7 @@ def _problems() -> Iterator[None]:
         raise ProblemError("unknown_event") from None
 
 
-@operators.get("/api/ops/webhooks")
+@operators.get("/api/ops/webhooks", needs=at_site(VIEWER))
 async def endpoints(request: AnyRequest) -> WebhookList:
     """Every webhook, the oldest first."""
     services = services_of(request)
@@ -94,6 +96,7 @@ async def endpoints(request: AnyRequest) -> WebhookList:
     "/api/ops/webhooks",
     status_code=201,
     refuses=(*BODY_REFUSED, "url_refused", "too_many_webhooks", "unknown_event"),
+    needs=at_site(OWNER),
 )
 async def add(request: AnyRequest, operator: Session, data: WebhookBody) -> Response[WebhookSecret]:
     """Register a webhook: it is told of what happens from now on. The secret is told here and never again."""
@@ -118,7 +121,7 @@ def _secret(row: db.EndpointRow, secret: bytes) -> Response[WebhookSecret]:
     )
 
 
-@operators.get("/api/ops/webhooks/log")
+@operators.get("/api/ops/webhooks/log", needs=at_site(VIEWER))
 async def log(request: AnyRequest) -> WebhookLogList:
     """Who changed which webhook, the newest first; ``dispatcher`` disables one that is gone or fails for long."""
     services = services_of(request)
@@ -139,7 +142,7 @@ async def log(request: AnyRequest) -> WebhookLogList:
     )
 
 
-@operators.get("/api/ops/webhooks/{webhook_id:int}", refuses=REFUSED)
+@operators.get("/api/ops/webhooks/{webhook_id:int}", refuses=REFUSED, needs=at_site(VIEWER))
 async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnswer:
     """One webhook."""
     services = services_of(request)
@@ -151,6 +154,7 @@ async def endpoint(request: AnyRequest, webhook_id: PathEndpoint) -> WebhookAnsw
 @operators.patch(
     "/api/ops/webhooks/{webhook_id:int}",
     refuses=(*REFUSED, *BODY_REFUSED, "url_refused", "unknown_event"),
+    needs=at_site(OWNER),
 )
 async def change(request: AnyRequest, operator: Session, webhook_id: PathEndpoint, data: WebhookPatch) -> WebhookAnswer:
     """Change a webhook. Enabled again, it is sent all that waits for it."""
@@ -169,7 +173,7 @@ async def change(request: AnyRequest, operator: Session, webhook_id: PathEndpoin
             return _answer(await db.change_endpoint(connection, webhook_id, changes, operator.name))
 
 
-@operators.delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, refuses=REFUSED)
+@operators.delete("/api/ops/webhooks/{webhook_id:int}", status_code=204, refuses=REFUSED, needs=at_site(OWNER))
 async def remove(request: AnyRequest, operator: Session, webhook_id: PathEndpoint) -> None:
     """Remove a webhook; what waits for it is never sent."""
     services = services_of(request)
@@ -178,7 +182,7 @@ async def remove(request: AnyRequest, operator: Session, webhook_id: PathEndpoin
             await db.remove_endpoint(connection, webhook_id, operator.name)
 
 
-@operators.post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, refuses=REFUSED)
+@operators.post("/api/ops/webhooks/{webhook_id:int}/rotate", status_code=200, refuses=REFUSED, needs=at_site(OWNER))
 async def rotate(request: AnyRequest, operator: Session, webhook_id: PathEndpoint) -> Response[WebhookSecret]:
     """A new secret, told here and never again. For a day every message is signed with the old one too."""
     services = services_of(request)
@@ -188,7 +192,7 @@ async def rotate(request: AnyRequest, operator: Session, webhook_id: PathEndpoin
     return _secret(row, secret)
 
 
-@operators.get("/api/ops/webhooks/{webhook_id:int}/deliveries", refuses=REFUSED)
+@operators.get("/api/ops/webhooks/{webhook_id:int}/deliveries", refuses=REFUSED, needs=at_site(VIEWER))
 async def deliveries(
     request: AnyRequest,
     webhook_id: PathEndpoint,
@@ -225,6 +229,7 @@ async def deliveries(
     "/api/ops/webhooks/{webhook_id:int}/resend",
     status_code=200,
     refuses=(*REFUSED, *BODY_REFUSED),
+    needs=at_site(OWNER),
 )
 async def resend(request: AnyRequest, operator: Session, webhook_id: PathEndpoint, data: ResendBody) -> Resent:
     """Send a message again, whatever became of it; without ``messageId`` all that were given up."""

@@ -1,4 +1,4 @@
-"""The commands that fans and the sweep send to the booking engine, and the batches that carry them.
+"""The commands that fans, operators and the sweep send to the booking engine, and the batches that carry them.
 
 Commands travel as msgpack inside RQ jobs. They are typed and small, and cannot run code in a worker.
 """
@@ -81,6 +81,13 @@ class Release(_Command, frozen=True, kw_only=True, tag="release"):
     reservation_id: uuid.UUID
 
 
+class Extend(_Command, frozen=True, kw_only=True, tag="extend"):
+    """Let a fan's hold last ``seconds`` longer. An operator asks for it, in the fan's name."""
+
+    reservation_id: uuid.UUID
+    seconds: int
+
+
 class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
     """Give bought seats back: ``seats`` (sorted, distinct), or all that are left of the purchase if it is empty."""
 
@@ -94,7 +101,7 @@ class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Cancel | Sweep
+Command = Reserve | Checkout | Release | Extend | Cancel | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

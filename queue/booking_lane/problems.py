@@ -24,8 +24,23 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "invalid_request": Problem(400, "Invalid request", "The request does not have the documented shape."),
     "unauthenticated": Problem(401, "No session", "Start a session with POST /api/session and send its token."),
     "session_invalid": Problem(401, "Session not valid", "This session is forged or has ended; start a new one."),
+    "second_factor_required": Problem(
+        401, "Code needed", "Send the code that your authenticator shows, or a recovery code."
+    ),
+    "second_factor_wrong": Problem(
+        401, "Wrong code", "That is not the code of this half minute, or it was used before; wait for the next."
+    ),
+    "passkey_refused": Problem(403, "Passkey refused", "This passkey is not known here, or its answer is not valid."),
+    "factor_there": Problem(
+        409, "There already", "You have this second factor already, or as many as there may be; remove one first."
+    ),
     "not_you": Problem(403, "Not you", "userId is not the user of this session."),
     "not_operator": Problem(403, "Operators only", "This needs an operator's session."),
+    "not_your_role": Problem(403, "Not in your role", "Your role does not allow this; ask an owner of the site."),
+    "wrong_password": Problem(403, "Wrong password", "The password that you have now is another one."),
+    "second_factor_needed": Problem(
+        403, "Second factor needed", "Your role needs a second factor; add one at /ops/account first."
+    ),
     "cross_site": Problem(
         403, "Cross-site request", "A request with the session's cookie must come from our own pages."
     ),
@@ -74,6 +89,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),
     "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
     "too_many_steps": Problem(409, "Too many steps", "The room has as many steps as it may have; take one back."),
+    "unknown_fan": Problem(404, "Unknown fan", "This event knows no such fan."),
+    "unknown_message": Problem(404, "Unknown message", "The fan has no such message, or it is still on its way."),
+    "no_place": Problem(409, "No place", "The fan had no place in this line; put the fan in front, or let them join."),
     "not_in_line": Problem(404, "Not in line", "You are not in this line; join it first."),
     "method_not_allowed": Problem(405, "Method not allowed", "This address does not take that method."),
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
@@ -124,6 +142,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
         "This key was used for another request; use a new key for a new request.",
     ),
     "rate_limited": Problem(429, "Too many requests", "Too many requests from this network; wait and try again."),
+    "sign_in_busy": Problem(
+        503, "Too many sign-ins", "More operators' passwords are to be checked than can be; try again shortly."
+    ),
     "too_many_codes": Problem(429, "Too many codes tried", "Too many wrong access codes; wait and try again."),
     "head_too_large": Problem(
         431, "Head too large", "The request's address and headers are larger than is taken here."

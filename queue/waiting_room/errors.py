@@ -41,6 +41,12 @@ class RoomSoldOut(RoomError):
     code = "sold_out"
 
 
+class NoPlace(RoomError):
+    """The fan had no place in this line that could be given back."""
+
+    code = "no_place"
+
+
 class RetryLater(RoomError):
     """Waiting helps.
 
@@ -93,6 +99,6 @@ class TokenInvalid(RoomError):
 
 
 REFUSALS: dict[str, type[RoomError]] = {
-    refusal.code: refusal for refusal in (RoomUnknown, RoomOff, RoomClosed, RoomSoldOut)
+    refusal.code: refusal for refusal in (RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, NoPlace)
 }
 RETRIES: dict[str, type[RetryLater]] = {retry.code: retry for retry in (Rebuilding, LineFull)}

@@ -59,3 +59,8 @@ def news_channel(database: int) -> str:
 def allow_key(name: str, key: str) -> str:
     """The key of the counter of limit ``name`` for ``key``, for example of joins for an address prefix."""
     return f"allow:{name}:{key}"
+
+
+def tries_key(whose: str) -> str:
+    """The key of the tries at a secret."""
+    return f"tries:{whose}"

@@ -103,6 +103,18 @@ class Line:
         """
         return await self._run(operations.move(event, fan, place))
 
+    async def put_back(self, event: int, fan: int, *, in_front: bool) -> Standing:
+        """Put a fan back in line for an operator: at the place that ended, or in front of everybody of the class.
+
+        Returns:
+            The fan's standing; ``joined`` is ``restored`` if the fan was put back. A fan who is called, admitted or in
+            the lobby stays there.
+
+        Raises:
+            RoomUnknown, RoomOff, RoomClosed, RoomSoldOut, Rebuilding, NoPlace: nothing was changed.
+        """
+        return await self._run(operations.put_back(event, fan, in_front=in_front))
+
     async def standing(self, event: int, fan: int, *, touch: bool = True) -> Standing:
         """The fan's standing; with ``touch`` this call counts as the fan's heartbeat.
 

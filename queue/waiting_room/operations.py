@@ -116,6 +116,10 @@ def move(event: int, fan: int, place: PlaceToken) -> Operation[Standing]:
     return _on(event, "move", _standing, fan, *_held(place), place.fan)
 
 
+def put_back(event: int, fan: int, *, in_front: bool) -> Operation[Standing]:
+    return _on(event, "put_back", _standing, fan, int(in_front))
+
+
 def _held(place: PlaceToken) -> tuple[int, ...]:
     return place.epoch, place.number, place.joined_at_ms, int(place.lobby), int(place.priority)
 

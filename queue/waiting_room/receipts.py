@@ -17,6 +17,7 @@ REASONS: Final[Mapping[str, tuple[FanState, str]]] = {
     "skipped": (FanState.WAITING, "skipped_absent"),
     "back": (FanState.WAITING, "came_back"),
     "idle": (FanState.WAITING, "idle_inside"),
+    "put_back": (FanState.WAITING, "put_back_by_operator"),
     "put_off": (FanState.WAITING, "sale_put_off"),
     "called_off": (FanState.WAITING, "event_cancelled"),
     "admitted": (FanState.ADMITTED, "claimed"),

@@ -20,7 +20,7 @@ import redis
 from admitone.fan.ledger import Ledger
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.client import Client, Fan
 from tests.databases import Databases
 from tests.factories import HALL, OPEN_DOOR, environ_of, make_event, plan_event
@@ -40,6 +40,7 @@ class Site:
     ledger: Ledger
     gateways: list[Service] = field(default_factory=list)
     addresses: Iterator[int] = field(default_factory=lambda: count(1))
+    has_operator: bool = False
     _bookings: psycopg.Connection | None = field(default=None, repr=False)
 
     @property
@@ -63,7 +64,10 @@ class Site:
 
     def operator(self, gateway: int = 0) -> Client:
         """An operator with a session, from a network of their own, for tries are limited."""
-        add_operator(self.database_url, OPERATOR, PASSWORD)
+        if not self.has_operator:
+            # A new password would end the sessions that the operator has.
+            add_operator(self.database_url, OPERATOR, PASSWORD)
+            self.has_operator = True
         client = Client(self.gateways[gateway].url, source=f"127.0.{next(self.addresses) % 200 + 10}.1")
         answer = client.post("/api/ops/session", {"name": OPERATOR, "password": PASSWORD})
         assert answer.status == 201, answer.content

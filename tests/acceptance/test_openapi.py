@@ -48,6 +48,22 @@ CONTRACT = {
     "/api/queue/{event_id}/push/end": {"post": 204},
     "/api/ops/pictures": {"post": 201},
     "/api/ops/session": {"post": 201, "get": 200, "delete": 204},
+    "/api/ops/sessions": {"get": 200, "delete": 204},
+    "/api/ops/sessions/{session_id}": {"delete": 204},
+    "/api/ops/password": {"put": 204},
+    "/api/ops/desk": {"get": 200},
+    "/api/ops/rooms/{event_id}/fans/{user_id}": {"get": 200},
+    "/api/ops/rooms/{event_id}/fans/{user_id}/hold": {"post": 202},
+    "/api/ops/rooms/{event_id}/fans/{user_id}/messages": {"post": 204},
+    "/api/ops/rooms/{event_id}/fans/{user_id}/place": {"post": 200},
+    "/api/ops/factors": {"get": 200},
+    "/api/ops/authenticator": {"post": 201, "put": 200},
+    "/api/ops/authenticator/removal": {"post": 204},
+    "/api/ops/passkeys": {"post": 204},
+    "/api/ops/passkeys/options": {"post": 200},
+    "/api/ops/passkeys/{passkey_id}": {"delete": 204},
+    "/api/ops/session/passkey": {"post": 201},
+    "/api/ops/session/passkey/options": {"post": 200},
     "/api/ops/rooms": {"get": 200},
     "/api/ops/rooms/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/rooms/{event_id}/history": {"get": 200},
@@ -201,7 +217,7 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "cancel"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),

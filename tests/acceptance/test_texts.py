@@ -9,7 +9,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_programme import body, csv, made
 from tests.client import Client

@@ -15,7 +15,7 @@ import redis
 from playwright.sync_api import Browser, Page, Route, expect
 
 from db.events.seed import RoomSeed, seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.browser.looks import violations
 from tests.browser.test_fan_way import PASSWORD, Rival, Visit
 from tests.browser.test_tabs_way import stage

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect
 
 from db.events.seed import RoomSeed, seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, WHOLE
 from tests.browser.test_fan_way import PASSWORD
 from tests.browser.words import JOIN

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import APIRequestContext, Browser, BrowserContext, Error, Page, Route, expect
 
 from db.events.seed import RoomSeed, seed_demo, seed_stadium
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from db.pictures import keep_picture
 from db.rooms.states import RoomState
 from gateway.programme.pictures import picture_forms
@@ -414,6 +414,13 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_label("Secret")).to_have_value(re.compile("^whsec_"))
     looks.look(page, "webhooks")
+    open_at("/ops/account", "#sessions li >> nth=0")
+    looks.look(page, "account")
+    open_at("/ops/desk", "#search")
+    page.get_by_label("Order, hold").fill("1")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("#found-none")).to_be_visible()
+    looks.look(page, "desk")
     context.close()
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.browser.test_fan_way import PASSWORD, Visit
 from tests.services import Services
 from tests.waiting import await_that

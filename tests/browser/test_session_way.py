@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from db.events.seed import seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.browser.test_fan_way import PASSWORD, Rival
 from tests.browser.test_tabs_way import SHUT, WIDE, fans_browser, stage
 from tests.browser.words import JOIN

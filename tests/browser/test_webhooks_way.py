@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.services import ROOT, Services
 
 pytestmark = pytest.mark.browser

@@ -20,11 +20,13 @@ pytestmark = pytest.mark.browser
 PAGES = (
     ("/events/{event}", ["event/main.js"], 50_000),
     ("/ops", ["vendor/uPlot.iife.min.js", "ops.js"], 58_000),
-    ("/ops/events", ["programme.js"], 15_500),
+    ("/ops/events", ["programme.js"], 17_000),
     ("/ops/events/new", ["event-form/main.js"], 30_000),
-    ("/ops/webhooks", ["webhooks.js"], 17_500),
-    ("/ops/alarms", ["alarms.js"], 21_000),
-    ("/ops/rooms/{event}/codes", ["codes.js"], 19_000),
+    ("/ops/webhooks", ["webhooks.js"], 19_000),
+    ("/ops/alarms", ["alarms.js"], 22_500),
+    ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
+    ("/ops/account", ["account.js"], 19_000),
+    ("/ops/desk", ["desk.js"], 19_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
 CHOOSING_BYTES_MAX = 60_000
@@ -56,6 +58,8 @@ def weights_markdown() -> str:
         "/ops/webhooks": "console: webhooks",
         "/ops/alarms": "console: alarms",
         "/ops/rooms/{event}/codes": "console: access codes",
+        "/ops/account": "console: account",
+        "/ops/desk": "console: desk",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]
     rows.insert(1, ("event page of a fan who may choose at once, with the map and 150 seats", CHOOSING_BYTES_MAX))

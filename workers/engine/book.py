@@ -43,6 +43,7 @@ class Changes:
     counts: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     new_holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     hold_states: dict[uuid.UUID, Hold] = field(default_factory=dict)
+    extended_holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     purchases: list[Purchase] = field(default_factory=list)
     cancellations: list[Cancellation] = field(default_factory=list)
 
@@ -50,6 +51,7 @@ class Changes:
         """Events whose version goes up."""
         changed = {seat[0] for seat in self.seats}
         changed.update(hold.event_id for hold in self.hold_states.values())
+        changed.update(hold.event_id for hold in self.extended_holds.values())
         return changed
 
 

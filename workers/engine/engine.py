@@ -62,8 +62,8 @@ _SESSION = {
 class Applied:
     """The effect of one or more transactions: every command's outcome (sweeps have none), and the changes.
 
-    ``holds_until_ms`` has (event_id, user_id, end of the hold in Unix milliseconds) for each hold made; ``bought`` has
-    (event_id, user_id) for each purchase made.
+    ``holds_until_ms`` has (event_id, user_id, end of the hold in Unix milliseconds) for each hold made or extended;
+    ``bought`` has (event_id, user_id) for each purchase made.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -264,7 +264,7 @@ class Engine:
             event_changes(book),
             tuple(
                 (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
-                for hold in book.changes.new_holds.values()
+                for hold in (*book.changes.new_holds.values(), *book.changes.extended_holds.values())
                 if hold.state == HoldState.HELD
             ),
             tuple((purchase.event_id, purchase.user_id) for purchase in book.changes.purchases),

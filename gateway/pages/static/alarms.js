@@ -4,7 +4,7 @@ import { below } from "./addresses.js";
 import { call, now, Problem } from "./api.js";
 import { $, copyTemplate, formOf, make, setText } from "./dom.js";
 import { eventWords, momentWords } from "./moments.js";
-import { attempt, say, watchSignIn } from "./operator.js";
+import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
 
 /** @import { AlarmAnswer, AlarmExceptionAnswer, AlarmList, AlarmLogList, AlarmReceiverAnswer, AlarmReceiverList, AlarmRuleList } from "../contract.d.ts" */
@@ -435,4 +435,5 @@ setInterval(async () => {
 }, REFRESH_MS);
 
 watchSignIn(() => attempted(show));
+watchSession("alarms");
 attempted(show);

@@ -3,7 +3,7 @@
 import { call, Problem } from "./api.js";
 import { $, formOf, make } from "./dom.js";
 import { eventWords, momentWords } from "./moments.js";
-import { attempt, say, watchSignIn } from "./operator.js";
+import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
 import { momentOf, offerTurns } from "./venue-time.js";
 import { plural } from "./words.js";
@@ -42,6 +42,7 @@ function line(issue) {
 function revokeButton({ issueId, label }) {
   const revoke = make("button", "Revoke", "button plain");
   revoke.type = "button";
+  revoke.dataset.needs = "steward";
   revoke.setAttribute("aria-label", `Revoke ${label}`);
   revoke.addEventListener("click", () => {
     if (!confirm(`Revoke ${label}? Its codes can then be used no more. Who used one keeps the place.`)) return;
@@ -148,4 +149,5 @@ share.addEventListener("submit", (submit) => {
 });
 
 watchSignIn(() => attempt("codes", show));
+watchSession("codes", Number(eventId));
 attempt("codes", show);

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { $, make } from "./dom.js";
 import { momentWords } from "./moments.js";
-import { attempt, say, watchSignIn } from "./operator.js";
+import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
 import { plural } from "./words.js";
 
@@ -49,4 +49,5 @@ async function show() {
 
 $("resend-all").addEventListener("click", () => resend(null));
 watchSignIn(() => attempt("letters", show));
+watchSession("letters");
 attempt("letters", show);

@@ -4,7 +4,7 @@ import { below } from "./addresses.js";
 import { call, now, Problem } from "./api.js";
 import { $, inputOf, setText } from "./dom.js";
 import { eventWords } from "./moments.js";
-import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
+import { askToSignIn, readOperator, showAllowed, signedOut, watchSignIn } from "./operator.js";
 import { Alarm } from "./ops/alarm.js";
 import { Charts, WALL } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
@@ -16,7 +16,7 @@ import { figure, STATES } from "./ops/words.js";
 import { OtherTabs } from "./other-tabs.js";
 import { SharedStream } from "./shared-stream.js";
 
-/** @import { OperatorName, RoomAnswer, RoomList } from "../contract.d.ts" */
+/** @import { RoomAnswer, RoomList } from "../contract.d.ts" */
 
 const STALE_MS = 4000;
 const GONE_MS = 6000; // A room that has sent no news for so long, while others have, is gone.
@@ -99,6 +99,7 @@ function choose() {
   const room = rooms.get(asked) ?? rooms.get(chosen) ?? first;
   if (!room) return;
   chosen = room.eventId;
+  showAllowed(chosen);
   /** @type {HTMLAnchorElement} */ ($("fans-page")).href = below(`/events/${chosen}`);
   /** @type {HTMLAnchorElement} */ ($("event-form")).href = below(`/ops/events/${chosen}`);
   /** @type {HTMLAnchorElement} */ ($("codes-page")).href = below(`/ops/rooms/${chosen}/codes`);
@@ -193,8 +194,7 @@ async function begin() {
   /** @type {RoomList} */
   let news;
   try {
-    /** @type {OperatorName} */
-    const operator = await call("GET", "/api/ops/session");
+    const operator = await readOperator();
     $("operator").textContent = operator.name;
     news = await call("GET", "/api/ops/rooms");
   } catch (error) {
@@ -212,7 +212,11 @@ async function begin() {
   for (const room of news.rooms) rooms.set(room.eventId, room);
   news.rooms.forEach(show);
   $("no-rooms").hidden = rooms.size > 0;
-  stream = new SharedStream(tabs, "console", () => "/api/ops/stream", { room: show, bye: () => {} }, age);
+  stream = new SharedStream(tabs, "console", () => "/api/ops/stream", {
+    room: show,
+    bye: () => {},
+    "signed-out": signIn,
+  }, age);
 }
 
 /** Old figures must look old. */

@@ -4,7 +4,7 @@ import { below } from "./addresses.js";
 import { call } from "./api.js";
 import { $, copyTemplate, make } from "./dom.js";
 import { eventWords } from "./moments.js";
-import { enter, watchSignIn } from "./operator.js";
+import { enter, watchSession, watchSignIn } from "./operator.js";
 import { showSale } from "./sale-words.js";
 import { count } from "./text.js";
 
@@ -47,4 +47,5 @@ async function more() {
 
 $("more").addEventListener("click", () => enter(more));
 watchSignIn(() => enter(more));
+watchSession("view");
 enter(more);

@@ -3,7 +3,7 @@
 import { call, Problem } from "./api.js";
 import { $, copyTemplate, formOf, inputOf, make, setText } from "./dom.js";
 import { momentWords } from "./moments.js";
-import { askToSignIn, signedOut, watchSignIn } from "./operator.js";
+import { askToSignIn, signedOut, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
 
 /** @import { DeliveryAnswer, DeliveryList, Resent, WebhookAnswer, WebhookList, WebhookLogList, WebhookSecret } from "../contract.d.ts" */
@@ -270,5 +270,6 @@ $("secret-done").addEventListener("click", () => {
 });
 
 watchSignIn(begin);
+watchSession("webhooks");
 
 begin();

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, seed_demo
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.databases import Databases
 
 ROOM = RoomSeed(rate_per_minute=60, capacity=10)

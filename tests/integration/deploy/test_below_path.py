@@ -17,7 +17,7 @@ from icalendar import Calendar
 
 from admitone.fan.seats import seat_details
 from db.events.seed import RoomSeed
-from db.operators import add_operator
+from db.operators.accounts import add_operator
 from tests.client import Client, Fan
 from tests.databases import Databases
 from tests.factories import HALL, OPEN_DOOR, environ_of, make_event, plan_event

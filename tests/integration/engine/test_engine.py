@@ -9,7 +9,7 @@ from booking_lane.commands import Command
 from booking_lane.results import Count, SeatChange
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
-from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, extend, release, reserve, sweep
 from workers.engine.engine import NOTHING
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
@@ -108,6 +108,28 @@ def test_release_then_reserve_in_one_batch(books: Books) -> None:
     commands: list[Command] = [release(books.event, 1, hold["reservationId"]), reserve(books.event, 2, A1)]
     assert codes(engine.apply(commands), *commands) == ["ok", "ok"]
     assert books.statuses() == {A1: "reserved"}
+
+
+def test_an_extended_hold_keeps_its_seats_longer(books: Books) -> None:
+    engine = books.engine()
+    held = reserve(books.event, 1, A1)
+    (hold,) = bodies(engine.apply([held]), held)
+    longer = extend(books.event, 1, hold["reservationId"], 600)
+    applied = engine.apply([longer])
+    (extended,) = bodies(applied, longer)
+    before, after = (dt.datetime.fromisoformat(one["expiresAt"]) for one in (hold, extended))
+    assert after - before == dt.timedelta(seconds=600)
+    # The fan's pass follows the hold.
+    assert applied.holds_until_ms == ((books.event, 1, int(after.timestamp() * 1000)),)
+    (ends_at,) = books.connection.execute(
+        "SELECT expires_at FROM reservation WHERE reservation_id = %s", (hold["reservationId"],)
+    ).fetchone() or (None,)
+    assert ends_at == after
+    endless = extend(books.event, 1, hold["reservationId"], 100_000)
+    (bounded,) = bodies(engine.apply([endless]), endless)
+    assert dt.datetime.fromisoformat(bounded["expiresAt"]) < after + dt.timedelta(hours=1)
+    foreign = extend(books.event, 2, hold["reservationId"], 60)
+    assert codes(engine.apply([foreign]), foreign) == ["hold_mismatch"]
 
 
 def test_commands_past_their_deadline_change_nothing(books: Books) -> None:

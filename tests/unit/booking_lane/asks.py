@@ -11,6 +11,7 @@ from booking_lane.commands import (
     Cancel,
     Checkout,
     Command,
+    Extend,
     Release,
     Reserve,
     Sweep,
@@ -48,6 +49,11 @@ def checkout(event: int, fan: int, *seats: Seat, hold: uuid.UUID | str | None = 
 def release(event: int, fan: int, hold: uuid.UUID | str, **fields: Any) -> Release:
     hold = uuid.UUID(hold) if isinstance(hold, str) else hold
     return Release(**_head(event, fan, fields), reservation_id=hold)
+
+
+def extend(event: int, fan: int, hold: uuid.UUID | str, seconds: int, **fields: Any) -> Extend:
+    hold = uuid.UUID(hold) if isinstance(hold, str) else hold
+    return Extend(**_head(event, fan, fields), reservation_id=hold, seconds=seconds)
 
 
 def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fields: Any) -> Cancel:

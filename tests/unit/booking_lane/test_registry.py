@@ -58,8 +58,8 @@ def test_every_result_is_described(kind: str) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("command", RECORDED)
 def test_every_recorded_command_has_a_route_that_answers_with_its_job(command: type[Command]) -> None:
-    routes = import_module("gateway.routes.booking").fans.handlers
-    (handler,) = [one for one in routes if one.fn.__name__ == KINDS[command]]
+    fans, desk = import_module("gateway.routes.booking").fans, import_module("gateway.routes.desk").operators
+    (handler,) = [one for one in (*fans.handlers, *desk.handlers) if one.fn.__name__ == KINDS[command]]
     assert handler.responses[200].data_container is JOBS[KINDS[command]]
     assert command.__name__ in inspect.unwrap(handler.fn).__code__.co_names
 

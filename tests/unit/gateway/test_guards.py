@@ -11,19 +11,24 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from db.operators.roles import DOOR, OWNER, STEWARD, VIEWER, Grants, OperatorRole
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, Guard
+from gateway.identity.needs import IN_PERSON, SIGNED_IN, Need, at_event, at_site
 from gateway.identity.sessions import Session
 from gateway.routes.booking import reserve
+from gateway.routes.rooms import PathEvent
 from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import Services
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
-from tests.unit.gateway.conftest import create
+from tests.unit.gateway.conftest import create, operator_token
 
 PUBLIC = {
     "POST /api/session",
     "POST /api/ops/session",
+    "POST /api/ops/session/passkey/options",
+    "POST /api/ops/session/passkey",
     "GET /api/captcha",
     "GET /api/captcha/challenge",
     "GET /api/events",
@@ -66,6 +71,18 @@ def unguarded(app: Litestar) -> list[str]:
     return found
 
 
+def undeclared(app: Litestar) -> list[str]:
+    """The operators' routes that do not say which role they need, and those that ask for it at an event not named."""
+    found = []
+    for name, handler in handlers(app):
+        if " /api/ops/" not in name or name in PUBLIC:
+            continue
+        needs: Need | None = handler.opt.get("needs")
+        if needs is None or (needs.where == "event") != ("{event_id:int}" in name):
+            found.append(name)
+    return found
+
+
 def request_of(app: Litestar, token: str | None) -> AnyRequest:
     headers = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
     scope: Any = {"type": "http", "method": "POST", "path": "/", "headers": headers, "litestar_app": app}
@@ -104,9 +121,100 @@ def test_a_route_without_its_guard_is_found() -> None:
     assert unguarded(app) == ["GET /api/ops/stray", "GET /api/stray", "GET /api/ops/wrong"]
 
 
+def test_every_route_for_operators_says_which_role_it_needs(app: Litestar) -> None:
+    assert undeclared(app) == []
+
+
+def test_a_route_that_says_no_role_or_a_wrong_place_is_found() -> None:
+    operators = operator_router("stray")
+
+    @operators.get("/api/ops/stray")
+    async def stray(request: AnyRequest) -> None: ...
+
+    @operators.get("/api/ops/misplaced", needs=at_event(VIEWER))
+    async def misplaced(request: AnyRequest) -> None: ...
+
+    @operators.get("/api/ops/rooms/{event_id:int}/wide", needs=at_site(VIEWER))
+    async def wide(request: AnyRequest, event_id: PathEvent) -> None: ...
+
+    assert undeclared(Litestar([*operators.handlers])) == [
+        "GET /api/ops/stray",
+        "GET /api/ops/misplaced",
+        "GET /api/ops/rooms/{event_id:int}/wide",
+    ]
+
+
+async def test_a_route_that_says_no_role_is_for_owners_alone(app: Litestar) -> None:
+    operators = operator_router("stray")
+
+    @operators.get("/api/ops/stray")
+    async def stray(request: AnyRequest) -> None: ...
+
+    assert await refused(app, stray, operator_token(app, Grants(STEWARD))) == "not_your_role"
+    assert await refused(app, stray, operator_token(app, Grants(None, {1: OWNER}))) == "not_your_role"
+
+
+ACTS: dict[str, OperatorRole | None] = {
+    "GET /api/ops/session": None,
+    "GET /api/ops/rooms": VIEWER,
+    "GET /api/ops/rooms/{event_id:int}": VIEWER,
+    "GET /api/ops/rooms/{event_id:int}/codes": VIEWER,
+    "POST /api/ops/rooms/{event_id:int}/codes": STEWARD,
+    "PATCH /api/ops/rooms/{event_id:int}": OWNER,
+    "PATCH /api/ops/events/{event_id:int}": OWNER,
+    "POST /api/ops/events": OWNER,
+    "POST /api/ops/webhooks": OWNER,
+    "POST /api/ops/messages/resend": STEWARD,
+}
+"""What each of these routes needs, as the documents for operators have it."""
+ALLOWED: dict[OperatorRole | None, set[OperatorRole | None]] = {
+    None: {None},
+    DOOR: {None, DOOR},
+    VIEWER: {None, VIEWER},
+    STEWARD: {None, VIEWER, STEWARD},
+    OWNER: {None, VIEWER, STEWARD, DOOR, OWNER},
+}
+
+
+@pytest.mark.parametrize("role", ALLOWED, ids=str)
+@pytest.mark.parametrize("name", ACTS)
+async def test_a_role_may_do_what_it_includes_and_no_more(app: Litestar, name: str, role: OperatorRole | None) -> None:
+    needs: Need = dict(handlers(app))[name].opt["needs"]
+    assert needs.role == ACTS[name]
+    at_site, at_this, at_another = (
+        Grants(role),
+        Grants(None, {} if role is None else {1: role}),
+        Grants(None, {2: OWNER}),
+    )
+    is_allowed = ACTS[name] in ALLOWED[role]
+    assert may(needs, at_site) == is_allowed
+    assert may(needs, at_this) == (is_allowed and (needs.where != "site" or needs.role is None))
+    assert may(needs, at_another) == (needs.where == "somewhere")
+
+
+def may(needs: Need, grants: Grants) -> bool:
+    try:
+        needs.check(Session(0, "operator", "j", "Ada", grants=grants), {"event_id": 1})
+    except ProblemError as error:
+        return bool(error.document["code"] != "not_your_role")
+    return True
+
+
+def test_roles_are_not_in_force_before_the_second_factor() -> None:
+    held_back = Session(0, "operator", "j", "Ada", grants=Grants(OWNER, is_held_back=True))
+    SIGNED_IN.check(held_back, {})
+    with pytest.raises(ProblemError, match="second_factor_needed"):
+        at_event(VIEWER).check(held_back, {"event_id": 1})
+
+
+def test_a_scripts_token_has_no_account() -> None:
+    with pytest.raises(ProblemError, match="not_your_role"):
+        IN_PERSON.check(Session(0, "operator", "j", "token x", grants=Grants(OWNER), is_token=True), {})
+
+
 async def test_no_handlers_function_runs_without_its_subject(app: Litestar) -> None:
     services: Services = app.state["services"]
-    fan, operator = services.identity.new_fan()[0], services.identity.new_operator("Ada")
+    fan, operator = services.identity.new_fan()[0], operator_token(app, Grants(OWNER))
     tried = 0
     for name, handler in handlers(app):
         guard = guard_of(handler)
@@ -133,14 +241,14 @@ async def test_a_handler_is_given_its_subject(app: Litestar) -> None:
     async def of_body(request: AnyRequest, user_id: int, data: Any) -> None:
         given.append(user_id)
 
-    @operators.post("/operator")
+    @operators.post("/operator", needs=SIGNED_IN)
     async def of_operator(request: AnyRequest, operator: Session) -> None:
         given.append(operator.name)
 
     token, user_id = services.identity.new_fan()
     await of_fan.fn(request=request_of(app, token))
     await of_body.fn(request=request_of(app, token), data=SimpleNamespace(user_id=user_id))
-    await of_operator.fn(request=request_of(app, services.identity.new_operator("Ada")))
+    await of_operator.fn(request=request_of(app, operator_token(app, Grants())))
     assert given == [user_id, user_id, "Ada"]
     with pytest.raises(ProblemError, match="not_you"):
         await of_body.fn(request=request_of(app, token), data=SimpleNamespace(user_id=user_id + 1))

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep
 from booking_lane.settings import HoldSettings
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
@@ -98,7 +98,7 @@ class Hall:
             purchase.purchase_id: purchase for purchase in known_purchases.values() if purchase.purchase_id in cancelled
         }
         book.purchases_of_holds = {purchase.reservation_id: purchase for purchase in book.purchases.values()}
-        named = {command.reservation_id for command in commands if isinstance(command, Checkout | Release)}
+        named = {command.reservation_id for command in commands if isinstance(command, Checkout | Release | Extend)}
         swept = any(isinstance(command, Sweep) for command in commands)
         for key, hold in model.holds.items():
             lapsed = hold.state == "held" and not model.keeps_seats(hold, self.now)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Release, Reserve, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -120,6 +120,11 @@ class Model:
                 if hold.fan != command.user_id:
                     return {"not_your_hold"}
                 return {"hold_mismatch" if hold.state == "purchased" else "ok"}
+            case Extend():
+                hold = self.holds.get(command.reservation_id)
+                if hold is None or hold.fan != command.user_id:
+                    return {"hold_mismatch"}
+                return {"ok" if self.is_live(hold, now) else "hold_expired"}
             case Cancel():
                 return {self._expect_cancel(command, now)}
             case Sweep():
@@ -201,6 +206,11 @@ class Model:
                 self._bought(command, result)
             case Release():
                 self._give_back(self.holds[command.reservation_id], command.reservation_id, "released")
+            case Extend():
+                hold = self.holds[command.reservation_id]
+                longer = min(hold.expires_at + dt.timedelta(seconds=command.seconds), now + dt.timedelta(hours=1))
+                hold.expires_at = max(hold.expires_at, longer)
+                assert dt.datetime.fromisoformat(str(result["expiresAt"])) == hold.expires_at
             case Cancel():
                 self._cancelled(command, result)
             case Sweep():

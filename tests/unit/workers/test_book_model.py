@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from booking_lane.commands import Command
-from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, extend, release, reserve, sweep
 from tests.unit.workers.hall import EVENT, GRACE_SECONDS, HOLD_SECONDS, SEATS, Hall
 
 fans = st.integers(1, 3)
@@ -18,7 +18,7 @@ asks = st.one_of(
     st.tuples(st.just("reserve"), fans, seats),
     st.tuples(st.just("best"), fans, st.tuples(st.integers(1, 3), st.integers(1, 4))),
     st.tuples(st.just("checkout"), fans, seats),
-    st.tuples(st.sampled_from(["checkout hold", "checkout seats of", "release"]), fans, st.integers(0, 8)),
+    st.tuples(st.sampled_from(["checkout hold", "checkout seats of", "release", "extend"]), fans, st.integers(0, 8)),
     st.tuples(st.just("own checkout"), fans, st.integers(0, 8)),
     st.tuples(st.sampled_from(["cancel", "own cancel"]), fans, st.integers(0, 8)),
     st.tuples(st.just("sweep"), fans, st.none()),
@@ -52,6 +52,8 @@ def command_of(ask: tuple[str, int, Any], hall: Hall) -> Command:
             return checkout(EVENT, hold.fan if hold else fan, *(hold.seats if hold else ((1, 1, 1),)))
         case "release":
             return release(EVENT, hold.fan if hold and fan > 1 else fan, key)
+        case "extend":
+            return extend(EVENT, hold.fan if hold and fan > 1 else fan, key, 40 * fan)
         case "cancel" | "own cancel":
             purchase = (
                 uuid.UUID(int=9) if hold is None or hold.purchase_id is None else uuid.UUID(str(hold.purchase_id))

@@ -3,7 +3,7 @@
 import { below } from "../addresses.js";
 import { call, Problem } from "../api.js";
 import { $, buttonOf, inputOf, make } from "../dom.js";
-import { enter, say, signedOut, watchSignIn } from "../operator.js";
+import { enter, say, signedOut, watchSession, watchSignIn } from "../operator.js";
 import { moneyIn, plural } from "../words.js";
 import { changes, FACTS, newEvent } from "./body.js";
 import { forgetFaults, showFaults, unfilled } from "./faults.js";
@@ -248,6 +248,7 @@ if (data.eventId !== null) {
   $("csv-add").addEventListener("click", () => sendCsv(false));
 }
 watchSignIn(() => enter(begin));
+watchSession("view", data.eventId ?? 0);
 await enter(begin);
 if (location.search === "?made" && known) {
   say("The event is made, and on the fans’ list.", [], true);

@@ -1,0 +1,1 @@
+"""The operators: their accounts, roles, sessions, tokens for scripts, and second factors."""

@@ -1,0 +1,222 @@
+"""A dismissed operator steers no more: sessions end within a second at every gateway, whatever ended them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from db.operators.accounts import add_operator
+from db.operators.roles import OperatorRole
+from tests.acceptance.conftest import OPERATOR, PASSWORD, Site
+from tests.client import Answer, Client
+from tests.waiting import await_that
+
+GATEWAYS = 2
+ENVIRON = {"ADMITONE_OPERATOR_WRONG_PER_MINUTE": "20"}
+ENDED_SECONDS_MAX = 1.0
+PASSWORD_BEFORE, PASSWORD_AFTER = "the first password", "the second password"
+
+
+def cli(site: Site, *words: str) -> str:
+    """What a command of ``admitone`` prints on this site."""
+    done = site.services.run(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def signed_in(site: Site, name: str, password: str, gateway: int = 0) -> Client:
+    client = Client(site.gateways[gateway].url, source=f"127.0.{next(site.addresses) % 200 + 10}.1")
+    answer = client.post("/api/ops/session", {"name": name, "password": password})
+    assert answer.status == 201, answer.content
+    client.headers["Authorization"] = f"Bearer {answer.json['token']}"
+    return client
+
+
+def at(site: Site, client: Client, gateway: int) -> Client:
+    """The same session at another gateway."""
+    other = site.client(gateway)
+    other.headers = dict(client.headers)
+    return other
+
+
+def sign_out(site: Site, client: Client) -> None:
+    assert client.call("DELETE", "/api/ops/session").status == 204
+
+
+def change_own_password(site: Site, client: Client) -> None:
+    body = {"password": PASSWORD_BEFORE, "newPassword": PASSWORD_AFTER}
+    elsewhere = signed_in(site, "mallory", PASSWORD_BEFORE, 1)
+    assert elsewhere.call("PUT", "/api/ops/password", body).status == 204
+    assert elsewhere.get("/api/ops/session").status == 200
+
+
+def sign_out_everywhere_else(site: Site, client: Client) -> None:
+    assert signed_in(site, "mallory", PASSWORD_BEFORE).call("DELETE", "/api/ops/sessions").status == 204
+
+
+def give_new_password(site: Site, client: Client) -> None:
+    add_operator(site.database_url, "mallory", PASSWORD_AFTER)
+
+
+def remove(site: Site, client: Client) -> None:
+    with psycopg.connect(site.database_url) as connection:
+        assert connection.execute("DELETE FROM operator WHERE name = 'mallory'").rowcount == 1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [sign_out, change_own_password, sign_out_everywhere_else, give_new_password, remove],
+    ids=lambda end: end.__name__,
+)
+def test_a_session_ends_everywhere_within_a_second(site: Site, end: Callable[[Site, Client], None]) -> None:
+    add_operator(site.database_url, "mallory", PASSWORD_BEFORE)
+    event_id = site.event()
+    here = signed_in(site, "mallory", PASSWORD_BEFORE)
+    there = at(site, here, 1)
+    with here.stream("/api/ops/stream") as stream_here, there.stream("/api/ops/stream") as stream_there:
+        stream_here.next("room")
+        stream_there.next("room")
+        end(site, here)
+        ended_at = time.monotonic()
+        for stream in (stream_here, stream_there):
+            stream.next("signed-out", seconds_max=15)
+        assert time.monotonic() - ended_at < 2 * ENDED_SECONDS_MAX
+    for client in (here, there):
+        answer = client.patch(f"/api/ops/rooms/{event_id}", {"message": "by a dismissed operator"})
+        assert (answer.status, answer.code) == (401, "session_invalid")
+
+
+def test_the_loss_of_redis_brings_no_ended_session_back(site: Site) -> None:
+    add_operator(site.database_url, "mallory", PASSWORD_BEFORE)
+    client = signed_in(site, "mallory", PASSWORD_BEFORE)
+    sign_out(site, client)
+    with site.redis() as redis:
+        redis.flushall()
+    for gateway in range(GATEWAYS):
+        assert at(site, client, gateway).get("/api/ops/session").code == "session_invalid"
+
+
+def test_roles_are_kept_to_and_told(site: Site) -> None:
+    mine, another = site.event(), site.event()
+    add_operator(site.database_url, "vera", PASSWORD, role=OperatorRole.VIEWER)
+    viewer = signed_in(site, "vera", PASSWORD)
+    assert viewer.get("/api/ops/session").json == {
+        "name": "vera", "role": "viewer", "events": {}, "may": ["viewer"], "mayAt": {}, "secondFactorNeeded": False,
+    }  # fmt: skip
+    for event_id in (mine, another):
+        # A gateway lists the rooms of new events once it has read them.
+        assert viewer.get(f"/api/ops/rooms/{event_id}").status == 200
+    assert {mine, another} <= {room["eventId"] for room in viewer.get("/api/ops/rooms").json["rooms"]}
+    refused = viewer.patch(f"/api/ops/rooms/{mine}", {"capacity": 1})
+    assert (refused.status, refused.code, refused.json["role"]) == (403, "not_your_role", "owner")
+
+    add_operator(site.database_url, "otto", PASSWORD, role=None)
+    cli(site, "operator", "role", "otto", "owner", "--event", str(mine))
+    owner = signed_in(site, "otto", PASSWORD)
+    assert owner.get("/api/ops/session").json["events"] == {str(mine): "owner"}
+    assert owner.patch(f"/api/ops/rooms/{mine}", {"capacity": 12}).status == 200
+    assert owner.patch(f"/api/ops/rooms/{another}", {"capacity": 12}).code == "not_your_role"
+    assert owner.get(f"/api/ops/events/{another}").code == "not_your_role"
+    # A large body is refused before it is read.
+    assert owner.patch(f"/api/ops/events/{another}", {"name": "x"}).code == "not_your_role"
+    assert [room["eventId"] for room in owner.get("/api/ops/rooms").json["rooms"]] == [mine]
+    assert [event["eventId"] for event in owner.get("/api/ops/events").json["events"]] == [mine]
+    with owner.stream("/api/ops/stream") as stream:
+        assert {stream.data("room")["eventId"] for _ in range(2)} == {mine}
+        cli(site, "operator", "role", "otto", "viewer", "--event", str(mine))
+        stream.next("bye", seconds_max=5)
+    assert owner.patch(f"/api/ops/rooms/{mine}", {"capacity": 13}).code == "not_your_role"
+    assert owner.get(f"/api/ops/rooms/{mine}").json["capacity"] == 12
+
+
+def test_operators_are_listed_and_removed_from_the_command_line(site: Site) -> None:
+    made = cli(site, "operator", "add", "wanda", "--role", "steward")
+    name, password = made.split()
+    client = signed_in(site, name, password)
+    assert any(
+        line.startswith("wanda  steward  password alone  1 sessions")
+        for line in cli(site, "operator", "list").splitlines()
+    )
+    cli(site, "operator", "password", "wanda", "--password", PASSWORD_AFTER)
+    await_that(lambda: client.get("/api/ops/session").code == "session_invalid", seconds_max=15)
+    client = signed_in(site, name, PASSWORD_AFTER)
+    cli(site, "operator", "remove", "wanda")
+    await_that(lambda: client.get("/api/ops/session").code == "session_invalid", seconds_max=15)
+    assert "wanda" not in cli(site, "operator", "list")
+
+
+def test_a_scripts_token_has_a_name_a_role_and_an_end(site: Site) -> None:
+    event_id = site.event()
+    client = site.client()
+    client.headers["Authorization"] = f"Bearer {cli(site, 'token', '--role', 'owner', '--name', 'nightly')}"
+    assert client.patch(f"/api/ops/rooms/{event_id}", {"capacity": 3}).status == 200
+    assert client.get(f"/api/ops/rooms/{event_id}/log").json["entries"][0]["operator"] == "token nightly"
+    assert client.call("DELETE", "/api/ops/sessions").code == "not_your_role"
+    viewer = site.client()
+    token = cli(site, "token", "--role", "viewer", "--name", "wall", "--event", str(event_id))
+    viewer.headers["Authorization"] = f"Bearer {token}"
+    assert viewer.get(f"/api/ops/rooms/{event_id}").status == 200
+    assert viewer.patch(f"/api/ops/rooms/{event_id}", {"capacity": 4}).code == "not_your_role"
+    (line,) = [line for line in cli(site, "token", "list").splitlines() if "nightly" in line]
+    cli(site, "token", "revoke", line.split()[0])
+    await_that(lambda: client.get("/api/ops/session").code == "session_invalid", seconds_max=15)
+    assert "nightly" not in cli(site, "token", "list")
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("UPDATE operator_session SET ends_at = now() WHERE label = 'wall'")
+    await_that(lambda: viewer.get("/api/ops/session").code == "session_invalid", seconds_max=15)
+
+
+# -- sign-in
+
+
+def guess(site: Site, source: str, name: str, password: str, *, device: str = "") -> Answer:
+    client = Client(site.url, source=source)
+    return client.post("/api/ops/session", {"name": name, "password": password}, Cookie=device)
+
+
+def test_a_neighbours_wrong_tries_lock_nobody_out(site: Site) -> None:
+    site.operator()
+    assert guess(site, "127.41.0.9", OPERATOR, PASSWORD).status == 201
+    for number in range(30):
+        guess(site, "127.41.0.66", f"nobody {number}", "wrong")
+    assert guess(site, "127.41.0.66", "nobody else", "wrong").code == "rate_limited"
+    for _ in range(10):
+        refused = guess(site, "127.48.0.66", OPERATOR, "wrong")
+    assert refused.code == "rate_limited"
+    assert int(refused.headers["Retry-After"]) >= 1
+    # From a network that is known the operator gets in, even between the tries of a neighbour.
+    assert guess(site, "127.41.0.9", OPERATOR, PASSWORD).status == 201
+    # So does a known browser anywhere, and nobody else: its cookie alone opens nothing.
+    signed = guess(site, "127.41.0.9", OPERATOR, PASSWORD)
+    (device,) = [one.split(";")[0] for one in signed.headers.get_all("Set-Cookie", []) if "operator_device" in one]
+    assert guess(site, "127.48.0.66", OPERATOR, "wrong", device=device).code == "unauthenticated"
+    assert guess(site, "127.48.0.66", OPERATOR, PASSWORD, device=device).status == 201
+    assert guess(site, "127.48.0.67", "nobody else", PASSWORD, device=device).code == "unauthenticated"
+
+
+def test_one_account_cannot_be_guessed_from_many_networks(site: Site) -> None:
+    add_operator(site.database_url, "target", PASSWORD)
+    with ThreadPoolExecutor(8) as pool:
+        tries = list(pool.map(lambda n: guess(site, f"127.42.{n}.1", "target", f"guess {n}").status, range(40)))
+        unknown = list(pool.map(lambda n: guess(site, f"127.43.{n}.1", "no target", f"guess {n}").status, range(40)))
+    assert tries.count(401) <= 10
+    assert unknown.count(401) <= 10
+    assert tries.count(401) >= 5
+    assert set(tries) | set(unknown) <= {401, 429, 503}
+    metrics = site.client().get("/metrics").content.decode()
+    assert 'admitone_operator_sign_ins_total{outcome="wrong"}' in metrics
+    assert "a wrong sign-in as operator 'target' from 127.42." in site.services.report()
+
+
+def test_an_operators_cookie_goes_with_requests_of_this_site_alone(site: Site) -> None:
+    site.operator()
+    answer = guess(site, "127.44.0.1", OPERATOR, PASSWORD)
+    cookies = answer.headers.get_all("Set-Cookie", [])
+    assert len(cookies) == 2
+    for cookie in cookies:
+        assert "samesite=strict" in cookie.lower()
+        assert "httponly" in cookie.lower()
