@@ -46,6 +46,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "event_unpublished": Problem(403, "Event off sale", "The organiser has taken this event off sale for now."),
     "event_cancelled": Problem(403, "Event cancelled", "This event was cancelled; its seats are not sold any more."),
     "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
+    "too_many_holds": Problem(
+        403,
+        "Too many holds",
+        "You held seats again and again without buying; wait a while, or ask the organiser to let you go on.",
+    ),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(
         402, "Payment failed", "The payment was declined; the seats stay held until the hold ends."

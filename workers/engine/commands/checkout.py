@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
-from booking_lane.commands import Checkout, command_id_new
+from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase, cancellable_until
@@ -53,6 +53,9 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
+    if command.proof > Proof.NONE and not hold.proven:
+        book.count_with_network(hold, -len(hold.seats))
+        hold.proven = True
     book.close(hold, HoldState.PURCHASED)
     fan = (hold.event_id, hold.user_id)
     book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)

@@ -1,0 +1,78 @@
+"""What fans and networks did with an event's seats, by which the engine decides who must prove to be a person first.
+
+Seats of a *network* (an address prefix) count while its sessions hold them or have bought them without such a proof. A
+hold that ended *unbought* counts by the part of its life that it blocked its seats: one that lapsed counts whole, one
+that was given back at once nearly nothing. A purchase that was cancelled counts as unbought.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from db.booking.states import OPEN_STATES
+
+UNPROVEN: Final = "NOT proven AND network <> ''"
+"""SQL: a reservation that counts with its network."""
+NETWORK_SEATS_MIN: Final = 10
+"""A network without any proof may have so many seats of an event, however few its limit for one fan allows."""
+
+_OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
+_IS_UNBOUGHT: Final = f"""(h.state IN ('lapsed', 'released')
+            OR h.state IN ({_OPEN}) AND h.expires_at <= statement_timestamp())"""
+_PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expires_at) - h.created_at)
+            / greatest(1, extract(epoch FROM h.expires_at - h.created_at)))"""
+
+READ_UNBOUGHT: Final = f"""
+SELECT k.event_id, k.user_id,
+       (SELECT coalesce(sum({_PART_BLOCKED}), 0)::float
+          FROM reservation h
+         WHERE h.user_id = k.user_id AND h.event_id = k.event_id
+           AND h.created_at > statement_timestamp() - interval '1 hour'
+           AND {_IS_UNBOUGHT})
+     + (SELECT count(*)::float
+          FROM purchase p
+         WHERE p.user_id = k.user_id AND p.event_id = k.event_id
+           AND EXISTS (SELECT
+                         FROM purchase_detail d
+                        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
+                          AND d.cancelled_at > statement_timestamp() - interval '1 hour'))
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, user_id bigint)
+"""  # noqa: S608 - of constants alone
+
+
+class UnboughtRow(NamedTuple):
+    """How many holds a fan let end unbought in the last hour, by the part of their lives that they blocked seats."""
+
+    event_id: int
+    user_id: int
+    holds: float
+
+
+READ_NETWORKS: Final = f"""
+SELECT k.event_id, k.network,
+       coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int,
+       coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, network text)
+ CROSS JOIN LATERAL (
+       SELECT cardinality(h.seat_numbers) AS seats,
+              h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
+              {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
+              {_PART_BLOCKED} AS part
+         FROM reservation h
+        WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
+       OFFSET 0) AS h
+ GROUP BY k.event_id, k.network
+"""  # noqa: S608 - of constants alone
+
+
+class NetworkRow(NamedTuple):
+    """How many seats a network's sessions have without a proof, and how many of their seats ended unbought in the last
+    hour, by the part of each hold's life.
+    """
+
+    event_id: int
+    network: str
+    seats: int
+    unbought_seats: float

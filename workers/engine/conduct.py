@@ -1,0 +1,46 @@
+"""Whether a fan must prove to be a person before more seats are held, by what the fan and the network did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from booking_lane.commands import Proof, Reserve
+from db.booking.conduct import NETWORK_SEATS_MIN
+from workers.engine.book import Book
+from workers.engine.refused import Refused
+
+STEPS_MAX: Final = 4
+"""From so many times the allowed number of unbought holds on, no proof helps: the fan has to wait."""
+WAIT_SECONDS: Final = 900
+
+_PROVE: Final = (
+    "Solve the captcha of /api/captcha for action=reserve in this session, and send it as captchaToken in a new request."
+)
+
+
+def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
+    """Return if the fan may hold ``count`` seats more.
+
+    Raises:
+        Refused: ``captcha_required`` where a proof is missing; ``too_many_holds`` where the fan let so many holds end
+            unbought that no proof helps for a while.
+    """
+    if not command.network:
+        return
+    event = book.events[command.event_id]
+    unbought_max = event.fan_unbought_max
+    unbought = book.unbought.get((command.event_id, command.user_id), 0.0)
+    if unbought_max and unbought >= unbought_max * STEPS_MAX:
+        raise Refused("too_many_holds", retryAfterSeconds=WAIT_SECONDS)
+    if unbought_max and unbought >= unbought_max and command.proof < Proof.FRESH:
+        raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
+    if command.proof or not event.network_limits_max:
+        return
+    network = command.event_id, command.network
+    seats_max = max(NETWORK_SEATS_MIN, event.network_limits_max * event.seats_per_fan_max)
+    unbought_seats_max = seats_max * unbought_max or float("inf")
+    if (
+        book.network_seats.get(network, 0) + count > seats_max
+        or book.network_unbought.get(network, 0.0) >= unbought_seats_max
+    ):
+        raise Refused("captcha_required", f"Many seats are held or bought from your network. {_PROVE}")
