@@ -7,6 +7,7 @@ from typing import Final
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from gateway.booking.desk import Desk
+from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
 from gateway.captcha.providers import build_captcha
@@ -110,6 +111,7 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         admission=Admission(line, rooms, restoring, passes),
+        permits=Permits(line_redis, captcha, settings.limit),
         finding=finding,
         joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
         restoring=restoring,

@@ -10,6 +10,7 @@ import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking.desk import Desk
+from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
 from gateway.captcha.captcha import Captcha
@@ -83,6 +84,7 @@ class Services:
     places: Places
     passes: Passes
     admission: Admission
+    permits: Permits
     finding: Finding
     joining: Joining
     restoring: Restoring

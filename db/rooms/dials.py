@@ -168,7 +168,7 @@ class RoomDials:
     network_limits_max: Annotated[
         int,
         Dial(
-            meaning="what fans of one network get who proved nothing, in times of one fan's limit, 10 seats at least; 0: all",
+            meaning="seats for a network whose fans proved nothing, in times of one fan's limit, at least 10; 0: all",
             unit="limits",
             most=100_000,
             setting_default=2,

@@ -31,8 +31,8 @@ class Reservation(Base):
 
     Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
     an older release); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
-    (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought, given
-    back or swept.
+    (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
+    given back or swept.
     """
 
     __tablename__ = "reservation"

@@ -21,6 +21,7 @@ from .captcha import (
     CaptchaOffer,
     CaptchaUnavailable,
     Reason,
+    Solver,
 )
 from .settings import CaptchaSettings, Provider
 from .siteverify import VerifyClient
@@ -82,20 +83,21 @@ class _Recaptcha(ABC):
     def describe(self) -> CaptchaOffer:
         return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._settings.site_key or None)
 
-    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+    async def verify(self, token: str, solver: Solver, *, command_id: str) -> bool:
         """See `Captcha.verify`. Google accepts a token once only, so a retry of a command is recognised here."""
         if not token or len(token) > TOKEN_BYTES_MAX or not token.isascii():
             raise CaptchaFailed("malformed")
         if await self._used.serves(token, command_id):
-            return
+            return True
         try:
-            await self._ask(token, action, remote_ip)
+            await self._ask(token, solver.action, solver.address)
         except CaptchaFailed as failed:
             # Another request for the same command may have used and recorded the token meanwhile.
             if failed.reason == "already_used" and await self._used.serves(token, command_id):
-                return
+                return True
             raise
         await self._used.take(token, command_id, int(self._now()) + self._settings.ttl_seconds)
+        return True
 
     async def close(self) -> None:
         await self._client.close()

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.captcha.captcha import Captcha
+from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.limits import RateLimits
 from gateway.identity.sessions import Session
@@ -133,8 +133,7 @@ class Joining:
         await require_solved(
             self._captcha,
             ask.captcha_token,
-            action="join",
-            address=ask.address,
+            Solver(address=ask.address, fan=ask.fan.user_id, event_id=ask.event_id, action="join"),
             command_id=f"join:{ask.event_id}:{ask.fan.user_id}",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Release, Reserve
+from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancellable_until
 from db.booking.states import PurchaseStatus
@@ -221,8 +222,14 @@ class PagesFromServices:
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
-        async def permit(_: uuid.UUID) -> None:
-            await self._services.admission.require(request, event_id, user_id)
+        async def permit(command_id: uuid.UUID) -> Command:
+            permitted, _ = await asyncio.gather(
+                self._services.permits.permit(
+                    command, address(request), command_id, action="reserve", token=None, is_counted=True
+                ),
+                self._services.admission.require(request, event_id, user_id),
+            )
+            return permitted
 
         await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
 

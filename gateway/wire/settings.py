@@ -66,6 +66,19 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     joins_per_minute: Annotated[
         int, bounded("joins per address prefix", 1, 10_000_000, variable="ADMITONE_JOINS_PER_MINUTE")
     ] = 1200
+    challenges_per_minute: Annotated[int, bounded("captcha challenges made per address prefix", 1, 10_000_000)] = 6000
+    commands_per_minute: Annotated[
+        int,
+        bounded(
+            "bookings, releases and cancellations that a fan may ask for at an event; 0: any number", 0, 10_000_000
+        ),
+    ] = 300
+    network_commands_per_minute: Annotated[
+        int, bounded("the same of an address prefix; 0: any number", 0, 100_000_000)
+    ] = 60_000
+    proof_stands_seconds: Annotated[
+        int, bounded("a fan who proved to be a person need not do it again for so long at an event", 10, 86_400)
+    ] = 900
     contacts_per_minute: Annotated[int, bounded("addresses for messages given per address prefix", 1, 100_000)] = 30
     moves_per_minute: Annotated[
         int,

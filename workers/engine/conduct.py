@@ -14,7 +14,7 @@ STEPS_MAX: Final = 4
 WAIT_SECONDS: Final = 900
 
 _PROVE: Final = (
-    "Solve the captcha of /api/captcha for action=reserve in this session, and send it as captchaToken in a new request."
+    "Solve the captcha of /api/captcha for action=reserve in this session, and send it as captchaToken anew."
 )
 
 

@@ -63,8 +63,10 @@ export class Captcha {
   /**
    * @param {HTMLElement} box where a visible check goes @param {string} worker the address of captcha-worker.js
    * @param {(state: "idle" | "working" | "done" | "failed") => void} onState
+   * @param {number} eventId that a solution is good for
    */
-  constructor(box, worker, onState) {
+  constructor(box, worker, onState, eventId) {
+    this.eventId = eventId;
     this.box = box;
     this.worker = worker;
     this.onState = onState;
@@ -130,7 +132,7 @@ export class Captcha {
   async solve(action) {
     const { provider, siteKey } = await this.readOffer();
     if (provider === "altcha") {
-      return work(this.worker, await call("GET", "/api/captcha/challenge"));
+      return work(this.worker, await call("GET", `/api/captcha/challenge?eventId=${this.eventId}&action=${action}`));
     }
     return this.google(action, siteKey ?? "", provider === "recaptcha_enterprise");
   }

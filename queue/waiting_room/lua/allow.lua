@@ -1,10 +1,10 @@
--- allow.lua: allow at most N in a sliding minute, which is this minute's count and the part of the last one's that
+-- allow.lua: allow at most N in a sliding window, which is this window's count and the part of the last one's that
 -- still overlaps.
 -- KEYS  1 the counter
--- ARGV  1 limit a minute, 2 whether it is counted (1) or only asked about (0)
+-- ARGV  1 limit, 2 whether it is counted (1) or only asked about (0), 3 the window in ms
 -- Returns {1 allowed or 0, retry after ms, used}; a refusal is not counted
 
-local WINDOW_MS = 60000
+local WINDOW_MS = tonumber(ARGV[3])
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable, Solver
 from gateway.captcha.providers import build_captcha
 from gateway.captcha.settings import CaptchaSettings
 
@@ -119,7 +119,7 @@ def token() -> str:
 
 
 async def _verify(captcha: Captcha, token: str, command_id: str = "command-1") -> None:
-    await captcha.verify(token, action="checkout", remote_ip="127.0.0.9", command_id=command_id)
+    await captcha.verify(token, Solver(address="127.0.0.9", action="checkout"), command_id=command_id)
 
 
 async def _reason(captcha: Captcha, token: str, command_id: str = "command-1") -> str:

@@ -13,8 +13,8 @@ from db.booking.states import HoldState, SeatStatus
 from db.events.sale import PROBLEMS, SaleState, sale_state
 from db.plans.best_seats import Wish
 from workers.engine.book import Book
-from workers.engine.conduct import refuse_by_conduct
 from workers.engine.commands.rule import Rule
+from workers.engine.conduct import refuse_by_conduct
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
 
