@@ -34,6 +34,7 @@ from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.moving import Moving
 from gateway.line.passes import Passes
+from gateway.line.patience import Patience
 from gateway.line.places import Places
 from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
@@ -113,7 +114,9 @@ def build_services(settings: GatewaySettings) -> Services:
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit),
         finding=finding,
-        joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
+        joining=Joining(
+            finding, restoring, limits, codes, captcha, settings.limit, Patience(settings.site.secret, clock.now)
+        ),
         restoring=restoring,
         codes=codes,
         desk=desk,

@@ -67,9 +67,8 @@ class PagesFromServices:
         session = identity.ticket_holder(request) if for_tickets else identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        await self._services.limits.count(
-            "session", network(request), self._services.settings.limit.sessions_per_minute
-        )
+        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's page refused.
+        await self._services.limits.count("page", network(request), self._services.settings.limit.sessions_per_minute)
         token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
 
@@ -162,12 +161,16 @@ class PagesFromServices:
             fan_hash=None if place.lobby is None else place.lobby.fan_hash,
         )
 
-    async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:
+    async def join(self, request: AnyRequest, event_id: int, user_id: int, patience: str | None) -> None:
         fan = Session(user_id, "fan", "")
+        ask = JoinAsk(event_id=event_id, fan=fan, address=address(request), patience=patience)
         try:
-            await self._services.joining.join(JoinAsk(event_id=event_id, fan=fan, address=address(request)))
+            await self._services.joining.join(ask)
         except ProblemError as problem:
             document = problem.document
+            if document["code"] == "captcha_required":
+                ticket, seconds = await self._services.joining.patience(ask)
+                raise JoinRefusedError("patience", 200, seconds, ticket) from None
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
 
     async def leave(self, event_id: int, user_id: int) -> None:

@@ -62,10 +62,10 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     ] = 50
     sessions_per_minute: Annotated[
         int, bounded("new sessions per address prefix", 1, 10_000_000, variable="ADMITONE_SESSIONS_PER_MINUTE")
-    ] = 1200
+    ] = 12_000
     joins_per_minute: Annotated[
         int, bounded("joins per address prefix", 1, 10_000_000, variable="ADMITONE_JOINS_PER_MINUTE")
-    ] = 1200
+    ] = 12_000
     challenges_per_minute: Annotated[int, bounded("captcha challenges made per address prefix", 1, 10_000_000)] = 6000
     commands_per_minute: Annotated[
         int,

@@ -27,12 +27,13 @@ class Allowance:
 
 
 async def allow(
-    client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: bool = True, window_seconds: int = 60
+    client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: int = 1, window_seconds: int = 60
 ) -> Allowance:
     """Count a request called ``name`` (for example join) of ``key`` (for example an address prefix), of which
     ``per_minute`` are allowed; or, with another window, so many in that time.
 
-    Without ``count`` nothing is counted, and the answer says whether a request would be allowed.
+    With a ``count`` of 0 nothing is counted, and the answer says whether a request would be allowed; with -1 a request
+    that was counted is given back.
     """
     args = (per_minute, int(count), window_seconds * 1000)
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)

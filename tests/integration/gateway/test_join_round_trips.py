@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -25,6 +26,7 @@ from gateway.line.counts import Counts
 from gateway.line.finding import Finding
 from gateway.line.joining import JoinAsk, Joining
 from gateway.line.moving import Moving
+from gateway.line.patience import Patience
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
@@ -73,7 +75,8 @@ class Site:
         self.finding = Finding(self.line, self.rooms, counts, restoring, moving, Halls(self.engine))
         captcha = Altcha(self.client, secret=SECRET.encode(), work_max=100, ttl_seconds=60)
         limits = RateLimits(self.client)
-        self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits)
+        patience = Patience(SECRET, time.time)
+        self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits, patience)
         self.ask = JoinAsk(event_id=self.event_id, fan=FAN, address=ADDRESS)
 
     async def join(self, **brought: Any) -> Standing:
