@@ -16,6 +16,9 @@ UNPROVEN: Final = "NOT proven AND network <> ''"
 NETWORK_SEATS_MIN: Final = 10
 """A network without any proof may have so many seats of an event, however few its limit for one fan allows."""
 
+NETWORK_ROWS_MAX: Final = 1000
+"""So many holds of a network are looked at. A network that is bounded has fewer, or is far beyond its bound."""
+
 _OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
 _IS_UNBOUGHT: Final = f"""(h.state IN ('lapsed', 'released')
             OR h.state IN ({_OPEN}) AND h.expires_at <= statement_timestamp())"""
@@ -62,7 +65,8 @@ SELECT k.event_id, k.network,
               {_PART_BLOCKED} AS part
          FROM reservation h
         WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
-       OFFSET 0) AS h
+          AND EXISTS (SELECT FROM room m WHERE m.event_id = k.event_id AND m.network_limits_max > 0)
+        LIMIT {NETWORK_ROWS_MAX}) AS h
  GROUP BY k.event_id, k.network
 """  # noqa: S608 - of constants alone
 

@@ -172,9 +172,10 @@ async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
 async def stream(request: AnyRequest) -> StreamResponse:
     """Every room once a second."""
     services = services_of(request)
-    services.stream_slots.require_free()
+    slot = services.stream_slots.slot()
+    slot.require_free()
 
-    return StreamResponse(services.figures.subscribe, services.stream_slots)
+    return StreamResponse(services.figures.subscribe, slot)
 
 
 ROUTERS = (operators,)

@@ -44,13 +44,19 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
 
 
 class StreamSettings(Section, frozen=True, kw_only=True):
-    """``per_process_max`` bounds the open streams of all kinds together."""
+    """``per_process_max`` bounds the open streams of all kinds together. Where it is reached, the streams of halls
+    yield to those of the line.
+    """
 
     seconds_max: Annotated[int, bounded("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)] = 3600
     per_process_max: Annotated[
         int,
         bounded("open streams in one gateway process; beyond it 503", 1, 1_000_000, variable="ADMITONE_STREAMS_MAX"),
     ] = 18_000
+    per_session_max: Annotated[int, bounded("open streams of one session in one gateway process", 1, 10_000)] = 12
+    per_network_max: Annotated[
+        int, bounded("open streams without a session of one address prefix in one gateway process", 1, 1_000_000)
+    ] = 60
     send_seconds_max: Annotated[int, bounded("a reader who takes longer is dropped", 1, 120)] = 10
 
 

@@ -35,7 +35,7 @@ class Served:
         await serve(self._answer, scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        response = StreamResponse(self._subscribe, self.slots)
+        response = StreamResponse(self._subscribe, self.slots.slot())
         await response(scope, receive, send)
 
     async def _subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
@@ -176,7 +176,7 @@ def test_streams_beyond_the_bound_are_refused_and_ended_ones_make_room() -> None
         opened = [await served.open() for _ in range(2)]
         assert served.slots.open == 2
         answered: asyncio.Queue[Any] = asyncio.Queue()
-        response = StreamResponse(served._subscribe, served.slots)
+        response = StreamResponse(served._subscribe, served.slots.slot())
         with pytest.raises(ProblemError) as problem:
             await response({"method": "GET"}, answered.get, answered.put)
         assert problem.value.document["code"] == "too_many_streams"
