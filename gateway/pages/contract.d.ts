@@ -594,6 +594,9 @@ export type RoomAnswer = {
   message: string;
   priorityShare: number;
   messages: Texts;
+  passLifeSeconds: number;
+  networkLimitsMax: number;
+  fanUnboughtMax: number;
   eventId: number;
   name: string;
   venue: string;
