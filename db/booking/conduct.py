@@ -80,3 +80,20 @@ class NetworkRow(NamedTuple):
     network: str
     seats: int
     unbought_seats: float
+
+
+BOUGHT_UNPROVEN: Final = f"state = 'purchased' AND {UNPROVEN}"
+"""SQL: a reservation that was bought without a proof of its fan's own."""
+
+READ_BOUGHT_UNPROVEN: Final = """
+SELECT e.event_id,
+       (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)::int
+          FROM reservation h
+         WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> ''),
+       (SELECT coalesce(sum(t.quantity), 0)::int FROM ticket t WHERE t.event_id = e.event_id)
+  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
+"""
+"""How many seats of each event were bought without a proof of the fan's own, and how many the hall has."""
+
+UNPROVEN_PERCENT_MAX: Final = 10
+"""So much of a hall may be bought without proofs of the fans' own, from all networks together."""

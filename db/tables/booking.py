@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.booking.conduct import UNPROVEN
+from db.booking.conduct import BOUGHT_UNPROVEN, UNPROVEN
 from db.booking.holds import OPEN
 from db.booking.states import HoldState, PurchaseStatus
 from db.tables.base import UPDATED_OFTEN, Base, one_of
@@ -43,6 +43,7 @@ class Reservation(Base):
         PrimaryKeyConstraint("reservation_id", "event_id"),
         Index("ix_reservation_user", "user_id", "event_id"),
         Index("ix_reservation_network", "event_id", "network", postgresql_where=text(UNPROVEN)),
+        Index("ix_reservation_bought_unproven", "event_id", postgresql_where=text(BOUGHT_UNPROVEN)),
         Index("ix_reservation_open_expiry", "expires_at", "event_id", postgresql_where=text(OPEN)),
         {"postgresql_with": UPDATED_OFTEN},
     )

@@ -66,6 +66,7 @@ class Book:
         purchases: purchases that are to be cancelled, by their ids.
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
+        bought_unproven: how many seats of an event were bought without a proof, and how many the hall has.
     """
 
     now: dt.datetime
@@ -82,6 +83,7 @@ class Book:
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
     network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
     network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
+    bought_unproven: dict[int, tuple[int, int]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)

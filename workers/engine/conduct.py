@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from booking_lane.commands import Proof, Reserve
-from db.booking.conduct import NETWORK_SEATS_MIN
+from booking_lane.commands import Checkout, Proof, Reserve
+from db.booking.conduct import NETWORK_SEATS_MIN, UNPROVEN_PERCENT_MAX
+from db.booking.events import EventRow
+from db.booking.holds import Hold
 from workers.engine.book import Book
 from workers.engine.refused import Refused
 
@@ -37,10 +39,34 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
     if command.proof or not event.network_limits_max:
         return
     network = command.event_id, command.network
-    seats_max = max(NETWORK_SEATS_MIN, event.network_limits_max * event.seats_per_fan_max)
+    seats_max = _network_seats_max(event)
     unbought_seats_max = seats_max * unbought_max or float("inf")
     if (
         book.network_seats.get(network, 0) + count > seats_max
         or book.network_unbought.get(network, 0.0) >= unbought_seats_max
     ):
         raise Refused("captcha_required", f"Many seats are held or bought from your network. {_PROVE}")
+
+
+def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
+    """Return if the hold may be bought, and count it: of a hall a part only is bought without proofs of the fans' own,
+    from however many networks. A browser's page brings its own proof with each checkout.
+
+    Raises:
+        Refused: ``captcha_required``.
+    """
+    event = book.events[command.event_id]
+    if command.proof or hold.proven or not hold.network or not event.network_limits_max:
+        return
+    bought, in_all = book.bought_unproven.get(command.event_id, (0, 0))
+    bought += len(hold.seats)
+    if bought > max(_network_seats_max(event), in_all * UNPROVEN_PERCENT_MAX // 100):
+        raise Refused(
+            "captcha_required",
+            "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew.",
+        )
+    book.bought_unproven[command.event_id] = bought, in_all
+
+
+def _network_seats_max(event: EventRow) -> int:
+    return max(NETWORK_SEATS_MIN, event.network_limits_max * event.seats_per_fan_max)

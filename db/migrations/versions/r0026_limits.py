@@ -26,6 +26,12 @@ def upgrade() -> None:
         ["event_id", "network"],
         postgresql_where=sa.text("NOT proven AND network <> ''"),
     )
+    op.create_index(
+        "ix_reservation_bought_unproven",
+        "reservation",
+        ["event_id"],
+        postgresql_where=sa.text("state = 'purchased' AND NOT proven AND network <> ''"),
+    )
     for name, default, most in _DIALS:
         op.add_column("room", sa.Column(name, sa.Integer(), server_default=str(default), nullable=False))
         op.create_check_constraint(op.f(f"ck_room_{name}"), "room", f"{name} BETWEEN 0 AND {most}")
@@ -34,6 +40,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name, _, _ in _DIALS:
         op.drop_column("room", name)
+    op.drop_index("ix_reservation_bought_unproven", "reservation")
     op.drop_index("ix_reservation_network", "reservation")
     for name in ("network", "proven", "ended_at"):
         op.drop_column("reservation", name)

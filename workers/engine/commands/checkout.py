@@ -16,6 +16,7 @@ from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
+from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
@@ -26,6 +27,8 @@ def needs(command: Checkout, batch: Needs) -> None:
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])
     if command.reservation_id is not None:
         batch.holds.add((command.event_id, command.reservation_id))
+    if command.network and not command.proof:
+        batch.bought_unproven.add(command.event_id)
 
 
 def decide(book: Book, command: Checkout) -> PurchaseResult:
@@ -40,6 +43,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         raise Refused("hold_expired")
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
+    refuse_unproven_mass(book, command, hold)
     purchase = Purchase(
         event_id=hold.event_id,
         purchase_id=command_id_new(),
