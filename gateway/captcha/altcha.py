@@ -190,6 +190,15 @@ def solved(secret: bytes, *, work_max: int, ttl_seconds: int) -> str:
     return base64.b64encode(msgspec.json.encode(solution)).decode()
 
 
+def is_solution(token: str) -> bool:
+    """Whether the token has the form of an ALTCHA solution."""
+    try:
+        _read(token)
+    except CaptchaFailed:
+        return False
+    return True
+
+
 def _read(token: str) -> _Solution:
     if len(token) > TOKEN_BYTES_MAX:
         raise CaptchaFailed("malformed")

@@ -22,6 +22,7 @@ Reason = Literal[
     "wrong_fan",
     "wrong_event",
     "too_weak",
+    "provider_down",
 ]
 
 TOKEN_BYTES_MAX = 4096
@@ -41,6 +42,7 @@ _SENTENCES: dict[Reason, str] = {
     "wrong_hostname": "the captcha was solved on another site",
     "wrong_fan": "the captcha was made for another session or network",
     "wrong_event": "the captcha was made for another event",
+    "provider_down": "the captcha's provider does not answer, ask /api/captcha for another captcha",
     "too_weak": "much was done from your network since this captcha was made, solve a new one",
 }
 

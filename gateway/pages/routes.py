@@ -152,7 +152,7 @@ async def _event_page(
         retry_after_seconds=refused.retry_after_seconds if refused else None,
         cookie=cookie,
         further_cookies=standing.pass_cookies if standing else (),
-        google=pages.captcha_provider.startswith("recaptcha"),
+        captcha=pages.captcha_provider,
         event=event,
         standing=standing,
         stage=stage,
