@@ -41,7 +41,7 @@ async def is_silent() -> web.Response:
     return web.json_response(GOOD_V3)
 
 
-async def says_nosays() -> web.Response:
+async def says_no_json() -> web.Response:
     return web.Response(text="<html>busy</html>")
 
 
