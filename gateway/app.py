@@ -28,6 +28,7 @@ from gateway.routes import (
     halls,
     health,
     line,
+    networks,
     pictures,
     plans,
     programme,
@@ -112,6 +113,7 @@ def _details() -> dict[str, Details]:
         pictures,
         webhooks,
         codes,
+        networks,
         health,
     )
     return {
@@ -133,7 +135,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, codes, health),
+            *_handlers(webhooks, codes, networks, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

@@ -20,6 +20,7 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.sessions import Identity
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
@@ -73,6 +74,7 @@ def build_services(settings: GatewaySettings) -> Services:
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
     limits = RateLimits(line_redis)
+    networks = Networks(engine, clock.moment)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
@@ -112,10 +114,18 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(line_redis, captcha, settings.limit),
+        permits=Permits(line_redis, captcha, settings.limit, networks),
+        networks=networks,
         finding=finding,
         joining=Joining(
-            finding, restoring, limits, codes, captcha, settings.limit, Patience(settings.site.secret, clock.now)
+            finding,
+            restoring,
+            limits,
+            codes,
+            captcha,
+            settings.limit,
+            Patience(settings.site.secret, clock.now),
+            networks,
         ),
         restoring=restoring,
         codes=codes,

@@ -25,6 +25,7 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.sessions import Identity
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
@@ -85,6 +86,7 @@ class Services:
     passes: Passes
     admission: Admission
     permits: Permits
+    networks: Networks
     finding: Finding
     joining: Joining
     restoring: Restoring

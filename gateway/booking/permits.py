@@ -12,6 +12,7 @@ from redis import asyncio as aioredis
 from booking_lane.commands import Command, Proof
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
+from gateway.identity.networks import Networks
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import LimitSettings
@@ -25,7 +26,10 @@ NETWORK_TOO_FAST: Final = "More is asked for from your network than is taken; wa
 class Permits:
     """Permits commands to their lanes. A rehearsal's simulated fans count with no network."""
 
-    def __init__(self, line_redis: aioredis.Redis, captcha: Captcha, settings: LimitSettings) -> None:
+    def __init__(
+        self, line_redis: aioredis.Redis, captcha: Captcha, settings: LimitSettings, networks: Networks
+    ) -> None:
+        self._networks = networks
         self._redis = line_redis
         self._captcha = captcha
         self._settings = settings
@@ -34,9 +38,10 @@ class Permits:
         """Count the command with its fan and network.
 
         Raises:
-            ProblemError: ``rate_limited``.
+            ProblemError: ``network_denied``, ``rate_limited``.
             redis.RedisError: Redis does not answer.
         """
+        self._networks.refuse(address)
         paced = await pace(
             self._redis,
             command.event_id,
@@ -93,7 +98,8 @@ class Permits:
         if fresh and action != "checkout":
             await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
         proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
-        return msgspec.structs.replace(command, network=address_prefix(address), proof=int(proof))
+        network = "" if self._networks.lets_through(address) else address_prefix(address)
+        return msgspec.structs.replace(command, network=network, proof=int(proof))
 
     async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
         solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)

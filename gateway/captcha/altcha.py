@@ -41,8 +41,8 @@ NETWORK_FREE = 50
 FAN_FREE = 5
 """So many proofs of one fan are of the ordinary work; each further one doubles it."""
 WORK_TIMES_MAX = 32
-SLACK_TIMES = 4
-"""A challenge that was made when the work was less than a fourth of today's is refused."""
+SLACK_TIMES = 8
+"""A challenge that was made when its network's work was less than an eighth of today's is refused."""
 _ANY_NUMBER = 1_000_000_000
 
 
@@ -86,7 +86,8 @@ class Altcha:
         Raises:
             CaptchaUnavailable: Redis does not answer.
         """
-        work_max = self._work_max * await self._work_times(solver, count=False)
+        times, fan_times = await self._work_times(solver, count=False)
+        work_max = self._work_max * min(times * fan_times, WORK_TIMES_MAX)
         params = {"to": self._bound_to(solver), "work": str(work_max)}
         if solver.event_id:
             params["event"] = str(solver.event_id)
@@ -117,7 +118,7 @@ class Altcha:
             raise CaptchaFailed("expired")
         said = {name: values[0] for name, values in params.items()}
         by_session = self._refuse_foreign(said, solver)
-        times, _ = await asyncio.gather(
+        (times, _), _ = await asyncio.gather(
             self._work_times(solver, count=True),
             self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS),
         )
@@ -147,8 +148,8 @@ class Altcha:
             return "s" + hmac.digest(self._key, f"fan {solver.fan}".encode(), hashlib.sha256).hex()[:20]
         return "n" + hmac.digest(self._key, f"network {solver.network}".encode(), hashlib.sha256).hex()[:20]
 
-    async def _work_times(self, solver: Solver, *, count: bool) -> int:
-        """How many times the ordinary work is due, by the proofs that the network and the fan gave lately.
+    async def _work_times(self, solver: Solver, *, count: bool) -> tuple[int, int]:
+        """How many times the ordinary work is due by the proofs that the network gave lately, and by the fan's.
 
         Raises:
             CaptchaUnavailable: Redis does not answer.
@@ -165,12 +166,10 @@ class Altcha:
             )
         except RedisError as error:
             raise CaptchaUnavailable from error
-        times = 1
-        if found[0].used > NETWORK_FREE:
-            times = 1 << (found[0].used // NETWORK_FREE).bit_length() - 1
-        if len(found) > 1 and found[1].used > FAN_FREE:
-            times *= 1 << min(found[1].used - FAN_FREE, 16)
-        return min(times, WORK_TIMES_MAX)
+        of_network, of_fan = found[0].used, found[1].used if len(found) > 1 else 0
+        times = 1 << (of_network // NETWORK_FREE).bit_length() - 1 if of_network > NETWORK_FREE else 1
+        fan_times = 1 << min(of_fan - FAN_FREE, 16) if of_fan > FAN_FREE else 1
+        return min(times, WORK_TIMES_MAX), fan_times
 
     async def close(self) -> None:
         """Do nothing: this provider keeps no connection."""

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
 from gateway.line.codes import AccessCodes
 from gateway.line.finding import Finding
@@ -70,7 +71,9 @@ class Joining:
         captcha: Captcha,
         settings: LimitSettings,
         patience: Patience,
+        networks: Networks,
     ) -> None:
+        self._networks = networks
         self._patience = patience
         self._finding = finding
         self._restoring = restoring
@@ -83,10 +86,11 @@ class Joining:
         """Have the fan join the line, with an access code in the priority class; or find the place that the fan holds.
 
         Raises:
-            ProblemError: ``rate_limited``, before every other problem; ``captcha_required``, ``captcha_failed``,
-                ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what `AccessCodes.redeem` and
-                `Finding.require_room` raise.
+            ProblemError: ``network_denied`` and ``rate_limited``, before every other problem; ``captcha_required``,
+                ``captcha_failed``, ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what
+                `AccessCodes.redeem` and `Finding.require_room` raise.
         """
+        self._networks.refuse(ask.address)
         network = await self._network(ask)
         # The call that begins further calls comes first, so that all of them are sent to Redis together.
         code_allowance, allowance, standing = await asyncio.gather(
@@ -100,7 +104,10 @@ class Joining:
         counts, entered = await asyncio.gather(
             self._finding.counts(ask.event_id), self._enter(ask, network, allowance.used, standing, code_allowance)
         )
-        if allowance.allowed and entered.joined == "known" and _has_place(entered):
+        had_place = _has_place(standing) or (
+            not ask.needs_standing and entered.joined == "known" and _has_place(entered)
+        )
+        if allowance.allowed and had_place:
             # Who has a place costs the neighbours nothing, however often the page asks for it.
             await self._limits.give_back("join", network)
         return entered, counts
@@ -131,7 +138,7 @@ class Joining:
         if not ask.fan.rehearses:
             in_room = free * self._finding.places_in_all(ask.event_id) // PLACES_OF_FREE_JOINS
             free = min(free, max(FREE_JOINS_MIN, in_room))
-        return self._captcha.provider != "off" and used > free
+        return self._captcha.provider != "off" and used > free and not self._networks.lets_through(ask.address)
 
     async def _enter(
         self, ask: JoinAsk, network: str, used: int, standing: Standing | None, code_allowance: Allowance | None

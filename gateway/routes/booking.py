@@ -57,6 +57,7 @@ COMMAND_REFUSED: Final = (
     "invalid_request",
     "unknown_event",
     "idempotency_key_reused",
+    "network_denied",
     "rate_limited",
     "overloaded",
 )

@@ -52,6 +52,7 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
         *LINE_REFUSED,
         "body_too_large",
         "unsupported_media_type",
+        "network_denied",
         "rate_limited",
         "captcha_required",
         "captcha_failed",

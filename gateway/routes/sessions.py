@@ -31,7 +31,7 @@ OPERATOR_TRIES_PER_MINUTE = 10
 @public.post(
     "/api/session",
     status_code=201,
-    refuses=("rate_limited", "cross_site"),
+    refuses=("network_denied", "rate_limited", "cross_site"),
 )
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     """An anonymous fan's session, as a token and a cookie.
@@ -42,6 +42,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
+    services.networks.refuse(address(request))
     await services.limits.count("session", network(request), services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan()
     return Response(

@@ -51,6 +51,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
         "Too many holds",
         "You held seats again and again without buying; wait a while, or ask the organiser to let you go on.",
     ),
+    "network_denied": Problem(403, "Network turned away", "The organiser has turned your network away."),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(
         402, "Payment failed", "The payment was declined; the seats stay held until the hold ends."
@@ -69,6 +70,8 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "url_refused": Problem(403, "Address refused", "No webhook may point there."),
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),
+    "unknown_rule": Problem(404, "Unknown rule", "There is no such rule of networks; it was removed, or never made."),
+    "too_many_rules": Problem(409, "Too many rules", "There would be more rules of networks than there may be."),
     "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
     "too_many_steps": Problem(409, "Too many steps", "The room has as many steps as it may have; take one back."),
     "not_in_line": Problem(404, "Not in line", "You are not in this line; join it first."),

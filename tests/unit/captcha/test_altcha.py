@@ -242,11 +242,11 @@ async def test_the_work_grows_with_the_proofs_of_a_network_and_of_a_fan(captcha:
         fan = msgspec.structs.replace(SOLVER, fan=100 + number)
         await _verify_of(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=60), fan, f"command {number}")
     assert await work(SOLVER) == WORK_MAX
-    for number in range(8 * NETWORK_FREE):
+    for number in range(16 * NETWORK_FREE):
         fan = msgspec.structs.replace(SOLVER, fan=1000 + number)
         with contextlib.suppress(CaptchaFailed):
             await _verify_of(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=60), fan, f"further {number}")
-    assert await work(SOLVER) == 8 * WORK_MAX
+    assert await work(SOLVER) == 16 * WORK_MAX
     assert await work(msgspec.structs.replace(SOLVER, address="198.51.100.7")) == WORK_MAX
     assert await _reason(captcha, solved_ahead) == "too_weak"
 

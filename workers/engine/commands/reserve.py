@@ -52,8 +52,8 @@ def decide(book: Book, command: Reserve) -> HoldResult:
             f"One fan may have {event.seats_per_fan_max} seats of this event; you have {had}.",
             seatsPerFanMax=event.seats_per_fan_max,
         )
-    refuse_by_conduct(book, command, count)
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
+    refuse_by_conduct(book, command, count)
     for hold in in_grace:
         # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
         if not set(hold.seats).isdisjoint(seats):

@@ -1,0 +1,53 @@
+"""Bodies and answers of the networks that operators let through or turn away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from db.networks.rules import REASON_MAX, network_of
+from gateway.contract.values import AnswerBody, RequestBody
+
+NETWORKS_MAX = 1000
+Verdict = Literal["allow", "deny"]
+
+
+class NetworksBody(RequestBody, kw_only=True):
+    """Networks in CIDR, or single addresses; ``hours`` is how long the rules hold, for good without it."""
+
+    EXAMPLES = ({"networks": ["198.51.100.0/24"], "verdict": "deny", "reason": "scalpers", "hours": 24},)
+
+    networks: Annotated[
+        tuple[Annotated[str, Meta(min_length=2, max_length=49)], ...], Meta(min_length=1, max_length=NETWORKS_MAX)
+    ]
+    verdict: Verdict
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX)]
+    hours: Annotated[float, Meta(gt=0, le=87_600)] | None = None
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            network_of(network)
+
+
+class NetworkRuleAnswer(AnswerBody, kw_only=True):
+    rule_id: uuid.UUID
+    network: str
+    verdict: Verdict
+    until: dt.datetime | None
+    reason: str
+    made_by: str
+    made_at: dt.datetime
+
+
+class NetworkRuleList(AnswerBody, kw_only=True):
+    """The newest rules in force; ``in_all`` counts those that this gateway has in memory."""
+
+    in_all: int
+    rules: tuple[NetworkRuleAnswer, ...]
+
+
+class NetworkRulesMade(AnswerBody, kw_only=True):
+    rule_ids: tuple[uuid.UUID, ...]

@@ -1,0 +1,88 @@
+"""Networks that operators let through or turn away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Annotated, Final
+
+from litestar.params import Parameter
+
+from db.networks.rules import TooManyRulesError, add_rules, network_of, newest_rules, remove_rule
+from gateway.contract.networks import NetworkRuleAnswer, NetworkRuleList, NetworkRulesMade, NetworksBody
+from gateway.identity.sessions import Session
+from gateway.routes.routers import operator_router
+from gateway.services import services_of
+from gateway.wire.problems import ProblemError
+from gateway.wire.requests import AnyRequest
+
+operators = operator_router("networks")
+
+LISTED_MAX: Final = 500
+PathRule = Annotated[uuid.UUID, Parameter(description="the rule's ruleId")]
+
+
+@operators.get("/api/ops/networks", refuses=("invalid_request",))
+async def listed(request: AnyRequest) -> NetworkRuleList:
+    """The newest rules that are in force."""
+    services = services_of(request)
+    async with services.engine.connect() as connection:
+        rules = await newest_rules(connection, LISTED_MAX)
+    return NetworkRuleList(
+        in_all=len(services.networks.index),
+        rules=tuple(
+            NetworkRuleAnswer(
+                rule_id=rule.rule_id,
+                network=rule.network,
+                verdict=rule.verdict,
+                until=rule.until,
+                reason=rule.reason,
+                made_by=rule.made_by,
+                made_at=rule.made_at,
+            )
+            for rule in rules
+        ),
+    )
+
+
+@operators.post(
+    "/api/ops/networks",
+    status_code=201,
+    refuses=("invalid_request", "too_many_rules", "body_too_large", "unsupported_media_type"),
+)
+async def add(request: AnyRequest, operator: Session, data: NetworksBody) -> NetworkRulesMade:
+    """Let networks through, or turn them away, from all gateways within a second.
+
+    Fans of a network that is turned away can read pages; they get no session, place or seats, and are told the reason.
+    One that is let through needs no proofs, and its seats count with no network.
+    """
+    services = services_of(request)
+    until = None if data.hours is None else services.clock.moment() + dt.timedelta(hours=data.hours)
+    try:
+        async with services.engine.begin() as connection:
+            rule_ids = await add_rules(
+                connection,
+                [network_of(network) for network in data.networks],
+                verdict=data.verdict,
+                until=until,
+                reason=data.reason,
+                made_by=operator.name,
+            )
+    except TooManyRulesError:
+        raise ProblemError("too_many_rules") from None
+    await services.networks.refresh()
+    return NetworkRulesMade(rule_ids=tuple(rule_ids))
+
+
+@operators.delete("/api/ops/networks/{rule_id:uuid}", status_code=204, refuses=("invalid_request", "unknown_rule"))
+async def remove(request: AnyRequest, operator: Session, rule_id: PathRule) -> None:
+    """End a rule, at all gateways within a second."""
+    services = services_of(request)
+    async with services.engine.begin() as connection:
+        removed = await remove_rule(connection, rule_id)
+    if not removed:
+        raise ProblemError("unknown_rule")
+    await services.networks.refresh()
+
+
+ROUTERS = (operators,)
