@@ -53,12 +53,14 @@ class Session:
     refused: str = ""
     waits_ms: dict[str, float] = field(default_factory=dict)
 
-    async def ask(self, step: str, method: str, path: str, body: object = None) -> Reply:
+    async def ask(self, step: str, method: str, path: str, body: object = None, *, captcha: str = "") -> Reply:
         headers = "Accept: application/json\r\nPrefer: wait=10\r\n"
         if self.token:
             headers += f"Authorization: Bearer {self.token}\r\n"
         if self.admission:
             headers += f"X-Admission-Pass: {self.admission}\r\n"
+        if captcha:
+            headers += f"X-Captcha-Token: {captcha}\r\n"
         data = None if body is None else msgspec.json.encode(body)
         began = time.perf_counter()
         reply = await self.client.call(self.client.request(method, path, headers, data))
@@ -105,14 +107,15 @@ class Session:
     async def hold(self, quantity: int, *, proves: bool) -> str | None:
         """The reservation's id; None where it was refused."""
         body: dict[str, Any] = {"eventId": self.event_id, "bestAvailable": {"ticketTypeId": 1, "quantity": quantity}}
+        captcha = ""
         for _ in range(2):
-            job = await self.ask("reserve", "POST", "/api/reserve", body)
+            job = await self.ask("reserve", "POST", "/api/reserve", body, captcha=captcha)
             if job.document().get("status") == "succeeded":
                 return str(job.document()["result"]["reservationId"])
             self.refused = code_of(job)
             if self.refused != "captcha_required" or not proves:
                 return None
-            body = {**body, "captchaToken": await self.proof("reserve")}
+            captcha = await self.proof("reserve")
         return None
 
     async def buy(self, reservation_id: str, quantity: int, *, of_session: bool) -> bool:

@@ -86,7 +86,6 @@ class ReserveBody(RequestBody, kw_only=True):
     user_id: UserId | None = None
     seat_details: SeatDetails | None = None
     best_available: BestAvailableBody | None = None
-    captcha_token: CaptchaToken | None = None
 
     def __post_init__(self) -> None:
         if (self.seat_details is None) == (self.best_available is None):

@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import ipaddress
 import logging
+import socket
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -67,6 +68,18 @@ def _intervals(spans: list[tuple[int, int, int]]) -> _Intervals:
     return _Intervals(starts, rules)
 
 
+def _span(network: str) -> tuple[int, int, int]:
+    """The version, and the first and last address of a network as Postgres writes it. The library takes 20 µs for one,
+    which for a million is half a minute.
+    """
+    address, _, bits = network.partition("/")
+    if ":" in address:
+        first, size, version = int.from_bytes(socket.inet_pton(socket.AF_INET6, address), "big"), 128, 6
+    else:
+        first, size, version = int.from_bytes(socket.inet_aton(address), "big"), 32, 4
+    return version, first, first | (1 << size - int(bits or size)) - 1
+
+
 class NetworkIndex:
     """All rules of one moment."""
 
@@ -74,8 +87,8 @@ class NetworkIndex:
         self._rules = list(rules)
         spans: dict[int, list[tuple[int, int, int]]] = {4: [], 6: []}
         for number, rule in enumerate(self._rules):
-            network = ipaddress.ip_network(rule.network)
-            spans[network.version].append((int(network.network_address), int(network.broadcast_address), number))
+            version, first, last = _span(rule.network)
+            spans[version].append((first, last, number))
         self._by_version = {version: _intervals(of) for version, of in spans.items()}
         v4 = self._by_version[4]
         v4.starts = array("Q", v4.starts)

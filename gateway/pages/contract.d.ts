@@ -35,7 +35,7 @@ export type CancelledSeat = {
   amount: number;
 };
 export type CaptchaOffer = {
-  provider: "altcha" | "off" | "recaptcha" | "recaptcha_enterprise";
+  provider: "altcha" | "hcaptcha" | "off" | "recaptcha" | "recaptcha_enterprise" | "turnstile";
   requiredFor: string[];
   siteKey?: string | null;
   challengeHref?: string | null;
@@ -293,6 +293,22 @@ export type NamedSeat = {
   ticketTypeId: number;
   rowNumber: number;
   seatNumber: number;
+};
+export type NetworkRuleAnswer = {
+  ruleId: string;
+  network: string;
+  verdict: "allow" | "deny";
+  until: string | null;
+  reason: string;
+  madeBy: string;
+  madeAt: string;
+};
+export type NetworkRuleList = {
+  inAll: number;
+  rules: NetworkRuleAnswer[];
+};
+export type NetworkRulesMade = {
+  ruleIds: string[];
 };
 export type NewcomerView = {
   etaSeconds: number | null;

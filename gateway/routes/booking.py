@@ -40,7 +40,7 @@ from gateway.routes.routers import fan_router
 from gateway.services import Services, address, services_of
 from gateway.wire.addresses import below
 from gateway.wire.negotiation import field, wait_seconds
-from gateway.wire.openapi import link
+from gateway.wire.openapi import header, link
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
 
@@ -53,6 +53,10 @@ Prefer = Annotated[
     str | None, Parameter(header="Prefer", max_length=PREFER_CHARACTERS_MAX, description="wait=SECONDS, at most 30")
 ]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
+CAPTCHA_HEADER_NAME: Final = "x-captcha-token"
+CAPTCHA_HEADER: Final = header(
+    "X-Captcha-Token", "a solved captcha, where the job failed with `captcha_required`"
+)
 COMMAND_REFUSED: Final = (
     "invalid_request",
     "unknown_event",
@@ -162,7 +166,7 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
         "captcha_unavailable",
     ),
     also=_answers("reserve"),
-    headers=(PASS_HEADER,),
+    headers=(PASS_HEADER, CAPTCHA_HEADER),
     links={"200": FROM_HOLD, "202": {"job": TO_JOBS_END}},
 )
 async def reserve(
@@ -172,7 +176,7 @@ async def reserve(
 
     The job fails with ``captcha_required`` where the fan let many holds end unbought, or where much is held and bought
     from the fan's network by fans who proved nothing: solve a captcha for ``reserve`` in the same session, and send it
-    as ``captchaToken`` in a new request.
+    in ``X-Captcha-Token`` with a new request.
     """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
@@ -199,7 +203,7 @@ async def reserve(
                 address(request),
                 command_id,
                 action="reserve",
-                token=data.captcha_token,
+                token=request.headers.get(CAPTCHA_HEADER_NAME),
                 is_counted=hall.rehearsal_of is None,
             ),
             services.admission.require(request, data.event_id, user_id),

@@ -16,7 +16,7 @@ STEPS_MAX: Final = 4
 WAIT_SECONDS: Final = 900
 
 _PROVE: Final = (
-    "Solve the captcha of /api/captcha for action=reserve in this session, and send it as captchaToken anew."
+    "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
 )
 
 

@@ -263,8 +263,9 @@ export class Choose {
     const { event, onWait, page, store, tabs } = this.context;
     /** @param {string} [captchaToken] @returns {Promise<ReservationAnswer>} */
     const reserve = (captchaToken) => {
-      const body = { eventId: event.eventId, seatDetails, ...(captchaToken ? { captchaToken } : {}) };
-      return book("POST", "/api/reserve", { body, key: newKey(), headers: store.headers, onWait });
+      const body = { eventId: event.eventId, seatDetails };
+      const headers = { ...store.headers, ...(captchaToken ? { "X-Captcha-Token": captchaToken } : {}) };
+      return book("POST", "/api/reserve", { body, key: newKey(), headers, onWait });
     };
     const ask = async () => {
       try {
