@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from admitone.commands import crowds, database, draws, networks, operators, processes, rooms, setup, webhooks
+from admitone.commands import crowds, database, draws, messages, networks, operators, processes, rooms, setup, webhooks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ for command in (
     crowds.rehearse,
     rooms.room,
     rooms.codes,
+    messages.bounces,
     database.audit,
     setup.doctor,
     operators.token,

@@ -28,8 +28,10 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import (
+    IMAP_SCHEMES,
     SMS_SCHEMES,
     SMTP_SCHEMES,
+    AlarmSettings,
     MailSettings,
     MessageSettings,
     ProviderUrlError,
@@ -42,6 +44,9 @@ from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
 PREFIX: Final = "ADMITONE_"
+FILE_ENDING: Final = "_FILE"
+"""A variable with this ending names a file that holds the value, as container engines hand out secrets."""
+FILE_CHARACTERS_MAX: Final = 65_536
 SECRET_LETTERS_MIN: Final = 8
 """A secret has at least so many different characters. Repeated words have fewer; 32 random digits hardly ever do."""
 
@@ -132,6 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     message: MessageSettings = MessageSettings()
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()
+    alarm: AlarmSettings = AlarmSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -143,10 +149,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         environ = os.environ if environ is None else environ
         given: dict[str, dict[str, str]] = {}
         for row in ROWS:
-            value = environ.get(row.variable, "")
+            value = _given(environ, row.variable)
             if value != "":
                 given.setdefault(row.section, {})[row.field] = value
-        variables = {row.variable for row in ROWS}
+        variables = {row.variable + ending for row in ROWS for ending in ("", FILE_ENDING)}
         unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in variables)
         if unknown:
             raise SettingsError(f"{unknown[0]} is no setting of Admit One; `admitone settings` lists them")
@@ -205,6 +211,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         providers = (
             ("ADMITONE_MAIL_URL", self.mail.url, tuple(SMTP_SCHEMES)),
             ("ADMITONE_MAIL_FALLBACK_URL", self.mail.fallback_url, tuple(SMTP_SCHEMES)),
+            ("ADMITONE_MAIL_BOUNCES_URL", self.mail.bounces_url, tuple(IMAP_SCHEMES)),
             ("ADMITONE_SMS_URL", self.sms.url, SMS_SCHEMES),
             ("ADMITONE_SMS_FALLBACK_URL", self.sms.fallback_url, SMS_SCHEMES),
         )
@@ -214,6 +221,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                     provider_of(url, schemes)
             except ProviderUrlError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if self.mail.return_path and not all(self.mail.return_path.rpartition("@")):
+            raise SettingsError("ADMITONE_MAIL_RETURN_PATH: name a whole address, as bounces@venue.example")
         if self.push.contact and not self.push.contact.startswith(("mailto:", "https://")):
             raise SettingsError("ADMITONE_PUSH_CONTACT: push services want a mailto: or https: address of yours")
         try:
@@ -226,6 +235,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 "Messages have links: name the site's whole address in ADMITONE_PUBLIC_URL or ADMITONE_MESSAGE_LINKS"
             )
+
+
+def environ_with(values: Mapping[str, str]) -> dict[str, str]:
+    """This process' environment for a child, with these variables in place of what it says of them."""
+    shadowed = {*values, *(name + FILE_ENDING for name in values)}
+    return {name: value for name, value in os.environ.items() if name not in shadowed} | dict(values)
+
+
+def _given(environ: Mapping[str, str], variable: str) -> str:
+    """What the environment gives for a variable, itself or in a file; empty for nothing.
+
+    Raises:
+        SettingsError: it is given twice, or its file cannot be read.
+    """
+    value, path = environ.get(variable, ""), environ.get(variable + FILE_ENDING, "")
+    if not path:
+        return value
+    if value:
+        raise SettingsError(f"{variable} and {variable}{FILE_ENDING} are both set: keep one of them")
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = file.read(FILE_CHARACTERS_MAX + 1)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"{variable}{FILE_ENDING}: {path} cannot be read: {why}") from None
+    if len(content) > FILE_CHARACTERS_MAX:
+        raise SettingsError(f"{variable}{FILE_ENDING}: {path} has more than {FILE_CHARACTERS_MAX} characters")
+    return content.removesuffix("\n").removesuffix("\r")
 
 
 def _rows() -> Iterator[Row]:

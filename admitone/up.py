@@ -30,7 +30,7 @@ from admitone.embedded.process import Account, AlreadyRunningError, EmbeddedErro
 from admitone.embedded.server import EmbeddedServer
 from admitone.embedded.valkey import EmbeddedValkey
 from admitone.running import forget, note, reachable_host
-from admitone.settings import Settings
+from admitone.settings import Settings, environ_with
 from admitone.supervisor import Child, ChildError
 from db.connections import look
 from db.events.seed import find_demo, room_seed, seed_demo
@@ -122,12 +122,14 @@ def _run(
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
 
-    environ = dict(os.environ) | {"ADMITONE_SECRET": settings.site.secret or _kept_secret(folder / "secret")}
-    environ |= {
-        "DATABASE_URL": settings.db.url,
-        "REDIS_URL": settings.redis.url,
-        "PYTHONUNBUFFERED": "1",
-    }
+    environ = environ_with(
+        {
+            "ADMITONE_SECRET": settings.site.secret or _kept_secret(folder / "secret"),
+            "DATABASE_URL": settings.db.url,
+            "REDIS_URL": settings.redis.url,
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
     if not settings.message.links and "://" not in settings.site.public_url:
         environ["ADMITONE_MESSAGE_LINKS"] = url
     environ.setdefault("ADMITONE_DRAIN_SECONDS", "0")  # there is no other gateway to go to

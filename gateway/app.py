@@ -21,6 +21,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    alarms,
     booking,
     codes,
     contacts,
@@ -112,6 +113,7 @@ def _details() -> dict[str, Details]:
         plans,
         pictures,
         webhooks,
+        alarms,
         codes,
         networks,
         health,
@@ -127,6 +129,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
+    # Below a path the host is not ours alone, and another site there may be served without TLS.
+    if settings.site.production and settings.connection.hsts_seconds and not site.root:
+        look.keep_to_tls(settings.connection.hsts_seconds)
     app = Gateway(
         site,
         route_handlers=[
@@ -135,7 +140,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, codes, networks, health),
+            *_handlers(webhooks, alarms, codes, networks, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

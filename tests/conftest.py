@@ -26,6 +26,14 @@ settings.register_profile("deep", max_examples=int(os.environ.get("DEEP_EXAMPLES
 settings.load_profile("everyday")
 
 XDIST_WORKERS_MAX = 8
+LONGEST = (
+    "security/test_schema.py",
+    "browser/test_every_page.py",
+    "security/test_wire.py",
+    "acceptance/test_clients_page.py",
+    "acceptance/test_rehearse.py",
+)
+"""Files whose tests take a minute or more begin first: one that began last would be waited for by an idle machine."""
 
 # Tests start many processes. Where bytecode is not kept, each compiles all that it imports: a second's work or two.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -35,6 +43,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: tests wait as much as they work. Each has servers of its own."""
     return min((os.cpu_count() or 1) + 1, XDIST_WORKERS_MAX)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).as_posix() not in LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)

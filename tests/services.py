@@ -8,6 +8,7 @@ import random
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from admitone.embedded.process import last_lines, spawn, stop
+from tests.forking import Forked, can_fork, fork, fork_to
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 30.0
@@ -28,7 +30,7 @@ class Service:
     """A running process; `url` is empty for one that serves no HTTP."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
     url: str = ""
 
@@ -73,27 +75,37 @@ class Services:
         """Start `admitone` with these arguments; returns at once."""
         name = f"{arguments[0]}-{len(self.started) + 1}"
         log = self.folder / f"{name}.log"
-        process = spawn(
-            [sys.executable, "-m", "admitone", *arguments],
-            log=log,
-            folder=ROOT,
-            environ={**self.environ, **environ},
-        )
+        process = start_module("admitone", *arguments, log=log, environ={**self.environ, **environ})
         service = Service(name, process, log, url)
         self.started.append(service)
         return service
 
     def run(self, *arguments: str, seconds_max: float = 60, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run `admitone` with these arguments to its end; gives exit code and output, raises on neither."""
-        return subprocess.run(
-            [sys.executable, "-m", "admitone", *arguments],
-            cwd=ROOT,
-            env={**self.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=seconds_max,
-            check=False,
-        )
+        variables = {**self.environ, **environ}
+        command = [sys.executable, "-m", "admitone", *arguments]
+        if not can_fork(variables):
+            return subprocess.run(
+                command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=seconds_max, check=False
+            )
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            process = fork_to(
+                "admitone",
+                *arguments,
+                stdout=output.fileno(),
+                stderr=errors.fileno(),
+                folder=ROOT,
+                environ=variables,
+            )
+            try:
+                code = process.wait(seconds_max)
+            finally:
+                process.kill()
+            texts = []
+            for file in (output, errors):
+                file.seek(0)
+                texts.append(file.read().decode())
+        return subprocess.CompletedProcess(command, code, *texts)
 
     def stop(self) -> None:
         """Stop all, the last started first."""
@@ -108,6 +120,15 @@ class Services:
             state = "running" if code is None else f"ended with {code}"
             parts.append(f"--- {service.name} ({state})\n{last_lines(service.log, 60)}")
         return "\n".join(parts)
+
+
+def start_module(
+    module: str, *arguments: str, log: Path, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes] | Forked:
+    """Start ``python -m module``, forked where that makes no difference; its output is appended to ``log``."""
+    if can_fork(environ):
+        return fork(module, *arguments, log=log, folder=ROOT, environ=environ)
+    return spawn([sys.executable, "-m", module, *arguments], log=log, folder=ROOT, environ=environ)
 
 
 def await_ready(service: Service) -> None:

@@ -17,6 +17,7 @@ RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
 TELL_EVERY_SECONDS: Final = 1
+WATCH_EVERY_SECONDS: Final = 5
 FAILED_KEPT_SECONDS: Final = 300
 """RQ keeps a recurring job that failed for this time only, because in an outage one fails every second."""
 LATE_SECONDS_MAX: Final = 5
@@ -49,6 +50,7 @@ class Cron(CronScheduler):
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
+        self._every(WATCH_EVERY_SECONDS, jobs.watch, HOUSEKEEPING_QUEUE)
         self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
 
     def _every(self, seconds: int, function: Callable[..., Any], queue: str, *args: object) -> None:

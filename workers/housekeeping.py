@@ -7,6 +7,9 @@ import logging
 import redis
 
 from booking_lane.lane import queue_name
+from db.alarms.notices import FORGET_NOTICES
+from db.alarms.rules import FORGET_EXCEPTIONS
+from db.alarms.standing import FORGET_ALARMS
 from db.booking import housekeeping_sql as sql
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
@@ -17,6 +20,7 @@ from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
+from workers.alarms.watch import Watch
 from workers.engine.engine import Engine
 from workers.setbacks import Setbacks
 from workers.settings import WorkerSettings
@@ -38,10 +42,13 @@ SUBSCRIPTION_KEEP_HOURS = 24
 class Housekeeping:
     """The housekeeping worker's jobs. They use the engine's connection and never apply a batch."""
 
-    def __init__(self, engine: Engine, slots: Slots, setbacks: Setbacks, settings: WorkerSettings) -> None:
+    def __init__(
+        self, engine: Engine, slots: Slots, setbacks: Setbacks, alarms: Watch, settings: WorkerSettings
+    ) -> None:
         self._engine = engine
         self._slots = slots
         self._setbacks = setbacks
+        self._alarms = alarms
         self._settings = settings
 
     def retry_failed(self) -> None:
@@ -54,6 +61,14 @@ class Housekeeping:
         self._engine.connection().execute("SELECT 1")
         for lane in range(self._settings.lane.count):
             self._setbacks.retry_failed(queue_name(lane))
+
+    def watch(self) -> None:
+        """Look at the figures that have an alarm, and write what operators are told.
+
+        Raises:
+            psycopg.Error, redis.RedisError: Postgres or the Redis of the jobs does not answer.
+        """
+        self._alarms.look(self._engine.connection())
 
     def reconcile(self) -> None:
         """Free the slots of fans that have bought, extend passes to the ends of their holds, and set the rooms' stock.
@@ -176,8 +191,8 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes, departures, delivered news, messages, addresses and subscriptions to alerts that are older
-        than promised, a bounded number in each run.
+        """Delete outcomes, departures, delivered news, messages, addresses, subscriptions to alerts, and alarms that
+        are older than promised, a bounded number in each run.
         """
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._settings.lane.command_keep_hours),
@@ -187,6 +202,9 @@ class Housekeeping:
             (FORGET_MESSAGES, self._settings.message.keep_hours),
             (FORGET_CONTACTS, self._settings.message.contact_keep_hours),
             (FORGET_UNCONFIRMED, UNCONFIRMED_KEEP_HOURS),
+            (FORGET_NOTICES, self._settings.alarm.keep_hours),
+            (FORGET_ALARMS, self._settings.alarm.keep_hours),
+            (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),
         ):
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(

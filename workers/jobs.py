@@ -48,7 +48,7 @@ def install(
     _installed.booking = booking
     _installed.housekeeping = housekeeping
     _installed.told = told
-    functions = (book, give_up, sweep, reconcile, retry_failed, forget, tell)
+    functions = (book, give_up, sweep, reconcile, retry_failed, forget, watch, tell)
     ListedJob.functions = MappingProxyType({f"{__name__}.{function.__name__}": function for function in functions})
 
 
@@ -112,8 +112,14 @@ def forget() -> None:
         _housekeeping().forget()
 
 
+def watch() -> None:
+    """Look at every figure that has an alarm, and decide what operators are told."""
+    with _again_soon("the look at alarms"):
+        _housekeeping().watch()
+
+
 def tell() -> None:
-    """Write the messages to fans that follow from what happened, and send those that are due."""
+    """Write the messages to fans that follow from what happened, and send those and the alarms that are due."""
     if _installed.told is None:
         raise NotInstalledError(NotInstalledError.__doc__)
     _installed.told.telling()

@@ -34,6 +34,7 @@ from db.connections.urls import psycopg_conninfo
 from db.patience import Patience
 from waiting_room.line import Slots
 from workers import jobs
+from workers.alarms.watch import Watch
 from workers.booking import Booking, jobs_clock
 from workers.cron import Cron
 from workers.engine.engine import Engine
@@ -235,7 +236,8 @@ class Pool(WorkerPool):
         slots = Slots(jobs_client(settings.redis.line))
         if role == HOUSEKEEPING_QUEUE:
             setbacks = Setbacks(client, settings.lane.batch_setbacks_max)
-            jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, settings))
+            alarms = Watch(client, slots, settings.lane.count, settings.alarm)
+            jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, alarms, settings))
         else:
             jobs.install(Booking(engine, client, slots, settings.lane, settings.hold, now_ms=now_ms, probe=self._probe))
         try:

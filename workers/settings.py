@@ -7,7 +7,7 @@ import msgspec
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.settings import DatabaseSettings, SiteSettings
 from messages.brand_settings import BrandSettings
-from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
+from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -25,3 +25,4 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     push: PushSettings
     brand: BrandSettings
     line: LineSettings
+    alarm: AlarmSettings

@@ -9,7 +9,7 @@ import typer
 
 from admitone import running
 from admitone.logs import start_logging
-from admitone.settings import Settings, SettingsError
+from admitone.settings import FILE_ENDING, Settings, SettingsError
 from admitone.telemetry import TelemetryError, require_installed
 from gateway.wire.addresses import PublicAddress
 
@@ -55,7 +55,7 @@ def with_noted(settings: Settings) -> Settings:
         SettingsError: the noted settings do not fit the given ones.
     """
     for name, value in running.read(Path(settings.embedded.data_dir)).items():
-        if name != "ADMITONE_URL":
+        if name != "ADMITONE_URL" and name + FILE_ENDING not in os.environ:
             os.environ.setdefault(name, value)
     return Settings.load()
 

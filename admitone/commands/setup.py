@@ -14,7 +14,7 @@ from admitone.commands.environment import (
     servers_of,
     with_noted,
 )
-from admitone.settings import ROWS, Settings, SettingsError
+from admitone.settings import FILE_ENDING, ROWS, Settings, SettingsError
 
 
 def doctor(
@@ -66,7 +66,9 @@ def list_settings(
 
 def settings_markdown() -> str:
     """The text of docs/settings.md."""
-    lines = ["# Settings", "", "Written by `admitone settings --markdown`.", "", "| variable | default | meaning |"]
-    lines.append("|---|---|---|")
+    by_file = f"`ADMITONE_SECRET{FILE_ENDING}=/run/secrets/admitone`"
+    lines = ["# Settings", "", "Written by `admitone settings --markdown`.", ""]
+    lines += [f"A variable with `{FILE_ENDING}` at its end names a file that holds the value: {by_file}.", ""]
+    lines += ["| variable | default | meaning |", "|---|---|---|"]
     lines += [f"| `{row.variable}` | {row.default or '-'} | {row.sentence} |" for row in ROWS]
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import psutil
 
@@ -140,8 +140,16 @@ def last_lines(path: Path, lines_max: int = 20) -> str:
     return "\n".join(text.splitlines()[-lines_max:])
 
 
+class Stoppable(Protocol):
+    """What `stop` uses of a `subprocess.Popen`."""
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+
+
 def stop(
-    process: subprocess.Popen[bytes],
+    process: Stoppable,
     *,
     polite: signal.Signals = signal.SIGTERM,
     firm: signal.Signals = signal.SIGKILL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import msgspec
 from admitone.rehearsal.counted import Sum, Tick
 from admitone.rehearsal.options import Options
 from admitone.rehearsal.plan import Crowd
-from admitone.settings import Settings
+from admitone.settings import Settings, environ_with
 
 ARRIVED_SECONDS_MAX: Final = 600.0
 """The doors wait so long beyond the time given to arrive, and then open even if fans are missing."""
@@ -60,7 +59,7 @@ class Generators:
         """
         share, more = divmod(options.fans, options.processes)
         first = 0
-        environ = {**os.environ, "ADMITONE_SECRET": settings.site.secret}
+        environ = environ_with({"ADMITONE_SECRET": settings.site.secret})
         try:
             for number in range(options.processes):
                 fans = share + (number < more)

@@ -23,11 +23,15 @@ Statement = tuple[LiteralString, dict[str, Any]]
 
 
 class Subject(StrEnum):
-    """The things that have a log. A room and an event are named by the event's id, a webhook by its endpoint's."""
+    """The things that have a log. A room and an event are named by the event's id, a webhook by its endpoint's; a rule
+    of alarms by its event's, which is 0 for the whole site, and a receiver of alarms by its own.
+    """
 
     ROOM = "room"
     EVENT = "event"
     WEBHOOK = "webhook"
+    ALARM_RULE = "alarm_rule"
+    ALARM_RECEIVER = "alarm_receiver"
 
 
 @dataclass(frozen=True, slots=True)

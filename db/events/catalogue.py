@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -48,6 +49,12 @@ async def find_events(
     if after is not None:
         query = query.where(tuple_(Event.date, Event.event_id) > after)
     return [event_facts(row) for row in await connection.execute(query)]
+
+
+async def names_of(connection: AsyncConnection, event_ids: Iterable[int]) -> dict[int, str]:
+    """The names of these events, by their ids."""
+    found = await connection.execute(select(Event.event_id, Event.name).where(Event.event_id.in_(list(event_ids))))
+    return {int(row[0]): str(row[1]) for row in found}
 
 
 def _holds(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:

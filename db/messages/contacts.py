@@ -81,6 +81,20 @@ DELETE FROM suppression
    AND (kind = '' OR NOT kind = ANY (%(unwanted)s::text[]))
 """
 
+_QUIET: Final[LiteralString] = """
+SELECT from_hour, until_hour FROM quiet_hours WHERE address = %(address)s AND channel = %(channel)s
+"""
+
+_KEEP_QUIET: Final[LiteralString] = """
+INSERT INTO quiet_hours (address, channel, from_hour, until_hour)
+VALUES (%(address)s, %(channel)s, %(from_hour)s, %(until_hour)s)
+    ON CONFLICT (address, channel) DO UPDATE SET from_hour = excluded.from_hour, until_hour = excluded.until_hour
+"""
+
+_NOT_QUIET: Final[LiteralString] = """
+DELETE FROM quiet_hours WHERE address = %(address)s AND channel = %(channel)s
+"""
+
 _UNSUPPRESS: Final[LiteralString] = """
 DELETE FROM suppression WHERE address = %(address)s AND channel = %(channel)s AND kind = '' AND reason <> 'complaint'
 """
@@ -179,6 +193,26 @@ async def unwanted(connection: AsyncConnection, channel: str, address: str) -> s
     rows = await connection.exec_driver_sql(_UNWANTED, {"channel": channel, "address": address})
     words = {word for (word,) in rows}
     return {kind for kind in CHOOSABLE if "" in words or kind in words}
+
+
+async def quiet_hours(connection: AsyncConnection, channel: str, address: str) -> tuple[int, int] | None:
+    """The hours from which and until which an address is left alone; None without any."""
+    row = (await connection.exec_driver_sql(_QUIET, {"channel": channel, "address": address})).first()
+    return None if row is None else (int(row.from_hour), int(row.until_hour))
+
+
+async def keep_quiet(connection: AsyncConnection, channel: str, address: str, hours: tuple[int, int] | None) -> None:
+    """Leave an address alone in these hours from now on; None ends it."""
+    which: dict[str, Any] = {"channel": channel, "address": address}
+    if hours is None:
+        await connection.exec_driver_sql(_NOT_QUIET, which)
+    else:
+        await connection.exec_driver_sql(_KEEP_QUIET, {**which, "from_hour": hours[0], "until_hour": hours[1]})
+
+
+async def want_all(connection: AsyncConnection, channel: str, address: str) -> None:
+    """Write to an address again of every kind: its reader, who had stopped it, asks for it."""
+    await connection.exec_driver_sql(_WANT_AGAIN, {"channel": channel, "address": address, "unwanted": []})
 
 
 async def choose(

@@ -69,7 +69,7 @@ class MessageKind(StrEnum):
     NEW_EVENT = "new_event", False, (MAIL,), BULK, 7 * DAY_SECONDS, True, "A new event"
     RETURNED_TICKETS = "returned_tickets", False, (MAIL,), BULK, DAY_SECONDS, True, "Returned tickets"
     CONFIRM = "confirm", True, (MAIL,), SOON, DAY_SECONDS, False, "Confirm your address"
-    ALARM = "alarm", True, (MAIL,), URGENT, 3600, False, "An alarm for operators"
+    ALARM = "alarm", True, (MAIL, PUSH), URGENT, 3600, False, "An alarm for operators"
 
 
 CHOOSABLE = tuple(kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, MessageKind.ALARM))

@@ -81,11 +81,12 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
        EXISTS (SELECT
                  FROM suppression s
                 WHERE s.address = t.address AND s.channel = t.channel AND s.kind IN ('', t.kind)),
-       p.p256dh, p.auth,
+       p.p256dh, p.auth, q.from_hour, q.until_hour,
        e.name, e.artist, e.venue, e.date, e.time_zone, e.doors_at, e.on_sale_at, e.currency, e.notice, e.state,
        e.revision
   FROM taken t
   JOIN event e ON e.event_id = t.event_id
+  LEFT JOIN quiet_hours q ON q.address = t.address AND q.channel = t.channel
   LEFT JOIN push_subscription p
     ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.endpoint = t.address
  ORDER BY t.urgency, t.created_at
@@ -111,7 +112,9 @@ class EventFacts(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A message that was taken for its ``tries``-th try. ``keys`` are those of a browser that takes web push."""
+    """A message that was taken for its ``tries``-th try. ``keys`` are those of a browser that takes web push; ``quiet``
+    are the hours from which and until which its reader wants to be left alone.
+    """
 
     event_id: int
     message_id: uuid.UUID
@@ -125,15 +128,17 @@ class Taken(NamedTuple):
     is_late: bool
     is_suppressed: bool
     keys: tuple[str, str] | None
+    quiet: tuple[int, int] | None
     event: EventFacts
 
 
 def taken(row: tuple[Any, ...]) -> Taken:
     """A row of `TAKE`."""
-    p256dh, auth = row[11:13]
+    p256dh, auth, quiet_from, quiet_until = row[11:15]
     kind, channel = msgspec.convert(row[2], MessageKind), MessageChannel(row[3])
     keys = (p256dh, auth) if p256dh and auth else None
-    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, EventFacts(*row[13:])))
+    quiet = None if quiet_from is None else (quiet_from, quiet_until)
+    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, quiet, EventFacts(*row[15:])))
 
 
 ANY_DUE: Final[LiteralString] = """
@@ -190,6 +195,19 @@ INSERT INTO suppression (address, channel, kind, reason, detail)
 VALUES (%(address)s, %(channel)s, %(kind)s, %(reason)s, %(detail)s)
     ON CONFLICT DO NOTHING
 """
+
+CAME_BACK: Final[LiteralString] = """
+WITH found AS (
+    SELECT event_id, message_id, address FROM message WHERE message_id = %(message_id)s AND channel = 'mail'
+), failed AS (
+    UPDATE message m
+       SET state = 'failed', error = %(error)s
+      FROM found
+     WHERE %(is_failed)s AND m.message_id = found.message_id AND m.event_id = found.event_id AND m.state = 'sent'
+)
+SELECT address FROM found
+"""
+"""Returns whom a mail was for of which a report came, and notes with the message that it did not arrive."""
 
 DROP_SUBSCRIPTION: Final[LiteralString] = """
 DELETE FROM push_subscription WHERE endpoint = %(endpoint)s AND event_id = %(event_id)s AND user_id = %(user_id)s

@@ -11,16 +11,29 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _COLUMNS: Final[LiteralString] = """m.event_id, m.message_id, m.kind, m.channel, m.address, m.language, m.state,
        m.tries, m.error, m.provider, m.created_at, m.ended_at, m.copy"""
 
-_NEWEST: Final[LiteralString] = f"""
+_ALL: Final[LiteralString] = f"""
 SELECT {_COLUMNS}
   FROM message m
+ UNION ALL
+SELECT DISTINCT ON (n.message_id)
+       0, n.message_id, 'alarm', r.channel, r.address, 'en', n.state, n.tries, n.error, '', n.created_at, n.ended_at,
+       n.copy
+  FROM alarm_notice n
+  JOIN alarm_receiver r USING (receiver_id)
+ WHERE n.message_id IS NOT NULL
+"""  # noqa: S608 - of constants alone
+"""Messages to fans, and alarms to operators."""
+
+_NEWEST: Final[LiteralString] = f"""
+SELECT *
+  FROM ({_ALL}) AS m
  WHERE %(address)s = '' OR m.address = %(address)s
  ORDER BY m.created_at DESC
  LIMIT %(messages_max)s
 """  # noqa: S608 - of constants alone
 
 _ONE: Final[LiteralString] = f"""
-SELECT {_COLUMNS} FROM message m WHERE m.message_id = %(message_id)s
+SELECT * FROM ({_ALL}) AS m WHERE m.message_id = %(message_id)s
 """  # noqa: S608 - of constants alone
 
 _DEAD: Final[LiteralString] = f"""

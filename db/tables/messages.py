@@ -79,6 +79,23 @@ class Suppression(Base):
     at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
+class QuietHours(Base):
+    """The hours of the day in which an address is only written to of what cannot wait; a reference table. They may go
+    over midnight.
+    """
+
+    __tablename__ = "quiet_hours"
+    __table_args__ = (
+        CheckConstraint("from_hour BETWEEN 0 AND 23 AND until_hour BETWEEN 0 AND 23", name="hours"),
+        PrimaryKeyConstraint("address", "channel"),
+    )
+
+    address: Mapped[str]
+    channel: Mapped[str]
+    from_hour: Mapped[int] = mapped_column(SmallInteger)
+    until_hour: Mapped[int] = mapped_column(SmallInteger)
+
+
 class Message(Base):
     """A message to one address by one channel. The dedup key names its cause and its address: the same is told once.
 

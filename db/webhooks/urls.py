@@ -13,6 +13,15 @@ from urllib.parse import urlsplit
 
 URL_CHARS_MAX: Final = 2000
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6. What lies beside it leads to this host, this site or this network (RFC 4291, 2.4),
+also in spellings that Python's own tables do not know: ``::127.0.0.1``, ``::ffff:0:127.0.0.1``, ``64:ff9b:1::/48``.
+"""
+_INSIDE: Final = (
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure's own services answer there, to every machine
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, given up (RFC 7526)
+    ipaddress.ip_network("3fff::/20"),  # documentation (RFC 9637)
+)
 
 
 class UrlRefusedError(ValueError):
@@ -30,9 +39,9 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(str(inner))
-        if found.is_site_local:
+        if found not in _GLOBAL_UNICAST:
             return False
-    return found.is_global and not found.is_multicast
+    return found.is_global and not found.is_multicast and not any(found in network for network in _INSIDE)
 
 
 def check_url(url: str, *, production: bool) -> tuple[str, int]:

@@ -24,6 +24,15 @@ _is_mail: Final = re.compile(
 ).fullmatch
 _is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 CONTACTS: Final = "contact"
+STOP_WORDS: Final = frozenset(
+    {
+        *("stop", "stopall", "unsubscribe", "end", "quit", "cancel", "revoke", "optout"),
+        *("stopp", "abmelden", "arret", "arrêt", "desabonner", "désabonner", "alto", "parar", "baja"),
+        *("停止", "ストップ", "توقف", "إيقاف", "ايقاف"),
+    }
+)
+"""Answers that end SMS: those of American providers, and those of our languages."""
+START_WORDS: Final = frozenset({"start", "unstop"})
 
 
 def tidy_mail(text: str) -> str:
@@ -142,15 +151,42 @@ class Contacts:
             unwanted = await db.unwanted(connection, reader.channel, reader.address)
             return unwanted, await db.followed_by(connection, reader.address)
 
-    async def choose(self, reader: Reader, unwanted: Iterable[MessageKind], followed: Iterable[uuid.UUID]) -> None:
-        """Note what an address wants from now on."""
+    async def quiet_hours(self, reader: Reader) -> tuple[int, int] | None:
+        """The hours from which and until which an address is left alone."""
+        async with self._engine.connect() as connection:
+            return await db.quiet_hours(connection, reader.channel, reader.address)
+
+    async def choose(
+        self,
+        reader: Reader,
+        unwanted: Iterable[MessageKind],
+        followed: Iterable[uuid.UUID],
+        quiet: tuple[int, int] | None,
+    ) -> None:
+        """Note what an address wants from now on, and when it is left alone."""
         async with self._engine.begin() as connection:
+            await db.keep_quiet(connection, reader.channel, reader.address, quiet)
             await db.choose(connection, reader.channel, reader.address, unwanted, followed)
 
     async def unsubscribe(self, reader: Reader) -> None:
         """Send an address no more messages of the kind in which its link stands."""
         async with self._engine.begin() as connection:
             await db.suppress(connection, reader.channel, reader.address, reader.kind, SuppressionReason.UNSUBSCRIBED)
+
+    async def replied(self, number: str, words: str) -> bool | None:
+        """A reader answered an SMS: STOP ends all SMS to the number, START takes that back. Returns whether SMS are
+        sent from now on; None where the answer says neither.
+        """
+        word = words.strip().strip(".!").casefold()
+        if word not in STOP_WORDS | START_WORDS:
+            return None
+        wants = word in START_WORDS
+        async with self._engine.begin() as connection:
+            if wants:
+                await db.want_all(connection, SMS, number)
+            else:
+                await db.suppress(connection, SMS, number, "", SuppressionReason.UNSUBSCRIBED)
+        return wants
 
     async def report(self, address: str, reason: SuppressionReason, detail: str) -> None:
         """A provider says that mail to an address came back, or that its owner complained."""

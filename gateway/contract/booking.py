@@ -229,5 +229,12 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     cancel_until: Moment | None = None
 
 
+class PurchaseLink(AnswerBody, kw_only=True):
+    """``href`` opens the purchase on any device; ``key`` is the key in it, for the header ``X-Purchase-Key``."""
+
+    href: str
+    key: str
+
+
 class PurchaseList(AnswerBody, kw_only=True):
     purchases: tuple[PurchaseAnswer, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from db.messages.kinds import Followed
 from db.texts import END, ONE_LINE
@@ -52,6 +52,15 @@ class ReportBody(RequestBody, kw_only=True):
     type: Literal["bounce", "complaint"]
     address: Mail
     detail: Annotated[str, Meta(max_length=300)] = ""
+
+
+class ReplyBody(RequestBody, kw_only=True):
+    """What a reader answered to an SMS."""
+
+    EXAMPLES = ({"from": "+4915112345678", "text": "STOP"},)
+
+    sender: Annotated[Phone, Meta(description="the reader's number")] = field(name="from")
+    text: Annotated[str, Meta(max_length=2000)]
 
 
 class DeadLetter(AnswerBody, kw_only=True):

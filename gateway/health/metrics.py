@@ -145,6 +145,7 @@ def exposition(
     queues: tuple[Sequence[QueueFigures], float | None] | None,
     rooms: Sequence[RoomAnswer] | None,
     backlog: Backlog | None,
+    alarms: tuple[Mapping[str, int], float | None] | None,
 ) -> bytes:
     """The metrics in the text format, version 0.0.4. An argument that could not be read is None, and is left out.
 
@@ -153,8 +154,15 @@ def exposition(
         clients: the connections of clients.
         connections: for each pool of Postgres connections, how many are in use, and how many there may be.
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
+        alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
+            there was none.
     """
-    read = {"queues": queues is not None, "rooms": rooms is not None, "backlog": backlog is not None}
+    read = {
+        "queues": queues is not None,
+        "rooms": rooms is not None,
+        "backlog": backlog is not None,
+        "alarms": alarms is not None,
+    }
     registry = CollectorRegistry()
     registry.register(
         _Fixed(
@@ -165,6 +173,7 @@ def exposition(
                 *(() if queues is None else _queues(*queues)),
                 *(() if rooms is None else _rooms(rooms)),
                 *(() if backlog is None else _backlog(backlog)),
+                *(() if alarms is None else _alarms(*alarms)),
             ]
         )
     )
@@ -317,6 +326,17 @@ def _backlog(backlog: Backlog) -> Iterator[Metric]:
     endpoints.add_metric(["failing"], backlog.endpoints_failing)
     endpoints.add_metric(["disabled"], backlog.endpoints_disabled)
     yield endpoints
+
+
+def _alarms(alarms: Mapping[str, int], looked_seconds: float | None) -> Iterator[Metric]:
+    firing = GaugeMetricFamily("admitone_alarms", "Operators' alarms that stand.", labels=["kind"])
+    for kind, number in alarms.items():
+        firing.add_metric([kind], number)
+    yield firing
+    if looked_seconds is not None:
+        yield GaugeMetricFamily(
+            "admitone_alarms_look_age_seconds", "Since the workers looked for alarms.", value=looked_seconds
+        )
 
 
 def _rooms(rooms: Sequence[RoomAnswer]) -> Iterator[Metric]:

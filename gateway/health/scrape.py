@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
+from db.alarms.standing import LOOKED_KEY, NOW_MS, firing_alarms
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.contract.rooms import RoomAnswer
@@ -69,10 +70,13 @@ class Scrape:
         self._queues = _Reading(self._read_queues)
         self._rooms = _Reading(partial(self.read_rooms, ROOMS_MAX))
         self._backlog = _Reading(self.reader.backlog)
+        self._alarms = _Reading(self._read_alarms)
 
     async def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        queues, rooms, backlog = await asyncio.gather(self._queues.now(), self._rooms.now(), self._backlog.now())
+        queues, rooms, backlog, alarms = await asyncio.gather(
+            self._queues.now(), self._rooms.now(), self._backlog.now(), self._alarms.now()
+        )
         engine_pool = cast(Any, self.engine.pool)
         return exposition(
             self.traffic,
@@ -93,6 +97,7 @@ class Scrape:
             queues=queues,
             rooms=rooms,
             backlog=backlog,
+            alarms=alarms,
         )
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
@@ -105,6 +110,14 @@ class Scrape:
         beats = await jobs.zrange(get_registry_key(), -1, -1, withscores=True)
         seconds = int((await jobs.time())[0])
         return list(queues), max(0.0, seconds - float(beats[0][1])) if beats else None
+
+    async def _read_alarms(self) -> tuple[dict[str, int], float | None]:
+        """How many alarms of each kind stand, and the age of the last look at the figures, None if there was none."""
+        looked_at = await self.jobs.get(LOOKED_KEY)
+        async with self.engine.connect() as connection:
+            firing = await firing_alarms(connection)
+            now_ms = (await connection.exec_driver_sql(NOW_MS)).scalar_one()
+        return firing, None if looked_at is None else max(0.0, (int(now_ms) - int(looked_at)) / 1000)
 
     async def _read_queue(self, name: str) -> QueueFigures:
         jobs = self.jobs

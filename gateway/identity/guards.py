@@ -15,6 +15,10 @@ Arguments = Mapping[str, Any]
 """The other keyword arguments of a handler, for example ``data``, which is the body."""
 
 
+PURCHASE_KEY: Final = "x-purchase-key"
+"""The header with the key of a purchase's own link, which stands for the fan who bought it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A role, and how the subject of a request is found.
@@ -41,6 +45,16 @@ def _ticket_holder(identity: Identity, request: AnyRequest, _: Arguments) -> Ses
     return holder
 
 
+def _purchase_fan(identity: Identity, request: AnyRequest, arguments: Arguments) -> Session:
+    key = request.headers.get(PURCHASE_KEY)
+    return identity.fan(request) if key is None else identity.fan_of_purchase(arguments["purchase_id"], key)
+
+
+def _purchase_holder(identity: Identity, request: AnyRequest, arguments: Arguments) -> Session:
+    has_key = PURCHASE_KEY in request.headers
+    return (_purchase_fan if has_key else _ticket_holder)(identity, request, arguments)
+
+
 def _fan_of_body(identity: Identity, request: AnyRequest, arguments: Arguments) -> int:
     return identity.user(request, arguments["data"].user_id)
 
@@ -59,6 +73,10 @@ FAN_OF_BODY: Final = Guard("fan", "user_id", _fan_of_body)
 """The handler takes ``user_id``, which the session and the body must agree on. Under open auth the body's suffices."""
 TICKET_HOLDER: Final = Guard("fan", "holder", _ticket_holder)
 """The handler takes ``holder``, a `Session` that may have ended, and asks `gateway.booking.tickets`."""
+PURCHASE_HOLDER: Final = Guard("fan", "holder", _purchase_holder)
+"""As `TICKET_HOLDER` for the one purchase that the address names, whose key does as well."""
+PURCHASE_FAN: Final = Guard("fan", "fan", _purchase_fan)
+"""The handler takes ``fan``, a `Session`, of which the key of the purchase that the address names proves as much."""
 JOB_OWNER: Final = Guard("fan", "owner_id", _job_owner)
 """The handler takes ``owner_id``, the session's user id. Under open auth it is None, and every job may be read."""
 OPERATOR: Final = Guard("operator", "operator", _operator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
+import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -12,10 +13,18 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane import about
-from gateway.identity.cookies import COOKIE_SECONDS_MAX, COOKIES, Role, refuse_cross_site, session_cookie
+from gateway.identity.cookies import (
+    COOKIE_SECONDS_MAX,
+    COOKIES,
+    Role,
+    cookie_name,
+    refuse_cross_site,
+    session_cookie,
+)
 from gateway.wire.later_headers import add_header, later_headers, set_header
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+from messages.purchase_keys import PurchaseKeys
 from waiting_room.errors import TokenInvalid
 from waiting_room.signing import Signer
 
@@ -78,6 +87,7 @@ class Identity:
         self._session_seconds = session_seconds
         self._secure = secure
         self.open_auth = open_auth
+        self.purchase_keys = PurchaseKeys(secret)
         self._verified: dict[str, tuple[float, Session]] = {}
         self._renewed: dict[tuple[str, float], str] = {}
 
@@ -114,17 +124,26 @@ class Identity:
         Raises:
             ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a request of another site's page.
         """
-        token, by_cookie = _token(request, role)
+        token, by_cookie = self._token(request, role)
         if token is None:
             if by_cookie:
                 return None
             raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
         if by_cookie:
-            refuse_cross_site(request)
+            self.refuse_foreign(request)
         session = self.verify(token)
         if session.renew_at <= self._now():
             self._renew(request, session, by_cookie=by_cookie)
         return session
+
+    def refuse_foreign(self, request: AnyRequest) -> None:
+        """Refuse another site's request that this site's cookies came with. In production every write by cookie says
+        where it comes from; a program that cannot say it sends its token in ``Authorization``.
+
+        Raises:
+            ProblemError: ``cross_site``.
+        """
+        refuse_cross_site(request, silent_too=self._secure and "cookie" in request.headers)
 
     def _renew(self, request: AnyRequest, session: Session, *, by_cookie: bool) -> None:
         """Have the answer bring the same session with its whole life before it. Its id stays, and so does the place."""
@@ -151,7 +170,7 @@ class Identity:
         session = self.known(request)
         if session is not None:
             return session if session.role == "fan" and not session.rehearses else None
-        token, _ = _token(request, "fan")
+        token, _ = self._token(request, "fan")
         try:
             claims, ends_at_seconds = self._signer.verify(token or "", late_seconds=COOKIE_SECONDS_MAX)
             holder = self._fan_session(claims, ends_at_seconds) if claims.role == "fan" else None
@@ -176,12 +195,25 @@ class Identity:
         if self._now() + seconds < ends_at + KEPT_SPARE_SECONDS and not session.ended:
             return True
         token = self._sign(str(session.user_id), "fan", seconds, jti=session.jti)
-        if _token(request, "fan")[1]:
+        if self._token(request, "fan")[1]:
             cookie = session_cookie(token, "fan", seconds, secure=self._secure)
             add_header(request.scope, b"set-cookie", cookie.to_header(header="").encode())
         else:
             set_header(request.scope, RENEWED_HEADER, token.encode())
         return True
+
+    def fan_of_purchase(self, purchase_id: uuid.UUID, key: str) -> Session:
+        """The fan whose purchase this key opens, good for that purchase alone.
+
+        Raises:
+            ProblemError: ``unknown_purchase``.
+        """
+        try:
+            user_id = self.purchase_keys.fan(purchase_id, key)
+        except TokenInvalid:
+            raise ProblemError("unknown_purchase") from None
+        about.note(user_id=user_id)
+        return Session(user_id, "fan", "")
 
     def known(self, request: AnyRequest) -> Session | None:
         """The request's session; None if there is none, or if it is not valid."""
@@ -259,19 +291,18 @@ class Identity:
             renew_at = math.inf
         return Session(int(claims.sub), "fan", claims.jti, rehearses=claims.rehearses, renew_at=renew_at)
 
+    def _token(self, request: AnyRequest, role: Role) -> tuple[str | None, bool]:
+        """The request's token of this role, if it has one; and whether a cookie brings it, or would."""
+        has_authorization = request.headers.get("authorization") is not None
+        bearer = _bearer(request) if has_authorization else None
+        if bearer is not None:
+            return bearer.strip(), False
+        cookie = request.cookies.get(cookie_name(COOKIES[role], secure=self._secure))
+        return (None, not has_authorization) if cookie is None else (cookie.strip(), True)
+
     def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "") -> str:
         claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses)
         return self._signer.sign(claims, int(self._now()) + seconds)
-
-
-def _token(request: AnyRequest, role: Role) -> tuple[str | None, bool]:
-    """The request's token of this role, if it has one; and whether a cookie brings it, or would."""
-    has_authorization = request.headers.get("authorization") is not None
-    bearer = _bearer(request) if has_authorization else None
-    if bearer is not None:
-        return bearer.strip(), False
-    cookie = request.cookies.get(COOKIES[role])
-    return (None, not has_authorization) if cookie is None else (cookie.strip(), True)
 
 
 def _bearer(request: AnyRequest) -> str | None:

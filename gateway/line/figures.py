@@ -14,6 +14,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from booking_lane.figures import CHOICES
 from booking_lane.lane import lane_of, queue_name
 from db.events.sale import sale_state
 from db.rooms.dials import dials_of
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 BOOKING_SECONDS: Final = 60.0
 """The figures of bookings are of the last minute."""
 STREAM_SECONDS: Final = 1.0
-CHOICES: Final = frozenset({"no_block", "seats_taken", "sold_out", "limit_exceeded"})
-"""With these codes a fan is told that there is not what was asked for. Nothing is wrong with the sale then."""
 
 
 def newcomer_view(counts: RoomCounts) -> NewcomerView | None:

@@ -6,6 +6,7 @@ import contextlib
 
 from litestar.datastructures import Cookie
 
+from gateway.identity.cookies import cookie_name
 from gateway.identity.sessions import Session
 from gateway.wire.addresses import cookie_path
 from gateway.wire.problems import ProblemError
@@ -51,7 +52,7 @@ class Passes:
         Raises:
             TokenInvalid: the pass is forged, or is for another event or fan.
         """
-        token = request.headers.get("x-admission-pass") or request.cookies.get(_cookie_name(event_id))
+        token = request.headers.get("x-admission-pass") or request.cookies.get(self._cookie_name(event_id))
         return None if token is None else self._tokens.verify_pass(token, event=event_id, fan=user_id)
 
     def valid_admission(self, request: AnyRequest, event_id: int, user_id: int) -> AdmissionPass | None:
@@ -66,7 +67,7 @@ class Passes:
             return []
         return [
             Cookie(
-                key=_cookie_name(event_id),
+                key=self._cookie_name(event_id),
                 value=admission_pass,
                 max_age=COOKIE_SECONDS,
                 path=cookie_path(),
@@ -76,6 +77,5 @@ class Passes:
             )
         ]
 
-
-def _cookie_name(event_id: int) -> str:
-    return f"admitone_pass_{event_id}"
+    def _cookie_name(self, event_id: int) -> str:
+        return cookie_name(f"admitone_pass_{event_id}", secure=self._secure)

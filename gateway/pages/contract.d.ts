@@ -1,4 +1,77 @@
 // The answers of the public API, made from gateway/contract by `make format`.
+export type AlarmAnswer = {
+  kind: AlarmKind;
+  headline: string;
+  sentence: string;
+  threshold: string;
+  isTrouble: boolean;
+  events: string[];
+  more: number;
+  eventId: number | null;
+  timeZone: string;
+  since: string;
+  endedAt: string | null;
+};
+export type AlarmExceptionAnswer = {
+  kind: AlarmKind;
+  eventId: number;
+  event: string;
+  enabled: boolean;
+  threshold: number;
+  forSeconds: number;
+};
+export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "rebuilding" | "sold_out" | "sold_share";
+export type AlarmList = {
+  firing: AlarmAnswer[];
+  ended: AlarmAnswer[];
+  lookedAt: string | null;
+};
+export type AlarmLogLine = {
+  at: string;
+  operator: string;
+  subject: "alarm_receiver" | "alarm_rule";
+  id: number;
+  field: string;
+  from: string;
+  to: string;
+};
+export type AlarmLogList = {
+  entries: AlarmLogLine[];
+};
+export type AlarmReceiverAnswer = {
+  receiverId: number;
+  channel: ReceiverChannel;
+  address: string;
+  name: string;
+  kinds: AlarmKind[];
+  quietUntil: string | null;
+  madeAt: string;
+  deliveredAt: string | null;
+  failingSince: string | null;
+  error: string;
+  gone: boolean;
+};
+export type AlarmReceiverList = {
+  receivers: AlarmReceiverAnswer[];
+};
+export type AlarmRuleAnswer = {
+  kind: AlarmKind;
+  headline: string;
+  meaning: string;
+  scope: "event" | "lane";
+  unit: "" | "%" | "fans" | "ms" | "s";
+  enabled: boolean;
+  threshold: number;
+  forSeconds: number;
+  thresholdMin: number;
+  thresholdMax: number;
+  defaultThreshold: number;
+  defaultForSeconds: number;
+};
+export type AlarmRuleList = {
+  rules: AlarmRuleAnswer[];
+  exceptions: AlarmExceptionAnswer[];
+};
 export type BoughtSeat = {
   ticketTypeId: number;
   ticketType: string;
@@ -539,6 +612,10 @@ export type PurchaseDetailAnswer = {
   ticketCode: string | null;
   cancelledAt?: string | null;
 };
+export type PurchaseLink = {
+  href: string;
+  key: string;
+};
 export type PurchaseList = {
   purchases: PurchaseAnswer[];
 };
@@ -565,6 +642,7 @@ export type ReceiptEntry = {
   state: string;
   reason: string;
 };
+export type ReceiverChannel = "chat" | "mail" | "push";
 export type ReleaseJob = {
   kind: "release";
   jobId: string;

@@ -21,7 +21,6 @@ from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
-from gateway.identity.cookies import refuse_cross_site
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
@@ -63,7 +62,7 @@ class PagesFromServices:
         identity = self._services.identity
         # Lax keeps the cookie from another site's form, so without this the form would be given a new session, which
         # takes the place of the fan's own.
-        refuse_cross_site(request)
+        identity.refuse_foreign(request)
         session = identity.ticket_holder(request) if for_tickets else identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
@@ -278,6 +277,18 @@ class PagesFromServices:
         until_seconds = max(((one.event.date + KEPT_AFTER_EVENT).timestamp() for one in purchases), default=0.0)
         return self._services.identity.keep(request, until_seconds)
 
+    def end_session(self, request: AnyRequest) -> Cookie:
+        identity = self._services.identity
+        identity.refuse_foreign(request)
+        return identity.no_cookie("fan")
+
+    async def purchase_by_key(self, purchase_id: uuid.UUID, key: str) -> PurchaseView | None:
+        try:
+            fan = self._services.identity.fan_of_purchase(purchase_id, key)
+        except ProblemError:
+            return None
+        return await self.purchase(fan.user_id, purchase_id)
+
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         return [await self._purchase(found) for found in await self._services.reader.purchases(user_id)]
 
@@ -294,6 +305,7 @@ class PagesFromServices:
         is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,
+            key=self._services.identity.purchase_keys.key(purchase.purchase_id, purchase.user_id),
             event=await self._view(hall),
             status=purchase.status,
             total_amount=purchase.total_amount,

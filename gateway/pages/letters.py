@@ -46,8 +46,21 @@ _PAYLOAD: Final = {
     "name": _EVENT.artist,
     "amount": 4900,
     "seats": 2,
-    "title": "The line of A Night at the Lyceum is over 5,000",
-    "lines": ["5,120 fans wait. The threshold is 5,000."],
+    "title": "Alarm: The line is long · A Night at the Lyceum",
+    "short": "The line has 5,120 fans.",
+    "alarms": [
+        {
+            "title": "The line is long",
+            "sentence": "The line has 5,120 fans.",
+            "facts": [
+                ["Event", _EVENT.name],
+                ["Threshold", "5,000 fans"],
+                ["Since", "Fri 9 May 2031, 20:00 CEST"],
+            ],
+        }
+    ],
+    "more": "",
+    "path": "/ops",
     "before": {"date": (_AT - dt.timedelta(days=7)).isoformat()},
 }
 

@@ -89,6 +89,11 @@ def wear(worn: Brand, *, all_at_once: bool = False) -> None:
         assets.make_all()
 
 
+def keep_to_tls(seconds: int) -> None:
+    """Have the pages of this process tell browsers to ask for them over TLS alone from now on (RFC 6797)."""
+    PAGE_HEADERS["Strict-Transport-Security"] = f"max-age={seconds}"
+
+
 templates = Environment(
     loader=_Templates(FOLDER / "templates"),
     autoescape=True,
@@ -178,12 +183,31 @@ def _policy(captcha: str = "") -> str:
     )
 
 
+FEATURES_UNUSED = (
+    "accelerometer",
+    "bluetooth",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "serial",
+    "usb",
+    "xr-spatial-tracking",
+)
+"""No page uses these features of a browser, so no script that slips into one may use them."""
+
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": _policy(),
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in FEATURES_UNUSED),
 }
 
 

@@ -20,6 +20,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import Parameter, SkipValidation
 
+from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
 from db.events.sale import SaleState
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
@@ -38,13 +39,13 @@ from gateway.pages.languages import (
     prefix,
 )
 from gateway.pages.letters import LETTERS
-from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, manifest, page
+from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
-from gateway.pages.told import TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
+from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
@@ -54,12 +55,21 @@ from messages.money import EXPONENTS
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
+KEY_TYPED_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
 _of_this_site = re.compile(r"/(?:(?:events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
 
+
+TICKETS_ELSEWHERE = (
+    N_("These tickets do not open here"),
+    N_(
+        "Tickets open in the browser in which they were bought, and on any device by their own link. "
+        "You find the link below the tickets, and in the mail that brought them."
+    ),
+)
 
 CLOSED_WORDS = {
     SaleState.OVER: (
@@ -283,20 +293,47 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     return page("purchases.html", cookie=cookie, purchases=purchases, site_url=origin_of(request))
 
 
-@get("/purchases/{purchase_id:uuid}")
-async def purchase_page(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[str]:
-    """The fan's tickets, each with its QR code; somebody else's purchase is not found."""
+@post("/sign-out")
+async def sign_out_form(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
+    """Have the browser forget the fan, on a computer that others use too."""
+    headers = {"Location": below("/"), "Cache-Control": "no-store"}
+    cookie = pages.end_session(request)
+    return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=[cookie])
+
+
+async def _purchase_shown(
+    request: Request[Any, Any, Any], pages: PageData, purchase_id: uuid.UUID, key: str
+) -> tuple[PurchaseView | None, Cookie | None]:
+    """The purchase that the key opens, or else the fan's session; None if neither does."""
+    if key:
+        return await pages.purchase_by_key(purchase_id, key), None
     user_id, cookie = await pages.ensure_session(request, for_tickets=True)
     purchase = await pages.purchase(user_id, purchase_id)
-    if purchase is None or not pages.keep_session(request, [purchase]):
-        raise NotFoundException
+    is_shown = purchase is not None and pages.keep_session(request, [purchase])
+    return (purchase if is_shown else None), cookie
+
+
+@get("/purchases/{purchase_id:uuid}")
+async def purchase_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    purchase_id: uuid.UUID,
+    key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
+    told: Annotated[str, Parameter(max_length=32)] = "",
+) -> Response[str]:
+    """The tickets, each with its QR code. Somebody else's are not found, and the page says what opens them."""
+    purchase, cookie = await _purchase_shown(request, pages, purchase_id, key)
+    if purchase is None:
+        return error_page(404, gettext(TICKETS_ELSEWHERE[0]), gettext(TICKETS_ELSEWHERE[1]))
     return page(
         "purchase.html",
+        told=told_words(told),
+        told_well=told == TICKETS_SENT,
         cookie=cookie,
         purchase=purchase,
+        is_by_link=bool(key),
         takes_mail=pages.takes_mail,
         exponent=EXPONENTS.get(purchase.currency, 2),
-        site_url=origin_of(request),
     )
 
 
@@ -318,14 +355,18 @@ async def sale_calendar_file(request: Request[Any, Any, Any], pages: Pages, even
 
 
 @get("/purchases/{purchase_id:uuid}/event.ics")
-async def event_calendar_file(request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID) -> Response[bytes]:
+async def event_calendar_file(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    purchase_id: uuid.UUID,
+    key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
+) -> Response[bytes]:
     """The evening of the fan's own tickets, for a calendar."""
-    user_id, _ = await pages.ensure_session(request, for_tickets=True)
-    purchase = await pages.purchase(user_id, purchase_id)
-    if purchase is None or not pages.keep_session(request, [purchase]):
+    purchase, _ = await _purchase_shown(request, pages, purchase_id, key)
+    if purchase is None:
         raise NotFoundException
     site_origin = origin_of(request)
-    page_url = f"{site_origin}{prefix()}/purchases/{purchase_id}"
+    page_url = f"{site_origin}{prefix()}/purchases/{purchase_id}?key={purchase.key}"
     content = event_calendar(purchase, urlsplit(site_origin).hostname or "", page_url, dt.datetime.now(dt.UTC))
     return _calendar_file(f"tickets-{purchase_id}", content)
 
@@ -359,6 +400,12 @@ async def event_form_page(
 async def webhooks_page() -> Response[str]:
     """The operators' webhooks, as the console."""
     return page("webhooks.html", kinds=[(kind.value, kind.headline) for kind in OutboxKind])
+
+
+@get("/ops/alarms")
+async def alarms_page(pages: Pages) -> Response[str]:
+    """The operators' alarms, as the console."""
+    return page("alarms.html", kinds=list(AlarmKind), for_seconds_max=FOR_SECONDS_MAX, push_key=pages.push_key)
 
 
 @get("/ops/rooms/{event_id:int}/codes")
@@ -443,6 +490,7 @@ def pages_router() -> Router:
             *TOLD_FORMS,
             purchases_page,
             purchase_page,
+            sign_out_form,
             sale_calendar_file,
             event_calendar_file,
         ],
@@ -462,6 +510,7 @@ def pages_router() -> Router:
             programme_page,
             event_form_page,
             webhooks_page,
+            alarms_page,
             codes_page,
             static_file,
         ],

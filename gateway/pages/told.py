@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import SkipValidation
 
-from db.messages.kinds import CHOOSABLE, Followed, MessageKind
+from db.messages.kinds import CHOOSABLE, MAIL, PUSH, Followed, MessageKind
 from gateway.identity.cookies import refuse_cross_site
 from gateway.pages.languages import N_, current, gettext, prefix
 from gateway.pages.look import page
@@ -25,6 +25,7 @@ from messages.links import Reader
 
 Pages = NamedDependency[SkipValidation[PageData]]
 FIELDS_MAX: Final = 100
+HOURS: Final = [str(hour) for hour in range(24)]
 
 KIND_WORDS: Final = {
     MessageKind.TURN_NEAR: N_("My turn in a line is near"),
@@ -43,13 +44,15 @@ KIND_WORDS: Final = {
 }
 """What each kind of message is called on the page where a person chooses."""
 
+TICKETS_SENT: Final = "tickets"
 TOLD_WORDS: Final = {
+    TICKETS_SENT: N_("Thank you. Your tickets are on their way to you."),
     "contact": N_("Thank you. We shall write to you."),
     "follow": N_("Please look into your mail: a link there confirms your address."),
     "invalid_request": N_("That is no address that we can write to. Please check it."),
     "rate_limited": N_("Many addresses come from your network just now. Please try again in a minute."),
 }
-"""What the event's page says after one of the forms, by the word in its address."""
+"""What a page says after one of the forms, by the word in its address."""
 TOLD_OTHER: Final = N_("That did not work. Please try again.")
 
 
@@ -63,6 +66,13 @@ async def _fields(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {name: value for name in list(form)[:FIELDS_MAX] if isinstance(value := form[name], str)}
 
 
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
 def _back(address: str) -> Response[str]:
     headers = {"Location": address, "Cache-Control": "no-store"}
     return Response("", status_code=303, media_type=MediaType.HTML, headers=headers)
@@ -70,11 +80,14 @@ def _back(address: str) -> Response[str]:
 
 @post("/events/{event_id:int}/contact")
 async def contact_form(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
-    """Be told of an event by mail, and by SMS where a number is given."""
+    """Be told of an event by mail, and by SMS where a number is given. The form of the tickets' page names the
+    purchase, and leads back to it.
+    """
     user_id, cookie = await pages.ensure_session(request)
     fields = await _fields(request)
     mail, phone = fields.get("mail", "").strip(), fields.get("phone", "").strip()
-    word = "contact"
+    purchase_id = _uuid(fields.get("purchase", ""))
+    word = "contact" if purchase_id is None else TICKETS_SENT
     try:
         await services_of(request).contacts.give(
             event_id,
@@ -88,7 +101,8 @@ async def contact_form(request: Request[Any, Any, Any], pages: Pages, event_id: 
             word = "invalid_request"
     except ProblemError as error:
         word = str(error)
-    answer = _back(f"{prefix()}/events/{event_id}?told={word}#told")
+    path = f"/events/{event_id}" if purchase_id is None else f"/purchases/{purchase_id}"
+    answer = _back(f"{prefix()}{path}?told={word}#told")
     if cookie is not None:
         answer.cookies = [*answer.cookies, cookie]
     return answer
@@ -121,15 +135,34 @@ def _reader(request: Request[Any, Any, Any], token: str) -> Reader:
 async def preferences_page(request: Request[Any, Any, Any], token: str, saved: bool = False) -> Response[str]:
     """What an address wants to be told, for who has the link of a mail to it."""
     reader = _reader(request, token)
-    unwanted, followed = await services_of(request).contacts.choices(reader)
+    contacts = services_of(request).contacts
+    unwanted, followed = await contacts.choices(reader)
     return page(
         "messages.html",
         token=token,
-        goes_to=reader.address,
+        goes_to=_goes_to(reader),
         saved=saved,
-        kinds=[(kind, gettext(KIND_WORDS[kind]), kind not in unwanted) for kind in CHOOSABLE],
-        followed=followed,
+        kinds=[(kind, gettext(KIND_WORDS[kind]), kind not in unwanted) for kind in kinds_of(reader)],
+        followed=followed if reader.channel == MAIL else [],
+        quiet=await contacts.quiet_hours(reader),
     )
+
+
+def kinds_of(reader: Reader) -> list[MessageKind]:
+    """The kinds that can reach a reader."""
+    return [kind for kind in CHOOSABLE if reader.channel in kind.channels]
+
+
+def _goes_to(reader: Reader) -> str:
+    """Where a reader's messages go; the address of a browser says nothing to a person."""
+    return gettext("this browser, as notifications") if reader.channel == PUSH else reader.address
+
+
+def _quiet(start: str, end: str) -> tuple[int, int] | None:
+    """The quiet hours of a form; None where it names none."""
+    if start not in HOURS or end not in HOURS or start == end:
+        return None
+    return int(start), int(end)
 
 
 @post("/messages/{token:str}")
@@ -138,13 +171,10 @@ async def preferences_form(request: Request[Any, Any, Any], token: str) -> Respo
     reader = _reader(request, token)
     form = await request.form()
     wanted = set(form.getall("kind", []))
-    followed = []
-    for name in form.getall("followed", []):
-        try:
-            followed.append(uuid.UUID(name))
-        except ValueError:
-            continue
-    await services_of(request).contacts.choose(reader, (kind for kind in CHOOSABLE if kind not in wanted), followed)
+    followed = [found for name in form.getall("followed", []) if (found := _uuid(str(name)))]
+    quiet = _quiet(str(form.get("quietFrom", "")), str(form.get("quietUntil", "")))
+    unwanted = [kind for kind in kinds_of(reader) if kind not in wanted]
+    await services_of(request).contacts.choose(reader, unwanted, followed, quiet)
     return _back(f"{prefix()}/messages/{token}?saved=true")
 
 
@@ -156,7 +186,7 @@ async def unsubscribe_page(request: Request[Any, Any, Any], token: str) -> Respo
     return page(
         "unsubscribe.html",
         token=token,
-        goes_to=reader.address,
+        goes_to=_goes_to(reader),
         kind=gettext(KIND_WORDS[kind]) if kind else "",
         done=False,
     )
@@ -167,7 +197,7 @@ async def unsubscribe(request: Request[Any, Any, Any], token: str) -> Response[s
     """End the messages of one kind: for the button, and for mail programs (RFC 8058), which show no page."""
     reader = _reader(request, token)
     await services_of(request).contacts.unsubscribe(reader)
-    return page("unsubscribe.html", token=token, goes_to=reader.address, kind="", done=True)
+    return page("unsubscribe.html", token=token, goes_to=_goes_to(reader), kind="", done=True)
 
 
 @get("/messages/confirm/{token:str}")

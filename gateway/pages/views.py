@@ -159,9 +159,11 @@ class PurchaseView:
     event_cancelled.
 
     ``cancel_until``: its seats can be given back until then; None where none is left, or it is too late.
+    ``key`` is the key in the purchase's own link.
     """
 
     purchase_id: uuid.UUID
+    key: str
     event: EventView
     status: str
     total_amount: int
@@ -304,8 +306,18 @@ class PageData(Protocol):
         that has ended, where these events are over too.
         """
 
+    def end_session(self, request: Request[Any, Any, Any]) -> Cookie:
+        """The cookie that has the browser forget the fan.
+
+        Raises:
+            ProblemError: ``cross_site``.
+        """
+
     async def purchases(self, user_id: int) -> Sequence[PurchaseView]:
         """The fan's own purchases, the newest first."""
+
+    async def purchase_by_key(self, purchase_id: uuid.UUID, key: str) -> PurchaseView | None:
+        """The purchase that this key opens."""
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
         """The fan's own purchase; None also for somebody else's."""

@@ -25,6 +25,7 @@ from gateway.contract.booking import (
     Job,
     JobAccepted,
     PurchaseAnswer,
+    PurchaseLink,
     PurchaseList,
     ReservationAnswer,
     ReservationList,
@@ -33,7 +34,7 @@ from gateway.contract.booking import (
     SeatNamed,
 )
 from gateway.contract.values import ID_MAX
-from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, TICKET_HOLDER
+from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
 from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
@@ -42,7 +43,7 @@ from gateway.wire.addresses import below
 from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import header, link
 from gateway.wire.problems import ProblemError, invalid
-from gateway.wire.requests import Answer, AnyRequest
+from gateway.wire.requests import Answer, AnyRequest, origin_of
 
 fans = fan_router("booking")
 KEY_CHARACTERS_MAX: Final = 128
@@ -87,6 +88,7 @@ FROM_HOLD: Final = {
 }
 TO_PURCHASE: Final = link("bookingPurchase", {"purchase_id": "$response.body#/result/purchaseId"})
 TO_CANCEL: Final = link("bookingCancel", {"purchase_id": "$response.body#/purchaseId", "Prefer": "wait=10"}, {})
+KEY_HEADER: Final = header(PURCHASE_KEY, "the key of the purchase's own link; it does as well as a session")
 BODY_REFUSED: Final = ("not_you", "body_too_large", "unsupported_media_type")
 
 
@@ -295,7 +297,9 @@ async def release(
     "/api/purchases/{purchase_id:uuid}/cancel",
     status_code=202,
     refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
+    guard=PURCHASE_FAN,
     also=_answers("cancel"),
+    headers=(KEY_HEADER,),
     links={"200": {"job": TO_JOB}, "202": {"job": TO_JOBS_END}},
 )
 async def cancel(
@@ -311,7 +315,8 @@ async def cancel(
     All or nothing. The result's ``details`` are the seats that this cancelled; ``refundAmount`` is what they cost, told
     once, and the venue's to pay back, for no money moves here. The job fails with ``not_cancellable`` where a seat
     named is none of the purchase or is cancelled already, with ``cancel_closed`` from its ``cancelUntil`` on, and
-    with ``event_cancelled`` where the whole event was cancelled.
+    with ``event_cancelled`` where the whole event was cancelled. Who has the purchase's key and no session learns the
+    end of a queued job by sending the same again under the same ``Idempotency-Key``.
     """
     services = services_of(request)
     user_id = fan.user_id
@@ -382,19 +387,33 @@ async def purchases(request: AnyRequest, holder: Session) -> Response[bytes]:
 
 @fans.get(
     "/api/purchases/{purchase_id:uuid}",
-    guard=TICKET_HOLDER,
+    guard=PURCHASE_HOLDER,
     refuses=("invalid_request", "unknown_purchase"),
     also={200: PurchaseAnswer},
+    headers=(KEY_HEADER,),
     links={"200": {"cancel": TO_CANCEL}},
 )
 async def purchase(request: AnyRequest, holder: Session, purchase_id: uuid.UUID) -> Response[bytes]:
-    """One of the fan's own purchases. It keeps its session until its event is over; one that ended is renewed."""
+    """One of the fan's own purchases. It keeps its session until its event is over; one that ended is renewed. The
+    key of the purchase's own link opens it without a session, at any time.
+    """
     services = services_of(request)
     found = await services.reader.purchase(holder.user_id, purchase_id)
     await services.tickets.keep(request, holder, () if found is None else (found,))
     if found is None:
         raise ProblemError("unknown_purchase")
     return Answer(found)
+
+
+@fans.get("/api/purchases/{purchase_id:uuid}/link", refuses=("invalid_request", "unknown_purchase"))
+async def purchase_link(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[PurchaseLink]:
+    """The purchase's own link, which opens the tickets on any device. Who has the link has the tickets."""
+    services = services_of(request)
+    if await services.reader.purchase(fan.user_id, purchase_id) is None:
+        raise ProblemError("unknown_purchase")
+    key = services.identity.purchase_keys.key(purchase_id, fan.user_id)
+    href = f"{origin_of(request)}{below(f'/purchases/{purchase_id}')}?key={key}"
+    return Response(PurchaseLink(href=href, key=key), headers={"Cache-Control": "no-store"})
 
 
 ROUTERS = (fans,)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from hmac import compare_digest
+from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Response
@@ -10,7 +13,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from db.messages.kinds import MAIL, SMS, SuppressionReason
 from db.messages.reading import dead_letters, resend
-from gateway.contacts.contacts import tidy_mail
+from gateway.contacts.contacts import tidy_mail, tidy_phone
+from gateway.contacts.twilio import twilio_signature, twilio_tokens
 from gateway.contract.contacts import (
     ContactAnswer,
     ContactBody,
@@ -18,6 +22,7 @@ from gateway.contract.contacts import (
     DeadLetterList,
     FollowBody,
     MessagesResent,
+    ReplyBody,
     ReportBody,
     ResendMessagesBody,
 )
@@ -25,9 +30,10 @@ from gateway.identity.sessions import Session
 from gateway.routes.line import NO_STORE, PathEvent
 from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import network, services_of
+from gateway.wire.addresses import below
 from gateway.wire.openapi import header
 from gateway.wire.problems import ProblemError, invalid
-from gateway.wire.requests import AnyRequest
+from gateway.wire.requests import AnyRequest, origin_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +65,33 @@ REPORT = {
         }
     },
 }
+REPLY_SIGNED = (
+    *SIGNED,
+    header("x-twilio-signature", "by Twilio's account token, in the place of the three others"),
+)
+REPLY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {"from": {"type": "string"}, "text": {"type": "string"}},
+                "required": ["from", "text"],
+                "examples": [*ReplyBody.EXAMPLES],
+            },
+        },
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "properties": {"From": {"type": "string"}, "Body": {"type": "string"}},
+                "required": ["From", "Body"],
+            },
+        },
+    },
+}
+FIELDS_MAX = 200
 SHOWN_LETTERS = 1
+Body = TypeVar("Body", ReportBody, ReplyBody)
 DEAD_SHOWN_MAX = 100
 
 
@@ -113,20 +145,73 @@ async def report(request: AnyRequest) -> None:
     """A mail came back, or its reader complained: the address is written to no more. Signed as Standard Webhooks
     has it; a mail provider's own form is translated by a small program beside it.
     """
-    services = services_of(request)
-    secret = services.settings.message.webhook_secret
+    data = _signed_body(request, await request.body(), ReportBody)
+    await services_of(request).contacts.report(tidy_mail(data.address), SuppressionReason(data.type), data.detail)
+
+
+def _signed_body(request: AnyRequest, body: bytes, kind: type[Body]) -> Body:
+    """What a provider posted, once its signature is checked.
+
+    Raises:
+        ProblemError: ``messages_off``, ``signature_invalid`` or ``invalid_request``.
+    """
+    secret = services_of(request).settings.message.webhook_secret
     if not secret:
         raise ProblemError("messages_off")
-    body = await request.body()
     try:
         Webhook(secret).verify(body.decode("utf-8", "replace"), dict(request.headers))
     except (WebhookVerificationError, ValueError):
         raise ProblemError("signature_invalid") from None
     try:
-        data = msgspec.json.decode(body, type=ReportBody)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise invalid(str(error)) from None
-    await services.contacts.report(tidy_mail(data.address), SuppressionReason(data.type), data.detail)
+
+
+@public.post(
+    "/api/messages/replies",
+    status_code=200,
+    refuses=("invalid_request", "body_too_large", "signature_invalid", "messages_off"),
+    headers=REPLY_SIGNED,
+    body=REPLY,
+)
+async def reply(request: AnyRequest) -> Response[str]:
+    """A reader answered an SMS. STOP, or the word for it in our languages, ends all SMS to that number, and START takes
+    it back. Twilio posts a form and signs it by the account's token; any other provider posts JSON, signed as Standard
+    Webhooks has it.
+    """
+    services = services_of(request)
+    body = await request.body()
+    if signature := request.headers.get("x-twilio-signature"):
+        number, words = _twilio_reply(request, body, signature)
+    else:
+        data = _signed_body(request, body, ReplyBody)
+        number, words = data.sender, data.text
+    await services.contacts.replied(tidy_phone(number), words)
+    # Twilio answers the reader itself.
+    return Response("<Response/>", media_type="text/xml", headers=NO_STORE)
+
+
+def _twilio_reply(request: AnyRequest, body: bytes, signature: str) -> tuple[str, str]:
+    services = services_of(request)
+    settings = services.settings
+    tokens = twilio_tokens(settings.sms)
+    if not tokens:
+        raise ProblemError("messages_off")
+    links = settings.message.links or settings.site.public_url
+    base = links.rstrip("/") if "://" in links else origin_of(request) + below("")
+    query = request.url.query
+    address = f"{base}/api/messages/replies" + (f"?{query}" if query else "")
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=FIELDS_MAX)
+    except ValueError as error:
+        raise invalid(f"this is no form: {error}") from None
+    if not any(compare_digest(twilio_signature(token, address, fields), signature) for token in tokens):
+        raise ProblemError("signature_invalid")
+    named = dict(fields)
+    if "From" not in named:
+        raise invalid("it does not say whose answer it is", "$.From")
+    return named["From"], named.get("OptOutType") or named.get("Body", "")
 
 
 @operators.get("/api/ops/messages/dead")

@@ -17,12 +17,13 @@ from gateway.contract.sessions import ChallengeAnswer, OperatorAnswer, OperatorB
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import refuse_cross_site
 from gateway.identity.sessions import Session
-from gateway.routes.routers import operator_router, public_router
+from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import address, network, services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
 public = public_router("sessions")
+fans = fan_router("sessions")
 operators = operator_router("sessions")
 
 OPERATOR_TRIES_PER_MINUTE = 10
@@ -50,6 +51,14 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
         cookies=[services.identity.cookie(token)],
         headers={"Cache-Control": "no-store"},
     )
+
+
+@fans.delete("/api/session")
+async def end_session(request: AnyRequest) -> Response[None]:
+    """Sign out: the browser forgets the session, and with it the fan's places and the way to what was bought. Each
+    purchase still opens by its own link.
+    """
+    return Response(None, cookies=[services_of(request).identity.no_cookie("fan")])
 
 
 @public.post(
@@ -134,4 +143,4 @@ async def captcha_challenge(
     )
 
 
-ROUTERS = (public, operators)
+ROUTERS = (public, fans, operators)

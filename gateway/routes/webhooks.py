@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from db.change_log.changes import Subject, change_rows, select_changes
 from db.outbox.kinds import OutboxKind
 from db.webhooks import deliveries as delivered
 from db.webhooks import endpoints as db
-from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url
 from gateway.contract.values import ID_MAX
 from gateway.contract.webhooks import (
     DeliveryAnswer,
@@ -32,14 +30,14 @@ from gateway.contract.webhooks import (
     WebhookSecret,
 )
 from gateway.identity.sessions import Session
+from gateway.routes.outward import check_outward
 from gateway.routes.routers import operator_router
-from gateway.services import Services, services_of
+from gateway.services import services_of
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import AnyRequest
 
 operators = operator_router("webhooks")
 
-RESOLVE_SECONDS_MAX: Final = 5.0
 SECRET_OVERLAP_HOURS: Final = 24
 CHANGED: Final = ("url", "kinds", "event_id", "description", "enabled")
 REFUSED: Final = ("invalid_request", "unknown_webhook")
@@ -83,19 +81,6 @@ def _problems() -> Iterator[None]:
         raise ProblemError("unknown_event") from None
 
 
-async def _check(services: Services, url: str) -> None:
-    """Raises:
-    ProblemError: ``url_refused``.
-    """
-    try:
-        host, port = check_url(url, production=services.settings.site.production)
-        if services.settings.site.production:
-            await asyncio.wait_for(asyncio.to_thread(check_resolves_to_public, host, port), RESOLVE_SECONDS_MAX)
-    except (UrlRefusedError, TimeoutError) as error:
-        said = str(error) or "the name is not resolved in time"
-        raise ProblemError("url_refused", f"{said[:1].upper()}{said[1:]}.") from None
-
-
 @operators.get("/api/ops/webhooks")
 async def endpoints(request: AnyRequest) -> WebhookList:
     """Every webhook, the oldest first."""
@@ -113,7 +98,7 @@ async def endpoints(request: AnyRequest) -> WebhookList:
 async def add(request: AnyRequest, operator: Session, data: WebhookBody) -> Response[WebhookSecret]:
     """Register a webhook: it is told of what happens from now on. The secret is told here and never again."""
     services = services_of(request)
-    await _check(services, data.url)
+    await check_outward(services, data.url)
     with _problems():
         async with services.engine.begin() as connection:
             row, secret = await db.add_endpoint(
@@ -178,7 +163,7 @@ async def change(request: AnyRequest, operator: Session, webhook_id: PathEndpoin
     if not isinstance(data.kinds, msgspec.UnsetType):
         changes["kinds"] = sorted(set(data.kinds))
     if not isinstance(data.url, msgspec.UnsetType):
-        await _check(services, data.url)
+        await check_outward(services, data.url)
     with _problems():
         async with services.engine.begin() as connection:
             return _answer(await db.change_endpoint(connection, webhook_id, changes, operator.name))

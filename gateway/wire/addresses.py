@@ -29,6 +29,7 @@ OWN_FIRST_PARTS: Final = frozenset(
         "pictures",
         "purchases",
         "schema",
+        "sign-out",
         "static",
     }
     | {"ar", "de", "en", "es", "fr", "ja"}

@@ -32,6 +32,15 @@ class ConnectionSettings(Section, frozen=True, kw_only=True):
     head_seconds_max: Annotated[int, bounded("a request's head has come by then; else 408", 1, 120)] = 10
     head_bytes_max: Annotated[int, bounded("a request's head; beyond it 431", 16_384, 1_048_576)] = 65_536
     body_seconds_max: Annotated[int, bounded("a request's body has come by then; else 408", 1, 3600)] = 60
+    hsts_seconds: Annotated[
+        int,
+        bounded(
+            "in production a browser that saw a page keeps to TLS for so long (HSTS); 0, or below a path: not told",
+            0,
+            63_072_000,
+            variable="ADMITONE_HSTS_SECONDS",
+        ),
+    ] = 31_536_000
 
 
 class MetricsSettings(Section, frozen=True, kw_only=True):

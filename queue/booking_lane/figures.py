@@ -25,6 +25,9 @@ WAIT_BOUNDS_MS: Final = (
 waits from its arrival to its outcome.
 """
 
+CHOICES: Final = frozenset({"no_block", "seats_taken", "sold_out", "limit_exceeded"})
+"""With these codes a fan is told that there is not what was asked for. Nothing is wrong with the sale then."""
+
 
 class Figures(msgspec.Struct, frozen=True):
     """A reading of one or more lanes. All figures only grow. ``waits`` has a class for each bound, and one above the

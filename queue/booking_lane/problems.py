@@ -67,6 +67,14 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "unknown_webhook": Problem(404, "Unknown webhook", "There is no such webhook."),
     "too_many_webhooks": Problem(409, "Too many webhooks", "There are as many webhooks as there may be; remove one."),
+    "unknown_alarm": Problem(404, "Unknown alarm", "There is no such kind of alarm."),
+    "unknown_receiver": Problem(404, "Unknown receiver", "There is no such receiver of alarms."),
+    "too_many_receivers": Problem(
+        409, "Too many receivers", "There are as many receivers of alarms as there may be; remove one."
+    ),
+    "too_many_exceptions": Problem(
+        409, "Too many exceptions", "As many events have thresholds of their own as may; let the site's hold for one."
+    ),
     "url_refused": Problem(403, "Address refused", "No webhook may point there."),
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),

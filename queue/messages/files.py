@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -13,18 +11,17 @@ import segno
 
 from db.messages.kinds import MessageKind
 from messages.calendars import MEDIA_TYPE, evening_entry, sale_entry
+from messages.fonts import fonts_for, small_fonts
 from messages.languages import locale_of, translations_of
 from messages.letters import File, Letter, Occasion
 from messages.look import Look
 from messages.moments import moment_in
 from messages.money import money_in
 
-SYSTEM_FONT: Final = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 if TYPE_CHECKING:
-    from fpdf import FPDF
+    from fpdf import FPDF, Align
 
 _CORE_ENCODING: Final = "windows-1252"
-_RIGHT_TO_LEFT: Final = range(0x590, 0x8FF)
 
 
 def files_of(occasion: Occasion, letter: Letter, look: Look, font: str = "") -> list[File]:
@@ -68,7 +65,7 @@ def tickets_pdf(occasion: Occasion, letter: Letter, look: Look, font: str = "") 
     same.
     """
     # It is large, and only a purchase needs it.
-    from fpdf import FPDF
+    from fpdf import FPDF, Align
 
     event, locale = occasion.event, locale_of(letter.language)
     _ = translations_of(letter.language).gettext
@@ -83,29 +80,34 @@ def tickets_pdf(occasion: Occasion, letter: Letter, look: Look, font: str = "") 
         for one in occasion.tickets
     ]
     words = "".join((look.name, event.name, event.venue, when, *(word for page in pages for word in page)))
-    family = _family(words, font)
-    if family is None:
+    fonts = _fonts(words, font)
+    if fonts is None:
         return None
     pdf = FPDF(format=(148, 210))
     pdf.core_fonts_encoding = _CORE_ENCODING
     pdf.set_title(letter.subject)
     pdf.set_lang(letter.language)
     pdf.set_auto_page_break(False)
-    if family:
-        pdf.add_font("tickets", "", family)
-    name = "tickets" if family else "Helvetica"
+    for path in fonts:
+        pdf.add_font(path, "", path)
+    if fonts:
+        # Arabic letters are joined, and lines that begin at the right are turned round.
+        pdf.set_fallback_fonts(fonts[1:], exact_match=False)
+        pdf.set_text_shaping(True)
+    name = fonts[0] if fonts else "Helvetica"
+    align = Align.R if locale.text_direction == "rtl" else Align.L
     for number, (kind, seat, price, code) in enumerate(pages, 1):
         pdf.add_page()
         pdf.set_fill_color(*(int(look.colour[at : at + 2], 16) for at in (1, 3, 5)))
         pdf.set_text_color(*(int(look.ink[at : at + 2], 16) for at in (1, 3, 5)))
         pdf.rect(0, 0, pdf.w, 16, style="F")
         pdf.set_xy(10, 4)
-        _line(pdf, name, 13, look.name)
+        _line(pdf, name, 13, look.name, align)
         pdf.set_text_color(0, 0, 0)
         pdf.set_xy(10, 22)
-        _line(pdf, name, 20, event.name)
+        _line(pdf, name, 20, event.name, align)
         for text in (when, event.venue, kind, seat, price):
-            _line(pdf, name, 12, text)
+            _line(pdf, name, 12, text, align)
         pdf.image(_qr(code), x=(pdf.w - 70) / 2, y=pdf.get_y() + 6, w=70, h=70)
         pdf.set_y(pdf.get_y() + 80)
         pdf.set_font(name, size=12)
@@ -113,10 +115,10 @@ def tickets_pdf(occasion: Occasion, letter: Letter, look: Look, font: str = "") 
     return bytes(pdf.output())
 
 
-def _line(pdf: FPDF, family: str, size: int, text: str) -> None:
+def _line(pdf: FPDF, family: str, size: int, text: str, align: Align) -> None:
     pdf.set_font(family, size=size)
     pdf.set_x(10)
-    pdf.multi_cell(pdf.w - 20, size * 0.55, text, align="L", new_x="LMARGIN", new_y="NEXT")
+    pdf.multi_cell(pdf.w - 20, size * 0.55, text, align=align, new_x="LMARGIN", new_y="NEXT")
 
 
 def _qr(code: str) -> io.BytesIO:
@@ -126,23 +128,11 @@ def _qr(code: str) -> io.BytesIO:
     return picture
 
 
-def _family(words: str, font: str) -> str | None:
-    """A font file whose letters will do, empty for the font that every PDF reader has; None if there is none."""
+def _fonts(words: str, font: str) -> list[str] | None:
+    """Font files that have all letters, none for what the font of every PDF reader has; None where there are none."""
     try:
         words.encode(_CORE_ENCODING)
     except UnicodeEncodeError:
-        pass
-    else:
-        return ""
-    path = font or SYSTEM_FONT
-    if not Path(path).is_file() or any(ord(sign) in _RIGHT_TO_LEFT for sign in words):
-        return None
-    return path if all(ord(sign) in _letters(path) or sign.isspace() for sign in words) else None
-
-
-@lru_cache(maxsize=4)
-def _letters(path: str) -> frozenset[int]:
-    from fontTools.ttLib import TTFont
-
-    with TTFont(path, fontNumber=0, lazy=True) as file:
-        return frozenset(file.getBestCmap())
+        fonts, letters = fonts_for(words, font), frozenset(words)
+        return None if fonts is None else [small_fonts.of(path, letters) for path in fonts]
+    return []

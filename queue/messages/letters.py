@@ -26,6 +26,8 @@ from messages.look import Look
 from messages.moments import CLOCK, moment_in
 from messages.money import money_in
 
+N_: Final = str
+CHOOSE: Final = N_("Choose or stop")
 FOLDER: Final = Path(__file__).resolve().parent / "templates"
 
 
@@ -59,6 +61,8 @@ class Letter:
     url: str
     tag: str
     preferences: str = ""
+    choose: str = ""
+    """What the link to the preferences is called in an SMS or a notification."""
     unsubscribe: str = ""
     images: list[Image] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
@@ -66,13 +70,16 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """What a letter is about. ``tickets`` are those of the purchase that it tells of."""
+    """What a letter is about. ``tickets`` are those of the purchase that it tells of; ``user_id`` is the fan's, and 0
+    where the reader is none.
+    """
 
     kind: MessageKind
     event_id: int
     event: EventFacts
     payload: Mapping[str, Any]
     tickets: Sequence[TicketFacts] = ()
+    user_id: int = 0
 
 
 @cache
@@ -89,8 +96,13 @@ def write_letter(
     occasion: Occasion, channel: MessageChannel, address: str, language: str, look: Look, links: Links
 ) -> Letter:
     """The letter to an address, in its language or else in English."""
-    language = known(language)
     token = links.tokens.sign_reader(Reader(channel=channel, address=address, kind=occasion.kind))
+    return compose(occasion, channel, token, language, look, links)
+
+
+def compose(occasion: Occasion, channel: MessageChannel, token: str, language: str, look: Look, links: Links) -> Letter:
+    """The letter to the reader whom ``token`` names."""
+    language = known(language)
     is_chosen = occasion.kind not in (MessageKind.CONFIRM, MessageKind.ALARM)
     letter = Letter(
         kind=occasion.kind,
@@ -100,10 +112,12 @@ def write_letter(
         text="",
         html="",
         url=_url(occasion, language, links),
-        tag=f"event-{occasion.event_id}",
-        preferences=links.preferences(token, language) if is_chosen and channel == MAIL else "",
+        tag=str(occasion.payload.get("tag") or f"event-{occasion.event_id}"),
+        preferences=links.preferences(token, language) if is_chosen and token else "",
         unsubscribe=links.unsubscribe(token) if is_chosen and channel == MAIL else "",
     )
+    if letter.preferences:
+        letter.choose = translations_of(language).gettext(CHOOSE)
     letter.subject, letter.short, letter.text = _render(occasion, letter, look, html=False)
     if channel == MAIL:
         letter.html = _render(occasion, letter, look, html=True)[2]
@@ -116,9 +130,9 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
     if kind is MessageKind.CONFIRM:
         return links.confirm(links.tokens.sign_confirmation(str(payload["followerId"])), language)
     if kind is MessageKind.ALARM:
-        return links.page("/ops")
+        return links.page(str(payload["path"]))
     if kind in (MessageKind.PURCHASE, MessageKind.REFUND):
-        return links.purchase(str(payload["purchaseId"]), language)
+        return links.purchase(str(payload["purchaseId"]), occasion.user_id, language)
     return links.event(occasion.event_id, language, str(payload.get("place") or ""))
 
 

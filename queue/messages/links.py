@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 import time
 import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from db.messages.kinds import SMS
 from messages.languages import ENGLISH
-from waiting_room.signing import Signer
+from messages.purchase_keys import PurchaseKeys
+from waiting_room.errors import TokenInvalid
+from waiting_room.signing import TOKEN_CHARS_MAX, Signer
 
 TOKEN_SECONDS: Final = 400 * 86_400
 """A link to unsubscribe works for as long as somebody keeps a mail."""
 CONFIRM_SECONDS: Final = 7 * 86_400
+_PHONE_BYTES: Final = 7
+_MAC_BYTES: Final = 11
+_is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+_is_short: Final = re.compile(r"[A-Za-z0-9_-]{24}").fullmatch
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,16 +48,34 @@ class LinkTokens:
     def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
         self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
         self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
+        self._phones = hmac.digest(secret.encode(), b"admitone phone v1", hashlib.sha256)
+        self.purchases = PurchaseKeys(secret)
         self._now = now
 
     def sign_reader(self, reader: Reader) -> str:
-        return self._readers.sign(reader, int(self._now()) + TOKEN_SECONDS)
+        """A token for a reader. That for a phone is short, for each SMS has 160 letters: it names no kind, and does not
+        end. It is empty where the address is too long for a token.
+        """
+        if reader.channel == SMS and _is_phone(reader.address):
+            number = int(reader.address[1:]).to_bytes(_PHONE_BYTES, "big")
+            return urlsafe_b64encode(number + self._mac(number)).decode()
+        token = self._readers.sign(reader, int(self._now()) + TOKEN_SECONDS)
+        return token if len(token) <= TOKEN_CHARS_MAX else ""
 
     def verify_reader(self, token: str) -> Reader:
         """Raises:
         TokenInvalid: we did not sign it, or it has ended.
         """
-        return self._readers.verify(token)[0]
+        if not _is_short(token):
+            return self._readers.verify(token)[0]
+        content = urlsafe_b64decode(token)
+        number, mac = content[:_PHONE_BYTES], content[_PHONE_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(number)):
+            raise TokenInvalid("signature")
+        return Reader(channel=SMS, address=f"+{int.from_bytes(number, 'big')}")
+
+    def _mac(self, number: bytes) -> bytes:
+        return hmac.digest(self._phones, number, "sha256")[:_MAC_BYTES]
 
     def sign_confirmation(self, follower_id: uuid.UUID | str) -> str:
         return self._confirmations.sign(Confirmation(follower=str(follower_id)), int(self._now()) + CONFIRM_SECONDS)
@@ -77,8 +106,10 @@ class Links:
         """An event's page. The place token stands after the ``#``, which no browser sends to a server."""
         return self.page(f"/events/{event_id}", language) + (f"#place={place}" if place else "")
 
-    def purchase(self, purchase_id: str, language: str) -> str:
-        return self.page(f"/purchases/{purchase_id}", language)
+    def purchase(self, purchase_id: str, user_id: int, language: str) -> str:
+        """The tickets' page. The link opens it on any device; without a fan (0), in the fan's own browser only."""
+        key = self.tokens.purchases.key(uuid.UUID(purchase_id), user_id) if user_id else ""
+        return self.page(f"/purchases/{purchase_id}", language) + (f"?key={key}" if key else "")
 
     def preferences(self, token: str, language: str) -> str:
         return self.page(f"/messages/{token}", language)

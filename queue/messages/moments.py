@@ -13,13 +13,17 @@ from db.events.time_zones import UNKNOWN_ZONE, zone_of
 LONG: Final = "EEE d MMM yyyy, HH:mm"
 SHORT: Final = "d MMM, HH:mm"
 CLOCK: Final = "HH:mm"
-_JAPANESE: Final = {LONG: "yyyy年M月d日(EEE) HH:mm", SHORT: "M月d日 HH:mm"}
+_OWN: Final = {
+    "de": {LONG: "EEE d. MMM yyyy, HH:mm", SHORT: "d. MMM, HH:mm"},
+    "ja": {LONG: "yyyy年M月d日(EEE) HH:mm", SHORT: "M月d日 HH:mm"},
+    "ar": {LONG: "EEE d MMM yyyy، HH:mm", SHORT: "d MMM، HH:mm"},
+}
+"""How some languages write these patterns."""
 
 
 def moment_in(locale: Locale, moment: dt.datetime, zone: str, pattern: str = LONG) -> str:
     """A moment by the clock of a zone, e.g. ``Sat 28 Nov 2026, 20:00 CET``."""
-    if locale.language == "ja":
-        pattern = _JAPANESE.get(pattern, pattern)
+    pattern = _OWN.get(locale.language, {}).get(pattern, pattern)
     at = moment.astimezone(zone_of(zone))
     # The moment is in its zone already, and Babel leaves one without a zone as it is.
     return f"{format_datetime(at.replace(tzinfo=None), pattern, locale=locale)} {zone_words(at)}"

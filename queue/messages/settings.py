@@ -1,9 +1,10 @@
-"""Settings of messages to fans: when they leave, and the providers that take them."""
+"""Settings of messages to fans and of operators' alarms: when they leave, and the providers that take them."""
 
 from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -59,7 +60,25 @@ class MailSettings(Section, frozen=True, kw_only=True):
         setting("address that mails come from, e.g. tickets@venue.example"),
         Meta(max_length=254, pattern=ONE_LINE),
     ] = "tickets@localhost"
-    per_second: Annotated[float, bounded("mails a second to one SMTP server, a worker process", 0.1, 10_000)] = 200
+    return_path: Annotated[
+        str,
+        setting(
+            "address that mails come back to, e.g. bounces@venue.example; each gets +id before its @, which your server"
+            " must ignore; empty: the sender's"
+        ),
+        Meta(max_length=200, pattern=ONE_LINE),
+    ] = ""
+    bounces_url: Annotated[
+        str,
+        setting(
+            "mailbox that mails come back to: imaps://user:password@host:993/INBOX, or imap://…:143, which goes on with"
+            " STARTTLS; imap+plain://… speaks no TLS; empty: none is read"
+        ),
+    ] = ""
+    bounces_every_seconds: Annotated[int, bounded("between two looks into that mailbox", 5, 86_400)] = 60
+    per_second: Annotated[
+        float, bounded("mails a second to one SMTP server, of all worker pools together", 0.1, 10_000)
+    ] = 200
     timeout_seconds: Annotated[int, bounded("a step of a talk with an SMTP server", 1, 120)] = 15
     connections: Annotated[int, bounded("connections to one SMTP server, a worker process", 1, 50)] = 4
     ca_file: Annotated[
@@ -71,7 +90,9 @@ class MailSettings(Section, frozen=True, kw_only=True):
     dkim_selector: Annotated[str, setting("selector of the DKIM key in the DNS")] = "admitone"
     font: Annotated[
         str,
-        setting("TrueType font of ticket PDFs, for names beyond Latin-1; empty: the system's DejaVu Sans where it is"),
+        setting(
+            "TrueType font of ticket PDFs, for names beyond Latin-1; empty: DejaVu or Noto, where the system has it"
+        ),
     ] = ""
 
 
@@ -85,7 +106,7 @@ class SmsSettings(Section, frozen=True, kw_only=True):
     ] = ""
     fallback_url: Annotated[str, setting("provider of SMS that is used where the first one fails; empty: none")] = ""
     sender: Annotated[str, setting("number or name that SMS come from")] = ""
-    per_second: Annotated[float, bounded("SMS a second to one provider, a worker process", 0.1, 1000)] = 10
+    per_second: Annotated[float, bounded("SMS a second to one provider, of all worker pools together", 0.1, 1000)] = 10
     timeout_seconds: Annotated[int, bounded("one request to a provider of SMS", 1, 60)] = 10
 
 
@@ -106,8 +127,22 @@ class PushSettings(Section, frozen=True, kw_only=True):
             "whom push services reach if we send too much, e.g. mailto:ops@venue.example; empty: the sender of mails"
         ),
     ] = ""
-    per_second: Annotated[float, bounded("pushes a second, a worker process", 0.1, 10_000)] = 200
+    per_second: Annotated[float, bounded("pushes a second, of all worker pools together", 0.1, 10_000)] = 200
     timeout_seconds: Annotated[int, bounded("one request to a push service", 1, 60)] = 10
+
+
+class AlarmSettings(Section, frozen=True, kw_only=True):
+    """Settings of operators' alarms. Their thresholds are set in the console."""
+
+    remind_minutes: Annotated[
+        int,
+        bounded("after so long an alarm that still stands is told again, and again after as long; 0: never", 0, 1440),
+    ] = 60
+    group_seconds: Annotated[
+        int, bounded("alarms that begin or end within so long are told in one message", 0, 300)
+    ] = 10
+    chat_timeout_seconds: Annotated[int, bounded("one request to the webhook of a chat", 1, 60)] = 10
+    keep_hours: Annotated[int, bounded("how long alarms are kept once they are over", 24, 8760)] = 720
 
 
 def is_public_key(text: str) -> bool:
@@ -120,6 +155,7 @@ def is_public_key(text: str) -> bool:
 
 
 SMTP_SCHEMES = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+IMAP_SCHEMES = {"imap": 143, "imaps": 993, "imap+plain": 143}
 SMS_SCHEMES = ("twilio", "https", "http")
 
 
@@ -141,13 +177,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{self.scheme} {self.host}>"
 
 
-def provider_of(url: str, schemes: tuple[str, ...]) -> Provider:
-    """Raises:
-    ProviderUrlError: it has another scheme, or no host.
+def provider_of(url: str, schemes: tuple[str, ...], ports: Mapping[str, int] = SMTP_SCHEMES) -> Provider:
+    """Takes an address apart; ``ports`` has the port of a scheme where the address names none.
+
+    Raises:
+        ProviderUrlError: it has another scheme, or no host.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or SMTP_SCHEMES.get(parts.scheme, 0)
+        port = parts.port or ports.get(parts.scheme, 0)
     except ValueError as error:
         raise ProviderUrlError(str(error)) from None
     if parts.scheme not in schemes or not parts.hostname:

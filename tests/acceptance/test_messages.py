@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hmac
 import json
 import re
 import urllib.error
@@ -19,14 +20,19 @@ from standardwebhooks import Webhook
 from db.events.seed import RoomSeed
 from db.languages import LANGUAGE_TAGS
 from db.messages.kinds import MessageKind
+from messages.links import LinkTokens, Reader
 from tests.acceptance.conftest import Site
 from tests.client import Client, Fan
 from tests.waiting import await_that
 
 REPORTS: Final = "whsec_" + base64.b64encode(b"a secret of providers, shared").decode()
+SECRET: Final = "a secret of the tests, which is long enough"
+TWILIO: Final = "a token of an account"
 ENVIRON = {
     "ADMITONE_MESSAGE_LINKS": "https://venue.example",
     "ADMITONE_MESSAGE_WEBHOOK_SECRET": REPORTS,
+    "ADMITONE_SECRET": SECRET,
+    "ADMITONE_SMS_URL": f"twilio://AC1:{TWILIO}@127.0.0.1:1/",
     "ADMITONE_MESSAGE_QUIET_FROM": "0",
     "ADMITONE_MESSAGE_QUIET_UNTIL": "0",
     "ADMITONE_CONNECTED_SECONDS": "2",
@@ -180,7 +186,7 @@ def test_forms_work_without_scripts(site: Site) -> None:
     assert refused.headers["Location"].startswith(f"/events/{event_id}?told=invalid_request")
 
 
-def report(site: Site, body: dict[str, str], secret: str = REPORTS) -> Any:
+def report(site: Site, body: dict[str, str], secret: str = REPORTS, path: str = "reports") -> Any:
     content, at = json.dumps(body), dt.datetime.now(dt.UTC)
     headers = {
         "Content-Type": "application/json",
@@ -188,7 +194,7 @@ def report(site: Site, body: dict[str, str], secret: str = REPORTS) -> Any:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Webhook(secret).sign("report-1", at, content),
     }
-    return site.client().call("POST", "/api/messages/reports", raw=content.encode(), headers=headers)
+    return site.client().call("POST", f"/api/messages/{path}", raw=content.encode(), headers=headers)
 
 
 def test_a_bounce_that_is_signed_ends_the_messages_to_an_address(site: Site) -> None:
@@ -199,6 +205,82 @@ def test_a_bounce_that_is_signed_ends_the_messages_to_an_address(site: Site) -> 
     assert report(site, bounce).status == 204
     assert suppressed(site, "bounced@example.org") == [("", "bounce")]
     assert report(site, {"type": "praise", "address": "a@example.org"}).status == 400
+
+
+def signed_by_twilio(path: str, fields: dict[str, str], token: str) -> str:
+    """As Twilio's documentation says: the address, and each field's name and value in the order of the names."""
+    text = f"https://venue.example{path}" + "".join(f"{name}{fields[name]}" for name in sorted(fields))
+    return base64.b64encode(hmac.new(token.encode(), text.encode(), "sha1").digest()).decode()
+
+
+def answered(site: Site, number: str, words: str, *, token: str = TWILIO, path: str = "/api/messages/replies") -> Any:
+    fields = {"MessageSid": "SM1", "AccountSid": "AC1", "From": number, "To": "+4930123", "Body": words, "ToState": ""}
+    headers = {**FORM, "X-Twilio-Signature": signed_by_twilio(path, fields, token)}
+    return site.client().call("POST", path, raw=urlencode(fields).encode(), headers=headers)
+
+
+def test_a_reader_stops_sms_by_an_answer_and_takes_it_back(site: Site) -> None:
+    number = "+4915112345678"
+    forged = answered(site, number, "STOP", token="another token")
+    assert (forged.status, forged.code) == (401, "signature_invalid")
+    assert answered(site, number, "When does it begin?").status == 200
+    assert suppressed(site, number) == []
+    stopped = answered(site, number, " Stop. ", path="/api/messages/replies?from=twilio")
+    assert (stopped.status, stopped.content) == (200, b"<Response/>")
+    assert suppressed(site, number) == [("", "unsubscribed")]
+    assert answered(site, number, "START").status == 200
+    assert suppressed(site, number) == []
+
+
+def test_any_other_provider_of_sms_signs_what_it_posts(site: Site) -> None:
+    body = {"from": "+49 151 2222222", "text": "Arrêt"}
+    forged = report(site, body, "whsec_" + base64.b64encode(b"another secret, of nobody").decode(), "replies")
+    assert (forged.status, forged.code) == (401, "signature_invalid")
+    assert report(site, body, path="replies").status == 200
+    assert suppressed(site, "+491512222222") == [("", "unsubscribed")]
+    assert report(site, {"from": "nobody", "text": "STOP"}, path="replies").status == 400
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        Reader(channel="sms", address="+4915133333333"),
+        Reader(channel="push", address="https://push.example/send/" + "x" * 300, kind="turn"),
+    ],
+    ids=lambda reader: reader.channel,
+)
+def test_a_reader_without_mail_chooses_kinds_and_quiet_hours(site: Site, reader: Reader) -> None:
+    path, nobody = f"/messages/{LinkTokens(SECRET).sign_reader(reader)}", site.client()
+    html = nobody.get(path).content.decode()
+    assert 'value="turn" checked' in html
+    assert 'value="purchase"' not in html, "tickets come by mail alone"
+    assert ("push.example" in html) is False
+    asked = {"kind": "turn", "quietFrom": "22", "quietUntil": "7"}
+    assert sent_form(nobody, path, asked).status == 303
+    chosen = nobody.get(path).content.decode()
+    assert 'value="turn" checked' in chosen
+    assert 'value="hold_ending" checked' not in chosen
+    assert '<option value="22" selected>22:00' in chosen
+    assert '<option value="7" selected>07:00' in chosen
+    assert ("turn", "unsubscribed") not in suppressed(site, reader.address)
+    assert ("hold_ending", "unsubscribed") in suppressed(site, reader.address)
+    assert sent_form(nobody, path, {"kind": "turn", "quietFrom": "99", "quietUntil": "7"}).status == 303
+    assert "selected" not in nobody.get(path).content.decode()
+
+
+def test_the_form_of_the_tickets_leads_back_to_them(site: Site) -> None:
+    event_id = site.event()
+    fan = site.admitted_fan(event_id)
+    fan.headers["Cookie"] = f"admitone_session={fan.token}"
+    path = f"/purchases/{fan.buy(event_id, [(1, 1, 1)])['purchaseId']}"
+    asked = {"mail": "tickets@example.org", "purchase": path.rpartition("/")[2]}
+    answer = sent_form(fan, f"/events/{event_id}/contact", asked)
+    assert (answer.status, answer.headers["Location"]) == (303, f"{path}?told=tickets#told")
+    assert "on their way" in fan.get(f"{path}?told=tickets").content.decode()
+    refused = sent_form(fan, f"/events/{event_id}/contact", {**asked, "mail": "no address"})
+    assert refused.headers["Location"] == f"{path}?told=invalid_request#told"
+    elsewhere = sent_form(fan, f"/events/{event_id}/contact", {**asked, "purchase": "//evil.example"})
+    assert elsewhere.headers["Location"] == f"/events/{event_id}?told=contact#told"
 
 
 def test_an_address_of_one_fan_is_nobody_elses(site: Site) -> None:

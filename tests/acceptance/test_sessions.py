@@ -113,7 +113,33 @@ def stricter(site: Site) -> Service:
 
 def test_in_production_the_cookie_travels_over_tls_only(stricter: Service) -> None:
     answer = Client(stricter.url, source="127.1.3.1").post("/api/session")
-    assert cookie_of(answer, "admitone_session")["secure"] is True
+    cookie = cookie_of(answer, "__Host-admitone_session")
+    assert cookie["secure"] is True
+    assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+def test_in_production_a_write_by_cookie_says_where_it_comes_from(stricter: Service, event_id: int) -> None:
+    client = Client(stricter.url, source="127.1.9.1")
+    token = client.post("/api/session").json["token"]
+    client.headers["Cookie"] = f"__Host-admitone_session={token}"
+    ours = stricter.url.removeprefix("http://")
+    join = f"/api/queue/{event_id}"
+    assert client.call("POST", join).code == "cross_site"
+    assert client.call("POST", f"/events/{event_id}/join").status == 403
+    assert client.get("/api/purchases").status == 200, "what changes nothing needs no such word"
+    for headers in ({"Origin": f"http://{ours}"}, {"Sec-Fetch-Site": "same-origin"}):
+        assert client.call("POST", join, headers=headers).status in (200, 201), headers
+    client.headers["Cookie"] = f"admitone_session={token}"
+    assert client.get("/api/purchases").code == "unauthenticated", "another site of the domain can set that cookie"
+    program = Client(stricter.url, source="127.1.9.1")
+    program.headers["Authorization"] = f"Bearer {token}"
+    assert program.call("POST", join).status in (200, 201), "a token in a header is not sent by a page of another site"
+
+
+def test_in_production_browsers_are_told_to_keep_to_tls(site: Site, stricter: Service) -> None:
+    told = Client(stricter.url, source="127.1.9.2").get("/", Accept="text/html").headers
+    assert told["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in site.client().get("/", Accept="text/html").headers
 
 
 def test_the_cookie_says_who_asks_as_the_token_does(site: Site, event_id: int) -> None:

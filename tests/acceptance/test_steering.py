@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -79,12 +79,14 @@ def by_rule(site: Site, operator: Client, event_id: int, wanted: Transition) -> 
 
 
 def row(site: Site, event_id: int) -> RoomRow:
+    """The row without its epoch, which no operator steers: a worker notes it whenever it opens the line."""
+
     async def read() -> RoomRow:
         engine = create_engine(site.database_url, 1)
         async with engine.connect() as connection:
             found = await room(connection, event_id)
         await engine.dispose()
-        return found
+        return replace(found, epoch=0)
 
     return asyncio.run(read())
 

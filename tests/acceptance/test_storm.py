@@ -7,7 +7,6 @@ are sold twice. A control that stays clean would mean that the storm proves noth
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +15,13 @@ from pathlib import Path
 
 import psycopg
 
-from admitone.embedded.process import spawn
 from admitone.fan.ledger import Ledger
 from booking_lane.lane import queue_name
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.acceptance.conftest import Site
 from tests.client import Fan
-from tests.services import ROOT, Service
+from tests.services import Service, start_module
 from tests.storming import FANS, SEATS, TRIES, Storm, storm
 from workers.lane_worker import alive_workers
 
@@ -49,8 +47,8 @@ def lane_workers(site: Site, folder: Path, locks: str) -> Iterator[list[Service]
     try:
         for number in range(LANE_WORKERS):
             log = folder / f"{locks}-{number}.log"
-            command = [sys.executable, "-m", "tests.lockless_worker", locks, str(PAUSE_SECONDS[locks])]
-            process = spawn(command, log=log, folder=ROOT, environ=dict(site.services.environ))
+            arguments = ("tests.lockless_worker", locks, str(PAUSE_SECONDS[locks]))
+            process = start_module(*arguments, log=log, environ=site.services.environ)
             started.append(Service(f"{locks}-{number}", process, log))
         # The first alone would have given all seats away before the others are there.
         with site.redis() as client:

@@ -20,6 +20,7 @@ from db.operators import add_operator
 from db.pictures import keep_picture
 from db.rooms.states import RoomState
 from gateway.programme.pictures import picture_forms
+from messages.links import LinkTokens, Reader
 from tests.browser.looks import ARTEFACTS, DESKTOP, IN_ALL_LANGUAGES, LISTEN, Looks, Transcript, violations
 from tests.browser.test_fan_way import PASSWORD
 from tests.browser.test_tabs_way import stage
@@ -27,6 +28,7 @@ from tests.browser.words import JOIN
 from tests.client import Fan
 from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
+from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +43,7 @@ class Site:
 
     url: str
     database_url: str
+    secret: str
     office: APIRequestContext
     hall: int
     stadium: int
@@ -119,7 +122,20 @@ def make_site(services: Services, database_url: str, browser: Browser) -> Site:
     office = browser.new_context().request
     assert office.post(f"{url}/api/ops/session", data={"name": OPERATOR, "password": PASSWORD}).ok
     site = Site(
-        url, database_url, office, hall, stadium, early, lobby, drawn, one_seat, closed, cancelled, off_sale, full
+        url,
+        database_url,
+        services.environ["ADMITONE_SECRET"],
+        office,
+        hall,
+        stadium,
+        early,
+        lobby,
+        drawn,
+        one_seat,
+        closed,
+        cancelled,
+        off_sale,
+        full,
     )
     site.steer(closed, closed=True)
     for place in range(AHEAD):
@@ -132,6 +148,7 @@ def make_site(services: Services, database_url: str, browser: Browser) -> Site:
             fan.join(one_seat)
             fan.claim(one_seat)
             fan.buy(one_seat, [(1, 1, 1)])
+            fan.call("PUT", f"/api/events/{one_seat}/contact", {"mail": "ada@example.org"})
     return site
 
 
@@ -305,6 +322,7 @@ def see_other_states(site: Site, browser: Browser, looks: Looks) -> None:
     )
     looks.look(page, "schema")
 
+    see_messages(site, page, looks)
     looks.look_in_languages(page, "stadium", f"/events/{site.stadium}", partial(is_in, "choose"))
     page.goto(f"{site.url}/events/{site.stadium}")
     is_in("choose", page)
@@ -313,6 +331,36 @@ def see_other_states(site: Site, browser: Browser, looks: Looks) -> None:
     expect(page.locator("#proposals button").first).to_have_attribute("aria-pressed", "true")
     looks.look(page, "stadium section")
     context.close()
+
+
+def see_messages(site: Site, page: Page, looks: Looks) -> None:
+    """What the links of messages lead to, and the mailbox of a development site with one mail."""
+    tokens = LinkTokens(site.secret)
+    token = tokens.sign_reader(Reader(channel="mail", address="ada@example.org", kind="turn"))
+    looks.look_in_languages(page, "preferences", f"/messages/{token}?saved=true", is_there)
+    looks.look_in_languages(page, "unsubscribe", f"/messages/{token}/unsubscribe", is_there)
+    page.get_by_role("button", name="Unsubscribe").click()
+    looks.look(page, "unsubscribed")
+    confirm = tokens.sign_confirmation("00000000-0000-7000-8000-000000000000")
+    looks.look_in_languages(page, "confirm", f"/messages/confirm/{confirm}", is_there)
+    looks.look_in_languages(page, "told", f"/events/{site.early}?told=contact", is_there)
+    mail = page.locator("a.event-row").first
+
+    def sent() -> bool:
+        page.goto(f"{site.url}/dev/mailbox")
+        return mail.count() > 0
+
+    await_that(sent, seconds_max=30, what="a mail in the mailbox")
+    looks.look(page, "mailbox")
+    mail.click()
+    page.locator("iframe.mail").wait_for()
+    looks.look(page, "mail")
+    # Where a mail stands by itself, its policy lets no script run, not even axe.
+    mail_page = page.request.get(f"{site.url}/ops/messages/preview/purchase/en").text()
+    page.goto("about:blank")
+    page.set_content(mail_page)
+    looks.look(page, "mail by itself")
+    page.goto(site.url)
 
 
 def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
@@ -356,6 +404,8 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     looks.look(page, "event form")
     page.get_by_role("button", name="Cancel the event…").click()
     looks.look(page, "cancelling the event")
+    open_at("/ops/messages", "#dead, #none >> nth=0")
+    looks.look(page, "messages")
     open_at("/ops/webhooks", "#none")
     looks.look(page, "no webhooks")
     page.get_by_role("button", name="Add a webhook").click()
@@ -403,11 +453,18 @@ def hear(transcript: Transcript) -> None:
 
 
 @pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 400)
+@pytest.mark.parametrize(
+    "zoomed",
+    [
+        pytest.param(IN_ALL_LANGUAGES, id="everyday"),
+        pytest.param(True, id="zoomed", marks=pytest.mark.long),
+    ],
+)
 def test_axe_finds_nothing_on_any_page_and_the_way_can_be_heard(
-    services: Services, database_url: str, browser: Browser
+    services: Services, database_url: str, browser: Browser, zoomed: bool
 ) -> None:
     site = make_site(services, database_url, browser)
-    looks = Looks()
+    looks = Looks(read_zoomed=zoomed)
     assert_axe_finds_faults(browser)
     transcript = walk_to_the_ticket(site, browser, looks)
     transcript.keep(ARTEFACTS / "transcript.txt")

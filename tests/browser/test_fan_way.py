@@ -15,6 +15,7 @@ import segno
 from playwright.sync_api import Browser, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
+from tests.browser.looks import IN_ALL_LANGUAGES
 from tests.browser.words import JOIN
 from tests.services import ROOT, Service, Services
 
@@ -82,6 +83,9 @@ class Visit:
         return visit
 
     def photograph(self, stage: str, *, whole: bool = True) -> None:
+        """Keep a picture of the page where ``PICTURES=yes`` asks for pictures; each costs half a second."""
+        if not IN_ALL_LANGUAGES:
+            return
         ARTEFACTS.mkdir(exist_ok=True)
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=ARTEFACTS / f"{stage}-{self.name}.png", full_page=whole)

@@ -23,6 +23,7 @@ PAGES = (
     ("/ops/events", ["programme.js"], 15_500),
     ("/ops/events/new", ["event-form/main.js"], 30_000),
     ("/ops/webhooks", ["webhooks.js"], 17_500),
+    ("/ops/alarms", ["alarms.js"], 21_000),
     ("/ops/rooms/{event}/codes", ["codes.js"], 19_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
@@ -53,6 +54,7 @@ def weights_markdown() -> str:
         "/ops/events": "console: list of events",
         "/ops/events/new": "console: form of an event",
         "/ops/webhooks": "console: webhooks",
+        "/ops/alarms": "console: alarms",
         "/ops/rooms/{event}/codes": "console: access codes",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]

@@ -97,7 +97,8 @@ def _download_wheels() -> None:
     wanted = KEPT / "wanted.lock"
     wanted.write_text(lock)
     tags = [option for tag in BOOKWORM_TAGS for option in ("--platform", f"{tag}_{platform.machine()}")]
-    _download(wanted, wheels, "--only-binary=:all:", *FOR_BOOKWORM, *tags)
+    _download(wanted, wheels, *FOR_BOOKWORM, *tags)
+    _download(HERE / "standins" / "requirements.txt", wheels)
     shutil.copy(wanted, known)
 
 

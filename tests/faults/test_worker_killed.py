@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,12 +14,11 @@ import psutil
 import pytest
 from rq.worker_registration import get_keys
 
-from admitone.embedded.process import spawn
 from booking_lane.commands import Command
 from booking_lane.lane import lane_of, queue_name, rq_queue
 from tests.faults.harness import Probed, Rush, Sale, running_sale
 from tests.integration.workers.lanes import BACK_SECONDS_MAX, Lanes
-from tests.services import ROOT, Service
+from tests.services import Service, start_module
 from tests.unit.booking_lane.asks import reserve
 from tests.waiting import await_that
 
@@ -40,8 +38,8 @@ DEADLY_FAN = 9_999
 def start_probed_worker(sale: Sale) -> Service:
     """`admitone worker` with the probe points of `tests.integration.workers.entry`."""
     log = sale.folder / f"probed-worker-{len(sale.workers)}.log"
-    command = [sys.executable, "-m", "tests.integration.workers.entry", str(sale.folder)]
-    service = Service(log.stem, spawn(command, log=log, folder=ROOT, environ=sale.services.environ), log)
+    entry = "tests.integration.workers.entry"
+    service = Service(log.stem, start_module(entry, str(sale.folder), log=log, environ=sale.services.environ), log)
     sale.services.started.append(service)
     sale.workers.append(service)
     return service

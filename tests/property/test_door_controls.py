@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from admitone.embedded.process import spawn
 from gateway.identity.sessions import Identity
 from tests.acceptance.conftest import Site, module_database_url, site
 from tests.client import Client, Fan, solve_captcha
 from tests.property.sabotaged_gateway import GUARDS
-from tests.services import ROOT, Service, await_ready, free_port
+from tests.services import Service, await_ready, free_port, start_module
 from waiting_room.tokens import PlaceToken, Tokens
 
 __all__ = ["module_database_url", "site"]
@@ -67,8 +65,8 @@ def sabotaged(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     started = {}
     for number, guard in enumerate(GUARDS):
         port, log = free_port(), folder / f"{number}.log"
-        command = [sys.executable, "-m", "tests.property.sabotaged_gateway", guard, str(port)]
-        process = spawn(command, log=log, folder=ROOT, environ=dict(site.services.environ))
+        arguments = ("tests.property.sabotaged_gateway", guard, str(port))
+        process = start_module(*arguments, log=log, environ=site.services.environ)
         started[guard] = Service(guard, process, log, f"http://127.0.0.1:{port}")
     try:
         for service in started.values():

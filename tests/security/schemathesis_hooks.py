@@ -79,6 +79,9 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         for name, address in ADDRESSES.items():
             if body.get(name):
                 body[name] = address
+        if body.get("quietUntil"):
+            # It is of this age.
+            body["quietUntil"] = dt.datetime.now(dt.UTC).isoformat()
         if "at" in body:
             # A step is scheduled for a moment to come, though not for one in years.
             body["at"] = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).isoformat()

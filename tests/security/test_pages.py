@@ -22,7 +22,7 @@ from tests.security.description import NOBODY, Operation, operations
 
 MARKUP = '<img src=x onerror="window.ran=1">\'"</script><script>window.ran=1</script>{{7*7}}<svg/onload=ran=1>'
 EVIL = "http://evil.example"
-SIGNED = ("/api/messages/reports",)
+SIGNED = ("/api/messages/replies", "/api/messages/reports")
 """Programs post to these, with a signature and no cookie."""
 FOREIGN: tuple[dict[str, str], ...] = (
     {"Origin": EVIL},
@@ -239,6 +239,7 @@ def test_pages_say_what_they_may(site: Site, event_id: int, method: str, path: s
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "same-origin"
+    assert {"camera=()", "geolocation=()", "payment=()"} <= set(headers["Permissions-Policy"].split(", "))
     assert headers["Cache-Control"] == "no-store"
     assert "Server" not in headers
     # Shared links and search engines need the page's own address, and the name of the vocabulary.

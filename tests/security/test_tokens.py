@@ -28,6 +28,7 @@ PUBLIC = {
     "GET /api/captcha",
     "GET /api/captcha/challenge",
     "GET /api/initial-call/{event_id}",
+    "POST /api/messages/replies",
     "POST /api/messages/reports",
     "GET /api/events",
     "GET /api/events/{event_id}/seats",

@@ -21,7 +21,7 @@ import messages
 import waiting_room
 import workers
 from admitone.commands.setup import settings_markdown
-from admitone.settings import ROWS, Row, Settings, SettingsError
+from admitone.settings import ROWS, Row, Settings, SettingsError, environ_with
 from db.settings import Section
 from gateway.settings import GatewaySettings
 from workers.settings import WorkerSettings
@@ -57,6 +57,8 @@ GIVEN = {
     "ADMITONE_MESSAGE_LINKS": "https://venue.example/tickets",
     "ADMITONE_MAIL_URL": "smtp://ada:hush@mail.example.org",
     "ADMITONE_MAIL_FALLBACK_URL": "smtps://mail.example.org",
+    "ADMITONE_MAIL_BOUNCES_URL": "imaps://ada:hush@mail.example.org/INBOX",
+    "ADMITONE_MAIL_RETURN_PATH": "bounces@venue.example",
     "ADMITONE_SMS_URL": "twilio://AC1:token@api",
     "ADMITONE_SMS_FALLBACK_URL": "https://sms.example.org/send",
     "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",
@@ -211,3 +213,34 @@ def test_nothing_below_the_command_reads_the_environment() -> None:
     for package in (db, booking_lane, waiting_room, gateway, workers):
         for path in Path(package.__path__[0]).rglob("*.py"):
             assert not {"environ", "getenv"} & set(re.findall(r"\bos\.(\w+)", path.read_text())), path
+
+
+def test_a_value_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET + "\n")
+    assert Settings.load({"ADMITONE_SECRET_FILE": str(file)}).site.secret == SECRET
+    assert Settings.load({"DATABASE_URL_FILE": str(file)}).db.url == SECRET
+
+
+def test_a_file_that_gives_no_value_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    binary, long = tmp_path / "binary", tmp_path / "long"
+    binary.write_bytes(b"\xff\xfe\x00")
+    long.write_text("x" * 70_000)
+    for path, why in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "Is a directory"),
+        (binary, "no text"),
+        (long, "65536 characters"),
+    ):
+        with pytest.raises(SettingsError, match=f"ADMITONE_SECRET_FILE: .*{why}"):
+            Settings.load({"ADMITONE_SECRET_FILE": str(path)})
+    with pytest.raises(SettingsError, match="both set"):
+        Settings.load({"ADMITONE_SECRET_FILE": str(long), "ADMITONE_SECRET": SECRET})
+
+
+def test_a_child_is_given_a_value_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMITONE_SECRET_FILE", "/run/secrets/admitone")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://old")
+    given = environ_with({"ADMITONE_SECRET": SECRET, "DATABASE_URL": "postgresql://new"})
+    assert (given["ADMITONE_SECRET"], given["DATABASE_URL"]) == (SECRET, "postgresql://new")
+    assert "ADMITONE_SECRET_FILE" not in given

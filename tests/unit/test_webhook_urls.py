@@ -33,13 +33,29 @@ from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_ur
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
         "2002:7f00:1::",
+        "::127.0.0.1",
+        "::10.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1:abcd::",
+        "100::1",
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "64:ff9b::a83f:8110",
+        "192.88.99.1",
+        "3fff::1",
+        "5f00::1",
+        "4000::1",
     ],
 )
 def test_addresses_inside_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
+@pytest.mark.parametrize(
+    "address",
+    ["1.1.1.1", "168.63.129.17", "2606:4700:4700::1111", "2a00:1450::1", "::ffff:1.1.1.1", "64:ff9b::101:101"],
+)
 def test_others_are(address: str) -> None:
     assert is_public(address)
 

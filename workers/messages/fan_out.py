@@ -25,8 +25,13 @@ RETURNED_ARE_TOLD_EVERY_HOURS: Final = 6
 
 
 def after_quiet_hours(at: dt.datetime, zone: str, settings: MessageSettings) -> dt.datetime:
-    """The moment itself, or the end of the quiet hours in which it falls by the clock of the venue."""
-    here, begins, ends = at.astimezone(zone_of(zone)), settings.quiet_from, settings.quiet_until
+    """The moment itself, or the end of the site's quiet hours in which it falls by the clock of the venue."""
+    return after_hours(at, zone, settings.quiet_from, settings.quiet_until)
+
+
+def after_hours(at: dt.datetime, zone: str, begins: int, ends: int) -> dt.datetime:
+    """The moment itself, or the end of the hours in which it falls by the clock of a zone."""
+    here = at.astimezone(zone_of(zone))
     is_quiet = begins <= here.hour < ends if begins <= ends else here.hour >= begins or here.hour < ends
     if not is_quiet:
         return at

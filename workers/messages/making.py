@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import redis.asyncio
+
 from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel
 from messages.links import Links, LinkTokens
 from messages.look import Look
+from workers.messages.pace import Pace
 from workers.messages.provider import Provider
 from workers.messages.push import WebPush
 from workers.messages.sender import Sender
@@ -15,11 +18,11 @@ from workers.messages.smtp import Mailbox, Smtp
 from workers.settings import WorkerSettings
 
 
-def make_sender(settings: WorkerSettings) -> Sender:
-    """The sender of one process, in its running loop."""
+def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis) -> Sender:
+    """The sender of one process, in its running loop; in Redis it keeps pace with other processes."""
     links = Links(links_base(settings), LinkTokens(settings.site.secret))
     look = Look.of(settings.brand)
-    return Sender(settings.message, settings.mail, providers(settings, links.base), look, links)
+    return Sender(settings.message, settings.mail, providers(settings, links.base, client), look, links)
 
 
 def links_base(settings: WorkerSettings) -> str:
@@ -28,17 +31,31 @@ def links_base(settings: WorkerSettings) -> str:
     return base if "://" in base else "http://127.0.0.1:8000" + base
 
 
-def providers(settings: WorkerSettings, base: str) -> dict[MessageChannel, Sequence[Provider]]:
+def providers(
+    settings: WorkerSettings, base: str, client: redis.asyncio.Redis
+) -> dict[MessageChannel, Sequence[Provider]]:
     """The providers that the settings name. A development site without any of a channel has its mailbox."""
     mail, sms, push = settings.mail, settings.sms, settings.push
     found: dict[MessageChannel, Sequence[Provider]] = {
         MAIL: [
-            Smtp(name, url, mail, settings.brand.name)
+            Smtp(name, url, mail, settings.brand.name, Pace(client, name, mail.per_second))
             for name, url in (("smtp", mail.url), ("smtp-fallback", mail.fallback_url))
             if url
         ],
-        SMS: [Sms(name, url, sms) for name, url in (("sms", sms.url), ("sms-fallback", sms.fallback_url)) if url],
-        PUSH: [WebPush(push, f"mailto:{mail.sender}", base, public_only=settings.site.production)]
+        SMS: [
+            Sms(name, url, sms, Pace(client, name, sms.per_second))
+            for name, url in (("sms", sms.url), ("sms-fallback", sms.fallback_url))
+            if url
+        ],
+        PUSH: [
+            WebPush(
+                push,
+                f"mailto:{mail.sender}",
+                base,
+                Pace(client, WebPush.name, push.per_second),
+                public_only=settings.site.production,
+            )
+        ]
         if push.private_key
         else [],
     }

@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import redis.asyncio
+import uvloop
 
+from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
 from db.messages.queue import ANY_DUE
 from waiting_room.line import Line
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 from workers.channels.channel import Connection
+from workers.messages.bounces import MailboxReader
 from workers.messages.fan_out import FanOut
 from workers.messages.fronts import Fronts
 from workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from workers.messages.alarm_sender import AlarmSender
     from workers.messages.sender import Sender
 
 logger = logging.getLogger(__name__)
@@ -44,11 +48,13 @@ _SESSION: Final = {
 
 
 class Told:
-    """Writes and sends messages. ``telling`` is called in the thread in which this was made."""
+    """Writes and sends messages to fans, and sends alarms to operators. ``telling`` is called in the thread in which
+    this was made.
+    """
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._connection: Connection | None = None
         self._looked_at = self._announced_at = float("-inf")
         self._runner.run(self._make())
@@ -62,6 +68,9 @@ class Told:
         tokens = Tokens(settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
         self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
         self._sender: Sender | None = None
+        self._alarm_sender: AlarmSender | None = None
+        self._alarming: asyncio.Task[None] | None = None
+        self._bounces = MailboxReader(settings.db.url, settings.mail)
 
     def telling(self) -> None:
         """Write the messages that follow from what happened, and send those that are due."""
@@ -74,9 +83,12 @@ class Told:
             while True:
                 news = await self._fan_out.news(connection)
                 await self._look(connection)
+                alarming = await self._send_alarms(connection)
                 sent = await self._send(connection)
-                if not (news or sent) or time.monotonic() > until:
+                if not (news or sent or alarming) or time.monotonic() > until:
                     return
+                if alarming and not (news or sent):
+                    await asyncio.wait({alarming}, timeout=LOOK_EVERY_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError, redis.exceptions.RedisError) as error:
             # The next run tries anew: RQ need not keep a failed job for each second of an outage.
             logger.warning("messages wait: %s", error)
@@ -92,10 +104,24 @@ class Told:
                 return 0
             from workers.messages.making import make_sender
 
-            self._sender = make_sender(self._settings)
+            self._sender = make_sender(self._settings, self._line_redis)
         return await self._sender.turn(connection)
 
+    async def _send_alarms(self, connection: Connection) -> asyncio.Task[None] | None:
+        """Begin to send the alarms that are due, beside the messages to fans; None where nothing is under way."""
+        if self._alarming is None or self._alarming.done():
+            row = await (await connection.execute(ANY_ALARM_DUE)).fetchone()
+            if row is None or not row[0]:
+                return None
+            if self._alarm_sender is None:
+                from workers.messages.alarm_sender import AlarmSender
+
+                self._alarm_sender = AlarmSender(self._settings, self._line_redis)
+            self._alarming = asyncio.create_task(self._alarm_sender.turn())
+        return self._alarming
+
     async def _look(self, connection: Connection) -> None:
+        self._bounces.look()
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_SECONDS:
             self._looked_at = now
@@ -121,6 +147,11 @@ class Told:
         """Close what is open."""
 
         async def end() -> None:
+            if self._alarming is not None:
+                self._alarming.cancel()
+                await asyncio.gather(self._alarming, return_exceptions=True)
+            if self._alarm_sender is not None:
+                await self._alarm_sender.close()
             if self._sender is not None:
                 await self._sender.close()
             await self._line_redis.aclose()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from db.messages.queue import Taken
-from messages.letters import Letter
+from messages.writer import Written
 
 
 class Failure(StrEnum):
@@ -37,23 +36,8 @@ class Provider(Protocol):
 
     name: str
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         """Make one try. It raises only when it is cancelled."""
 
     async def close(self) -> None:
         """Close what the provider keeps open."""
-
-
-class Pace:
-    """Spreads tries evenly, so many a second. Each process has its own."""
-
-    def __init__(self, per_second: float) -> None:
-        self._apart = 1 / per_second
-        self._next = 0.0
-
-    async def wait(self) -> None:
-        """Return when the next try may begin."""
-        now = asyncio.get_running_loop().time()
-        self._next = max(self._next + self._apart, now)
-        if self._next > now:
-            await asyncio.sleep(self._next - now)

@@ -14,10 +14,11 @@ from pywebpush import WebPusher, WebPushException
 from db.messages.kinds import URGENT
 from db.messages.queue import Taken
 from db.webhooks.urls import UrlRefusedError, check_url
-from messages.letters import Letter
 from messages.settings import PushSettings
+from messages.writer import Written
 from workers.channels.webhooks.post import public_socket
-from workers.messages.provider import Failure, Pace, Tried
+from workers.messages.pace import Pace
+from workers.messages.provider import Failure, Tried
 
 GONE_STATUSES: Final = (404, 410)
 ERROR_CHARS_MAX: Final = 300
@@ -38,13 +39,13 @@ class WebPush:
 
     name = "push"
 
-    def __init__(self, settings: PushSettings, contact: str, base: str, *, public_only: bool) -> None:
+    def __init__(self, settings: PushSettings, contact: str, base: str, pace: Pace, *, public_only: bool) -> None:
         self._settings = settings
         self._contact = settings.contact or contact
         self._base = base
         self._public_only = public_only
         self._vapid = Vapid02.from_string(settings.private_key)
-        self._pace = Pace(settings.per_second)
+        self._pace = pace
         self._signed: dict[str, tuple[float, str]] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(socket_factory=public_socket if public_only else None),
@@ -52,7 +53,7 @@ class WebPush:
             timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
         )
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         if message.keys is None:
             return Tried(Failure.GONE, "the browser is not subscribed any more")
         pushed = {
@@ -61,6 +62,8 @@ class WebPush:
             "url": letter.url.removeprefix(self._base + "/"),
             "tag": letter.tag,
         }
+        if letter.preferences:
+            pushed |= {"preferences": letter.preferences.removeprefix(self._base + "/"), "choose": letter.choose}
         p256dh, auth = message.keys
         await self._pace.wait()
         try:

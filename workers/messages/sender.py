@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -11,14 +12,15 @@ from typing import Any, Final
 import msgspec
 
 from db.messages import queue as sql
-from db.messages.kinds import MAIL, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
+from db.messages.kinds import BULK, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
 from db.messages.queue import Taken, TicketFacts
-from messages.files import files_of
-from messages.letters import Letter, Occasion, write_letter
+from messages.letters import Occasion
 from messages.links import Links
 from messages.look import Look
 from messages.settings import MailSettings, MessageSettings
+from messages.writer import Writer, Written
 from workers.channels.channel import Connection
+from workers.messages.fan_out import after_hours
 from workers.messages.provider import Failure, Provider, Tried
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,14 @@ def retry_wait_seconds(settings: MessageSettings, tries: int, retry_after_second
     """How long after the ``tries``-th try failed the next one comes, before it is spread by chance."""
     wait: float = settings.retry_first_seconds * RETRY_FACTOR ** min(tries - 1, 30)
     return min(max(wait, retry_after_seconds), settings.retry_seconds_max)
+
+
+def _quiet_seconds(message: Taken) -> float:
+    """How long a message is to wait for the end of its reader's quiet hours. What is of use now does not wait."""
+    if message.quiet is None or message.kind.urgency != BULK:
+        return 0
+    now = dt.datetime.now(dt.UTC)
+    return (after_hours(now, message.event.time_zone, *message.quiet) - now).total_seconds()
 
 
 class Sender:
@@ -52,10 +62,8 @@ class Sender:
         links: Links,
     ) -> None:
         self._settings = settings
-        self._mail = mail
         self._providers = providers
-        self._look = look
-        self._links = links
+        self._writer = Writer(look, links, mail.font)
         self._rests_until: dict[str, float] = {}
 
     async def turn(self, connection: Connection) -> int:
@@ -94,6 +102,9 @@ class Sender:
             return self._row(message, MessageState.SKIPPED, "the address does not want it, or cannot get it")
         if message.is_late:
             return self._row(message, MessageState.SKIPPED, "it came too late to be of use")
+        if (quiet_seconds := _quiet_seconds(message)) > 0:
+            row = self._row(message, MessageState.QUEUED, "its reader wants to be left alone now")
+            return {**row, "wait_seconds": quiet_seconds}
         if not providers:
             return self._row(message, MessageState.SKIPPED, f"this site sends no {message.channel}")
         if message.kind is MessageKind.PURCHASE and not tickets:
@@ -114,20 +125,18 @@ class Sender:
         wait *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
         return self._row(message, MessageState.QUEUED, tried.error, provider, tried, wait)
 
-    def _letter(self, message: Taken, tickets: Sequence[TicketFacts]) -> Letter:
+    def _letter(self, message: Taken, tickets: Sequence[TicketFacts]) -> Written:
         occasion = Occasion(
             kind=message.kind,
             event_id=message.event_id,
             event=message.event,
             payload=message.payload,
             tickets=tickets,
+            user_id=message.user_id,
         )
-        letter = write_letter(occasion, message.channel, message.address, message.language, self._look, self._links)
-        if message.channel == MAIL:
-            letter.files = files_of(occasion, letter, self._look, self._mail.font)
-        return letter
+        return self._writer.write(occasion, message.channel, message.address, message.language)
 
-    async def _by_one_of(self, providers: Sequence[Provider], message: Taken, letter: Letter) -> tuple[Tried, str]:
+    async def _by_one_of(self, providers: Sequence[Provider], message: Taken, letter: Written) -> tuple[Tried, str]:
         """Try the providers in turn until one takes or refuses the message; one that was just away comes last."""
         now = asyncio.get_running_loop().time()
         in_order = sorted(providers, key=lambda one: self._rests_until.get(one.name, 0.0) > now)

@@ -8,9 +8,10 @@ from typing import Any, Final
 import aiohttp
 
 from db.messages.queue import Taken
-from messages.letters import Letter
 from messages.settings import SMS_SCHEMES, SmsSettings, provider_of
-from workers.messages.provider import Failure, Pace, Tried
+from messages.writer import Written
+from workers.messages.pace import Pace
+from workers.messages.provider import Failure, Tried
 
 ERROR_CHARS_MAX: Final = 300
 ANSWER_BYTES_MAX: Final = 65_536
@@ -21,12 +22,12 @@ TWILIO_UNREACHABLE: Final = (21211, 21214, 21610, 21614)
 class Sms:
     """One provider of SMS. ``Idempotency-Key`` has the message's id at every try."""
 
-    def __init__(self, name: str, url: str, settings: SmsSettings) -> None:
+    def __init__(self, name: str, url: str, settings: SmsSettings, pace: Pace) -> None:
         self.name = name
         self._provider = provider_of(url, SMS_SCHEMES)
         self._is_twilio = self._provider.scheme == "twilio"
         self._settings = settings
-        self._pace = Pace(settings.per_second)
+        self._pace = pace
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=settings.timeout_seconds),
@@ -44,9 +45,9 @@ class Sms:
             return f"{host}/2010-04-01/Accounts/{one.user}/Messages.json"
         return f"{one.scheme}://{one.host}{port}{one.path}"
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
         await self._pace.wait()
-        words = f"{letter.short} {letter.url}"
+        words = sms_words(letter)
         body: dict[str, Any]
         if self._is_twilio:
             body = {"data": {"To": message.address, "From": self._settings.sender, "Body": words}}
@@ -77,6 +78,12 @@ class Sms:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def sms_words(letter: Written) -> str:
+    """What an SMS says: what happened, where to look, and where to choose or stop."""
+    choose = f"\n{letter.choose}: {letter.preferences}" if letter.preferences else ""
+    return f"{letter.short} {letter.url}{choose}"
 
 
 async def _json_of(answer: aiohttp.ClientResponse) -> dict[str, Any]:

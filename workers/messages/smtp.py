@@ -12,10 +12,12 @@ import aiosmtplib
 import msgspec
 
 from db.messages.queue import Taken
-from messages.letters import Letter
-from messages.mime import DkimKey, mail_of
+from messages.mime import DkimKey
 from messages.settings import SMTP_SCHEMES, MailSettings, provider_of
-from workers.messages.provider import Failure, Pace, Tried
+from messages.writer import Written
+from workers.messages.pace import Pace
+from workers.messages.provider import Failure, Tried
+from workers.messages.sms import sms_words
 
 ERROR_CHARS_MAX: Final = 300
 IDLE_SECONDS: Final = 5.0
@@ -26,24 +28,24 @@ GONE_CODES: Final = (550, 551, 553)
 class Smtp:
     """One SMTP server, and a few connections to it, which are kept between mails."""
 
-    def __init__(self, name: str, url: str, settings: MailSettings, sender_name: str) -> None:
+    def __init__(self, name: str, url: str, settings: MailSettings, sender_name: str, pace: Pace) -> None:
         self.name = name
         self._server = provider_of(url, tuple(SMTP_SCHEMES))
         self._settings = settings
         self._sender_name = sender_name
         self._dkim = DkimKey.of(settings)
-        self._pace = Pace(settings.per_second)
+        self._pace = pace
         self._free: list[tuple[float, aiosmtplib.SMTP]] = []
         self._may_connect = asyncio.Semaphore(settings.connections)
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
-        content = mail_of(letter, message.address, self._settings.sender, self._sender_name, str(message.message_id))
+    async def send(self, message: Taken, letter: Written) -> Tried:
+        content = letter.mail(message.address, self._settings.sender, self._sender_name, str(message.message_id))
         if self._dkim is not None:
             content = self._dkim.sign(content)
         await self._pace.wait()
         try:
             async with self._may_connect:
-                return await self._hand_over(message.address, content)
+                return await self._hand_over(self._return_path(message), message.address, content)
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refused(error.recipients[0])
         except aiosmtplib.SMTPResponseException as error:
@@ -51,7 +53,12 @@ class Smtp:
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             return Tried(Failure.AWAY, (str(error) or type(error).__name__)[:ERROR_CHARS_MAX])
 
-    async def _hand_over(self, address: str, content: bytes) -> Tried:
+    def _return_path(self, message: Taken) -> str:
+        """Where the mail comes back to. It names the message, for some servers bring back no headers."""
+        name, at, domain = self._settings.return_path.rpartition("@")
+        return f"{name}+{message.message_id.hex}@{domain}" if at else self._settings.sender
+
+    async def _hand_over(self, sender: str, address: str, content: bytes) -> Tried:
         while self._free:
             used_at, connection = self._free.pop()
             if not connection.is_connected:
@@ -63,12 +70,12 @@ class Smtp:
                 except (aiosmtplib.SMTPException, OSError, TimeoutError):
                     connection.close()
                     continue
-            return await self._through(connection, address, content)
-        return await self._through(await self._connected(), address, content)
+            return await self._through(connection, sender, address, content)
+        return await self._through(await self._connected(), sender, address, content)
 
-    async def _through(self, connection: aiosmtplib.SMTP, address: str, content: bytes) -> Tried:
+    async def _through(self, connection: aiosmtplib.SMTP, sender: str, address: str, content: bytes) -> Tried:
         try:
-            _, answer = await connection.sendmail(self._settings.sender, [address], content)
+            _, answer = await connection.sendmail(sender, [address], content)
         except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
             self._free.append((time.monotonic(), connection))
             raise
@@ -131,13 +138,14 @@ class Mailbox:
 
     name = "mailbox"
 
-    async def send(self, message: Taken, letter: Letter) -> Tried:
+    async def send(self, message: Taken, letter: Written) -> Tried:
+        seen = letter.letter
         copy = Copy(
-            subject=letter.subject,
-            text=letter.text if message.channel == "mail" else f"{letter.short}\n{letter.url}",
-            html=letter.html,
-            images={image.name: image.content for image in letter.images},
-            files=tuple(file.name for file in letter.files),
+            subject=seen.subject,
+            text=seen.text if message.channel == "mail" else sms_words(letter),
+            html=seen.html,
+            images={image.name: image.content for image in seen.images},
+            files=tuple(file.name for file in seen.files),
         )
         return Tried(copy=msgspec.json.encode(copy).decode(), provider_id="mailbox")
 

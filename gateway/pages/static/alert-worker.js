@@ -23,20 +23,26 @@ async function show(address) {
 
 /**
  * What the site pushes: a notification's words, the page that it leads to, and a tag, by which a later one of the same
- * event takes its place.
- * @typedef {{title: string, body: string, url: string, tag: string}} Pushed
+ * event takes its place. A second way leads to where the fan chooses what this browser is told.
+ * @typedef {{title: string, body: string, url: string, tag: string, preferences?: string, choose?: string}} Pushed
  */
 
 scope.addEventListener("push", (/** @type {Lasting & {data: {json: () => Pushed} | null}} */ event) => {
   if (!event.data) return;
-  const { title, body, url, tag } = event.data.json();
-  const data = new URL(url, scope.registration.scope).href;
-  const options = { body, tag, data, requireInteraction: true, vibrate: [200, 100, 200, 100, 400] };
+  const { title, body, url, tag, preferences, choose } = event.data.json();
+  const { scope: site } = scope.registration;
+  const data = [url, preferences ?? ""].map((address) => address && new URL(address, site).href);
+  const actions = preferences ? [{ action: "preferences", title: choose }] : [];
+  const options = { body, tag, data, actions, requireInteraction: true, vibrate: [200, 100, 200, 100, 400] };
   event.waitUntil(scope.registration.showNotification(title, options));
 });
 
-scope.addEventListener("notificationclick", (/** @type {Lasting & {notification: Notification}} */ event) => {
-  event.notification.close();
-  const address = String(event.notification.data ?? "");
-  if (address.startsWith(scope.registration.scope)) event.waitUntil(show(address));
-});
+scope.addEventListener(
+  "notificationclick",
+  (/** @type {Lasting & {notification: Notification, action: string}} */ event) => {
+    event.notification.close();
+    const [page, preferences] = [event.notification.data ?? ""].flat().map(String);
+    const address = (event.action === "preferences" && preferences) || page;
+    if (address.startsWith(scope.registration.scope)) event.waitUntil(show(address));
+  },
+);

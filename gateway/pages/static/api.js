@@ -87,7 +87,8 @@ export async function call(method, path, { body, headers = {}, patience = 20, ca
 
 /**
  * A booking command to its end: send it, wait for the job, answer its result or throw its problem. The key
- * makes every repeat safe, so a lost network or a busy lane is tried again.
+ * makes every repeat safe, so a lost network or a busy lane is tried again. Who has a purchase's key and no session may
+ * not read the job, and asks for its end by sending the same again.
  * @template [Result=unknown]
  * @param {string} method @param {string} path
  * @param {{body?: object, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
@@ -106,7 +107,13 @@ export async function book(method, path, { body, key, headers = {}, onWait = () 
       }
       while (job.status === "queued") {
         onWait("queued");
-        job = /** @type {Job} */ (await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 }));
+        job = /** @type {Job} */ (headers["X-Purchase-Key"]
+          ? await call(method, path, {
+            body,
+            headers: { ...headers, Prefer: "wait=20", "Idempotency-Key": key },
+            patience: 30,
+          })
+          : await call("GET", `/api/jobs/${job.jobId}?wait=20`, { patience: 30 }));
       }
       if (job.status === "failed") {
         const problem = /** @type {ProblemBody} */ (job.problem ?? {});

@@ -51,6 +51,7 @@ async function cancel() {
     await book("POST", `/api/purchases/${offer.dataset.cancel}/cancel`, {
       body: { details },
       key,
+      headers: offer.dataset.key ? { "X-Purchase-Key": offer.dataset.key } : {},
       onWait: (why) =>
         say(
           why === "offline"

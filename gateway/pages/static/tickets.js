@@ -1,6 +1,8 @@
 // @ts-check
 // A ticket on the whole screen, at the door: the screen stays on, and the arrow keys and Escape do what the links do.
 // Without scripts the links alone do it: the style shows the ticket that the address names.
+import { $, buttonOf } from "./dom.js";
+import { t } from "./text.js";
 
 /** @type {WakeLockSentinel | null} */
 let lock = null;
@@ -32,3 +34,13 @@ for (const moment of ["hashchange", "pageshow", "visibilitychange"]) {
   // The battery may be low, or the browser has no such lock.
   addEventListener(moment, () => void keepAwake().catch(() => {}), true);
 }
+
+// The link that opens the tickets on any device.
+const link = /** @type {HTMLAnchorElement} */ ($("own-link"));
+const copied = $("copied");
+buttonOf("copy-link").hidden = false;
+buttonOf("copy-link").addEventListener("click", () => {
+  const done = () => (copied.textContent = t("Copied"));
+  const failed = () => (copied.textContent = t("Your browser does not allow it. Copy the link by hand."));
+  navigator.clipboard ? void navigator.clipboard.writeText(link.href).then(done, failed) : failed();
+});

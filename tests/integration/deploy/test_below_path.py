@@ -84,7 +84,8 @@ def test_every_address_of_every_page_is_below_the_path_and_found_there(site: Sit
     purchase_id = fan.buy(buyer, [(1, 1, 1)])["purchaseId"]
     cookie = f"admitone_session={fan.token}"
     ahead = [ROOT, f"{ROOT}/", f"{ROOT}/de/", f"{ROOT}/ops", f"{ROOT}/ops/events", f"{ROOT}/ops/webhooks",
-             f"{ROOT}/ops/rooms/{event_id}/codes", f"{ROOT}/ops/events/{event_id}", f"{ROOT}/schema",
+             f"{ROOT}/ops/alarms", f"{ROOT}/ops/rooms/{event_id}/codes", f"{ROOT}/ops/events/{event_id}",
+             f"{ROOT}/schema",
              f"{ROOT}/purchases/{purchase_id}", f"{ROOT}/fr/events/{event_id}", f"{ROOT}/nowhere"]  # fmt: skip
     seen: dict[str, str] = {}
     while ahead:

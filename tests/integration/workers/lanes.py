@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ import msgspec
 import redis
 from rq import Queue
 
-from admitone.embedded.process import last_lines, spawn
+from admitone.embedded.process import last_lines
 from booking_lane.commands import Batch, Command, command_id_new
 from booking_lane.lane import Lane, queue_name, rq_queue
 from booking_lane.results import decode_record, job_key
 from tests.factories import make_event
 from tests.integration.engine.books import plan
-from tests.services import ROOT, Service
+from tests.services import Service, start_module
 
 LANES = 2
 BACK_SECONDS_MAX = 5.0
@@ -54,12 +53,7 @@ class Lanes:
     def pool(self) -> Service:
         """Start a pool that heeds `stop_at`; returns when its workers listen."""
         log = self.folder / f"pool-{len(self.pools) + 1}.log"
-        process = spawn(
-            [sys.executable, "-m", "tests.integration.workers.entry", str(self.folder)],
-            log=log,
-            folder=ROOT,
-            environ=self.environ,
-        )
+        process = start_module("tests.integration.workers.entry", str(self.folder), log=log, environ=self.environ)
         service = Service(log.stem, process, log)
         self.pools.append(service)
         return service

@@ -23,6 +23,7 @@ from waiting_room.model import RoomConfig, Stock
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers import housekeeping as housekeeping_module
 from workers import jobs
+from workers.alarms.watch import Watch
 from workers.booking import Booking
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
@@ -105,7 +106,10 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
             await line.configure(
                 books.event, RoomConfig(rate_per_minute=60_000, capacity=1000, pass_seconds=PASS_SECONDS)
             )
-            yield House(books, client, line, engine, Housekeeping(engine, Slots(client), Setbacks(client, 3), SETTINGS))
+            slots = Slots(client)
+            watch = Watch(client, slots, SETTINGS.lane.count, SETTINGS.alarm)
+            housekeeping = Housekeeping(engine, slots, Setbacks(client, 3), watch, SETTINGS)
+            yield House(books, client, line, engine, housekeeping)
         engine.close()
     client.connection_pool.disconnect()
     assert audit(database_url, grace_seconds=GRACE_SECONDS) == []
@@ -187,7 +191,7 @@ async def test_a_job_whose_connection_postgres_ended_is_left_to_its_next_run(
     """As every connection is when Postgres restarts: a failed job would raise an alarm for minutes."""
     jobs.install(house.booking(), house.housekeeping)
     try:
-        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, partial(jobs.sweep, 0)):
+        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, jobs.watch, partial(jobs.sweep, 0)):
             caplog.clear()
             pid = house.engine.connection().info.backend_pid
             house.books.number("SELECT pg_terminate_backend(%s, 5000)::int", pid)

@@ -324,6 +324,9 @@ def test_a_browser_alone_can_read_what_is_pushed_to_it(desk: Desk, http: HttpSer
     pushed = browser.read(body)
     assert "Eine andere Arena" in pushed["body"]
     assert pushed["url"] == f"de/events/{desk.event_id}"
+    assert pushed["choose"] == "Auswählen oder beenden"
+    reader = LinkTokens(SECRET).verify_reader(pushed["preferences"].removeprefix("de/messages/"))
+    assert (reader.channel, reader.address) == ("push", f"{http.url}/send/1")
     assert headers["Content-Encoding"] == "aes128gcm"
     scheme, _, rest = headers["Authorization"].partition(" ")
     parts = dict(part.split("=", 1) for part in rest.split(","))
@@ -364,6 +367,10 @@ def test_sms_go_by_twilio_and_by_any_provider_that_takes_json(desk: Desk, http: 
     form = parse_qs(its_body.decode())
     assert (form["To"], form["From"]) == (["+4915112345678"], ["+4930123"])
     assert f"https://venue.example/events/{desk.event_id}" in form["Body"][0]
+    choose = form["Body"][0].partition("\nChoose or stop: ")[2]
+    assert len(choose) < 60, "an SMS has 160 letters"
+    reader = LinkTokens(SECRET).verify_reader(choose.rpartition("/")[2])
+    assert (reader.channel, reader.address) == ("sms", "+4915112345678")
     assert other == "/sms"
     assert json.loads(body)["to"] == "+4915112345678"
     assert [row[2] for row in desk.messages()] == ["sent"]
@@ -377,6 +384,34 @@ def test_a_number_that_takes_no_sms_is_suppressed(desk: Desk, http: HttpServer) 
     desk.told(ADMITONE_SMS_URL=f"twilio://AC1:token@{http.url.removeprefix('http://')}/").telling()
     assert [row[2] for row in desk.messages()] == ["failed"]
     assert desk.db.execute("SELECT channel FROM suppression").fetchall() == [("sms",)]
+
+
+def test_what_can_wait_waits_for_the_end_of_a_readers_quiet_hours(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    ((hour,),) = desk.db.execute(
+        "SELECT extract(hour FROM now() AT TIME ZONE time_zone)::int FROM event WHERE event_id = %s", (desk.event_id,)
+    ).fetchall()
+    desk.db.execute(
+        "INSERT INTO quiet_hours (address, channel, from_hour, until_hour) VALUES ('ada@example.org', 'mail', %s, %s)",
+        (hour, (hour + 2) % 24),
+    )
+    desk.buys()
+    desk.change(venue="Another arena")
+    desk.hand_over()
+    told = desk.told(**by(smtp))
+    told.telling()
+    assert [row[:3] for row in desk.messages()] == [
+        ("event_moved", "ada@example.org", "queued"),
+        ("purchase", "ada@example.org", "sent"),
+    ]
+    ((minutes,),) = desk.db.execute(
+        "SELECT extract(epoch FROM due_at - now())::int / 60 FROM message WHERE state = 'queued'"
+    ).fetchall()
+    assert 55 <= minutes <= 120
+    desk.db.execute("DELETE FROM quiet_hours")
+    desk.hurry()
+    told.telling()
+    assert {row[2] for row in desk.messages()} == {"sent"}
 
 
 def follower(desk: Desk, address: str, *, confirmed: bool) -> None:

@@ -35,6 +35,7 @@ PUBLIC = {
     "GET /api/events/{event_id:int}/draw",
     "GET /api/events/{event_id:int}/draw/list",
     "GET /api/initial-call/{event_id:int}",
+    "POST /api/messages/replies",
     "POST /api/messages/reports",
 }
 """What anybody may call below /api; pages, health and metrics are public as a whole."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import email
 import email.policy
 import re
 import string
+from pathlib import Path
 
+import dkim
 import pytest
 from babel.messages.catalog import Catalog
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from db.languages import LANGUAGE_TAGS
 from db.messages.kinds import CHOOSABLE, MAIL, SMS, MessageKind
@@ -18,12 +25,15 @@ from gateway.pages.languages import OTHERS, Language
 from gateway.pages.texts import texts
 from gateway.pages.told import KIND_WORDS
 from messages.files import files_of
+from messages.fonts import fonts_for
 from messages.languages import FOLDER, read_catalogue
 from messages.letters import Letter, Occasion, write_letter
-from messages.links import Links, LinkTokens
+from messages.links import Links, LinkTokens, Reader
 from messages.look import Look
-from messages.mime import mail_of
+from messages.mime import DkimKey, mail_of
 from messages.settings import MessageSettings, ProviderUrlError, provider_of
+from messages.writer import Writer
+from waiting_room.errors import TokenInvalid
 from workers.messages.fan_out import after_quiet_hours
 from workers.messages.sender import retry_wait_seconds
 
@@ -50,10 +60,13 @@ PAYLOAD = {
     "followerId": "f",
     "name": "Ada",
     "title": "An alarm",
-    "lines": ["A line"],
+    "short": "A line",
+    "alarms": [{"title": "An alarm", "sentence": "A line", "facts": [["Event", "Night"]]}] * 2,
+    "more": "And more.",
+    "path": "/ops",
     "before": {"date": "2026-11-30T18:00:00+00:00"},
 }
-LINKS = Links("https://venue.example", LinkTokens("a secret of the tests, which is long enough"))
+LINKS = Links("https://venue.example", LinkTokens("a secret of the tests, which is long enough", now=lambda: 1.8e9))
 _PERCENT = re.compile(r"%\((\w+)\)s")
 
 
@@ -105,6 +118,92 @@ def test_an_sms_has_no_links_but_its_own() -> None:
     written = write_letter(occasion, SMS, "+4930123456", "de", Look(), LINKS)
     assert written.unsubscribe == written.html == ""
     assert written.url == "https://venue.example/de/events/1#place=token"
+
+
+def decoded(mail: bytes) -> tuple[dict[str, str], list[str]]:
+    read = email.message_from_bytes(mail, policy=email.policy.default)
+    parts = [str(part.get_content()) for part in read.walk() if part.get_content_maintype() == "text"]
+    headers = ("Subject", "To", "Content-Language", "List-Unsubscribe", "Message-ID")
+    return {name: str(read[name]) for name in headers}, [part.replace("\r\n", "\n").rstrip() for part in parts]
+
+
+@pytest.mark.parametrize("language", LANGUAGE_TAGS)
+@pytest.mark.parametrize("kind", [MessageKind.TURN, MessageKind.EVENT_MOVED, MessageKind.NEW_EVENT])
+def test_a_letter_that_was_written_for_many_is_each_readers_own(kind: MessageKind, language: str) -> None:
+    writer = Writer(Look(), LINKS)
+    for number in range(3):
+        address, place = f"fan-{number}@example.org", f"place-token-{number}" * 20
+        occasion = Occasion(kind=kind, event_id=1, event=EVENT, payload={**PAYLOAD, "place": place})
+        alone = write_letter(occasion, MAIL, address, language, Look(), LINKS)
+        written = writer.write(occasion, MAIL, address, language)
+        assert (written.letter.text, written.letter.html) == (alone.text, alone.html)
+        envelope = (address, "tickets@venue.example", "Admit One", f"id-{number}")
+        mails = [written.mail(*envelope), mail_of(alone, *envelope)]
+        assert decoded(mails[0]) == decoded(mails[1])
+        assert decoded(mails[0])[0]["List-Unsubscribe"] == f"<{alone.unsubscribe}>"
+        assert max(len(line) for line in mails[0].split(b"\r\n\r\n", 1)[1].split(b"\r\n")) <= 76
+    assert len(writer._drafts) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGE_TAGS)
+@pytest.mark.parametrize("tail", ["", "\r\n\r\n", "  a  b \t \r\n"])
+def test_a_signature_is_right_to_a_library_that_verifies_it(language: str, tail: str) -> None:
+    key = rsa.generate_private_key(65537, 1024)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    mail = letter(MessageKind.TURN, language)
+    signed = DkimKey("venue.example", "s1", pem).sign(
+        mail_of(mail, "ada@example.org", "tickets@venue.example", "Café", "id") + tail.encode()
+    )
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    assert dkim.verify(signed, dnsfunc=lambda name, timeout=5: b"v=DKIM1; k=rsa; p=" + public)
+    assert not dkim.verify(
+        signed.replace(b"List-Unsubscribe: <", b"List-Unsubscribe: <x"),
+        dnsfunc=lambda name, timeout=5: b"v=DKIM1; k=rsa; p=" + public,
+    )
+
+
+@pytest.mark.parametrize("address", ["+4915112345678", "+1234567", "+123456789012345"])
+def test_the_token_of_a_phone_is_short_and_cannot_be_made_by_anybody(address: str) -> None:
+    tokens = LinkTokens("a secret of the tests, which is long enough")
+    token = tokens.sign_reader(Reader(channel=SMS, address=address, kind="turn"))
+    assert len(token) == 24
+    assert tokens.verify_reader(token) == Reader(channel=SMS, address=address)
+    other = LinkTokens("another secret of the tests, also long").sign_reader(Reader(channel=SMS, address=address))
+    for forged in (other, token[:-1] + ("A" if token[-1] != "A" else "B"), "A" * 24, token[:23]):
+        with pytest.raises(TokenInvalid):
+            tokens.verify_reader(forged)
+
+
+SIGNS = {"ar": "أمسية موسيقية", "ja": "夜の音楽会"}
+
+
+@pytest.mark.parametrize("language", SIGNS)
+def test_tickets_are_printed_with_the_fonts_that_the_system_has(language: str) -> None:
+    event = EVENT._replace(name=SIGNS[language], venue="Ἀ")
+    if fonts_for(event.name + event.venue) is None:
+        pytest.skip("the system has no font for it")
+    (pdf, _) = letter(MessageKind.PURCHASE, language, event=event).files
+    assert (pdf.name, pdf.content[:5]) == ("tickets.pdf", b"%PDF-")
+    assert len(pdf.content) < 200_000, "only the letters that it has come with it"
+
+
+def test_a_font_of_the_settings_comes_first_and_others_help_out(tmp_path: Path) -> None:
+    made = {name: str(tmp_path / name) for name in ("latin", "arabic")}
+    for path, signs in zip(made.values(), ("abc ", "ابج"), strict=True):
+        builder = FontBuilder(1000)
+        names = [".notdef", *(f"g{ord(sign):x}" for sign in signs)]
+        builder.setupGlyphOrder(names)
+        builder.setupCharacterMap({ord(sign): f"g{ord(sign):x}" for sign in signs})
+        builder.setupGlyf({name: TTGlyphPen(None).glyph() for name in names})
+        builder.setupHorizontalMetrics(dict.fromkeys(names, (500, 0)))
+        builder.setupHorizontalHeader(ascent=800, descent=-200)
+        builder.setupPost()
+        builder.save(path)
+    assert fonts_for("ab", made["latin"], []) == [made["latin"]]
+    assert fonts_for("اب", "", [made["latin"], made["arabic"]]) == [made["arabic"]]
+    assert fonts_for("ab اب", made["latin"], [made["arabic"]]) == [made["latin"], made["arabic"]]
+    assert fonts_for("ab 夜", made["latin"], [made["arabic"]]) is None
+    assert fonts_for("ab", str(tmp_path / "none"), []) is None
 
 
 def test_tickets_whose_letters_no_font_has_come_without_a_pdf() -> None:

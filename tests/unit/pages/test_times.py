@@ -48,7 +48,7 @@ def test_a_venue_without_a_zone_is_told_by_the_readers_clock() -> None:
 def test_a_day_is_named_in_the_pages_language() -> None:
     languages.enter({"path": "/de/events/1", "type": "http"})
     try:
-        assert "So 10 Jan. 2027, 00:30 CET" in event_time(LATE, "Europe/Berlin").replace("So.", "So")
+        assert "So 10. Jan. 2027, 00:30 CET" in event_time(LATE, "Europe/Berlin").replace("So.", "So")
         assert "<span>Jan</span>" in date_box(LATE, "Europe/Berlin").replace("Jan.", "Jan")
         languages.enter({"path": "/ja/events/1", "type": "http"})
         assert "2027年1月10日(日) 00:30 CET" in event_time(LATE, "Europe/Berlin")

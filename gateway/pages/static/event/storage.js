@@ -24,6 +24,16 @@ export function keep(name, value) {
   }
 }
 
+/** Keep nothing of any event any longer. */
+export function forgetAll() {
+  try {
+    const ours = `admitone${below("")}:`;
+    for (const key of Object.keys(localStorage)) if (key.startsWith(ours)) localStorage.removeItem(key);
+  } catch {
+    // As above.
+  }
+}
+
 /** The place token restores a place that the server has lost. @param {number} eventId */
 export const readPlace = (eventId) => ({
   token: readKept(`place:${eventId}`),

@@ -1,0 +1,1 @@
+"""Operators' alarms: the figures are measured, one process decides, and receivers are told."""
