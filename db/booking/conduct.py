@@ -38,7 +38,7 @@ SELECT k.event_id, k.user_id,
            AND EXISTS (SELECT
                          FROM purchase_detail d
                         WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
-                          AND d.cancelled_at > statement_timestamp() - interval '1 hour'))
+                          AND d.cancelled_at > statement_timestamp() - interval '1 hour')) AS holds
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, user_id bigint)
 """  # noqa: S608 - of constants alone
@@ -54,8 +54,8 @@ class UnboughtRow(NamedTuple):
 
 READ_NETWORKS: Final = f"""
 SELECT k.event_id, k.network,
-       coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int,
-       coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float
+       coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
+       coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, network text)
  CROSS JOIN LATERAL (
