@@ -93,10 +93,7 @@ def held(hall: Hall, fan: int) -> Any:
 def test_a_tenth_of_a_hall_is_bought_without_proofs_from_all_networks_together() -> None:
     hall = Hall()
     ids = {fan: held(hall, fan) for fan in (1, 2)}
-    buy = {
-        fan: msgspec.structs.replace(checkout(EVENT, fan, hold=ids[fan]), network=NETWORK)
-        for fan in ids
-    }
+    buy = {fan: msgspec.structs.replace(checkout(EVENT, fan, hold=ids[fan]), network=NETWORK) for fan in ids}
     book = opened(*buy.values(), hall=hall)
     for hold in book.holds.values():
         hold.network = NETWORK
