@@ -97,3 +97,40 @@ SELECT e.event_id,
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
+
+READ_PICTURE: Final = f"""
+SELECT h.network,
+       count(DISTINCT h.user_id) AS sessions,
+       count(DISTINCT h.user_id) FILTER (WHERE h.proven) AS proven_sessions,
+       coalesce(sum(cardinality(h.seat_numbers)) FILTER (WHERE h.state = 'purchased'), 0)::int AS bought,
+       coalesce(sum(cardinality(h.seat_numbers)) FILTER (
+           WHERE NOT h.proven
+             AND (h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp())
+       ), 0)::int AS unproven_seats,
+       coalesce(sum(cardinality(h.seat_numbers) * {_PART_BLOCKED}) FILTER (
+           WHERE NOT h.proven AND {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour'
+       ), 0)::float AS unbought_seats
+  FROM reservation h
+ WHERE h.event_id = %(event_id)s AND h.network <> ''
+ GROUP BY h.network
+ ORDER BY unproven_seats + unbought_seats DESC, sessions DESC
+ LIMIT %(networks_max)s
+"""  # noqa: S608 - of constants alone
+
+
+class PictureRow(NamedTuple):
+    """What came from a network at an event: sessions that held seats, those that proved to be persons, seats bought,
+    and the two numbers by which a network without proofs is bounded.
+    """
+
+    network: str
+    sessions: int
+    proven_sessions: int
+    bought: int
+    unproven_seats: int
+    unbought_seats: float
+
+
+def network_seats_max(network_limits_max: int, seats_per_fan_max: int) -> int:
+    """How many seats a network without proofs may have; 0: any number."""
+    return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max) if network_limits_max else 0

@@ -51,3 +51,31 @@ class NetworkRuleList(AnswerBody, kw_only=True):
 
 class NetworkRulesMade(AnswerBody, kw_only=True):
     rule_ids: tuple[uuid.UUID, ...]
+
+
+class Points(AnswerBody, kw_only=True):
+    """Why a network has points: the reason as a sentence, and how many for it."""
+
+    reason: str
+    points: int
+
+
+class NetworkSeen(AnswerBody, kw_only=True):
+    """What came from a network at an event, the points that it has for it, and what it is answered at present."""
+
+    network: str
+    sessions: int
+    proven_sessions: int
+    bought: int
+    unproven_seats: int
+    unbought_seats: float
+    points: int
+    reasons: tuple[Points, ...]
+    answer: Literal["nothing", "proof"]
+
+
+class NetworksSeen(AnswerBody, kw_only=True):
+    """The networks with the most points first; ``unproven_seats_max`` is what one may have without proofs (0: any)."""
+
+    unproven_seats_max: int
+    networks: tuple[NetworkSeen, ...]

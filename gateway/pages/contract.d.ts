@@ -383,6 +383,21 @@ export type NetworkRuleList = {
 export type NetworkRulesMade = {
   ruleIds: string[];
 };
+export type NetworkSeen = {
+  network: string;
+  sessions: number;
+  provenSessions: number;
+  bought: number;
+  unprovenSeats: number;
+  unboughtSeats: number;
+  points: number;
+  reasons: Points[];
+  answer: "nothing" | "proof";
+};
+export type NetworksSeen = {
+  unprovenSeatsMax: number;
+  networks: NetworkSeen[];
+};
 export type NewcomerView = {
   etaSeconds: number | null;
   etaRange: [number, number] | null;
@@ -553,6 +568,10 @@ export type PlanShape = {
   kind: "polygon" | "text";
   outline: [number, number][];
   label: string;
+};
+export type Points = {
+  reason: string;
+  points: number;
 };
 export type ProblemAnswer = {
   type: string;

@@ -55,9 +55,7 @@ Prefer = Annotated[
 ]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
 CAPTCHA_HEADER_NAME: Final = "x-captcha-token"
-CAPTCHA_HEADER: Final = header(
-    "X-Captcha-Token", "a solved captcha, where the job failed with `captcha_required`"
-)
+CAPTCHA_HEADER: Final = header("X-Captcha-Token", "a solved captcha, where the job failed with `captcha_required`")
 COMMAND_REFUSED: Final = (
     "invalid_request",
     "unknown_event",

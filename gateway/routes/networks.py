@@ -8,8 +8,17 @@ from typing import Annotated, Final
 
 from litestar.params import Parameter
 
+from db.booking.conduct import READ_PICTURE, PictureRow, network_seats_max
 from db.networks.rules import TooManyRulesError, add_rules, network_of, newest_rules, remove_rule
-from gateway.contract.networks import NetworkRuleAnswer, NetworkRuleList, NetworkRulesMade, NetworksBody
+from gateway.contract.networks import (
+    NetworkRuleAnswer,
+    NetworkRuleList,
+    NetworkRulesMade,
+    NetworksBody,
+    NetworksSeen,
+)
+from gateway.contract.values import ID_MAX
+from gateway.identity.pictures import picture_of
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
@@ -19,6 +28,7 @@ from gateway.wire.requests import AnyRequest
 operators = operator_router("networks")
 
 LISTED_MAX: Final = 500
+SEEN_MAX: Final = 200
 PathRule = Annotated[uuid.UUID, Parameter(description="the rule's ruleId")]
 
 
@@ -83,6 +93,22 @@ async def remove(request: AnyRequest, operator: Session, rule_id: PathRule) -> N
     if not removed:
         raise ProblemError("unknown_rule")
     await services.networks.refresh()
+
+
+@operators.get("/api/ops/events/{event_id:int}/networks", refuses=("invalid_request", "unknown_event"))
+async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> NetworksSeen:
+    """The picture of bots: what came from each network, and why it is asked for proofs or not."""
+    services = services_of(request)
+    row = await services.rooms.required_row(event_id)
+    hall = await services.hall_access.to_read(request, event_id)
+    async with services.engine.connect() as connection:
+        found = await connection.exec_driver_sql(READ_PICTURE, {"event_id": event_id, "networks_max": SEEN_MAX})
+        rows = [PictureRow._make(one) for one in found]
+    seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max)
+    return NetworksSeen(
+        unproven_seats_max=seats_max,
+        networks=tuple(picture_of(one, seats_max, row.fan_unbought_max) for one in rows),
+    )
 
 
 ROUTERS = (operators,)

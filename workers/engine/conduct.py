@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from booking_lane.commands import Checkout, Proof, Reserve
-from db.booking.conduct import NETWORK_SEATS_MIN, UNPROVEN_PERCENT_MAX
+from db.booking.conduct import UNPROVEN_PERCENT_MAX, network_seats_max
 from db.booking.events import EventRow
 from db.booking.holds import Hold
 from workers.engine.book import Book
@@ -15,9 +15,7 @@ STEPS_MAX: Final = 4
 """From so many times the allowed number of unbought holds on, no proof helps: the fan has to wait."""
 WAIT_SECONDS: Final = 900
 
-_PROVE: Final = (
-    "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
-)
+_PROVE: Final = "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
 
 
 def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
@@ -69,4 +67,4 @@ def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
 
 
 def _network_seats_max(event: EventRow) -> int:
-    return max(NETWORK_SEATS_MIN, event.network_limits_max * event.seats_per_fan_max)
+    return network_seats_max(event.network_limits_max, event.seats_per_fan_max)

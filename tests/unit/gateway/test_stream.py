@@ -224,8 +224,9 @@ class Ended:
     closed = False
 
     def __init__(self, number: int, ended: list[int]) -> None:
-        self._note = lambda: ended.append(number)
+        self._number = number
+        self._ended = ended
 
     def end(self) -> None:
         self.closed = True
-        self._note()
+        self._ended.append(self._number)
