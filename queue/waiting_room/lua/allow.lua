@@ -2,10 +2,10 @@
 -- still overlaps.
 -- KEYS  1 the counter
 -- ARGV  1 limit, 2 whether it is counted (1), only asked about (0), or one counted before is given back (-1),
---       3 the window in ms
+--       3 the window in ms (a minute without it)
 -- Returns {1 allowed or 0, retry after ms, used}; a refusal is not counted
 
-local WINDOW_MS = tonumber(ARGV[3])
+local WINDOW_MS = tonumber(ARGV[3] or 60000)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
