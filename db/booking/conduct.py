@@ -58,6 +58,7 @@ SELECT k.event_id, k.network,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, network text)
+  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max > 0
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
               h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
@@ -65,7 +66,6 @@ SELECT k.event_id, k.network,
               {_PART_BLOCKED} AS part
          FROM reservation h
         WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
-          AND EXISTS (SELECT FROM room m WHERE m.event_id = k.event_id AND m.network_limits_max > 0)
         LIMIT {NETWORK_ROWS_MAX}) AS h
  GROUP BY k.event_id, k.network
 """  # noqa: S608 - of constants alone

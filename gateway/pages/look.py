@@ -167,19 +167,17 @@ _CAPTCHA_SOURCES = {
 """What a provider's own scripts need, by its name: of scripts, frames, connections and styles."""
 
 
-_NONE = "'none'"
-
-
 def _further(sources: str) -> str:
     return f" {sources}" if sources else ""
 
 
-def _policy(captcha: str = "") -> str:
+def _policy(*, captcha: str = "", own_frame: bool = False) -> str:
     scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha, ("", "", "", ""))
+    frames = frames or ("'self'" if own_frame else "'none'")
     return (
         f"default-src 'none'; script-src 'self'{_further(scripts)}; style-src 'self'{_further(styles)}; "
         f"img-src 'self' data:; connect-src 'self'{_further(connections)}; worker-src 'self'; "
-        f"manifest-src 'self'; frame-src {frames or _NONE}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"manifest-src 'self'; frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
 
@@ -237,11 +235,14 @@ def page(
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
     captcha: str = "",
+    own_frame: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load."""
-    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha)}
+    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, and with
+    ``own_frame`` the page may frame others of this site.
+    """
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return Page(

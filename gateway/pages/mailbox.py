@@ -70,7 +70,7 @@ async def message_page(request: Request[Any, Any, Any], message_id: uuid.UUID) -
     copied = None if row is None else _copied(row)
     if row is None or copied is None:
         raise NotFoundException
-    return page("mailbox_message.html", row=row, message=copied)
+    return page("mailbox_message.html", own_frame=True, row=row, message=copied)
 
 
 @get("/dev/mailbox/{message_id:uuid}/html")

@@ -101,8 +101,8 @@ async def contact_form(request: Request[Any, Any, Any], pages: Pages, event_id: 
             word = "invalid_request"
     except ProblemError as error:
         word = str(error)
-    path = f"/events/{event_id}" if purchase_id is None else f"/purchases/{purchase_id}"
-    answer = _back(f"{prefix()}{path}?told={word}#told")
+    page_url = f"{prefix()}/events/{event_id}" if purchase_id is None else f"{prefix()}/purchases/{purchase_id}"
+    answer = _back(f"{page_url}?told={word}#told")
     if cookie is not None:
         answer.cookies = [*answer.cookies, cookie]
     return answer

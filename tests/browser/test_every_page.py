@@ -404,7 +404,7 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     looks.look(page, "event form")
     page.get_by_role("button", name="Cancel the event…").click()
     looks.look(page, "cancelling the event")
-    open_at("/ops/messages", "#dead, #none >> nth=0")
+    open_at("/ops/messages", "#dead-words:not(:empty)")
     looks.look(page, "messages")
     open_at("/ops/webhooks", "#none")
     looks.look(page, "no webhooks")

@@ -32,6 +32,7 @@ NO_ADDRESSES = {
     ("pages/bundles.py", "//"): "a comment",
     ("pages/bundles.py", "// "): "a comment",
     ("pages/languages.py", "/"): "a path as the routes know it",
+    ("pages/letters.py", "/ops"): "a path as the routes know it, which `Links` puts below the root",
     ("pages/problems.py", "/api/"): "a path as the routes know it",
     ("pages/routes.py", "/"): "how a path begins as the routes know it",
     ("pages/routes.py", "/events/"): "what the choice of a language comes back to, as the routes know it",
@@ -41,6 +42,7 @@ NO_ADDRESSES = {
     ("pages/schema.py", "/api/ops/"): "a path as the routes know it",
     ("pages/schema.py", "/health/"): "a path as the routes know it",
     ("pages/times.py", "/"): "between the parts of a time zone's name",
+    ("routes/contacts.py", "/"): "the end of an address that the setting names",
     ("wire/addresses.py", "/"): "the function itself",
 }
 """Texts of Python that begin with a slash and are no addresses, by file, with what they are."""
