@@ -168,6 +168,10 @@ bench: $(VENV)/.dev ## Measure every part beside its reference (about half an ho
 bench-quick: $(VENV)/.dev ## Measure engine, HTTP and SSE in a smaller form; one JSON line
 	@$(BIN)/python -m bench quick
 
+.PHONY: bench-bots
+bench-bots: $(VENV)/.dev ## Set bots among fans: what share of the seats they get, and what fans feel (some minutes)
+	$(BIN)/python -m bench bots $(BENCH)
+
 .PHONY: bench-stadium
 bench-stadium: $(VENV)/.dev ## Sell 80,000 seats to 40,000 fans over real HTTP and SSE
 	$(BIN)/python -m bench stadium $(BENCH)

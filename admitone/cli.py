@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from admitone.commands import crowds, database, draws, messages, operators, processes, rooms, setup, webhooks
+from admitone.commands import crowds, database, draws, messages, networks, operators, processes, rooms, setup, webhooks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,6 +57,14 @@ webhook_app.command("list")(webhooks.list_all)
 webhook_app.command("remove")(webhooks.remove)
 webhook_app.command("resend")(webhooks.resend)
 app.add_typer(webhook_app, name="webhook")
+
+networks_app = typer.Typer(no_args_is_help=True, help="Networks that are let through or turned away.")
+networks_app.command("deny")(networks.deny)
+networks_app.command("allow")(networks.allow)
+networks_app.command("import")(networks.read_file)
+networks_app.command("list")(networks.list_all)
+networks_app.command("remove")(networks.remove)
+app.add_typer(networks_app, name="networks")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bench import report
-from bench.parts import engine, generator, memory, overload, purchase, reads, reserve, room, streams, told
+from bench.parts import bots, engine, generator, memory, overload, purchase, reads, reserve, room, streams, told
 from bench.report import Part
 from bench.servers import System, machine, system
 
@@ -55,6 +55,16 @@ def told_(
 ) -> None:
     """Tell fans by mail of an event's move, while another event is sold."""
     _run("told", lambda running: told.measure(running, fans_told=fans, sale_seconds=seconds))
+
+
+@app.command("bots")
+def bots_(
+    fans: Annotated[int, typer.Option(min=1, help="Fans of each sale.")] = 150,
+    seats: Annotated[int, typer.Option(min=100, help="Seats of each hall.")] = 600,
+    seconds: Annotated[float, typer.Option(min=10, help="Of each sale, at most.")] = 45.0,
+) -> None:
+    """Bots among fans: their share of the seats, precision and recall of the limits, what fans feel."""
+    _run("bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds))
 
 
 @app.command("engine")

@@ -42,7 +42,7 @@ def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None 
         on_sale_at=now - dt.timedelta(hours=1),
         currency="EUR",
         ticket_types=tuple(blocks),
-        room=room or RoomSeed(state="off"),
+        room=room or RoomSeed(state="off", network_limits_max=0),
     )
     event_id = create_event(connection, plan)
     connection.execute("ANALYZE event, ticket, seat, room")

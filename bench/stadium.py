@@ -191,7 +191,13 @@ def run(
 
     on = machine()
     say(SAID)
-    room = RoomSeed(state="paused", rate_per_minute=rate_per_minute, capacity=capacity, line_cap=max(fans_count, 5_000))
+    room = RoomSeed(
+        state="paused",
+        rate_per_minute=rate_per_minute,
+        capacity=capacity,
+        line_cap=max(fans_count, 5_000),
+        network_limits_max=0,
+    )
     with system.connect() as connection:
         event_id = fans.new_event(connection, seats, room)
     programs = system.gateways(gateways)

@@ -7,6 +7,7 @@ from typing import Final
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from gateway.booking.desk import Desk
+from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
 from gateway.captcha.providers import build_captcha
@@ -19,6 +20,7 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
@@ -38,6 +40,7 @@ from gateway.line.history import History
 from gateway.line.joining import Joining
 from gateway.line.moving import Moving
 from gateway.line.passes import Passes
+from gateway.line.patience import Patience
 from gateway.line.places import Places
 from gateway.line.receipts import PublicDraws, Receipts
 from gateway.line.registry import RoomRegistry
@@ -76,6 +79,7 @@ def build_services(settings: GatewaySettings) -> Services:
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
     limits = RateLimits(line_redis)
+    networks = Networks(engine, clock.moment)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
@@ -123,8 +127,19 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         admission=Admission(line, rooms, restoring, passes),
+        permits=Permits(line_redis, captcha, settings.limit, networks),
+        networks=networks,
         finding=finding,
-        joining=Joining(finding, restoring, limits, codes, captcha, settings.limit),
+        joining=Joining(
+            finding,
+            restoring,
+            limits,
+            codes,
+            captcha,
+            settings.limit,
+            Patience(settings.site.secret, clock.now),
+            networks,
+        ),
         restoring=restoring,
         codes=codes,
         desk=desk,

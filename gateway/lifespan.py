@@ -72,6 +72,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.readiness.keep,
         services.loop_lag.keep,
         services.clock.keep,
+        services.networks.keep,
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,

@@ -10,6 +10,7 @@ import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.booking.desk import Desk
+from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
 from gateway.captcha.captcha import Captcha
@@ -24,6 +25,7 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
@@ -92,6 +94,8 @@ class Services:
     places: Places
     passes: Passes
     admission: Admission
+    permits: Permits
+    networks: Networks
     finding: Finding
     joining: Joining
     restoring: Restoring

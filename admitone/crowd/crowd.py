@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -25,6 +27,7 @@ from booking_lane.signals import ending_signals
 
 SOLD_OUT_LOOK_SECONDS = 5.0
 RESERVE_TRIES_MAX = 6
+NETWORKS = 200
 
 
 async def run_crowd(
@@ -48,7 +51,7 @@ async def run_crowd(
     with Ledger(plan.ledger) as ledger, _signals(stop) as stop, contextlib.ExitStack() as closing:
         solver = CaptchaSolver()
         closing.callback(solver.close)
-        client = HttpClient(plan.base_url, connections_max=plan.concurrency_max, sources=plan.source_addresses)
+        client = HttpClient(plan.base_url, connections_max=plan.concurrency_max, sources=_sources(plan))
         closing.callback(client.close)
         company = Company(
             behaviour=_behaviour(plan),
@@ -178,3 +181,13 @@ def _signals(stop: asyncio.Event | None) -> Iterator[asyncio.Event]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _sources(plan: CrowdPlan) -> tuple[str, ...]:
+    """The addresses to connect from. A crowd on the gateway's own machine comes from as many networks as real fans do,
+    for the limits hold on loopback too; only Linux lets a program choose among them.
+    """
+    host = urlsplit(plan.base_url).hostname or ""
+    if plan.source_addresses or sys.platform != "linux" or not host.startswith("127."):
+        return plan.source_addresses
+    return tuple(f"127.{16 + number // 100}.{number % 100 + 1}.1" for number in range(NETWORKS))

@@ -7,6 +7,7 @@ sale most are refused.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, Literal, cast
@@ -24,14 +25,18 @@ FIX: Final = (
     " ADMITONE_TRUSTED_PROXIES (for a CDN before nginx: deploy/nginx/real_ip.conf)."
 )
 NETWORKS_READ_MAX: Final = 1000
-_KEY: Final = allow_key("session", "*")
+_KEYS: Final = (allow_key("session", "*"), allow_key("page", "*"))
+"""The counters of new sessions, which programs ask for and pages give."""
 
 
 def examine(site: Site) -> Iterator[Finding]:
     if site.line is None:
         return
-    keys = cast(list[bytes], list(islice(site.line.scan_iter(match=_KEY, count=500), NETWORKS_READ_MAX)))
-    sessions = {key.decode().removeprefix(_KEY[:-1]): _count(site, key) for key in keys}
+    sessions: Counter[str] = Counter()
+    for pattern in _KEYS:
+        keys = cast(list[bytes], list(islice(site.line.scan_iter(match=pattern, count=500), NETWORKS_READ_MAX)))
+        for key in keys:
+            sessions[key.decode().removeprefix(pattern[:-1])] += _count(site, key)
     total = sum(sessions.values())
     if total < FANS_MIN:
         return

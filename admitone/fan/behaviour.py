@@ -21,6 +21,7 @@ HONEST_REFUSALS: Final = frozenset(
         "no_block",
         "sold_out",
         "limit_exceeded",
+        "captcha_required",
         "not_admitted",
         "not_on_sale",
         "hold_expired",

@@ -156,6 +156,11 @@ class Fan:
             else:
                 body["seatDetails"] = seat_details(seats)
             code, answer = await self._command("reserve", "POST", "/api/reserve", body)
+            if code == "captcha_required":
+                # The page does so too: it proves that this fan is a person, and asks again.
+                token = await company.captcha.token(self._calls)
+                more = f"X-Captcha-Token: {token}\r\n"
+                code, answer = await self._command("reserve", "POST", "/api/reserve", body, more=more)
             if not code:
                 hold = msgspec.convert(answer, _Hold)
                 held = seats_of(hold.seats)
@@ -208,14 +213,14 @@ class Fan:
         return await self._line.leave(code)
 
     async def _command(
-        self, kind: Kind, method: str, path: str, body: object, key: str = ""
+        self, kind: Kind, method: str, path: str, body: object, key: str = "", more: str = ""
     ) -> tuple[str, dict[str, Any]]:
         """Send a booking command, wait for its final answer and write it into the ledger.
 
         Gives the problem's code and the problem, or an empty code and the result. A refusal before there is a job is no
         answer of the booking engine, so the ledger has no line for it.
         """
-        headers = f"Prefer: wait={JOB_WAIT_SECONDS}\r\nIdempotency-Key: {key or new_key()}\r\n"
+        headers = f"Prefer: wait={JOB_WAIT_SECONDS}\r\nIdempotency-Key: {key or new_key()}\r\n{more}"
         began = time.perf_counter()
         for _ in range(LOST_TRIES_MAX):
             reply = await self._calls.ask(kind, method, path, body=body, headers=headers)

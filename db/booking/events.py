@@ -18,7 +18,8 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
 """
 
 READ_EVENTS: Final = f"""
-SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision,
+       (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max] FROM room r WHERE r.event_id = event.event_id)
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone
@@ -26,6 +27,8 @@ SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_e
 
 @dataclass(slots=True)
 class EventRow:
+    """``network_limits_max`` and ``fan_unbought_max`` are dials of its room; 0 without a room."""
+
     event_id: int
     version: int
     on_sale_at: dt.datetime
@@ -35,12 +38,23 @@ class EventRow:
     off_sale_at: dt.datetime
     event_state: EventState
     revision: int = 0
+    network_limits_max: int = 0
+    fan_unbought_max: int = 0
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision = row
+    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, dials = row
     return EventRow(
-        event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, EventState(state), revision
+        event_id,
+        version,
+        on_sale_at,
+        currency,
+        seats_per_fan_max,
+        date,
+        off_sale_at,
+        EventState(state),
+        revision,
+        *(dials or ()),
     )
 
 

@@ -47,12 +47,16 @@ def due(hold: str, event: str) -> str:
 
 
 HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.ticket_type_ids, h.row_numbers,
-       h.seat_numbers, h.total_amount, h.expires_at, h.amounts"""
+       h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven"""
 
 
 @dataclass(slots=True)
 class Hold:
-    """A fan's hold. ``amounts`` has the price of each seat as it was agreed, even if prices were changed since."""
+    """A fan's hold. ``amounts`` has the price of each seat as it was agreed, even if prices were changed since.
+
+    ``network`` is the address prefix that it was made from, and ``proven`` whether its fan proved to be a person
+    (`db.booking.conduct`).
+    """
 
     event_id: int
     reservation_id: uuid.UUID
@@ -62,6 +66,8 @@ class Hold:
     total_amount: int
     expires_at: dt.datetime
     amounts: tuple[int, ...]
+    network: str = ""
+    proven: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -89,10 +95,10 @@ class Hold:
 
 def hold_row(row: Sequence[Any]) -> Hold:
     """A row of `HOLD_COLUMNS`."""
-    event_id, reservation_id, user_id, state, types, rows, numbers, total_amount, expires_at, amounts = row
+    event_id, reservation_id, user_id, state, types, rows, numbers, total_amount, expires_at, amounts, *by = row
     seats = tuple(zip(types, rows, numbers, strict=True))
     each = seat_amounts(amounts, total_amount, len(seats))
-    return Hold(event_id, reservation_id, user_id, HoldState(state), seats, total_amount, expires_at, each)
+    return Hold(event_id, reservation_id, user_id, HoldState(state), seats, total_amount, expires_at, each, *by)
 
 
 def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[int, ...]:
@@ -140,13 +146,15 @@ SELECT {HOLD_COLUMNS}
 
 WRITE_NEW_HOLDS: Final = """
 INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,
-                         seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at)
+                         seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at,
+                         network, proven, ended_at)
 SELECT k.event_id, k.reservation_id, k.user_id, k.state, k.ticket_type_ids, k.row_numbers, k.seat_numbers,
-       k.amounts, k.total_amount, %(now)s, k.expires_at, k.expires_at
+       k.amounts, k.total_amount, %(now)s, k.expires_at, k.expires_at,
+       k.network, k.proven, CASE WHEN k.state IN ('held', 'paying') THEN NULL ELSE %(now)s::timestamptz END
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, reservation_id uuid, user_id bigint, state text, ticket_type_ids int[],
              row_numbers int[], seat_numbers int[], amounts bigint[], total_amount bigint,
-             expires_at timestamptz)
+             expires_at timestamptz, network text, proven boolean)
 """
 
 
@@ -163,21 +171,30 @@ def new_hold(hold: Hold) -> dict[str, Any]:
         "amounts": hold.amounts,
         "total_amount": hold.total_amount,
         "expires_at": hold.expires_at,
+        "network": hold.network,
+        "proven": hold.proven,
     }
 
 
 WRITE_HOLD_STATES: Final = """
 UPDATE reservation r
-   SET state = k.state
+   SET state = k.state,
+       proven = k.proven,
+       ended_at = CASE WHEN k.state IN ('held', 'paying') THEN NULL ELSE %(now)s::timestamptz END
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, reservation_id uuid, state text)
+       AS k (event_id bigint, reservation_id uuid, state text, proven boolean)
  WHERE r.event_id = k.event_id AND r.reservation_id = k.reservation_id
 """
 
 
 def hold_state(hold: Hold) -> dict[str, Any]:
     """A row of `WRITE_HOLD_STATES`."""
-    return {"event_id": hold.event_id, "reservation_id": hold.reservation_id, "state": hold.state}
+    return {
+        "event_id": hold.event_id,
+        "reservation_id": hold.reservation_id,
+        "state": hold.state,
+        "proven": hold.proven,
+    }
 
 
 WRITE_HOLD_ENDS: Final = """

@@ -156,6 +156,33 @@ class RoomDials:
             most=MESSAGE_CHARS_MAX,
         ),
     ] = Texts()  # noqa: RUF009 - it is frozen
+    pass_life_seconds: Annotated[
+        int,
+        Dial(
+            meaning="a pass lives no longer than this, whatever its fan holds; 0: twice as long as a pass",
+            unit="s",
+            most=604_800,
+            setting_default=0,
+        ),
+    ] = 0
+    network_limits_max: Annotated[
+        int,
+        Dial(
+            meaning="seats for a network whose fans proved nothing, in times of one fan's limit, at least 10; 0: all",
+            unit="limits",
+            most=100_000,
+            setting_default=2,
+        ),
+    ] = 2
+    fan_unbought_max: Annotated[
+        int,
+        Dial(
+            meaning="holds that a fan lets end unbought in an hour before each one more needs a proof; 0: any number",
+            unit="holds",
+            most=100_000,
+            setting_default=3,
+        ),
+    ] = 3
 
 
 def _dials() -> dict[str, Dial]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.booking.conduct import BOUGHT_UNPROVEN, UNPROVEN
 from db.booking.holds import OPEN
 from db.booking.states import HoldState, PurchaseStatus
 from db.tables.base import UPDATED_OFTEN, Base, one_of
@@ -29,7 +30,9 @@ class Reservation(Base):
     """A hold (`db.booking.holds`).
 
     Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
-    an older release); ``lifetime_ends_at`` caps any renewal.
+    an older release); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
+    (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
+    given back or swept.
     """
 
     __tablename__ = "reservation"
@@ -39,6 +42,8 @@ class Reservation(Base):
         CheckConstraint("expires_at <= lifetime_ends_at", name="lifetime"),
         PrimaryKeyConstraint("reservation_id", "event_id"),
         Index("ix_reservation_user", "user_id", "event_id"),
+        Index("ix_reservation_network", "event_id", "network", postgresql_where=text(UNPROVEN)),
+        Index("ix_reservation_bought_unproven", "event_id", postgresql_where=text(BOUGHT_UNPROVEN)),
         Index("ix_reservation_open_expiry", "expires_at", "event_id", postgresql_where=text(OPEN)),
         {"postgresql_with": UPDATED_OFTEN},
     )
@@ -55,6 +60,9 @@ class Reservation(Base):
     expires_at: Mapped[dt.datetime]
     lifetime_ends_at: Mapped[dt.datetime]
     amounts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    network: Mapped[str] = mapped_column(server_default="")
+    proven: Mapped[bool] = mapped_column(server_default="false")
+    ended_at: Mapped[dt.datetime | None]
 
 
 class Purchase(Base):

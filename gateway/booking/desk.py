@@ -48,7 +48,8 @@ class Ask:
     Attributes:
         command: the command; the desk sets its id, moments and trace before it sends it.
         wait_seconds: how long to wait for its outcome.
-        permit: called with the command's id before the command leaves; it raises `ProblemError` where it may not.
+        permit: called with the command's id before the command leaves; it raises `ProblemError` where it may not, and
+            returns the command to be sent in place of ``command``, or None.
         repeats_recorded: if ``permit`` refuses a retry, the desk answers with the outcome that Postgres recorded for
             the same request.
     """
@@ -56,7 +57,7 @@ class Ask:
     command: Command
     idempotency_key: str | None
     wait_seconds: float
-    permit: Callable[[uuid.UUID], Awaitable[None]] | None = None
+    permit: Callable[[uuid.UUID], Awaitable[Command | None]] | None = None
     repeats_recorded: bool = False
 
 
@@ -219,7 +220,7 @@ class Desk:
         received_at_ms = self.now_ms(lane)
         if ask.permit is not None:
             try:
-                await ask.permit(command_id)
+                command = await ask.permit(command_id) or command
             except ProblemError:
                 record = await self.recorded(command_id) if key is not None and ask.repeats_recorded else None
                 if record is None or record.body_hash != hash_of_body:

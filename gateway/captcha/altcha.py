@@ -1,7 +1,13 @@
-"""ALTCHA v1: a proof of work that the gateway itself sets and verifies, without a server of another company."""
+"""ALTCHA v1: a proof of work that the gateway itself sets and verifies, without a server of another company.
+
+A challenge is made for one session, or for one network where the request has no session, and for the event and action
+that it names. Its work grows with the proofs that the network and the fan gave lately (ADR 68). So nobody can solve
+ahead from elsewhere, and who buys for a hundred fans pays for it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import hashlib
@@ -15,10 +21,12 @@ import msgspec
 from altcha.v1 import ChallengeOptions, Payload, create_challenge, verify_solution
 from msgspec import Meta
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from gateway.wire.addresses import below
+from waiting_room.limits import allow
 
-from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer
+from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, CaptchaUnavailable, Solver
 from .settings import Provider
 from .used import UsedTokens
 
@@ -26,6 +34,16 @@ CHALLENGE_PATH = "/api/captcha/challenge"
 KEY_LABEL = b"admitone/captcha/altcha/v1"
 CLOCK_SLACK_SECONDS = 60
 """A used challenge is remembered this long past its end, for gateways whose clocks differ."""
+COUNTED_SECONDS = 600
+"""Proofs given in this time make the next ones harder."""
+NETWORK_FREE = 50
+"""So many proofs of a network are of the ordinary work; each doubling of their number doubles the work."""
+FAN_FREE = 5
+"""So many proofs of one fan are of the ordinary work; each further one doubles it."""
+WORK_TIMES_MAX = 32
+SLACK_TIMES = 8
+"""A challenge that was made when its network's work was less than an eighth of today's is refused."""
+_ANY_NUMBER = 1_000_000_000
 
 
 class _Solution(msgspec.Struct, frozen=True):
@@ -56,15 +74,29 @@ class Altcha:
         self._work_max = work_max
         self._ttl_seconds = ttl_seconds
         self._now = now
+        self._redis = redis
         self._used = UsedTokens(redis)
 
     def describe(self) -> CaptchaOffer:
         return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, challenge_href=below(CHALLENGE_PATH))
 
-    def challenge(self) -> dict[str, str | int]:
-        """A fresh challenge as ALTCHA's widget reads it: algorithm, challenge, maxnumber, salt, signature."""
+    async def challenge(self, solver: Solver) -> dict[str, str | int]:
+        """A fresh challenge as ALTCHA's widget reads it: algorithm, challenge, maxnumber, salt, signature.
+
+        Raises:
+            CaptchaUnavailable: Redis does not answer.
+        """
+        times, fan_times = await self._work_times(solver, count=False)
+        work_max = self._work_max * min(times * fan_times, WORK_TIMES_MAX)
+        params = {"to": self._bound_to(solver), "work": str(work_max)}
+        if solver.event_id:
+            params["event"] = str(solver.event_id)
+        if solver.action:
+            params["action"] = solver.action
         expires = dt.datetime.fromtimestamp(self._now() + self._ttl_seconds, dt.UTC)
-        made = create_challenge(ChallengeOptions(max_number=self._work_max, hmac_key=self._key, expires=expires))
+        made = create_challenge(
+            ChallengeOptions(max_number=work_max, hmac_key=self._key, expires=expires, params=params)
+        )
         return {
             "algorithm": made.algorithm,
             "challenge": made.challenge,
@@ -73,18 +105,71 @@ class Altcha:
             "signature": made.signature,
         }
 
-    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
-        """See `Captcha.verify`; ``action`` and ``remote_ip`` are not part of an ALTCHA solution."""
+    async def verify(self, token: str, solver: Solver, *, command_id: str) -> bool:
+        """See `Captcha.verify`. A challenge that was asked for without a session is not bound to one."""
         solution = _read(token)
         payload = Payload(solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature)
         # The library would check the expiry by this process's clock, so it is checked below by ours.
         good, _ = verify_solution(payload, self._key, check_expires=False)
-        _, expires_at, _ = payload.parse_salt()
+        _, expires_at, params = payload.parse_salt()
         if not good or expires_at is None:
             raise CaptchaFailed("wrong")
         if expires_at < self._now():
             raise CaptchaFailed("expired")
-        await self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS)
+        said = {name: values[0] for name, values in params.items()}
+        by_session = self._refuse_foreign(said, solver)
+        (times, _), _ = await asyncio.gather(
+            self._work_times(solver, count=True),
+            self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS),
+        )
+        if int(said.get("work", self._work_max)) * SLACK_TIMES < times * self._work_max:
+            raise CaptchaFailed("too_weak")
+        return by_session
+
+    def _refuse_foreign(self, said: dict[str, str], solver: Solver) -> bool:
+        """Return whether the challenge was made for the solver's session.
+
+        Raises:
+            CaptchaFailed: it was made for another session, network, event or action.
+        """
+        to = said.get("to", "")
+        by_session = to.startswith("s")
+        if to and to != (self._bound_to(solver) if by_session else self._bound_to(solver, by_session=False)):
+            raise CaptchaFailed("wrong_fan")
+        if said.get("event", str(solver.event_id)) != str(solver.event_id):
+            raise CaptchaFailed("wrong_event")
+        if said.get("action", solver.action) != solver.action:
+            raise CaptchaFailed("wrong_action")
+        return by_session
+
+    def _bound_to(self, solver: Solver, *, by_session: bool = True) -> str:
+        """What stands in a challenge for the session that it was made for, or for the network."""
+        if solver.fan and by_session:
+            return "s" + hmac.digest(self._key, f"fan {solver.fan}".encode(), hashlib.sha256).hex()[:20]
+        return "n" + hmac.digest(self._key, f"network {solver.network}".encode(), hashlib.sha256).hex()[:20]
+
+    async def _work_times(self, solver: Solver, *, count: bool) -> tuple[int, int]:
+        """How many times the ordinary work is due by the proofs that the network gave lately, and by the fan's.
+
+        Raises:
+            CaptchaUnavailable: Redis does not answer.
+        """
+        counted = [("proofs", solver.network)]
+        if solver.fan:
+            counted.append(("proofs_of_fan", str(solver.fan)))
+        try:
+            found = await asyncio.gather(
+                *(
+                    allow(self._redis, name, key, _ANY_NUMBER, count=count, window_seconds=COUNTED_SECONDS)
+                    for name, key in counted
+                )
+            )
+        except RedisError as error:
+            raise CaptchaUnavailable from error
+        of_network, of_fan = found[0].used, found[1].used if len(found) > 1 else 0
+        times = 1 << (of_network // NETWORK_FREE).bit_length() - 1 if of_network > NETWORK_FREE else 1
+        fan_times = 1 << min(of_fan - FAN_FREE, 16) if of_fan > FAN_FREE else 1
+        return min(times, WORK_TIMES_MAX), fan_times
 
     async def close(self) -> None:
         """Do nothing: this provider keeps no connection."""
@@ -102,6 +187,15 @@ def solved(secret: bytes, *, work_max: int, ttl_seconds: int) -> str:
     made = create_challenge(ChallengeOptions(max_number=work_max, number=number, hmac_key=key, expires=expires))
     solution = _Solution("SHA-256", made.challenge, number, made.salt, made.signature)
     return base64.b64encode(msgspec.json.encode(solution)).decode()
+
+
+def is_solution(token: str) -> bool:
+    """Whether the token has the form of an ALTCHA solution."""
+    try:
+        _read(token)
+    except CaptchaFailed:
+        return False
+    return True
 
 
 def _read(token: str) -> _Solution:

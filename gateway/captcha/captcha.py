@@ -6,10 +6,23 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from waiting_room.limits import address_prefix
+
 from .settings import Provider
 
 Reason = Literal[
-    "malformed", "wrong", "expired", "already_used", "rejected", "low_score", "wrong_action", "wrong_hostname"
+    "malformed",
+    "wrong",
+    "expired",
+    "already_used",
+    "rejected",
+    "low_score",
+    "wrong_action",
+    "wrong_hostname",
+    "wrong_fan",
+    "wrong_event",
+    "too_weak",
+    "provider_down",
 ]
 
 TOKEN_BYTES_MAX = 4096
@@ -27,6 +40,10 @@ _SENTENCES: dict[Reason, str] = {
     "low_score": "the captcha provider's score is too low",
     "wrong_action": "the captcha was solved for another step",
     "wrong_hostname": "the captcha was solved on another site",
+    "wrong_fan": "the captcha was made for another session or network",
+    "wrong_event": "the captcha was made for another event",
+    "provider_down": "the captcha's provider does not answer, ask /api/captcha for another captcha",
+    "too_weak": "much was done from your network since this captcha was made, solve a new one",
 }
 
 
@@ -37,6 +54,23 @@ class CaptchaOffer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     required_for: tuple[str, ...]
     site_key: str | None = None
     challenge_href: str | None = None
+
+
+class Solver(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is to solve a captcha, and what for.
+
+    ``fan`` is the user id of the session, 0 without one. ``event_id`` is 0 and ``action`` empty where these are not
+    known.
+    """
+
+    address: str
+    fan: int = 0
+    event_id: int = 0
+    action: str = ""
+
+    @property
+    def network(self) -> str:
+        return address_prefix(self.address)
 
 
 class CaptchaFailed(Exception):  # noqa: N818 - named as the problem's code is
@@ -65,8 +99,11 @@ class Captcha(Protocol):
         """What a client has to solve, and where it is required."""
         ...
 
-    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
-        """Return if ``token`` was solved for ``action`` and serves no other command than ``command_id``.
+    async def verify(self, token: str, solver: Solver, *, command_id: str) -> bool:
+        """Return if ``token`` was solved for this and serves no other command than ``command_id``.
+
+        Returns:
+            Whether it was bound to the solver's session: only then it shows that this fan is a person.
 
         Raises:
             CaptchaFailed: the token is bad or was used.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable, Solver
 from gateway.wire.problems import ProblemError
 
 
-async def require_solved(captcha: Captcha, token: str, *, action: str, address: str, command_id: str) -> None:
-    """Return if the captcha was solved for ``action``, and serves no other command than ``command_id``.
+async def require_solved(captcha: Captcha, token: str, solver: Solver, *, command_id: str) -> bool:
+    """Return if the captcha was solved for this, and serves no other command than ``command_id``.
+
+    Returns:
+        Whether it shows that this fan is a person (`Captcha.verify`).
 
     Raises:
         ProblemError: ``captcha_failed`` or ``captcha_unavailable``.
     """
     try:
-        await captcha.verify(token, action=action, remote_ip=address, command_id=command_id)
+        return await captcha.verify(token, solver, command_id=command_id)
     except CaptchaFailed as failed:
         raise ProblemError("captcha_failed", f"{str(failed).capitalize()}.") from None
     except CaptchaUnavailable as unavailable:

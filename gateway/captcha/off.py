@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .captcha import CaptchaOffer
+from .captcha import CaptchaOffer, Solver
 from .settings import Provider
 
 
@@ -14,8 +14,9 @@ class NoCaptcha:
     def describe(self) -> CaptchaOffer:
         return CaptchaOffer(provider=self.provider, required_for=())
 
-    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+    async def verify(self, token: str, solver: Solver, *, command_id: str) -> bool:
         """Accept every token."""
+        return True
 
     async def close(self) -> None:
         """Do nothing: this provider keeps no connection."""

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from .altcha import Altcha
 from .captcha import Captcha
+from .fallback import WithFallback
 from .off import NoCaptcha
 from .settings import CaptchaSettings
 
@@ -21,7 +22,7 @@ def build_captcha(
     Args:
         redis: remembers the used tokens.
         now: the clock that ends tokens and challenges (Unix time, seconds).
-        process_secret: signs ALTCHA's challenges; the other providers do not need it.
+        process_secret: signs ALTCHA's challenges. Without it another provider has no fallback.
 
     Raises:
         ValueError: a setting that a reCAPTCHA provider needs is missing, or ALTCHA has no secret.
@@ -32,24 +33,23 @@ def build_captcha(
         case "altcha":
             if not process_secret:
                 raise ValueError("ALTCHA needs the process's secret")
-            return Altcha(
-                redis,
-                secret=process_secret.encode(),
-                work_max=settings.work_max,
-                ttl_seconds=settings.ttl_seconds,
-                now=now,
-            )
-        case "recaptcha":
+            return _altcha(settings, redis, now, process_secret)
+        case "recaptcha" | "hcaptcha" | "turnstile" | "recaptcha_enterprise":
             # Imported only if it is used, because its HTTP client takes a third of a second to import.
-            from .recaptcha import Recaptcha
+            from .recaptcha import PROVIDERS
 
-            _require(settings, "site_key", "secret")
-            return Recaptcha(settings, redis, now)
-        case "recaptcha_enterprise":
-            from .recaptcha import RecaptchaEnterprise
+            is_enterprise = settings.provider == "recaptcha_enterprise"
+            _require(settings, "site_key", "secret", *(["project"] if is_enterprise else []))
+            provider = PROVIDERS[settings.provider](settings, redis, now)
+            if not process_secret:
+                return provider
+            return WithFallback(provider, _altcha(settings, redis, now, process_secret), redis)
 
-            _require(settings, "site_key", "secret", "project")
-            return RecaptchaEnterprise(settings, redis, now)
+
+def _altcha(settings: CaptchaSettings, redis: Redis, now: Callable[[], float], process_secret: str) -> Altcha:
+    return Altcha(
+        redis, secret=process_secret.encode(), work_max=settings.work_max, ttl_seconds=settings.ttl_seconds, now=now
+    )
 
 
 def _require(settings: CaptchaSettings, *fields: str) -> None:

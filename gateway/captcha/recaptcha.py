@@ -1,7 +1,8 @@
-"""Google reCAPTCHA: v2 and v3 (and other providers that answer ``siteverify``), and Enterprise by its assessments.
+"""Captchas of other companies: Google reCAPTCHA v2 and v3, and Enterprise by its assessments; hCaptcha and Cloudflare
+Turnstile, which answer ``siteverify`` as reCAPTCHA does.
 
-Sources: developers.google.com/recaptcha/docs/verify and /docs/v3,
-cloud.google.com/recaptcha/docs/create-assessment.
+Sources: developers.google.com/recaptcha/docs/verify and /docs/v3, cloud.google.com/recaptcha/docs/create-assessment,
+docs.hcaptcha.com (verify the user response server side), developers.cloudflare.com/turnstile (server-side validation).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -21,6 +23,7 @@ from .captcha import (
     CaptchaOffer,
     CaptchaUnavailable,
     Reason,
+    Solver,
 )
 from .settings import CaptchaSettings, Provider
 from .siteverify import VerifyClient
@@ -28,14 +31,26 @@ from .used import UsedTokens
 
 log = logging.getLogger(__name__)
 
+HCAPTCHA_URL = "https://api.hcaptcha.com/siteverify"
+TURNSTILE_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
 SITEVERIFY_URL = "https://www.google.com/recaptcha/api/siteverify"
 ENTERPRISE_URL = "https://recaptchaenterprise.googleapis.com/v1"
 
-_OUR_FAULT = {"missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"}
+_OUR_FAULT = {
+    "missing-input-secret",
+    "invalid-input-secret",
+    "bad-request",
+    "internal-error",
+    "sitekey-secret-mismatch",
+    "not-using-dummy-secret",
+}
 _REASONS: dict[str, Reason] = {
     "missing-input-response": "malformed",
     "invalid-input-response": "malformed",
     "timeout-or-duplicate": "already_used",
+    "already-seen-response": "already_used",
+    "invalid-or-already-seen-response": "already_used",
+    "expired-input-response": "expired",
     "MALFORMED": "malformed",
     "MISSING": "malformed",
     "EXPIRED": "expired",
@@ -82,20 +97,21 @@ class _Recaptcha(ABC):
     def describe(self) -> CaptchaOffer:
         return CaptchaOffer(provider=self.provider, required_for=REQUIRED_FOR, site_key=self._settings.site_key or None)
 
-    async def verify(self, token: str, *, action: str, remote_ip: str, command_id: str) -> None:
+    async def verify(self, token: str, solver: Solver, *, command_id: str) -> bool:
         """See `Captcha.verify`. Google accepts a token once only, so a retry of a command is recognised here."""
         if not token or len(token) > TOKEN_BYTES_MAX or not token.isascii():
             raise CaptchaFailed("malformed")
         if await self._used.serves(token, command_id):
-            return
+            return True
         try:
-            await self._ask(token, action, remote_ip)
+            await self._ask(token, solver.action, solver.address)
         except CaptchaFailed as failed:
             # Another request for the same command may have used and recorded the token meanwhile.
             if failed.reason == "already_used" and await self._used.serves(token, command_id):
-                return
+                return True
             raise
         await self._used.take(token, command_id, int(self._now()) + self._settings.ttl_seconds)
+        return True
 
     async def close(self) -> None:
         await self._client.close()
@@ -120,19 +136,38 @@ class _Recaptcha(ABC):
 
 
 class Recaptcha(_Recaptcha):
-    """reCAPTCHA v2 and v3, and other providers that answer ``siteverify``."""
+    """reCAPTCHA v2 and v3."""
 
     provider: Provider = "recaptcha"
+    url = SITEVERIFY_URL
+    score_is_trust = True
+    """A high score is a person's."""
 
     async def _ask(self, token: str, action: str, remote_ip: str) -> None:
         answer = await self._client.post(
-            self._settings.verify_url or SITEVERIFY_URL,
+            self._settings.verify_url or self.url,
             _Siteverify,
             form={"secret": self._settings.secret, "response": token, "remoteip": remote_ip},
         )
         if not answer.success:
             _refuse(answer.error_codes)
-        self._judge(score=answer.score, action=answer.action, hostname=answer.hostname, expected=action)
+        score = answer.score if self.score_is_trust else None
+        self._judge(score=score, action=answer.action, hostname=answer.hostname, expected=action)
+
+
+class Hcaptcha(Recaptcha):
+    """hCaptcha. The score of its enterprise plan is a risk, and its own rules act on it."""
+
+    provider: Provider = "hcaptcha"
+    url = HCAPTCHA_URL
+    score_is_trust = False
+
+
+class Turnstile(Recaptcha):
+    """Cloudflare Turnstile."""
+
+    provider: Provider = "turnstile"
+    url = TURNSTILE_URL
 
 
 class RecaptchaEnterprise(_Recaptcha):
@@ -172,3 +207,8 @@ def _refuse(codes: list[str]) -> None:
         log.error("captcha provider refuses our request: %s", ", ".join(sorted(faults)))
         raise CaptchaUnavailable
     raise CaptchaFailed(next((_REASONS[code] for code in codes if code in _REASONS), "rejected"))
+
+
+PROVIDERS: Final[Mapping[Provider, type[_Recaptcha]]] = {
+    kind.provider: kind for kind in (Recaptcha, RecaptchaEnterprise, Hcaptcha, Turnstile)
+}

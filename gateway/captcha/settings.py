@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from db.settings import Section, bounded, setting
 
-Provider = Literal["altcha", "recaptcha", "recaptcha_enterprise", "off"]
+Provider = Literal["altcha", "recaptcha", "recaptcha_enterprise", "hcaptcha", "turnstile", "off"]
 
 
 class CaptchaSettings(Section, frozen=True, kw_only=True):
@@ -19,11 +19,11 @@ class CaptchaSettings(Section, frozen=True, kw_only=True):
     provider: Annotated[
         Provider, setting("captcha provider; off is refused in production", variable="ADMITONE_CAPTCHA")
     ] = "altcha"
-    site_key: Annotated[str, setting("reCAPTCHA site key")] = ""
-    secret: Annotated[str, setting("reCAPTCHA secret, or API key for Enterprise")] = ""
+    site_key: Annotated[str, setting("site key of reCAPTCHA, hCaptcha or Turnstile")] = ""
+    secret: Annotated[str, setting("secret of the same; for Enterprise an API key")] = ""
     project: Annotated[str, setting("reCAPTCHA Enterprise project id")] = ""
-    verify_url: Annotated[str, setting("siteverify address, if not Google's")] = ""
-    hostnames: Annotated[str, setting("comma-separated hostnames a reCAPTCHA token may name")] = ""
+    verify_url: Annotated[str, setting("siteverify address, if not the provider's own")] = ""
+    hostnames: Annotated[str, setting("comma-separated hostnames that a provider's token may name")] = ""
     score_min: Annotated[float, bounded("lowest reCAPTCHA v3 score let through", 0, 1)] = 0.5
     timeout_seconds: Annotated[float, Meta(gt=0, le=30, description="one call of siteverify; it is tried twice")] = 3.0
     work_max: Annotated[int, bounded("ALTCHA: largest number to search; twice the mean work", 1, 10_000_000)] = 50_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import asyncio as aioredis
 
 from gateway.wire.problems import ProblemError
-from waiting_room.limits import allow
+from waiting_room.limits import Allowance, allow, stand_proof
 
 
 class RateLimits:
@@ -25,6 +25,41 @@ class RateLimits:
             redis.RedisError: Redis does not answer.
         """
         allowance = await allow(self._redis, name, network, per_minute)
-        if not allowance.allowed:
-            raise ProblemError("rate_limited", retry_after_seconds=max(1, allowance.retry_after_seconds))
+        self.refuse(allowance)
         return allowance.used
+
+    async def take(self, name: str, network: str, per_minute: int) -> Allowance:
+        """Count a request called ``name`` of the network if it is allowed, and say whether it is.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        return await allow(self._redis, name, network, per_minute)
+
+    async def give_back(self, name: str, network: str) -> None:
+        """Take back a request that was counted.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        await allow(self._redis, name, network, 1, count=-1)
+
+    @staticmethod
+    def refuse(allowance: Allowance) -> None:
+        """Return if the request was allowed.
+
+        Raises:
+            ProblemError: ``rate_limited``.
+        """
+        if not allowance.allowed:
+            seconds = max(1, allowance.retry_after_seconds)
+            headers = {"RateLimit": f'"network";r=0;t={seconds}'}
+            raise ProblemError("rate_limited", retry_after_seconds=seconds, headers=headers)
+
+    async def stand_proof(self, event_id: int, user_id: int, seconds: int) -> None:
+        """Record that the fan proved to be a person at this event, for so long.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        await stand_proof(self._redis, event_id, user_id, seconds)

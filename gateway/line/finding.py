@@ -45,6 +45,11 @@ class Finding:
         """Whether this process knows the event's room without asking Postgres."""
         return event_id in self._rooms.rows
 
+    def places_in_all(self, event_id: int) -> int:
+        """How many fans the event's room has places for, in the line and inside; 0 if it is not known."""
+        row = self._rooms.rows.get(event_id)
+        return 0 if row is None else row.capacity + row.line_cap
+
     async def require_room(self, event_id: int, fan: Session) -> None:
         """Return if the event has a room that the fan may know of.
 

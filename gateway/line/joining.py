@@ -10,12 +10,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.captcha.captcha import Captcha
+from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
 from gateway.line.codes import AccessCodes
 from gateway.line.finding import Finding
+from gateway.line.patience import Patience
 from gateway.line.restoring import Restoring
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError
@@ -25,6 +27,12 @@ from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
 FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted"})
+PLACES_OF_FREE_JOINS: Final = 10_000
+"""A room of so many places (slots and line) lets a network have all its free joins; a smaller one its part of them."""
+FREE_JOINS_MIN: Final = 20
+PATIENCE_SECONDS: Final = 20
+PATIENCE_SECONDS_MAX: Final = 600
+"""A fan without scripts, who can solve no captcha, waits instead: longer, the more joins come from the network."""
 ROOM_STATES_WITHOUT_LINE: Final = frozenset({"off", "closed", "sold_out"})
 
 
@@ -38,12 +46,17 @@ class JoinAsk:
     place: PlaceToken | None = None
     admission: AdmissionPass | None = None
     captcha_token: str | None = None
+    patience: str | None = None
     access_code: str | None = None
 
     @property
     def needs_standing(self) -> bool:
         """Whether the request has a token or code, whose use depends on the fan's standing."""
         return any(proof is not None for proof in (self.place, self.admission, self.captcha_token, self.access_code))
+
+
+def _has_place(standing: Standing | None) -> bool:
+    return standing is not None and standing.state in FAN_STATES_WITH_PLACE
 
 
 class Joining:
@@ -57,7 +70,11 @@ class Joining:
         codes: AccessCodes,
         captcha: Captcha,
         settings: LimitSettings,
+        patience: Patience,
+        networks: Networks,
     ) -> None:
+        self._networks = networks
+        self._patience = patience
         self._finding = finding
         self._restoring = restoring
         self._limits = limits
@@ -69,21 +86,30 @@ class Joining:
         """Have the fan join the line, with an access code in the priority class; or find the place that the fan holds.
 
         Raises:
-            ProblemError: ``rate_limited``, before every other problem; ``captcha_required``, ``captcha_failed``,
-                ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what `AccessCodes.redeem` and
-                `Finding.require_room` raise.
+            ProblemError: ``network_denied`` and ``rate_limited``, before every other problem; ``captcha_required``,
+                ``captcha_failed``, ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what
+                `AccessCodes.redeem` and `Finding.require_room` raise.
         """
+        self._networks.refuse(ask.address)
         network = await self._network(ask)
         # The call that begins further calls comes first, so that all of them are sent to Redis together.
-        code_allowance, used, standing = await asyncio.gather(
+        code_allowance, allowance, standing = await asyncio.gather(
             self._code_allowance(ask),
-            self._limits.count("join", network, self._settings.joins_per_minute),
+            self._limits.take("join", network, self._settings.joins_per_minute),
             self._standing(ask),
         )
+        if not allowance.allowed and not _has_place(standing or await self._finding.standing(ask.event_id, ask.fan)):
+            self._limits.refuse(allowance)
         await self._finding.require_room(ask.event_id, ask.fan)
         counts, entered = await asyncio.gather(
-            self._finding.counts(ask.event_id), self._enter(ask, used, standing, code_allowance)
+            self._finding.counts(ask.event_id), self._enter(ask, network, allowance.used, standing, code_allowance)
         )
+        had_place = _has_place(standing) or (
+            not ask.needs_standing and entered.joined == "known" and _has_place(entered)
+        )
+        if allowance.allowed and had_place:
+            # Who has a place costs the neighbours nothing, however often the page asks for it.
+            await self._limits.give_back("join", network)
         return entered, counts
 
     async def _network(self, ask: JoinAsk) -> str:
@@ -104,14 +130,65 @@ class Joining:
             return None
         return await self._codes.allowance(ask.fan.user_id, address_prefix(ask.address))
 
+    def _captcha_due(self, ask: JoinAsk, used: int) -> bool:
+        """Whether so many joins of the network ask for a proof: in a small room sooner than in a large one, or one
+        network would fill it.
+        """
+        free = self._settings.joins_free_per_minute
+        if not ask.fan.rehearses:
+            in_room = free * self._finding.places_in_all(ask.event_id) // PLACES_OF_FREE_JOINS
+            free = min(free, max(FREE_JOINS_MIN, in_room))
+        return self._captcha.provider != "off" and used > free and not self._networks.lets_through(ask.address)
+
     async def _enter(
-        self, ask: JoinAsk, used: int, standing: Standing | None, code_allowance: Allowance | None
+        self, ask: JoinAsk, network: str, used: int, standing: Standing | None, code_allowance: Allowance | None
     ) -> Standing:
-        captcha_due = self._captcha.provider != "off" and used > self._settings.joins_free_per_minute
+        captcha_due = self._captcha_due(ask, used)
         if standing is None and (captcha_due or ask.needs_standing):
             standing = await self._finding.standing(ask.event_id, ask.fan)
-        if captcha_due and standing is not None and standing.state not in FAN_STATES_WITH_PLACE:
-            await self._require_captcha(ask)
+        if not captcha_due or _has_place(standing) or self._has_waited(ask):
+            return await self._place(ask, standing, code_allowance)
+        if not await self._prove(ask, network):
+            return await self._place(ask, standing, code_allowance)
+        stands_seconds = self._settings.proof_stands_seconds
+        entered, _ = await asyncio.gather(
+            self._place(ask, standing, code_allowance),
+            self._limits.stand_proof(ask.event_id, ask.fan.user_id, stands_seconds),
+        )
+        return entered
+
+    def _has_waited(self, ask: JoinAsk) -> bool:
+        return self._patience.has_waited(ask.patience, ask.event_id, ask.fan.user_id)
+
+    async def _prove(self, ask: JoinAsk, network: str) -> bool:
+        """See to the captcha; return whether it shows that this fan is a person."""
+        try:
+            return await self._require_captcha(ask)
+        except ProblemError as refused:
+            if refused.document["code"] == "captcha_failed":
+                # A wrong proof counts twice, because it is no mistake of a page's.
+                await self._limits.take("join", network, self._settings.joins_per_minute)
+            raise
+
+    async def patience(self, ask: JoinAsk) -> tuple[str, int]:
+        """A ticket for a fan who was refused for want of a captcha and can solve none, and how many seconds to wait
+        until it is good: the more, the more joins come from the network.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        user_id = ask.fan.user_id
+        if ask.patience is not None:
+            left = self._patience.seconds_left(ask.patience, ask.event_id, user_id)
+            if left:
+                return ask.patience, left
+        allowance = await self._limits.take("join", address_prefix(ask.address), self._settings.joins_per_minute)
+        used = allowance.used
+        times = max(1, used // max(FREE_JOINS_MIN, self._settings.joins_free_per_minute))
+        seconds = min(PATIENCE_SECONDS_MAX, PATIENCE_SECONDS * times)
+        return self._patience.ticket(ask.event_id, user_id, seconds), seconds
+
+    async def _place(self, ask: JoinAsk, standing: Standing | None, code_allowance: Allowance | None) -> Standing:
         place = ask.place
         if place is not None and place.fan != ask.fan.user_id:
             if standing is not None and standing.state == "none":
@@ -120,21 +197,20 @@ class Joining:
         redeemed = False
         if code_allowance is not None and standing is not None:
             redeemed = await self._redeem(ask, standing, code_allowance)
-        if standing is not None and standing.state in FAN_STATES_WITH_PLACE and not redeemed:
+        if standing is not None and _has_place(standing) and not redeemed:
             return standing
         if standing is not None and standing.state == "none" and (place is not None or ask.admission is not None):
             place = await self._restoring.restore(ask.event_id, ask.fan.user_id, place, ask.admission)
             standing = None
         return await self._finding.enter(ask.event_id, ask.fan, place, redeemed=redeemed, standing=standing)
 
-    async def _require_captcha(self, ask: JoinAsk) -> None:
+    async def _require_captcha(self, ask: JoinAsk) -> bool:
         if ask.captcha_token is None:
             raise ProblemError("captcha_required", href=below("/api/captcha"))
-        await require_solved(
+        return await require_solved(
             self._captcha,
             ask.captcha_token,
-            action="join",
-            address=ask.address,
+            Solver(address=ask.address, fan=ask.fan.user_id, event_id=ask.event_id, action="join"),
             command_id=f"join:{ask.event_id}:{ask.fan.user_id}",
         )
 

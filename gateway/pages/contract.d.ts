@@ -108,7 +108,7 @@ export type CancelledSeat = {
   amount: number;
 };
 export type CaptchaOffer = {
-  provider: "altcha" | "off" | "recaptcha" | "recaptcha_enterprise";
+  provider: "altcha" | "hcaptcha" | "off" | "recaptcha" | "recaptcha_enterprise" | "turnstile";
   requiredFor: string[];
   siteKey?: string | null;
   challengeHref?: string | null;
@@ -451,6 +451,36 @@ export type NewAuthenticator = {
   secret: string;
   uri: string;
   picture: string;
+export type NetworkRuleAnswer = {
+  ruleId: string;
+  network: string;
+  verdict: "allow" | "deny";
+  until: string | null;
+  reason: string;
+  madeBy: string;
+  madeAt: string;
+};
+export type NetworkRuleList = {
+  inAll: number;
+  rules: NetworkRuleAnswer[];
+};
+export type NetworkRulesMade = {
+  ruleIds: string[];
+};
+export type NetworkSeen = {
+  network: string;
+  sessions: number;
+  provenSessions: number;
+  bought: number;
+  unprovenSeats: number;
+  unboughtSeats: number;
+  points: number;
+  reasons: Points[];
+  answer: "nothing" | "proof";
+};
+export type NetworksSeen = {
+  unprovenSeatsMax: number;
+  networks: NetworkSeen[];
 };
 export type NewcomerView = {
   etaSeconds: number | null;
@@ -649,6 +679,10 @@ export type PlanShape = {
   outline: [number, number][];
   label: string;
 };
+export type Points = {
+  reason: string;
+  points: number;
+};
 export type ProblemAnswer = {
   type: string;
   title: string;
@@ -786,6 +820,9 @@ export type RoomAnswer = {
   message: string;
   priorityShare: number;
   messages: Texts;
+  passLifeSeconds: number;
+  networkLimitsMax: number;
+  fanUnboughtMax: number;
   eventId: number;
   name: string;
   venue: string;

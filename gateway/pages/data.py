@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Release, Reserve
+from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancellable_until
 from db.booking.states import PurchaseStatus
@@ -65,9 +66,8 @@ class PagesFromServices:
         session = identity.ticket_holder(request) if for_tickets else identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        await self._services.limits.count(
-            "session", network(request), self._services.settings.limit.sessions_per_minute
-        )
+        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's page refused.
+        await self._services.limits.count("page", network(request), self._services.settings.limit.sessions_per_minute)
         token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
 
@@ -160,12 +160,16 @@ class PagesFromServices:
             fan_hash=None if place.lobby is None else place.lobby.fan_hash,
         )
 
-    async def join(self, request: AnyRequest, event_id: int, user_id: int) -> None:
+    async def join(self, request: AnyRequest, event_id: int, user_id: int, patience: str | None) -> None:
         fan = Session(user_id, "fan", "")
+        ask = JoinAsk(event_id=event_id, fan=fan, address=address(request), patience=patience)
         try:
-            await self._services.joining.join(JoinAsk(event_id=event_id, fan=fan, address=address(request)))
+            await self._services.joining.join(ask)
         except ProblemError as problem:
             document = problem.document
+            if document["code"] == "captcha_required":
+                ticket, seconds = await self._services.joining.patience(ask)
+                raise JoinRefusedError("patience", 200, seconds, ticket) from None
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
 
     async def leave(self, event_id: int, user_id: int) -> None:
@@ -220,8 +224,14 @@ class PagesFromServices:
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
-        async def permit(_: uuid.UUID) -> None:
-            await self._services.admission.require(request, event_id, user_id)
+        async def permit(command_id: uuid.UUID) -> Command:
+            permitted, _ = await asyncio.gather(
+                self._services.permits.permit(
+                    command, address(request), command_id, action="reserve", token=None, is_counted=True
+                ),
+                self._services.admission.require(request, event_id, user_id),
+            )
+            return permitted
 
         await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
 

@@ -151,13 +151,32 @@ def manifest() -> bytes:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _policy(*, google: bool = False, own_frame: bool = False) -> str:
-    recaptcha = " https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/" if google else ""
-    frames = "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/" if google else ""
+_GOOGLE = (
+    "https://www.google.com/recaptcha/ https://www.gstatic.com/recaptcha/",
+    "https://www.google.com/recaptcha/ https://recaptcha.google.com/recaptcha/",
+    "https://www.google.com/recaptcha/",
+    "",
+)
+_HCAPTCHA = "https://hcaptcha.com https://*.hcaptcha.com"
+_CAPTCHA_SOURCES = {
+    "recaptcha": _GOOGLE,
+    "recaptcha_enterprise": _GOOGLE,
+    "hcaptcha": (_HCAPTCHA, _HCAPTCHA, _HCAPTCHA, _HCAPTCHA),
+    "turnstile": ("https://challenges.cloudflare.com", "https://challenges.cloudflare.com", "", ""),
+}
+"""What a provider's own scripts need, by its name: of scripts, frames, connections and styles."""
+
+
+def _further(sources: str) -> str:
+    return f" {sources}" if sources else ""
+
+
+def _policy(*, captcha: str = "", own_frame: bool = False) -> str:
+    scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha, ("", "", "", ""))
     frames = frames or ("'self'" if own_frame else "'none'")
     return (
-        f"default-src 'none'; script-src 'self'{recaptcha}; style-src 'self'; img-src 'self' data:; "
-        f"connect-src 'self'{' https://www.google.com/recaptcha/' if google else ''}; worker-src 'self'; "
+        f"default-src 'none'; script-src 'self'{_further(scripts)}; style-src 'self'{_further(styles)}; "
+        f"img-src 'self' data:; connect-src 'self'{_further(connections)}; worker-src 'self'; "
         f"manifest-src 'self'; frame-src {frames}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
@@ -215,15 +234,15 @@ def page(
     status: int = 200,
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
-    google: bool = False,
+    captcha: str = "",
     own_frame: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``google`` lets reCAPTCHA's own scripts load, and with
+    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, and with
     ``own_frame`` the page may frame others of this site.
     """
-    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(google=google, own_frame=own_frame)}
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return Page(

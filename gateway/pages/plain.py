@@ -22,7 +22,7 @@ from gateway.pages.views import PageData, PlainRefusedError
 Pages = NamedDependency[SkipValidation[PageData]]
 
 KEY_CHARACTERS_MAX: Final = 64
-FIELD_CHARACTERS_MAX: Final = 64
+FIELD_CHARACTERS_MAX: Final = 512
 
 _SLOW = N_(
     "This takes a little longer. Reload this page in a few seconds, and look at “Your tickets” before you try again."
@@ -55,7 +55,8 @@ def key_new() -> str:
     return secrets.token_urlsafe(18)
 
 
-async def _fields(request: Request[Any, Any, Any]) -> dict[str, str]:
+async def form_fields(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The form's fields of text; longer ones than any of ours are left out."""
     form = await request.form()
     return {name: value for name in form if isinstance(value := form[name], str) and len(value) <= FIELD_CHARACTERS_MAX}
 
@@ -103,7 +104,7 @@ async def hold_form(request: Request[Any, Any, Any], pages: Pages, event_id: int
     """Hold the best seats of a ticket type."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        fields = await _fields(request)
+        fields = await form_fields(request)
         await pages.hold_best(
             request,
             event_id,
@@ -123,7 +124,7 @@ async def buy_form(request: Request[Any, Any, Any], pages: Pages, event_id: int)
     """Buy a hold, where the site asks for no captcha."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        purchase_id = await pages.buy(event_id, user_id, _hold_named(await _fields(request)))
+        purchase_id = await pages.buy(event_id, user_id, _hold_named(await form_fields(request)))
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
     return _to(f"purchases/{purchase_id}", cookie)
@@ -134,7 +135,7 @@ async def give_back_form(request: Request[Any, Any, Any], pages: Pages, event_id
     """Give a hold back, to choose again."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        await pages.give_back(event_id, user_id, _hold_named(await _fields(request)))
+        await pages.give_back(event_id, user_id, _hold_named(await form_fields(request)))
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
     return _back(event_id, cookie)

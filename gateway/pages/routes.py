@@ -41,7 +41,7 @@ from gateway.pages.languages import (
 from gateway.pages.letters import LETTERS
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
-from gateway.pages.plain import PLAIN_FORMS, key_new, words_of
+from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
@@ -162,11 +162,13 @@ async def _event_page(
         retry_after_seconds=refused.retry_after_seconds if refused else None,
         cookie=cookie,
         further_cookies=standing.pass_cookies if standing else (),
-        google=pages.captcha_provider.startswith("recaptcha"),
+        captcha=pages.captcha_provider,
         event=event,
         standing=standing,
         stage=stage,
         refused=refused.code if refused else "",
+        patience=refused.patience if refused else "",
+        patience_seconds=refused.retry_after_seconds if refused else None,
         plain_problem=words_of(problem),
         told=told_words(told),
         takes_mail=pages.takes_mail,
@@ -265,7 +267,8 @@ async def join_form(request: Request[Any, Any, Any], pages: Pages, event_id: int
     """Join without scripts. `PageData.ensure_session` refuses another site's form."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        await pages.join(request, event_id, user_id)
+        patience = (await form_fields(request)).get("patience")
+        await pages.join(request, event_id, user_id, patience)
     except JoinRefusedError as refused:
         return await _event_page(request, pages, event_id, user_id, cookie, refused)
     return _back_to(event_id, cookie)

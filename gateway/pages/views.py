@@ -205,10 +205,15 @@ class PlainRefusedError(Exception):
 
 
 class JoinRefusedError(Exception):
-    """A join by form was refused. ``code`` is the problem's code in the API, e.g. ``line_full``."""
+    """A join by form was refused. ``code`` is the problem's code in the API, e.g. ``line_full``; or ``patience``: the
+    fan can join with the ticket ``patience`` once the time is over.
+    """
 
-    def __init__(self, code: str, status: int = 503, retry_after_seconds: int | None = None) -> None:
+    def __init__(
+        self, code: str, status: int = 503, retry_after_seconds: int | None = None, patience: str = ""
+    ) -> None:
         super().__init__(code)
+        self.patience = patience
         self.code = code
         self.status = status
         self.retry_after_seconds = retry_after_seconds
@@ -246,8 +251,8 @@ class PageData(Protocol):
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
         """Where the fan stands (this read is a heartbeat), or None if never joined or left."""
 
-    async def join(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> None:
-        """Join the line.
+    async def join(self, request: Request[Any, Any, Any], event_id: int, user_id: int, patience: str | None) -> None:
+        """Join the line, perhaps with a ticket of patience.
 
         Raises:
             JoinRefusedError: the line is full, rebuilding, limited by rate or asks for a captcha.

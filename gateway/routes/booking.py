@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import HttpMethod, Response
 from litestar.params import Parameter
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Release, Reserve
+from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Release, Reserve
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
 from db.booking.seats import Seat
 from db.events.sale import EventState
 from gateway.booking.desk import WAIT_SECONDS_MAX, Ask, Booked
 from gateway.captcha.altcha import Altcha
-from gateway.captcha.checks import require_solved
 from gateway.contract.booking import (
     JOBS,
     CancelBody,
@@ -54,10 +54,14 @@ Prefer = Annotated[
     str | None, Parameter(header="Prefer", max_length=PREFER_CHARACTERS_MAX, description="wait=SECONDS, at most 30")
 ]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
+CAPTCHA_HEADER_NAME: Final = "x-captcha-token"
+CAPTCHA_HEADER: Final = header("X-Captcha-Token", "a solved captcha, where the job failed with `captcha_required`")
 COMMAND_REFUSED: Final = (
     "invalid_request",
     "unknown_event",
     "idempotency_key_reused",
+    "network_denied",
+    "rate_limited",
     "overloaded",
 )
 TO_JOB: Final = link("bookingJob", {"job_id": "$response.body#/jobId"})
@@ -153,15 +157,27 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     guard=FAN_OF_BODY,
     first=_refuse_if_full,
     status_code=202,
-    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "not_admitted", "event_cancelled"),
+    refuses=(
+        *COMMAND_REFUSED,
+        *BODY_REFUSED,
+        "not_admitted",
+        "event_cancelled",
+        "captcha_failed",
+        "captcha_unavailable",
+    ),
     also=_answers("reserve"),
-    headers=(PASS_HEADER,),
+    headers=(PASS_HEADER, CAPTCHA_HEADER),
     links={"200": FROM_HOLD, "202": {"job": TO_JOBS_END}},
 )
 async def reserve(
     request: AnyRequest, user_id: int, data: ReserveBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
-    """Hold seats for ten minutes: those named, or the best available."""
+    """Hold seats for ten minutes: those named, or the best available.
+
+    The job fails with ``captcha_required`` where the fan let many holds end unbought, or where much is held and bought
+    from the fan's network by fans who proved nothing: solve a captcha for ``reserve`` in the same session, and send it
+    in ``X-Captcha-Token`` with a new request.
+    """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     best, wanted = None, data.best_available
@@ -169,7 +185,7 @@ async def reserve(
         best = BestAvailable(wanted.ticket_type_id, wanted.quantity)
         if best.quantity > services.settings.limit.seats_per_request_max:
             raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
-    await services.hall_access.to_book(request, data.event_id)
+    hall = await services.hall_access.to_book(request, data.event_id)
     command = Reserve(
         **UNSTAMPED,
         event_id=data.event_id,
@@ -179,8 +195,20 @@ async def reserve(
         accessible=wanted is not None and wanted.accessible,
     )
 
-    async def permit(_: uuid.UUID) -> None:
-        await services.admission.require(request, data.event_id, user_id)
+    async def permit(command_id: uuid.UUID) -> Command:
+        # Both leave for Redis together.
+        permitted, _ = await asyncio.gather(
+            services.permits.permit(
+                command,
+                address(request),
+                command_id,
+                action="reserve",
+                token=request.headers.get(CAPTCHA_HEADER_NAME),
+                is_counted=hall.rehearsal_of is None,
+            ),
+            services.admission.require(request, data.event_id, user_id),
+        )
+        return permitted
 
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)
     return await answer_of(services, await services.desk.book(ask))
@@ -199,28 +227,45 @@ async def reserve(
 async def checkout(
     request: AnyRequest, user_id: int, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
-    """Buy a hold, past a captcha."""
+    """Buy a hold, past a captcha: that of this request, or one that the fan solved in this session minutes before."""
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_access.to_book(request, data.event_id)
     hold_id = data.reservation_id
     command = Checkout(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id)
 
-    async def permit(command_id: uuid.UUID) -> None:
+    async def permit(command_id: uuid.UUID) -> Command:
         # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
         is_exempt = hall.rehearsal_of is not None and not isinstance(services.captcha, Altcha)
-        if services.captcha.provider == "off" or is_exempt:
-            return
-        token = data.captcha_token or data.recaptcha_token
-        if token is None:
-            raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.")
-        await require_solved(
-            services.captcha, token, action="checkout", address=address(request), command_id=str(command_id)
+        token = None if is_exempt else data.captcha_token or data.recaptcha_token
+        permitted = await services.permits.permit(
+            command,
+            address(request),
+            command_id,
+            action="checkout",
+            token=token,
+            is_counted=hall.rehearsal_of is None,
         )
+        if token is None and not permitted.proof and services.captcha.provider != "off" and not is_exempt:
+            services.permits.require_token()
+        return permitted
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit, repeats_recorded=True)
     return await answer_of(services, await services.desk.book(ask))
+
+
+def _counted(
+    request: AnyRequest, fan: Session, command: Command
+) -> Callable[[uuid.UUID], Awaitable[Command | None]] | None:
+    """Counts a command that needs no permit beside; a rehearsal's fan may ask for any number."""
+    if fan.rehearses:
+        return None
+
+    async def permit(_: uuid.UUID) -> None:
+        await services_of(request).permits.count(command, address(request))
+
+    return permit
 
 
 @fans.delete(
@@ -242,7 +287,7 @@ async def release(
     services = services_of(request)
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
     return await answer_of(services, await services.desk.book(ask))
 
 
@@ -285,7 +330,7 @@ async def cancel(
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer))
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
     return await answer_of(services, await services.desk.book(ask))
 
 

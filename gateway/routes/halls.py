@@ -20,7 +20,7 @@ from gateway.hall.hall import Hall, Rendered, UnknownEventError
 from gateway.hall.plans import PlanAnswers, UnknownPlanError
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
-from gateway.services import Services, services_of
+from gateway.services import Services, network, services_of
 from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
 from gateway.wire.problems import ProblemError, invalid
@@ -192,9 +192,16 @@ async def proposals(
     headers=(LAST_ID_HEADER,),
 )
 async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
-    """Seats as they change: a snapshot, then deltas whose id is the event's version."""
+    """Seats as they change: a snapshot, then deltas whose id is the event's version.
+
+    A network may have some dozens of these streams open without a session. With ``bye`` the stream ends, also where the
+    line needs its connection: the seats can be read instead.
+    """
     services = services_of(request)
-    services.stream_slots.require_free()
+    session = services.identity.known(request)
+    slots = services.stream_slots
+    slot = slots.of_network(network(request)) if session is None else slots.of_fan(session.user_id, yields=True)
+    slot.require_free()
     hall = await services.hall_access.to_read(request, event_id)
     last = request.headers.get("last-event-id", "")
     last_version = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
@@ -202,7 +209,7 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     async def subscribe(stream: Stream) -> Callable[[], Awaitable[None]]:
         return hall.subscribe(stream, last_version)
 
-    return StreamResponse(subscribe, services.stream_slots)
+    return StreamResponse(subscribe, slot)
 
 
 @public.get("/api/events", refuses=("invalid_request",))

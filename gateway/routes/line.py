@@ -52,6 +52,7 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
         *LINE_REFUSED,
         "body_too_large",
         "unsupported_media_type",
+        "network_denied",
         "rate_limited",
         "captcha_required",
         "captcha_failed",
@@ -130,14 +131,15 @@ async def _find(
 async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: Token = None) -> StreamResponse:
     """One's place as it changes, and the call when it comes."""
     services = services_of(request)
-    services.stream_slots.require_free()
+    slot = services.stream_slots.of_fan(fan.user_id)
+    slot.require_free()
     standing, counts = await _find(services, request, event_id, fan, token)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
 
     async def subscribe(opened: Stream) -> Callable[[], Awaitable[None]]:
         return await services.line_streams.subscribe(opened, event_id, fan.user_id, fan.jti, place, counts)
 
-    return StreamResponse(subscribe, services.stream_slots)
+    return StreamResponse(subscribe, slot)
 
 
 @fans.post(

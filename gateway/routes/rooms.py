@@ -181,9 +181,10 @@ async def history(request: AnyRequest, event_id: PathEvent) -> RoomHistory:
 async def stream(request: AnyRequest, operator: Session) -> StreamResponse:
     """Every room that the operator may see, once a second. It ends with ``signed-out`` when the session does."""
     services = services_of(request)
-    services.stream_slots.require_free()
+    slot = services.stream_slots.slot()
+    slot.require_free()
     subscribe = functools.partial(services.figures.subscribe, operator.grants.events_of(VIEWER))
-    return StreamResponse(services.operators.bound(operator, subscribe), services.stream_slots)
+    return StreamResponse(services.operators.bound(operator, subscribe), slot)
 
 
 ROUTERS = (operators,)

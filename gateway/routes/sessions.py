@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Annotated
+
 import msgspec
 from litestar import Response
+from litestar.params import Parameter
 
 from gateway.captcha.altcha import Altcha
-from gateway.captcha.captcha import CaptchaOffer
+from gateway.captcha.captcha import CaptchaOffer, CaptchaUnavailable, Solver
 from gateway.contract.sessions import ChallengeAnswer, SessionAnswer
+from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import refuse_cross_site
 from gateway.routes.routers import fan_router, public_router
-from gateway.services import network, services_of
+from gateway.services import address, network, services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
@@ -21,7 +26,7 @@ fans = fan_router("sessions")
 @public.post(
     "/api/session",
     status_code=201,
-    refuses=("rate_limited", "cross_site"),
+    refuses=("network_denied", "rate_limited", "cross_site"),
 )
 async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     """An anonymous fan's session, as a token and a cookie.
@@ -32,6 +37,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     services = services_of(request)
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
+    services.networks.refuse(address(request))
     await services.limits.count("session", network(request), services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan()
     return Response(
@@ -55,14 +61,38 @@ async def captcha_offer(request: AnyRequest) -> CaptchaOffer:
     return services_of(request).captcha.describe()
 
 
-@public.get("/api/captcha/challenge", refuses=("not_found",), also={200: ChallengeAnswer})
-async def captcha_challenge(request: AnyRequest) -> Response[bytes]:
-    """A fresh ALTCHA challenge."""
-    captcha = services_of(request).captcha
-    if not isinstance(captcha, Altcha):
+@public.get(
+    "/api/captcha/challenge",
+    refuses=("invalid_request", "not_found", "rate_limited", "captcha_unavailable"),
+    also={200: ChallengeAnswer},
+)
+async def captcha_challenge(
+    request: AnyRequest,
+    event_id: Annotated[int, Parameter(query="eventId", ge=0, le=ID_MAX)] = 0,
+    action: Annotated[str, Parameter(max_length=16, description="checkout, reserve or join; empty: any of them")] = "",
+) -> Response[bytes]:
+    """A fresh ALTCHA challenge, for the request's session alone. Its solution shows that this fan is a person.
+
+    Without a session it is for the request's network, and shows less: what fans of a network may hold and buy without
+    a proof of their own is limited. With ``eventId`` or ``action`` it is good for these alone.
+    """
+    services = services_of(request)
+    captcha = services.captcha
+    altcha = captcha if isinstance(captcha, Altcha) else getattr(captcha, "altcha", None)
+    if altcha is None:
         raise ProblemError("not_found", "This captcha provider has no challenge of ours.")
+    session = services.identity.known(request)
+    fan = session.user_id if session is not None else 0
+    solver = Solver(address=address(request), fan=fan, event_id=event_id, action=action)
+    per_minute = services.settings.limit.challenges_per_minute
+    try:
+        made, _ = await asyncio.gather(
+            altcha.challenge(solver), services.limits.count("challenge", solver.network, per_minute)
+        )
+    except CaptchaUnavailable as unavailable:
+        raise ProblemError("captcha_unavailable", retry_after_seconds=unavailable.retry_after_seconds) from None
     return Response(
-        msgspec.json.encode(captcha.challenge()),
+        msgspec.json.encode(made),
         media_type="application/json",
         headers={"Cache-Control": "no-store"},
     )

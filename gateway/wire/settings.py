@@ -53,13 +53,19 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
 
 
 class StreamSettings(Section, frozen=True, kw_only=True):
-    """``per_process_max`` bounds the open streams of all kinds together."""
+    """``per_process_max`` bounds the open streams of all kinds together. Where it is reached, the streams of halls
+    yield to those of the line.
+    """
 
     seconds_max: Annotated[int, bounded("a stream's lifetime; then `bye` and the client reconnects", 10, 86_400)] = 3600
     per_process_max: Annotated[
         int,
         bounded("open streams in one gateway process; beyond it 503", 1, 1_000_000, variable="ADMITONE_STREAMS_MAX"),
     ] = 18_000
+    per_session_max: Annotated[int, bounded("open streams of one session in one gateway process", 1, 10_000)] = 12
+    per_network_max: Annotated[
+        int, bounded("open streams without a session of one address prefix in one gateway process", 1, 1_000_000)
+    ] = 60
     send_seconds_max: Annotated[int, bounded("a reader who takes longer is dropped", 1, 120)] = 10
 
 
@@ -71,10 +77,23 @@ class LimitSettings(Section, frozen=True, kw_only=True):
     ] = 50
     sessions_per_minute: Annotated[
         int, bounded("new sessions per address prefix", 1, 10_000_000, variable="ADMITONE_SESSIONS_PER_MINUTE")
-    ] = 1200
+    ] = 12_000
     joins_per_minute: Annotated[
         int, bounded("joins per address prefix", 1, 10_000_000, variable="ADMITONE_JOINS_PER_MINUTE")
-    ] = 1200
+    ] = 12_000
+    challenges_per_minute: Annotated[int, bounded("captcha challenges made per address prefix", 1, 10_000_000)] = 6000
+    commands_per_minute: Annotated[
+        int,
+        bounded(
+            "bookings, releases and cancellations that a fan may ask for at an event; 0: any number", 0, 10_000_000
+        ),
+    ] = 300
+    network_commands_per_minute: Annotated[
+        int, bounded("the same of an address prefix; 0: any number", 0, 100_000_000)
+    ] = 60_000
+    proof_stands_seconds: Annotated[
+        int, bounded("a fan who proved to be a person need not do it again for so long at an event", 10, 86_400)
+    ] = 900
     contacts_per_minute: Annotated[int, bounded("addresses for messages given per address prefix", 1, 100_000)] = 30
     moves_per_minute: Annotated[
         int,

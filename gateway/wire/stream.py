@@ -22,7 +22,7 @@ from sse_starlette.sse import AppStatus
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.wire.head import is_head
-from gateway.wire.stream_slots import StreamSlots
+from gateway.wire.stream_slots import StreamSlot
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -173,36 +173,37 @@ class StreamResponse(EventSourceResponse):
 
     Args:
         subscribe: called with the open stream; writes the first frames and returns what undoes it.
-        slots: of which the stream takes one for as long as it is open.
+        slot: taken for as long as the stream is open.
 
     Raises:
         ProblemError: ``too_many_streams``, when it is called.
     """
 
     def __init__(
-        self, subscribe: Callable[[Stream], Awaitable[Callable[[], Awaitable[None]]]], slots: StreamSlots
+        self, subscribe: Callable[[Stream], Awaitable[Callable[[], Awaitable[None]]]], slot: StreamSlot
     ) -> None:
         super().__init__(iter(()), sep="\n")
         self._subscribe = subscribe
-        self._slots = slots
+        self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_head(scope):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": b""})
             return
-        slots = self._slots
-        slots.take()
+        slot = self._slot
+        slot.take()
         try:
             if scope["http_version"] == "1.0":
                 # HTTP/1.0 knows no chunks: the end of the connection is the end of the stream.
                 scope[_SEND].__self__.chunked_encoding = False
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            stream = Stream(scope[_SEND], slots.seconds_max, slots.send_seconds_max)
+            stream = Stream(scope[_SEND], slot.seconds_max, slot.send_seconds_max)
+            slot.opened(stream)
             stream.write(retry_frame())
-            scope[_OPENED] = (stream, slots, await self._subscribe(stream))
+            scope[_OPENED] = (stream, slot, await self._subscribe(stream))
         except BaseException:
-            slots.release()
+            slot.release()
             raise
 
 
@@ -217,7 +218,7 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
     opened = scope.pop(_OPENED, None)
     if opened is None:
         return
-    stream, slots, leave = opened
+    stream, slot, leave = opened
     del opened, app, send
     for name in scope.keys() - _STAYING:
         del scope[name]
@@ -227,7 +228,7 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> Non
                 break
     finally:
         stream.closed = True
-        slots.release()
+        slot.release()
         await asyncio.shield(leave())
 
 

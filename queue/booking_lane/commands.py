@@ -5,6 +5,7 @@ Commands travel as msgpack inside RQ jobs. They are typed and small, and cannot 
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_de
     ``received_at_ms`` and ``deadline_ms`` are on the clock of the jobs' Redis. A command that no transaction has
     applied by its deadline is recorded as ``timed_out`` and changes nothing. ``body_hash`` distinguishes a retry from
     another request with the same Idempotency-Key. ``trace`` is the ``traceparent`` of a traced request
-    (`booking_lane.tracing`); a worker that does not know the field ignores it.
+    (`booking_lane.tracing`); a worker that does not know the field ignores it. ``network`` is the address prefix that
+    counts the fan (empty: none does), and ``proof`` how well the fan proved to be a person: one of `Proof`.
     """
 
     command_id: uuid.UUID
@@ -41,9 +43,21 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", omit_de
     deadline_ms: int
     body_hash: bytes = b""
     trace: str = ""
+    network: str = ""
+    proof: int = 0
 
     is_recorded: ClassVar[bool] = True
     """Whether its outcome is recorded, because a request waits for it; the type of its result is in `RESULTS`."""
+
+
+class Proof(enum.IntEnum):
+    """How well a command's fan proved to be a person. A proof counts if it was bound to this fan's session."""
+
+    NONE = 0
+    STANDS = 1
+    """The fan gave one for an earlier request of this event."""
+    FRESH = 2
+    """The fan gave one with this request."""
 
 
 class Stamp(TypedDict):

@@ -61,6 +61,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "event_unpublished": Problem(403, "Event off sale", "The organiser has taken this event off sale for now."),
     "event_cancelled": Problem(403, "Event cancelled", "This event was cancelled; its seats are not sold any more."),
     "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
+    "too_many_holds": Problem(
+        403,
+        "Too many holds",
+        "You held seats again and again without buying; wait a while, or ask the organiser to let you go on.",
+    ),
+    "network_denied": Problem(403, "Network turned away", "The organiser has turned your network away."),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(
         402, "Payment failed", "The payment was declined; the seats stay held until the hold ends."
@@ -87,6 +93,8 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "url_refused": Problem(403, "Address refused", "No webhook may point there."),
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),
+    "unknown_rule": Problem(404, "Unknown rule", "There is no such rule of networks; it was removed, or never made."),
+    "too_many_rules": Problem(409, "Too many rules", "There would be more rules of networks than there may be."),
     "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
     "too_many_steps": Problem(409, "Too many steps", "The room has as many steps as it may have; take one back."),
     "unknown_fan": Problem(404, "Unknown fan", "This event knows no such fan."),

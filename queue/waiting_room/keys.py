@@ -56,6 +56,11 @@ def news_channel(database: int) -> str:
     return channel_of(NEWS_CHANNEL, database)
 
 
+def pace_keys(event: int, fan: int, network: str) -> tuple[str, str, str]:
+    """The keys of ``pace.lua``: the pace of the fan and of the network at this event, and the fan's proof."""
+    return f"pace:{{{event}}}:fan:{fan}", f"pace:{{{event}}}:network:{network}", f"proof:{{{event}}}:{fan}"
+
+
 def allow_key(name: str, key: str) -> str:
     """The key of the counter of limit ``name`` for ``key``, for example of joins for an address prefix."""
     return f"allow:{name}:{key}"

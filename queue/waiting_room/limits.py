@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from redis import asyncio as aioredis
 
-from .keys import allow_key
+from .keys import allow_key, pace_keys
 from .scripts import run
 
 IPV4_PREFIX_BITS: Final = 24
@@ -25,17 +26,52 @@ class Allowance:
     used: int
 
 
-async def allow(client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: bool = True) -> Allowance:
+async def allow(
+    client: aioredis.Redis, name: str, key: str, per_minute: int, *, count: int = 1, window_seconds: int = 60
+) -> Allowance:
     """Count a request called ``name`` (for example join) of ``key`` (for example an address prefix), of which
-    ``per_minute`` are allowed.
+    ``per_minute`` are allowed; or, with another window, so many in that time.
 
-    Without ``count`` nothing is counted, and the answer says whether a request would be allowed.
+    With a ``count`` of 0 nothing is counted, and the answer says whether a request would be allowed; with -1 a request
+    that was counted is given back.
     """
-    args = (per_minute, int(count))
+    args = (per_minute, int(count), window_seconds * 1000)
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
     return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used)
 
 
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Whether a command of a fan was taken and counted.
+
+    Attributes:
+        over: who is over the pace: ``fan``, ``network``, or nobody (empty).
+        retry_after_seconds: when the next command is taken, where this one is not.
+        left: how many commands more the fan has now.
+        proof_stands: the fan gave a proof to be a person lately.
+    """
+
+    over: str
+    retry_after_seconds: int
+    left: int
+    proof_stands: bool
+
+
+async def pace(
+    client: aioredis.Redis, event: int, fan: int, network: str, *, fan_per_minute: int, network_per_minute: int
+) -> Paced:
+    """Count a command of the fan at the event, with the network's; 0 a minute bounds neither."""
+    keys = pace_keys(event, fan, network)
+    who, retry_ms, left, stands = await run(client, "pace", keys, (fan_per_minute, network_per_minute))
+    return Paced(("", "fan", "network")[who], math.ceil(retry_ms / 1000), left, bool(stands))
+
+
+async def stand_proof(client: aioredis.Redis, event: int, fan: int, seconds: int) -> None:
+    """Record that the fan just proved to be a person; it stands for so long at this event."""
+    await client.set(pace_keys(event, fan, "")[2], "1", ex=seconds)
+
+
+@lru_cache(maxsize=65_536)
 def address_prefix(ip: str) -> str:
     """The network to which an address belongs: its /24 for IPv4 (mapped or not), its /56 for IPv6, else ``unknown``.
 

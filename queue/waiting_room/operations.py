@@ -185,7 +185,7 @@ def admitted(event: int, fans: Sequence[int]) -> Operation[list[int | None]]:
 
 def extend(event: int, ends: Sequence[tuple[int, int]]) -> Operation[int]:
     fans, untils_ms = zip(*ends, strict=True)
-    return _alone(event, "extend", ["admitted", "acted"], int, *fans, *untils_ms)
+    return _alone(event, "extend", ["admitted", "acted", "places", "config"], int, *fans, *untils_ms)
 
 
 def retake(event: int, slots: Sequence[Slot]) -> Operation[int]:

@@ -46,6 +46,8 @@ NUMBERS: Final[Mapping[str, str]] = {
     "choose_seconds": "0",
     "idle_seconds": "0",  # 0: no pass shrinks
     "scarce_since": "0",  # since when more fans than seats choose, and others wait; 0: it is not so
+    "crowded_since": "0",  # since when no slot is free, and others wait; 0: it is not so
+    "swept_to": "0",  # how far a full line was looked through for silent fans
     "receipt_entries_max": "50",
     "steered_rate": "nil",
     # Text is for people: no script reads it.

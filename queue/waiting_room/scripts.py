@@ -26,7 +26,7 @@ from .reading import channel_line, reading
 Args: TypeAlias = Sequence[str | int | float]
 
 ALONE = frozenset(
-    "admitted admitted_page allow departing extend front history positions recorded stock try".split()  # noqa: SIM905
+    "admitted admitted_page allow departing extend front history pace positions recorded stock try".split()  # noqa: SIM905
 )
 """The scripts that run without the shared files before them. They take only the keys that they name."""
 

@@ -454,6 +454,7 @@ class LineMachine(RuleBasedStateMachine):
         }
         if model.config is not None:
             assert int(seen.config.get(b"scarce_since", 0)) == model.scarce_since
+            assert int(seen.config.get(b"crowded_since", 0)) == model.crowded_since
         bucket = None if self._bucket[0] is None else (float(self._bucket[0]), int(self._bucket[1]))
         assert bucket == model.bucket
         assert int(self._bucket[2] or 0) == model.credit

@@ -102,6 +102,7 @@ class LineModel:
     forgotten: Ticket = (0, 0)
     departing: dict[int, Ended] = field(default_factory=dict)
     scarce_since: int = 0
+    crowded_since: int = 0
     resumed: int = 0
 
     # -- what is so
@@ -181,11 +182,21 @@ class LineModel:
     def idle_since(self, acted: int) -> int:
         return max(acted, self.scarce_since, self.resumed)
 
+    def idle_allowed(self) -> tuple[int, int] | None:
+        """How long a fan may do nothing, and from when that counts; None while nobody waits for it."""
+        config = self.the_config
+        if self.scarce_since and config.idle_seconds:
+            return config.idle_seconds * 1000, self.idle_since(0)
+        if self.crowded_since and config.choose_seconds:
+            return config.choose_seconds * 1000, max(self.crowded_since, self.resumed)
+        return None
+
     def idle_end(self, held: Held) -> int | None:
         """When the pass ends of a fan who does nothing more; None where it does not end sooner by that."""
-        if not self.scarce_since or not self.the_config.idle_seconds or held.acted is None:
+        allowed = self.idle_allowed()
+        if allowed is None or held.acted is None:
             return None
-        ends_at = self.idle_since(held.acted) + self.the_config.idle_seconds * 1000
+        ends_at = max(held.acted, allowed[1]) + allowed[0]
         return ends_at if ends_at < held.until else None
 
     def absence_over(self, ends_at: int) -> bool:
@@ -333,6 +344,10 @@ class LineModel:
             raise Rebuilding(5)
         line, tokens = self.those("line"), self.tokens()
         at_once = not line and tokens >= 1 and self.door_open() and self.slots_free() >= 1
+        if not at_once and self._is_full() and self.absence_over(0):
+            silent_from = self.now - self.the_config.absence_seconds * 1000
+            self.end([held.fan for held in self.those("line") if held.seen <= silent_from], "expired")
+            line = self.those("line")
         if not at_once and len(line) + len(self.those("away")) + len(self.those("idle")) >= config.line_cap:
             rate = config.rate_per_minute
             wait = math.ceil(60 / rate) if rate > 0 and state == "open" else 60
@@ -426,6 +441,9 @@ class LineModel:
             held = self.held.get(fan)
             if held and held.where == "admitted" and self.now < held.until:
                 held.acted = max(held.acted or 0, until)
+                if self.config is not None and held.admitted_at:
+                    life_seconds = self.config.pass_life_seconds or 2 * self.config.pass_seconds
+                    until = min(until, held.admitted_at + max(life_seconds, self.config.pass_seconds) * 1000)
                 later += held.until < until
                 held.until = max(held.until, until)
         return later
@@ -472,6 +490,15 @@ class LineModel:
         if scarce != bool(self.scarce_since):
             self.scarce_since = self.now if scarce else 0
 
+    def _is_full(self) -> bool:
+        standing = len(self.those("line")) + len(self.those("away")) + len(self.those("idle"))
+        return standing >= self.the_config.line_cap
+
+    def _mark_crowd(self) -> None:
+        crowded = self.door_open() and self.the_config.capacity - self.active() <= 0 and bool(self.those("line"))
+        if crowded != bool(self.crowded_since):
+            self.crowded_since = self.now if crowded else 0
+
     def _set_idle(self, fans: list[int]) -> None:
         for fan in fans:
             held = self.held[fan]
@@ -500,8 +527,10 @@ class LineModel:
             self.end(lapsed("away"), "expired")
             self._keep_idle(lapsed("idle"))
         self._mark_scarcity()
-        idle_ms = config.idle_seconds * 1000
-        if self.scarce_since and self.idle_since(0) + idle_ms <= self.now:
+        self._mark_crowd()
+        allowed = self.idle_allowed()
+        if allowed is not None and allowed[1] + allowed[0] <= self.now:
+            idle_ms = allowed[0]
             inside = sorted((held.acted, str(held.fan)) for held in self.those("admitted") if held.acted is not None)
             idle = [int(fan) for acted, fan in inside if acted <= self.now - idle_ms][:PURGE_CHUNK]
             more = more or len(idle) == PURGE_CHUNK

@@ -66,6 +66,9 @@ class Book:
     Attributes:
         lapsed: holds to be swept, by event: those that have lapsed, and all of a cancelled event.
         purchases: purchases that are to be cancelled, by their ids.
+        unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
+            without a proof, and let end unbought (`db.booking.conduct`).
+        bought_unproven: how many seats of an event were bought without a proof, and how many the hall has.
     """
 
     now: dt.datetime
@@ -79,6 +82,10 @@ class Book:
     bought_counts: dict[tuple[int, int], int] = field(default_factory=dict)
     purchases_of_holds: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
+    unbought: dict[tuple[int, int], float] = field(default_factory=dict)
+    network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
+    network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
+    bought_unproven: dict[int, tuple[int, int]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
@@ -111,6 +118,12 @@ class Book:
             for key in hold.seats
         )
 
+    def count_with_network(self, hold: Hold, seats: int) -> None:
+        """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""
+        if hold.network and not hold.proven:
+            key = hold.event_id, hold.network
+            self.network_seats[key] = self.network_seats.get(key, 0) + seats
+
     def close(self, hold: Hold, state: HoldState) -> None:
         hold.become(state)
         self.changes.hold_states[hold.reservation_id] = hold
@@ -122,6 +135,8 @@ class Book:
             # A lapsed hold may have lost seats to the next fan already.
             if seat is not None and seat.reservation_id == hold.reservation_id:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
+        if hold.is_live(self.now):
+            self.count_with_network(hold, -len(hold.seats))
         self.close(hold, state)
 
     def refuse_if_cancelled(self, event_id: int, detail: str | None = None) -> None:

@@ -20,6 +20,9 @@ class Needs:
         lapsed_of: event ids of which lapsed holds are read, as many as a sweep takes at a time.
         seats: keys of seats to be locked. The seats of open holds that were read, and of purchases, are locked too.
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
+        unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
+        networks: (event_id, network) of which the seats without a proof are counted.
+        bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
     """
 
     events: set[int] = field(default_factory=set)
@@ -29,3 +32,6 @@ class Needs:
     lapsed_of: set[int] = field(default_factory=set)
     seats: set[EventSeat] = field(default_factory=set)
     free_rows: set[tuple[int, int]] = field(default_factory=set)
+    unbought: set[tuple[int, int]] = field(default_factory=set)
+    networks: set[tuple[int, str]] = field(default_factory=set)
+    bought_unproven: set[int] = field(default_factory=set)

@@ -9,7 +9,7 @@ from typing import Any
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
-from db.booking import events, holds, outcomes, purchases, seats
+from db.booking import conduct, events, holds, outcomes, purchases, seats
 from db.booking.states import HoldState
 from db.plans.best_seats import PlannedRow, planned_rows
 from db.plans.reading import READ_FOCUSES, READ_ROWS
@@ -87,6 +87,19 @@ def _read_rows(
             purchases.READ_PURCHASES,
             [{"event_id": event_id, "purchase_id": purchase} for event_id, purchase in sorted(needs.purchases)],
         )
+        unbought = read_rows(
+            connection,
+            conduct.READ_UNBOUGHT,
+            [{"event_id": event_id, "user_id": user_id} for event_id, user_id in sorted(needs.unbought)],
+        )
+        networks = read_rows(
+            connection,
+            conduct.READ_NETWORKS,
+            [{"event_id": event_id, "network": network} for event_id, network in sorted(needs.networks)],
+        )
+        bought_unproven: Iterable[tuple[Any, ...]] = ()
+        if needs.bought_unproven:
+            bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
         lapsed: Iterable[tuple[Any, ...]] = ()
         if needs.lapsed_of:
             lapsed = run(
@@ -114,6 +127,14 @@ def _read_rows(
     for row in bought:
         of_fan = purchases.BoughtRow._make(row)
         book.bought_counts[of_fan.event_id, of_fan.user_id] = of_fan.seats
+    for row in unbought:
+        of_user = conduct.UnboughtRow._make(row)
+        book.unbought[of_user.event_id, of_user.user_id] = of_user.holds
+    for row in networks:
+        of_network = conduct.NetworkRow._make(row)
+        book.network_seats[of_network.event_id, of_network.network] = of_network.seats
+        book.network_unbought[of_network.event_id, of_network.network] = of_network.unbought_seats
+    book.bought_unproven |= {event_id: (seats, in_all) for event_id, seats, in_all in bought_unproven}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}

@@ -29,7 +29,7 @@ def write(connection: Connection, book: Book, new: Sequence[Outcome]) -> None:
         run_on(connection, holds.WRITE_NEW_HOLDS, rows, now=book.now)
     closed = [holds.hold_state(hold) for key, hold in changes.hold_states.items() if key not in changes.new_holds]
     if closed:
-        run_on(connection, holds.WRITE_HOLD_STATES, closed)
+        run_on(connection, holds.WRITE_HOLD_STATES, closed, now=book.now)
     for write_own in _WRITERS:
         write_own(connection, book)
     counts = [

@@ -15,6 +15,16 @@ import { t } from "./text.js";
  * @property {(box: Element | null, options: {sitekey: string, callback: (token: string) => void}) => void} render
  */
 
+/**
+ * What we use of hCaptcha's and Turnstile's scripts.
+ * @typedef {object} Boxes
+ * @property {(box: Element | null, options: object) => unknown} render
+ */
+
+const BOXES = {
+  hcaptcha: "https://js.hcaptcha.com/1/api.js?render=explicit",
+  turnstile: "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit",
+};
 const ALTCHA_GOOD_MS = 240_000; // where the challenge names no end
 const RECAPTCHA_GOOD_MS = 110_000;
 const SPARE_MS = 5000; // A solution that ends sooner may come too late.
@@ -63,8 +73,10 @@ export class Captcha {
   /**
    * @param {HTMLElement} box where a visible check goes @param {string} worker the address of captcha-worker.js
    * @param {(state: "idle" | "working" | "done" | "failed") => void} onState
+   * @param {number} eventId that a solution is good for
    */
-  constructor(box, worker, onState) {
+  constructor(box, worker, onState, eventId) {
+    this.eventId = eventId;
     this.box = box;
     this.worker = worker;
     this.onState = onState;
@@ -123,6 +135,7 @@ export class Captcha {
   /** The token was used or refused: the next needs a new one. */
   spent() {
     this.solution = null;
+    this.offer = null; // Where a provider is down, the next is another one's.
     this.onState("idle");
   }
 
@@ -130,9 +143,33 @@ export class Captcha {
   async solve(action) {
     const { provider, siteKey } = await this.readOffer();
     if (provider === "altcha") {
-      return work(this.worker, await call("GET", "/api/captcha/challenge"));
+      return work(this.worker, await call("GET", `/api/captcha/challenge?eventId=${this.eventId}&action=${action}`));
     }
+    if (provider === "hcaptcha" || provider === "turnstile") return this.showBox(provider, action, siteKey ?? "");
     return this.google(action, siteKey ?? "", provider === "recaptcha_enterprise");
+  }
+
+  /**
+   * hCaptcha and Turnstile show a box of their own, which most people need not touch.
+   * @param {"hcaptcha" | "turnstile"} provider @param {string} action @param {string} siteKey @returns {Promise<Solution>}
+   */
+  async showBox(provider, action, siteKey) {
+    const found = () =>
+      /** @type {Record<string, Boxes | undefined>} */ (/** @type {unknown} */ (globalThis))[provider];
+    if (!found()) await load(BOXES[provider]);
+    const boxes = found();
+    if (!boxes) throw failed(t("The security check did not load."));
+    this.box.replaceChildren(document.createElement("div"));
+    /** @type {string} */
+    const token = await new Promise((done, fail) =>
+      boxes.render(this.box.firstElementChild, {
+        sitekey: siteKey,
+        action,
+        callback: done,
+        "error-callback": () => fail(failed(t("The security check did not load. Is a blocker on?"))),
+      })
+    );
+    return { token, goodUntil: now() + RECAPTCHA_GOOD_MS };
   }
 
   /**

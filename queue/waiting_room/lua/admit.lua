@@ -69,6 +69,16 @@ local function mark_scarcity()
   end
 end
 
+-- The room is crowded while every slot is taken, and others wait for one.
+local function mark_crowd()
+  local crowded = door_open() and room.capacity - inside() <= 0
+    and redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY) > 0
+  if crowded ~= (room.crowded_since > 0) then
+    room.crowded_since = crowded and now or 0
+    redis.call('HSET', CONFIG, 'crowded_since', int(room.crowded_since))
+  end
+end
+
 end_places(lapsed(ADMITTED), ADMITTED, 'expired')
 if claim_over(0) then
   miss_claims(lapsed(CALLED))
@@ -78,8 +88,10 @@ if absence_over(0) then
   keep_idle(lapsed(IDLE))
 end
 mark_scarcity()
-if room.scarce_since > 0 and idle_since(0) + room.idle_ms <= now then
-  local idle = redis.call('ZRANGEBYSCORE', ACTED, '-inf', int(now - room.idle_ms), 'LIMIT', 0, PURGE_CHUNK)
+mark_crowd()
+local allowed_ms, allowed_from = idle_allowed()
+if allowed_ms and allowed_from + allowed_ms <= now then
+  local idle = redis.call('ZRANGEBYSCORE', ACTED, '-inf', int(now - allowed_ms), 'LIMIT', 0, PURGE_CHUNK)
   more = more or #idle == PURGE_CHUNK
   if #idle > 0 then
     set_idle(idle)

@@ -1,10 +1,11 @@
--- allow.lua: allow at most N in a sliding minute, which is this minute's count and the part of the last one's that
+-- allow.lua: allow at most N in a sliding window, which is this window's count and the part of the last one's that
 -- still overlaps.
 -- KEYS  1 the counter
--- ARGV  1 limit a minute, 2 whether it is counted (1) or only asked about (0)
+-- ARGV  1 limit, 2 whether it is counted (1), only asked about (0), or one counted before is given back (-1),
+--       3 the window in ms (a minute without it)
 -- Returns {1 allowed or 0, retry after ms, used}; a refusal is not counted
 
-local WINDOW_MS = 60000
+local WINDOW_MS = tonumber(ARGV[3] or 60000)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,6 +21,12 @@ elseif at ~= index then
   this, last = 0, 0
 end
 
+if ARGV[2] == '-1' then
+  if this > 0 then
+    redis.call('HSET', KEYS[1], 'index', string.format('%.0f', index), 'this', this - 1, 'last', last)
+  end
+  return { 1, 0, 0 }
+end
 local used = this + last * (1 - part)
 if used + 1 <= limit then
   if ARGV[2] == '1' then

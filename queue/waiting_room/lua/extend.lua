@@ -1,6 +1,6 @@
--- extend.lua: note that fans hold seats, and let live passes last longer; none is shortened, none that lapsed comes
--- back.
--- KEYS  1 admitted, 2 acted
+-- extend.lua: note that fans hold seats, and let live passes last longer, up to the longest life of a pass; none is
+-- shortened, none that lapsed comes back.
+-- KEYS  1 admitted, 2 acted, 3 places, 4 config
 -- ARGV  fans, then as many until_ms (at most operations.CHUNK fans)
 -- Returns how many passes now end later
 
@@ -9,14 +9,20 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local fans = #ARGV / 2
 local pass_ends = redis.call('ZMSCORE', KEYS[1], unpack(ARGV, 1, fans))
+local places = redis.call('HMGET', KEYS[3], unpack(ARGV, 1, fans))
+local dials = redis.call('HMGET', KEYS[4], 'pass_seconds', 'pass_life_seconds')
+local pass_seconds, life_seconds = tonumber(dials[1]) or math.huge, tonumber(dials[2]) or 0
+life_seconds = life_seconds > 0 and math.max(life_seconds, pass_seconds) or 2 * pass_seconds
 local later, holding = {}, {}
 for i, pass_end in ipairs(pass_ends) do
   local pass_until = tonumber(pass_end) or 0
   if pass_until > now then
     holding[#holding + 1] = ARGV[fans + i]
     holding[#holding + 1] = ARGV[i]
-    if tonumber(ARGV[fans + i]) > pass_until then
-      later[#later + 1] = ARGV[fans + i]
+    local admitted_at = places[i] and tonumber(string.match(places[i], '^%d+:%d+:(%d+)')) or 0
+    local until_ms = math.min(tonumber(ARGV[fans + i]), admitted_at > 0 and admitted_at + life_seconds * 1000 or math.huge)
+    if until_ms > pass_until then
+      later[#later + 1] = string.format('%.0f', until_ms)
       later[#later + 1] = ARGV[i]
     end
   end

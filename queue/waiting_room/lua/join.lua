@@ -65,10 +65,43 @@ if room.state == 'rebuilding' then
   return { 'rebuilding', REBUILDING_RETRY_SECONDS }
 end
 
+-- A full line is looked through for fans of whom nothing was heard for as long as an absence may last: their places end
+-- and make room. Each join looks at a part of it.
+local SWEEP_CHUNK = 200
+local function sweep_silent()
+  if not absence_over(0) then
+    return
+  end
+  local from = room.swept_to
+  local kept, more = 0, false
+  for _, line in ipairs({ LINE, PRIORITY }) do
+    local fans = redis.call('ZRANGE', line, int(from), int(from + SWEEP_CHUNK - 1))
+    if #fans > 0 then
+      local seen, silent = redis.call('HMGET', SEEN, unpack(fans)), {}
+      for i, one in ipairs(fans) do
+        if (tonumber(seen[i]) or 0) <= now - room.absence_ms then
+          silent[#silent + 1] = one
+        end
+      end
+      end_places(silent, line, 'expired')
+      pace.moved = pace.moved + #silent
+      kept, more = math.max(kept, #fans - #silent), more or #fans == SWEEP_CHUNK
+    end
+  end
+  redis.call('HSET', CONFIG, 'swept_to', int(more and from + kept or 0))
+end
+
+local function is_full()
+  return in_line() + redis.call('ZCARD', AWAY) + redis.call('ZCARD', IDLE) >= room.line_cap
+end
+
 local waiting = redis.call('ZCARD', LINE) + redis.call('ZCARD', PRIORITY)
 local tokens = tokens_now()
 local at_once = door_open() and waiting == 0 and tokens >= 1 and slots_free(slots_in_all()) >= 1
-if not at_once and in_line() + redis.call('ZCARD', AWAY) + redis.call('ZCARD', IDLE) >= room.line_cap then
+if not at_once and is_full() then
+  sweep_silent()
+end
+if not at_once and is_full() then
   close()
   local retry_seconds = LINE_FULL_RETRY_SECONDS_MAX
   if room.rate_per_minute > 0 and room.state == 'open' then

@@ -113,6 +113,8 @@ REFERENCE_TABLES = {
     "alarm_receiver",
     "change_log",
     "follower",
+    "network_rule",
+    "network_rules_version",
     "operator",
     "operator_event_role",
     "operator_passkey",

@@ -89,8 +89,8 @@ class Books:
         older = dt.timedelta(seconds=seconds)
         self.connection.execute(
             "UPDATE reservation SET created_at = created_at - %s, expires_at = expires_at - %s,"
-            " lifetime_ends_at = lifetime_ends_at - %s",
-            (older, older, older),
+            " lifetime_ends_at = lifetime_ends_at - %s, ended_at = ended_at - %s",
+            (older, older, older, older),
         )
         self.connection.execute("UPDATE seat SET held_until = held_until - %s WHERE held_until IS NOT NULL", (older,))
 

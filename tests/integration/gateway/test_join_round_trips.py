@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -19,12 +21,14 @@ from db.events.seed import RoomSeed, seed_demo
 from gateway.captcha.altcha import Altcha, solved
 from gateway.hall.halls import Halls
 from gateway.identity.limits import RateLimits
+from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
 from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.finding import Finding
 from gateway.line.joining import JoinAsk, Joining
 from gateway.line.moving import Moving
+from gateway.line.patience import Patience
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.wire.problems import ProblemError
@@ -73,7 +77,9 @@ class Site:
         self.finding = Finding(self.line, self.rooms, counts, restoring, moving, Halls(self.engine))
         captcha = Altcha(self.client, secret=SECRET.encode(), work_max=100, ttl_seconds=60)
         limits = RateLimits(self.client)
-        self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits)
+        networks = Networks(self.engine, lambda: dt.datetime.now(dt.UTC))
+        patience = Patience(SECRET, time.time)
+        self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits, patience, networks)
         self.ask = JoinAsk(event_id=self.event_id, fan=FAN, address=ADDRESS)
 
     async def join(self, **brought: Any) -> Standing:
@@ -190,9 +196,11 @@ async def test_a_join_beyond_the_limit_of_the_network_costs_one_trip(database_ur
     limits = LimitSettings(joins_per_minute=1)
     async with site(database_url, redis_url, limits) as here:
         await here.join()
+        assert (await here.join()).joined == "known", "who has a place may ask for it as often as the page likes"
         before = here.client.trips
+        other = Session(8, "fan", "session of fan 8")
         with pytest.raises(ProblemError) as refused:
-            await here.joining.join(replace(here.ask, captcha_token="of no use here", access_code="WRONG"))
+            await here.joining.join(replace(here.ask, fan=other, captcha_token="of no use here", access_code="WRONG"))
         assert refused.value.document["code"] == "rate_limited"
         await asyncio.sleep(0)
         assert here.client.trips - before == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket
@@ -11,13 +12,14 @@ import pytest
 from altcha.v1 import ChallengeOptions, create_challenge, solve_challenge
 from redis.asyncio import Redis
 
-from gateway.captcha.altcha import Altcha, solved
-from gateway.captcha.captcha import CaptchaFailed, CaptchaUnavailable
+from gateway.captcha.altcha import NETWORK_FREE, Altcha, solved
+from gateway.captcha.captcha import CaptchaFailed, CaptchaUnavailable, Solver
 from gateway.captcha.providers import build_captcha
 from gateway.captcha.settings import CaptchaSettings
 
 SECRET = b"a process secret of thirty-two bytes"
 WORK_MAX = 2_000
+SOLVER = Solver(address="127.0.0.1", fan=7, event_id=3, action="checkout")
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def _token(solution: object) -> str:
 
 
 async def _verify(captcha: Altcha, token: str, command_id: str = "command-1") -> None:
-    await captcha.verify(token, action="checkout", remote_ip="127.0.0.1", command_id=command_id)
+    await captcha.verify(token, SOLVER, command_id=command_id)
 
 
 async def _reason(captcha: Altcha, token: str, command_id: str = "command-1") -> str:
@@ -53,13 +55,13 @@ async def _reason(captcha: Altcha, token: str, command_id: str = "command-1") ->
     return caught.value.reason
 
 
-def test_challenge_is_the_standard_one(captcha: Altcha) -> None:
-    challenge = captcha.challenge()
+async def test_challenge_is_the_standard_one(captcha: Altcha) -> None:
+    challenge = await captcha.challenge(SOLVER)
     assert set(challenge) == {"algorithm", "challenge", "maxnumber", "salt", "signature"}
     assert challenge["algorithm"] == "SHA-256"
     assert challenge["maxnumber"] == WORK_MAX
     assert "?expires=" in str(challenge["salt"])
-    assert captcha.challenge()["challenge"] != challenge["challenge"]
+    assert (await captcha.challenge(SOLVER))["challenge"] != challenge["challenge"]
 
 
 def test_offer_names_the_challenge(captcha: Altcha) -> None:
@@ -71,7 +73,7 @@ def test_offer_names_the_challenge(captcha: Altcha) -> None:
 
 
 async def test_a_solution_serves_one_command_and_its_retries(captcha: Altcha) -> None:
-    token = _token(_solve(captcha.challenge()))
+    token = _token(_solve(await captcha.challenge(SOLVER)))
     await _verify(captcha, token, "command-1")
     await _verify(captcha, token, "command-1")
     assert await _reason(captcha, token, "command-2") == "already_used"
@@ -79,14 +81,14 @@ async def test_a_solution_serves_one_command_and_its_retries(captcha: Altcha) ->
 
 
 async def test_a_solution_re_encoded_is_still_the_same(captcha: Altcha) -> None:
-    solution = _solve(captcha.challenge())
+    solution = _solve(await captcha.challenge(SOLVER))
     await _verify(captcha, _token(solution), "command-1")
     solution["salt"] = str(solution["salt"]).removesuffix("&")
     assert await _reason(captcha, _token(solution), "command-2") == "already_used"
 
 
 async def test_another_process_with_the_secret_accepts_it_and_one_without_does_not(redis: Redis) -> None:
-    token = _token(_solve(_altcha(redis).challenge()))
+    token = _token(_solve(await _altcha(redis).challenge(SOLVER)))
     assert await _reason(_altcha(redis, b"another secret"), token) == "wrong"
     await _verify(_altcha(redis), token)
 
@@ -102,7 +104,7 @@ async def test_the_secret_itself_is_not_the_key(captcha: Altcha) -> None:
 
 async def test_expired(redis: Redis) -> None:
     captcha = Altcha(redis, secret=SECRET, work_max=WORK_MAX, ttl_seconds=-10)
-    assert await _reason(captcha, _token(_solve(captcha.challenge()))) == "expired"
+    assert await _reason(captcha, _token(_solve(await captcha.challenge(SOLVER)))) == "expired"
 
 
 @pytest.mark.parametrize(
@@ -118,13 +120,13 @@ async def test_expired(redis: Redis) -> None:
     ],
 )
 async def test_a_forged_field_is_wrong(captcha: Altcha, change: dict[str, object]) -> None:
-    solution = _solve(captcha.challenge())
+    solution = _solve(await captcha.challenge(SOLVER))
     assert await _reason(captcha, _token({**solution, **change})) in ("wrong", "malformed")
     await _verify(captcha, _token(solution))
 
 
 async def test_a_prolonged_expiry_is_wrong(captcha: Altcha) -> None:
-    solution = _solve(captcha.challenge())
+    solution = _solve(await captcha.challenge(SOLVER))
     salt = str(solution["salt"])
     for prolonged in (salt + "expires=9999999999&", salt.replace("expires=", "expires=9999999999&expires=")):
         assert await _reason(captcha, _token({**solution, "salt": prolonged})) == "wrong"
@@ -159,7 +161,7 @@ async def test_garbage_is_malformed(captcha: Altcha, token: str) -> None:
 
 
 async def test_the_record_outlives_the_challenge(captcha: Altcha, redis: Redis) -> None:
-    challenge = captcha.challenge()
+    challenge = await captcha.challenge(SOLVER)
     await _verify(captcha, _token(_solve(challenge)))
     digest = hashlib.sha256(str(challenge["challenge"]).encode()).hexdigest()
     assert await redis.get(f"captcha:{digest}") == b"command-1"
@@ -170,7 +172,7 @@ async def test_without_redis_nobody_gets_through(captcha: Altcha) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         async with Redis(host="127.0.0.1", port=unused.getsockname()[1], socket_timeout=1) as away:
-            token = _token(_solve(captcha.challenge()))
+            token = _token(_solve(await captcha.challenge(SOLVER)))
             with pytest.raises(CaptchaUnavailable) as caught:
                 await _verify(_altcha(away), token)
     assert caught.value.retry_after_seconds > 0
@@ -179,7 +181,7 @@ async def test_without_redis_nobody_gets_through(captcha: Altcha) -> None:
 
 async def test_off_lets_through_and_asks_nothing(redis: Redis) -> None:
     off = build_captcha(CaptchaSettings(provider="off"), redis)
-    await off.verify("", action="checkout", remote_ip="127.0.0.1", command_id="command-1")
+    assert await off.verify("", SOLVER, command_id="command-1")
     assert json.loads(msgspec.json.encode(off.describe())) == {"provider": "off", "requiredFor": []}
     await off.close()
 
@@ -203,3 +205,51 @@ async def test_who_has_the_secret_needs_no_search_and_is_verified_all_the_same(c
     assert await _reason(captcha, token, "command-2") == "already_used"
     assert await _reason(captcha, solved(b"the secret of another site", work_max=WORK_MAX, ttl_seconds=60)) == "wrong"
     assert await _reason(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=-100)) == "expired"
+
+
+@pytest.mark.parametrize(
+    ("made_for", "shown_by", "reason"),
+    [
+        ({"fan": 8}, {}, "wrong_fan"),
+        ({"fan": 0, "address": "127.9.0.1"}, {"fan": 0}, "wrong_fan"),
+        ({"event_id": 4}, {}, "wrong_event"),
+        ({"action": "reserve"}, {}, "wrong_action"),
+    ],
+)
+async def test_a_solution_serves_those_it_was_made_for(
+    captcha: Altcha, made_for: dict[str, Any], shown_by: dict[str, Any], reason: str
+) -> None:
+    token = _token(_solve(await captcha.challenge(msgspec.structs.replace(SOLVER, **made_for))))
+    with pytest.raises(CaptchaFailed) as caught:
+        await captcha.verify(token, msgspec.structs.replace(SOLVER, **shown_by), command_id="command-1")
+    assert caught.value.reason == reason
+
+
+async def test_only_a_solution_of_the_session_shows_a_person(captcha: Altcha) -> None:
+    moved = msgspec.structs.replace(SOLVER, address="198.51.100.7")
+    of_session = _token(_solve(await captcha.challenge(SOLVER)))
+    assert await captcha.verify(of_session, moved, command_id="command-1"), "the phone left the wireless network"
+    of_network = _token(_solve(await captcha.challenge(Solver(address=SOLVER.address))))
+    assert not await captcha.verify(of_network, SOLVER, command_id="command-2")
+
+
+async def test_the_work_grows_with_the_proofs_of_a_network_and_of_a_fan(captcha: Altcha) -> None:
+    async def work(solver: Solver) -> int:
+        return int((await captcha.challenge(solver))["maxnumber"])
+
+    solved_ahead = _token(_solve(await captcha.challenge(SOLVER)))
+    for number in range(NETWORK_FREE):
+        fan = msgspec.structs.replace(SOLVER, fan=100 + number)
+        await _verify_of(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=60), fan, f"command {number}")
+    assert await work(SOLVER) == WORK_MAX
+    for number in range(16 * NETWORK_FREE):
+        fan = msgspec.structs.replace(SOLVER, fan=1000 + number)
+        with contextlib.suppress(CaptchaFailed):
+            await _verify_of(captcha, solved(SECRET, work_max=WORK_MAX, ttl_seconds=60), fan, f"further {number}")
+    assert await work(SOLVER) == 16 * WORK_MAX
+    assert await work(msgspec.structs.replace(SOLVER, address="198.51.100.7")) == WORK_MAX
+    assert await _reason(captcha, solved_ahead) == "too_weak"
+
+
+async def _verify_of(captcha: Altcha, token: str, solver: Solver, command_id: str) -> None:
+    await captcha.verify(token, solver, command_id=command_id)

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from altcha.v1 import solve_challenge
 from redis.asyncio import Redis
 
-from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable
+from admitone.fan.captcha import payload
+from gateway.captcha.captcha import Captcha, CaptchaFailed, CaptchaUnavailable, Solver
+from gateway.captcha.fallback import WithFallback
 from gateway.captcha.providers import build_captcha
-from gateway.captcha.settings import CaptchaSettings
+from gateway.captcha.settings import CaptchaSettings, Provider
 
 Answer = Callable[[], Awaitable[web.Response]]
 TIMEOUT_SECONDS = 0.3
+SOLVER = Solver(address="127.0.0.9", fan=7, event_id=3, action="checkout")
 GOOD_V3 = {"success": True, "score": 0.9, "action": "checkout", "hostname": "tickets.example"}
 GOOD_ENTERPRISE = {
     "name": "projects/1/assessments/1",
@@ -119,7 +123,7 @@ def token() -> str:
 
 
 async def _verify(captcha: Captcha, token: str, command_id: str = "command-1") -> None:
-    await captcha.verify(token, action="checkout", remote_ip="127.0.0.9", command_id=command_id)
+    await captcha.verify(token, Solver(address="127.0.0.9", action="checkout"), command_id=command_id)
 
 
 async def _reason(captcha: Captcha, token: str, command_id: str = "command-1") -> str:
@@ -310,3 +314,55 @@ async def test_enterprise_that_cannot_be_judged(
 ) -> None:
     google.answers = [answer]
     await _unavailable(enterprise, token)
+
+
+@pytest.mark.parametrize("provider", ["hcaptcha", "turnstile"])
+async def test_others_answer_siteverify_too(google: Google, redis: Redis, provider: Provider) -> None:
+    settings = CaptchaSettings(
+        provider=provider, site_key="site-key", secret="shh", verify_url=f"{google.url}/siteverify"
+    )
+    captcha = build_captcha(settings, redis)
+    answer = {"success": True, "hostname": "tickets.example"}
+    # hCaptcha's score is a risk: a low one is a person's.
+    google.answers.append(says(answer | ({"score": 0.1} if provider == "hcaptcha" else {"action": "checkout"})))
+    google.answers.append(says({"success": False, "error-codes": ["invalid-or-already-seen-response"]}))
+    try:
+        assert await captcha.verify("token 1", SOLVER, command_id="command-1")
+        with pytest.raises(CaptchaFailed) as refused:
+            await captcha.verify("token 2", SOLVER, command_id="command-2")
+        assert refused.value.reason == "already_used"
+        assert google.calls[0] == {"secret": "shh", "response": "token 1", "remoteip": SOLVER.address}
+    finally:
+        await captcha.close()
+
+
+async def test_while_a_provider_is_down_altcha_takes_its_place(google: Google, redis: Redis) -> None:
+    settings = CaptchaSettings(
+        provider="turnstile", site_key="site-key", secret="shh", verify_url=f"{google.url}/siteverify", work_max=100
+    )
+    first, second = (build_captcha(settings, redis, process_secret="a secret") for _ in range(2))
+    assert isinstance(first, WithFallback)
+    assert isinstance(second, WithFallback)
+    cheap = payload(challenge := await first.altcha.challenge(SOLVER), _number(challenge))
+    google.answers += [says({}, 500)] * 2
+    try:
+        assert first.describe().provider == "turnstile"
+        with pytest.raises(CaptchaFailed) as refused:
+            await first.verify("token 1", SOLVER, command_id="command-1")
+        assert refused.value.reason == "provider_down"
+        assert first.describe().provider == "altcha"
+        assert await second.verify(cheap, SOLVER, command_id="command-1"), "a gateway that has met no failure yet"
+        await redis.delete("captcha:down")
+        google.answers.append(says({"success": False, "error-codes": ["invalid-input-response"]}))
+        with pytest.raises(CaptchaFailed) as well_again:
+            await second.verify(cheap, SOLVER, command_id="command-2")
+        assert well_again.value.reason == "malformed", "while the provider answers nobody chooses the cheaper one"
+    finally:
+        await first.close()
+        await second.close()
+
+
+def _number(challenge: Mapping[str, Any]) -> int:
+    found = solve_challenge(str(challenge["challenge"]), str(challenge["salt"]), "SHA-256", 100)
+    assert found is not None
+    return found.number

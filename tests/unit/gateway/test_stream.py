@@ -15,7 +15,7 @@ import uvloop
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import StreamSettings
 from gateway.wire.stream import Stream, StreamResponse, frame, serve
-from gateway.wire.stream_slots import StreamSlots
+from gateway.wire.stream_slots import StreamSlot, StreamSlots
 from tests.uvicorn_server import listening
 
 SEND_SECONDS_MAX = 1
@@ -35,7 +35,7 @@ class Served:
         await serve(self._answer, scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        response = StreamResponse(self._subscribe, self.slots)
+        response = StreamResponse(self._subscribe, self.slots.slot())
         await response(scope, receive, send)
 
     async def _subscribe(self, stream: Stream) -> Callable[[], Awaitable[None]]:
@@ -176,7 +176,7 @@ def test_streams_beyond_the_bound_are_refused_and_ended_ones_make_room() -> None
         opened = [await served.open() for _ in range(2)]
         assert served.slots.open == 2
         answered: asyncio.Queue[Any] = asyncio.Queue()
-        response = StreamResponse(served._subscribe, served.slots)
+        response = StreamResponse(served._subscribe, served.slots.slot())
         with pytest.raises(ProblemError) as problem:
             await response({"method": "GET"}, answered.get, answered.put)
         assert problem.value.document["code"] == "too_many_streams"
@@ -189,3 +189,44 @@ def test_streams_beyond_the_bound_are_refused_and_ended_ones_make_room() -> None
         opened[1][1].close()
 
     on_uvloop(scenario)
+
+
+def test_a_session_and_a_network_have_a_part_and_halls_yield_to_the_line() -> None:
+    slots = StreamSlots(StreamSettings(per_process_max=4, per_session_max=2, per_network_max=3))
+
+    def refusal(slot: StreamSlot) -> str:
+        with pytest.raises(ProblemError) as refused:
+            slot.take()
+        return str(refused.value.document["code"])
+
+    for _ in range(2):
+        slots.of_fan(7).take()
+    assert refusal(slots.of_fan(7)) == "too_many_streams", "one session more than its part"
+    ended: list[int] = []
+    halls = []
+    for number in range(2):
+        hall = slots.of_network("198.51.100.0/24")
+        hall.take()
+        hall.opened(Ended(number, ended))
+        halls.append(hall)
+    assert refusal(slots.of_network("203.0.113.0/24")) == "too_many_streams", "no slot is left for a hall"
+    slots.of_fan(8).take()
+    assert ended == [0], "the oldest stream of a hall was ended for one of the line"
+    halls[0].release()
+    slots.of_fan(9).require_free()
+    halls[1].release()
+    assert (slots.open, dict(slots.of_owners), len(slots.yielding)) == (3, {"fan 7": 2, "fan 8": 1}, 0)
+
+
+class Ended:
+    """A stream that notes that it was ended."""
+
+    closed = False
+
+    def __init__(self, number: int, ended: list[int]) -> None:
+        self._number = number
+        self._ended = ended
+
+    def end(self) -> None:
+        self.closed = True
+        self._ended.append(self._number)

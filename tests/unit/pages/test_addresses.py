@@ -27,6 +27,7 @@ NO_ADDRESSES = {
     ("captcha/recaptcha.py", "/"): "the end of another site's address",
     ("health/readiness.py", "/"): "a folder of sockets",
     ("health/readiness.py", "/.s.PGSQL."): "a socket",
+    ("identity/networks.py", "/"): "between a network's address and its bits",
     ("pages/bundles.py", "/*"): "a comment",
     ("pages/bundles.py", "//"): "a comment",
     ("pages/bundles.py", "// "): "a comment",

@@ -79,7 +79,8 @@ class Room:
                 await self.client.zadd(self.keys[name], {fan: at_ms - older_ms for fan, at_ms in times})
         if await self.client.hexists(self.keys["bucket"], "at"):
             await self.client.hincrby(self.keys["bucket"], "at", -older_ms)
-        for field in ["resumed_at", "scarce_since"] if ticking else ["resumed_at", "scarce_since", "ticked_at"]:
+        kept = ["resumed_at", "scarce_since", "crowded_since"]
+        for field in kept if ticking else [*kept, "ticked_at"]:
             if int(await self.client.hget(self.keys["config"], field) or 0):
                 await self.client.hincrby(self.keys["config"], field, -older_ms)
         await self.client.hincrby(self.keys["config"], "paced_from", -round(seconds))

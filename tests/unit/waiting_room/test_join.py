@@ -146,3 +146,16 @@ async def test_numbers_that_would_overflow_begin_a_new_epoch_behind(room: Room) 
     assert (second.number, third.number) == (1, 2)
     assert first.epoch < second.epoch == third.epoch
     assert [standing.ahead for standing in (first, second, third)] == [0, 1, 2]
+
+
+async def test_a_full_line_lets_go_of_fans_of_whom_nothing_was_heard(room: Room) -> None:
+    await room.fill(1, 2, 3, line_cap=3, rate_per_minute=0, absence_seconds=120, connected_seconds=15)
+    with pytest.raises(LineFull):
+        await room.line.join(42, 4)
+    await room.pass_time(100)
+    await room.heard_from(2)
+    await room.pass_time(60)
+    assert (await room.line.join(42, 4)).joined == "new"
+    assert [(await room.line.standing(42, fan, touch=False)).state for fan in (1, 2, 3, 4)] == [
+        "expired", "waiting", "expired", "waiting",
+    ]  # fmt: skip

@@ -169,3 +169,24 @@ async def test_seats_are_not_scarce_while_nobody_waits_or_none_is_free(room: Roo
     await inside(room, 1, free=0)
     await room.tick()
     assert (await room.line.counts(42)).scarce_since_ms == 0, "there is nothing to choose"
+
+
+async def test_while_others_wait_for_a_slot_who_does_nothing_inside_gives_it_back(room: Room) -> None:
+    await room.fill(1, 2, 3, capacity=2, rate_per_minute=60_000, choose_seconds=180, connected_seconds=60)
+    await room.tick()
+    for fan in (1, 2):
+        await room.line.claim(42, fan)
+    await room.tick()
+    await room.pass_time(120)
+    await room.line.act(42, 1, tries=False)
+    await room.heard_from(1, 2, 3)
+    await room.tick()
+    assert [(await standing(room, fan)).state for fan in (1, 2)] == ["admitted", "admitted"], "three minutes are theirs"
+    await room.pass_time(70)
+    await room.heard_from(1, 2, 3)
+    await room.tick()
+    assert (await standing(room, 1)).state == "admitted", "a fan at work stays"
+    idle = await standing(room, 2)
+    assert (idle.state, idle.idle) == ("waiting", True), "the place is kept, in front"
+    await room.tick()
+    assert (await standing(room, 3)).state == "called"

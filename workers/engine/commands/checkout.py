@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
-from booking_lane.commands import Checkout, command_id_new
+from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase, cancellable_until
@@ -16,6 +16,7 @@ from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
+from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
@@ -26,6 +27,8 @@ def needs(command: Checkout, batch: Needs) -> None:
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])
     if command.reservation_id is not None:
         batch.holds.add((command.event_id, command.reservation_id))
+    if command.network and not command.proof:
+        batch.bought_unproven.add(command.event_id)
 
 
 def decide(book: Book, command: Checkout) -> PurchaseResult:
@@ -40,6 +43,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         raise Refused("hold_expired")
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
+    refuse_unproven_mass(book, command, hold)
     purchase = Purchase(
         event_id=hold.event_id,
         purchase_id=command_id_new(),
@@ -53,6 +57,9 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
+    if command.proof > Proof.NONE and not hold.proven:
+        book.count_with_network(hold, -len(hold.seats))
+        hold.proven = True
     book.close(hold, HoldState.PURCHASED)
     fan = (hold.event_id, hold.user_id)
     book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from booking_lane.commands import BestAvailable, Reserve, command_id_new
+from booking_lane.commands import BestAvailable, Proof, Reserve, command_id_new
 from db.booking.events import EventRow
 from db.booking.holds import Hold
 from db.booking.results import HoldResult, held_seats, named_seats
@@ -14,6 +14,7 @@ from db.events.sale import PROBLEMS, SaleState, sale_state
 from db.plans.best_seats import Wish
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
+from workers.engine.conduct import refuse_by_conduct
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
 
@@ -24,6 +25,10 @@ def needs(command: Reserve, batch: Needs) -> None:
     if command.best_available is not None:
         batch.free_rows.add((command.event_id, command.best_available.ticket_type_id))
         batch.lapsed_of.add(command.event_id)
+    if command.network:
+        batch.unbought.add((command.event_id, command.user_id))
+        if not command.proof:
+            batch.networks.add((command.event_id, command.network))
 
 
 def decide(book: Book, command: Reserve) -> HoldResult:
@@ -48,6 +53,7 @@ def decide(book: Book, command: Reserve) -> HoldResult:
             seatsPerFanMax=event.seats_per_fan_max,
         )
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
+    refuse_by_conduct(book, command, count)
     for hold in in_grace:
         # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
         if not set(hold.seats).isdisjoint(seats):
@@ -77,11 +83,14 @@ def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
         total_amount=sum(amounts),
         expires_at=book.now + dt.timedelta(seconds=book.settings.seconds),
         amounts=amounts,
+        network=command.network,
+        proven=command.proof > Proof.NONE,
     )
     held_until = hold.expires_at + book.grace
     for seat in seats:
         book.move(command.event_id, seat, SeatNow(SeatStatus.RESERVED, hold.reservation_id, held_until))
     book.add_hold(hold)
+    book.count_with_network(hold, len(seats))
     book.changes.new_holds[hold.reservation_id] = hold
     return hold
 

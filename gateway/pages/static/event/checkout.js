@@ -37,7 +37,7 @@ export class Checkout {
     this.captcha = new Captcha($("captcha-box"), context.captchaWorker, (state) => {
       $("person").textContent = PERSON[state];
       $("person").className = `person is-${state}`;
-    });
+    }, context.event.eventId);
     $("buy").addEventListener("click", () => this.buy());
     $("release").addEventListener("click", () => this.release());
   }

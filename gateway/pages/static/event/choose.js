@@ -1,6 +1,7 @@
 // @ts-check
 // Choosing seats: the best ones together, or on the plan of the hall, which live changes keep true.
 import { book, call, newKey, now, Problem, sleep } from "../api.js";
+import { Captcha } from "../captcha.js";
 import { $, buttonOf } from "../dom.js";
 import { SharedStream } from "../shared-stream.js";
 import { clock, problemWords } from "../words.js";
@@ -39,6 +40,10 @@ export class Choose {
     this.selection = new Selection(context.money, (key) => this.map?.drop([key]));
     /** The hold that is under way. @type {Promise<void>} */
     this.holding = Promise.resolve();
+    this.captcha = new Captcha($("message"), context.captchaWorker, (state) => {
+      if (state === "working") context.page.say(t("We check that you are a person. One moment…"), "good");
+      if (state === "done") context.page.hush();
+    }, context.event.eventId);
     this.proposals = new Proposals(context, () => this.loadMap(), (error) => this.refused(error));
     $("hold").addEventListener("click", () => this.goOn());
   }
@@ -256,9 +261,22 @@ export class Choose {
   /** @param {object[]} seatDetails as the API wants them */
   async hold(seatDetails) {
     const { event, onWait, page, store, tabs } = this.context;
-    const body = { eventId: event.eventId, seatDetails };
-    /** @type {() => Promise<ReservationAnswer>} */
-    const ask = () => book("POST", "/api/reserve", { body, key: newKey(), headers: store.headers, onWait });
+    /** @param {string} [captchaToken] @returns {Promise<ReservationAnswer>} */
+    const reserve = (captchaToken) => {
+      const body = { eventId: event.eventId, seatDetails };
+      const headers = { ...store.headers, ...(captchaToken ? { "X-Captcha-Token": captchaToken } : {}) };
+      return book("POST", "/api/reserve", { body, key: newKey(), headers, onWait });
+    };
+    const ask = async () => {
+      try {
+        return await reserve();
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== "captcha_required") throw error;
+        const token = await this.captcha.token("reserve", true);
+        this.captcha.spent();
+        return reserve(token);
+      }
+    };
     const hold = await (this.live ? this.live.makeRoom(ask) : ask());
     tabs.post({ action: { type: "heldElsewhere", hold } });
     page.hush();

@@ -30,7 +30,7 @@ export class Joining {
       const words = t("Many people are joining from your network, so we check that you are a person. One moment…");
       if (state === "working") context.page.say(words, "good");
       if (state === "done") context.page.hush();
-    });
+    }, context.event.eventId);
     for (const form of document.querySelectorAll("[data-join]")) {
       form.addEventListener("submit", (submit) => {
         submit.preventDefault();

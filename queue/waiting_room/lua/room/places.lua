@@ -217,10 +217,22 @@ local function idle_since(acted_at)
   return math.max(acted_at, room.scarce_since, room.resumed_at)
 end
 
+-- How long an admitted fan may do nothing while others wait for what the fan has, in ms, and from when this counts at
+-- the earliest; nil while nobody does. The last seats are waited for less patiently than a slot.
+local function idle_allowed()
+  if room.scarce_since > 0 and room.idle_ms > 0 then
+    return room.idle_ms, idle_since(0)
+  end
+  if room.crowded_since > 0 and room.choose_ms > 0 then
+    return room.choose_ms, math.max(room.crowded_since, room.resumed_at)
+  end
+end
+
 -- When the pass of a fan ends who does nothing from now on, in ms; 0 where it does not end by that.
 local function idle_end(fan, pass_until)
-  local acted_at = room.scarce_since > 0 and room.idle_ms > 0 and tonumber(redis.call('ZSCORE', ACTED, fan))
-  local ends_at = acted_at and idle_since(acted_at) + room.idle_ms
+  local allowed_ms, from = idle_allowed()
+  local acted_at = allowed_ms and tonumber(redis.call('ZSCORE', ACTED, fan))
+  local ends_at = acted_at and math.max(acted_at, from) + allowed_ms
   return ends_at and ends_at < pass_until and ends_at or 0
 end
 

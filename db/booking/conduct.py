@@ -1,0 +1,136 @@
+"""What fans and networks did with an event's seats, by which the engine decides who must prove to be a person first.
+
+Seats of a *network* (an address prefix) count while its sessions hold them or have bought them without such a proof. A
+hold that ended *unbought* counts by the part of its life that it blocked its seats: one that lapsed counts whole, one
+that was given back at once nearly nothing. A purchase that was cancelled counts as unbought.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from db.booking.states import OPEN_STATES
+
+UNPROVEN: Final = "NOT proven AND network <> ''"
+"""SQL: a reservation that counts with its network."""
+NETWORK_SEATS_MIN: Final = 10
+"""A network without any proof may have so many seats of an event, however few its limit for one fan allows."""
+
+NETWORK_ROWS_MAX: Final = 1000
+"""So many holds of a network are looked at. A network that is bounded has fewer, or is far beyond its bound."""
+
+_OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
+_IS_UNBOUGHT: Final = f"""(h.state IN ('lapsed', 'released')
+            OR h.state IN ({_OPEN}) AND h.expires_at <= statement_timestamp())"""
+_PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expires_at) - h.created_at)
+            / greatest(1, extract(epoch FROM h.expires_at - h.created_at)))"""
+
+READ_UNBOUGHT: Final = f"""
+SELECT k.event_id, k.user_id,
+       (SELECT coalesce(sum({_PART_BLOCKED}), 0)::float
+          FROM reservation h
+         WHERE h.user_id = k.user_id AND h.event_id = k.event_id
+           AND h.created_at > statement_timestamp() - interval '1 hour'
+           AND {_IS_UNBOUGHT})
+     + (SELECT count(*)::float
+          FROM purchase p
+         WHERE p.user_id = k.user_id AND p.event_id = k.event_id
+           AND EXISTS (SELECT
+                         FROM purchase_detail d
+                        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
+                          AND d.cancelled_at > statement_timestamp() - interval '1 hour')) AS holds
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, user_id bigint)
+"""  # noqa: S608 - of constants alone
+
+
+class UnboughtRow(NamedTuple):
+    """How many holds a fan let end unbought in the last hour, by the part of their lives that they blocked seats."""
+
+    event_id: int
+    user_id: int
+    holds: float
+
+
+READ_NETWORKS: Final = f"""
+SELECT k.event_id, k.network,
+       coalesce(sum(h.seats) FILTER (WHERE h.has_them), 0)::int AS seats,
+       coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, network text)
+  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max > 0
+ CROSS JOIN LATERAL (
+       SELECT cardinality(h.seat_numbers) AS seats,
+              h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
+              {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
+              {_PART_BLOCKED} AS part
+         FROM reservation h
+        WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
+        LIMIT {NETWORK_ROWS_MAX}) AS h
+ GROUP BY k.event_id, k.network
+"""  # noqa: S608 - of constants alone
+
+
+class NetworkRow(NamedTuple):
+    """How many seats a network's sessions have without a proof, and how many of their seats ended unbought in the last
+    hour, by the part of each hold's life.
+    """
+
+    event_id: int
+    network: str
+    seats: int
+    unbought_seats: float
+
+
+BOUGHT_UNPROVEN: Final = f"state = 'purchased' AND {UNPROVEN}"
+"""SQL: a reservation that was bought without a proof of its fan's own."""
+
+READ_BOUGHT_UNPROVEN: Final = """
+SELECT e.event_id,
+       (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)::int
+          FROM reservation h
+         WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> ''),
+       (SELECT coalesce(sum(t.quantity), 0)::int FROM ticket t WHERE t.event_id = e.event_id)
+  FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
+"""
+"""How many seats of each event were bought without a proof of the fan's own, and how many the hall has."""
+
+UNPROVEN_PERCENT_MAX: Final = 10
+"""So much of a hall may be bought without proofs of the fans' own, from all networks together."""
+
+READ_PICTURE: Final = f"""
+SELECT h.network,
+       count(DISTINCT h.user_id) AS sessions,
+       count(DISTINCT h.user_id) FILTER (WHERE h.proven) AS proven_sessions,
+       coalesce(sum(cardinality(h.seat_numbers)) FILTER (WHERE h.state = 'purchased'), 0)::int AS bought,
+       coalesce(sum(cardinality(h.seat_numbers)) FILTER (
+           WHERE NOT h.proven
+             AND (h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp())
+       ), 0)::int AS unproven_seats,
+       coalesce(sum(cardinality(h.seat_numbers) * {_PART_BLOCKED}) FILTER (
+           WHERE NOT h.proven AND {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour'
+       ), 0)::float AS unbought_seats
+  FROM reservation h
+ WHERE h.event_id = %(event_id)s AND h.network <> ''
+ GROUP BY h.network
+ ORDER BY unproven_seats + unbought_seats DESC, sessions DESC
+ LIMIT %(networks_max)s
+"""  # noqa: S608 - of constants alone
+
+
+class PictureRow(NamedTuple):
+    """What came from a network at an event: sessions that held seats, those that proved to be persons, seats bought,
+    and the two numbers by which a network without proofs is bounded.
+    """
+
+    network: str
+    sessions: int
+    proven_sessions: int
+    bought: int
+    unproven_seats: int
+    unbought_seats: float
+
+
+def network_seats_max(network_limits_max: int, seats_per_fan_max: int) -> int:
+    """How many seats a network without proofs may have; 0: any number."""
+    return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max) if network_limits_max else 0

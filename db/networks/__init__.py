@@ -1,0 +1,1 @@
+"""Networks that operators let through or turn away."""

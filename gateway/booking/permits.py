@@ -1,0 +1,115 @@
+"""Permits commands: counts them with their fan and network, and checks what proves that the fan is a person."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Final, NoReturn
+
+import msgspec
+from redis import asyncio as aioredis
+
+from booking_lane.commands import Command, Proof
+from gateway.captcha.captcha import Captcha, Solver
+from gateway.captcha.checks import require_solved
+from gateway.identity.networks import Networks
+from gateway.wire.addresses import below
+from gateway.wire.problems import ProblemError
+from gateway.wire.settings import LimitSettings
+from waiting_room.limits import Paced, address_prefix, pace, stand_proof
+
+WINDOW_SECONDS: Final = 60
+FAN_TOO_FAST: Final = "You ask for more in a minute than one person does; wait and try again."
+NETWORK_TOO_FAST: Final = "More is asked for from your network than is taken; wait and try again."
+
+
+class Permits:
+    """Permits commands to their lanes. A rehearsal's simulated fans count with no network."""
+
+    def __init__(
+        self, line_redis: aioredis.Redis, captcha: Captcha, settings: LimitSettings, networks: Networks
+    ) -> None:
+        self._networks = networks
+        self._redis = line_redis
+        self._captcha = captcha
+        self._settings = settings
+
+    async def count(self, command: Command, address: str) -> Paced:
+        """Count the command with its fan and network.
+
+        Raises:
+            ProblemError: ``network_denied``, ``rate_limited``.
+            redis.RedisError: Redis does not answer.
+        """
+        self._networks.refuse(address)
+        paced = await pace(
+            self._redis,
+            command.event_id,
+            command.user_id,
+            address_prefix(address),
+            fan_per_minute=self._settings.commands_per_minute,
+            network_per_minute=self._settings.network_commands_per_minute,
+        )
+        if paced.over:
+            self._refuse(paced)
+        return paced
+
+    def _refuse(self, paced: Paced) -> NoReturn:
+        is_fan = paced.over == "fan"
+        allowed = self._settings.commands_per_minute if is_fan else self._settings.network_commands_per_minute
+        seconds = max(1, paced.retry_after_seconds)
+        raise ProblemError(
+            "rate_limited",
+            FAN_TOO_FAST if is_fan else NETWORK_TOO_FAST,
+            retry_after_seconds=seconds,
+            headers={
+                "RateLimit-Policy": f'"commands";q={allowed};w={WINDOW_SECONDS}',
+                "RateLimit": f'"commands";r=0;t={seconds}',
+            },
+        )
+
+    async def permit(
+        self, command: Command, address: str, command_id: uuid.UUID, *, action: str, token: str | None, is_counted: bool
+    ) -> Command:
+        """Count the command, check the captcha token if there is one, and note in the command who asks and how well the
+        fan proved to be a person.
+
+        Args:
+            is_counted: the fan counts with the network; a rehearsal's simulated fan does not.
+
+        Raises:
+            ProblemError: ``rate_limited``, ``captcha_failed``, ``captcha_unavailable``.
+            redis.RedisError: Redis does not answer.
+        """
+        if not is_counted:
+            if token is not None:
+                await self._verify(command, address, command_id, action, token)
+            return command
+        if self._captcha.provider == "off":
+            # Without a captcha nobody could prove anything, so only the pace is kept.
+            await self.count(command, address)
+            return command
+        if token is None:
+            paced, fresh = await self.count(command, address), False
+        else:
+            paced, fresh = await asyncio.gather(
+                self.count(command, address), self._verify(command, address, command_id, action, token)
+            )
+        if fresh and action != "checkout":
+            await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
+        proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
+        network = "" if self._networks.lets_through(address) else address_prefix(address)
+        return msgspec.structs.replace(command, network=network, proof=int(proof))
+
+    async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
+        solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)
+        return await require_solved(self._captcha, token, solver, command_id=str(command_id))
+
+    def require_token(self) -> NoReturn:
+        """Refuse a checkout that comes without a token.
+
+        Raises:
+            ProblemError: ``captcha_failed``.
+        """
+        href = below("/api/captcha")
+        raise ProblemError("captcha_failed", "Checkout needs a captchaToken; /api/captcha says which.", href=href)

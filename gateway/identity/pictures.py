@@ -1,0 +1,49 @@
+"""Why a network has points: each reason is a sentence that an operator can tell to anybody."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from db.booking.conduct import PictureRow
+from gateway.contract.networks import NetworkSeen, Points
+
+FULL: Final = 100
+"""Points at which a network's fans are asked for proofs."""
+SESSIONS_USUAL: Final = 5
+OF_SESSIONS: Final = 5
+OF_SESSIONS_MAX: Final = 50
+
+
+def picture_of(row: PictureRow, seats_max: int, unbought_max: int) -> NetworkSeen:
+    """The network as operators see it.
+
+    Args:
+        seats_max: seats that a network may have without proofs; 0: any number.
+        unbought_max: how many holds a fan may let end unbought; 0: any number.
+    """
+    reasons = []
+    if seats_max and row.unproven_seats:
+        share = FULL * row.unproven_seats // seats_max
+        reasons.append(Points(reason=f"{row.unproven_seats} of {seats_max} seats without a proof", points=share))
+    if seats_max and unbought_max and row.unbought_seats >= 1:
+        bound = seats_max * unbought_max
+        share = int(FULL * row.unbought_seats / bound)
+        reasons.append(
+            Points(reason=f"{row.unbought_seats:.0f} of {bound} seats blocked for a hold and not bought", points=share)
+        )
+    asks_proof = any(one.points >= FULL for one in reasons)
+    unproven = row.sessions - row.proven_sessions
+    if unproven > SESSIONS_USUAL:
+        points = min(OF_SESSIONS_MAX, OF_SESSIONS * (unproven - SESSIONS_USUAL))
+        reasons.append(Points(reason=f"{unproven} sessions held seats without a proof", points=points))
+    return NetworkSeen(
+        network=row.network,
+        sessions=row.sessions,
+        proven_sessions=row.proven_sessions,
+        bought=row.bought,
+        unproven_seats=row.unproven_seats,
+        unbought_seats=round(row.unbought_seats, 1),
+        points=sum(one.points for one in reasons),
+        reasons=tuple(reasons),
+        answer="proof" if asks_proof else "nothing",
+    )

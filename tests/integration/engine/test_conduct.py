@@ -1,0 +1,88 @@
+"""What Postgres counts of fans and networks, over holds that lapse, are given back, and are bought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from booking_lane.commands import Command, Proof
+from db.booking.conduct import READ_NETWORKS, READ_UNBOUGHT
+from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
+from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
+
+NETWORK = "198.51.100.0/24"
+
+
+def of_network(command: Any, proof: Proof = Proof.NONE) -> Any:
+    return msgspec.structs.replace(command, network=NETWORK, proof=int(proof))
+
+
+class Counted:
+    """An event whose holds all come from one network."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.event = books.event
+        self.engine = books.engine()
+
+    def do(self, command: Command) -> dict[str, Any]:
+        (answer,) = bodies(self.engine.apply([command]), command)
+        return answer
+
+    def hold(self, fan: int, quantity: int, proof: Proof = Proof.NONE) -> dict[str, Any]:
+        return self.do(of_network(best(self.event, fan, 1, quantity), proof))
+
+    def network(self) -> tuple[int, float]:
+        keys = msgspec.json.encode([{"event_id": self.event, "network": NETWORK}]).decode()
+        rows = self.books.connection.execute(READ_NETWORKS, {"rows": keys}).fetchall()
+        return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
+
+    def unbought(self, fan: int) -> float:
+        keys = msgspec.json.encode([{"event_id": self.event, "user_id": fan}]).decode()
+        (row,) = self.books.connection.execute(READ_UNBOUGHT, {"rows": keys}).fetchall()
+        return round(float(row["holds"]), 2)
+
+
+def test_a_networks_seats_count_while_held_or_bought_without_a_proof(books: Books) -> None:
+    counted = Counted(books)
+    held = [counted.hold(fan, 10) for fan in (1, 2)]
+    assert counted.hold(3, 1)["code"] == "captcha_required"
+    assert counted.hold(3, 5, Proof.FRESH)["seats"], "a proof lifts it"
+    assert counted.network() == (20, 0.0)
+    buy = checkout(counted.event, 1, hold=held[0]["reservationId"])
+    assert counted.do(of_network(buy, Proof.FRESH))["purchaseId"], "a page's checkout proves its fan"
+    assert counted.network() == (10, 0.0)
+    buy = checkout(counted.event, 2, hold=held[1]["reservationId"])
+    purchase = counted.do(of_network(buy))["purchaseId"]
+    assert counted.network() == (10, 0.0)
+    counted.do(cancel(counted.event, 2, purchase))
+    assert counted.network() == (10, 0.0), "to cancel and buy again frees nothing"
+    assert counted.unbought(2) == 1.0
+
+
+def test_holds_count_by_the_part_of_their_life_that_they_blocked(books: Books) -> None:
+    counted = Counted(books)
+    at_once = counted.hold(1, 4)
+    counted.do(release(counted.event, 1, at_once["reservationId"]))
+    assert (counted.unbought(1), counted.network()) == (0.0, (0, 0.0))
+    late = counted.hold(1, 4)
+    books.pass_time(HOLD_SECONDS / 2)
+    counted.do(release(counted.event, 1, late["reservationId"]))
+    assert (counted.unbought(1), counted.network()) == (0.5, (0, 2.0))
+    counted.hold(1, 4)
+    books.pass_time(HOLD_SECONDS + GRACE_SECONDS + 1)
+    assert (counted.unbought(1), counted.network()) == (1.5, (0, 6.0)), "before the sweep"
+    counted.engine.apply([sweep(counted.event)])
+    assert (counted.unbought(1), counted.network()) == (1.5, (0, 6.0)), "and after it"
+
+
+def test_a_fan_who_lets_holds_lapse_needs_a_proof_for_each_more(books: Books) -> None:
+    counted = Counted(books)
+    for _ in range(3):
+        assert counted.hold(1, 1)["seats"]
+        books.pass_time(HOLD_SECONDS + GRACE_SECONDS + 1)
+        counted.engine.apply([sweep(counted.event)])
+    assert counted.hold(1, 1)["code"] == "captcha_required"
+    assert counted.hold(1, 1, Proof.STANDS)["code"] == "captcha_required"
+    assert counted.hold(1, 1, Proof.FRESH)["seats"]

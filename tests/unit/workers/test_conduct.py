@@ -1,0 +1,103 @@
+"""Who must prove to be a person before more seats are held or bought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from booking_lane.commands import Checkout, Proof, Reserve
+from db.booking.conduct import NETWORK_SEATS_MIN
+from tests.unit.booking_lane.asks import checkout, reserve
+from tests.unit.workers.hall import EVENT, SEATS, Hall
+from workers.engine.book import Book
+from workers.engine.commands import decide
+from workers.engine.conduct import STEPS_MAX
+from workers.engine.refused import Refused
+
+NETWORK = "198.51.100.0/24"
+
+
+def ask(fan: int, *seats: tuple[int, int, int], proof: Proof = Proof.NONE, network: str = NETWORK) -> Reserve:
+    return msgspec.structs.replace(reserve(EVENT, fan, *seats), network=network, proof=int(proof))
+
+
+def opened(*commands: Reserve | Checkout, limits: int = 2, unbought: int = 3, hall: Hall | None = None) -> Book:
+    book = (hall or Hall())._open(commands)
+    book.events[EVENT].network_limits_max = limits
+    book.events[EVENT].fan_unbought_max = unbought
+    return book
+
+
+def outcome(book: Book, command: Reserve | Checkout) -> str:
+    try:
+        decide(book, command)
+    except Refused as refused:
+        return str(refused.document["code"])
+    return "ok"
+
+
+def test_a_network_without_proofs_has_two_limits_worth_and_a_proof_lifts_it() -> None:
+    asks = [ask(fan, SEATS[fan]) for fan in range(6)]
+    book = opened(*asks)
+    book.network_seats[EVENT, NETWORK] = NETWORK_SEATS_MIN - 2
+    assert [outcome(book, one) for one in asks[:3]] == ["ok", "ok", "captcha_required"], "counted within a batch too"
+    assert outcome(book, ask(3, SEATS[3], proof=Proof.STANDS)) == "ok"
+    assert outcome(book, ask(4, SEATS[4], network="203.0.113.0/24")) == "ok", "another network"
+    assert outcome(book, ask(5, SEATS[5], network="")) == "ok", "a rehearsal's fan counts with none"
+
+
+def test_no_bound_where_the_operator_sets_none() -> None:
+    book = opened(ask(1, SEATS[0]), limits=0)
+    book.network_seats[EVENT, NETWORK] = 1000
+    assert outcome(book, ask(1, SEATS[0])) == "ok"
+
+
+def test_seats_taken_are_told_before_a_proof_is_asked() -> None:
+    asks = [ask(1, SEATS[0], proof=Proof.FRESH), ask(2, SEATS[0])]
+    book = opened(*asks)
+    book.network_seats[EVENT, NETWORK] = 1000
+    assert [outcome(book, one) for one in asks] == ["ok", "seats_taken"]
+
+
+@pytest.mark.parametrize(
+    ("unbought", "proof", "expected"),
+    [
+        (2.9, Proof.NONE, "ok"),
+        (3.0, Proof.NONE, "captcha_required"),
+        (3.0, Proof.STANDS, "captcha_required"),
+        (3.0, Proof.FRESH, "ok"),
+        (3.0 * STEPS_MAX, Proof.FRESH, "too_many_holds"),
+    ],
+)
+def test_who_lets_holds_end_needs_a_proof_for_each_and_then_waits(unbought: float, proof: Proof, expected: str) -> None:
+    command = ask(7, SEATS[0], proof=proof)
+    book = opened(command)
+    book.unbought[EVENT, 7] = unbought
+    assert outcome(book, command) == expected
+
+
+def test_seats_that_a_network_blocked_without_buying_count_too() -> None:
+    command = ask(8, SEATS[0])
+    book = opened(command)
+    book.network_unbought[EVENT, NETWORK] = 3 * NETWORK_SEATS_MIN
+    assert outcome(book, command) == "captcha_required", "another session of the same hoarder"
+
+
+def held(hall: Hall, fan: int) -> Any:
+    (hold,) = hall.book(reserve(EVENT, fan, SEATS[fan]))
+    return hold["reservationId"]
+
+
+def test_a_tenth_of_a_hall_is_bought_without_proofs_from_all_networks_together() -> None:
+    hall = Hall()
+    ids = {fan: held(hall, fan) for fan in (1, 2)}
+    buy = {fan: msgspec.structs.replace(checkout(EVENT, fan, hold=ids[fan]), network=NETWORK) for fan in ids}
+    book = opened(*buy.values(), hall=hall)
+    for hold in book.holds.values():
+        hold.network = NETWORK
+    book.bought_unproven[EVENT] = (NETWORK_SEATS_MIN - 1, 100)
+    assert [outcome(book, one) for one in buy.values()] == ["ok", "captcha_required"]
+    proven = msgspec.structs.replace(buy[2], proof=int(Proof.FRESH))
+    assert outcome(book, proven) == "ok"

@@ -1,0 +1,70 @@
+"""Whether a fan must prove to be a person before more seats are held, by what the fan and the network did."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from booking_lane.commands import Checkout, Proof, Reserve
+from db.booking.conduct import UNPROVEN_PERCENT_MAX, network_seats_max
+from db.booking.events import EventRow
+from db.booking.holds import Hold
+from workers.engine.book import Book
+from workers.engine.refused import Refused
+
+STEPS_MAX: Final = 4
+"""From so many times the allowed number of unbought holds on, no proof helps: the fan has to wait."""
+WAIT_SECONDS: Final = 900
+
+_PROVE: Final = "Solve the captcha of /api/captcha for action=reserve in this session; send it in X-Captcha-Token."
+
+
+def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
+    """Return if the fan may hold ``count`` seats more.
+
+    Raises:
+        Refused: ``captcha_required`` where a proof is missing; ``too_many_holds`` where the fan let so many holds end
+            unbought that no proof helps for a while.
+    """
+    if not command.network:
+        return
+    event = book.events[command.event_id]
+    unbought_max = event.fan_unbought_max
+    unbought = book.unbought.get((command.event_id, command.user_id), 0.0)
+    if unbought_max and unbought >= unbought_max * STEPS_MAX:
+        raise Refused("too_many_holds", retryAfterSeconds=WAIT_SECONDS)
+    if unbought_max and unbought >= unbought_max and command.proof < Proof.FRESH:
+        raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
+    if command.proof or not event.network_limits_max:
+        return
+    network = command.event_id, command.network
+    seats_max = _network_seats_max(event)
+    unbought_seats_max = seats_max * unbought_max or float("inf")
+    if (
+        book.network_seats.get(network, 0) + count > seats_max
+        or book.network_unbought.get(network, 0.0) >= unbought_seats_max
+    ):
+        raise Refused("captcha_required", f"Many seats are held or bought from your network. {_PROVE}")
+
+
+def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
+    """Return if the hold may be bought, and count it: of a hall a part only is bought without proofs of the fans' own,
+    from however many networks. A browser's page brings its own proof with each checkout.
+
+    Raises:
+        Refused: ``captcha_required``.
+    """
+    event = book.events[command.event_id]
+    if command.proof or hold.proven or not hold.network or not event.network_limits_max:
+        return
+    bought, in_all = book.bought_unproven.get(command.event_id, (0, 0))
+    bought += len(hold.seats)
+    if bought > max(_network_seats_max(event), in_all * UNPROVEN_PERCENT_MAX // 100):
+        raise Refused(
+            "captcha_required",
+            "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew.",
+        )
+    book.bought_unproven[command.event_id] = bought, in_all
+
+
+def _network_seats_max(event: EventRow) -> int:
+    return network_seats_max(event.network_limits_max, event.seats_per_fan_max)
