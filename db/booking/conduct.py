@@ -113,7 +113,7 @@ SELECT h.network,
   FROM reservation h
  WHERE h.event_id = %(event_id)s AND h.network <> ''
  GROUP BY h.network
- ORDER BY unproven_seats + unbought_seats DESC, sessions DESC
+ ORDER BY 5 DESC, 6 DESC, 2 DESC
  LIMIT %(networks_max)s
 """  # noqa: S608 - of constants alone
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from booking_lane.commands import Command, Proof
-from db.booking.conduct import READ_NETWORKS, READ_UNBOUGHT
+from db.booking.conduct import READ_NETWORKS, READ_PICTURE, READ_UNBOUGHT, PictureRow
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
 
@@ -86,3 +86,11 @@ def test_a_fan_who_lets_holds_lapse_needs_a_proof_for_each_more(books: Books) ->
     assert counted.hold(1, 1)["code"] == "captcha_required"
     assert counted.hold(1, 1, Proof.STANDS)["code"] == "captcha_required"
     assert counted.hold(1, 1, Proof.FRESH)["seats"]
+
+
+def test_the_picture_tells_what_came_from_each_network(books: Books) -> None:
+    counted = Counted(books)
+    counted.hold(1, 4)
+    counted.hold(2, 2, Proof.FRESH)
+    rows = books.connection.execute(READ_PICTURE, {"event_id": counted.event, "networks_max": 5}).fetchall()
+    assert [PictureRow(*row.values()) for row in rows] == [PictureRow(NETWORK, 2, 1, 0, 4, 0.0)]
