@@ -171,9 +171,9 @@ class RoomDials:
             meaning="seats for a network whose fans proved nothing, in times of one fan's limit, at least 10; 0: all",
             unit="limits",
             most=100_000,
-            setting_default=2,
+            setting_default=0,
         ),
-    ] = 2
+    ] = 0
     fan_unbought_max: Annotated[
         int,
         Dial(

@@ -27,9 +27,9 @@ from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
 FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted"})
-PLACES_OF_FREE_JOINS: Final = 10_000
+PLACES_OF_FREE_JOINS: Final = 5_000
 """A room of so many places (slots and line) lets a network have all its free joins; a smaller one its part of them."""
-FREE_JOINS_MIN: Final = 20
+FREE_JOINS_MIN: Final = 150
 PATIENCE_SECONDS: Final = 20
 PATIENCE_SECONDS_MAX: Final = 600
 """A fan without scripts, who can solve no captcha, waits instead: longer, the more joins come from the network."""

@@ -447,10 +447,6 @@ export type NamedSeat = {
   rowNumber: number;
   seatNumber: number;
 };
-export type NewAuthenticator = {
-  secret: string;
-  uri: string;
-  picture: string;
 export type NetworkRuleAnswer = {
   ruleId: string;
   network: string;
@@ -481,6 +477,11 @@ export type NetworkSeen = {
 export type NetworksSeen = {
   unprovenSeatsMax: number;
   networks: NetworkSeen[];
+};
+export type NewAuthenticator = {
+  secret: string;
+  uri: string;
+  picture: string;
 };
 export type NewcomerView = {
   etaSeconds: number | null;
