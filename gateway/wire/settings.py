@@ -65,7 +65,7 @@ class StreamSettings(Section, frozen=True, kw_only=True):
     per_session_max: Annotated[int, bounded("open streams of one session in one gateway process", 1, 10_000)] = 12
     per_network_max: Annotated[
         int, bounded("open streams without a session of one address prefix in one gateway process", 1, 1_000_000)
-    ] = 60
+    ] = 100
     send_seconds_max: Annotated[int, bounded("a reader who takes longer is dropped", 1, 120)] = 10
 
 
