@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from db.networks.rules import REASON_MAX, network_of
+from db.texts import NO_NUL
 from gateway.contract.values import AnswerBody, RequestBody
 
 NETWORKS_MAX = 1000
@@ -24,7 +25,7 @@ class NetworksBody(RequestBody, kw_only=True):
         tuple[Annotated[str, Meta(min_length=2, max_length=49)], ...], Meta(min_length=1, max_length=NETWORKS_MAX)
     ]
     verdict: Verdict
-    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX)]
+    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern=NO_NUL)]
     hours: Annotated[float, Meta(gt=0, le=87_600)] | None = None
 
     def __post_init__(self) -> None:
