@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from litestar import Litestar
@@ -9,6 +10,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
+from litestar.routes import HTTPRoute
 
 from gateway.branding.brand import brand_of
 from gateway.build import build_services
@@ -129,6 +131,16 @@ def _details() -> dict[str, Details]:
     }
 
 
+def _allow_all_methods(app: Litestar) -> None:
+    """Have the answer to OPTIONS name all methods of a path. Where several handlers share a path, Litestar keeps the
+    answer of the first one's route, which names that one's methods alone (`HTTPRoute.create_options_handler`).
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            answers, _ = route.route_handler_map["OPTIONS"]
+            inspect.getclosurevars(answers.fn).nonlocals["self"].methods = route.methods
+
+
 def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
@@ -157,6 +169,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         request_max_body_size=settings.body.bytes_max,
         openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max, site.origin + site.root),
     )
+    _allow_all_methods(app)
     app.state["services"] = services
     app.state["scrape"] = Scrape(
         traffic=services.traffic,

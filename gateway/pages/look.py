@@ -183,7 +183,6 @@ def _policy(*, captcha: str = "", own_frame: bool = False) -> str:
 
 FEATURES_UNUSED = (
     "accelerometer",
-    "bluetooth",
     "camera",
     "display-capture",
     "geolocation",

@@ -94,7 +94,7 @@ async def operator_session(request: AnyRequest, operator: Session) -> OperatorNa
     )
 
 
-@operators.delete("/api/ops/session", needs=IN_PERSON)
+@operators.delete("/api/ops/session", needs=IN_PERSON, also={204: None})
 async def end_operator_session(request: AnyRequest, operator: Session) -> Response[None]:
     """Sign out: the session's token is good nowhere any more."""
     services = services_of(request)

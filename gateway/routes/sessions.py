@@ -47,7 +47,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     )
 
 
-@fans.delete("/api/session")
+@fans.delete("/api/session", also={204: None})
 async def end_session(request: AnyRequest) -> Response[None]:
     """Sign out: the browser forgets the session, and with it the fan's places and the way to what was bought. Each
     purchase still opens by its own link.

@@ -19,7 +19,12 @@ from booking_lane.problems import CATALOGUE
 
 PROBLEM_TYPE: Final = "application/problem+json"
 REFERENCE: Final = "#/components/schemas/{name}"
-_DESCRIPTIONS: Final = {200: "The answer", 202: "Taken: the job tells what becomes of it", 304: "As the client has it"}
+_DESCRIPTIONS: Final = {
+    200: "The answer",
+    202: "Taken: the job tells what becomes of it",
+    204: "Done",
+    304: "As the client has it",
+}
 
 Fields = dict[str, Any]
 """An object of the description: a JSON Schema, a header, a link, a request body."""

@@ -34,7 +34,7 @@ REFUSED = re.compile("status of (401|403)")
 def sign_in(page: Page) -> None:
     page.get_by_role("textbox", name="Name").fill("demo")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def fits(page: Page) -> bool:

@@ -29,7 +29,7 @@ def test_a_code_brings_a_fan_who_waits_into_the_priority_line(
     office.page.goto(f"{gateway.url}/ops/rooms/{event_id}/codes")
     office.page.get_by_label("Name", exact=True).fill("demo")
     office.page.get_by_label("Password").fill(PASSWORD)
-    office.page.get_by_role("button", name="Sign in").click()
+    office.page.get_by_role("button", name="Sign in", exact=True).click()
     expect(office.page.locator("#codes")).to_be_visible()
     office.faults.clear()  # The browser tells of the refusal before the sign-in by itself.
     office.page.get_by_label("What for").fill("Fan club presale")

@@ -60,7 +60,7 @@ def sign_in(browser: Browser, url: str, name: str, size: tuple[int, int] = DESKT
     page.goto(f"{url}/ops")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#connection")).to_have_text("Live")
     return visit
 

@@ -54,5 +54,5 @@ def test_without_cookies_join_and_sign_in_say_why(
     page.goto(f"{gateway.url}/ops")
     page.get_by_label("Name").fill("Ada")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#sign-in-message")).to_contain_text(WORDS)

@@ -373,7 +373,7 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     looks.look(page, "sign-in")
     page.get_by_label("Name").fill(OPERATOR)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.locator(f'#room-list a[href="#{site.hall}"]').click()
     expect(page.locator('[data-f="name"]')).to_contain_text("Nachtflug")
     expect(page.locator("#log li").first).to_be_visible()

@@ -71,7 +71,7 @@ def sign_in(page: Page, url: str) -> None:
     page.goto(url)
     page.locator("#sign-in-form [name=name]").fill("demo")
     page.locator("#sign-in-form [name=password]").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def has_drawn(page: Page) -> bool:

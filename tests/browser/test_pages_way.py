@@ -192,7 +192,7 @@ def test_a_closed_page_is_told_by_web_push(services: Services, database_url: str
             return [];
         }"""
     )
-    assert shown == [["It’s your turn!", "Nachtflug", f"{gateway.url}/events/{event_id}", "admitone-1"]]
+    assert shown == [["It’s your turn!", "Nachtflug", [f"{gateway.url}/events/{event_id}", ""], "admitone-1"]]
 
     page = context.new_page()
     page.goto(f"{gateway.url}/events/{event_id}")

@@ -52,7 +52,7 @@ def test_a_fan_gets_to_a_ticket_below_a_path_in_german(
         console.goto(f"{url}/ops#{event_id}")
         console.get_by_label("Name").fill("demo")
         console.get_by_label("Password").fill(PASSWORD)
-        console.get_by_role("button", name="Sign in").click()
+        console.get_by_role("button", name="Sign in", exact=True).click()
         console.get_by_label("Rate a minute").fill("6000")
         console.get_by_role("button", name="Apply").click()
         console.get_by_role("link", name="Event", exact=True).click()

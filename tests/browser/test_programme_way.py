@@ -83,7 +83,7 @@ def test_an_operator_makes_an_event_and_a_fan_finds_it(
     page.goto(f"{gateway.url}/ops/events")
     page.get_by_label("Name").fill("demo")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("#no-events")).to_be_visible()
     page.get_by_role("link", name="New event").click()
 
@@ -186,7 +186,7 @@ def test_another_zone_changes_what_a_clock_shows_and_no_moment(
     page.goto(f"{gateway.url}/ops/events/{event_id}")
     page.get_by_role("textbox", name="Name").fill("demo")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     begins, zone = page.locator("[name=date]"), page.locator("[name=timeZone]")
     expect(begins).to_have_value(re.compile("T20:00$"))
 

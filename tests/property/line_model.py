@@ -442,8 +442,10 @@ class LineModel:
             if held and held.where == "admitted" and self.now < held.until:
                 held.acted = max(held.acted or 0, until)
                 if self.config is not None and held.admitted_at:
-                    life_seconds = self.config.pass_life_seconds or 2 * self.config.pass_seconds
-                    until = min(until, held.admitted_at + max(life_seconds, self.config.pass_seconds) * 1000)
+                    pass_seconds = self.config.pass_seconds
+                    life_seconds = max(self.config.pass_life_seconds or 2 * pass_seconds, pass_seconds)
+                    if held.until > held.admitted_at + pass_seconds * 1000:
+                        until = min(until, held.admitted_at + life_seconds * 1000)
                 later += held.until < until
                 held.until = max(held.until, until)
         return later

@@ -79,6 +79,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         for name, address in ADDRESSES.items():
             if body.get(name):
                 body[name] = address
+        if body.get("networks"):
+            body["networks"] = ["198.51.100.0/24"]
         if body.get("quietUntil"):
             # It is of this age.
             body["quietUntil"] = dt.datetime.now(dt.UTC).isoformat()

@@ -1,5 +1,5 @@
--- extend.lua: note that fans hold seats, and let live passes last longer, up to the longest life of a pass; none is
--- shortened, none that lapsed comes back.
+-- extend.lua: note that fans hold seats, and let live passes last longer: for the first hold as long as that lasts, for
+-- later ones up to the longest life of a pass. None is shortened, none that lapsed comes back.
 -- KEYS  1 admitted, 2 acted, 3 places, 4 config
 -- ARGV  fans, then as many until_ms (at most operations.CHUNK fans)
 -- Returns how many passes now end later
@@ -20,7 +20,10 @@ for i, pass_end in ipairs(pass_ends) do
     holding[#holding + 1] = ARGV[fans + i]
     holding[#holding + 1] = ARGV[i]
     local admitted_at = places[i] and tonumber(string.match(places[i], '^%d+:%d+:(%d+)')) or 0
-    local until_ms = math.min(tonumber(ARGV[fans + i]), admitted_at > 0 and admitted_at + life_seconds * 1000 or math.huge)
+    local until_ms = tonumber(ARGV[fans + i])
+    if admitted_at > 0 and pass_until > admitted_at + pass_seconds * 1000 then
+      until_ms = math.min(until_ms, admitted_at + life_seconds * 1000)
+    end
     if until_ms > pass_until then
       later[#later + 1] = string.format('%.0f', until_ms)
       later[#later + 1] = ARGV[i]

@@ -19,11 +19,12 @@ def of_network(command: Any, proof: Proof = Proof.NONE) -> Any:
 
 
 class Counted:
-    """An event whose holds all come from one network."""
+    """An event whose holds all come from one network, which is bounded."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
         self.event = books.event
+        books.connection.execute("UPDATE room SET network_limits_max = 2 WHERE event_id = %s", (self.event,))
         self.engine = books.engine()
 
     def do(self, command: Command) -> dict[str, Any]:
