@@ -38,6 +38,7 @@ def environ_of(database_url: str, redis_url: str, further: Mapping[str, str] | N
         "ADMITONE_SESSIONS_PER_MINUTE": "1000000",
         "ADMITONE_JOINS_PER_MINUTE": "1000000",
         "ADMITONE_JOINS_FREE_PER_MINUTE": "1000000",
+        "ADMITONE_STREAM_PER_NETWORK_MAX": "1000000",
         "ADMITONE_LANE_WAIT_SECONDS_MAX": "30",
         "ADMITONE_CAPTCHA_WORK_MAX": "100",
         "ADMITONE_DRAIN_SECONDS": "0",
