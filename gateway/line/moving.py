@@ -33,8 +33,8 @@ class Moving:
         """Give this fan, who has no place, the place of a verified token that names another fan.
 
         Returns:
-            The fan's standing with the place; None if the token moves none: the place has ended, was moved before, or
-            is admitted; or its fan holds seats or has bought.
+            The fan's standing with the place; None if the token moves none: the place has ended, was moved before to
+            somebody else, or is admitted; or its fan holds seats or has bought.
 
         Raises:
             ProblemError: ``rate_limited``, or ``rebuilding`` while the lobby's places are drawn.
@@ -49,4 +49,5 @@ class Moving:
             standing = await self._line.move(event_id, fan, movable)
         except RetryLater as later:
             raise ProblemError(later.code, retry_after_seconds=later.retry_after_seconds) from None
-        return standing if standing.joined == "restored" else None
+        # Two questions of one page may come together, and the other one has moved it: then the fan has the place now.
+        return None if standing.state == "none" else standing

@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import http.cookies
 import math
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import psycopg
 
+from db.events.seed import RoomSeed
 from gateway.identity.sessions import _Claims as Claims
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_languages import get
-from tests.client import Answer, Client
+from tests.client import Answer, Client, Fan
 from waiting_room.signing import Signer
 
 ENVIRON = {"ADMITONE_SESSION_SECONDS": "60"}
@@ -168,3 +171,21 @@ def test_a_bad_session_is_not_renewed(site: Site) -> None:
     forged.headers["Cookie"] = f"admitone_session={site.fan().token[:-4]}AAAA"
     answer = forged.get("/api/purchases")
     assert (answer.status, cookie_of(answer)) == (401, None)
+
+
+def test_questions_that_come_together_all_find_the_place(site: Site) -> None:
+    """A page that lost its cookies asks and opens its stream at once: one of them moves the place, for all."""
+    event_id = site.event(room=RoomSeed(rate_per_minute=0, capacity=1))
+    for _ in range(6):
+        token = site.fan().join(event_id).json["token"]
+        fans = [site.fan()] * 6
+        gate = threading.Barrier(len(fans))
+
+        def ask(fan: Fan, token: str = token, gate: threading.Barrier = gate) -> Answer:
+            gate.wait(10)
+            return fan.poll(event_id, place_token=token)
+
+        with ThreadPoolExecutor(len(fans)) as threads:
+            answers = [*threads.map(ask, fans)]
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.json["ticketNumber"] for answer in answers}) == 1
