@@ -108,13 +108,24 @@ class Pool(WorkerPool):
     # -- called by RQ's pool
 
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
+        if self.status == self.Status.STOPPED:
+            return
         role = next(role for role in self._roles if role not in self._role_of.values())
         name = f"{role}-{uuid4().hex}"
         process: BaseProcess = _fork(target=self._run, args=(role, name, os.getpid()), name=name)
-        process.start()
+        # The child begins with the pool's handlers. A signal waits until the child has its own (`_run`).
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert process.pid is not None
-        self.worker_dict[name] = WorkerData(name=name, pid=process.pid, process=process)
+        data = WorkerData(name=name, pid=process.pid, process=process)
+        self.worker_dict[name] = data
         self._role_of[name] = role
+        if self.status == self.Status.STOPPED:
+            # The pool was asked to end while this child was not yet in its list.
+            self.stop_worker(data)  # type: ignore[no-untyped-call]
 
     def reap_workers(self) -> None:
         for data in list(self.worker_dict.values()):
@@ -145,12 +156,13 @@ class Pool(WorkerPool):
 
     def _loop(self) -> None:
         self.status = self.Status.STARTED
-        # If the pool is killed from here on, it cannot signal its children; they die with it (PR_SET_PDEATHSIG).
-        self.start_workers(burst=False)
-        self._install_signal_handlers()  # type: ignore[no-untyped-call]
+        # Before the first child, whose start may take a second on a busy machine: as number 1 of a container the pool
+        # is given no signal that it has not asked for, and would miss the one that ends it.
         for number in ending_signals():
             signal.signal(number, self.request_stop)
         watch_for_end(self.request_stop, END_SECONDS_MAX)
+        # If the pool is killed from here on, it cannot signal its children; they die with it (PR_SET_PDEATHSIG).
+        self.start_workers(burst=False)
         logger.info("worker pool of %d processes started", self.num_workers)
         recovered_at = started_at = time.monotonic()
         while self.status != self.Status.STOPPED:
@@ -200,6 +212,7 @@ class Pool(WorkerPool):
             signal.signal(number, signal.SIG_DFL)
         # A terminal that is closed sends SIGHUP to all of us. The pool tells its children when to end.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         with self._telemetry(role):
             try:
                 self._work(role, name)

@@ -20,6 +20,7 @@ from tests.browser.words import JOIN
 from tests.client import Fan
 from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
+from tests.waiting import await_that
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +30,7 @@ DESKTOP = (1280, 860)
 PHONE: dict[str, Any] = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 # A seat that can be tapped, and the room between it and whatever covers the page below.
 TARGET_PX_MIN = 44
+SEAT_PX_NEAR = 36
 CURRENT = ".seat-list [tabindex='0']"
 
 
@@ -258,7 +260,7 @@ def test_nothing_moves_under_the_finger_and_nothing_covers_the_focus(
     small = box(seat(page, "1/1/5"))
     seat(page, "1/1/5").tap()
     expect(page.locator("#picked li")).to_have_count(0)
-    page.wait_for_function("document.querySelector('[data-key=\"1/1/5\"]').getBoundingClientRect().width >= 36")
+    await_that(lambda: box(seat(page, "1/1/5"))["width"] >= SEAT_PX_NEAR)
     near, beside = box(seat(page, "1/1/5")), box(seat(page, "1/1/6"))
     assert small["width"] < near["width"]
     assert abs(beside["x"] - near["x"]) >= TARGET_PX_MIN - 1
