@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import redis
 from playwright.sync_api import Browser, expect
 
 from db.events.seed import RoomSeed
@@ -13,6 +14,8 @@ from tests.browser.words import JOIN
 from tests.client import Fan
 from tests.factories import make_event, one_type, plan_event
 from tests.services import Services
+from tests.waiting import await_that
+from waiting_room.line import Slots
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +23,9 @@ SEATS = 18
 ALL = [(1, 1, seat) for seat in range(1, SEATS + 1)]
 
 
-def test_the_line_is_told_what_is_left(services: Services, database_url: str, browser: Browser) -> None:
+def test_the_line_is_told_what_is_left(
+    services: Services, database_url: str, redis_url: str, browser: Browser
+) -> None:
     hall = (one_type("Stalls", seats_per_row=SEATS),)
     room = RoomSeed(rate_per_minute=60_000, capacity=2)
     event_id = make_event(database_url, plan_event(hall=hall, room=room, seats_per_fan_max=SEATS))
@@ -29,6 +34,9 @@ def test_the_line_is_told_what_is_left(services: Services, database_url: str, br
     buyer = Fan.arrive(gateway.url)
     assert buyer.join(event_id).json["state"] == "admitted"
     hold = buyer.hold(event_id, ALL)
+    # The line hears of a hold a moment after its fan; until then it would call one more.
+    with redis.Redis.from_url(redis_url, socket_timeout=10) as client:
+        await_that(lambda: (stock := Slots(client).counts(event_id).stock) is not None and stock.free == 0)
     others = [Fan.arrive(gateway.url) for _ in range(2)]
     for other in others:
         other.join(event_id)
