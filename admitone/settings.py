@@ -47,6 +47,7 @@ PREFIX: Final = "ADMITONE_"
 FILE_ENDING: Final = "_FILE"
 """A variable with this ending names a file that holds the value, as container engines hand out secrets."""
 FILE_CHARACTERS_MAX: Final = 65_536
+SECRET_CHARACTERS_MIN: Final = 32
 SECRET_LETTERS_MIN: Final = 8
 """A secret has at least so many different characters. Repeated words have fewer; 32 random digits hardly ever do."""
 
@@ -203,8 +204,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.session.open_auth:
             raise SettingsError("ADMITONE_AUTH=open trusts a client's word for who they are: not in production")
-        if len(self.site.secret) < 32 or len(set(self.site.secret)) < SECRET_LETTERS_MIN:
+        if _is_weak(self.site.secret):
             raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
+        if any(_is_weak(secret) for secret in self.site.data_keys.split()):
+            raise SettingsError("Each of ADMITONE_DATA_KEYS must be random, of at least 32 characters, in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
@@ -242,6 +245,10 @@ def environ_with(values: Mapping[str, str]) -> dict[str, str]:
     """This process' environment for a child, with these variables in place of what it says of them."""
     shadowed = {*values, *(name + FILE_ENDING for name in values)}
     return {name: value for name, value in os.environ.items() if name not in shadowed} | dict(values)
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < SECRET_CHARACTERS_MIN or len(set(secret)) < SECRET_LETTERS_MIN
 
 
 def _given(environ: Mapping[str, str], variable: str) -> str:
