@@ -42,6 +42,7 @@ from messages.settings import (
 )
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
+from workers.settings import KeepSettings
 
 PREFIX: Final = "ADMITONE_"
 FILE_ENDING: Final = "_FILE"
@@ -140,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()
     alarm: AlarmSettings = AlarmSettings()
+    keep: KeepSettings = KeepSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

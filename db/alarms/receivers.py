@@ -108,10 +108,18 @@ def _sealed(text: str) -> str:
 
 
 def shown_address(channel: ReceiverChannel, address: str) -> str:
-    """The address as it may be shown and logged: who knows a chat's or a browser's whole address can write there."""
+    """The address as operators are shown it: who knows a chat's or a browser's whole address can write there."""
     if channel is ReceiverChannel.MAIL:
         return address
     return f"{urlsplit(address).hostname}/…{address[-ENDING_CHARS:]}"
+
+
+def _logged(channel: ReceiverChannel, address: str) -> str:
+    """The address as the log keeps it: the log is plain, and a mail address is somebody's."""
+    if channel is not ReceiverChannel.MAIL:
+        return shown_address(channel, address)
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1]}…@{domain}"
 
 
 async def read_receivers(connection: AsyncConnection) -> list[ReceiverRow]:
@@ -163,7 +171,7 @@ async def add_receiver(
     await _log(
         connection,
         receiver.receiver_id,
-        {"address": ("", shown_address(channel, address)), "kinds": ("", as_text(list(receiver.kinds)))},
+        {"address": ("", _logged(channel, address)), "kinds": ("", as_text(list(receiver.kinds)))},
         operator,
     )
     return receiver
@@ -201,7 +209,7 @@ async def remove_receiver(connection: AsyncConnection, receiver_id: int, operato
     """
     before = await _receiver(connection, receiver_id)
     await connection.exec_driver_sql(_REMOVE, {"receiver_id": receiver_id})
-    await _log(connection, receiver_id, {"address": (shown_address(before.channel, before.address), "")}, operator)
+    await _log(connection, receiver_id, {"address": (_logged(before.channel, before.address), "")}, operator)
 
 
 async def send_test(connection: AsyncConnection, receiver_id: int, operator: str) -> None:

@@ -6,7 +6,7 @@ Each step is one transaction. A step that finds a row locked leaves it to a late
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -81,12 +81,18 @@ TABLES: Final = (
 
 @dataclass(slots=True)
 class Sealed:
-    """What was done to a table's rows. ``lost`` are rows that no key of this site opens; they stay as they are."""
+    """What was done to a table's rows. ``lost`` are rows that no key of this site opens; they stay as they are.
+    ``twins`` are plain rows that were removed, because a sealed one said the same.
+    """
 
     rows: int = 0
     lost: int = 0
-    twins: int = field(default=0)
-    """Plain rows that were removed, because there was a sealed one that says the same."""
+    twins: int = 0
+
+    def add(self, step: Sealed) -> None:
+        self.rows += step.rows
+        self.lost += step.lost
+        self.twins += step.twins
 
 
 def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: int) -> Mapping[str, Sealed]:
@@ -99,7 +105,7 @@ def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: in
             continue
         done[table.name] = sealed = Sealed()
         for number, step in enumerate(_steps(connection, table, rows_max, plain_only=True), 1):
-            _add(sealed, step)
+            sealed.add(step)
             if number == steps_max:
                 # A later table waits for this one.
                 return done
@@ -111,12 +117,6 @@ def seal_anew(connection: psycopg.Connection[Any], rows_max: int) -> Iterator[tu
     for table in TABLES:
         for step in _steps(connection, table, rows_max, plain_only=False):
             yield table.name, step
-
-
-def _add(total: Sealed, step: Sealed) -> None:
-    total.rows += step.rows
-    total.lost += step.lost
-    total.twins += step.twins
 
 
 def _steps(

@@ -191,7 +191,7 @@ async def test_a_job_whose_connection_postgres_ended_is_left_to_its_next_run(
     """As every connection is when Postgres restarts: a failed job would raise an alarm for minutes."""
     jobs.install(house.booking(), house.housekeeping)
     try:
-        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, jobs.watch, partial(jobs.sweep, 0)):
+        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, jobs.seal, jobs.watch, partial(jobs.sweep, 0)):
             caplog.clear()
             pid = house.engine.connection().info.backend_pid
             house.books.number("SELECT pg_terminate_backend(%s, 5000)::int", pid)
@@ -361,10 +361,10 @@ async def test_alerts_of_sales_that_are_over_are_forgotten_a_bounded_number_a_ru
             (event_id, fans),
         )
     ended = "UPDATE event SET off_sale_at = now() - make_interval(hours => %s) WHERE event_id = %s"
-    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS - 1, young))
+    house.books.connection.execute(ended, (SETTINGS.keep.subscription_hours - 1, young))
     house.housekeeping.forget()
     assert left() == events
-    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS + 1, over))
+    house.books.connection.execute(ended, (SETTINGS.keep.subscription_hours + 1, over))
     house.books.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (cancelled,))
     house.books.connection.execute("INSERT INTO event_cancellation (event_id) VALUES (%s)", (cancelled,))
     house.housekeeping.forget()
