@@ -103,7 +103,11 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM contact WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "DELETE FROM push_subscription WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "DELETE FROM message WHERE event_id = %(event_id)s AND user_id = %(fan)s",
-    "DELETE FROM booking_command WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    """UPDATE booking_command
+          SET user_id = %(nobody)s,
+              outcome = CASE WHEN outcome #> '{result,userId}' IS NULL THEN outcome
+                             ELSE jsonb_set(outcome, '{result,userId}', to_jsonb(%(nobody)s::bigint)) END
+        WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     """UPDATE reservation SET user_id = %(nobody)s, network = ''
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
