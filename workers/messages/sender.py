@@ -150,7 +150,8 @@ class Sender:
                 self._rests_until.pop(provider.name, None)
                 break
             self._rests_until[provider.name] = asyncio.get_running_loop().time() + REST_SECONDS
-            logger.warning("provider %s does not take messages: %s", provider.name, tried.error)
+            why = sql.without_address(tried.error, message.address)
+            logger.warning("provider %s does not take messages: %s", provider.name, why)
         return tried, name
 
     @staticmethod
