@@ -1,28 +1,29 @@
 """The codes of tickets: made by the engine, sealed in Postgres and in Redis, opened where a fan is answered.
 
-A stored code begins with 16 letters of a keyed hash, by which the code is found, and goes on with the sealed code. The
-codes of releases before 0.3 have 16 letters and are stored as they are.
+A stored code begins with 16 hexadecimal digits of a keyed hash, by which the code is found, and goes on with the sealed
+code. The codes of older releases have 16 letters and are stored as they are.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from base64 import b32encode
 from typing import Final
 
 from db.sealing.keyring import SealedField, SealError, keyring
 
-CODE_BYTES: Final = 10
+CODE_CHARS: Final = 16
 BEGINNING_CHARS: Final = 16
-"""A code has as many letters, too."""
+"""As many as a code has, so that SQL finds old and new ones by one comparison."""
 
-_IN_JSON: Final = re.compile(rb'("ticketCode" ?: ?")([A-Z2-7]{16}sealed:[A-Za-z0-9_=-]+)"')
+_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 8
+"""The letters of base32 (RFC 4648), one for each byte: five random bits a letter."""
+_IN_JSON: Final = re.compile(rb'("ticketCode" ?: ?")([0-9a-f]{16}sealed:[A-Za-z0-9_=-]+)"')
 
 
 def new_code() -> str:
     """A new code for a ticket's QR code, as it is stored: 80 random bits in base32, impossible to guess."""
-    return stored_code(b32encode(os.urandom(CODE_BYTES)).decode())
+    return stored_code(os.urandom(CODE_CHARS).translate(_LETTERS).decode())
 
 
 def stored_code(code: str) -> str:
@@ -61,4 +62,4 @@ def _opened(found: re.Match[bytes]) -> bytes:
 
 
 def _beginning(code: str) -> str:
-    return b32encode(keyring().lookup(SealedField.TICKET_CODE, code)[:CODE_BYTES]).decode()
+    return keyring().lookup(SealedField.TICKET_CODE, code)[: BEGINNING_CHARS // 2].hex()
