@@ -96,6 +96,14 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     port: Annotated[
         int, bounded("port the gateway listens on; 0 takes a free one", 0, 65535, variable="ADMITONE_PORT")
     ] = 8000
+    tls_cert: Annotated[
+        str,
+        setting(
+            "file of the certificate and its chain, in PEM, by which the gateway speaks TLS to the proxy; empty: HTTP",
+            variable="ADMITONE_TLS_CERT",
+        ),
+    ] = ""
+    tls_key: Annotated[str, setting("file of that certificate's key, in PEM", variable="ADMITONE_TLS_KEY")] = ""
 
 
 class Row(NamedTuple):
@@ -184,6 +192,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        if bool(self.server.tls_cert) != bool(self.server.tls_key):
+            raise SettingsError("ADMITONE_TLS_CERT and ADMITONE_TLS_KEY are set together or not at all")
         try:
             check(self.brand)
         except BrandError as error:

@@ -72,6 +72,8 @@ def gateway(
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=75,
         server_header=False,
+        ssl_certfile=settings.server.tls_cert or None,
+        ssl_keyfile=settings.server.tls_key or None,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies.allowed_ips,
     )

@@ -20,7 +20,7 @@ def test_no_booking_is_written_by_a_gateway(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         world = World(owner, event_id)
         world.checkout(7, world.reserve(7, [(1, 1, 1)], after_seconds=1), after_seconds=2)
-    refused: list[sql.Composable] = [
+    refused = [
         sql.SQL(statement).format(sql.Identifier(table))
         for table in sorted(BOOKINGS)
         for statement in (
@@ -31,7 +31,7 @@ def test_no_booking_is_written_by_a_gateway(database_url: str) -> None:
         )
     ]
     refused += [
-        sql.SQL(statement)
+        sql.SQL(statement).format()
         for statement in (
             "UPDATE seat SET status = 'available'",
             "UPDATE seat SET held_until = now()",
