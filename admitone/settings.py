@@ -192,8 +192,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
-        if bool(self.server.tls_cert) != bool(self.server.tls_key):
-            raise SettingsError("ADMITONE_TLS_CERT and ADMITONE_TLS_KEY are set together or not at all")
         try:
             check(self.brand)
         except BrandError as error:

@@ -48,6 +48,8 @@ def gateway(
 
     settings = load_settings()
     need_secret(settings)
+    if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
+        raise fail("Set both ADMITONE_TLS_CERT and ADMITONE_TLS_KEY, or none of them.")
     try:
         brand_of(settings.brand)
     except BrandError as error:
