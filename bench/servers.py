@@ -25,12 +25,14 @@ from admitone.embedded.process import last_lines, spawn, stop
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.client import Address, ask, request
 from db.migrate import migrate
+from db.sealing.keyring import Keyring, use
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 40.0
 STOP_SECONDS_MAX = 20.0
 PORTS = (18_000, 31_999)
 SECRET = "a secret of the benchmarks, of no use anywhere else"
+use(Keyring([SECRET], SECRET))
 
 ENVIRON = {
     "ADMITONE_SECRET": SECRET,
