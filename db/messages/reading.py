@@ -32,7 +32,7 @@ SELECT DISTINCT ON (n.message_id)
 _NEWEST: Final[LiteralString] = f"""
 SELECT *
   FROM ({_ALL}) AS m
- WHERE %(address)s = '' OR m.address_hash = %(hash)s OR m.address = %(address)s
+ WHERE %(address)s = '' OR m.address_hash = %(hash)s OR m.address = %(address)s OR m.kind = 'alarm'
  ORDER BY m.created_at DESC
  LIMIT %(messages_max)s
 """  # noqa: S608 - of constants alone
@@ -93,7 +93,8 @@ async def newest_messages(connection: AsyncConnection, messages_max: int, *, add
     rows = await connection.exec_driver_sql(
         _NEWEST, {"messages_max": messages_max, "address": address, "hash": hash_of(address)}
     )
-    return [_row(row) for row in rows]
+    found = [_row(row) for row in rows]
+    return [row for row in found if not address or row.address == address]
 
 
 async def message_with_copy(connection: AsyncConnection, message_id: uuid.UUID) -> MessageRow | None:
