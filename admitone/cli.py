@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from admitone.commands import crowds, database, draws, messages, networks, operators, processes, rooms, setup, webhooks
+from admitone.commands import (
+    crowds,
+    data,
+    database,
+    draws,
+    messages,
+    networks,
+    operators,
+    processes,
+    rooms,
+    setup,
+    webhooks,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +77,12 @@ networks_app.command("import")(networks.read_file)
 networks_app.command("list")(networks.list_all)
 networks_app.command("remove")(networks.remove)
 app.add_typer(networks_app, name="networks")
+
+data_app = typer.Typer(no_args_is_help=True, help="Keys of what is sealed in Postgres, and fans' own data.")
+data_app.command("rotate")(data.rotate)
+data_app.command("export")(data.export)
+data_app.command("erase")(data.erase)
+app.add_typer(data_app, name="data")
 
 
 def main() -> None:

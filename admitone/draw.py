@@ -14,6 +14,8 @@ import redis
 from msgspec import Meta
 
 from db.connections import replica
+from db.draws.draws import open_draw_key
+from db.sealing.keyring import SealError
 from db.texts import END
 from waiting_room.draw import SEED_BYTES, drawn_order, fan_hash
 from waiting_room.line import Slots
@@ -116,7 +118,10 @@ def _draw(connection: psycopg.Connection, event: int) -> tuple[bytes, bytes, byt
         raise DrawError("the event has no lobby, so there is no draw")
     if row[3] is None:
         raise DrawError("the lobby is not drawn yet")
-    return row
+    try:
+        return open_draw_key(row[0]), row[1], open_draw_key(row[2]), row[3], row[4]
+    except SealError as error:
+        raise DrawError(str(error)) from None
 
 
 def _entries(connection: psycopg.Connection, event: int) -> Iterator[tuple[int, bytes, int]]:

@@ -42,11 +42,13 @@ from messages.settings import (
 )
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
+from workers.settings import KeepSettings
 
 PREFIX: Final = "ADMITONE_"
 FILE_ENDING: Final = "_FILE"
 """A variable with this ending names a file that holds the value, as container engines hand out secrets."""
 FILE_CHARACTERS_MAX: Final = 65_536
+SECRET_CHARACTERS_MIN: Final = 32
 SECRET_LETTERS_MIN: Final = 8
 """A secret has at least so many different characters. Repeated words have fewer; 32 random digits hardly ever do."""
 
@@ -94,6 +96,14 @@ class ServerSettings(Section, frozen=True, kw_only=True):
     port: Annotated[
         int, bounded("port the gateway listens on; 0 takes a free one", 0, 65535, variable="ADMITONE_PORT")
     ] = 8000
+    tls_cert: Annotated[
+        str,
+        setting(
+            "file of the certificate and its chain, in PEM, by which the gateway speaks TLS to the proxy; empty: HTTP",
+            variable="ADMITONE_TLS_CERT",
+        ),
+    ] = ""
+    tls_key: Annotated[str, setting("file of that certificate's key, in PEM", variable="ADMITONE_TLS_KEY")] = ""
 
 
 class Row(NamedTuple):
@@ -139,6 +149,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()
     alarm: AlarmSettings = AlarmSettings()
+    keep: KeepSettings = KeepSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -203,8 +214,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.session.open_auth:
             raise SettingsError("ADMITONE_AUTH=open trusts a client's word for who they are: not in production")
-        if len(self.site.secret) < 32 or len(set(self.site.secret)) < SECRET_LETTERS_MIN:
+        if _is_weak(self.site.secret):
             raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
+        if any(_is_weak(secret) for secret in self.site.data_keys.split()):
+            raise SettingsError("Each of ADMITONE_DATA_KEYS must be random, of at least 32 characters, in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
@@ -242,6 +255,10 @@ def environ_with(values: Mapping[str, str]) -> dict[str, str]:
     """This process' environment for a child, with these variables in place of what it says of them."""
     shadowed = {*values, *(name + FILE_ENDING for name in values)}
     return {name: value for name, value in os.environ.items() if name not in shadowed} | dict(values)
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < SECRET_CHARACTERS_MIN or len(set(secret)) < SECRET_LETTERS_MIN
 
 
 def _given(environ: Mapping[str, str], variable: str) -> str:

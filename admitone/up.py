@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import msgspec
 import psycopg
 from rich.console import Console
 from rich.panel import Panel
@@ -37,6 +38,7 @@ from db.events.seed import find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators.accounts import add_operator
 from db.patience import Patience
+from db.sealing.keyring import Keyring, use
 from gateway.wire.addresses import PublicAddress
 
 OPERATOR = "demo"
@@ -143,6 +145,7 @@ def _run(
         environ[name] = server.start()
 
     migrate(environ["DATABASE_URL"])
+    use(Keyring.of(msgspec.structs.replace(settings.site, secret=environ["ADMITONE_SECRET"])))
     event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
     password = secrets.token_urlsafe(12)
     add_operator(environ["DATABASE_URL"], OPERATOR, password)

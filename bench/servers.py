@@ -26,12 +26,14 @@ from admitone.embedded.valkey import EmbeddedValkey
 from bench.client import Address, ask, request
 from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.migrate import migrate
+from db.sealing.keyring import Keyring, use
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS_MAX = 40.0
 STOP_SECONDS_MAX = 20.0
 PORTS = (18_000, 31_999)
 SECRET = "a secret of the benchmarks, of no use anywhere else"
+use(Keyring([SECRET], SECRET))
 
 ENVIRON = {
     "ADMITONE_SECRET": SECRET,

@@ -17,3 +17,8 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def first_id_of(at_seconds: float) -> uuid.UUID:
+    """An id that sorts before all that were made from this moment on (Unix time)."""
+    return uuid.UUID(int=(int(at_seconds * 1000) & (1 << 48) - 1) << 80)

@@ -45,6 +45,15 @@ class SiteSettings(Section, frozen=True, kw_only=True):
         setting("signs sessions, places and passes; at least 32 characters in production", variable="ADMITONE_SECRET"),
     ] = ""
 
+    data_keys: Annotated[
+        str,
+        setting(
+            "secrets whose keys seal addresses, ticket codes and other secrets in Postgres, blanks between: the first"
+            " seals, all open; empty: the key is made of ADMITONE_SECRET",
+            variable="ADMITONE_DATA_KEYS",
+        ),
+    ] = ""
+
     public_url: Annotated[
         str,
         setting(

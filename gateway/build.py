@@ -6,6 +6,7 @@ from typing import Final
 
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
+from db.sealing.keyring import Keyring, use
 from gateway.booking.desk import Desk
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -64,6 +65,7 @@ REDIS_CONNECTIONS_MAX: Final = 32
 
 def build_services(settings: GatewaySettings) -> Services:
     """The services of one process; none of them is connected yet."""
+    use(Keyring.of(settings.site))
     engine = create_engine(settings.db.url, settings.db.pool_max)
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)

@@ -15,8 +15,9 @@ from hypothesis import settings
 
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
+from db.sealing.keyring import Keyring, use
 from tests.databases import Databases
-from tests.factories import environ_of
+from tests.factories import SECRET, environ_of
 from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
@@ -37,6 +38,8 @@ LONGEST = (
 
 # Tests start many processes. Where bytecode is not kept, each compiles all that it imports: a second's work or two.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The tests' own process reads and writes what the processes of a test's site seal.
+use(Keyring([SECRET], SECRET))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,6 +12,9 @@ import psycopg
 from psycopg import sql
 
 from db.migrate import migrate
+from db.roles import grant_gateway
+
+GATEWAY_ROLE = "gateway_of_tests"
 
 BYTES_MAX = 1 << 20
 """A database whose tables take more is dropped: what rows leave behind would slow, or mislead, the next test."""
@@ -43,6 +46,13 @@ WHERE datname = %s AND backend_type = 'client backend'
 """
 
 
+def as_gateway(database_url: str) -> str:
+    """The same database for a gateway's role, which cannot write bookings."""
+    parts = urlsplit(database_url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{GATEWAY_ROLE}:gateway@{host}"))
+
+
 class Databases:
     """Migrated, empty databases of one server; for one thread."""
 
@@ -54,6 +64,9 @@ class Databases:
         self._template = "admitone_template"
         self._execute("CREATE DATABASE {}", self._template)
         migrate(self._url(self._template))
+        # Rights are copied with the database.
+        self._execute("CREATE ROLE {} LOGIN PASSWORD 'gateway'", GATEWAY_ROLE)
+        grant_gateway(self._url(self._template), GATEWAY_ROLE)
         with psycopg.connect(self._url(self._template)) as template:
             self._schema = _value(template, _SCHEMA)
             self._bytes_max = BYTES_MAX + int(str(_value(template, _BYTES)))

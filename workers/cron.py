@@ -16,6 +16,7 @@ SWEEP_EVERY_SECONDS: Final = 1
 RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
+SEAL_EVERY_SECONDS: Final = 60
 TELL_EVERY_SECONDS: Final = 1
 WATCH_EVERY_SECONDS: Final = 5
 FAILED_KEPT_SECONDS: Final = 300
@@ -50,6 +51,7 @@ class Cron(CronScheduler):
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
+        self._every(SEAL_EVERY_SECONDS, jobs.seal, HOUSEKEEPING_QUEUE)
         self._every(WATCH_EVERY_SECONDS, jobs.watch, HOUSEKEEPING_QUEUE)
         self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+import uuid
 
 import redis
 
@@ -11,11 +13,13 @@ from db.alarms.notices import FORGET_NOTICES
 from db.alarms.rules import FORGET_EXCEPTIONS
 from db.alarms.standing import FORGET_ALARMS
 from db.booking import housekeeping_sql as sql
+from db.ids import first_id_of
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
 from db.outbox.deliveries import FORGET as FORGET_NEWS
 from db.patience import Turns
 from db.push.subscriptions import FORGET_SUBSCRIPTIONS
+from db.sealing.rows import seal_plain
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
@@ -31,12 +35,9 @@ FORGOTTEN_ROWS_MAX = 5_000
 FORGET_ROUNDS_MAX = 20
 DEPARTURE_CHUNKS_MAX = 100
 HOLDS_MAX = 10_000
-PLACE_KEEP_HOURS = 7 * 24
-"""Departed places are kept for as long as their tokens are valid."""
-UNCONFIRMED_KEEP_HOURS = 7 * 24
-"""An address that nobody confirmed is forgotten once the link in its mail has ended."""
-SUBSCRIPTION_KEEP_HOURS = 24
-"""Subscriptions to alerts are kept for so long after the sale, which an operator may take up again meanwhile."""
+HOURS_OF_DAY = 24
+SEALED_ROWS_MAX = 1_000
+SEAL_STEPS_MAX = 40
 
 
 class Housekeeping:
@@ -50,6 +51,7 @@ class Housekeeping:
         self._setbacks = setbacks
         self._alarms = alarms
         self._settings = settings
+        self._networks_forgotten = uuid.UUID(int=0)
 
     def retry_failed(self) -> None:
         """Put failed batches back to work once Postgres answers. Commands that are past their deadline by then are
@@ -192,23 +194,50 @@ class Housekeeping:
 
     def forget(self) -> None:
         """Delete outcomes, departures, delivered news, messages, addresses, subscriptions to alerts, and alarms that
-        are older than promised, a bounded number in each run.
+        are older than promised, and take the networks from old holds, a bounded number in each run.
         """
+        keep = self._settings.keep
         for old, keep_hours in (
             (sql.FORGET_OUTCOMES, self._settings.lane.command_keep_hours),
-            (sql.FORGET_DEPARTURES, PLACE_KEEP_HOURS),
+            (sql.FORGET_DEPARTURES, keep.place_hours),
             (FORGET_NEWS, self._settings.webhook.keep_hours),
-            (FORGET_SUBSCRIPTIONS, SUBSCRIPTION_KEEP_HOURS),
+            (FORGET_SUBSCRIPTIONS, keep.subscription_hours),
             (FORGET_MESSAGES, self._settings.message.keep_hours),
             (FORGET_CONTACTS, self._settings.message.contact_keep_hours),
-            (FORGET_UNCONFIRMED, UNCONFIRMED_KEEP_HOURS),
+            (FORGET_UNCONFIRMED, keep.unconfirmed_hours),
             (FORGET_NOTICES, self._settings.alarm.keep_hours),
             (FORGET_ALARMS, self._settings.alarm.keep_hours),
             (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),
+            (sql.FORGET_CHANGES, keep.log_days * HOURS_OF_DAY),
         ):
+            if keep_hours == 0:
+                continue
             for _ in range(FORGET_ROUNDS_MAX):
                 deleted = self._engine.connection().execute(
                     old, {"keep_hours": keep_hours, "rows_max": FORGOTTEN_ROWS_MAX}
                 )
                 if deleted.rowcount < FORGOTTEN_ROWS_MAX:
                     break
+        self._forget_networks()
+
+    def _forget_networks(self) -> None:
+        until = first_id_of(time.time() - self._settings.keep.network_hours * 3600)
+        for _ in range(FORGET_ROUNDS_MAX):
+            which = {"after": self._networks_forgotten, "until": until, "rows_max": FORGOTTEN_ROWS_MAX}
+            row = self._engine.connection().execute(sql.FORGET_NETWORKS, which).fetchone()
+            if row is None:
+                return
+            # The next run goes on from here; a process that starts anew looks at all once more.
+            self._networks_forgotten = row[0]
+
+    def seal(self) -> None:
+        """Seal what an older release wrote plain, a bounded number in each run.
+
+        Raises:
+            psycopg.Error: Postgres does not answer.
+        """
+        for table, sealed in seal_plain(self._engine.connection(), SEALED_ROWS_MAX, SEAL_STEPS_MAX).items():
+            if sealed.rows or sealed.lost:
+                logger.info("%s: %d rows sealed", table, sealed.rows)
+            if sealed.lost:
+                logger.warning("%s: no key of ADMITONE_DATA_KEYS opens %d rows", table, sealed.lost)

@@ -48,7 +48,7 @@ def install(
     _installed.booking = booking
     _installed.housekeeping = housekeeping
     _installed.told = told
-    functions = (book, give_up, sweep, reconcile, retry_failed, forget, watch, tell)
+    functions = (book, give_up, sweep, reconcile, retry_failed, forget, seal, watch, tell)
     ListedJob.functions = MappingProxyType({f"{__name__}.{function.__name__}": function for function in functions})
 
 
@@ -110,6 +110,12 @@ def forget() -> None:
     """Delete rows that are older than they are promised to be kept, a bounded number in each run."""
     with _again_soon("the deletion of old rows"):
         _housekeeping().forget()
+
+
+def seal() -> None:
+    """Seal the addresses and secrets that an older release wrote plain, a bounded number in each run."""
+    with _again_soon("the sealing of rows"):
+        _housekeeping().seal()
 
 
 def watch() -> None:

@@ -32,6 +32,7 @@ from booking_lane.serializer import MsgpackSerializer
 from booking_lane.signals import ending_signals, watch_for_end, watch_no_more
 from db.connections.urls import psycopg_conninfo
 from db.patience import Patience
+from db.sealing.keyring import Keyring, use
 from waiting_room.line import Slots
 from workers import jobs
 from workers.alarms.watch import Watch
@@ -86,6 +87,7 @@ class Pool(WorkerPool):
     ) -> None:
         # A malformed URL ends the process here; in a worker it would fail the commands of a batch.
         psycopg_conninfo(settings.db.url)
+        use(Keyring.of(settings.site))
         self._settings = settings
         self._telemetry = telemetry
         self._probe = probe

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
-from db.settings import DatabaseSettings, SiteSettings
+from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
+
+
+class KeepSettings(Section, frozen=True, kw_only=True):
+    """How long is kept what no other setting names; housekeeping carries it out."""
+
+    place_hours: Annotated[
+        int, bounded("how long it is kept that a place in line ended: as long as its token is valid", 168, 8760)
+    ] = 168
+    unconfirmed_hours: Annotated[
+        int,
+        bounded("how long a follower's address is kept that nobody confirmed, at most as long as its link", 24, 168),
+    ] = 168
+    subscription_hours: Annotated[
+        int, bounded("how long subscriptions to alerts are kept after the sale, which may be taken up again", 1, 8760)
+    ] = 24
+    network_hours: Annotated[
+        int, bounded("how long a hold keeps the network that it was made from, which limits count by", 24, 26_280)
+    ] = 2160
+    log_days: Annotated[int, bounded("how long the log of operators' changes is kept; 0: for good", 0, 3660)] = 730
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,3 +47,4 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     brand: BrandSettings
     line: LineSettings
     alarm: AlarmSettings
+    keep: KeepSettings

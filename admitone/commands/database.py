@@ -10,14 +10,26 @@ import typer
 from admitone.commands.environment import (
     fail,
     load_settings,
+    sentence,
 )
 
 
-def migrate() -> None:
+def migrate(
+    gateway_role: Annotated[
+        str, typer.Option(help="Give this role, which exists, what gateways need: it cannot write bookings.")
+    ] = "",
+) -> None:
     """Bring the database's tables up to date."""
     from db.migrate import migrate as run
+    from db.roles import grant_gateway
 
-    run(load_settings().db.url)
+    database_url = load_settings().db.url
+    run(database_url)
+    if gateway_role:
+        try:
+            grant_gateway(database_url, gateway_role)
+        except (LookupError, ValueError) as error:
+            raise fail(sentence(error)) from None
 
 
 def seed(

@@ -11,6 +11,7 @@ from admitone import running
 from admitone.logs import start_logging
 from admitone.settings import FILE_ENDING, Settings, SettingsError
 from admitone.telemetry import TelemetryError, require_installed
+from db.sealing.keyring import Keyring, use
 from gateway.wire.addresses import PublicAddress
 
 
@@ -43,6 +44,7 @@ def load_settings(*, need: bool = True) -> Settings:
         require_installed(settings)
     except TelemetryError as error:
         raise fail(str(error)) from None
+    use(Keyring.of(settings.site))
     if need and not (settings.db.url and settings.redis.url):
         raise fail("Set DATABASE_URL and REDIS_URL, or run `admitone up` beside this, which brings its own.")
     return settings

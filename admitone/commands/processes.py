@@ -50,6 +50,8 @@ def gateway(
 
     settings = load_settings()
     need_secret(settings)
+    if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
+        raise fail("Set both ADMITONE_TLS_CERT and ADMITONE_TLS_KEY, or none of them.")
     try:
         brand_of(settings.brand)
     except BrandError as error:
@@ -76,6 +78,8 @@ def gateway(
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=75,
         server_header=False,
+        ssl_certfile=settings.server.tls_cert or None,
+        ssl_keyfile=settings.server.tls_key or None,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies.allowed_ips,
     )

@@ -14,6 +14,7 @@ from db.alarms.kinds import AlarmKind, ReceiverChannel
 from db.alarms.states import Notice
 from db.change_log.changes import Change, Subject, as_text, insert_changes
 from db.ids import uuid7
+from db.sealing.keyring import SealedField, SealError, keyring
 from db.texts import tidy
 
 RECEIVERS_MAX: Final = 50
@@ -35,10 +36,15 @@ SELECT {_COLUMNS}
 _ADD: Final[LiteralString] = f"""
 INSERT INTO alarm_receiver (channel, address, p256dh, auth, name, kinds)
 VALUES (%(channel)s, %(address)s, %(p256dh)s, %(auth)s, %(name)s, %(kinds)s)
-    ON CONFLICT (channel, address) DO UPDATE
-   SET p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name, kinds = excluded.kinds,
-       gone_at = NULL, failing_since = NULL, error = ''
-RETURNING {_COLUMNS}, xmax = 0
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - of constants alone
+
+_SET_ANEW: Final[LiteralString] = f"""
+UPDATE alarm_receiver
+   SET p256dh = %(p256dh)s, auth = %(auth)s, name = %(name)s, kinds = %(kinds)s, gone_at = NULL, failing_since = NULL,
+       error = ''
+ WHERE receiver_id = %(receiver_id)s
+RETURNING {_COLUMNS}
 """  # noqa: S608 - of constants alone
 
 _CHANGE: Final[LiteralString] = f"""
@@ -86,14 +92,34 @@ class ReceiverRow(NamedTuple):
 
 
 def receiver_row(row: Sequence[Any]) -> ReceiverRow:
-    return ReceiverRow._make((row[0], ReceiverChannel(row[1]), *row[2:11]))
+    return ReceiverRow._make((row[0], ReceiverChannel(row[1]), opened_receiver(row[2]), *row[3:11]))
+
+
+def opened_receiver(stored: str) -> str:
+    """An address, or a browser's key, as it was given; empty where no key of this site opens it."""
+    try:
+        return keyring().open(SealedField.RECEIVER, stored)
+    except SealError:
+        return ""
+
+
+def _sealed(text: str) -> str:
+    return keyring().seal(SealedField.RECEIVER, text) if text else ""
 
 
 def shown_address(channel: ReceiverChannel, address: str) -> str:
-    """The address as it may be shown and logged: who knows a chat's or a browser's whole address can write there."""
+    """The address as operators are shown it: who knows a chat's or a browser's whole address can write there."""
     if channel is ReceiverChannel.MAIL:
         return address
     return f"{urlsplit(address).hostname}/…{address[-ENDING_CHARS:]}"
+
+
+def _logged(channel: ReceiverChannel, address: str) -> str:
+    """The address as the log keeps it: the log is plain, and a mail address is somebody's."""
+    if channel is not ReceiverChannel.MAIL:
+        return shown_address(channel, address)
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1]}…@{domain}"
 
 
 async def read_receivers(connection: AsyncConnection) -> list[ReceiverRow]:
@@ -133,18 +159,19 @@ async def add_receiver(
         raise TooManyReceiversError
     values = {
         "channel": channel,
-        "address": address,
-        "p256dh": p256dh,
-        "auth": auth,
+        "address": _sealed(address),
+        "p256dh": _sealed(p256dh),
+        "auth": _sealed(auth),
+        "receiver_id": None if before is None else before.receiver_id,
         "name": tidy(name),
         "kinds": [str(kind) for kind in kinds],
     }
-    row = (await connection.exec_driver_sql(_ADD, values)).one()
+    row = (await connection.exec_driver_sql(_ADD if before is None else _SET_ANEW, values)).one()
     receiver = receiver_row(row)
     await _log(
         connection,
         receiver.receiver_id,
-        {"address": ("", shown_address(channel, address)), "kinds": ("", as_text(list(receiver.kinds)))},
+        {"address": ("", _logged(channel, address)), "kinds": ("", as_text(list(receiver.kinds)))},
         operator,
     )
     return receiver
@@ -182,7 +209,7 @@ async def remove_receiver(connection: AsyncConnection, receiver_id: int, operato
     """
     before = await _receiver(connection, receiver_id)
     await connection.exec_driver_sql(_REMOVE, {"receiver_id": receiver_id})
-    await _log(connection, receiver_id, {"address": (shown_address(before.channel, before.address), "")}, operator)
+    await _log(connection, receiver_id, {"address": (_logged(before.channel, before.address), "")}, operator)
 
 
 async def send_test(connection: AsyncConnection, receiver_id: int, operator: str) -> None:

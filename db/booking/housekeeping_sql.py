@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from db.booking.holds import live
+from db.booking.holds import OPEN, live
 
 ROOMS_WITH_STOCK: Final = """
 SELECT e.event_id, e.version, sum(t.available_count)::bigint, sum(t.held_count)::bigint
@@ -82,6 +82,30 @@ class HolderRow(NamedTuple):
     began_ms: int
     ends_ms: int
 
+
+FORGET_NETWORKS: Final = f"""
+WITH page AS (
+    SELECT event_id, reservation_id, network <> '' AND NOT {OPEN} AS is_due
+      FROM reservation
+     WHERE reservation_id > %(after)s AND reservation_id < %(until)s
+     ORDER BY reservation_id
+     LIMIT %(rows_max)s
+), forgotten AS (
+    UPDATE reservation r
+       SET network = ''
+      FROM page p
+     WHERE p.is_due AND r.reservation_id = p.reservation_id AND r.event_id = p.event_id
+)
+SELECT reservation_id FROM page ORDER BY reservation_id DESC LIMIT 1
+"""  # noqa: S608 - of constants alone
+"""Takes the networks from the holds that were made until then, whose ids sort by time, and returns how far it came."""
+
+FORGET_CHANGES: Final = """
+DELETE FROM change_log
+ WHERE log_id IN (SELECT log_id
+                    FROM (SELECT log_id, at FROM change_log ORDER BY log_id LIMIT %(rows_max)s) AS oldest
+                   WHERE at < clock_timestamp() - make_interval(hours => %(keep_hours)s))
+"""
 
 FORGET_DEPARTURES: Final = """
 DELETE FROM departed_place d

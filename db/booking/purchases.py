@@ -45,7 +45,9 @@ _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.t
 
 @dataclass(slots=True)
 class Detail:
-    """One seat of a purchase. Once it is cancelled, anybody can buy the seat."""
+    """One seat of a purchase. Once it is cancelled, anybody can buy the seat. ``ticket_code`` is as it is stored
+    (`db.booking.ticket_codes`).
+    """
 
     seat: Seat
     amount: int

@@ -48,7 +48,11 @@ class HeldSeat(NamedSeat, frozen=True, omit_defaults=True):
 
 
 class BoughtSeat(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """A seat that was bought, and the code of its ticket. It is called as a `HeldSeat` is."""
+    """A seat that was bought, and the code of its ticket. It is called as a `HeldSeat` is.
+
+    In what is recorded, and in Redis, the code is as it is stored; gateways open it for the fan
+    (`db.booking.ticket_codes`).
+    """
 
     ticket_type_id: int
     ticket_type: str

@@ -18,6 +18,7 @@ from sqlalchemy import case, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sealing.keyring import SealedField, keyring
 from db.tables.draws import Draw, DrawEntry
 from db.tables.events import Event
 
@@ -87,9 +88,9 @@ def _new_draw(event_id: int) -> dict[str, object]:
     seed = secrets.token_bytes(KEY_BYTES)
     return {
         "event_id": event_id,
-        "seed": seed,
+        "seed": keyring().seal_bytes(SealedField.DRAW_KEY, seed),
         "seed_hash": hashlib.sha256(seed).digest(),
-        "fan_key": secrets.token_bytes(KEY_BYTES),
+        "fan_key": keyring().seal_bytes(SealedField.DRAW_KEY, secrets.token_bytes(KEY_BYTES)),
     }
 
 
@@ -112,7 +113,19 @@ def commit_seed_sync(connection: psycopg.Connection, event_id: int) -> None:
 async def draw_row(connection: AsyncConnection, event_id: int) -> DrawRow | None:
     """The event's draw; None where it has no lobby."""
     row = (await connection.execute(_DRAWN.where(Draw.event_id == event_id))).one_or_none()
-    return None if row is None else DrawRow(**row._asdict())
+    if row is None:
+        return None
+    seed = None if row.seed is None else open_draw_key(row.seed)
+    return DrawRow(**{**row._asdict(), "seed": seed, "fan_key": open_draw_key(row.fan_key)})
+
+
+def open_draw_key(stored: bytes) -> bytes:
+    """A draw's seed or the key of its fans' hashes.
+
+    Raises:
+        SealError: no key of this site opens it.
+    """
+    return keyring().open_bytes(SealedField.DRAW_KEY, stored)
 
 
 async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> DrawRow | None:
@@ -132,8 +145,8 @@ async def record_draw(connection: AsyncConnection, event_id: int, fans: str) -> 
     if draw is None:
         return None
     if draw.drawn_at is None:
-        seed_inner, seed_outer = _padded(draw.seed)
-        fan_inner, fan_outer = _padded(draw.fan_key)
+        seed_inner, seed_outer = _padded(open_draw_key(draw.seed))
+        fan_inner, fan_outer = _padded(open_draw_key(draw.fan_key))
         await connection.execute(
             _RECORD,
             {

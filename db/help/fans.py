@@ -8,6 +8,9 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.messages.addresses import opened
+from db.sealing.keyring import SealError
+
 FOUND_MAX: Final = 20
 LISTED_MAX: Final = 50
 SENT_AGAIN_HOURS: Final = 24
@@ -33,7 +36,7 @@ WITH found AS (
 
 FIND_BY_ADDRESS: Final[LiteralString] = f"""
 WITH found AS (
-    SELECT event_id, user_id, 'address' AS found_by FROM contact WHERE address = %(sought)s
+    SELECT event_id, user_id, 'address' AS found_by FROM contact WHERE address_hash = %(sought)s
 )
 {_FOUND}"""  # noqa: S608 - of constants alone
 
@@ -42,7 +45,7 @@ WITH found AS (
     SELECT p.event_id, p.user_id, 'ticket' AS found_by
       FROM purchase_detail d
       JOIN purchase p USING (event_id, purchase_id)
-     WHERE d.ticket_code = %(sought)s
+     WHERE left(d.ticket_code, 16) = ANY (%(sought)s)
 )
 {_FOUND}"""  # noqa: S608 - of constants alone
 
@@ -81,9 +84,9 @@ SELECT m.message_id, m.kind, m.channel, m.address, m.state, m.created_at, m.ende
 """
 
 _SEND_AGAIN: Final[LiteralString] = """
-INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
-                     due_at, useful_until)
-SELECT m.event_id, %(new_id)s, m.kind, m.channel, m.address, m.user_id, m.language,
+INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
+                     urgency, due_at, useful_until)
+SELECT m.event_id, %(new_id)s, m.kind, m.channel, m.address, m.address_hash, m.user_id, m.language,
        m.dedup_key || ':again:' || %(new_id)s::text, m.payload, m.urgency, clock_timestamp(),
        clock_timestamp() + make_interval(hours => %(hours)s)
   FROM message m
@@ -152,7 +155,7 @@ class FanRows(NamedTuple):
 async def find_fans(
     connection: AsyncConnection,
     statement: LiteralString,
-    sought: str,
+    sought: str | bytes | list[str],
     event_id: int | None,
     event_ids: frozenset[int] | None,
 ) -> list[FoundFan]:
@@ -179,8 +182,16 @@ async def fan_rows(connection: AsyncConnection, event_id: int, user_id: int) -> 
     return FanRows(
         tuple(HoldRow._make(row) for row in holds),
         tuple(PurchaseRow._make(row) for row in purchases),
-        tuple(MessageRow._make(row) for row in messages),
+        tuple(MessageRow._make(row)._replace(address=_opened(row.address)) for row in messages),
     )
+
+
+def _opened(stored_address: str) -> str:
+    """The address; empty where no key opens it."""
+    try:
+        return opened(stored_address)
+    except SealError:
+        return ""
 
 
 async def send_again(

@@ -62,17 +62,21 @@ UPDATE delivery
    AND event_id = ANY (%(event_ids)s::bigint[])
 """
 
+_REACHED: Final[LiteralString] = "coalesce(encode(address_hash, 'hex'), address)"
+"""Whom a message reaches, in its dedup key: as `db.messages.queue.dedup_key` has it."""
+_REACHED_BROWSER: Final[LiteralString] = "coalesce(encode(address_hash, 'hex'), endpoint)"
+
 _INTO: Final[LiteralString] = """
-INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
-                     due_at, useful_until)
-SELECT %(event_id)s, gen_random_uuid(), %(kind)s, r.channel, r.address, r.user_id, r.language,
-       %(kind)s || ':' || %(cause)s || ':' || r.channel || ':' || r.address, %(payload)s::jsonb, %(urgency)s::smallint,
+INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
+                     urgency, due_at, useful_until)
+SELECT %(event_id)s, gen_random_uuid(), %(kind)s, r.channel, r.address, r.address_hash, r.user_id, r.language,
+       %(kind)s || ':' || %(cause)s || ':' || r.channel || ':' || r.reached, %(payload)s::jsonb, %(urgency)s::smallint,
        %(due_at)s, %(due_at)s::timestamptz + make_interval(secs => %(useful_seconds)s)
 """
 
 TO_CONTACTS: Final[LiteralString] = f"""
 WITH r AS MATERIALIZED (
-    SELECT channel, address, user_id, language
+    SELECT channel, address, address_hash, {_REACHED} AS reached, user_id, language
       FROM contact
      WHERE event_id = %(event_id)s AND (user_id, channel) > (%(after_user)s, %(after)s)
      ORDER BY user_id, channel
@@ -89,7 +93,7 @@ SELECT user_id, channel FROM r ORDER BY user_id DESC, channel DESC LIMIT 1
 
 TO_BROWSERS: Final[LiteralString] = f"""
 WITH r AS MATERIALIZED (
-    SELECT 'push' AS channel, endpoint AS address, user_id, language
+    SELECT 'push' AS channel, endpoint AS address, address_hash, {_REACHED_BROWSER} AS reached, user_id, language
       FROM push_subscription
      WHERE event_id = %(event_id)s AND (user_id, endpoint) > (%(after_user)s, %(after)s)
      ORDER BY user_id, endpoint
@@ -106,11 +110,11 @@ SELECT user_id, address FROM r ORDER BY user_id DESC, address DESC LIMIT 1
 
 TO_FANS: Final[LiteralString] = f"""
 WITH r AS (
-    SELECT channel, address, user_id, language
+    SELECT channel, address, address_hash, {_REACHED} AS reached, user_id, language
       FROM contact
      WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
      UNION ALL
-    SELECT 'push', endpoint, user_id, language
+    SELECT 'push', endpoint, address_hash, {_REACHED_BROWSER}, user_id, language
       FROM push_subscription
      WHERE event_id = %(event_id)s AND user_id = ANY (%(user_ids)s::bigint[])
 )
@@ -123,7 +127,7 @@ WITH r AS (
 
 TO_FOLLOWERS: Final[LiteralString] = f"""
 WITH r AS MATERIALIZED (
-    SELECT f.follower_id, 'mail' AS channel, f.address, 0 AS user_id, f.language
+    SELECT f.follower_id, 'mail' AS channel, f.address, f.address_hash, {_REACHED} AS reached, 0 AS user_id, f.language
       FROM event e
       JOIN follower f ON (f.what = 'artist' AND f.name = e.artist) OR (f.what = 'venue' AND f.name = e.venue)
      WHERE e.event_id = %(event_id)s AND f.confirmed_at IS NOT NULL AND f.follower_id > %(after)s
@@ -163,16 +167,18 @@ SELECT e.event_id, e.time_zone
 """  # noqa: S608 - of constants alone
 """The sales in whose line somebody may wait whom we can tell."""
 
-HOLDS_ENDING: Final[LiteralString] = """
+HOLDS_ENDING: Final[LiteralString] = f"""
 SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
   FROM reservation h
  WHERE h.state = 'held' AND h.expires_at BETWEEN clock_timestamp() + interval '20 seconds'
                                               AND clock_timestamp() + make_interval(secs => %(seconds)s)
    AND EXISTS (
        SELECT
-         FROM (SELECT c.channel, c.address FROM contact c WHERE c.event_id = h.event_id AND c.user_id = h.user_id
+         FROM (SELECT c.channel, {_REACHED} AS reached
+                 FROM contact c
+                WHERE c.event_id = h.event_id AND c.user_id = h.user_id
                 UNION ALL
-               SELECT 'push', p.endpoint
+               SELECT 'push', {_REACHED_BROWSER}
                  FROM push_subscription p
                 WHERE p.event_id = h.event_id AND p.user_id = h.user_id) AS r
         WHERE r.channel = ANY (%(channels)s)
@@ -180,10 +186,10 @@ SELECT h.event_id, h.reservation_id, h.user_id, h.expires_at
               SELECT
                 FROM message m
                WHERE m.event_id = h.event_id
-                 AND m.dedup_key = %(kind)s || ':' || h.reservation_id || ':' || r.channel || ':' || r.address))
+                 AND m.dedup_key = %(kind)s || ':' || h.reservation_id || ':' || r.channel || ':' || r.reached))
  ORDER BY h.expires_at
  LIMIT %(holds_max)s
-"""
+"""  # noqa: S608 - of constants alone
 
 ON_SALE_NOW: Final[LiteralString] = f"""
 SELECT e.time_zone, clock_timestamp()

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 import msgspec
 
-from db.messages.kinds import MessageChannel, MessageKind
+from db.booking.ticket_codes import open_code
+from db.messages.addresses import opened, stored
+from db.messages.kinds import MessageChannel, MessageKind, SuppressionReason
+from db.push.keys import open_push_key
+from db.sealing.keyring import SealError
 
 WRITE: Final[LiteralString] = """
-INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
-                     due_at, useful_until)
-SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.user_id, k.language, k.dedup_key, k.payload,
-       k.urgency, clock_timestamp(), clock_timestamp() + make_interval(secs => k.useful_seconds)
+INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
+                     urgency, due_at, useful_until)
+SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.address_hash, k.user_id, k.language, k.dedup_key,
+       k.payload, k.urgency, clock_timestamp(), clock_timestamp() + make_interval(secs => k.useful_seconds)
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, kind text, channel text, address text, user_id bigint, language text, dedup_key text,
-             payload jsonb, urgency smallint, useful_seconds int)
+       AS k (event_id bigint, kind text, channel text, address text, address_hash bytea, user_id bigint, language text,
+             dedup_key text, payload jsonb, urgency smallint, useful_seconds int)
  WHERE EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
     ON CONFLICT DO NOTHING
 """
@@ -37,23 +41,25 @@ def message_row(
     payload: Mapping[str, Any],
 ) -> dict[str, Any]:
     """A row of `WRITE`. ``cause`` names what happened: of one cause each address is told once."""
+    to_store = stored(address)
     return {
         "event_id": event_id,
         "kind": kind,
         "channel": channel,
-        "address": address,
+        "address": to_store.sealed,
+        "address_hash": "\\x" + to_store.hash.hex(),
         "user_id": user_id,
         "language": language,
-        "dedup_key": dedup_key(kind, cause, channel, address),
+        "dedup_key": dedup_key(kind, cause, channel, to_store.hash),
         "payload": payload,
         "urgency": kind.urgency,
         "useful_seconds": kind.useful_seconds,
     }
 
 
-def dedup_key(kind: MessageKind, cause: str, channel: str, address: str) -> str:
+def dedup_key(kind: MessageKind, cause: str, channel: str, address_hash: bytes) -> str:
     """What a message is about and whom it reaches; `db.messages.fan_out` makes the same text in SQL."""
-    return f"{kind}:{cause}:{channel}:{address}"
+    return f"{kind}:{cause}:{channel}:{address_hash.hex()}"
 
 
 def rows_of(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -65,7 +71,7 @@ TAKE: Final[LiteralString] = """
 WITH due AS (
     SELECT event_id, message_id
       FROM message
-     WHERE state = 'queued' AND due_at <= statement_timestamp()
+     WHERE state = 'queued' AND due_at <= statement_timestamp() AND address_hash IS NOT NULL
      ORDER BY urgency, due_at
      LIMIT %(messages_max)s
        FOR UPDATE SKIP LOCKED
@@ -80,19 +86,20 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
        t.useful_until <= clock_timestamp(),
        EXISTS (SELECT
                  FROM suppression s
-                WHERE s.address = t.address AND s.channel = t.channel AND s.kind IN ('', t.kind)),
+                WHERE s.address_hash = t.address_hash AND s.channel = t.channel AND s.kind IN ('', t.kind)),
        p.p256dh, p.auth, q.from_hour, q.until_hour,
        e.name, e.artist, e.venue, e.date, e.time_zone, e.doors_at, e.on_sale_at, e.currency, e.notice, e.state,
        e.revision
   FROM taken t
   JOIN event e ON e.event_id = t.event_id
-  LEFT JOIN quiet_hours q ON q.address = t.address AND q.channel = t.channel
+  LEFT JOIN quiet_hours q ON q.address_hash = t.address_hash AND q.channel = t.channel
   LEFT JOIN push_subscription p
-    ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.endpoint = t.address
+    ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.address_hash = t.address_hash
  ORDER BY t.urgency, t.created_at
 """
 """Takes the messages that are due, the most urgent first, each for one try. A message is due again once that try must
-be over, for the process that took it may have died on the way."""
+be over, for the process that took it may have died on the way. A message of an older release waits until housekeeping
+has sealed its address: only then can it be seen whether the address wants it."""
 
 
 class EventFacts(NamedTuple):
@@ -113,7 +120,8 @@ class EventFacts(NamedTuple):
 
 class Taken(NamedTuple):
     """A message that was taken for its ``tries``-th try. ``keys`` are those of a browser that takes web push; ``quiet``
-    are the hours from which and until which its reader wants to be left alone.
+    are the hours from which and until which its reader wants to be left alone. The address is empty where no key of
+    this site opens it.
     """
 
     event_id: int
@@ -136,13 +144,19 @@ def taken(row: tuple[Any, ...]) -> Taken:
     """A row of `TAKE`."""
     p256dh, auth, quiet_from, quiet_until = row[11:15]
     kind, channel = msgspec.convert(row[2], MessageKind), MessageChannel(row[3])
-    keys = (p256dh, auth) if p256dh and auth else None
+    try:
+        address = opened(row[4])
+        keys = (open_push_key(p256dh), open_push_key(auth)) if p256dh and auth else None
+    except SealError:
+        address, keys = "", None
     quiet = None if quiet_from is None else (quiet_from, quiet_until)
-    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, quiet, EventFacts(*row[15:])))
+    return Taken._make((*row[:2], kind, channel, address, *row[5:11], keys, quiet, EventFacts(*row[15:])))
 
 
 ANY_DUE: Final[LiteralString] = """
-SELECT EXISTS (SELECT FROM message WHERE state = 'queued' AND due_at <= statement_timestamp())
+SELECT EXISTS (SELECT
+                 FROM message
+                WHERE state = 'queued' AND due_at <= statement_timestamp() AND address_hash IS NOT NULL)
 """
 
 NOTE: Final[LiteralString] = """
@@ -191,26 +205,41 @@ DELETE FROM follower
 """
 
 SUPPRESS: Final[LiteralString] = """
-INSERT INTO suppression (address, channel, kind, reason, detail)
-VALUES (%(address)s, %(channel)s, %(kind)s, %(reason)s, %(detail)s)
+INSERT INTO suppression (address, address_hash, channel, kind, reason, detail)
+VALUES (%(sealed)s, %(hash)s, %(channel)s, %(kind)s, %(reason)s, %(detail)s)
     ON CONFLICT DO NOTHING
 """
 
-CAME_BACK: Final[LiteralString] = """
-WITH found AS (
-    SELECT event_id, message_id, address FROM message WHERE message_id = %(message_id)s AND channel = 'mail'
-), failed AS (
-    UPDATE message m
-       SET state = 'failed', error = %(error)s
-      FROM found
-     WHERE %(is_failed)s AND m.message_id = found.message_id AND m.event_id = found.event_id AND m.state = 'sent'
-)
-SELECT address FROM found
+
+def suppression_row(channel: str, address: str, kind: str, reason: SuppressionReason, detail: str) -> dict[str, Any]:
+    """The parameters of `SUPPRESS`. Servers name the address in what they say, so it is taken out of ``detail``."""
+    return {
+        **stored(address)._asdict(),
+        "channel": channel,
+        "kind": kind,
+        "reason": reason,
+        "detail": without_address(detail, address),
+    }
+
+
+def without_address(text: str, address: str) -> str:
+    """What a provider said, without the address of the message."""
+    return text.replace(address, "<address>") if address else text
+
+
+ADDRESS_OF: Final[LiteralString] = """
+SELECT address FROM message WHERE message_id = %(message_id)s AND channel = 'mail'
 """
-"""Returns whom a mail was for of which a report came, and notes with the message that it did not arrive."""
+"""Whom a mail was for of which a report came."""
+
+CAME_BACK: Final[LiteralString] = """
+UPDATE message SET state = 'failed', error = %(error)s
+ WHERE %(is_failed)s AND message_id = %(message_id)s AND channel = 'mail' AND state = 'sent'
+"""
+"""Notes with a mail that it did not arrive."""
 
 DROP_SUBSCRIPTION: Final[LiteralString] = """
-DELETE FROM push_subscription WHERE endpoint = %(endpoint)s AND event_id = %(event_id)s AND user_id = %(user_id)s
+DELETE FROM push_subscription WHERE address_hash = %(hash)s AND event_id = %(event_id)s AND user_id = %(user_id)s
 """
 
 TICKETS: Final[LiteralString] = """
@@ -239,3 +268,13 @@ class TicketFacts(NamedTuple):
     seat: str
     amount: int
     ticket_code: str
+
+
+def ticket_facts(row: Sequence[Any]) -> TicketFacts:
+    """A row of `TICKETS`.
+
+    Raises:
+        SealError: no key of this site opens the ticket's code.
+    """
+    facts = TicketFacts._make(row)
+    return facts._replace(ticket_code=open_code(facts.ticket_code))

@@ -8,6 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.events.sale import EventState, sale_end
+from db.messages.addresses import hash_of, stored
+from db.push.keys import seal_push_key
 
 OF_ONE_FAN_MAX: Final = 5
 """Browsers of one fan at one event: a fan has few devices, and each push costs a request."""
@@ -15,11 +17,11 @@ OF_ONE_FAN_MAX: Final = 5
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 _KEEP: Final = text("""
-INSERT INTO push_subscription (event_id, user_id, endpoint, p256dh, auth, language)
-SELECT event_id, :user_id, :endpoint, :p256dh, :auth, :language
+INSERT INTO push_subscription (event_id, user_id, endpoint, address_hash, p256dh, auth, language)
+SELECT event_id, :user_id, :sealed, :hash, :p256dh, :auth, :language
   FROM event
  WHERE event_id = :event_id
-ON CONFLICT (event_id, user_id, endpoint) DO UPDATE
+ON CONFLICT (event_id, user_id, address_hash) DO UPDATE
    SET p256dh = excluded.p256dh, auth = excluded.auth, language = excluded.language, made_at = clock_timestamp()
 """)
 
@@ -34,7 +36,7 @@ DELETE FROM push_subscription
 """)
 
 _REMOVE: Final = text("""
-DELETE FROM push_subscription WHERE event_id = :event_id AND user_id = :user_id AND endpoint = :endpoint
+DELETE FROM push_subscription WHERE event_id = :event_id AND user_id = :user_id AND address_hash = :hash
 """)
 
 
@@ -48,9 +50,9 @@ async def keep_subscription(
         {
             "event_id": event_id,
             "user_id": user_id,
-            "endpoint": endpoint,
-            "p256dh": p256dh,
-            "auth": auth,
+            **stored(endpoint)._asdict(),
+            "p256dh": seal_push_key(p256dh),
+            "auth": seal_push_key(auth),
             "language": language,
         },
     )
@@ -62,7 +64,7 @@ async def keep_subscription(
 
 async def remove_subscription(connection: AsyncConnection, event_id: int, user_id: int, endpoint: str) -> None:
     """Forget a browser's subscription, where there is one."""
-    await connection.execute(_REMOVE, {"event_id": event_id, "user_id": user_id, "endpoint": endpoint})
+    await connection.execute(_REMOVE, {"event_id": event_id, "user_id": user_id, "hash": hash_of(endpoint)})
 
 
 FORGET_SUBSCRIPTIONS: Final = f"""

@@ -1,4 +1,8 @@
-"""The tables of messages to fans: where they may be reached, what they do not want, and each message on its way."""
+"""The tables of messages to fans: where they may be reached, what they do not want, and each message on its way.
+
+Every ``address`` is sealed, and found and compared by its ``address_hash`` (`db.messages.addresses`). A row without a
+hash is of an older release, whose addresses are plain until housekeeping seals them (`db.sealing.rows`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     UniqueConstraint,
@@ -31,7 +36,8 @@ class Contact(Base):
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(one_of("channel", (MessageChannel.MAIL, MessageChannel.SMS)), name="channel"),
         PrimaryKeyConstraint("event_id", "user_id", "channel"),
-        Index("ix_contact_address", "address"),
+        Index("ix_contact_address_hash", "address_hash"),
+        Index("ix_contact_plain", "event_id", "user_id", postgresql_where=text("address_hash IS NULL")),
     )
 
     event_id: Mapped[int]
@@ -40,6 +46,7 @@ class Contact(Base):
     address: Mapped[str]
     language: Mapped[str]
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Follower(Base):
@@ -51,6 +58,9 @@ class Follower(Base):
     __table_args__ = (
         CheckConstraint(one_of("what", tuple(Followed)), name="what"),
         UniqueConstraint("what", "name", "address"),
+        UniqueConstraint("what", "name", "address_hash"),
+        Index("ix_follower_address_hash", "address_hash"),
+        Index("ix_follower_plain", "follower_id", postgresql_where=text("address_hash IS NULL")),
         Index("ix_follower_unconfirmed", "made_at", postgresql_where=text("confirmed_at IS NULL")),
     )
 
@@ -61,6 +71,7 @@ class Follower(Base):
     language: Mapped[str]
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
     confirmed_at: Mapped[dt.datetime | None]
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Suppression(Base):
@@ -70,6 +81,8 @@ class Suppression(Base):
     __table_args__ = (
         CheckConstraint(one_of("reason", tuple(SuppressionReason)), name="reason"),
         PrimaryKeyConstraint("address", "channel", "kind"),
+        UniqueConstraint("address_hash", "channel", "kind"),
+        Index("ix_suppression_plain", "channel", postgresql_where=text("address_hash IS NULL")),
     )
 
     address: Mapped[str]
@@ -78,6 +91,7 @@ class Suppression(Base):
     reason: Mapped[str]
     detail: Mapped[str] = mapped_column(server_default="")
     at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class QuietHours(Base):
@@ -89,12 +103,15 @@ class QuietHours(Base):
     __table_args__ = (
         CheckConstraint("from_hour BETWEEN 0 AND 23 AND until_hour BETWEEN 0 AND 23", name="hours"),
         PrimaryKeyConstraint("address", "channel"),
+        UniqueConstraint("address_hash", "channel"),
+        Index("ix_quiet_hours_plain", "channel", postgresql_where=text("address_hash IS NULL")),
     )
 
     address: Mapped[str]
     channel: Mapped[str]
     from_hour: Mapped[int] = mapped_column(SmallInteger)
     until_hour: Mapped[int] = mapped_column(SmallInteger)
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Message(Base):
@@ -115,6 +132,7 @@ class Message(Base):
         Index("ix_message_due", "urgency", "due_at", postgresql_where=text("state = 'queued'")),
         Index("ix_message_dead", "ended_at", postgresql_where=text("state = 'dead'")),
         Index("ix_message_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_message_plain", "message_id", postgresql_where=text("address_hash IS NULL")),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -138,3 +156,4 @@ class Message(Base):
     provider_id: Mapped[str] = mapped_column(server_default="")
     error: Mapped[str] = mapped_column(server_default="")
     copy: Mapped[str | None]
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -13,6 +13,7 @@ from sqlalchemy import Label, delete, func, insert, literal, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.change_log.changes import Change, Subject, as_text, insert_changes
+from db.sealing.keyring import SealedField, keyring
 from db.tables.events import Event
 from db.tables.outbox import Delivery
 from db.tables.webhooks import WebhookEndpoint
@@ -60,6 +61,10 @@ class EndpointRow:
 def secret_text(secret: bytes) -> str:
     """The secret as Standard Webhooks writes it."""
     return SECRET_PREFIX + base64.b64encode(secret).decode()
+
+
+def _sealed(secret: bytes) -> bytes:
+    return keyring().seal_bytes(SealedField.WEBHOOK_SECRET, secret)
 
 
 def _counted(state: str) -> Label[int]:
@@ -133,7 +138,7 @@ async def add_endpoint(
     secret = secrets.token_bytes(SECRET_BYTES)
     endpoint_id = await connection.scalar(
         insert(WebhookEndpoint)
-        .values(url=url, kinds=list(kinds), event_id=event_id, description=tidy(description), secret=secret)
+        .values(url=url, kinds=list(kinds), event_id=event_id, description=tidy(description), secret=_sealed(secret))
         .returning(WebhookEndpoint.endpoint_id)
     )
     assert endpoint_id is not None
@@ -206,7 +211,7 @@ async def rotate_secret(
         .values(
             secret_before=WebhookEndpoint.secret,
             secret_before_until=func.clock_timestamp() + dt.timedelta(hours=overlap_hours),
-            secret=secret,
+            secret=_sealed(secret),
         )
     )
     await log_endpoint(connection, endpoint_id, operator, {"secret": ("", "replaced")})

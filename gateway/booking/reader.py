@@ -12,6 +12,7 @@ import msgspec
 
 from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
+from db.booking.ticket_codes import with_codes
 from db.connections import primary
 
 PURCHASES_MAX: Final = 200
@@ -54,7 +55,7 @@ class Reader:
             rows = await connection.execute(
                 sql.PURCHASES_OF_FAN, {"user_id": user_id, "purchases_max": PURCHASES_MAX}, prepare=True
             )
-            return [row[0].encode() for row in await rows.fetchall()]
+            return [with_codes(row[0].encode()) for row in await rows.fetchall()]
 
     async def backlog(self) -> Backlog:
         """How much work of each sort is to be done; each count stops at `COUNTED_MAX`."""
@@ -100,7 +101,7 @@ class Reader:
                 cursor = await connection.execute(
                     sql.PURCHASES_NAMED, {"rows": msgspec.json.encode(rows).decode()}, prepare=True
                 )
-                purchases = {row[0]: row[1].encode() for row in await cursor.fetchall()}
+                purchases = {row[0]: with_codes(row[1].encode()) for row in await cursor.fetchall()}
         except Exception as error:
             for _, _, answer in reads:
                 if not answer.done():

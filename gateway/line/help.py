@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.booking.ticket_codes import beginnings_of
 from db.change_log.changes import Change, ChangeRow, Subject, change_rows, insert_changes, select_changes
 from db.help.fans import (
     FIND_BY_ADDRESS,
@@ -22,6 +23,7 @@ from db.help.fans import (
     send_again,
 )
 from db.ids import uuid7
+from db.messages.addresses import hash_of
 from db.messages.contacts import contacts_of
 from gateway.contacts.contacts import tidy_mail
 from gateway.contract.line import ReceiptEntry
@@ -74,14 +76,15 @@ class FanHelp:
         sought = sought.strip()
         if event_id is not None and sought.count(".") == 2 and "@" not in sought:
             return await self._find_place(sought, event_id)
+        key: str | bytes | list[str]
         if "@" in sought:
-            statement, key = FIND_BY_ADDRESS, tidy_mail(sought)
+            statement, key = FIND_BY_ADDRESS, hash_of(tidy_mail(sought))
         elif _is_uuid(sought):
             statement, key = FIND_BY_ID, sought
         elif sought.isascii() and sought.isdigit() and int(sought) <= ID_MAX:
             statement, key = FIND_BY_FAN, sought
         else:
-            statement, key = FIND_BY_TICKET, sought.upper()
+            statement, key = FIND_BY_TICKET, beginnings_of(sought.upper())
         async with self._engine.connect() as connection:
             found = await find_fans(connection, statement, key, event_id, event_ids)
         if not found and statement is FIND_BY_FAN and event_id is not None:

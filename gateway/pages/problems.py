@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from gateway.pages.look import error_page
-from gateway.wire.problems import HANDLERS, UNAVAILABLE_RETRY_SECONDS, ProblemError, answer_to
+from gateway.wire.problems import HANDLERS, UNAVAILABLE_RETRY_SECONDS, ProblemError, answer_to, logged_path
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def _on_problem(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 
 def _on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
-    logger.error("page %s failed", request.url.path, exc_info=error)
+    logger.error("page %s failed", logged_path(request), exc_info=error)
     return error_page(500)
 
 

@@ -14,6 +14,7 @@ from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Co
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
 from db.booking.seats import Seat
+from db.booking.ticket_codes import with_codes
 from db.events.sale import EventState
 from gateway.booking.desk import WAIT_SECONDS_MAX, Ask, Booked
 from gateway.captcha.altcha import Altcha
@@ -127,7 +128,7 @@ async def _finished(services: Services, command_id: uuid.UUID, record: JobRecord
     if record.body:
         services.halls.note_answered(record)
         labels = await services.halls.labels(record.event_id)
-        outcome = labels.in_outcome(record.kind, record.body)
+        outcome = with_codes(labels.in_outcome(record.kind, record.body))
     head = b'{"jobId":"%s","kind":"%s",' % (str(command_id).encode(), record.kind.encode())
     return Answer(head + outcome[1:])
 

@@ -61,7 +61,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._refused = True
             self._lingers = self._connections.linger()
             if self._lingers:
-                transport.write_eof()
+                _end_writing(transport)
                 self._timer = self.loop.call_later(LINGER_SECONDS, transport.abort)
             else:
                 transport.close()
@@ -175,7 +175,7 @@ class BoundedConnection(HttpToolsProtocol):
                 self.transport.abort()
                 return
         self._write_refusal(code)
-        self.transport.write_eof()
+        _end_writing(self.transport)
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _write_refusal(self, code: str) -> None:
@@ -194,3 +194,9 @@ class BoundedConnection(HttpToolsProtocol):
         ]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
         self.transport.write(STATUS_LINE[document["status"]] + head + b"\r\n" + body)
+
+
+def _end_writing(transport: asyncio.Transport) -> None:
+    """Say that no more comes. TLS has no such word: there the answer's length says it, and the end comes later."""
+    if transport.can_write_eof():
+        transport.write_eof()

@@ -19,6 +19,8 @@ from gateway.wire.requests import Answer
 
 logger = logging.getLogger(__name__)
 
+_reader_tokens: Final = re.compile(r"(?<!/api)(?<!/ops)(/messages/(?:confirm/)?)[^/]+")
+
 MEDIA_TYPE = b"application/problem+json"
 UNAVAILABLE_RETRY_SECONDS = 2
 
@@ -97,6 +99,11 @@ def _path(fault: dict[str, Any]) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def logged_path(request: Request[Any, Any, Any]) -> str:
+    """The path of a request without the tokens of links in messages: they have the address of their reader."""
+    return _reader_tokens.sub(r"\1…", request.url.path)
+
+
 def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     cause = error.__cause__
     if isinstance(cause, SerializationException) and isinstance(cause.__cause__, msgspec.MsgspecError):
@@ -108,7 +115,7 @@ def _on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[
         if status < 500:
             code = "invalid_request"
         else:
-            logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+            logger.error("%s %s failed", request.method, logged_path(request), exc_info=error)
             code = "unavailable" if status == 503 else "internal_error"
     members: dict[str, Any] = {}
     detail: str | None = None
@@ -133,14 +140,14 @@ def _with_head(allowed: str) -> str:
 
 
 def _on_outage(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    logger.warning("%s %s: a part is away: %s", request.method, request.url.path, error)
+    logger.warning("%s %s: a part is away: %s", request.method, logged_path(request), error)
     failing = "postgres" if isinstance(error, sqlalchemy.exc.SQLAlchemyError | psycopg.Error) else "redis"
     away = ProblemError("unavailable", retry_after_seconds=UNAVAILABLE_RETRY_SECONDS, failing=failing)
     return problem_response(away.document, away.headers)
 
 
 def _on_anything(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, logged_path(request), exc_info=error)
     return problem_response(problem("internal_error"))
 
 

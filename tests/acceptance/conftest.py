@@ -22,7 +22,7 @@ from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan
 from db.operators.accounts import add_operator
 from tests.client import Client, Fan
-from tests.databases import Databases
+from tests.databases import Databases, as_gateway
 from tests.factories import HALL, OPEN_DOOR, environ_of, make_event, plan_event
 from tests.services import Service, Services, await_ready, free_port
 
@@ -124,9 +124,9 @@ def module_database_url(databases: Databases) -> Iterator[str]:
 
 
 def _start_gateway(services: Services) -> Service:
-    """Not yet ready: so that several start at a time."""
-    port = free_port()
-    return services.start("gateway", "--port", str(port), url=f"http://127.0.0.1:{port}")
+    """Not yet ready: so that several start at a time. Its role in the database is a gateway's."""
+    port, database_url = free_port(), as_gateway(services.environ["DATABASE_URL"])
+    return services.start("gateway", "--port", str(port), url=f"http://127.0.0.1:{port}", DATABASE_URL=database_url)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from db.events.seed import RoomSeed
+from db.messages.addresses import opened
 from db.pictures import forget_unused
 from db.push.subscriptions import OF_ONE_FAN_MAX
 from tests.acceptance.conftest import Site
@@ -244,9 +245,10 @@ def test_a_site_with_a_look_that_cannot_be_does_not_start(site: Site) -> None:
 
 def subscriptions(site: Site, event_id: int) -> list[tuple[str, str]]:
     with psycopg.connect(site.database_url) as connection:
-        return connection.execute(
+        found = connection.execute(
             "SELECT endpoint, language FROM push_subscription WHERE event_id = %s ORDER BY made_at", (event_id,)
         ).fetchall()
+    return [(opened(endpoint), language) for endpoint, language in found]
 
 
 def test_a_fans_browsers_are_kept_and_bounded(site: Site) -> None:

@@ -14,6 +14,7 @@ import pytest
 import segno
 from playwright.sync_api import Browser, Page, expect
 
+from db.booking.ticket_codes import open_code
 from db.events.seed import RoomSeed, seed_demo
 from tests.browser.looks import IN_ALL_LANGUAGES
 from tests.browser.words import JOIN
@@ -202,7 +203,7 @@ def test_a_fan_gets_from_the_line_to_two_tickets(
     visit.photograph("6-ticket")
     with psycopg.connect(database_url) as connection:
         codes = {
-            row[0]
+            open_code(row[0])
             for row in connection.execute(
                 "SELECT ticket_code FROM purchase_detail WHERE event_id = %s AND ticket_type_id = %s"
                 " AND row_number = 1 AND seat_number IN (6, 7)",

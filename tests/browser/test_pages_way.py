@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from db.events.seed import RoomSeed, seed_demo
+from db.messages.addresses import opened
 from db.pictures import keep_picture
 from gateway.programme.pictures import picture_forms
 from tests.browser.test_tabs_way import fans_browser, stage
@@ -168,7 +169,9 @@ def test_a_closed_page_is_told_by_web_push(services: Services, database_url: str
     assert page.evaluate("() => window.pushOptions") == {"visible": True, "key": PUSH_KEY}
     with psycopg.connect(database_url) as connection:
         kept = connection.execute("SELECT event_id, endpoint, language FROM push_subscription").fetchall()
-    assert kept == [(event_id, "https://push.example.org/me", "en")]
+    assert [(event, opened(endpoint), language) for event, endpoint, language in kept] == [
+        (event_id, "https://push.example.org/me", "en")
+    ]
 
     page.goto(gateway.url + "/purchases")
     client = context.new_cdp_session(page)

@@ -18,6 +18,7 @@ import redis.asyncio
 
 from db.alarms import notices as sql
 from db.alarms.kinds import ReceiverChannel
+from db.alarms.receivers import opened_receiver
 from db.alarms.states import Notice, NoticeState
 from db.connections import primary
 from db.messages.kinds import MAIL, PUSH, MessageChannel, MessageKind
@@ -96,11 +97,18 @@ class AlarmSender:
             rows = await found.fetchall()
         messages: dict[uuid.UUID, _Message] = {}
         for message_id, what, payload, tries, is_late, receiver_id, channel, address, p256dh, auth in rows:
-            keys = (p256dh, auth) if p256dh and auth else None
+            keys = (opened_receiver(p256dh), opened_receiver(auth)) if p256dh and auth else None
             message = messages.setdefault(
                 message_id,
                 _Message(
-                    message_id, receiver_id, ReceiverChannel(channel), address, keys, int(tries), bool(is_late), []
+                    message_id,
+                    receiver_id,
+                    ReceiverChannel(channel),
+                    opened_receiver(address),
+                    keys,
+                    int(tries),
+                    bool(is_late),
+                    [],
                 ),
             )
             message.notices.append(Told(Notice(what), payload))

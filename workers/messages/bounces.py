@@ -21,8 +21,9 @@ from urllib.parse import unquote
 import psycopg
 
 from db.connections import primary
+from db.messages.addresses import opened
 from db.messages.kinds import MAIL, SuppressionReason
-from db.messages.queue import CAME_BACK, SUPPRESS
+from db.messages.queue import ADDRESS_OF, CAME_BACK, SUPPRESS, suppression_row, without_address
 from messages.returned import REPORT_BYTES_MAX, Returned, ReturnedKind, read_report
 from messages.settings import IMAP_SCHEMES, MailSettings, Provider, provider_of
 
@@ -44,15 +45,16 @@ _is_folder: Final = re.compile(r'[^\x00-\x1f"\\\x7f-\U0010ffff]{1,200}').fullmat
 def record(connection: psycopg.Connection[Any], returned: Returned) -> str | None:
     """Note what a report says; returns the address, or None where we know of no such message (any more)."""
     is_failed = returned.kind in (ReturnedKind.GONE, ReturnedKind.REFUSED)
-    which = {"message_id": returned.message_id, "error": f"it came back: {returned.detail}", "is_failed": is_failed}
     with connection.transaction():
-        row = connection.execute(CAME_BACK, which).fetchone()
+        row = connection.execute(ADDRESS_OF, {"message_id": returned.message_id}).fetchone()
         if row is None:
             return None
+        address = opened(row[0])
+        error = f"it came back: {without_address(returned.detail, address)}"
+        connection.execute(CAME_BACK, {"message_id": returned.message_id, "error": error, "is_failed": is_failed})
         if reason := _REASONS.get(returned.kind):
-            suppressed = {"address": row[0], "channel": MAIL, "kind": "", "reason": reason, "detail": returned.detail}
-            connection.execute(SUPPRESS, suppressed)
-    return str(row[0])
+            connection.execute(SUPPRESS, suppression_row(MAIL, address, "", reason, returned.detail))
+    return address
 
 
 def take(connection: psycopg.Connection[Any], content: bytes) -> tuple[Returned, str] | None:

@@ -18,6 +18,7 @@ import uvloop
 from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
 from db.messages.queue import ANY_DUE
+from db.sealing.keyring import Keyring, use
 from waiting_room.line import Line
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 from workers.channels.channel import Connection
@@ -53,6 +54,7 @@ class Told:
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
+        use(Keyring.of(settings.site))
         self._settings = settings
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._connection: Connection | None = None

@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from db.messages import queue as sql
+from db.messages.addresses import hash_of
 from db.messages.kinds import BULK, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
-from db.messages.queue import Taken, TicketFacts
+from db.messages.queue import Taken, TicketFacts, ticket_facts
 from messages.letters import Occasion
 from messages.links import Links
 from messages.look import Look
@@ -92,12 +93,14 @@ class Sender:
             if message.kind is MessageKind.PURCHASE:
                 which = {"purchase_id": message.payload["purchaseId"], "event_id": message.event_id}
                 rows = await (await connection.execute(sql.TICKETS, which, prepare=True)).fetchall()
-                found[str(message.message_id)] = [TicketFacts(*row) for row in rows]
+                found[str(message.message_id)] = [ticket_facts(row) for row in rows]
         return found
 
     async def _attempt(self, message: Taken, tickets: Sequence[TicketFacts]) -> dict[str, Any]:
         """Try once, and return the row that notes it."""
         providers = self._providers.get(message.channel, ())
+        if not message.address:
+            return self._row(message, MessageState.DEAD, "no key of this site opens its address")
         if message.is_suppressed:
             return self._row(message, MessageState.SKIPPED, "the address does not want it, or cannot get it")
         if message.is_late:
@@ -147,7 +150,8 @@ class Sender:
                 self._rests_until.pop(provider.name, None)
                 break
             self._rests_until[provider.name] = asyncio.get_running_loop().time() + REST_SECONDS
-            logger.warning("provider %s does not take messages: %s", provider.name, tried.error)
+            why = sql.without_address(tried.error, message.address)
+            logger.warning("provider %s does not take messages: %s", provider.name, why)
         return tried, name
 
     @staticmethod
@@ -164,7 +168,7 @@ class Sender:
             "message_id": message.message_id,
             "tries": message.tries,
             "state": state,
-            "error": error,
+            "error": sql.without_address(error, message.address),
             "provider": provider,
             "provider_id": tried.provider_id if tried else "",
             "copy": tried.copy if tried else None,
@@ -180,16 +184,12 @@ class Sender:
                 if not row["gone"]:
                     continue
                 if message.channel == PUSH:
-                    which = {"endpoint": message.address, "event_id": message.event_id, "user_id": message.user_id}
+                    which = {"hash": hash_of(message.address), "event_id": message.event_id, "user_id": message.user_id}
                     await connection.execute(sql.DROP_SUBSCRIPTION, which, prepare=True)
                 else:
-                    suppressed = {
-                        "address": message.address,
-                        "channel": message.channel,
-                        "kind": "",
-                        "reason": SuppressionReason.BOUNCE,
-                        "detail": row["error"],
-                    }
+                    suppressed = sql.suppression_row(
+                        message.channel, message.address, "", SuppressionReason.BOUNCE, row["error"]
+                    )
                     await connection.execute(sql.SUPPRESS, suppressed, prepare=True)
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ from db.alarms.kinds import AlarmKind, ReceiverChannel
 from db.alarms.rules import SITE, Rule, set_rule
 from db.connections.engines import transaction
 from db.events.seed import RoomSeed, seed_demo
+from tests.factories import SECRET
 from tests.providers import Browser, HttpServer, SmtpServer, b64, http_server, smtp_server
 from waiting_room.line import Slots
 from workers.alarms.watch import Watch
@@ -34,7 +35,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-SECRET = "a secret of the tests, which is long enough"
 OPS = "ops@venue.example"
 
 

@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from db.events.seed import RoomSeed, seed_demo
+from db.messages.addresses import opened
 from messages.settings import MailSettings
 from tests.unit.messages.test_returned import sample
 from workers.messages.bounces import MAILS_IN_ONE_TURN_MAX, MailboxReader, read_mailbox
@@ -121,10 +122,11 @@ class Site:
         return message_id
 
     def suppressed(self) -> list[tuple[str, str]]:
-        return self.db.execute("SELECT address, reason FROM suppression ORDER BY address").fetchall()
+        found = self.db.execute("SELECT address, reason FROM suppression").fetchall()
+        return sorted((opened(address), reason) for address, reason in found)
 
     def states(self) -> dict[str, str]:
-        return dict(self.db.execute("SELECT address, state FROM message").fetchall())
+        return {opened(address): state for address, state in self.db.execute("SELECT address, state FROM message")}
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +16,8 @@ from booking_lane.commands import Command
 from booking_lane.results import decode_record, job_key
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.audit.invariants import audit
+from db.ids import first_id_of
+from db.messages.addresses import hash_of, opened
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, connect
 from tests.services import free_port
 from tests.unit.booking_lane.asks import batch, checkout, reserve
@@ -191,7 +195,7 @@ async def test_a_job_whose_connection_postgres_ended_is_left_to_its_next_run(
     """As every connection is when Postgres restarts: a failed job would raise an alarm for minutes."""
     jobs.install(house.booking(), house.housekeeping)
     try:
-        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, jobs.watch, partial(jobs.sweep, 0)):
+        for job in (jobs.reconcile, jobs.retry_failed, jobs.forget, jobs.seal, jobs.watch, partial(jobs.sweep, 0)):
             caplog.clear()
             pid = house.engine.connection().info.backend_pid
             house.books.number("SELECT pg_terminate_backend(%s, 5000)::int", pid)
@@ -361,13 +365,57 @@ async def test_alerts_of_sales_that_are_over_are_forgotten_a_bounded_number_a_ru
             (event_id, fans),
         )
     ended = "UPDATE event SET off_sale_at = now() - make_interval(hours => %s) WHERE event_id = %s"
-    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS - 1, young))
+    house.books.connection.execute(ended, (SETTINGS.keep.subscription_hours - 1, young))
     house.housekeeping.forget()
     assert left() == events
-    house.books.connection.execute(ended, (housekeeping_module.SUBSCRIPTION_KEEP_HOURS + 1, over))
+    house.books.connection.execute(ended, (SETTINGS.keep.subscription_hours + 1, over))
     house.books.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (cancelled,))
     house.books.connection.execute("INSERT INTO event_cancellation (event_id) VALUES (%s)", (cancelled,))
     house.housekeeping.forget()
     assert sum(left().values()) == sum(events.values()) - 4
     house.housekeeping.forget()
     assert left() == {coming: 3, young: 1}
+
+
+async def test_networks_of_old_holds_and_old_changes_are_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "FORGOTTEN_ROWS_MAX", 2)
+    hour = 3600
+    for age_hours, state in ((2161, "lapsed"), (2161, "lapsed"), (2161, "lapsed"), (2161, "held"), (2159, "lapsed")):
+        house.books.connection.execute(
+            "INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,"
+            "  seat_numbers, total_amount, created_at, expires_at, lifetime_ends_at, network)"
+            " VALUES (%s, %s, 1, %s, '{}', '{}', '{}', 0, now(), now(), now(), '192.0.2.0/24')",
+            (house.event, made_at(time.time() - age_hours * hour), state),
+        )
+    for days in (731, 731, 731, 729):
+        house.books.connection.execute(
+            "INSERT INTO change_log (subject, subject_id, operator, field, at)"
+            " VALUES ('room', 1, 'ada', 'x', now() - make_interval(days => %s))",
+            (days,),
+        )
+    house.housekeeping.forget()
+    house.housekeeping.forget()
+    kept = house.books.rows("SELECT network, count(*) AS n FROM reservation GROUP BY 1 ORDER BY 1")
+    assert kept == [{"network": "", "n": 3}, {"network": "192.0.2.0/24", "n": 2}]
+    assert house.books.number("SELECT count(*) FROM change_log WHERE subject = 'room'") == 1
+    house.books.connection.execute("DELETE FROM reservation")
+
+
+def made_at(at_seconds: float) -> uuid.UUID:
+    """An id that was made then."""
+    return uuid.UUID(int=first_id_of(at_seconds).int | uuid.uuid4().int & (1 << 64) - 1)
+
+
+async def test_plain_rows_are_sealed_by_housekeeping(house: House) -> None:
+    house.books.connection.execute(
+        "INSERT INTO contact (event_id, user_id, channel, address, language)"
+        " VALUES (%s, 1, 'mail', 'a@b.example', 'en')",
+        (house.event,),
+    )
+    house.housekeeping.seal()
+    (row,) = house.books.rows("SELECT address, address_hash FROM contact")
+    assert opened(row["address"]) == "a@b.example"
+    assert row["address"] != "a@b.example"
+    assert bytes(row["address_hash"]) == hash_of("a@b.example")

@@ -9,6 +9,7 @@ import os
 import signal
 
 from admitone.settings import Settings
+from db.sealing.keyring import Keyring, use
 from workers.channels.dispatcher import dispatch
 
 
@@ -19,4 +20,5 @@ def die(point: str) -> None:
 
 if __name__ == "__main__":
     settings = Settings.load()
+    use(Keyring.of(settings.site))
     dispatch(settings.db.url, settings.webhook, probe=die)

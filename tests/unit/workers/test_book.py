@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from db.booking.ticket_codes import new_code, open_code
 from db.events.sale import EventState
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, reserve, sweep
 from tests.unit.workers.hall import (
@@ -23,7 +24,6 @@ from tests.unit.workers.hall import (
 from tests.unit.workers.model import seats_in
 from workers.engine.book import Book
 from workers.engine.commands import decide
-from workers.engine.commands.checkout import ticket_code
 from workers.engine.refused import Refused
 
 A1, A2, A3, A4 = ((1, 1, seat) for seat in (1, 2, 3, 4))
@@ -558,6 +558,6 @@ def test_a_batch_that_changes_nothing_raises_no_version(hall: Hall) -> None:
 
 
 def test_ticket_codes_cannot_be_guessed() -> None:
-    made = {ticket_code() for _ in range(1000)}
+    made = {open_code(new_code()) for _ in range(1000)}
     assert len(made) == 1000
     assert {len(code) for code in made} == {16}

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import AddrInfoType
 from standardwebhooks import Webhook
 
+from db.sealing.keyring import SealedField, keyring
 from db.webhooks.urls import UrlRefusedError, check_url, is_public
 from workers.channels.channel import Message, Outcome
 from workers.channels.webhooks.settings import WebhookSettings
@@ -26,7 +27,7 @@ USER_AGENT: Final = "Admit-One-Webhooks/1"
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage(Message):
-    """A message with the address of its endpoint and the secrets that sign it."""
+    """A message with the address of its endpoint and the secrets that sign it, sealed as they are stored."""
 
     url: str
     secret: bytes
@@ -50,9 +51,17 @@ def body_of(message: WebhookMessage) -> bytes:
 def headers_of(message: WebhookMessage, body: bytes, at_seconds: int) -> dict[str, str]:
     """Standard Webhooks' headers: the id is the message's at every attempt, the timestamp the attempt's (Unix time).
     While a secret is being replaced there is a signature by each.
+
+    Raises:
+        SealError: no key of this site opens a secret.
     """
     name, at = str(message.outbox_id), dt.datetime.fromtimestamp(at_seconds, dt.UTC)
-    secrets = [secret for secret in (message.secret, message.secret_before) if secret is not None]
+    keys = keyring()
+    secrets = [
+        keys.open_bytes(SealedField.WEBHOOK_SECRET, secret)
+        for secret in (message.secret, message.secret_before)
+        if secret is not None
+    ]
     return {
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,

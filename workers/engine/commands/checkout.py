@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
-
 from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
@@ -12,6 +9,7 @@ from db.booking.purchases import Detail, Purchase, cancellable_until
 from db.booking.results import BoughtSeat, PurchaseResult
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
+from db.booking.ticket_codes import new_code
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine.book import Book
@@ -52,7 +50,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         total_amount=hold.total_amount,
         currency=book.events[hold.event_id].currency,
         purchase_at=book.now,
-        details=[Detail(seat, amount, ticket_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
+        details=[Detail(seat, amount, new_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
         cancel_until=cancellable_until(None, book.events[hold.event_id].date, book.settings.cancel_until_hours),
     )
     for seat in hold.seats:
@@ -105,11 +103,6 @@ def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
             f"This hold has ended, and you have {had} other seats since; one fan may have {limit} of this event.",
             seatsPerFanMax=limit,
         )
-
-
-def ticket_code() -> str:
-    """A new code for a ticket's QR code: 80 random bits in base32, impossible to guess."""
-    return base64.b32encode(os.urandom(10)).decode()
 
 
 def _result(book: Book, purchase: Purchase) -> PurchaseResult:

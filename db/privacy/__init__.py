@@ -1,0 +1,1 @@
+"""A fan's own data: who a fan is, by number or address, the export, and the erasure (docs/privacy.md)."""

@@ -1,0 +1,216 @@
+"""What Postgres has of a person: found by the fan's number or by an address, exported, and erased.
+
+Fans have no names here. A person is a number (`user_id`), which a session has, and the addresses that were given. An
+address was typed by somebody and proves nothing: whoever asks for data must show that the address is theirs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+
+from db.booking.events import ADVISORY_SPACE
+from db.booking.holds import OPEN
+from db.booking.ticket_codes import open_code
+from db.change_log.changes import Change, Subject, insert_changes
+from db.events.editing import LOCK_EVENT, SESSION
+from db.messages.addresses import hash_of, opened
+from db.sealing.keyring import SealError
+
+NUMBER_MAX: Final = 2**53 - 1
+BY: Final = "command line"
+
+_FANS_OF_ADDRESS: Final[LiteralString] = """
+SELECT DISTINCT user_id FROM contact WHERE address_hash = %(hash)s
+ UNION
+SELECT DISTINCT user_id FROM message WHERE address_hash = %(hash)s AND user_id <> 0
+"""
+
+OF_FAN: Final[dict[str, LiteralString]] = {
+    "contact": "SELECT event_id, channel, address, language, made_at FROM contact WHERE user_id = ANY (%(fans)s)",
+    "push_subscription": """
+        SELECT event_id, endpoint AS address, language, made_at
+          FROM push_subscription
+         WHERE user_id = ANY (%(fans)s)""",
+    "message": """
+        SELECT event_id, message_id, kind, channel, address, language, state, created_at, ended_at
+          FROM message
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY created_at""",
+    "reservation": """
+        SELECT event_id, reservation_id, state, ticket_type_ids, row_numbers, seat_numbers, total_amount, created_at,
+               expires_at, network
+          FROM reservation
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY created_at""",
+    "purchase": """
+        SELECT event_id, purchase_id, status, total_amount, currency, purchase_at, cancel_until
+          FROM purchase
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY purchase_at""",
+    "purchase_detail": """
+        SELECT d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
+               d.cancelled_at
+          FROM purchase p
+          JOIN purchase_detail d USING (event_id, purchase_id)
+         WHERE p.user_id = ANY (%(fans)s)""",
+    "booking_command": """
+        SELECT event_id, command_id, kind, recorded_at FROM booking_command WHERE user_id = ANY (%(fans)s)""",
+    "departed_place": """
+        SELECT event_id, state, epoch, number, departed_at FROM departed_place WHERE user_id = ANY (%(fans)s)""",
+    "draw_entry": "SELECT event_id, number FROM draw_entry WHERE user_id = ANY (%(fans)s)",
+    "code_redemption": "SELECT event_id, redeemed_at FROM code_redemption WHERE user_id = ANY (%(fans)s)",
+}
+"""What each table has of a fan, by the table's name."""
+
+OF_ADDRESS: Final[dict[str, LiteralString]] = {
+    "follower": "SELECT what, name, language, made_at, confirmed_at FROM follower WHERE address_hash = %(hash)s",
+    "suppression": "SELECT channel, kind, reason, at FROM suppression WHERE address_hash = %(hash)s",
+    "quiet_hours": "SELECT channel, from_hour, until_hour FROM quiet_hours WHERE address_hash = %(hash)s",
+    "message": """
+        SELECT event_id, message_id, kind, channel, state, created_at, ended_at FROM message
+         WHERE address_hash = %(hash)s AND user_id = 0""",
+}
+"""What each table has of an address that belongs to no fan of an event."""
+
+_EVENTS_OF_FAN: Final[LiteralString] = """
+SELECT event_id FROM reservation WHERE user_id = %(fan)s
+ UNION
+SELECT event_id FROM purchase WHERE user_id = %(fan)s
+ UNION
+SELECT event_id FROM contact WHERE user_id = %(fan)s
+ UNION
+SELECT event_id FROM push_subscription WHERE user_id = %(fan)s
+ UNION
+SELECT event_id FROM message WHERE user_id = %(fan)s
+ UNION
+SELECT event_id FROM booking_command WHERE user_id = %(fan)s
+ ORDER BY event_id
+"""
+
+_HAS_OPEN_HOLD: Final[LiteralString] = f"""
+SELECT EXISTS (SELECT FROM reservation WHERE event_id = %(event_id)s AND user_id = %(fan)s AND {OPEN})
+"""  # noqa: S608 - of constants alone
+
+_ERASE: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM contact WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "DELETE FROM push_subscription WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "DELETE FROM message WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    """UPDATE booking_command
+          SET user_id = %(nobody)s,
+              outcome = CASE WHEN outcome #> '{result,userId}' IS NULL THEN outcome
+                             ELSE jsonb_set(outcome, '{result,userId}', to_jsonb(%(nobody)s::bigint)) END
+        WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
+    """UPDATE reservation SET user_id = %(nobody)s, network = ''
+        WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
+    "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    """UPDATE outbox SET payload = payload || jsonb_build_object('userId', %(nobody)s::bigint)
+        WHERE event_id = %(event_id)s AND payload->>'userId' = %(fan)s::text""",
+)
+
+_ERASE_ADDRESS: Final[tuple[LiteralString, ...]] = (
+    "DELETE FROM follower WHERE address_hash = %(hash)s",
+    "DELETE FROM quiet_hours WHERE address_hash = %(hash)s",
+    "DELETE FROM contact WHERE address_hash = %(hash)s",
+    "DELETE FROM message WHERE address_hash = %(hash)s",
+)
+
+
+class FanHoldsSeatsError(Exception):
+    """The fan holds seats, which a worker may book at any moment. Erase once the hold has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose data is meant: the numbers of a fan's sessions, and the hash of an address."""
+
+    fans: tuple[int, ...] = ()
+    address_hash: bytes | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.fans) or self.address_hash is not None
+
+
+Connection = psycopg.Connection[Any]
+
+
+def of_address(connection: Connection, address: str) -> Person:
+    """The address, and the fans who gave it for an event or were written to there."""
+    found = connection.execute(_FANS_OF_ADDRESS, {"hash": hash_of(address)}).fetchall()
+    return Person(tuple(sorted(row[0] for row in found)), hash_of(address))
+
+
+def exported(connection: Connection, person: Person) -> dict[str, list[dict[str, Any]]]:
+    """All that Postgres has of a person, by table; addresses and ticket codes are opened."""
+    which = {"fans": list(person.fans), "hash": person.address_hash}
+    found: dict[str, list[dict[str, Any]]] = {}
+    statements = [*OF_FAN.items(), *(OF_ADDRESS.items() if person.address_hash is not None else ())]
+    with connection.cursor(row_factory=dict_row) as cursor:
+        for table, statement in statements:
+            found.setdefault(table, []).extend(_legible(row) for row in cursor.execute(statement, which).fetchall())
+    return found
+
+
+def _legible(row: dict[str, Any]) -> dict[str, Any]:
+    legible = {name: _plain(value) for name, value in row.items()}
+    for name, open_it in (("address", opened), ("ticket_code", open_code)):
+        if name in row:
+            try:
+                legible[name] = open_it(row[name])
+            except SealError:
+                legible[name] = None
+    return legible
+
+
+def _plain(value: object) -> object:
+    match value:
+        case dt.datetime():
+            return value.astimezone(dt.UTC).isoformat()
+        case uuid.UUID():
+            return str(value)
+        case _:
+            return value
+
+
+def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
+    """Delete the person's addresses and messages, and give holds and purchases to nobody. Returns the events.
+
+    What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. The fan's session and the
+    purchase's own link open it no more. That an address is not to be written to is kept, sealed, because to forget it
+    would be to write again. Each event is a transaction of its own, between two booking batches.
+
+    Raises:
+        FanHoldsSeatsError: the fan holds seats; what was done for other events stays done.
+    """
+    done = []
+    for fan in person.fans:
+        for (event_id,) in connection.execute(_EVENTS_OF_FAN, {"fan": fan}).fetchall():
+            with connection.transaction():
+                _erase_at(connection, event_id, fan, why)
+            done.append(event_id)
+    if person.address_hash is not None:
+        with connection.transaction():
+            for statement in _ERASE_ADDRESS:
+                connection.execute(statement, {"hash": person.address_hash})
+    return sorted(set(done))
+
+
+def _erase_at(connection: Connection, event_id: int, fan: int, why: str) -> None:
+    which = {"event_id": event_id, "fan": fan, "nobody": 1 + secrets.randbelow(NUMBER_MAX)}
+    connection.execute(SESSION)
+    connection.execute(LOCK_EVENT, {"space": ADVISORY_SPACE, "event_id": event_id})
+    row = connection.execute(_HAS_OPEN_HOLD, which).fetchone()
+    if row is not None and row[0]:
+        raise FanHoldsSeatsError(FanHoldsSeatsError.__doc__)
+    for statement in _ERASE:
+        connection.execute(statement, which)
+    # The log says that it was done, and not to whom.
+    line = Change("data of a fan", "", "erased")
+    connection.execute(*insert_changes(Subject.DESK, event_id, [line], BY, why=why))
