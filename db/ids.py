@@ -1,8 +1,9 @@
-"""Ids that sort by the time they were made."""
+"""Ids: of rows, which sort by the time they were made, and of fans, which nobody guesses."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import uuid
 
@@ -17,3 +18,10 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def new_user_id() -> int:
+    """A fan's number, which is 52 random bits. A counter, once lost, would give out an id again, and with it another
+    fan's purchases.
+    """
+    return secrets.randbelow(2**52 - 1) + 1

@@ -11,6 +11,9 @@ import msgspec
 
 from db.messages.kinds import MessageChannel, MessageKind
 
+NO_EVENT_ID: Final = 0
+"""The event of a message that is about none."""
+
 WRITE: Final[LiteralString] = """
 INSERT INTO message (event_id, message_id, kind, channel, address, user_id, language, dedup_key, payload, urgency,
                      due_at, useful_until)
@@ -19,7 +22,7 @@ SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.user_id, k
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, kind text, channel text, address text, user_id bigint, language text, dedup_key text,
              payload jsonb, urgency smallint, useful_seconds int)
- WHERE EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
+ WHERE k.event_id = 0 OR EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
     ON CONFLICT DO NOTHING
 """
 """Writes messages that are not written yet; of a rehearsal none."""
@@ -85,7 +88,7 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
        e.name, e.artist, e.venue, e.date, e.time_zone, e.doors_at, e.on_sale_at, e.currency, e.notice, e.state,
        e.revision
   FROM taken t
-  JOIN event e ON e.event_id = t.event_id
+  LEFT JOIN event e ON e.event_id = t.event_id
   LEFT JOIN quiet_hours q ON q.address = t.address AND q.channel = t.channel
   LEFT JOIN push_subscription p
     ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.endpoint = t.address
@@ -109,6 +112,23 @@ class EventFacts(NamedTuple):
     notice: str
     state: str
     revision: int
+
+
+_LONG_AGO: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+NO_EVENT: Final = EventFacts(
+    name="",
+    artist="",
+    venue="",
+    date=_LONG_AGO,
+    time_zone="UTC",
+    doors_at=None,
+    on_sale_at=_LONG_AGO,
+    currency="EUR",
+    notice="",
+    state="",
+    revision=0,
+)
+"""What stands in the place of an event's facts where a message is about none."""
 
 
 class Taken(NamedTuple):
@@ -138,7 +158,8 @@ def taken(row: tuple[Any, ...]) -> Taken:
     kind, channel = msgspec.convert(row[2], MessageKind), MessageChannel(row[3])
     keys = (p256dh, auth) if p256dh and auth else None
     quiet = None if quiet_from is None else (quiet_from, quiet_until)
-    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, quiet, EventFacts(*row[15:])))
+    event = NO_EVENT if row[0] == NO_EVENT_ID else EventFacts(*row[15:])
+    return Taken._make((*row[:2], kind, channel, *row[4:11], keys, quiet, event))
 
 
 ANY_DUE: Final[LiteralString] = """
