@@ -23,6 +23,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    accounts,
     alarms,
     booking,
     codes,
@@ -108,6 +109,7 @@ def _details() -> dict[str, Details]:
     """By the name of each operation: what its router adds to the description that its types give."""
     modules = (
         sessions,
+        accounts,
         operators,
         factors,
         halls,
@@ -153,7 +155,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, operators, factors, halls, line, contacts, draws, booking, rooms),
+            *_handlers(sessions, accounts, operators, factors, halls, line, contacts, draws, booking, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),

@@ -147,9 +147,7 @@ async def set_password(connection: AsyncConnection, user_id: int, password_hash:
     await connection.exec_driver_sql(_SET_PASSWORD, {"user_id": user_id, "password_hash": password_hash})
 
 
-async def keep_identity(
-    connection: AsyncConnection, issuer: str, subject: str, mail: str | None, language: str
-) -> int:
+async def keep_identity(connection: AsyncConnection, issuer: str, subject: str, mail: str | None, language: str) -> int:
     """The user id of the account of a person whom an issuer names; it is made where there is none.
 
     Args:
@@ -159,9 +157,7 @@ async def keep_identity(
     found = (await connection.exec_driver_sql(_BY_IDENTITY, which)).scalar_one_or_none()
     if found is not None:
         return int(found)
-    added = await connection.exec_driver_sql(
-        _ADD, {"user_id": new_user_id(), "mail": mail, "language": language}
-    )
+    added = await connection.exec_driver_sql(_ADD, {"user_id": new_user_id(), "mail": mail, "language": language})
     which["user_id"] = added.scalar_one()
     return int((await connection.exec_driver_sql(_ADD_IDENTITY, which)).scalar_one())
 

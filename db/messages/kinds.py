@@ -74,12 +74,10 @@ class MessageKind(StrEnum):
 
 
 CHOOSABLE = tuple(
-    kind
-    for kind in MessageKind
-    if kind not in (MessageKind.CONFIRM, MessageKind.ACCOUNT_LINK, MessageKind.ALARM)
+    kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, MessageKind.ACCOUNT_LINK, MessageKind.ALARM)
 )
-"""The kinds that a person may switch off for an address. A confirmation or an account's link is only sent because it was
-asked for."""
+"""The kinds that a person may switch off for an address. A confirmation or an account's link is only sent because it
+was asked for."""
 
 
 class MessageState(StrEnum):

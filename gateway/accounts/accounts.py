@@ -58,8 +58,8 @@ class Visitor(NamedTuple):
 
 
 class SignedIn(NamedTuple):
-    """A new session: its token, its fan, and a token for the browser to keep. ``moved`` are the events whose places came
-    along.
+    """A new session: its token, its fan, and a token for the browser to keep. ``moved`` are the events whose places
+    came along.
     """
 
     token: str

@@ -20,9 +20,7 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     session_days: Annotated[
         int, bounded("a session of an account ends after so long, however much it is used", 1, 365)
     ] = 30
-    wrong_per_minute: Annotated[
-        int, bounded("wrong sign-ins of fans per address prefix and minute", 1, 100_000)
-    ] = 120
+    wrong_per_minute: Annotated[int, bounded("wrong sign-ins of fans per address prefix and minute", 1, 100_000)] = 120
     hashes_waiting_max: Annotated[
         int, bounded("sign-ins of fans that wait for their turn to hash, in one gateway process", 1, 1000)
     ] = 64

@@ -38,7 +38,7 @@ class EndedSessions:
         self._ends_at: dict[str, float] = {}
         self._read_at: float | None = None
 
-    def __contains__(self, session_id: str) -> bool:
+    def __contains__(self, session_id: object) -> bool:
         return session_id in self._ends_at
 
     def note(self, session_id: str, ends_at_seconds: float) -> None:

@@ -23,6 +23,7 @@ from gateway.identity.cookies import (
     refuse_cross_site,
     session_cookie,
 )
+from gateway.wire.addresses import below
 from gateway.wire.later_headers import add_header, later_headers, set_header
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
@@ -48,8 +49,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     (`identity.rehearsals`).
     From ``renew_at`` on an answer brings a fan the session anew (Unix time, seconds).
     With ``ended`` the session is over, and good for the tickets that were bought in it alone.
-    ``account_until`` is when a fan's session of an account ends, however often it is renewed (Unix time, seconds); 0 for
-    a fan without an account.
+    ``account_until`` is when a fan's session of an account ends, however often it is renewed (Unix time, seconds); 0
+    for a fan without an account.
     ``grants`` are an operator's roles, once `gateway.identity.operators` has asked Postgres for them; ``is_token``: it
     is a script's, and nobody's own.
     """
@@ -71,12 +72,22 @@ class Session(msgspec.Struct, frozen=True, gc=False):
         return self.account_until > 0
 
 
-class _Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+class _Claims(msgspec.Struct, frozen=True):
     sub: str
     role: Role
     jti: str
     rehearses: int = 0
     account_until: int = 0
+
+
+def refuse_without_account(is_required: bool, session: Session | None) -> None:
+    """Return unless an event requires an account and the session has none.
+
+    Raises:
+        ProblemError: ``account_required``, with the address where one signs in.
+    """
+    if is_required and not (session is not None and session.is_account):
+        raise ProblemError("account_required", href=below("/account"))
 
 
 class Identity:

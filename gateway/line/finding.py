@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from gateway.hall.hall import UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
-from gateway.identity.sessions import Session
+from gateway.identity.sessions import Session, refuse_without_account
 from gateway.line.counts import Counts
 from gateway.line.moving import Moving
 from gateway.line.places import room_state
@@ -68,6 +68,18 @@ class Finding:
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
         raise ProblemError("unknown_event", NO_ROOM)
+
+    async def require_account(self, event_id: int, fan: Session) -> None:
+        """Return unless the event requires an account and the fan has none. The event is in this process' memory.
+
+        Raises:
+            ProblemError: ``account_required`` or ``unknown_event``.
+        """
+        try:
+            hall = await self._halls.hall(event_id)
+        except UnknownEventError:
+            raise ProblemError("unknown_event") from None
+        refuse_without_account(hall.event.account_required, fan)
 
     async def counts(self, event_id: int) -> RoomCounts:
         """The counts of the event's room.
@@ -188,9 +200,10 @@ class Finding:
         """Claim the call: the fan is admitted.
 
         Raises:
-            ProblemError: ``not_called``, and what `require_room` raises.
+            ProblemError: ``not_called``, ``account_required``, and what `require_room` raises.
         """
         await self.require_room(event_id, fan)
+        await self.require_account(event_id, fan)
         try:
             return await self._line.claim(event_id, fan.user_id)
         except NotCalled as refused:

@@ -80,9 +80,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DELETE FROM message m WHERE NOT EXISTS (SELECT FROM event e WHERE e.event_id = m.event_id)")
-    op.create_foreign_key(
-        op.f("fk_message_event"), "message", "event", ["event_id"], ["event_id"], ondelete="CASCADE"
-    )
+    op.create_foreign_key(op.f("fk_message_event"), "message", "event", ["event_id"], ["event_id"], ondelete="CASCADE")
     op.drop_column("event", "account_required")
     for table in ("account_fan", "account_identity", "account_session", "account"):
         op.drop_table(table)
