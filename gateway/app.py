@@ -147,6 +147,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
+    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and services.issuer.is_named))
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
     # Below a path the host is not ours alone, and another site there may be served without TLS.
