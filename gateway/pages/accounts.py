@@ -130,6 +130,7 @@ async def _account_page(
         issuer=services.settings.oidc.name if _has_issuer(services) else "",
         password_min=PASSWORD_CHARS_MIN,
         password_max=PASSWORD_CHARS_MAX,
+        page_address="/account",
     )
 
 
@@ -186,6 +187,7 @@ def _link_page(request: Request[Any, Any, Any], token: str, problem: str = "", s
         is_unfinished=problem == "unfinished",
         password_min=PASSWORD_CHARS_MIN,
         password_max=PASSWORD_CHARS_MAX,
+        page_address="/account",
     )
 
 
