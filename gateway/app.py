@@ -23,6 +23,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    account_passkeys,
     accounts,
     alarms,
     booking,
@@ -110,6 +111,7 @@ def _details() -> dict[str, Details]:
     modules = (
         sessions,
         accounts,
+        account_passkeys,
         operators,
         factors,
         halls,
@@ -156,7 +158,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, accounts, operators, factors, halls, line, contacts, draws, booking, rooms),
+            *_handlers(
+                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking, rooms
+            ),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),

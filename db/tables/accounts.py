@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables.base import Base
@@ -77,3 +77,21 @@ class AccountFan(Base):
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     earlier_user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+class AccountPasskey(Base):
+    """A passkey (WebAuthn) of an account: its public key, and how often it has signed."""
+
+    __tablename__ = "account_passkey"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["account.user_id"], ondelete="CASCADE"),
+        Index("ix_account_passkey_user_id", "user_id"),
+    )
+
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    user_id: Mapped[int]
+    label: Mapped[str]
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(server_default="0")
+    made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    used_at: Mapped[dt.datetime | None]

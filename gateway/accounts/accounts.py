@@ -40,6 +40,7 @@ from waiting_room.errors import TokenInvalid
 logger = logging.getLogger(__name__)
 
 DAY_SECONDS: Final = 86_400
+FRESH_SECONDS: Final = 600
 LINKS: Final = "contact"
 """Links count with the other addresses that a network gives."""
 PREFIX_LIMIT: Final = "account"
@@ -145,7 +146,7 @@ class Accounts:
         link = self.link(token)
         if link is None:
             raise ProblemError("link_spent")
-        await self._require_finished(visitor)
+        await self.require_finished(visitor)
         password_hash = await self._tries.hashed(lambda: hash_password(password))
         issued_at = dt.datetime.fromtimestamp(link.at_ms / 1000, dt.UTC)
         async with self._engine.begin() as connection:
@@ -186,7 +187,7 @@ class Accounts:
                 raise ProblemError("unauthenticated", "The address or the password is wrong.")
             await self._tries.forgive(whose)
             assert account is not None
-            await self._require_finished(visitor)
+            await self.require_finished(visitor)
             return await self.begin(account.user_id, visitor, name=_name(address))
 
     async def by_identity(
@@ -200,7 +201,7 @@ class Accounts:
         Raises:
             ProblemError: ``unfinished``.
         """
-        await self._require_finished(visitor)
+        await self.require_finished(visitor)
         try:
             address = None if mail is None else account_mail(mail)
         except ProblemError:
@@ -248,14 +249,29 @@ class Accounts:
             ProblemError: ``wrong_password``, ``rate_limited`` or ``sign_in_busy``.
         """
         account = await self.of(session)
-        name = account.mail or str(account.user_id)
-        if not await self._tries.is_own(name, password, account.password_hash, network):
+        if not await self._tries.is_own(account.mail or "", password, account.password_hash, network):
             raise ProblemError("wrong_password")
         password_hash = await self._tries.hashed(lambda: hash_password(new_password))
         async with self._engine.begin() as connection:
             await db.set_password(connection, session.user_id, password_hash)
             await db_sessions.end_sessions(connection, session.user_id, "password", but=session.jti)
         await self._ended.refresh()
+
+    async def prove(self, session: Session, password: str, network: str) -> AccountRow:
+        """The account of a session, whose fan proves once more to be the one: by the password, or in an account without
+        one by having signed in minutes ago.
+
+        Raises:
+            ProblemError: ``account_required``, ``wrong_password``, ``rate_limited`` or ``sign_in_busy``.
+        """
+        account = await self.of(session)
+        if account.password_hash is None:
+            begun_at = session.account_until - self._session_seconds
+            if self._now() - begun_at > FRESH_SECONDS:
+                raise ProblemError("wrong_password", "Sign in anew, and do this within ten minutes.")
+        elif not await self._tries.is_own(account.mail or "", password, account.password_hash, network):
+            raise ProblemError("wrong_password")
+        return account
 
     async def of(self, session: Session) -> AccountRow:
         """The account of a session.
@@ -290,7 +306,12 @@ class Accounts:
         if not self.has_passwords:
             raise ProblemError("accounts_off")
 
-    async def _require_finished(self, visitor: Visitor) -> None:
+    async def require_finished(self, visitor: Visitor) -> None:
+        """Return unless the browser's fan without an account has what cannot come along, and does not leave it.
+
+        Raises:
+            ProblemError: ``unfinished``.
+        """
         earlier = self._earlier(visitor, 0)
         if earlier is None or visitor.leaves:
             return

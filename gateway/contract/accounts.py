@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from db.texts import NO_NUL, ONE_LINE
+from gateway.contract.factors import Credential, PasskeyAnswer
 from gateway.contract.values import AnswerBody, Moment, RequestBody
 
 MAIL_CHARS_MAX = 254
@@ -85,3 +86,22 @@ class ChangedPasswordBody(RequestBody, kw_only=True):
 
     password: Password
     new_password: NewPassword
+
+
+class AccountProofBody(RequestBody, kw_only=True):
+    """The account's password once more; empty for an account without one."""
+
+    EXAMPLES = ({"password": "correct horse battery staple"},)
+
+    password: Annotated[str, Meta(max_length=PASSWORD_CHARS_MAX, pattern=NO_NUL)] = ""
+
+
+class AccountPasskeyList(AnswerBody, kw_only=True):
+    passkeys: tuple[PasskeyAnswer, ...]
+
+
+class AccountPasskeySignInBody(RequestBody, kw_only=True):
+    EXAMPLES = ({"credential": {}},)
+
+    credential: Credential
+    leave: Leave = False

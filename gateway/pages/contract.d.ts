@@ -4,6 +4,9 @@ export type AccountAnswer = {
   mail: string | null;
   hasPassword: boolean;
 };
+export type AccountPasskeyList = {
+  passkeys: PasskeyAnswer[];
+};
 export type AccountSessionAnswer = {
   token: string;
   userId: number;

@@ -58,7 +58,8 @@ def sign_in_cookies(request: AnyRequest, proved: SignedIn) -> list[Cookie]:
     return cookies
 
 
-def _signed_in(request: AnyRequest, proved: SignedIn) -> Response[AccountSessionAnswer]:
+def signed_in(request: AnyRequest, proved: SignedIn) -> Response[AccountSessionAnswer]:
+    """The answer to whoever has just signed in."""
     answer = AccountSessionAnswer(token=proved.token, user_id=proved.user_id, moved=tuple(proved.moved))
     return Response(answer, cookies=sign_in_cookies(request, proved), headers=NO_STORE)
 
@@ -93,7 +94,7 @@ async def set_password(request: AnyRequest, data: AccountPasswordBody) -> Respon
     proved = await services_of(request).accounts.set_by_link(
         data.link, data.password, data.language, visitor(request, leaves=data.leave)
     )
-    return _signed_in(request, proved)
+    return signed_in(request, proved)
 
 
 @public.post("/api/account/session", status_code=201, refuses=(*SIGN_IN_REFUSED, "unauthenticated"))
@@ -106,7 +107,7 @@ async def sign_in(request: AnyRequest, data: AccountSignInBody) -> Response[Acco
     """
     refuse_visitor(request)
     proved = await services_of(request).accounts.sign_in(data.mail, data.password, visitor(request, leaves=data.leave))
-    return _signed_in(request, proved)
+    return signed_in(request, proved)
 
 
 @fans.get("/api/account", refuses=("account_required",))

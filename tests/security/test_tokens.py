@@ -28,6 +28,8 @@ PUBLIC = {
     "POST /api/account/links",
     "POST /api/account/password",
     "POST /api/account/session",
+    "POST /api/account/session/passkey/options",
+    "POST /api/account/session/passkey",
     "POST /api/ops/session",
     "POST /api/ops/session/passkey/options",
     "POST /api/ops/session/passkey",

@@ -74,6 +74,19 @@ def upgrade() -> None:
         _of_account("account_fan"),
         sa.PrimaryKeyConstraint("user_id", "earlier_user_id", name=op.f("pk_account_fan")),
     )
+    op.create_table(
+        "account_passkey",
+        sa.Column("credential_id", sa.LargeBinary(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), server_default="0", nullable=False),
+        _now("made_at"),
+        sa.Column("used_at", _MOMENT, nullable=True),
+        _of_account("account_passkey"),
+        sa.PrimaryKeyConstraint("credential_id", name=op.f("pk_account_passkey")),
+    )
+    op.create_index("ix_account_passkey_user_id", "account_passkey", ["user_id"])
     op.add_column("event", sa.Column("account_required", sa.Boolean(), server_default="false", nullable=False))
     op.drop_constraint(op.f("fk_message_event"), "message", type_="foreignkey")
 
@@ -82,5 +95,5 @@ def downgrade() -> None:
     op.execute("DELETE FROM message m WHERE NOT EXISTS (SELECT FROM event e WHERE e.event_id = m.event_id)")
     op.create_foreign_key(op.f("fk_message_event"), "message", "event", ["event_id"], ["event_id"], ondelete="CASCADE")
     op.drop_column("event", "account_required")
-    for table in ("account_fan", "account_identity", "account_session", "account"):
+    for table in ("account_passkey", "account_fan", "account_identity", "account_session", "account"):
         op.drop_table(table)
