@@ -1,4 +1,4 @@
-"""A fan's way to an account: by a mail's link, with a passkey, out, and in again on the way to an event that asks for it."""
+"""A fan's way to an account: by a mail's link, with a passkey, out, and in again for an event that asks for it."""
 
 from __future__ import annotations
 
