@@ -8,6 +8,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -188,6 +189,10 @@ def test_seats_that_are_held_are_finished_first(site: Site) -> None:
     assert account(site, "hans@example.org").get(f"/api/purchases/{purchase_id}").code == "unknown_purchase"
 
 
+def requires_account(fan: Fan, event_id: int) -> bool:
+    return bool(fan.get(f"/api/initial-call/{event_id}").json["event"]["accountRequired"])
+
+
 def test_an_event_may_require_an_account(site: Site) -> None:
     event_id, off_id = site.event(), site.event(room=RoomSeed(state="off"))
     operator = site.operator()
@@ -195,7 +200,7 @@ def test_an_event_may_require_an_account(site: Site) -> None:
     for event in (event_id, off_id):
         answer = operator.patch(f"/api/ops/events/{event}", {"accountRequired": True, "why": "one place a person"})
         assert (answer.status, answer.json["accountRequired"]) == (200, True)
-        await_that(lambda event=event: fan.get(f"/api/initial-call/{event}").json["event"]["accountRequired"])
+        await_that(partial(requires_account, fan, event))
     refused = fan.join(event_id)
     assert (refused.status, refused.code, refused.problem["href"]) == (403, "account_required", "/account")
     body = {"eventId": off_id, "bestAvailable": {"ticketTypeId": 1, "quantity": 1}}

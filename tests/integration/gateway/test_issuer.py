@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -107,8 +108,8 @@ async def test_a_token_that_is_not_for_this_sign_in_is_refused(
 
 def raw_token(provider: Provider, claims: dict[str, Any]) -> str:
     good = jwt.decode(provider.id_token(NONCE), options={"verify_signature": False})
-    payload = jwt.utils.base64url_encode(jwt.api_jwt.json.dumps(good | claims).encode())
-    header = jwt.utils.base64url_encode(jwt.api_jwt.json.dumps({"alg": "RS256", "kid": provider.kid}).encode())
+    payload = jwt.utils.base64url_encode(json.dumps(good | claims).encode())
+    header = jwt.utils.base64url_encode(json.dumps({"alg": "RS256", "kid": provider.kid}).encode())
     signature = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256).sign(
         header + b"." + payload, provider._private
     )
