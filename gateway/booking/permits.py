@@ -16,7 +16,7 @@ from gateway.identity.networks import Networks
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError
 from gateway.wire.settings import LimitSettings
-from waiting_room.limits import Paced, address_prefix, pace, stand_proof
+from waiting_room.limits import Paced, Paces, address_prefix, stand_proof
 
 WINDOW_SECONDS: Final = 60
 FAN_TOO_FAST: Final = "You ask for more in a minute than one person does; wait and try again."
@@ -31,25 +31,32 @@ class Permits:
     ) -> None:
         self._networks = networks
         self._redis = line_redis
+        self._paces = Paces(
+            line_redis,
+            fan_per_minute=settings.commands_per_minute,
+            network_per_minute=settings.network_commands_per_minute,
+        )
         self._captcha = captcha
         self._settings = settings
 
-    async def count(self, command: Command, address: str) -> Paced:
-        """Count the command with its fan and network.
+    def counting(self, command: Command, address: str) -> asyncio.Future[Paced]:
+        """Begin to count the command with its fan and network; `count` or `permit` takes what comes of it. Meanwhile
+        other questions of this request may leave for Redis together with it.
 
         Raises:
-            ProblemError: ``network_denied``, ``rate_limited``.
-            redis.RedisError: Redis does not answer.
+            ProblemError: ``network_denied``.
         """
         self._networks.refuse(address)
-        paced = await pace(
-            self._redis,
-            command.event_id,
-            command.user_id,
-            address_prefix(address),
-            fan_per_minute=self._settings.commands_per_minute,
-            network_per_minute=self._settings.network_commands_per_minute,
-        )
+        return self._paces.count(command.event_id, command.user_id, address_prefix(address))
+
+    async def count(self, counting: asyncio.Future[Paced]) -> Paced:
+        """Return if the command is taken.
+
+        Raises:
+            ProblemError: ``rate_limited``.
+            redis.RedisError: Redis does not answer.
+        """
+        paced = await counting
         if paced.over:
             self._refuse(paced)
         return paced
@@ -69,32 +76,34 @@ class Permits:
         )
 
     async def permit(
-        self, command: Command, address: str, command_id: uuid.UUID, *, action: str, token: str | None, is_counted: bool
+        self,
+        command: Command,
+        address: str,
+        command_id: uuid.UUID,
+        *,
+        action: str,
+        token: str | None,
+        counting: asyncio.Future[Paced] | None,
     ) -> Command:
-        """Count the command, check the captcha token if there is one, and note in the command who asks and how well the
-        fan proved to be a person.
+        """Check that the command is taken, and the captcha token if there is one, and note in the command who asks and
+        how well the fan proved to be a person.
 
         Args:
-            is_counted: the fan counts with the network; a rehearsal's simulated fan does not.
+            counting: None for a rehearsal's simulated fan, who does not count.
 
         Raises:
             ProblemError: ``rate_limited``, ``captcha_failed``, ``captcha_unavailable``.
             redis.RedisError: Redis does not answer.
         """
-        if not is_counted:
+        if counting is None:
             if token is not None:
                 await self._verify(command, address, command_id, action, token)
             return command
+        paced = await self.count(counting)
         if self._captcha.provider == "off":
             # Without a captcha nobody could prove anything, so only the pace is kept.
-            await self.count(command, address)
             return command
-        if token is None:
-            paced, fresh = await self.count(command, address), False
-        else:
-            paced, fresh = await asyncio.gather(
-                self.count(command, address), self._verify(command, address, command_id, action, token)
-            )
+        fresh = token is not None and await self._verify(command, address, command_id, action, token)
         if fresh and action != "checkout":
             await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
         proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
