@@ -133,7 +133,7 @@ def build_services(settings: GatewaySettings) -> Services:
             settings.account,
             limits=limits,
             contacts=contacts,
-            bringing=Bringing(engine, line, rooms, moving, halls, settings.account.rooms_moved_max),
+            bringing=Bringing(engine, line, rooms, moving, settings.account.rooms_moved_max),
             ended=ended,
             tokens=link_tokens,
             account_token=identity.account_token,

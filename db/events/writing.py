@@ -128,6 +128,9 @@ class Writing:
         ]
         if facts["event_state"] != event.event_state:
             moved.append(Change("event_state", event.event_state, facts["event_state"]))
+        if facts["account_required"] != event.account_required:
+            before, after = as_text(event.account_required), as_text(facts["account_required"])
+            moved.append(Change("account_required", before, after))
         return Edited(
             changed=True,
             sale_moved=bool(moved) and self._raise_room_revision(moved),
@@ -240,8 +243,8 @@ class Writing:
         place_added_seats(self._connection, self._event.event_id, seats)
 
     def _raise_room_revision(self, moved: list[Change]) -> bool:
-        """Raise the room's revision too, because Redis keeps the times of the sale in the room's configuration. Returns
-        False for an event without a room.
+        """Raise the room's revision too, because Redis keeps the times of the sale in the room's configuration, and
+        every gateway learns of a new one at once. Returns False for an event without a room.
         """
         room = self._run(RAISE_ROOM_REVISION).fetchone()
         if room is None:

@@ -15,8 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.accounts.accounts import bring_contacts, note_earlier
 from db.accounts.holds import events_with_holds
-from gateway.hall.hall import UnknownEventError
-from gateway.hall.halls import Halls
 from gateway.line.moving import Moving
 from gateway.line.places import MOVABLE, Places
 from gateway.line.registry import RoomRegistry
@@ -36,14 +34,11 @@ class Bringing:
         rooms_max: how many open lines are looked through.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, line: Line, rooms: RoomRegistry, moving: Moving, halls: Halls, rooms_max: int
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, line: Line, rooms: RoomRegistry, moving: Moving, rooms_max: int) -> None:
         self._engine = engine
         self._line = line
         self._rooms = rooms
         self._moving = moving
-        self._halls = halls
         self._rooms_max = rooms_max
 
     async def unfinished(self, earlier: int) -> list[int]:
@@ -55,11 +50,13 @@ class Bringing:
         async with self._engine.connect() as connection:
             found = set(await events_with_holds(connection, earlier))
         for event_id in await self._lines_of(earlier):
-            with contextlib.suppress(RoomError, UnknownEventError):
+            row = self._rooms.rows.get(event_id)
+            # Where an account is required, nothing can be bought without one, so nothing is lost.
+            if row is None or row.account_required:
+                continue
+            with contextlib.suppress(RoomError):
                 standing = await self._line.standing(event_id, earlier, touch=False)
-                hall = await self._halls.hall(event_id)
-                # Without an account nothing can be bought there any more, so nothing is lost.
-                if standing.state == FanState.ADMITTED and not hall.event.account_required:
+                if standing.state == FanState.ADMITTED:
                     found.add(event_id)
         return sorted(found)
 

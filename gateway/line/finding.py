@@ -62,24 +62,21 @@ class Finding:
         if row is None:
             await self._refuse_roomless(event_id)
 
+    async def require_account(self, event_id: int, fan: Session) -> None:
+        """Return unless the event requires an account and the fan has none; to be called after `require_room`.
+
+        Raises:
+            ProblemError: ``account_required``.
+        """
+        row = await self._rooms.row(event_id)
+        refuse_without_account(row is not None and row.account_required, fan)
+
     async def _refuse_roomless(self, event_id: int) -> NoReturn:
         try:
             await self._halls.hall(event_id)
         except UnknownEventError:
             raise ProblemError("unknown_event") from None
         raise ProblemError("unknown_event", NO_ROOM)
-
-    async def require_account(self, event_id: int, fan: Session) -> None:
-        """Return unless the event requires an account and the fan has none. The event is in this process' memory.
-
-        Raises:
-            ProblemError: ``account_required`` or ``unknown_event``.
-        """
-        try:
-            hall = await self._halls.hall(event_id)
-        except UnknownEventError:
-            raise ProblemError("unknown_event") from None
-        refuse_without_account(hall.event.account_required, fan)
 
     async def counts(self, event_id: int) -> RoomCounts:
         """The counts of the event's room.
