@@ -12,6 +12,7 @@ from db.change_log.changes import Change
 from db.connections.engines import transaction
 from db.operators import accounts, factors, sessions
 from db.operators.roles import OperatorRole
+from db.passwords import hash_password
 from db.texts import fault_of_name, tidy
 from gateway.identity.sessions import Identity
 
@@ -88,7 +89,7 @@ async def set_password(settings: Settings, name: str, password: str) -> None:
         UnknownOperatorError: there is no such operator.
         ValueError: the password is too short or too long.
     """
-    password_hash = accounts.hash_password(password)
+    password_hash = hash_password(password)
     async with _transaction(settings) as connection:
         await accounts.set_password(connection, await accounts.stored_name(connection, name), password_hash, BY)
 

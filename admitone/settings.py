@@ -17,6 +17,7 @@ from msgspec.inspect import Metadata, StructType, type_info
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
@@ -133,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: AutopilotSettings = AutopilotSettings()
     session: SessionSettings = SessionSettings()
     operator: OperatorSettings = OperatorSettings()
+    account: AccountSettings = AccountSettings()
+    oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
     connection: ConnectionSettings = ConnectionSettings()

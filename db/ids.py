@@ -1,8 +1,9 @@
-"""Ids that sort by the time they were made."""
+"""Ids: of rows, which sort by the time they were made, and of fans, which nobody guesses."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import uuid
 
@@ -22,3 +23,10 @@ def uuid7() -> uuid.UUID:
 def first_id_of(at_seconds: float) -> uuid.UUID:
     """An id that sorts before all that were made from this moment on (Unix time)."""
     return uuid.UUID(int=(int(at_seconds * 1000) & (1 << 48) - 1) << 80)
+
+
+def new_user_id() -> int:
+    """A fan's number, which is 52 random bits. A counter, once lost, would give out an id again, and with it another
+    fan's purchases.
+    """
+    return secrets.randbelow(2**52 - 1) + 1

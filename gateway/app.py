@@ -23,6 +23,8 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    account_passkeys,
+    accounts,
     alarms,
     booking,
     codes,
@@ -108,6 +110,8 @@ def _details() -> dict[str, Details]:
     """By the name of each operation: what its router adds to the description that its types give."""
     modules = (
         sessions,
+        accounts,
+        account_passkeys,
         operators,
         factors,
         halls,
@@ -145,6 +149,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
+    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and services.issuer.is_named))
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
     # Below a path the host is not ours alone, and another site there may be served without TLS.
@@ -153,7 +158,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(sessions, operators, factors, halls, line, contacts, draws, booking, rooms),
+            *_handlers(
+                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking, rooms
+            ),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),

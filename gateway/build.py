@@ -7,6 +7,9 @@ from typing import Final
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from db.sealing.keyring import Keyring, use
+from gateway.accounts.accounts import Accounts
+from gateway.accounts.bringing import Bringing
+from gateway.accounts.issuer import Issuer
 from gateway.booking.desk import Desk
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -20,6 +23,7 @@ from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
+from gateway.identity.account_sessions import EndedSessions
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
@@ -86,12 +90,24 @@ def build_services(settings: GatewaySettings) -> Services:
     finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
     captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret)
+    ended = EndedSessions(engine, clock.now)
     identity = Identity(
         settings.site.secret,
         session_seconds=settings.session.seconds,
         open_auth=settings.session.open_auth,
         secure=settings.site.production,
         now=clock.now,
+        ended=ended,
+    )
+    link_tokens = LinkTokens(settings.site.secret, now=clock.now)
+    contacts = Contacts(
+        engine,
+        limits,
+        link_tokens,
+        settings.mail,
+        settings.sms,
+        in_development=not settings.site.production,
+        per_minute=settings.limit.contacts_per_minute,
     )
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
     draws = PublicDraws(engine, rooms, counts, places)
@@ -111,6 +127,22 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         authenticators=authenticators,
         passkeys=Passkeys(line_redis),
+        ended_sessions=ended,
+        accounts=Accounts(
+            engine,
+            line_redis,
+            settings.site.secret,
+            settings.account,
+            limits=limits,
+            contacts=contacts,
+            bringing=Bringing(engine, line, rooms, moving, settings.account.rooms_moved_max),
+            ended=ended,
+            tokens=link_tokens,
+            account_token=identity.account_token,
+            links_per_minute=settings.limit.contacts_per_minute,
+            now=clock.now,
+        ),
+        issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         tickets=Tickets(halls, identity),
@@ -167,13 +199,5 @@ def build_services(settings: GatewaySettings) -> Services:
         pictures=Pictures(settings.picture),
         picture_files=PictureFiles(engine),
         alerts=Alerts(engine, settings.push.public_key),
-        contacts=Contacts(
-            engine,
-            limits,
-            LinkTokens(settings.site.secret, now=clock.now),
-            settings.mail,
-            settings.sms,
-            in_development=not settings.site.production,
-            per_minute=settings.limit.contacts_per_minute,
-        ),
+        contacts=contacts,
     )

@@ -73,6 +73,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.loop_lag.keep,
         services.clock.keep,
         services.networks.keep,
+        services.ended_sessions.keep,
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,
@@ -127,6 +128,7 @@ async def _begin(services: Services) -> None:
         await services.clock.read()
         await services.desk.start()
         await services.rooms.refresh()
+        await services.ended_sessions.refresh()
 
     away = (RedisError, SQLAlchemyError, OSError)
     await Patience(START_SECONDS_MAX, 0.2).retry_async(read, away, "waiting for Postgres and Redis")
@@ -161,6 +163,8 @@ async def _close(services: Services) -> None:
     services.programme.close()
     services.pictures.close()
     services.sign_in.close()
+    services.accounts.close()
+    await services.issuer.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

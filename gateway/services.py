@@ -9,6 +9,8 @@ from typing import Final, cast
 import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.accounts.accounts import Accounts
+from gateway.accounts.issuer import Issuer
 from gateway.booking.desk import Desk
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -24,6 +26,7 @@ from gateway.hall.proposals import HallProposals
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
+from gateway.identity.account_sessions import EndedSessions
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
@@ -74,6 +77,9 @@ class Services:
     sign_in: SignIn
     authenticators: Authenticators
     passkeys: Passkeys
+    ended_sessions: EndedSessions
+    accounts: Accounts
+    issuer: Issuer
     captcha: Captcha
     reader: Reader
     tickets: Tickets

@@ -7,6 +7,7 @@ import msgspec
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, SiteSettings
+from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
@@ -31,6 +32,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: AutopilotSettings
     session: SessionSettings
     operator: OperatorSettings
+    account: AccountSettings
+    oidc: OidcSettings
     captcha: CaptchaSettings
     limit: LimitSettings
     connection: ConnectionSettings

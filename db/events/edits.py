@@ -28,6 +28,7 @@ FACTS: Final = (
     "doors_at",
     "picture_hash",
     "picture_alt",
+    "account_required",
 )
 
 Seat = tuple[int, int, int]

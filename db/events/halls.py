@@ -34,6 +34,7 @@ FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]]
     Event.doors_at,
     Event.picture_hash,
     Event.picture_alt,
+    Event.account_required,
 )
 
 SeatKey = tuple[int, int, int]
@@ -59,6 +60,7 @@ class EventFacts:
     doors_at: dt.datetime | None
     picture_hash: str | None
     picture_alt: str
+    account_required: bool
 
     def __post_init__(self) -> None:
         # Postgres gives text.

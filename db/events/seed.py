@@ -95,6 +95,7 @@ class EventPlan:
     doors_at: dt.datetime | None = None
     picture_hash: str | None = None
     picture_alt: str = ""
+    account_required: bool = False
 
     @property
     def _times(self) -> tuple[dt.datetime | None, ...]:
@@ -126,8 +127,9 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         cursor.execute(
             """
             INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency,
-                               seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
+                               seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt,
+                               account_required)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
@@ -143,6 +145,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.doors_at,
                 plan.picture_hash,
                 plan.picture_alt,
+                plan.account_required,
             ),
         )
         row = cursor.fetchone()

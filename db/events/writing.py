@@ -60,6 +60,7 @@ UPDATE event
        on_sale_at = %(on_sale_at)s, off_sale_at = %(off_sale_set)s, state = %(event_state)s, currency = %(currency)s,
        seats_per_fan_max = %(seats_per_fan_max)s, notice = %(notice)s,
        doors_at = %(doors_at)s, picture_hash = %(picture_hash)s, picture_alt = %(picture_alt)s,
+       account_required = %(account_required)s,
        version = version + 1, revision = revision + 1
  WHERE event_id = %(event_id)s
 """
@@ -127,6 +128,9 @@ class Writing:
         ]
         if facts["event_state"] != event.event_state:
             moved.append(Change("event_state", event.event_state, facts["event_state"]))
+        if facts["account_required"] != event.account_required:
+            before, after = as_text(event.account_required), as_text(facts["account_required"])
+            moved.append(Change("account_required", before, after))
         return Edited(
             changed=True,
             sale_moved=bool(moved) and self._raise_room_revision(moved),
@@ -239,8 +243,8 @@ class Writing:
         place_added_seats(self._connection, self._event.event_id, seats)
 
     def _raise_room_revision(self, moved: list[Change]) -> bool:
-        """Raise the room's revision too, because Redis keeps the times of the sale in the room's configuration. Returns
-        False for an event without a room.
+        """Raise the room's revision too, because Redis keeps the times of the sale in the room's configuration, and
+        every gateway learns of a new one at once. Returns False for an event without a room.
         """
         room = self._run(RAISE_ROOM_REVISION).fetchone()
         if room is None:

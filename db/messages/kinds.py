@@ -69,11 +69,15 @@ class MessageKind(StrEnum):
     NEW_EVENT = "new_event", False, (MAIL,), BULK, 7 * DAY_SECONDS, True, "A new event"
     RETURNED_TICKETS = "returned_tickets", False, (MAIL,), BULK, DAY_SECONDS, True, "Returned tickets"
     CONFIRM = "confirm", True, (MAIL,), SOON, DAY_SECONDS, False, "Confirm your address"
+    ACCOUNT_LINK = "account_link", True, (MAIL,), URGENT, 3600, False, "Make an account, or set a new password"
     ALARM = "alarm", True, (MAIL, PUSH), URGENT, 3600, False, "An alarm for operators"
 
 
-CHOOSABLE = tuple(kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, MessageKind.ALARM))
-"""The kinds that a person may switch off for an address. A confirmation is only sent because it was asked for."""
+CHOOSABLE = tuple(
+    kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, MessageKind.ACCOUNT_LINK, MessageKind.ALARM)
+)
+"""The kinds that a person may switch off for an address. A confirmation or an account's link is only sent because it
+was asked for."""
 
 
 class MessageState(StrEnum):

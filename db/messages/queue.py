@@ -15,6 +15,9 @@ from db.messages.kinds import MessageChannel, MessageKind, SuppressionReason
 from db.push.keys import open_push_key
 from db.sealing.keyring import SealError
 
+NO_EVENT_ID: Final = 0
+"""The event of a message that is about none."""
+
 WRITE: Final[LiteralString] = """
 INSERT INTO message (event_id, message_id, kind, channel, address, address_hash, user_id, language, dedup_key, payload,
                      urgency, due_at, useful_until)
@@ -23,7 +26,7 @@ SELECT k.event_id, gen_random_uuid(), k.kind, k.channel, k.address, k.address_ha
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, kind text, channel text, address text, address_hash bytea, user_id bigint, language text,
              dedup_key text, payload jsonb, urgency smallint, useful_seconds int)
- WHERE EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
+ WHERE k.event_id = 0 OR EXISTS (SELECT FROM event e WHERE e.event_id = k.event_id AND e.rehearsal_of IS NULL)
     ON CONFLICT DO NOTHING
 """
 """Writes messages that are not written yet; of a rehearsal none."""
@@ -91,7 +94,7 @@ SELECT t.event_id, t.message_id, t.kind, t.channel, t.address, t.user_id, t.lang
        e.name, e.artist, e.venue, e.date, e.time_zone, e.doors_at, e.on_sale_at, e.currency, e.notice, e.state,
        e.revision
   FROM taken t
-  JOIN event e ON e.event_id = t.event_id
+  LEFT JOIN event e ON e.event_id = t.event_id
   LEFT JOIN quiet_hours q ON q.address_hash = t.address_hash AND q.channel = t.channel
   LEFT JOIN push_subscription p
     ON t.channel = 'push' AND p.event_id = t.event_id AND p.user_id = t.user_id AND p.address_hash = t.address_hash
@@ -116,6 +119,23 @@ class EventFacts(NamedTuple):
     notice: str
     state: str
     revision: int
+
+
+_LONG_AGO: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+NO_EVENT: Final = EventFacts(
+    name="",
+    artist="",
+    venue="",
+    date=_LONG_AGO,
+    time_zone="UTC",
+    doors_at=None,
+    on_sale_at=_LONG_AGO,
+    currency="EUR",
+    notice="",
+    state="",
+    revision=0,
+)
+"""What stands in the place of an event's facts where a message is about none."""
 
 
 class Taken(NamedTuple):
@@ -150,7 +170,8 @@ def taken(row: tuple[Any, ...]) -> Taken:
     except SealError:
         address, keys = "", None
     quiet = None if quiet_from is None else (quiet_from, quiet_until)
-    return Taken._make((*row[:2], kind, channel, address, *row[5:11], keys, quiet, EventFacts(*row[15:])))
+    event = NO_EVENT if row[0] == NO_EVENT_ID else EventFacts(*row[15:])
+    return Taken._make((*row[:2], kind, channel, address, *row[5:11], keys, quiet, event))
 
 
 ANY_DUE: Final[LiteralString] = """

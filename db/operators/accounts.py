@@ -6,28 +6,20 @@ A change that takes something from an operator ends the operator's sessions in t
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import secrets
-import unicodedata
 from typing import Any, Final, LiteralString, NamedTuple
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.change_log.changes import Change, Subject, insert_changes
 from db.connections import primary
 from db.operators.roles import OperatorRole
 from db.operators.sessions import END_OF_OPERATOR
+from db.passwords import hash_password, is_password_of
 from db.texts import fault_of_name, tidy
 
 NAME_CHARS_MAX: Final = 64
-PASSWORD_CHARS_MIN: Final = 8
-PASSWORD_CHARS_MAX: Final = 1024
 ALL_OPERATORS: Final = 0
 """What the log of operators is kept under."""
-
-_hasher = PasswordHasher()
 
 _ADD: Final[LiteralString] = """
 INSERT INTO operator (name, password_hash, role) VALUES (%(name)s, %(password_hash)s, %(role)s)
@@ -142,17 +134,6 @@ def add_operator(
     return name
 
 
-def hash_password(password: str) -> str:
-    """The Argon2id hash of a password, which takes some tens of milliseconds and 64 MiB.
-
-    Raises:
-        ValueError: the password is too short or too long.
-    """
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
-        raise ValueError(f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-    return _hasher.hash(_composed(password))
-
-
 async def find_account(connection: AsyncConnection, name: str, network: str, known_days: int) -> Account | None:
     """The account of this name, however a keyboard composes it.
 
@@ -169,12 +150,7 @@ async def find_account(connection: AsyncConnection, name: str, network: str, kno
 
 def is_password(account: Account | None, password: str) -> bool:
     """Whether it is the account's password. It takes as long for an account that does not exist."""
-    if len(password) > PASSWORD_CHARS_MAX:
-        return False
-    against = _nobody() if account is None else account.password_hash
-    # The hash of an earlier release may be of the password as it was typed.
-    typed = dict.fromkeys((_composed(password), password))
-    return any(_is_of(against, one) for one in typed) and account is not None
+    return is_password_of(None if account is None else account.password_hash, password)
 
 
 async def operators(connection: AsyncConnection) -> list[OperatorRow]:
@@ -232,19 +208,3 @@ async def remove_operator(connection: AsyncConnection, name: str, by: str) -> No
 async def log(connection: AsyncConnection, change: Change, by: str) -> None:
     """Write a line into the log of operators."""
     await connection.exec_driver_sql(*insert_changes(Subject.OPERATOR, ALL_OPERATORS, [change], by))
-
-
-def _is_of(password_hash: str, password: str) -> bool:
-    try:
-        return _hasher.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _composed(password: str) -> str:
-    return unicodedata.normalize("NFC", password)
-
-
-@functools.cache
-def _nobody() -> str:
-    return _hasher.hash(secrets.token_urlsafe(32))

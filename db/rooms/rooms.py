@@ -36,6 +36,7 @@ class RoomRow(RoomDials):
         on_sale_at, off_sale_at, event_state: what the event's sale depends on (`db.events.sale`).
         has_draw: a seed was committed to, so there is a lobby to be drawn at ``on_sale_at``.
         rehearsal_of: the event that this room's is a copy of.
+        account_required: fans join with an account alone.
     """
 
     event_id: int
@@ -47,6 +48,7 @@ class RoomRow(RoomDials):
     has_draw: bool
     event_state: EventState = EventState.PUBLISHED
     rehearsal_of: int | None = None
+    account_required: bool = False
 
     def __post_init__(self) -> None:
         # Postgres gives text.
@@ -61,6 +63,7 @@ ROOMS: Final = (
         literal_column(sale_end()).label("off_sale_at"),
         Event.state.label("event_state"),
         Event.rehearsal_of,
+        Event.account_required,
         Draw.event_id.is_not(None).label("has_draw"),
     )
     .join(Event, Event.event_id == Room.event_id)

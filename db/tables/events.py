@@ -24,6 +24,8 @@ class Event(Base):
     ``doors_at`` is when one may go in, null where it is unknown. ``picture_alt`` says what the picture shows, for those
     who do not see it.
 
+    ``account_required``: fans join and hold seats with an account alone.
+
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
 
@@ -54,6 +56,7 @@ class Event(Base):
     doors_at: Mapped[dt.datetime | None]
     picture_hash: Mapped[str | None]
     picture_alt: Mapped[str] = mapped_column(server_default="")
+    account_required: Mapped[bool] = mapped_column(server_default="false")
 
 
 class EventCancellation(Base):

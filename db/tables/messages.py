@@ -118,12 +118,12 @@ class Message(Base):
     """A message to one address by one channel. The dedup key names its cause and its address: the same is told once.
 
     A queued message is sent at ``due_at``; while a try is under way, that is when another process may take it for lost.
-    ``copy`` is the message as a person sees it; only a mailbox of a development site keeps one.
+    ``copy`` is the message as a person sees it; only a mailbox of a development site keeps one. ``event_id`` is 0 for a
+    message of an account, which is about no event.
     """
 
     __tablename__ = "message"
     __table_args__ = (
-        ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(one_of("state", tuple(MessageState)), name="state"),
         CheckConstraint("(state = 'queued') = (ended_at IS NULL)", name="ended"),
         PrimaryKeyConstraint("message_id", "event_id"),

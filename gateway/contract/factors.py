@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from db.operators.accounts import PASSWORD_CHARS_MAX
 from db.operators.factors import PASSKEY_LABEL_CHARS_MAX
+from db.passwords import PASSWORD_CHARS_MAX
 from db.texts import ONE_LINE
 from gateway.contract.values import AnswerBody, RequestBody
 

@@ -14,6 +14,8 @@ class EventAnswer(AnswerBody, kw_only=True):
     """Seats are sold from ``onSaleAt`` on and until ``offSaleAt``, while the event is ``published``. ``notice`` is a
     sentence of the operators' to the event's fans, empty where there is none.
 
+    With ``accountRequired`` fans join the line and hold seats in a session of an account alone.
+
     The event's picture is at ``/pictures/{pictureHash}.webp``, and smaller at ``/pictures/{pictureHash}-small.webp``.
     """
 
@@ -32,6 +34,7 @@ class EventAnswer(AnswerBody, kw_only=True):
     doors_at: Moment | None = None
     picture_hash: PictureHash | None = None
     picture_alt: str = ""
+    account_required: bool = False
 
 
 class TicketAnswer(AnswerBody, kw_only=True):

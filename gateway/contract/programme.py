@@ -129,6 +129,7 @@ class EventBody(RequestBody, kw_only=True):
     doors_at: Moment | None = None
     picture_hash: PictureHash | None = None
     picture_alt: Alt = ""
+    account_required: bool = False
     ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
     csv: str = ""
     plan: PlanBody | None = None
@@ -158,6 +159,9 @@ class EventPatch(RequestBody, kw_only=True):
     nothing of it is sold or given back, and its purchases have the status ``event_cancelled``. ``notice`` is a sentence
     that fans read on the event's page and with their tickets.
 
+    ``accountRequired`` has fans join the line and hold seats with an account alone. Set it before the sale: fans who
+    wait without an account are asked to sign in, and take their places along; those who are let in cannot.
+
     A new price is for later reservations: seats that are held or bought keep the price they had.
     """
 
@@ -184,6 +188,7 @@ class EventPatch(RequestBody, kw_only=True):
     doors_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
     picture_hash: PictureHash | msgspec.UnsetType | None = msgspec.UNSET
     picture_alt: Alt | msgspec.UnsetType = msgspec.UNSET
+    account_required: bool | msgspec.UnsetType = msgspec.UNSET
     ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
@@ -248,6 +253,7 @@ class EventDefinition(AnswerBody, kw_only=True):
     doors_at: Moment | None = None
     picture_hash: PictureHash | None = None
     picture_alt: str = ""
+    account_required: bool = False
     ticket_types: tuple[DefinedTicketType, ...]
     is_on_sale: bool
     has_lobby: bool

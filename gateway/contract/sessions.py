@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from db.operators.accounts import NAME_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from db.operators.accounts import NAME_CHARS_MAX
 from db.operators.roles import OperatorRole
+from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from db.texts import ONE_LINE
 from gateway.contract.values import AnswerBody, RequestBody
 

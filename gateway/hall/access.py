@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.hall.hall import Hall, UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
-from gateway.identity.sessions import Identity
+from gateway.identity.sessions import Identity, refuse_without_account
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
@@ -30,6 +30,15 @@ class HallAccess:
         if hall.rehearsal_of is not None:
             refuse_stranger(True, event_id, self._identity.known(request))
         return hall
+
+    def require_account(self, request: AnyRequest, hall: Hall) -> None:
+        """Return unless the event requires an account and the request's session has none.
+
+        Raises:
+            ProblemError: ``account_required``.
+        """
+        if hall.event.account_required:
+            refuse_without_account(True, self._identity.known(request))
 
     async def to_book(self, request: AnyRequest, event_id: int) -> Hall:
         """The event's hall, for a fan who wants to book or give back seats.

@@ -88,6 +88,7 @@ def event_answer(facts: EventFacts) -> EventAnswer:
         doors_at=facts.doors_at,
         picture_hash=facts.picture_hash,
         picture_alt=facts.picture_alt,
+        account_required=facts.account_required,
     )
 
 

@@ -18,8 +18,9 @@ COOKIES: Final[dict[Role, str]] = {"fan": "admitone_session", "operator": "admit
 """The name of the cookie of a session, by role, before `cookie_name`."""
 COOKIE_SECONDS_MAX: Final = 400 * 24 * 3600
 """No browser keeps a cookie for longer."""
-DEVICE_COOKIE: Final = "admitone_operator_device"
-"""Tells that an operator has signed in with this browser before (`gateway.identity.sign_in`)."""
+DEVICE_COOKIES: Final[dict[Role, str]] = {"fan": "admitone_device", "operator": "admitone_operator_device"}
+"""The name of the cookie that tells that a person has signed in with this browser before
+(`gateway.identity.password_tries`)."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -48,10 +49,10 @@ def session_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool
     )
 
 
-def device_cookie(token: str, max_age_seconds: int, *, secure: bool) -> Cookie:
-    """The cookie by which an operator's browser is known again; it proves nothing by itself."""
+def device_cookie(token: str, role: Role, max_age_seconds: int, *, secure: bool) -> Cookie:
+    """The cookie by which a browser is known again at a sign-in; it proves nothing by itself."""
     return Cookie(
-        key=cookie_name(DEVICE_COOKIE, secure=secure),
+        key=cookie_name(DEVICE_COOKIES[role], secure=secure),
         value=token,
         max_age=max_age_seconds,
         path=cookie_path(),

@@ -24,7 +24,8 @@ class HashQueue:
     and the loop with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waiting_max: int = WAITING_MAX) -> None:
+        self._waiting_max = waiting_max
         self._thread = ThreadPoolExecutor(1, "argon2")
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -36,7 +37,7 @@ class HashQueue:
         Raises:
             ProblemError: ``sign_in_busy``: too many wait already, or the turn does not come in time.
         """
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= self._waiting_max:
             raise ProblemError("sign_in_busy", retry_after_seconds=BUSY_RETRY_SECONDS)
         self._waiting += 1
         try:

@@ -6,13 +6,14 @@ import math
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane import about
+from db.ids import new_user_id
 from db.operators.roles import NO_GRANTS, Grants
 from gateway.identity.cookies import (
     COOKIE_SECONDS_MAX,
@@ -22,6 +23,7 @@ from gateway.identity.cookies import (
     refuse_cross_site,
     session_cookie,
 )
+from gateway.wire.addresses import below
 from gateway.wire.later_headers import add_header, later_headers, set_header
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
@@ -47,6 +49,8 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     (`identity.rehearsals`).
     From ``renew_at`` on an answer brings a fan the session anew (Unix time, seconds).
     With ``ended`` the session is over, and good for the tickets that were bought in it alone.
+    ``account_until`` is when a fan's session of an account ends, however often it is renewed (Unix time, seconds); 0
+    for a fan without an account.
     ``grants`` are an operator's roles, once `gateway.identity.operators` has asked Postgres for them; ``is_token``: it
     is a script's, and nobody's own.
     """
@@ -60,6 +64,12 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     ended: bool = False
     grants: Grants = NO_GRANTS
     is_token: bool = False
+    account_until: int = 0
+
+    @property
+    def is_account(self) -> bool:
+        """Whether the fan has signed in to an account."""
+        return self.account_until > 0
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -67,6 +77,17 @@ class _Claims(msgspec.Struct, frozen=True):
     role: Role
     jti: str
     rehearses: int = 0
+    account_until: int = 0
+
+
+def refuse_without_account(is_required: bool, session: Session | None) -> None:
+    """Return unless an event requires an account and the session has none.
+
+    Raises:
+        ProblemError: ``account_required``, with the address where one signs in.
+    """
+    if is_required and not (session is not None and session.is_account):
+        raise ProblemError("account_required", href=below("/account"))
 
 
 class Identity:
@@ -76,6 +97,7 @@ class Identity:
         open_auth: a request's body may name its fan without a session (development and load tests only).
         secure: browsers send the cookies over TLS only.
         now: the clock that ends sessions (Unix time, seconds).
+        ended: the ids of accounts' sessions that were ended before their time.
     """
 
     def __init__(
@@ -86,7 +108,9 @@ class Identity:
         open_auth: bool,
         secure: bool,
         now: Callable[[], float] = time.time,
+        ended: Container[str] = frozenset(),
     ) -> None:
+        self._ended = ended
         self._signer = Signer(secret, "admitone session v1", _Claims, now=now)
         self._now = now
         self._session_seconds = session_seconds
@@ -97,18 +121,21 @@ class Identity:
         self._renewed: dict[tuple[str, float], str] = {}
 
     def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
-        """A token and its user id, which is 52 random bits. A counter, once lost, would give out an id again, and with
-        it another fan's purchases.
-        """
-        user_id = user_id or secrets.randbelow(2**52 - 1) + 1
+        """A token and its user id."""
+        user_id = user_id or new_user_id()
         return self._sign(str(user_id), "fan", self._session_seconds), user_id
+
+    def account_token(self, session_id: str, user_id: int, until_seconds: int) -> str:
+        """The token of a fan's session of an account, which ends at that moment (Unix time, seconds) at the latest."""
+        seconds = min(self._session_seconds, until_seconds - int(self._now()))
+        return self._sign(str(user_id), "fan", seconds, jti=session_id, account_until=until_seconds)
 
     def new_rehearsal_fan(self, event_id: int, seconds: int) -> tuple[str, int]:
         """A simulated fan's token, good for ``seconds`` at this copy of an event, and its user id.
 
         No route gives out such tokens: only the rehearsal, which has the site's secret, makes them.
         """
-        user_id = secrets.randbelow(2**52 - 1) + 1
+        user_id = new_user_id()
         return self._sign(str(user_id), "fan", seconds, rehearses=event_id), user_id
 
     def operator_token(self, session_id: str, name: str, seconds: int = OPERATOR_SECONDS) -> str:
@@ -162,7 +189,11 @@ class Identity:
             # A client that keeps its old token costs one signature, not one for each of its requests.
             if len(self._renewed) >= VERIFIED_MAX:
                 self._renewed.clear()
-            token = self._sign(str(session.user_id), "fan", self._session_seconds, jti=session.jti)
+            token = (
+                self.account_token(session.jti, session.user_id, session.account_until)
+                if session.is_account
+                else self._sign(str(session.user_id), "fan", self._session_seconds, jti=session.jti)
+            )
             self._renewed[key] = token
         if by_cookie:
             add_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
@@ -182,7 +213,8 @@ class Identity:
             holder = self._fan_session(claims, ends_at_seconds) if claims.role == "fan" else None
         except (TokenInvalid, ValueError):
             return None
-        if holder is None or holder.rehearses or ends_at_seconds > self._now():
+        # Who has an account signs in again.
+        if holder is None or holder.rehearses or holder.is_account or ends_at_seconds > self._now():
             return None
         return msgspec.structs.replace(holder, ended=True)
 
@@ -195,6 +227,8 @@ class Identity:
         session = self.ticket_holder(request)
         if session is None or (session.ended and until_seconds <= self._now()):
             return False
+        if session.is_account:
+            return True
         ends_at = session.renew_at + self._session_seconds * (1 - RENEWED_SHARE)
         # A token is signed in whole seconds, from the one that has begun.
         seconds = min(math.ceil(until_seconds) - int(self._now()), COOKIE_SECONDS_MAX)
@@ -275,7 +309,7 @@ class Identity:
         now = time.monotonic()
         verified = self._verified.get(token)
         if verified is not None and verified[0] > now:
-            return verified[1]
+            return self._unended(verified[1])
         try:
             claims, ends_at_seconds = self._signer.verify(token)
             session = (
@@ -289,13 +323,25 @@ class Identity:
             self._verified.clear()
         until = min(now + VERIFIED_SECONDS, now + ends_at_seconds - self._now())
         self._verified[token] = (until, session)
+        return self._unended(session)
+
+    def _unended(self, session: Session) -> Session:
+        if session.account_until and session.jti in self._ended:
+            raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
         return session
 
     def _fan_session(self, claims: _Claims, ends_at_seconds: float) -> Session:
         renew_at = ends_at_seconds - self._session_seconds * (1 - RENEWED_SHARE)
-        if claims.rehearses:
+        if claims.rehearses or (claims.account_until and ends_at_seconds >= claims.account_until):
             renew_at = math.inf
-        return Session(int(claims.sub), "fan", claims.jti, rehearses=claims.rehearses, renew_at=renew_at)
+        return Session(
+            int(claims.sub),
+            "fan",
+            claims.jti,
+            rehearses=claims.rehearses,
+            renew_at=renew_at,
+            account_until=claims.account_until,
+        )
 
     def _token(self, request: AnyRequest, role: Role) -> tuple[str | None, bool]:
         """The request's token of this role, if it has one; and whether a cookie brings it, or would."""
@@ -306,8 +352,10 @@ class Identity:
         cookie = request.cookies.get(cookie_name(COOKIES[role], secure=self._secure))
         return (None, not has_authorization) if cookie is None else (cookie.strip(), True)
 
-    def _sign(self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "") -> str:
-        claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses)
+    def _sign(
+        self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "", account_until: int = 0
+    ) -> str:
+        claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses, account_until)
         return self._signer.sign(claims, int(self._now()) + seconds)
 
 

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from gateway.hall.hall import UnknownEventError
 from gateway.hall.halls import Halls
 from gateway.identity.rehearsals import refuse_stranger
-from gateway.identity.sessions import Session
+from gateway.identity.sessions import Session, refuse_without_account
 from gateway.line.counts import Counts
 from gateway.line.moving import Moving
 from gateway.line.places import room_state
@@ -61,6 +61,15 @@ class Finding:
         refuse_stranger(row is not None and row.rehearsal_of is not None, event_id, fan)
         if row is None:
             await self._refuse_roomless(event_id)
+
+    async def require_account(self, event_id: int, fan: Session) -> None:
+        """Return unless the event requires an account and the fan has none; to be called after `require_room`.
+
+        Raises:
+            ProblemError: ``account_required``.
+        """
+        row = await self._rooms.row(event_id)
+        refuse_without_account(row is not None and row.account_required, fan)
 
     async def _refuse_roomless(self, event_id: int) -> NoReturn:
         try:
@@ -188,9 +197,10 @@ class Finding:
         """Claim the call: the fan is admitted.
 
         Raises:
-            ProblemError: ``not_called``, and what `require_room` raises.
+            ProblemError: ``not_called``, ``account_required``, and what `require_room` raises.
         """
         await self.require_room(event_id, fan)
+        await self.require_account(event_id, fan)
         try:
             return await self._line.claim(event_id, fan.user_id)
         except NotCalled as refused:

@@ -87,8 +87,8 @@ class Joining:
 
         Raises:
             ProblemError: ``network_denied`` and ``rate_limited``, before every other problem; ``captcha_required``,
-                ``captcha_failed``, ``captcha_unavailable``; ``line_full``, ``rebuilding``; and what
-                `AccessCodes.redeem` and `Finding.require_room` raise.
+                ``captcha_failed``, ``captcha_unavailable``; ``account_required``, ``line_full``, ``rebuilding``; and
+                what `AccessCodes.redeem` and `Finding.require_room` raise.
         """
         self._networks.refuse(ask.address)
         network = await self._network(ask)
@@ -101,6 +101,7 @@ class Joining:
         if not allowance.allowed and not _has_place(standing or await self._finding.standing(ask.event_id, ask.fan)):
             self._limits.refuse(allowance)
         await self._finding.require_room(ask.event_id, ask.fan)
+        await self._finding.require_account(ask.event_id, ask.fan)
         counts, entered = await asyncio.gather(
             self._finding.counts(ask.event_id), self._enter(ask, network, allowance.used, standing, code_allowance)
         )

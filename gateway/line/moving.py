@@ -42,6 +42,23 @@ class Moving:
             sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
         """
         await self._limits.count(MOVES, address_prefix(address), self._moves_per_minute)
+        return await self._move(event_id, fan, place)
+
+    async def into_account(self, event_id: int, fan: int, place: PlaceToken) -> bool:
+        """Give the fan of an account the place of the session that signs in; say whether it has moved. While the
+        lobby's places are drawn it stays where it is, and the page's own token brings it a moment later.
+
+        Raises:
+            waiting_room.errors.RoomUnknown: Redis has no such room.
+            sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis does not answer.
+        """
+        try:
+            standing = await self._move(event_id, fan, place)
+        except ProblemError:
+            return False
+        return standing is not None and standing.joined == "restored"
+
+    async def _move(self, event_id: int, fan: int, place: PlaceToken) -> Standing | None:
         movable = await self._restoring.movable(event_id, place)
         if movable is None:
             return None

@@ -150,18 +150,19 @@ class Places:
         """A short-lived token that brings the place to another device (`gateway.line.moving`), and when it ends; None
         without a place that can move.
         """
-        place = self._place_token(event_id, standing, fan, session)
+        place = self.place_token(event_id, standing, fan, session)
         if place is None or standing.state not in MOVABLE:
             return None
         until = int(self._now()) + HANDOVER_SECONDS
         return self.tokens.sign_handover(place, until), dt.datetime.fromtimestamp(until, dt.UTC)
 
     def _sign_place(self, event_id: int, standing: Standing, fan: int, session: str) -> str | None:
-        place = self._place_token(event_id, standing, fan, session)
+        place = self.place_token(event_id, standing, fan, session)
         return None if place is None else self.tokens.sign_place(place)
 
     @staticmethod
-    def _place_token(event_id: int, standing: Standing, fan: int, session: str) -> PlaceToken | None:
+    def place_token(event_id: int, standing: Standing, fan: int, session: str) -> PlaceToken | None:
+        """What the token of a fan's place says; None without a place."""
         if not standing.number or standing.joined_at_ms is None:
             return None
         return PlaceToken(

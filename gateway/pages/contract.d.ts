@@ -1,4 +1,27 @@
 // The answers of the public API, made from gateway/contract by `make format`.
+export type AccountAnswer = {
+  userId: number;
+  mail: string | null;
+  hasPassword: boolean;
+};
+export type AccountPasskeyList = {
+  passkeys: PasskeyAnswer[];
+};
+export type AccountSessionAnswer = {
+  token: string;
+  userId: number;
+  moved: number[];
+};
+export type AccountSessionEntry = {
+  network: string;
+  agent: string;
+  beganAt: string;
+  endsAt: string;
+  current: boolean;
+};
+export type AccountSessionList = {
+  sessions: AccountSessionEntry[];
+};
 export type AlarmAnswer = {
   kind: AlarmKind;
   headline: string;
@@ -269,6 +292,7 @@ export type EventAnswer = {
   doorsAt?: string | null;
   pictureHash?: string | null;
   pictureAlt?: string;
+  accountRequired?: boolean;
 };
 export type EventDefinition = {
   eventId: number;
@@ -288,6 +312,7 @@ export type EventDefinition = {
   doorsAt?: string | null;
   pictureHash?: string | null;
   pictureAlt?: string;
+  accountRequired?: boolean;
   ticketTypes: DefinedTicketType[];
   isOnSale: boolean;
   hasLobby: boolean;

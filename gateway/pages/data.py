@@ -128,6 +128,7 @@ class PagesFromServices:
             doors_at=event.doors_at,
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
+            account_required=event.account_required,
             lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )
 
@@ -160,7 +161,7 @@ class PagesFromServices:
         )
 
     async def join(self, request: AnyRequest, event_id: int, user_id: int, patience: str | None) -> None:
-        fan = Session(user_id, "fan", "")
+        fan = self._fan(request, user_id)
         ask = JoinAsk(event_id=event_id, fan=fan, address=address(request), patience=patience)
         try:
             await self._services.joining.join(ask)
@@ -171,13 +172,18 @@ class PagesFromServices:
                 raise JoinRefusedError("patience", 200, seconds, ticket) from None
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
 
+    def _fan(self, request: AnyRequest, user_id: int) -> Session:
+        """The fan of a form, which may have come without a session and been given one."""
+        session = self._services.identity.known(request)
+        return session if session is not None and session.user_id == user_id else Session(user_id, "fan", "")
+
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.line.leave(event_id, user_id)
 
-    async def claim(self, event_id: int, user_id: int) -> Sequence[Cookie]:
+    async def claim(self, request: AnyRequest, event_id: int, user_id: int) -> Sequence[Cookie]:
         services = self._services
         try:
-            standing = await services.finding.claim(event_id, Session(user_id, "fan", ""))
+            standing = await services.finding.claim(event_id, self._fan(request, user_id))
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
         assert standing.pass_until_ms is not None
@@ -220,6 +226,7 @@ class PagesFromServices:
     ) -> None:
         if quantity > self.seats_per_request_max:
             raise PlainRefusedError("limit_exceeded")
+        await self._require_account(request, event_id)
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
@@ -232,6 +239,14 @@ class PagesFromServices:
             )
 
         await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
+
+    async def _require_account(self, request: AnyRequest, event_id: int) -> None:
+        try:
+            self._services.hall_access.require_account(request, await self._services.halls.hall(event_id))
+        except UnknownEventError:
+            raise PlainRefusedError("unknown_event") from None
+        except ProblemError as problem:
+            raise PlainRefusedError(problem.document["code"]) from None
 
     async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
         if self.captcha_provider != "off":
@@ -275,9 +290,20 @@ class PagesFromServices:
         until_seconds = max(((one.event.date + KEPT_AFTER_EVENT).timestamp() for one in purchases), default=0.0)
         return self._services.identity.keep(request, until_seconds)
 
-    def end_session(self, request: AnyRequest) -> Cookie:
+    def is_account(self, request: AnyRequest) -> bool:
+        session = self._services.identity.known(request)
+        return session is not None and session.is_account
+
+    async def fans_of(self, request: AnyRequest, user_id: int) -> Sequence[int]:
+        session = self._services.identity.known(request)
+        return [user_id] if session is None else await self._services.accounts.fans_of(session)
+
+    async def end_session(self, request: AnyRequest) -> Cookie:
         identity = self._services.identity
         identity.refuse_foreign(request)
+        session = identity.known(request)
+        if session is not None and session.is_account:
+            await self._services.accounts.end(session)
         return identity.no_cookie("fan")
 
     async def purchase_by_key(self, purchase_id: uuid.UUID, key: str) -> PurchaseView | None:
@@ -303,6 +329,7 @@ class PagesFromServices:
         is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
             purchase_id=purchase.purchase_id,
+            user_id=purchase.user_id,
             key=self._services.identity.purchase_keys.key(purchase.purchase_id, purchase.user_id),
             event=await self._view(hall),
             status=purchase.status,

@@ -44,6 +44,7 @@ _PAYLOAD: Final = {
     "purchaseId": "00000000-0000-7000-8000-000000000000",
     "followerId": "00000000-0000-7000-8000-000000000000",
     "name": _EVENT.artist,
+    "mail": "ada@example.org",
     "amount": 4900,
     "seats": 2,
     "title": "Alarm: The line is long · A Night at the Lyceum",

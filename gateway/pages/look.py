@@ -94,6 +94,20 @@ def keep_to_tls(seconds: int) -> None:
     PAGE_HEADERS["Strict-Transport-Security"] = f"max-age={seconds}"
 
 
+_has_accounts = False
+
+
+def offer_accounts(offered: bool) -> None:
+    """Whether the pages of this process lead to accounts."""
+    global _has_accounts
+    _has_accounts = offered
+
+
+def has_accounts() -> bool:
+    """Whether this process' site has accounts."""
+    return _has_accounts
+
+
 templates = Environment(
     loader=_Templates(FOLDER / "templates"),
     autoescape=True,
@@ -125,6 +139,7 @@ templates.globals.update(
     languages=LANGUAGES.values(),
     prefix=prefix,
     below=below,
+    has_accounts=has_accounts,
     address=address,
     refresh_seconds=REFRESH_SECONDS,
 )

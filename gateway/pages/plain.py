@@ -33,6 +33,7 @@ WORDS: Final[Mapping[str, str]] = {
     "limit_exceeded": N_("That is more tickets than one person can buy here."),
     "not_admitted": N_("Your time to choose seats has ended. Please join the line again."),
     "not_called": N_("It is not your turn, or your turn has passed."),
+    "account_required": N_("Here you need an account. Sign in first; a place in line that you have comes along."),
     "not_on_sale": N_("Tickets are not on sale yet."),
     "sale_over": N_("The sale is over."),
     "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
@@ -94,7 +95,7 @@ async def claim_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
     """Come in when called. `PageData.ensure_session` refuses another site's form, here and below."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        return _to(f"events/{event_id}", cookie, *await pages.claim(event_id, user_id))
+        return _to(f"events/{event_id}", cookie, *await pages.claim(request, event_id, user_id))
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
 

@@ -26,6 +26,7 @@ from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
+from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
 from gateway.pages.calendars import event_calendar, sale_calendar
 from gateway.pages.languages import (
     CHOICE_COOKIE,
@@ -57,7 +58,7 @@ EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
 KEY_TYPED_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
-_of_this_site = re.compile(r"/(?:(?:events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+_of_this_site = re.compile(r"/(?:(?:account|events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -177,6 +178,7 @@ async def _event_page(
         needs_script_to_buy=pages.captcha_provider != "off",
         holds=await pages.holds(event_id, user_id) if may_hold else (),
         form_key=key_new(),
+        needs_account=event.account_required and not pages.is_account(request),
         data=data,
         page_address=f"/events/{event_id}",
         site_url=origin_of(request),
@@ -286,18 +288,25 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
     user_id, cookie = await pages.ensure_session(request, for_tickets=True)
-    purchases = await pages.purchases(user_id)
+    purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
     if cookie is None and not pages.keep_session(request, purchases):
         _, cookie = await pages.ensure_session(request)
         purchases = []
-    return page("purchases.html", cookie=cookie, purchases=purchases, site_url=origin_of(request))
+    return page(
+        "purchases.html",
+        cookie=cookie,
+        purchases=purchases,
+        is_account=pages.is_account(request),
+        user_id=user_id,
+        site_url=origin_of(request),
+    )
 
 
 @post("/sign-out")
 async def sign_out_form(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
     """Have the browser forget the fan, on a computer that others use too."""
     headers = {"Location": below("/"), "Cache-Control": "no-store"}
-    cookie = pages.end_session(request)
+    cookie = await pages.end_session(request)
     return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=[cookie])
 
 
@@ -500,6 +509,7 @@ def pages_router() -> Router:
             leave_form,
             *PLAIN_FORMS,
             *TOLD_FORMS,
+            *ACCOUNT_PAGES,
             purchases_page,
             purchase_page,
             sign_out_form,
@@ -513,6 +523,7 @@ def pages_router() -> Router:
         route_handlers=[
             for_fans,
             *TOLD_POSTS,
+            *ISSUER_PAGES,
             *MAILBOX,
             *LETTERS,
             choose_language,

@@ -64,6 +64,7 @@ class EventView:
     doors_at: dt.datetime | None = None
     picture_hash: str | None = None
     picture_alt: str = ""
+    account_required: bool = False
     revision: int = 0
     """Goes up with each change by an operator."""
 
@@ -159,10 +160,11 @@ class PurchaseView:
     event_cancelled.
 
     ``cancel_until``: its seats can be given back until then; None where none is left, or it is too late.
-    ``key`` is the key in the purchase's own link.
+    ``key`` is the key in the purchase's own link, and ``user_id`` the fan who bought.
     """
 
     purchase_id: uuid.UUID
+    user_id: int
     key: str
     event: EventView
     status: str
@@ -260,7 +262,7 @@ class PageData(Protocol):
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
 
-    async def claim(self, event_id: int, user_id: int) -> Sequence[Cookie]:
+    async def claim(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> Sequence[Cookie]:
         """Claim the call; return the cookie of the pass.
 
         Raises:
@@ -306,8 +308,14 @@ class PageData(Protocol):
         that has ended, where these events are over too.
         """
 
-    def end_session(self, request: Request[Any, Any, Any]) -> Cookie:
-        """The cookie that has the browser forget the fan.
+    def is_account(self, request: Request[Any, Any, Any]) -> bool:
+        """Whether the fan has signed in to an account."""
+
+    async def fans_of(self, request: Request[Any, Any, Any], user_id: int) -> Sequence[int]:
+        """The user ids whose purchases the session shows: its own, and then those that an account's fan had before."""
+
+    async def end_session(self, request: Request[Any, Any, Any]) -> Cookie:
+        """End the session of an account; the cookie has the browser forget the fan.
 
         Raises:
             ProblemError: ``cross_site``.

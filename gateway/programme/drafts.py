@@ -59,6 +59,7 @@ _FACTS: Final = {
     "doors_at": "doorsAt",
     "picture_hash": "pictureHash",
     "picture_alt": "pictureAlt",
+    "account_required": "accountRequired",
 }
 _MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX}
 """Facts that may be empty, and how many characters they may have."""
@@ -384,6 +385,7 @@ def definition(event: EventRow, notes: tuple[str, ...] = ()) -> EventDefinition:
         doors_at=event.doors_at,
         picture_hash=event.picture_hash,
         picture_alt=event.picture_alt,
+        account_required=event.account_required,
         ticket_types=tuple(_defined(kind) for kind in event.ticket_types),
         is_on_sale=sale is SaleState.ON_SALE,
         has_lobby=event.has_draw,
@@ -413,6 +415,7 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
         doors_at=plan.doors_at,
         picture_hash=plan.picture_hash,
         picture_alt=plan.picture_alt,
+        account_required=plan.account_required,
         ticket_types=tuple(
             _defined(
                 TicketTypeRow(

@@ -160,6 +160,7 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
     refuses=(
         *COMMAND_REFUSED,
         *BODY_REFUSED,
+        "account_required",
         "not_admitted",
         "event_cancelled",
         "captcha_failed",
@@ -186,6 +187,7 @@ async def reserve(
         if best.quantity > services.settings.limit.seats_per_request_max:
             raise invalid(f"at most {services.settings.limit.seats_per_request_max} seats", "$.bestAvailable.quantity")
     hall = await services.hall_access.to_book(request, data.event_id)
+    services.hall_access.require_account(request, hall)
     command = Reserve(
         **UNSTAMPED,
         event_id=data.event_id,
@@ -290,6 +292,18 @@ async def release(
     return await answer_of(services, await services.desk.book(ask))
 
 
+async def _owned(services: Services, fan: Session, purchase_id: uuid.UUID) -> tuple[int, bytes] | None:
+    """A purchase of the fan's, and as whom the fan made it: an account's fan may have been another one before."""
+    found = await services.reader.purchase(fan.user_id, purchase_id)
+    if found is not None:
+        return fan.user_id, found
+    for earlier in (await services.accounts.fans_of(fan))[1:]:
+        found = await services.reader.purchase(earlier, purchase_id)
+        if found is not None:
+            return earlier, found
+    return None
+
+
 @fans.post(
     "/api/purchases/{purchase_id:uuid}/cancel",
     status_code=202,
@@ -316,16 +330,16 @@ async def cancel(
     end of a queued job by sending the same again under the same ``Idempotency-Key``.
     """
     services = services_of(request)
-    user_id = fan.user_id
     details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
     seats = _in_order(
         [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
         services.settings.limit.seats_per_request_max,
         "$.details",
     )
-    found = await services.reader.purchase(user_id, purchase_id)
-    if found is None:
+    owned = await _owned(services, fan, purchase_id)
+    if owned is None:
         raise ProblemError("unknown_purchase")
+    user_id, found = owned
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
@@ -375,9 +389,12 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
 
 @fans.get("/api/purchases", guard=TICKET_HOLDER, also={200: PurchaseList})
 async def purchases(request: AnyRequest, holder: Session) -> Response[bytes]:
-    """The fan's own purchases. They keep their session until their events are over; one that ended is renewed."""
+    """The fan's own purchases. They keep their session until their events are over; one that ended is renewed.
+
+    An account's are those of all its devices, and those that its fan made before signing in, with another ``userId``.
+    """
     services = services_of(request)
-    found = await services.reader.purchases(holder.user_id)
+    found = [one for fan in await services.accounts.fans_of(holder) for one in await services.reader.purchases(fan)]
     await services.tickets.keep(request, holder, found)
     return Answer(b'{"purchases":[%s]}' % b",".join(found))
 
@@ -395,20 +412,21 @@ async def purchase(request: AnyRequest, holder: Session, purchase_id: uuid.UUID)
     key of the purchase's own link opens it without a session, at any time.
     """
     services = services_of(request)
-    found = await services.reader.purchase(holder.user_id, purchase_id)
-    await services.tickets.keep(request, holder, () if found is None else (found,))
-    if found is None:
+    owned = await _owned(services, holder, purchase_id)
+    await services.tickets.keep(request, holder, () if owned is None else (owned[1],))
+    if owned is None:
         raise ProblemError("unknown_purchase")
-    return Answer(found)
+    return Answer(owned[1])
 
 
 @fans.get("/api/purchases/{purchase_id:uuid}/link", refuses=("invalid_request", "unknown_purchase"))
 async def purchase_link(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[PurchaseLink]:
     """The purchase's own link, which opens the tickets on any device. Who has the link has the tickets."""
     services = services_of(request)
-    if await services.reader.purchase(fan.user_id, purchase_id) is None:
+    owned = await _owned(services, fan, purchase_id)
+    if owned is None:
         raise ProblemError("unknown_purchase")
-    key = services.identity.purchase_keys.key(purchase_id, fan.user_id)
+    key = services.identity.purchase_keys.key(purchase_id, owned[0])
     href = f"{origin_of(request)}{below(f'/purchases/{purchase_id}')}?key={key}"
     return Response(PurchaseLink(href=href, key=key), headers={"Cache-Control": "no-store"})
 

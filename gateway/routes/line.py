@@ -54,6 +54,7 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
         "unsupported_media_type",
         "network_denied",
         "rate_limited",
+        "account_required",
         "captcha_required",
         "captcha_failed",
         "captcha_unavailable",
@@ -145,7 +146,7 @@ async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: 
 @fans.post(
     "/api/queue/{event_id:int}/claim",
     status_code=200,
-    refuses=("invalid_request", "unknown_event", "not_called"),
+    refuses=("invalid_request", "unknown_event", "account_required", "not_called"),
     links={"200": {"reserve": TO_RESERVE}},
 )
 async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[Claimed]:

@@ -8,9 +8,10 @@ import msgspec
 from litestar import Response
 from litestar.params import Parameter
 
-from db.operators.accounts import hash_password, set_password
+from db.operators.accounts import set_password
 from db.operators.roles import OperatorRole
 from db.operators.sessions import end_session, end_sessions, sessions_of
+from db.passwords import hash_password
 from gateway.contract.sessions import (
     OperatorAnswer,
     OperatorBody,
@@ -19,10 +20,11 @@ from gateway.contract.sessions import (
     OperatorSessionList,
     PasswordBody,
 )
-from gateway.identity.cookies import DEVICE_COOKIE, cookie_name, device_cookie, refuse_cross_site
+from gateway.identity.cookies import DEVICE_COOKIES, cookie_name, device_cookie, refuse_cross_site
 from gateway.identity.needs import IN_PERSON, SIGNED_IN
+from gateway.identity.password_tries import DEVICE_SECONDS
 from gateway.identity.sessions import Session
-from gateway.identity.sign_in import DEVICE_SECONDS, Attempt, SignedIn
+from gateway.identity.sign_in import Attempt, SignedIn
 from gateway.routes.routers import operator_router, public_router
 from gateway.services import network, services_of
 from gateway.wire.problems import ProblemError
@@ -50,7 +52,7 @@ async def new_operator_session(request: AnyRequest, data: OperatorBody) -> Respo
     operator has signed in from before has tries of its own.
     """
     refuse_cross_site(request)
-    device = cookie_name(DEVICE_COOKIE, secure=services_of(request).settings.site.production)
+    device = cookie_name(DEVICE_COOKIES["operator"], secure=services_of(request).settings.site.production)
     attempt = Attempt(
         data.name,
         data.password,
@@ -71,7 +73,7 @@ def signed_in(request: AnyRequest, proved: SignedIn) -> Response[OperatorAnswer]
         OperatorAnswer(token=token),
         cookies=[
             services.identity.cookie(token, "operator"),
-            device_cookie(proved.device, DEVICE_SECONDS, secure=secure),
+            device_cookie(proved.device, "operator", DEVICE_SECONDS, secure=secure),
         ],
         headers=NO_STORE,
     )

@@ -14,6 +14,7 @@ from gateway.captcha.captcha import CaptchaOffer, CaptchaUnavailable, Solver
 from gateway.contract.sessions import ChallengeAnswer, SessionAnswer
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import refuse_cross_site
+from gateway.identity.sessions import Session
 from gateway.routes.routers import fan_router, public_router
 from gateway.services import address, network, services_of
 from gateway.wire.problems import ProblemError
@@ -48,11 +49,14 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
 
 
 @fans.delete("/api/session", also={204: None})
-async def end_session(request: AnyRequest) -> Response[None]:
+async def end_session(request: AnyRequest, fan: Session) -> Response[None]:
     """Sign out: the browser forgets the session, and with it the fan's places and the way to what was bought. Each
-    purchase still opens by its own link.
+    purchase still opens by its own link. The session of an account ends for good; the account keeps what it has.
     """
-    return Response(None, cookies=[services_of(request).identity.no_cookie("fan")])
+    services = services_of(request)
+    if fan.is_account:
+        await services.accounts.end(fan)
+    return Response(None, cookies=[services.identity.no_cookie("fan")])
 
 
 @public.get("/api/captcha", responses={})

@@ -34,6 +34,17 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "factor_there": Problem(
         409, "There already", "You have this second factor already, or as many as there may be; remove one first."
     ),
+    "account_required": Problem(
+        403, "Account required", "Here fans need an account: sign in at /account, and your place comes along."
+    ),
+    "accounts_off": Problem(404, "No accounts", "This site has no accounts of this kind."),
+    "link_spent": Problem(403, "Link used or ended", "This link was used before or has ended; ask for a new one."),
+    "unfinished": Problem(
+        409, "Finish first", "You hold seats or are let in without an account; finish there, or send leave: true."
+    ),
+    "issuer_refused": Problem(
+        403, "Sign-in refused", "The issuer did not confirm who you are; begin the sign-in anew."
+    ),
     "not_you": Problem(403, "Not you", "userId is not the user of this session."),
     "not_operator": Problem(403, "Operators only", "This needs an operator's session."),
     "not_your_role": Problem(403, "Not in your role", "Your role does not allow this; ask an owner of the site."),

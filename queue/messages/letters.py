@@ -18,7 +18,7 @@ import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from db.messages.kinds import MAIL, MessageChannel, MessageKind
+from db.messages.kinds import CHOOSABLE, MAIL, MessageChannel, MessageKind
 from db.messages.queue import EventFacts, TicketFacts
 from messages.languages import known, locale_of, translations_of
 from messages.links import Links, Reader
@@ -103,7 +103,7 @@ def write_letter(
 def compose(occasion: Occasion, channel: MessageChannel, token: str, language: str, look: Look, links: Links) -> Letter:
     """The letter to the reader whom ``token`` names."""
     language = known(language)
-    is_chosen = occasion.kind not in (MessageKind.CONFIRM, MessageKind.ALARM)
+    is_chosen = occasion.kind in CHOOSABLE
     letter = Letter(
         kind=occasion.kind,
         language=language,
@@ -129,6 +129,8 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
     payload, kind = occasion.payload, occasion.kind
     if kind is MessageKind.CONFIRM:
         return links.confirm(links.tokens.sign_confirmation(str(payload["followerId"])), language)
+    if kind is MessageKind.ACCOUNT_LINK:
+        return links.account(links.tokens.sign_account_link(str(payload["mail"])), language)
     if kind is MessageKind.ALARM:
         return links.page(str(payload["path"]))
     if kind in (MessageKind.PURCHASE, MessageKind.REFUND):

@@ -22,6 +22,7 @@ from waiting_room.signing import TOKEN_CHARS_MAX, Signer
 TOKEN_SECONDS: Final = 400 * 86_400
 """A link to unsubscribe works for as long as somebody keeps a mail."""
 CONFIRM_SECONDS: Final = 7 * 86_400
+ACCOUNT_LINK_SECONDS: Final = 3600
 _PHONE_BYTES: Final = 7
 _MAC_BYTES: Final = 11
 _is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
@@ -42,12 +43,20 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
     follower: str
 
 
+class AccountLink(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody read the mail to this address, which was written at ``at_ms`` (Unix time)."""
+
+    mail: str
+    at_ms: int
+
+
 class LinkTokens:
     """Signs and verifies the tokens of links."""
 
     def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
         self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
         self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
+        self._accounts = Signer(secret, "admitone account link v1", AccountLink, now=now)
         self._phones = hmac.digest(secret.encode(), b"admitone phone v1", hashlib.sha256)
         self.purchases = PurchaseKeys(secret)
         self._now = now
@@ -86,6 +95,17 @@ class LinkTokens:
         """
         return uuid.UUID(self._confirmations.verify(token)[0].follower)
 
+    def sign_account_link(self, mail: str) -> str:
+        """A token by which the owner of an address sets the password of an account."""
+        now = self._now()
+        return self._accounts.sign(AccountLink(mail=mail, at_ms=int(now * 1000)), int(now) + ACCOUNT_LINK_SECONDS)
+
+    def verify_account_link(self, token: str) -> AccountLink:
+        """Raises:
+        TokenInvalid: we did not sign it, or it has ended.
+        """
+        return self._accounts.verify(token)[0]
+
 
 class Links:
     """Makes the addresses in messages.
@@ -117,6 +137,12 @@ class Links:
     def unsubscribe(self, token: str) -> str:
         """Takes a POST, too, without any page (RFC 8058)."""
         return self.page(f"/messages/{token}/unsubscribe")
+
+    def account(self, token: str, language: str) -> str:
+        """Where the owner of an address sets the password. The token stands in the path, for the page works without
+        scripts; it is good once, and for an hour.
+        """
+        return self.page(f"/account/links/{token}", language)
 
     def confirm(self, token: str, language: str) -> str:
         return self.page(f"/messages/confirm/{token}", language)

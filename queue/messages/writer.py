@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from db.messages.kinds import MAIL, MessageChannel
+from db.messages.kinds import MAIL, MessageChannel, MessageKind
 from messages.files import files_of
 from messages.languages import known
 from messages.letters import Letter, Occasion, compose
@@ -119,13 +119,15 @@ class Writer:
         reader = Reader(channel=channel, address=address, kind=occasion.kind)
         token = self._links.tokens.sign_reader(reader)
         own = [(TOKEN_MARK, token)]
+        if occasion.kind is MessageKind.ACCOUNT_LINK:
+            occasion = replace(occasion, payload={"mail": address})
         if place := str(occasion.payload.get("place") or ""):
             own.append((PLACE_MARK, place))
             occasion = replace(occasion, payload={**occasion.payload, "place": PLACE_MARK})
         return Written(self._draft(occasion, channel, known(language), TOKEN_MARK if token else ""), tuple(own))
 
     def _draft(self, occasion: Occasion, channel: MessageChannel, language: str, token: str) -> Draft:
-        if occasion.tickets:
+        if occasion.tickets or occasion.kind is MessageKind.ACCOUNT_LINK:
             return self._new(occasion, channel, language, token)
         payload = msgspec.json.encode(occasion.payload, order="sorted")
         key = (occasion.kind, occasion.event_id, occasion.event, payload, channel, language, token)

@@ -123,6 +123,15 @@ class Line:
         """
         return await self._run(operations.standing(event, fan, touch=touch))
 
+    async def lines_of(self, fan: int, events: Sequence[int]) -> list[int]:
+        """Those of the events in whose room the fan holds a place, waiting or admitted."""
+        if not events:
+            return []
+        asked = self._client.pipeline(transaction=False)
+        for event in events:
+            asked.hexists(room_key(event, "places"), str(fan))
+        return [event for event, holds in zip(events, await asked.execute(), strict=True) if holds]
+
     async def positions(self, event: int, fans: Iterable[int]) -> Positions:
         """The true rank of each fan in the own class, in one round trip for every `operations.RANKS` fans."""
         ranks: list[int] = []

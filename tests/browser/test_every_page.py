@@ -344,6 +344,13 @@ def see_messages(site: Site, page: Page, looks: Looks) -> None:
     confirm = tokens.sign_confirmation("00000000-0000-7000-8000-000000000000")
     looks.look_in_languages(page, "confirm", f"/messages/confirm/{confirm}", is_there)
     looks.look_in_languages(page, "told", f"/events/{site.early}?told=contact", is_there)
+    looks.look_in_languages(page, "account signed out", "/account?problem=unfinished", is_there)
+    link = tokens.sign_account_link("ada@example.org")
+    looks.look_in_languages(page, "account link", f"/account/links/{link}", is_there)
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set my password").click()
+    page.wait_for_url(re.compile("told=in"))
+    looks.look_in_languages(page, "account", "/account?told=password", is_there)
     mail = page.locator("a.event-row").first
 
     def sent() -> bool:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 # Each page, the scripts it loads, and the most bytes that its first visit may bring.
 PAGES = (
     ("/events/{event}", ["event/main.js"], 50_000),
+    ("/account", ["times.js", "fan-account.js"], 17_000),
     ("/ops", ["vendor/uPlot.iife.min.js", "ops.js"], 58_000),
     ("/ops/events", ["programme.js"], 17_000),
     ("/ops/events/new", ["event-form/main.js"], 30_000),
@@ -52,6 +53,7 @@ def weights_markdown() -> str:
     """The bounds above as the table of docs/performance.md."""
     names = {
         "/events/{event}": "event page, from the line to the checkout",
+        "/account": "account of a fan",
         "/ops": "console",
         "/ops/events": "console: list of events",
         "/ops/events/new": "console: form of an event",

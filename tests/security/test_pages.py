@@ -285,11 +285,13 @@ def test_another_site_changes_nothing_by_cookie(
         )
         assert (answer.status, answer.code) == (403, "cross_site"), operation.name
         assert "Set-Cookie" not in answer.headers
-    for action in ("join", "leave", "contact", "follow"):
+    forms = [f"/events/{event_id}/{action}" for action in ("join", "leave", "contact", "follow")]
+    forms += [f"/account/{action}" for action in ("sign-in", "links", "links/x", "password", "elsewhere")]
+    for form in forms:
         status, told, _ = raw(
             site.client(),
             "POST",
-            f"/events/{event_id}/{action}",
+            form,
             headers | {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"},
             urlencode({"x": 1}).encode(),
         )

@@ -25,6 +25,11 @@ SESSION, PLACE, PASS = b"admitone session v1", b"admitone place token v1", b"adm
 SLOW_DOOR = RoomSeed(rate_per_minute=0, capacity=1)
 PUBLIC = {
     "POST /api/session",
+    "POST /api/account/links",
+    "POST /api/account/password",
+    "POST /api/account/session",
+    "POST /api/account/session/passkey/options",
+    "POST /api/account/session/passkey",
     "POST /api/ops/session",
     "POST /api/ops/session/passkey/options",
     "POST /api/ops/session/passkey",

@@ -49,6 +49,7 @@ EVERYBODY = (
 """Spellings of all addresses, or of most of them."""
 GIVEN = {
     "ADMITONE_OPERATOR_FACTOR_ROLES": "owner,steward",
+    "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
     "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
     "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
     "ADMITONE_BRAND_COLOUR": "#00567d",

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from db.alarms.kinds import KINDS, AlarmKind, Unit, sentence_of, words_of
 from db.alarms.states import Notice
 from db.messages.kinds import MessageKind
-from db.messages.queue import EventFacts
+from db.messages.queue import NO_EVENT
 from messages.languages import ENGLISH, locale_of
 from messages.letters import Occasion
 from messages.moments import moment_in
@@ -21,19 +21,6 @@ CONSOLE_PAGE: Final = "/ops/alarms"
 TEST_TITLE: Final = "Test alarm"
 _FIRST_WORDS: Final = {Notice.FIRING: "Alarm", Notice.REMINDER: "Still an alarm", Notice.RESOLVED: "Over"}
 _SIGNS: Final = {Notice.FIRING: "🔴", Notice.REMINDER: "🔴", Notice.RESOLVED: "✅"}
-_NO_EVENT: Final = EventFacts(
-    name="",
-    artist="",
-    venue="",
-    date=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
-    time_zone="UTC",
-    doors_at=None,
-    on_sale_at=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
-    currency="EUR",
-    notice="",
-    state="",
-    revision=0,
-)
 
 
 class Told(NamedTuple):
@@ -45,7 +32,7 @@ class Told(NamedTuple):
 
 def occasion_of(notices: Sequence[Told]) -> Occasion:
     """What the letter is about. Alarms that begin come first, those that are over last."""
-    return Occasion(kind=MessageKind.ALARM, event_id=0, event=_NO_EVENT, payload=_payload(notices))
+    return Occasion(kind=MessageKind.ALARM, event_id=0, event=NO_EVENT, payload=_payload(notices))
 
 
 def chat_text(notices: Sequence[Told], console: str) -> str:

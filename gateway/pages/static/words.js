@@ -73,12 +73,13 @@ export function stockWords({ available, held }) {
   return held > 0 ? t("{n} in baskets, may come back", { n: count(held) }) : t("sold out");
 }
 
-/** Why nothing of an event is sold any more, by the problem's code. @type {Record<string, string>} */
+/** Why nothing of an event is sold, or not to this fan, by the problem's code. @type {Record<string, string>} */
 const SHUT = {
   sale_over: t("The sale is over: no more tickets are sold here."),
   event_unpublished: t(
     "The organiser has taken this event off sale for now. Tickets that you have bought stay valid.",
   ),
+  account_required: t("Here you need an account. Sign in first; a place in line that you have comes along."),
   event_cancelled: t("The organiser has cancelled this event. If you have bought tickets, you get your money back."),
 };
 

@@ -108,6 +108,11 @@ def test_the_migrations_can_be_undone(empty_database_url: str) -> None:
 
 
 REFERENCE_TABLES = {
+    "account",
+    "account_fan",
+    "account_identity",
+    "account_passkey",
+    "account_session",
     "alarm",
     "alarm_notice",
     "alarm_receiver",

@@ -26,7 +26,10 @@ from tests.services import Service, Services
 
 ROOT = "/tickets"
 OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
-POSTED = ("/join", "/leave", "/claim", "/hold", "/buy", "/give-back", "/contact", "/follow", "/sign-out")
+POSTED = (
+    *("/join", "/leave", "/claim", "/hold", "/buy", "/give-back", "/contact", "/follow"),
+    *("/sign-out", "/sign-in", "/links"),
+)
 """What the addresses of forms that are posted end with."""
 WAYS: tuple[Below, ...] = ("passed on", "cut")
 _addresses = re.compile(r"""(?:href|src|action|data-[a-z-]+)="(/[^"]*)"|\burl=([^"]+)""").findall

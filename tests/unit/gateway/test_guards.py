@@ -26,6 +26,11 @@ from tests.unit.gateway.conftest import create, operator_token
 
 PUBLIC = {
     "POST /api/session",
+    "POST /api/account/links",
+    "POST /api/account/password",
+    "POST /api/account/session",
+    "POST /api/account/session/passkey/options",
+    "POST /api/account/session/passkey",
     "POST /api/ops/session",
     "POST /api/ops/session/passkey/options",
     "POST /api/ops/session/passkey",

@@ -58,6 +58,7 @@ PAYLOAD = {
     "amount": 4500,
     "seats": 2,
     "followerId": "f",
+    "mail": "ada@example.org",
     "name": "Ada",
     "title": "An alarm",
     "short": "A line",

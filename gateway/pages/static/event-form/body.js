@@ -21,6 +21,7 @@ export const FACTS = /** @type {const} */ ([
   "doorsAt",
   "pictureHash",
   "pictureAlt",
+  "accountRequired",
 ]);
 const ROOM = ["state", "ratePerMinute", "capacity", "lineCap", "lobbyMinutes"];
 
@@ -28,6 +29,7 @@ const ROOM = ["state", "ratePerMinute", "capacity", "lineCap", "lobbyMinutes"];
 
 /** @param {Fact} name */
 function valueOf(name) {
+  if (name === "accountRequired") return input(name).checked;
   const value = input(name).value.trim();
   if (isTime(name)) return value ? momentOf(input(name), zone()) : mayBeEmpty(name) ? null : "";
   if (name === "pictureHash") return value || null;

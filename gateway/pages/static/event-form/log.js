@@ -17,6 +17,7 @@ const FIELDS = {
   off_sale_at: "on sale until",
   seats_per_fan_max: "seats per fan",
   notice: "notice to fans",
+  account_required: "account needed",
 };
 
 /** @param {string} field */

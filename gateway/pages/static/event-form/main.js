@@ -132,7 +132,10 @@ function show(event) {
   document.title = `${event.name} · Console · Admit One`;
   sale?.show(event);
   input("notice").value = event.notice ?? "";
-  for (const name of FACTS) if (!isTime(name)) input(name).value = String(event[name] ?? "");
+  for (const name of FACTS) {
+    if (name === "accountRequired") input(name).checked = Boolean(event[name]);
+    else if (!isTime(name)) input(name).value = String(event[name] ?? "");
+  }
   showPicture();
   showTimes(event, event.timeZone);
   $("types").replaceChildren();

@@ -1,5 +1,6 @@
 // @ts-check
 // Joining the line: by the button, with an access code, or again by itself after the server turned the fan away.
+import { pageAddress } from "../addresses.js";
 import { call, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, inputOf } from "../dom.js";
@@ -129,6 +130,8 @@ export class Joining {
     } else if (code === "rate_limited") {
       page.say(t("Many people are joining from your network. Keep this page open: it tries again by itself."));
       store.dispatch({ type: "retryLater", seconds: problem.retryAfter || RATE_LIMITED_SECONDS });
+    } else if (code === "account_required") {
+      location.assign(pageAddress(`/account?to=/events/${this.context.event.eventId}`));
     } else if (problem.status === 401) {
       findSession(page);
     } else if (problem.status === 0) {

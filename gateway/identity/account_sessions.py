@@ -1,0 +1,77 @@
+"""Which sessions of accounts were ended before their time: in memory, read from Postgres several times a second.
+
+A fan's request asks neither Postgres nor Redis whether its session is good, because no booking may wait for that. A
+session that somebody signs out of is refused everywhere within `LOOK_SECONDS`, and at this gateway at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.accounts.sessions import ended_sessions
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.4
+OVERLAP_SECONDS: Final = 60.0
+"""A look goes back so far, because a transaction that ended a session may commit after a look that came later."""
+AWAY_SECONDS_MAX: Final = OVERLAP_SECONDS / 2
+"""After a longer time without a look all ended sessions are read anew."""
+
+
+class EndedSessions:
+    """The ended sessions whose tokens would still be valid.
+
+    Args:
+        now: the clock that ends tokens (Unix time, seconds).
+    """
+
+    def __init__(self, engine: AsyncEngine, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._now = now
+        self._ends_at: dict[str, float] = {}
+        self._read_at: float | None = None
+
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._ends_at
+
+    def note(self, session_id: str, ends_at_seconds: float) -> None:
+        """Note at once that a session was ended in this process."""
+        self._ends_at[session_id] = ends_at_seconds
+
+    async def refresh(self) -> None:
+        """Read what was ended since the last look.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
+        """
+        now = asyncio.get_running_loop().time()
+        is_recent = self._read_at is not None and now - self._read_at < AWAY_SECONDS_MAX
+        async with self._engine.connect() as connection:
+            self._ends_at.update(await ended_sessions(connection, OVERLAP_SECONDS if is_recent else None))
+        if not is_recent:
+            self._forget()
+        self._read_at = now
+
+    async def keep(self) -> None:
+        """Look for ended sessions for as long as the process runs."""
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.refresh()
+            except (SQLAlchemyError, OSError) as error:
+                logger.warning("ended sessions of accounts are not read: %s", error)
+            looks += 1
+            if looks % 1000 == 0:
+                self._forget()
+
+    def _forget(self) -> None:
+        now = self._now()
+        self._ends_at = {jti: ends_at for jti, ends_at in self._ends_at.items() if ends_at > now}

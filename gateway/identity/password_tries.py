@@ -1,0 +1,179 @@
+"""Who may try a password how often: the same for operators and for fans with an account.
+
+Wrong tries alone are limited: by account, with a delay that doubles, and by address prefix. An attacker must not be
+able to lock anybody out. So a browser or a network from which the person has signed in before has tries of its own, and
+the right password from there is taken whatever the neighbours do. An unknown name meets the same limits, the same work
+and the same answers as a known one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+from redis import asyncio as aioredis
+
+from db.passwords import is_password_of
+from gateway.identity.hashing import BUSY_RETRY_SECONDS, WAITING_MAX, HashQueue
+from gateway.wire.problems import ProblemError
+from waiting_room.errors import TokenInvalid
+from waiting_room.limits import allow
+from waiting_room.signing import Signer
+from waiting_room.tries import forgive, take_try
+
+DEVICE_SECONDS: Final = 180 * 24 * 3600
+AT_ONCE_MAX: Final = 32
+"""Sign-ins under way at a time, of browsers that are known; and as many of all others."""
+
+
+class _Device(msgspec.Struct, frozen=True):
+    name: str
+    device: str
+
+
+class PasswordTries:
+    """Checks passwords of one kind of account.
+
+    Args:
+        kind: names the accounts, in the keys of tries and of devices.
+        limit: the name of the limit of address prefixes.
+        wrong_per_minute: how many wrong tries an address prefix has in a minute.
+        waiting_max: how many hashes wait for their turn.
+        outcomes: counts what became of sign-ins.
+    """
+
+    def __init__(
+        self,
+        line_redis: aioredis.Redis,
+        secret: str,
+        *,
+        kind: str,
+        limit: str,
+        wrong_per_minute: int,
+        now: Callable[[], float],
+        outcomes: Counter[str],
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        self._redis = line_redis
+        # The tries of operators had no kind before fans had accounts.
+        self._of_kind = "" if kind == "operator" else f"{kind}\n"
+        self._limit = limit
+        self._wrong_per_minute = wrong_per_minute
+        self._devices = Signer(secret, f"admitone {kind} device v1", _Device, now=now)
+        self._now = now
+        self._known_queue, self._others_queue = HashQueue(waiting_max), HashQueue(waiting_max)
+        self._under_way: Counter[bool] = Counter()
+        self._outcomes = outcomes
+
+    def device_of(self, name: str, token: str) -> str:
+        """The id of the browser's device, if its token was given to this person; else nothing."""
+        with contextlib.suppress(TokenInvalid):
+            claims, _ = self._devices.verify(token)
+            if claims.name == name:
+                return claims.device
+        return ""
+
+    def device_token(self, name: str) -> str:
+        """A token for the browser of this person to keep."""
+        device = _Device(name, secrets.token_urlsafe(9))
+        return self._devices.sign(device, int(self._now()) + DEVICE_SECONDS)
+
+    async def prove(
+        self, name: str, password: str, password_hash: str | None, *, network: str, device: str, is_known: bool
+    ) -> str | None:
+        """Check a password at a sign-in, and count the try.
+
+        Args:
+            password_hash: None if there is no such account.
+            device: the id of the browser's device; empty for one that is new.
+            is_known: the person has signed in from this browser or network before.
+
+        Returns:
+            Whose try it was, to be forgiven once all is proved; None for a wrong password.
+
+        Raises:
+            ProblemError: ``rate_limited`` or ``sign_in_busy``.
+            redis.RedisError: Redis does not answer.
+        """
+        # A browser or network that is known has tries of its own, which no stranger can use up.
+        whose = self._of_kind + (f"{name}\n{device or network}" if is_known else name)
+        queue = self._known_queue if is_known else self._others_queue
+        async with queue.turn():
+            await self._take_try(whose)
+            prefix = await allow(self._redis, self._limit, network, self._wrong_per_minute, count=False)
+            is_right = await queue.run(lambda: is_password_of(password_hash, password))
+        # The hash is made even beyond the prefix' limit: what is refused sooner would tell which names are known.
+        if is_right and (is_known or prefix.allowed):
+            return whose
+        self._outcomes["wrong"] += 1
+        await allow(self._redis, self._limit, network, self._wrong_per_minute)
+        if not prefix.allowed:
+            self._outcomes["prefix_limited"] += 1
+            raise ProblemError(
+                "rate_limited",
+                "Too many wrong sign-ins from this network; wait and try again.",
+                retry_after_seconds=max(1, prefix.retry_after_seconds),
+            )
+        return None
+
+    async def forgive(self, whose: str) -> None:
+        """Forget all tries: the last one was right."""
+        await forgive(self._redis, whose)
+
+    async def is_own(self, name: str, password: str, password_hash: str | None, network: str) -> bool:
+        """Whether the password of somebody who is signed in is this one; a wrong one counts as at the sign-in.
+
+        Raises:
+            ProblemError: ``rate_limited`` or ``sign_in_busy``.
+        """
+        whose = f"{self._of_kind}{name}\n{network}"
+        async with self._known_queue.turn():
+            await self._take_try(whose)
+            is_right = await self._known_queue.run(lambda: is_password_of(password_hash, password))
+        if is_right:
+            await forgive(self._redis, whose)
+        return is_right
+
+    async def hashed(self, work: Callable[[], str]) -> str:
+        """Make a hash in the queue of those who are known.
+
+        Raises:
+            ProblemError: ``sign_in_busy``.
+        """
+        async with self._known_queue.turn():
+            return await self._known_queue.run(work)
+
+    @contextlib.contextmanager
+    def counted(self, is_known: bool) -> Iterator[None]:
+        """Count a sign-in that is under way.
+
+        Raises:
+            ProblemError: ``sign_in_busy``: there are too many.
+        """
+        if self._under_way[is_known] >= AT_ONCE_MAX:
+            self._outcomes["busy"] += 1
+            raise ProblemError("sign_in_busy", retry_after_seconds=BUSY_RETRY_SECONDS)
+        self._under_way[is_known] += 1
+        try:
+            yield
+        finally:
+            self._under_way[is_known] -= 1
+
+    def close(self) -> None:
+        """Take no more sign-ins."""
+        self._known_queue.close()
+        self._others_queue.close()
+
+    async def _take_try(self, whose: str) -> None:
+        taken = await take_try(self._redis, whose)
+        if not taken.allowed:
+            self._outcomes["delayed"] += 1
+            raise ProblemError(
+                "rate_limited",
+                "Too many wrong passwords for this name; wait and try again.",
+                retry_after_seconds=max(1, taken.retry_after_seconds),
+            )

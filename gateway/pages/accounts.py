@@ -1,0 +1,349 @@
+"""The pages and forms of fans' accounts. All of them work without scripts.
+
+A link in a mail changes nothing when it is opened, because mail scanners open links: its page has a form.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.params import Parameter
+
+from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from gateway.identity.cookies import cookie_name
+from gateway.identity.sessions import Session
+from gateway.pages.languages import N_, current, gettext, prefix
+from gateway.pages.look import page
+from gateway.pages.plain import OTHER
+from gateway.pages.plain import WORDS as PLAIN_WORDS
+from gateway.routes.accounts import refuse_visitor, sign_in_cookies, visitor
+from gateway.services import Services, network, services_of
+from gateway.wire.addresses import below, cookie_path
+from gateway.wire.problems import ProblemError
+from gateway.wire.requests import origin_of
+from waiting_room.errors import TokenInvalid
+from waiting_room.signing import Signer
+
+FIELD_CHARACTERS_MAX: Final = 1100
+TO_CHARACTERS_MAX: Final = 60
+CODE_CHARACTERS_MAX: Final = 2048
+FLOW_COOKIE: Final = "admitone_issuer"
+FLOW_SECONDS: Final = 600
+ISSUER_STARTS_PER_MINUTE: Final = 600
+"""Sign-ins by the issuer that a network may begin."""
+_is_destination: Final = re.compile(r"/(?:events/[0-9]{1,16}|purchases|account)", re.ASCII).fullmatch
+
+WORDS: Final = {
+    "unauthenticated": N_("The address or the password is wrong."),
+    "rate_limited": N_("Too many tries. Please wait a little, then try again."),
+    "sign_in_busy": PLAIN_WORDS["overloaded"],
+    "link_spent": N_("This link was used before, or has ended. Ask for a new one."),
+    "wrong_password": N_("The password that you have now is another one."),
+    "short_password": N_("A password has eight characters or more."),
+    "invalid_request": N_("That is no address that we can write to. Please check it."),
+    "unfinished": N_(
+        "You hold seats in this browser, or are let in to choose some. They cannot come along: buy them or give them "
+        "back first."
+    ),
+    "issuer_refused": N_("Your sign-in was not confirmed. Please try again."),
+}
+"""What the page says about a problem, by its code; of others `OTHER`."""
+TOLD: Final = {
+    "link": N_("Look into your mail: we have sent you a link. It works once, for an hour."),
+    "password": N_("Your password is changed, and you are signed out everywhere else."),
+    "elsewhere": N_("You are signed out everywhere else."),
+    "in": N_("You are signed in."),
+}
+"""What the page says after one of its forms, by the word in its address."""
+
+To = Annotated[str, Parameter(max_length=TO_CHARACTERS_MAX)]
+Word = Annotated[str, Parameter(max_length=32)]
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A sign-in by the issuer that is under way in a browser, which alone has this in a cookie."""
+
+    state: str
+    nonce: str
+    verifier: str
+    to: str
+    leave: bool
+
+
+def _words(code: str) -> str:
+    return gettext(WORDS.get(code, OTHER)) if code else ""
+
+
+def _destination(to: str) -> str:
+    """The fan's page that an address may lead to; empty for any other, which a link's author would have chosen."""
+    return to if _is_destination(to) else ""
+
+
+def _to(path: str, *cookies: Cookie) -> Response[str]:
+    headers = {"Location": path, "Cache-Control": "no-store"}
+    return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=list(cookies))
+
+
+def _account(**query: str) -> str:
+    said = urlencode({name: value for name, value in query.items() if value})
+    return f"{prefix()}/account{f'?{said}' if said else ''}"
+
+
+async def _fields(request: Request[Any, Any, Any]) -> dict[str, str]:
+    form = await request.form()
+    return {name: value for name in form if isinstance(value := form[name], str) and len(value) <= FIELD_CHARACTERS_MAX}
+
+
+async def _account_page(
+    request: Request[Any, Any, Any],
+    *,
+    to: str = "",
+    problem: str = "",
+    told: str = "",
+    mail: str = "",
+    status: int = 200,
+) -> Response[str]:
+    services = services_of(request)
+    session = services.identity.known(request)
+    found, sessions = None, []
+    if session is not None and session.is_account:
+        found = await services.accounts.of(session)
+        sessions = await services.accounts.sessions(session)
+    return page(
+        "fan_account.html",
+        status=status,
+        account=found,
+        sessions=sessions,
+        current=session.jti if session is not None else "",
+        to=to,
+        mail=mail,
+        problem=_words(problem),
+        is_unfinished=problem == "unfinished",
+        told=gettext(TOLD[told]) if told in TOLD else "",
+        has_passwords=services.accounts.has_passwords,
+        issuer=services.settings.oidc.name if _has_issuer(services) else "",
+        password_min=PASSWORD_CHARS_MIN,
+        password_max=PASSWORD_CHARS_MAX,
+        page_address="/account",
+    )
+
+
+def _has_issuer(services: Services) -> bool:
+    return services.accounts.is_offered and services.issuer.is_named
+
+
+@get("/account")
+async def account_page(
+    request: Request[Any, Any, Any], to: To = "", problem: Word = "", told: Word = ""
+) -> Response[str]:
+    """The fan's account, or the ways to sign in to one."""
+    return await _account_page(request, to=_destination(to), problem=problem, told=told)
+
+
+@post("/account/sign-in")
+async def sign_in_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Sign in, and go back to where the fan came from."""
+    refuse_visitor(request)
+    fields = await _fields(request)
+    to, mail = _destination(fields.get("to", "")), fields.get("mail", "")
+    who = visitor(request, leaves="leave" in fields)
+    try:
+        proved = await services_of(request).accounts.sign_in(mail, fields.get("password", ""), who)
+    except ProblemError as refused:
+        document = refused.document
+        return await _account_page(request, to=to, problem=document["code"], mail=mail, status=document["status"])
+    return _to(prefix() + to if to else _account(told="in"), *sign_in_cookies(request, proved))
+
+
+@post("/account/links")
+async def link_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Ask for the link that makes an account, or sets its password anew."""
+    refuse_visitor(request)
+    fields = await _fields(request)
+    to = _destination(fields.get("to", ""))
+    try:
+        await services_of(request).accounts.ask_link(fields.get("mail", ""), current().tag, network(request))
+    except ProblemError as refused:
+        return _to(_account(problem=refused.document["code"], to=to))
+    return _to(_account(told="link", to=to))
+
+
+def _link_page(request: Request[Any, Any, Any], token: str, problem: str = "", status: int = 200) -> Response[str]:
+    link = services_of(request).accounts.link(token)
+    if link is None:
+        problem = "link_spent"
+    return page(
+        "account_link.html",
+        status=status,
+        token=token if link is not None and problem != "link_spent" else "",
+        mail=link.mail if link is not None else "",
+        problem=_words(problem),
+        is_unfinished=problem == "unfinished",
+        password_min=PASSWORD_CHARS_MIN,
+        password_max=PASSWORD_CHARS_MAX,
+        page_address="/account",
+    )
+
+
+@get("/account/links/{token:str}")
+async def link_page(request: Request[Any, Any, Any], token: str) -> Response[str]:
+    """The form behind a mail's link."""
+    return _link_page(request, token)
+
+
+@post("/account/links/{token:str}")
+async def password_by_link(request: Request[Any, Any, Any], token: str) -> Response[str]:
+    """Set the password by a mail's link, and sign in."""
+    refuse_visitor(request)
+    fields = await _fields(request)
+    password = fields.get("password", "")
+    if len(password) < PASSWORD_CHARS_MIN:
+        return _link_page(request, token, "short_password", 400)
+    who = visitor(request, leaves="leave" in fields)
+    try:
+        proved = await services_of(request).accounts.set_by_link(token, password, current().tag, who)
+    except ProblemError as refused:
+        return _link_page(request, token, refused.document["code"], refused.document["status"])
+    return _to(_account(told="in"), *sign_in_cookies(request, proved))
+
+
+def _signed_in(request: Request[Any, Any, Any]) -> Session | None:
+    """The session of an account, whose forms these are.
+
+    Raises:
+        ProblemError: ``cross_site``.
+    """
+    identity = services_of(request).identity
+    identity.refuse_foreign(request)
+    session = identity.known(request)
+    return session if session is not None and session.is_account else None
+
+
+@post("/account/password")
+async def password_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Change the password."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    fields = await _fields(request)
+    new = fields.get("newPassword", "")
+    if len(new) < PASSWORD_CHARS_MIN:
+        return await _account_page(request, problem="short_password", status=400)
+    try:
+        accounts = services_of(request).accounts
+        await accounts.change_password(session, fields.get("password", ""), new, network(request))
+    except ProblemError as refused:
+        return await _account_page(request, problem=refused.document["code"], status=refused.document["status"])
+    return _to(_account(told="password"))
+
+
+@post("/account/elsewhere")
+async def elsewhere_form(request: Request[Any, Any, Any]) -> Response[str]:
+    """Sign out everywhere else."""
+    session = _signed_in(request)
+    if session is None:
+        return _to(_account())
+    await services_of(request).accounts.end_others(session)
+    return _to(_account(told="elsewhere"))
+
+
+def _flows(services: Services) -> Signer[Flow]:
+    return Signer(services.settings.site.secret, "admitone issuer flow v1", Flow, now=services.clock.now)
+
+
+def _flow_cookie(request: Request[Any, Any, Any], token: str, seconds: int) -> Cookie:
+    secure = services_of(request).settings.site.production
+    return Cookie(
+        key=cookie_name(FLOW_COOKIE, secure=secure),
+        value=token,
+        max_age=seconds,
+        path=cookie_path(),
+        httponly=True,
+        # The issuer's page sends the browser back here.
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def _redirect_uri(request: Request[Any, Any, Any]) -> str:
+    return f"{origin_of(request)}{below('/account/issuer/back')}"
+
+
+@get("/account/issuer")
+async def issuer_start(request: Request[Any, Any, Any], to: To = "", leave: bool = False) -> Response[str]:
+    """Send the browser to the issuer. It is a link and no form, because the page's policy keeps forms to this site."""
+    services = services_of(request)
+    if not _has_issuer(services):
+        raise ProblemError("accounts_off")
+    await services.limits.count("issuer", network(request), ISSUER_STARTS_PER_MINUTE)
+    flow = Flow(
+        secrets.token_urlsafe(16), secrets.token_urlsafe(16), secrets.token_urlsafe(48), _destination(to), leave
+    )
+    address = await services.issuer.address(_redirect_uri(request), flow.state, flow.nonce, flow.verifier)
+    token = _flows(services).sign(flow, int(services.clock.now()) + FLOW_SECONDS)
+    return _to(address, _flow_cookie(request, token, FLOW_SECONDS))
+
+
+@get("/account/issuer/back")
+async def issuer_back(
+    request: Request[Any, Any, Any],
+    returned: Annotated[str, Parameter(query="state", max_length=FIELD_CHARACTERS_MAX)] = "",
+    code: Annotated[str, Parameter(max_length=CODE_CHARACTERS_MAX)] = "",
+    iss: Annotated[str, Parameter(max_length=FIELD_CHARACTERS_MAX)] = "",
+) -> Response[str]:
+    """The browser comes back from the issuer, to the browser's own sign-in alone (state, and the cookie)."""
+    services = services_of(request)
+    services.networks.refuse(request.client.host if request.client is not None else "")
+    forgotten = _flow_cookie(request, "", 0)
+    to = ""
+    try:
+        if not _has_issuer(services):
+            raise ProblemError("accounts_off")
+        flow = _flow_of(request)
+        to = flow.to
+        # RFC 9207: an issuer that names itself must be ours.
+        if not code or not secrets.compare_digest(flow.state.encode(), returned.encode()):
+            raise ProblemError("issuer_refused")
+        if iss and iss != services.settings.oidc.issuer:
+            raise ProblemError("issuer_refused")
+        person = await services.issuer.person(code, _redirect_uri(request), flow.nonce, flow.verifier)
+        proved = await services.accounts.by_identity(
+            person.issuer, person.subject, person.mail, current().tag, visitor(request, leaves=flow.leave)
+        )
+    except ProblemError as refused:
+        return _to(_account(problem=refused.document["code"], to=to), forgotten)
+    return _to(prefix() + to if to else _account(told="in"), forgotten, *sign_in_cookies(request, proved))
+
+
+def _flow_of(request: Request[Any, Any, Any]) -> Flow:
+    """The sign-in that this browser began.
+
+    Raises:
+        ProblemError: ``issuer_refused``.
+    """
+    services = services_of(request)
+    name = cookie_name(FLOW_COOKIE, secure=services.settings.site.production)
+    try:
+        return _flows(services).verify(request.cookies.get(name, ""))[0]
+    except TokenInvalid:
+        raise ProblemError("issuer_refused") from None
+
+
+ACCOUNT_PAGES: Final = (
+    account_page,
+    sign_in_form,
+    link_form,
+    link_page,
+    password_by_link,
+    password_form,
+    elsewhere_form,
+)
+"""The pages and forms that a fan sees in the language of the address."""
+ISSUER_PAGES: Final = (issuer_start, issuer_back)
+"""Addresses that show nothing."""

@@ -1,0 +1,51 @@
+"""A fan's way to an account: by a mail's link, with a passkey, out, and in again for an event that asks for it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, expect
+
+from db.events.seed import RoomSeed, seed_demo
+from messages.links import LinkTokens
+from tests.browser.test_account_way import add_virtual_authenticator
+from tests.browser.test_fan_way import PASSWORD
+from tests.services import Services
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_passkey_signs_a_fan_in_to_an_event_that_asks_for_it(
+    services: Services, database_url: str, browser: Browser
+) -> None:
+    event_id = seed_demo(database_url, room=RoomSeed())
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE event SET account_required = true")
+    # A passkey needs a name, not an address.
+    url = services.gateway().url.replace("127.0.0.1", "localhost")
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    add_virtual_authenticator(page)
+    page.goto(
+        f"{url}/account/links/{LinkTokens(services.environ['ADMITONE_SECRET']).sign_account_link('ada@example.org')}"
+    )
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set my password").click()
+    expect(page.get_by_text("You are signed in as ada@example.org.")).to_be_visible()
+    part = page.locator("#passkey-part")
+    part.get_by_label("What this device is called").fill("Telephone")
+    part.get_by_label("The password that you have now").fill("not this one")
+    part.get_by_role("button", name="Add a passkey").click()
+    expect(part.get_by_role("alert")).to_have_text("The password that you have now is another one.")
+    part.get_by_label("The password that you have now").fill(PASSWORD)
+    part.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator("#passkeys li")).to_contain_text("Telephone")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.wait_for_url(f"{url}/")
+    page.goto(f"{url}/events/{event_id}")
+    page.get_by_role("link", name="Sign in").first.click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.wait_for_url(f"{url}/events/{event_id}")
+    page.locator("[data-join] button:visible").first.click()
+    expect(page.locator('[data-stage="choose"]')).to_be_visible()
+    context.close()
