@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.accounts.sessions import KNOWN_DAYS
 from db.ids import new_user_id
+from db.messages.addresses import hash_of, opened, stored
 from db.messages.kinds import MAIL, MessageKind
 from db.messages.queue import NO_EVENT_ID, WRITE, message_row, rows_of
 
@@ -21,7 +23,7 @@ SELECT a.user_id, a.mail, a.password_hash,
                 WHERE s.user_id = a.user_id AND s.network = %(network)s
                   AND s.made_at > now() - make_interval(days => %(known_days)s))
   FROM account a
- WHERE a.mail = %(mail)s
+ WHERE a.address_hash = %(address_hash)s
 """
 
 _BY_ID: Final[LiteralString] = """
@@ -31,9 +33,9 @@ SELECT a.user_id, a.mail, a.password_hash, true
 """
 
 _KEEP_PASSWORD: Final[LiteralString] = """
-INSERT INTO account (user_id, mail, password_hash, password_at, language)
-VALUES (%(user_id)s, %(mail)s, %(password_hash)s, greatest(clock_timestamp(), %(issued_at)s), %(language)s)
-    ON CONFLICT (mail) DO UPDATE SET password_hash = excluded.password_hash, password_at = excluded.password_at
+INSERT INTO account (user_id, mail, address_hash, password_hash, password_at, language)
+VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(password_hash)s, greatest(clock_timestamp(), %(issued_at)s), %(language)s)
+    ON CONFLICT (address_hash) DO UPDATE SET password_hash = excluded.password_hash, password_at = excluded.password_at
  WHERE account.password_at IS NULL OR account.password_at < %(issued_at)s
 RETURNING user_id
 """  # noqa: S105 - a statement
@@ -47,8 +49,9 @@ SELECT user_id FROM account_identity WHERE issuer = %(issuer)s AND subject = %(s
 """
 
 _ADD: Final[LiteralString] = """
-INSERT INTO account (user_id, mail, language) VALUES (%(user_id)s, %(mail)s, %(language)s)
-    ON CONFLICT (mail) DO UPDATE SET mail = excluded.mail
+INSERT INTO account (user_id, mail, address_hash, language)
+VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(language)s)
+    ON CONFLICT (address_hash) DO UPDATE SET mail = excluded.mail
 RETURNING user_id
 """
 
@@ -91,21 +94,32 @@ class AccountRow(NamedTuple):
     is_known_network: bool
 
 
+def _kept(mail: str | None) -> dict[str, Any]:
+    """An account's address as it is written: sealed, with the hash by which the account is found."""
+    sealed, address_hash = (None, None) if mail is None else stored(mail)
+    return {"mail": sealed, "address_hash": address_hash}
+
+
+def _account(row: Sequence[Any]) -> AccountRow:
+    account = AccountRow._make(row)
+    return account if account.mail is None else account._replace(mail=opened(account.mail))
+
+
 async def find_by_mail(connection: AsyncConnection, mail: str, network: str) -> AccountRow | None:
     """The account with this address.
 
     Args:
         network: where the sign-in comes from.
     """
-    which = {"mail": mail, "network": network, "known_days": KNOWN_DAYS}
+    which = {"address_hash": hash_of(mail), "network": network, "known_days": KNOWN_DAYS}
     row = (await connection.exec_driver_sql(_BY_MAIL, which)).first()
-    return None if row is None else AccountRow._make(row)
+    return None if row is None else _account(row)
 
 
 async def account_of(connection: AsyncConnection, user_id: int) -> AccountRow | None:
     """The account that owns this user id."""
     row = (await connection.exec_driver_sql(_BY_ID, {"user_id": user_id})).first()
-    return None if row is None else AccountRow._make(row)
+    return None if row is None else _account(row)
 
 
 async def write_link(connection: AsyncConnection, mail: str, language: str, now: dt.datetime) -> None:
@@ -136,7 +150,7 @@ async def keep_password(
     Returns:
         The account's user id; None if the link was used, or the password changed since.
     """
-    which: dict[str, Any] = {"user_id": new_user_id(), "mail": mail, "password_hash": password_hash}
+    which: dict[str, Any] = {"user_id": new_user_id(), **_kept(mail), "password_hash": password_hash}
     found = await connection.exec_driver_sql(_KEEP_PASSWORD, {**which, "issued_at": issued_at, "language": language})
     user_id = found.scalar_one_or_none()
     return None if user_id is None else int(user_id)
@@ -157,7 +171,7 @@ async def keep_identity(connection: AsyncConnection, issuer: str, subject: str, 
     found = (await connection.exec_driver_sql(_BY_IDENTITY, which)).scalar_one_or_none()
     if found is not None:
         return int(found)
-    added = await connection.exec_driver_sql(_ADD, {"user_id": new_user_id(), "mail": mail, "language": language})
+    added = await connection.exec_driver_sql(_ADD, {"user_id": new_user_id(), **_kept(mail), "language": language})
     which["user_id"] = added.scalar_one()
     return int((await connection.exec_driver_sql(_ADD_IDENTITY, which)).scalar_one())
 

@@ -31,6 +31,10 @@ _FANS_OF_ADDRESS: Final[LiteralString] = """
 SELECT DISTINCT user_id FROM contact WHERE address_hash = %(hash)s
  UNION
 SELECT DISTINCT user_id FROM message WHERE address_hash = %(hash)s AND user_id <> 0
+ UNION
+SELECT user_id FROM account WHERE address_hash = %(hash)s
+ UNION
+SELECT f.earlier_user_id FROM account_fan f JOIN account a USING (user_id) WHERE a.address_hash = %(hash)s
 """
 
 OF_FAN: Final[dict[str, LiteralString]] = {
@@ -66,6 +70,15 @@ OF_FAN: Final[dict[str, LiteralString]] = {
     "departed_place": """
         SELECT event_id, state, epoch, number, departed_at FROM departed_place WHERE user_id = ANY (%(fans)s)""",
     "draw_entry": "SELECT event_id, number FROM draw_entry WHERE user_id = ANY (%(fans)s)",
+    "account": "SELECT user_id, mail AS address, language, made_at FROM account WHERE user_id = ANY (%(fans)s)",
+    "account_session": """
+        SELECT network, agent, made_at, ends_at, ended_at, ended_why
+          FROM account_session
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY made_at""",
+    "account_identity": "SELECT issuer, subject, made_at FROM account_identity WHERE user_id = ANY (%(fans)s)",
+    "account_passkey": "SELECT label, made_at, used_at FROM account_passkey WHERE user_id = ANY (%(fans)s)",
+    "account_fan": "SELECT earlier_user_id, made_at FROM account_fan WHERE user_id = ANY (%(fans)s)",
     "code_redemption": "SELECT event_id, redeemed_at FROM code_redemption WHERE user_id = ANY (%(fans)s)",
 }
 """What each table has of a fan, by the table's name."""
@@ -115,6 +128,14 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
         WHERE event_id = %(event_id)s AND payload->>'userId' = %(fan)s::text""",
 )
 
+_ERASE_ACCOUNT: Final[tuple[LiteralString, ...]] = (
+    """UPDATE account_session SET ended_at = coalesce(ended_at, clock_timestamp()), network = '', agent = ''
+        WHERE user_id = %(fan)s""",
+    "DELETE FROM account WHERE user_id = %(fan)s",
+    "DELETE FROM account_fan WHERE earlier_user_id = %(fan)s",
+)
+"""Its sessions stay as ended ones, because a token is refused for as long as a row says that its session was ended."""
+
 _ERASE_ADDRESS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM follower WHERE address_hash = %(hash)s",
     "DELETE FROM quiet_hours WHERE address_hash = %(hash)s",
@@ -161,7 +182,7 @@ def exported(connection: Connection, person: Person) -> dict[str, list[dict[str,
 def _legible(row: dict[str, Any]) -> dict[str, Any]:
     legible = {name: _plain(value) for name, value in row.items()}
     for name, open_it in (("address", opened), ("ticket_code", open_code)):
-        if name in row:
+        if row.get(name) is not None:
             try:
                 legible[name] = open_it(row[name])
             except SealError:
@@ -180,7 +201,7 @@ def _plain(value: object) -> object:
 
 
 def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
-    """Delete the person's addresses and messages, and give holds and purchases to nobody. Returns the events.
+    """Delete the person's account, addresses and messages, and give holds and purchases to nobody. Returns the events.
 
     What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. The fan's session and the
     purchase's own link open it no more. That an address is not to be written to is kept, sealed, because to forget it
@@ -195,6 +216,9 @@ def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
             with connection.transaction():
                 _erase_at(connection, event_id, fan, why)
             done.append(event_id)
+        with connection.transaction():
+            for statement in _ERASE_ACCOUNT:
+                connection.execute(statement, {"fan": fan})
     if person.address_hash is not None:
         with connection.transaction():
             for statement in _ERASE_ADDRESS:

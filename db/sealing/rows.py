@@ -58,6 +58,7 @@ TABLES: Final = (
         {"endpoint": _ADDRESS, "p256dh": _PUSH_KEY, "auth": _PUSH_KEY},
         "endpoint",
     ),
+    SealedTable("account", {"user_id": "bigint"}, {"mail": _ADDRESS}, "mail"),
     SealedTable("message", {"message_id": "uuid", "event_id": "bigint"}, {"address": _ADDRESS}, "address"),
     SealedTable(
         "alarm_receiver", {"receiver_id": "bigint"}, {"address": _RECEIVER, "p256dh": _RECEIVER, "auth": _RECEIVER}
@@ -161,7 +162,8 @@ def _typed(names: Mapping[str, str]) -> sql.Composed:
 def _wanting(table: SealedTable, *, plain_only: bool) -> sql.Composable:
     """The condition of the rows that may have to be sealed."""
     if table.address:
-        return sql.SQL("address_hash IS NULL") if plain_only else sql.SQL("true")
+        known = sql.SQL("{} IS NOT NULL").format(sql.Identifier(table.address))
+        return sql.SQL("{} AND address_hash IS NULL").format(known) if plain_only else known
     keys = keyring()
     conditions = []
     for name, (kind, sealed_field) in table.columns.items():

@@ -13,16 +13,17 @@ from db.tables.base import Base
 class Account(Base):
     """A fan who can sign in on any device. The account owns one user id, under which places, holds and purchases count.
 
-    ``mail`` is an address whose owner has opened a link that we sent there, or that an issuer vouches for; null where
-    an issuer told none. The password is kept as an Argon2id hash; null where the fan signs in by an issuer alone.
+    ``mail`` is an address, sealed, whose owner has opened a link that we sent there, or that an issuer vouches for; null
+    where an issuer told none. The account is found by ``address_hash``. The password is kept as an Argon2id hash; null where the fan signs in by an issuer alone.
     A link that was made before ``password_at`` sets no password any more.
     """
 
     __tablename__ = "account"
-    __table_args__ = (UniqueConstraint("mail"),)
+    __table_args__ = (UniqueConstraint("address_hash"),)
 
     user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     mail: Mapped[str | None]
+    address_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     password_hash: Mapped[str | None]
     password_at: Mapped[dt.datetime | None]
     language: Mapped[str]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -32,12 +32,13 @@ def upgrade() -> None:
         "account",
         sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("mail", sa.Text(), nullable=True),
+        sa.Column("address_hash", sa.LargeBinary(), nullable=True),
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("password_at", _MOMENT, nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
         _now("made_at"),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_account")),
-        sa.UniqueConstraint("mail", name=op.f("uq_account_mail")),
+        sa.UniqueConstraint("address_hash", name=op.f("uq_account_address_hash")),
     )
     op.create_table(
         "account_session",
