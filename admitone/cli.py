@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from admitone.commands import crowds, database, draws, messages, networks, operators, processes, rooms, setup, webhooks
+from admitone.commands import (
+    crowds,
+    database,
+    draws,
+    keys,
+    messages,
+    networks,
+    operators,
+    processes,
+    rooms,
+    setup,
+    webhooks,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +77,12 @@ networks_app.command("import")(networks.read_file)
 networks_app.command("list")(networks.list_all)
 networks_app.command("remove")(networks.remove)
 app.add_typer(networks_app, name="networks")
+
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign sessions, places, codes and links.")
+keys_app.command("rotate")(keys.rotate)
+keys_app.command("list")(keys.list_all)
+keys_app.command("remove")(keys.remove)
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
+from gateway.identity.keys import SiteKeys
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
@@ -69,9 +70,9 @@ def build_services(settings: GatewaySettings) -> Services:
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     halls = Halls(engine)
     clock = Clock(line_redis)
-    tokens = Tokens(
-        settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now
-    )
+    keys = SiteKeys(engine, settings.site.secret)
+    ring = keys.ring
+    tokens = Tokens(ring, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now)
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)
     counts = Counts(engine, line, rooms, settings.hold.grace_seconds)
@@ -82,10 +83,11 @@ def build_services(settings: GatewaySettings) -> Services:
     networks = Networks(engine, clock.moment)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
-    codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
-    captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret)
+    codes = AccessCodes(engine, line_redis, ring, settings.limit.wrong_codes_per_minute)
+    signing = ring if settings.site.secret else ""
+    captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=signing)
     identity = Identity(
-        settings.site.secret,
+        ring,
         session_seconds=settings.session.seconds,
         open_auth=settings.session.open_auth,
         secure=settings.site.production,
@@ -95,18 +97,17 @@ def build_services(settings: GatewaySettings) -> Services:
     draws = PublicDraws(engine, rooms, counts, places)
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
-    authenticators = Authenticators(settings.site.secret, clock.now)
+    authenticators = Authenticators(ring, clock.now)
     return Services(
         settings=settings,
         engine=engine,
         line_redis=line_redis,
         jobs=jobs,
         clock=clock,
+        keys=keys,
         identity=identity,
         operators=OperatorSessions(engine, settings.operator.needing_factor),
-        sign_in=SignIn(
-            engine, line_redis, settings.site.secret, settings.operator.wrong_per_minute, authenticators, clock.now
-        ),
+        sign_in=SignIn(engine, line_redis, ring, settings.operator.wrong_per_minute, authenticators, clock.now),
         authenticators=authenticators,
         passkeys=Passkeys(line_redis),
         captcha=captcha,
@@ -137,7 +138,7 @@ def build_services(settings: GatewaySettings) -> Services:
             codes,
             captcha,
             settings.limit,
-            Patience(settings.site.secret, clock.now),
+            Patience(ring, clock.now),
             networks,
         ),
         restoring=restoring,
@@ -155,7 +156,7 @@ def build_services(settings: GatewaySettings) -> Services:
             settings.redis,
             lanes=settings.lane.count,
             streams_max=settings.stream.per_process_max,
-            secret=settings.site.secret,
+            keys=ring,
         ),
         autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),
@@ -168,7 +169,7 @@ def build_services(settings: GatewaySettings) -> Services:
         contacts=Contacts(
             engine,
             limits,
-            LinkTokens(settings.site.secret, now=clock.now),
+            LinkTokens(ring, now=clock.now),
             settings.mail,
             settings.sms,
             in_development=not settings.site.production,

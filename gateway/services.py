@@ -24,6 +24,7 @@ from gateway.hall.proposals import HallProposals
 from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
+from gateway.identity.keys import SiteKeys
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
@@ -69,6 +70,7 @@ class Services:
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
     clock: Clock
+    keys: SiteKeys
     identity: Identity
     operators: OperatorSessions
     sign_in: SignIn

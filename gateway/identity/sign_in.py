@@ -28,6 +28,7 @@ from gateway.identity.sessions import OPERATOR_SECONDS
 from gateway.identity.totp import Authenticators
 from gateway.wire.problems import ProblemError
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup, Secret
 from waiting_room.limits import allow
 from waiting_room.signing import Signer
 from waiting_room.tries import forgive, take_try
@@ -78,7 +79,7 @@ class SignIn:
         self,
         engine: AsyncEngine,
         line_redis: aioredis.Redis,
-        secret: str,
+        secret: Secret,
         wrong_per_minute: int,
         authenticators: Authenticators,
         now: Callable[[], float],
@@ -87,7 +88,7 @@ class SignIn:
         self._redis = line_redis
         self._wrong_per_minute = wrong_per_minute
         self._authenticators = authenticators
-        self._devices = Signer(secret, "admitone operator device v1", _Device, now=now)
+        self._devices = Signer(secret, KeyGroup.OPERATORS, "admitone operator device v1", _Device, now=now)
         self._now = now
         self._known_queue, self._others_queue = HashQueue(), HashQueue()
         self._under_way: Counter[bool] = Counter()
@@ -199,8 +200,8 @@ class SignIn:
             if step is not None:
                 is_right = await use_step(connection, account.name, step)
             else:
-                code_hash = self._authenticators.hash_of(account.name, attempt.code)
-                is_right = await use_recovery_code(connection, account.name, code_hash)
+                code_hashes = self._authenticators.hashes_of(account.name, attempt.code)
+                is_right = await use_recovery_code(connection, account.name, code_hashes)
         if not is_right:
             self.outcomes["factor_wrong"] += 1
             logger.warning("a wrong second factor of operator %s from %s", account.name, attempt.network)

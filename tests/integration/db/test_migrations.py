@@ -123,6 +123,7 @@ REFERENCE_TABLES = {
     "operator_totp",
     "picture",
     "quiet_hours",
+    "signing_key",
     "suppression",
     "webhook_endpoint",
 }

@@ -1,0 +1,79 @@
+"""`admitone keys` while fans wait and buy at two gateways."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64decode
+from http import HTTPStatus
+
+import pytest
+
+from admitone import keys
+from admitone.settings import Settings
+from db.events.seed import RoomSeed
+from tests.acceptance.conftest import Site
+from tests.client import Client
+from tests.waiting import await_that
+from waiting_room.key_ring import FIRST, KeyGroup
+
+GATEWAYS = 2
+SHUT = RoomSeed(rate_per_minute=60_000, capacity=1)
+
+
+def test_a_rotation_in_a_live_line_loses_no_place_and_no_session(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    settings = Settings.load(site.services.environ)
+    inside = site.admitted_fan(event_id)
+    waiting = site.fan()
+    place = waiting.join(event_id).json
+    operator = site.operator()
+    bought = inside.buy(event_id, [(1, 1, 1)])
+    link = Client(site.gateways[1].url)
+    link.headers["X-Purchase-Key"] = inside.get(f"/api/purchases/{bought['purchaseId']}/link").json["key"]
+
+    lines = asyncio.run(keys.rotate(settings, list(KeyGroup)))
+    assert len(lines) == len(KeyGroup)
+    assert all(line.endswith("signs") for line in lines)
+
+    def signed_anew() -> bool:
+        return "kid" in _header(site.fan(0).token) and "kid" in _header(site.fan(1).token)
+
+    await_that(signed_anew)
+    newcomer = site.fan(0)
+    for gateway in (0, 1):
+        old, operators, new = site.client(gateway), site.client(gateway), site.client(gateway)
+        old.headers, operators.headers = dict(waiting.headers), dict(operator.headers)
+        new.headers = dict(newcomer.headers)
+        standing = old.get(f"/api/queue/{event_id}")
+        assert (standing.status, standing.json["ticketNumber"]) == (HTTPStatus.OK, place["ticketNumber"])
+        assert operators.get("/api/ops/rooms").status == HTTPStatus.OK
+        assert new.get("/api/purchases").status == HTTPStatus.OK, "signed by the one gateway, good at the other"
+    assert link.get(f"/api/purchases/{bought['purchaseId']}").status == HTTPStatus.OK
+    # Redis loses the line, and the token that was signed before brings the place back.
+    site.redis().flushall()
+
+    def came_back() -> bool:
+        joined = waiting.join(event_id, place_token=place["token"])
+        return joined.status in (HTTPStatus.OK, HTTPStatus.CREATED) and bool(joined.json["ticketNumber"] == 2)
+
+    assert place["ticketNumber"] == 2
+    await_that(came_back)
+
+    with pytest.raises(keys.KeysError, match="rotate first"):
+        asyncio.run(keys.remove(settings, KeyGroup.FANS, _id_of(lines, KeyGroup.FANS)))
+    for group in (KeyGroup.FANS, KeyGroup.OPERATORS):
+        asyncio.run(keys.remove(settings, group, FIRST))
+    await_that(lambda: waiting.get("/api/purchases").status == HTTPStatus.UNAUTHORIZED)
+    await_that(lambda: operator.get("/api/ops/rooms").status == HTTPStatus.UNAUTHORIZED)
+    assert newcomer.get("/api/purchases").status == HTTPStatus.OK
+    assert link.get(f"/api/purchases/{bought['purchaseId']}").status == HTTPStatus.OK, "links have keys of their own"
+    assert asyncio.run(keys.listed(settings))[0].startswith("fans  ")
+
+
+def _header(token: str) -> str:
+    header = token.partition(".")[0]
+    return urlsafe_b64decode(header + "=" * (-len(header) % 4)).decode()
+
+
+def _id_of(lines: list[str], group: KeyGroup) -> str:
+    return next(line.split()[1] for line in lines if line.startswith(f"{group}:"))
