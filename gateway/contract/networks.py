@@ -62,12 +62,18 @@ class Points(AnswerBody, kw_only=True):
 
 
 class NetworkSeen(AnswerBody, kw_only=True):
-    """What came from a network at an event, the points that it has for it, and what it is answered at present."""
+    """What came from a network at an event, the points that it has for it, and what it is answered at present.
+
+    ``joinsLately`` are those of the last minute and ``proofsLately`` of the last ten, at all events together.
+    """
 
     network: str
     sessions: int
     proven_sessions: int
     bought: int
+    held: int
+    joins_lately: int
+    proofs_lately: int
     unproven_seats: int
     unbought_seats: float
     points: int

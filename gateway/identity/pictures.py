@@ -14,7 +14,9 @@ OF_SESSIONS: Final = 5
 OF_SESSIONS_MAX: Final = 50
 
 
-def picture_of(row: PictureRow, seats_max: int, unbought_max: int) -> NetworkSeen:
+def picture_of(
+    row: PictureRow, seats_max: int, unbought_max: int, *, joins_lately: int = 0, proofs_lately: int = 0
+) -> NetworkSeen:
     """The network as operators see it.
 
     Args:
@@ -41,6 +43,9 @@ def picture_of(row: PictureRow, seats_max: int, unbought_max: int) -> NetworkSee
         sessions=row.sessions,
         proven_sessions=row.proven_sessions,
         bought=row.bought,
+        held=row.held,
+        joins_lately=joins_lately,
+        proofs_lately=proofs_lately,
         unproven_seats=row.unproven_seats,
         unbought_seats=round(row.unbought_seats, 1),
         points=sum(one.points for one in reasons),

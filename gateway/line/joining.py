@@ -26,6 +26,8 @@ from waiting_room.limits import Allowance, address_prefix
 from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
+JOINS: Final = "join"
+"""How the joins of a network are called where they are counted."""
 FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted"})
 PLACES_OF_FREE_JOINS: Final = 5_000
 """A room of so many places (slots and line) lets a network have all its free joins; a smaller one its part of them."""
@@ -95,7 +97,7 @@ class Joining:
         # The call that begins further calls comes first, so that all of them are sent to Redis together.
         code_allowance, allowance, standing = await asyncio.gather(
             self._code_allowance(ask),
-            self._limits.take("join", network, self._settings.joins_per_minute),
+            self._limits.take(JOINS, network, self._settings.joins_per_minute),
             self._standing(ask),
         )
         if not allowance.allowed and not _has_place(standing or await self._finding.standing(ask.event_id, ask.fan)):
@@ -167,7 +169,7 @@ class Joining:
         except ProblemError as refused:
             if refused.document["code"] == "captcha_failed":
                 # A wrong proof counts twice, because it is no mistake of a page's.
-                await self._limits.take("join", network, self._settings.joins_per_minute)
+                await self._limits.take(JOINS, network, self._settings.joins_per_minute)
             raise
 
     async def patience(self, ask: JoinAsk) -> tuple[str, int]:
@@ -182,7 +184,7 @@ class Joining:
             left = self._patience.seconds_left(ask.patience, ask.event_id, user_id)
             if left:
                 return ask.patience, left
-        allowance = await self._limits.take("join", address_prefix(ask.address), self._settings.joins_per_minute)
+        allowance = await self._limits.take(JOINS, address_prefix(ask.address), self._settings.joins_per_minute)
         used = allowance.used
         times = max(1, used // max(FREE_JOINS_MIN, self._settings.joins_free_per_minute))
         seconds = min(PATIENCE_SECONDS_MAX, PATIENCE_SECONDS * times)

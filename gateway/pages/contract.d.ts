@@ -341,6 +341,7 @@ export type FanHold = {
   totalAmount: number;
   madeAt: string;
   expiresAt: string;
+  network: string;
 };
 export type FanMessage = {
   messageId: string;
@@ -468,6 +469,9 @@ export type NetworkSeen = {
   sessions: number;
   provenSessions: number;
   bought: number;
+  held: number;
+  joinsLately: number;
+  proofsLately: number;
   unprovenSeats: number;
   unboughtSeats: number;
   points: number;
@@ -492,6 +496,29 @@ export type NewcomerView = {
 };
 export type OperatorAnswer = {
   token: string;
+};
+export type OperatorList = {
+  operators: OperatorListed[];
+};
+export type OperatorListed = {
+  name: string;
+  role: OperatorRole | null;
+  events: Record<string, OperatorRole>;
+  sessions: number;
+  signedInAt: string | null;
+  authenticator: boolean;
+  passkeys: number;
+  createdAt: string;
+};
+export type OperatorLog = {
+  entries: OperatorLogLine[];
+};
+export type OperatorLogLine = {
+  at: string;
+  operator: string;
+  what: string;
+  before: string;
+  after: string;
 };
 export type OperatorName = {
   name: string;
@@ -907,6 +934,18 @@ export type RoomSummary = {
   reason: string;
 };
 export type SaleState = "cancelled" | "coming" | "on_sale" | "over" | "unpublished";
+export type ScriptToken = {
+  tokenId: string;
+  name: string;
+  role: OperatorRole;
+  eventId: number | null;
+  madeBy: string;
+  madeAt: string;
+  endsAt: string;
+};
+export type ScriptTokenList = {
+  tokens: ScriptToken[];
+};
 export type SeatAnswer = {
   ticketTypeId: number;
   rowNumber: number;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import uuid
 from typing import Annotated, Final
@@ -11,6 +12,7 @@ from litestar.params import Parameter
 from db.booking.conduct import READ_PICTURE, PictureRow, network_seats_max
 from db.networks.rules import TooManyRulesError, add_rules, network_of, newest_rules, remove_rule
 from db.operators.roles import STEWARD, VIEWER
+from gateway.captcha.altcha import COUNTED_SECONDS, PROOFS
 from gateway.contract.networks import (
     NetworkRuleAnswer,
     NetworkRuleList,
@@ -22,10 +24,12 @@ from gateway.contract.values import ID_MAX
 from gateway.identity.needs import at_event, at_site
 from gateway.identity.pictures import picture_of
 from gateway.identity.sessions import Session
+from gateway.line.joining import JOINS
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+from waiting_room.limits import used_lately
 
 operators = operator_router("networks")
 
@@ -117,9 +121,17 @@ async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=
         found = await connection.exec_driver_sql(READ_PICTURE, {"event_id": event_id, "networks_max": SEEN_MAX})
         rows = [PictureRow._make(one) for one in found]
     seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max)
+    names = [one.network for one in rows]
+    joins, proofs = await asyncio.gather(
+        used_lately(services.line_redis, JOINS, names),
+        used_lately(services.line_redis, PROOFS, names, window_seconds=COUNTED_SECONDS),
+    )
     return NetworksSeen(
         unproven_seats_max=seats_max,
-        networks=tuple(picture_of(one, seats_max, row.fan_unbought_max) for one in rows),
+        networks=tuple(
+            picture_of(one, seats_max, row.fan_unbought_max, joins_lately=joined, proofs_lately=proved)
+            for one, joined, proved in zip(rows, joins, proofs, strict=True)
+        ),
     )
 
 
