@@ -7,7 +7,9 @@ export function line(words, about, ...beside) {
   const box = make("div");
   box.append(make("b", words), make("p", about, "muted small"));
   const item = make("li");
-  item.append(box, ...beside);
+  const buttons = make("div", "", "row-of-buttons");
+  buttons.append(...beside);
+  item.append(box, buttons);
   return item;
 }
 

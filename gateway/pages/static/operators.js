@@ -26,11 +26,12 @@ function fieldsOf(form) {
   return { ...fields, ...(eventId ? { eventId: Number(eventId) } : {}) };
 }
 
-/** @param {string} name @param {boolean} isPassword */
-function open(name, isPassword) {
+/** @param {OperatorListed} one @param {boolean} isPassword */
+function open({ name, role }, isPassword) {
   change.reset();
   changed = name;
   $("change-title").textContent = isPassword ? `New password for ${name}` : `Role of ${name}`;
+  field(change, "role").value = role ?? "";
   $("change-role").hidden = isPassword;
   $("change-password").hidden = !isPassword;
   field(change, "newPassword").required = isPassword;
@@ -61,8 +62,8 @@ function operatorLine(one) {
   return line(
     one.name,
     facts.join(" · "),
-    lineButton("Role", `Role of ${one.name}`, () => open(one.name, false)),
-    lineButton("Password", `New password for ${one.name}`, () => open(one.name, true)),
+    lineButton("Role", `Role of ${one.name}`, () => open(one, false)),
+    lineButton("Password", `New password for ${one.name}`, () => open(one, true)),
     lineButton("Dismiss", `Dismiss ${one.name}`, () => remove(one.name)),
   );
 }
