@@ -14,7 +14,7 @@ from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.networks import Networks
 from gateway.wire.addresses import below
-from gateway.wire.problems import ProblemError
+from gateway.wire.problems import ProblemError, limited
 from gateway.wire.settings import LimitSettings
 from waiting_room.limits import Paced, address_prefix, pace, stand_proof
 
@@ -57,15 +57,13 @@ class Permits:
     def _refuse(self, paced: Paced) -> NoReturn:
         is_fan = paced.over == "fan"
         allowed = self._settings.commands_per_minute if is_fan else self._settings.network_commands_per_minute
-        seconds = max(1, paced.retry_after_seconds)
-        raise ProblemError(
+        raise limited(
             "rate_limited",
             FAN_TOO_FAST if is_fan else NETWORK_TOO_FAST,
-            retry_after_seconds=seconds,
-            headers={
-                "RateLimit-Policy": f'"commands";q={allowed};w={WINDOW_SECONDS}',
-                "RateLimit": f'"commands";r=0;t={seconds}',
-            },
+            policy="commands",
+            most=allowed,
+            window_seconds=WINDOW_SECONDS,
+            retry_after_seconds=paced.retry_after_seconds,
         )
 
     async def permit(

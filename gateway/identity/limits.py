@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from redis import asyncio as aioredis
 
-from gateway.wire.problems import ProblemError
+from gateway.wire.problems import ProblemError, limited
 from waiting_room.limits import Allowance, allow, stand_proof
+
+
+def over(code: str, allowance: Allowance, detail: str | None = None) -> ProblemError:
+    """The problem of a request that was not allowed."""
+    return limited(
+        code,
+        detail,
+        policy=allowance.name,
+        most=allowance.most,
+        window_seconds=allowance.window_seconds,
+        retry_after_seconds=allowance.retry_after_seconds,
+    )
 
 
 class RateLimits:
@@ -52,9 +64,7 @@ class RateLimits:
             ProblemError: ``rate_limited``.
         """
         if not allowance.allowed:
-            seconds = max(1, allowance.retry_after_seconds)
-            headers = {"RateLimit": f'"network";r=0;t={seconds}'}
-            raise ProblemError("rate_limited", retry_after_seconds=seconds, headers=headers)
+            raise over("rate_limited", allowance)
 
     async def stand_proof(self, event_id: int, user_id: int, seconds: int) -> None:
         """Record that the fan proved to be a person at this event, for so long.

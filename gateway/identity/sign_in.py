@@ -24,14 +24,15 @@ from db.operators.factors import use_recovery_code, use_step
 from db.operators.sessions import KEPT_DAYS, begin_session
 from db.texts import tidy
 from gateway.identity.hashing import BUSY_RETRY_SECONDS, HashQueue
+from gateway.identity.limits import over
 from gateway.identity.sessions import OPERATOR_SECONDS
 from gateway.identity.totp import Authenticators
-from gateway.wire.problems import ProblemError
+from gateway.wire.problems import ProblemError, limited
 from waiting_room.errors import TokenInvalid
 from waiting_room.key_ring import KeyGroup, Secret
 from waiting_room.limits import allow
 from waiting_room.signing import Signer
-from waiting_room.tries import forgive, take_try
+from waiting_room.tries import FREE_TRIES, forgive, take_try
 
 logger = logging.getLogger(__name__)
 
@@ -175,11 +176,7 @@ class SignIn:
         await allow(self._redis, PREFIX_LIMIT, network, self._wrong_per_minute)
         if not prefix.allowed:
             self.outcomes["prefix_limited"] += 1
-            raise ProblemError(
-                "rate_limited",
-                "Too many wrong sign-ins from this network; wait and try again.",
-                retry_after_seconds=max(1, prefix.retry_after_seconds),
-            )
+            raise over("rate_limited", prefix, "Too many wrong sign-ins from this network; wait and try again.")
         raise ProblemError("unauthenticated", "The name or the password is wrong.")
 
     async def _prove_factor(self, account: Account, attempt: Attempt) -> None:
@@ -211,10 +208,12 @@ class SignIn:
         taken = await take_try(self._redis, whose)
         if not taken.allowed:
             self.outcomes["delayed"] += 1
-            raise ProblemError(
+            raise limited(
                 "rate_limited",
                 "Too many wrong passwords for this name; wait and try again.",
-                retry_after_seconds=max(1, taken.retry_after_seconds),
+                policy="passwords",
+                most=FREE_TRIES,
+                retry_after_seconds=taken.retry_after_seconds,
             )
 
     def _device_of(self, attempt: Attempt) -> str:

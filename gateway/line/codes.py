@@ -27,6 +27,7 @@ from db.codes.access_codes import (
 from db.rooms.rooms import UnknownRoomError
 from db.texts import tidy
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
+from gateway.identity.limits import over
 from gateway.line.registry import NO_ROOM
 from gateway.wire.problems import ProblemError
 from waiting_room.access import CodeHasher, random_codes
@@ -178,4 +179,4 @@ def _issue(row: IssueRow) -> CodeIssueAnswer:
 
 def _require_allowed(allowance: Allowance) -> None:
     if not allowance.allowed:
-        raise ProblemError("too_many_codes", retry_after_seconds=max(1, allowance.retry_after_seconds))
+        raise over("too_many_codes", allowance)

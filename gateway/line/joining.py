@@ -111,7 +111,7 @@ class Joining:
         )
         if allowance.allowed and had_place:
             # Who has a place costs the neighbours nothing, however often the page asks for it.
-            await self._limits.give_back("join", network)
+            await self._limits.give_back(JOINS, network)
         return entered, counts
 
     async def _network(self, ask: JoinAsk) -> str:
