@@ -25,6 +25,7 @@ from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
+from gateway.identity.sightings import Sightings
 from gateway.identity.sign_in import SignIn
 from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
@@ -79,8 +80,9 @@ def build_services(settings: GatewaySettings) -> Services:
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
-    limits = RateLimits(line_redis)
-    networks = Networks(engine, clock.moment)
+    seen = Sightings(line_redis, clock.now)
+    limits = RateLimits(line_redis, seen)
+    networks = Networks(engine, clock.moment, seen)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, ring, settings.limit.wrong_codes_per_minute)
@@ -128,7 +130,7 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(line_redis, captcha, settings.limit, networks),
+        permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,
         finding=finding,
         joining=Joining(

@@ -74,6 +74,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.clock.keep,
         services.networks.keep,
         services.keys.keep,
+        services.limits.seen.keep,
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,

@@ -13,6 +13,7 @@ from booking_lane.commands import Command, Proof
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.networks import Networks
+from gateway.identity.sightings import PROOF, Sightings
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError, limited
 from gateway.wire.settings import LimitSettings
@@ -27,8 +28,14 @@ class Permits:
     """Permits commands to their lanes. A rehearsal's simulated fans count with no network."""
 
     def __init__(
-        self, line_redis: aioredis.Redis, captcha: Captcha, settings: LimitSettings, networks: Networks
+        self,
+        line_redis: aioredis.Redis,
+        captcha: Captcha,
+        settings: LimitSettings,
+        networks: Networks,
+        seen: Sightings,
     ) -> None:
+        self._seen = seen
         self._networks = networks
         self._redis = line_redis
         self._captcha = captcha
@@ -51,6 +58,7 @@ class Permits:
             network_per_minute=self._settings.network_commands_per_minute,
         )
         if paced.over:
+            self._seen.note(address_prefix(address), "rate_limited")
             self._refuse(paced)
         return paced
 
@@ -101,7 +109,13 @@ class Permits:
 
     async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
         solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)
-        return await require_solved(self._captcha, token, solver, command_id=str(command_id))
+        try:
+            fresh = await require_solved(self._captcha, token, solver, command_id=str(command_id))
+        except ProblemError as refused:
+            self._seen.note(address_prefix(address), refused.document["code"])
+            raise
+        self._seen.note(address_prefix(address), PROOF)
+        return fresh
 
     def require_token(self) -> NoReturn:
         """Refuse a checkout that comes without a token.

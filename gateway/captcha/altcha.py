@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from gateway.wire.addresses import below
 from waiting_room.key_ring import Key, KeyGroup, Secret, ring_of
-from waiting_room.limits import ANY_NUMBER, allow
+from waiting_room.limits import allow
 
 from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, CaptchaUnavailable, Solver
 from .settings import Provider
@@ -35,8 +35,6 @@ CHALLENGE_PATH = "/api/captcha/challenge"
 KEY_LABEL = b"admitone/captcha/altcha/v1"
 CLOCK_SLACK_SECONDS = 60
 """A used challenge is remembered this long past its end, for gateways whose clocks differ."""
-PROOFS = "proofs"
-"""How the proofs that a network gave are called where they are counted."""
 COUNTED_SECONDS = 600
 """Proofs given in this time make the next ones harder."""
 NETWORK_FREE = 50
@@ -46,6 +44,7 @@ FAN_FREE = 5
 WORK_TIMES_MAX = 32
 SLACK_TIMES = 8
 """A challenge that was made when its network's work was less than an eighth of today's is refused."""
+_ANY_NUMBER = 1_000_000_000
 
 
 class _Solution(msgspec.Struct, frozen=True):
@@ -138,13 +137,13 @@ class Altcha:
         Raises:
             CaptchaUnavailable: Redis does not answer.
         """
-        counted = [(PROOFS, solver.network)]
+        counted = [("proofs", solver.network)]
         if solver.fan:
             counted.append(("proofs_of_fan", str(solver.fan)))
         try:
             found = await asyncio.gather(
                 *(
-                    allow(self._redis, name, key, ANY_NUMBER, count=count, window_seconds=COUNTED_SECONDS)
+                    allow(self._redis, name, key, _ANY_NUMBER, count=count, window_seconds=COUNTED_SECONDS)
                     for name, key in counted
                 )
             )

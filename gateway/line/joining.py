@@ -12,9 +12,10 @@ from typing import Final
 
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
-from gateway.identity.limits import RateLimits
+from gateway.identity.limits import JOINS, RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
+from gateway.identity.sightings import PROOF, REHEARSED
 from gateway.line.codes import AccessCodes
 from gateway.line.finding import Finding
 from gateway.line.patience import Patience
@@ -26,8 +27,6 @@ from waiting_room.limits import Allowance, address_prefix
 from waiting_room.model import RoomCounts, Standing
 from waiting_room.tokens import AdmissionPass, PlaceToken
 
-JOINS: Final = "join"
-"""How the joins of a network are called where they are counted."""
 FAN_STATES_WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted"})
 PLACES_OF_FREE_JOINS: Final = 5_000
 """A room of so many places (slots and line) lets a network have all its free joins; a smaller one its part of them."""
@@ -119,7 +118,7 @@ class Joining:
             return address_prefix(ask.address)
         # All simulated fans share one machine, unlike real ones. So each counts as a network of its own.
         await self._finding.require_room(ask.event_id, ask.fan)
-        return f"rehearsal:{ask.fan.user_id}"
+        return f"{REHEARSED}{ask.fan.user_id}"
 
     async def _standing(self, ask: JoinAsk) -> Standing | None:
         # An event that is new to this process costs a query of Postgres, which is made only after the limit's check.
@@ -165,8 +164,11 @@ class Joining:
     async def _prove(self, ask: JoinAsk, network: str) -> bool:
         """See to the captcha; return whether it shows that this fan is a person."""
         try:
-            return await self._require_captcha(ask)
+            is_person = await self._require_captcha(ask)
+            self._limits.seen.note(network, PROOF)
+            return is_person
         except ProblemError as refused:
+            self._limits.seen.note(network, refused.document["code"])
             if refused.document["code"] == "captcha_failed":
                 # A wrong proof counts twice, because it is no mistake of a page's.
                 await self._limits.take(JOINS, network, self._settings.joins_per_minute)

@@ -430,6 +430,11 @@ export type JobAccepted = {
   status: "queued";
   href: string;
 };
+export type Lately = {
+  sessions: number;
+  joins: number;
+  proofs: number;
+};
 export type Lobby = {
   state: "drawing" | "early" | "open";
   opensAt: string;
@@ -470,8 +475,8 @@ export type NetworkSeen = {
   provenSessions: number;
   bought: number;
   held: number;
-  joinsLately: number;
-  proofsLately: number;
+  lately: Lately;
+  refusedLately: Record<string, number>;
   unprovenSeats: number;
   unboughtSeats: number;
   points: number;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import uuid
 from typing import Annotated, Final
@@ -12,7 +11,6 @@ from litestar.params import Parameter
 from db.booking.conduct import READ_PICTURE, PictureRow, network_seats_max
 from db.networks.rules import TooManyRulesError, add_rules, network_of, newest_rules, remove_rule
 from db.operators.roles import STEWARD, VIEWER
-from gateway.captcha.altcha import COUNTED_SECONDS, PROOFS
 from gateway.contract.networks import (
     NetworkRuleAnswer,
     NetworkRuleList,
@@ -22,14 +20,12 @@ from gateway.contract.networks import (
 )
 from gateway.contract.values import ID_MAX
 from gateway.identity.needs import at_event, at_site
-from gateway.identity.pictures import picture_of
+from gateway.identity.pictures import pictures_of
 from gateway.identity.sessions import Session
-from gateway.line.joining import JOINS
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
-from waiting_room.limits import used_lately
 
 operators = operator_router("networks")
 
@@ -121,17 +117,10 @@ async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=
         found = await connection.exec_driver_sql(READ_PICTURE, {"event_id": event_id, "networks_max": SEEN_MAX})
         rows = [PictureRow._make(one) for one in found]
     seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max)
-    names = [one.network for one in rows]
-    joins, proofs = await asyncio.gather(
-        used_lately(services.line_redis, JOINS, names),
-        used_lately(services.line_redis, PROOFS, names, window_seconds=COUNTED_SECONDS),
-    )
+    lately = await services.limits.seen.lately()
     return NetworksSeen(
         unproven_seats_max=seats_max,
-        networks=tuple(
-            picture_of(one, seats_max, row.fan_unbought_max, joins_lately=joined, proofs_lately=proved)
-            for one, joined, proved in zip(rows, joins, proofs, strict=True)
-        ),
+        networks=pictures_of(rows, seats_max, row.fan_unbought_max, lately),
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,8 +15,6 @@ from .scripts import run
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
-ANY_NUMBER: Final = 1_000_000_000
-"""A limit that nobody reaches, for what is counted and not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +44,6 @@ async def allow(
     args = (per_minute, int(count), window_seconds * 1000)
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
     return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, name, per_minute, window_seconds)
-
-
-async def used_lately(client: aioredis.Redis, name: str, keys: Sequence[str], *, window_seconds: int = 60) -> list[int]:
-    """How many requests called ``name`` each of ``keys`` sent in the last window; nothing is counted."""
-    asked = (allow(client, name, key, ANY_NUMBER, count=0, window_seconds=window_seconds) for key in keys)
-    # The answer is about one request more.
-    return [allowance.used - 1 for allowance in await asyncio.gather(*asked)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ function name(network) {
 function seenRows(one) {
   const row = make("tr");
   const head = make("td", one.network);
-  const numbers = [one.joinsLately, one.proofsLately, one.sessions, one.provenSessions, one.held, one.bought];
+  const { sessions, joins, proofs } = one.lately;
+  const numbers = [sessions, joins, proofs, one.sessions, one.provenSessions, one.held, one.bought];
   const answered = make("td", one.answer === "proof" ? "asked for a proof" : "nothing");
   const act = make("td");
   const turn = lineButton("Turn away…", `Turn ${one.network} away`, () => name(one.network));
@@ -44,10 +45,15 @@ function seenRows(one) {
   act.append(turn);
   const points = make("td", count(one.points), one.points >= 100 ? "is-bad" : "");
   row.append(head, points, ...numbers.map((number) => make("td", count(number))), answered, act);
-  if (!one.reasons.length) return [row];
+  const refused = Object.entries(one.refusedLately).map(([code, number]) => `${code} ${count(number)}`);
+  const facts = [
+    ...one.reasons.map(({ reason, points }) => `${reason}: ${plural(points, "point")}`),
+    refused.length ? `refused: ${refused.join(", ")}` : "",
+  ].filter(Boolean);
+  if (!facts.length) return [row];
   const why = make("tr");
-  const words = make("td", one.reasons.map(({ reason, points }) => `${reason}: ${count(points)}`).join(" · "), "why");
-  words.colSpan = 10;
+  const words = make("td", facts.join(" · "), "why");
+  words.colSpan = 11;
   why.append(words);
   return [row, why];
 }
