@@ -59,6 +59,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from waiting_room.line import Line
+from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
@@ -129,6 +130,7 @@ def build_services(settings: GatewaySettings) -> Services:
         counts=counts,
         places=places,
         passes=passes,
+        open_passes=OpenPasses(ring),
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,

@@ -59,6 +59,7 @@ from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
+from waiting_room.open_passes import OpenPasses
 
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
@@ -95,6 +96,7 @@ class Services:
     counts: Counts
     places: Places
     passes: Passes
+    open_passes: OpenPasses
     admission: Admission
     permits: Permits
     networks: Networks

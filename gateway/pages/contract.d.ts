@@ -430,6 +430,17 @@ export type JobAccepted = {
   status: "queued";
   href: string;
 };
+export type JsonWebKey = {
+  kty: string;
+  crv: string;
+  x: string;
+  kid: string;
+  use: string;
+  alg: string;
+};
+export type JsonWebKeySet = {
+  keys: JsonWebKey[];
+};
 export type Lately = {
   sessions: number;
   joins: number;
@@ -498,6 +509,10 @@ export type NewcomerView = {
   linePerMinute: number | null;
   mayRunOut: boolean;
   stock: StockLeft | null;
+};
+export type OpenPass = {
+  token: string;
+  expiresAt: string;
 };
 export type OperatorAnswer = {
   token: string;

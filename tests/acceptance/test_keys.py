@@ -6,6 +6,7 @@ import asyncio
 from base64 import urlsafe_b64decode
 from http import HTTPStatus
 
+import jwt
 import pytest
 
 from admitone import keys
@@ -68,6 +69,23 @@ def test_a_rotation_in_a_live_line_loses_no_place_and_no_session(site: Site) -> 
     assert newcomer.get("/api/purchases").status == HTTPStatus.OK
     assert link.get(f"/api/purchases/{bought['purchaseId']}").status == HTTPStatus.OK, "links have keys of their own"
     assert asyncio.run(keys.listed(settings))[0].startswith("fans  ")
+
+
+def test_an_admitted_fan_gets_a_pass_that_another_shop_verifies(site: Site) -> None:
+    event_id = site.event(room=SHUT)
+    inside, waiting = site.admitted_fan(event_id), site.fan()
+    waiting.join(event_id)
+    assert waiting.get(f"/api/queue/{event_id}/pass").code == "not_admitted"
+    token = inside.get(f"/api/queue/{event_id}/pass").json["token"]
+    key_set = site.client(1).get("/.well-known/jwks.json")
+    assert key_set.headers["Content-Type"] == "application/jwk-set+json"
+    kid = jwt.get_unverified_header(token)["kid"]
+    key = next(jwt.PyJWK(one) for one in key_set.json["keys"] if one["kid"] == kid)
+    claims = jwt.decode(token, key.key, algorithms=["EdDSA"], audience=f"event:{event_id}", issuer=site.url)
+    assert claims["sub"] == str(inside.user_id)
+    assert claims["exp"] - claims["iat"] <= 300
+    inside.headers["X-Admission-Pass"] = token
+    assert inside.reserve(event_id, [(1, 1, 1)]).code == "not_admitted", "it opens nothing here"
 
 
 def _header(token: str) -> str:

@@ -38,6 +38,8 @@ CONTRACT = {
     "/api/queue/{event_id}/claim": {"post": 200},
     "/api/queue/{event_id}/choosing": {"post": 200},
     "/api/queue/{event_id}/handover": {"post": 200},
+    "/api/queue/{event_id}/pass": {"get": 200},
+    "/.well-known/jwks.json": {"get": 200},
     "/api/queue/{event_id}/push": {"post": 204},
     "/api/events/{event_id}/contact": {"get": 200, "put": 200},
     "/api/follows": {"post": 204},

@@ -20,6 +20,7 @@ from messages.purchase_keys import PurchaseKeys
 from waiting_room.access import CodeHasher
 from waiting_room.errors import TokenInvalid
 from waiting_room.key_ring import FIRST, KeyGroup, KeyRing, SealedElsewhereError
+from waiting_room.open_passes import PASS_SECONDS_MAX, OpenPasses
 from waiting_room.signing import HEADER
 from waiting_room.tokens import PlaceToken, Tokens
 
@@ -168,3 +169,37 @@ def test_a_key_opens_with_the_sites_secret_alone_and_in_its_own_group() -> None:
     before = ring.keys
     ring.take([row])
     assert ring.keys is before, "nothing changed, so that no process derives its keys anew"
+
+
+def verified(token: str, key_set: dict[str, list[dict[str, str]]], event: int) -> dict[str, object]:
+    """What a shop makes of a pass, by a library of its own."""
+    kid = jwt.get_unverified_header(token)["kid"]
+    key = next(jwt.PyJWK(one) for one in key_set["keys"] if one["kid"] == kid)
+    claims: dict[str, object] = jwt.decode(
+        token, key.key, algorithms=["EdDSA"], audience=f"event:{event}", issuer="https://venue.example"
+    )
+    return claims
+
+
+def test_a_shop_verifies_open_passes_by_the_published_keys() -> None:
+    ring, now = KeyRing(SECRET), int(time.time())
+    passes = OpenPasses(ring)
+
+    def signed(until: int) -> str:
+        return passes.sign(1, 7, issuer="https://venue.example", now=now, until=until)[0]
+
+    before = signed(now + 3600)
+    assert verified(before, passes.key_set(), 1)["exp"] == now + PASS_SECONDS_MAX
+    assert verified(signed(now + 60), passes.key_set(), 1)["exp"] == now + 60, "no longer than the pass itself"
+    with pytest.raises(jwt.InvalidAudienceError):
+        verified(before, passes.key_set(), 2)
+    with pytest.raises(jwt.ExpiredSignatureError):
+        verified(signed(now - 60), passes.key_set(), 1)
+    new = rotated(ring)
+    after = signed(now + 60)
+    assert len(passes.key_set()["keys"]) == 2
+    assert all(verified(token, passes.key_set(), 1)["sub"] == "7" for token in (before, after))
+    ring.take(list(new.values()))
+    with pytest.raises(StopIteration):
+        verified(before, passes.key_set(), 1)
+    assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in passes.key_set()["keys"]), "no secrets"
