@@ -15,6 +15,8 @@ from waiting_room.key_ring import KeyRing, SealedElsewhereError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
+SEALED_PAUSE_SECONDS: Final = 30.0
+"""Only a person mends it, so that it is not told twice a second."""
 
 
 class SiteKeys:
@@ -34,6 +36,7 @@ class SiteKeys:
                 logger.warning("the keys are not read: %s", error)
             except SealedElsewhereError as error:
                 logger.error("%s: give every process the same ADMITONE_SECRET", error)
+                await asyncio.sleep(SEALED_PAUSE_SECONDS)
 
     async def refresh(self) -> None:
         """Read the keys.

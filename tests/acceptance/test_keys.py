@@ -7,11 +7,13 @@ from base64 import urlsafe_b64decode
 from http import HTTPStatus
 
 import jwt
+import msgspec
 import pytest
 
 from admitone import keys
 from admitone.settings import Settings
 from db.events.seed import RoomSeed
+from gateway.health.presence import GATEWAYS_KEY, decode_presence, encode_presence, presence_key
 from tests.acceptance.conftest import Site
 from tests.client import Client
 from tests.waiting import await_that
@@ -69,6 +71,24 @@ def test_a_rotation_in_a_live_line_loses_no_place_and_no_session(site: Site) -> 
     assert newcomer.get("/api/purchases").status == HTTPStatus.OK
     assert link.get(f"/api/purchases/{bought['purchaseId']}").status == HTTPStatus.OK, "links have keys of their own"
     assert asyncio.run(keys.listed(settings))[0].startswith("fans  ")
+
+
+def test_a_key_that_a_gateway_does_not_know_signs_nothing_yet(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(site.services.environ)
+    with site.redis() as client:
+        one = next(iter(client.smembers(GATEWAYS_KEY)))
+        present = decode_presence(client.get(presence_key(one.decode())) or b"")
+        stuck = msgspec.structs.replace(present, host="stuck", keys=())
+        client.sadd(GATEWAYS_KEY, "stuck")
+        client.set(presence_key("stuck"), encode_presence(stuck))
+        monkeypatch.setattr(keys, "KNOWN_SECONDS_MAX", 0.2)
+        with pytest.raises(keys.KeysError, match=r"stuck:.* did not hear of the new keys"):
+            asyncio.run(keys.rotate(settings, [KeyGroup.CODES]))
+        waiting = [line for line in asyncio.run(keys.listed(settings)) if "not signed with yet" in line]
+        assert len(waiting) == 1
+        client.delete(presence_key("stuck"))
+    monkeypatch.undo()
+    assert asyncio.run(keys.rotate(settings, [KeyGroup.CODES])) == [f"codes: {waiting[0].split()[1]} signs"]
 
 
 def test_an_admitted_fan_gets_a_pass_that_another_shop_verifies(site: Site) -> None:
