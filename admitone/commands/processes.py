@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import resource
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -56,6 +58,8 @@ def gateway(
     # Each stream is an open file; the soft limit is there for programs that use select().
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # When all is done, uvicorn raises the signal that it ended for once more. An orderly end is not a failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         "admitone.asgi:create",
         factory=True,

@@ -256,15 +256,15 @@ def test_a_service_that_is_killed_in_a_sale_loses_nothing(site: Site, ledger: Pa
 
 
 def test_gateways_are_added_and_taken_away_without_a_failed_request(site: Site) -> None:
-    failed: list[int] = []
+    failed: list[str] = []
     client = Client(site.url)
     ended: list[bool] = []
 
     def ask() -> None:
         while not ended:
-            status = client.get("/api/events").status
-            if status != 200:
-                failed.append(status)
+            answer = client.get("/api/events")
+            if answer.status != 200:
+                failed.append(f"{dt.datetime.now(dt.UTC):%T.%f} {answer.status} {answer.headers} {answer.content!r}")
             time.sleep(0.02)
 
     with site.phase("scaled to 3, then to 1"), ThreadPoolExecutor(1) as thread:
