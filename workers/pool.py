@@ -125,7 +125,7 @@ class Pool(WorkerPool):
         self._role_of[name] = role
         if self.status == self.Status.STOPPED:
             # The pool was asked to end while this child was not yet in its list.
-            self.stop_worker(data)  # type: ignore[no-untyped-call]
+            self.stop_worker(data)
 
     def reap_workers(self) -> None:
         for data in list(self.worker_dict.values()):

@@ -37,7 +37,6 @@ def measure(system: System, *, fans_told: int = 40_000, sale_seconds: float = 30
     system.worker(
         ADMITONE_MAIL_URL=f"smtp+plain://127.0.0.1:{port}",
         ADMITONE_MAIL_SENDER="tickets@venue.example",
-        ADMITONE_MAIL_PER_SECOND="10000",
         ADMITONE_MESSAGE_LINKS="https://venue.example",
     )
     hall = Hall(system, 200_000, 20_000)

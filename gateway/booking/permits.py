@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from typing import Final, NoReturn
 
 import msgspec
@@ -17,7 +18,7 @@ from gateway.identity.sightings import PROOF, Sightings
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError, limited
 from gateway.wire.settings import LimitSettings
-from waiting_room.limits import Paced, address_prefix, pace, stand_proof
+from waiting_room.limits import Paced, Paces, address_prefix, stand_proof
 
 WINDOW_SECONDS: Final = 60
 FAN_TOO_FAST: Final = "You ask for more in a minute than one person does; wait and try again."
@@ -38,25 +39,32 @@ class Permits:
         self._seen = seen
         self._networks = networks
         self._redis = line_redis
+        self._paces = Paces(
+            line_redis,
+            fan_per_minute=settings.commands_per_minute,
+            network_per_minute=settings.network_commands_per_minute,
+        )
         self._captcha = captcha
         self._settings = settings
 
-    async def count(self, command: Command, address: str) -> Paced:
-        """Count the command with its fan and network.
+    def counting(self, command: Command, address: str) -> asyncio.Future[Paced]:
+        """Begin to count the command with its fan and network; `count` or `permit` takes what comes of it. Meanwhile
+        other questions of this request may leave for Redis together with it.
 
         Raises:
-            ProblemError: ``network_denied``, ``rate_limited``.
-            redis.RedisError: Redis does not answer.
+            ProblemError: ``network_denied``.
         """
         self._networks.refuse(address)
-        paced = await pace(
-            self._redis,
-            command.event_id,
-            command.user_id,
-            address_prefix(address),
-            fan_per_minute=self._settings.commands_per_minute,
-            network_per_minute=self._settings.network_commands_per_minute,
-        )
+        return self._paces.count(command.event_id, command.user_id, address_prefix(address))
+
+    async def count(self, counting: asyncio.Future[Paced], address: str) -> Paced:
+        """Return if the command is taken.
+
+        Raises:
+            ProblemError: ``rate_limited``.
+            redis.RedisError: Redis does not answer.
+        """
+        paced = await counting
         if paced.over:
             self._seen.note(address_prefix(address), "rate_limited")
             self._refuse(paced)
@@ -75,47 +83,54 @@ class Permits:
         )
 
     async def permit(
-        self, command: Command, address: str, command_id: uuid.UUID, *, action: str, token: str | None, is_counted: bool
+        self,
+        command: Command,
+        address: str,
+        command_id: uuid.UUID,
+        *,
+        action: str,
+        token: str | None,
+        counting: asyncio.Future[Paced] | None,
     ) -> Command:
-        """Count the command, check the captcha token if there is one, and note in the command who asks and how well the
-        fan proved to be a person.
+        """Check that the command is taken, and the captcha token if there is one, and note in the command who asks and
+        how well the fan proved to be a person.
 
         Args:
-            is_counted: the fan counts with the network; a rehearsal's simulated fan does not.
+            counting: None for a rehearsal's simulated fan, who does not count.
 
         Raises:
             ProblemError: ``rate_limited``, ``captcha_failed``, ``captcha_unavailable``.
             redis.RedisError: Redis does not answer.
         """
-        if not is_counted:
+        if counting is None:
             if token is not None:
                 await self._verify(command, address, command_id, action, token)
             return command
+        paced = await self.count(counting, address)
         if self._captcha.provider == "off":
             # Without a captcha nobody could prove anything, so only the pace is kept.
-            await self.count(command, address)
             return command
-        if token is None:
-            paced, fresh = await self.count(command, address), False
-        else:
-            paced, fresh = await asyncio.gather(
-                self.count(command, address), self._verify(command, address, command_id, action, token)
-            )
+        fresh = token is not None and await self._seen_proof(
+            address, self._verify(command, address, command_id, action, token)
+        )
         if fresh and action != "checkout":
             await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
         proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
         network = "" if self._networks.lets_through(address) else address_prefix(address)
         return msgspec.structs.replace(command, network=network, proof=int(proof))
 
-    async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
-        solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)
+    async def _seen_proof(self, address: str, verifying: Awaitable[bool]) -> bool:
         try:
-            fresh = await require_solved(self._captcha, token, solver, command_id=str(command_id))
+            fresh = await verifying
         except ProblemError as refused:
             self._seen.note(address_prefix(address), refused.document["code"])
             raise
         self._seen.note(address_prefix(address), PROOF)
         return fresh
+
+    async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
+        solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)
+        return await require_solved(self._captcha, token, solver, command_id=str(command_id))
 
     def require_token(self) -> NoReturn:
         """Refuse a checkout that comes without a token.

@@ -92,7 +92,7 @@ class NetworkSeen(AnswerBody, kw_only=True):
 
 class NetworksSeen(AnswerBody, kw_only=True):
     """The networks with the most points first, and after those whose fans held seats the ones that did most lately;
-    ``unproven_seats_max`` is what a network may have without proofs (0: any).
+    ``unproven_seats_max`` is what a network may have without proofs.
     """
 
     unproven_seats_max: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -225,13 +224,12 @@ class PagesFromServices:
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
         async def permit(command_id: uuid.UUID) -> Command:
-            permitted, _ = await asyncio.gather(
-                self._services.permits.permit(
-                    command, address(request), command_id, action="reserve", token=None, is_counted=True
-                ),
-                self._services.admission.require(request, event_id, user_id),
+            permits = self._services.permits
+            counting = permits.counting(command, address(request))
+            await self._services.admission.require(request, event_id, user_id)
+            return await permits.permit(
+                command, address(request), command_id, action="reserve", token=None, counting=counting
             )
-            return permitted
 
         await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
 

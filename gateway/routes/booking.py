@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
@@ -196,19 +195,17 @@ async def reserve(
     )
 
     async def permit(command_id: uuid.UUID) -> Command:
-        # Both leave for Redis together.
-        permitted, _ = await asyncio.gather(
-            services.permits.permit(
-                command,
-                address(request),
-                command_id,
-                action="reserve",
-                token=request.headers.get(CAPTCHA_HEADER_NAME),
-                is_counted=hall.rehearsal_of is None,
-            ),
-            services.admission.require(request, data.event_id, user_id),
+        # What this asks of Redis leaves together with what the admission asks.
+        counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
+        await services.admission.require(request, data.event_id, user_id)
+        return await services.permits.permit(
+            command,
+            address(request),
+            command_id,
+            action="reserve",
+            token=request.headers.get(CAPTCHA_HEADER_NAME),
+            counting=counting,
         )
-        return permitted
 
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)
     return await answer_of(services, await services.desk.book(ask))
@@ -244,7 +241,7 @@ async def checkout(
             command_id,
             action="checkout",
             token=token,
-            is_counted=hall.rehearsal_of is None,
+            counting=None if hall.rehearsal_of is not None else services.permits.counting(command, address(request)),
         )
         if token is None and not permitted.proof and services.captcha.provider != "off" and not is_exempt:
             services.permits.require_token()
@@ -263,7 +260,8 @@ def _counted(
         return None
 
     async def permit(_: uuid.UUID) -> None:
-        await services_of(request).permits.count(command, address(request))
+        permits = services_of(request).permits
+        await permits.count(permits.counting(command, address(request)), address(request))
 
     return permit
 

@@ -78,7 +78,7 @@ class MailSettings(Section, frozen=True, kw_only=True):
     bounces_every_seconds: Annotated[int, bounded("between two looks into that mailbox", 5, 86_400)] = 60
     per_second: Annotated[
         float, bounded("mails a second to one SMTP server, of all worker pools together", 0.1, 10_000)
-    ] = 200
+    ] = 150
     timeout_seconds: Annotated[int, bounded("a step of a talk with an SMTP server", 1, 120)] = 15
     connections: Annotated[int, bounded("connections to one SMTP server, a worker process", 1, 50)] = 4
     ca_file: Annotated[

@@ -56,9 +56,14 @@ def news_channel(database: int) -> str:
     return channel_of(NEWS_CHANNEL, database)
 
 
-def pace_keys(event: int, fan: int, network: str) -> tuple[str, str, str]:
-    """The keys of ``pace.lua``: the pace of the fan and of the network at this event, and the fan's proof."""
-    return f"pace:{{{event}}}:fan:{fan}", f"pace:{{{event}}}:network:{network}", f"proof:{{{event}}}:{fan}"
+def pace_keys(event: int) -> tuple[str, str]:
+    """The first keys of ``pace.lua``: the paces at this event that changed in even minutes, and in odd ones."""
+    return f"pace:{{{event}}}:even", f"pace:{{{event}}}:odd"
+
+
+def proof_key(event: int, fan: int) -> str:
+    """The fan's proof to be a person, which stands at this event while there is one."""
+    return f"proof:{{{event}}}:{fan}"
 
 
 def allow_key(name: str, key: str) -> str:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis import asyncio as aioredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
-from .keys import allow_key, pace_keys
+from db.gathering import Gathering
+
+from .keys import allow_key, pace_keys, proof_key
 from .scripts import run
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
+_OVER: Final = ("", "fan", "network")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +70,64 @@ class Paced:
     proof_stands: bool
 
 
-async def pace(
-    client: aioredis.Redis, event: int, fan: int, network: str, *, fan_per_minute: int, network_per_minute: int
-) -> Paced:
-    """Count a command of the fan at the event, with the network's; 0 a minute bounds neither."""
-    keys = pace_keys(event, fan, network)
-    who, retry_ms, left, stands = await run(client, "pace", keys, (fan_per_minute, network_per_minute))
-    return Paced(("", "fan", "network")[who], math.ceil(retry_ms / 1000), left, bool(stands))
+class _Command(NamedTuple):
+    event: int
+    fan: int
+    network: str
+
+
+class Paces:
+    """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither.
+
+    Those of one turn of the event loop are counted by one script for each event.
+    """
+
+    def __init__(self, client: aioredis.Redis, *, fan_per_minute: int, network_per_minute: int) -> None:
+        self._client = client
+        self._per_minute = fan_per_minute, network_per_minute
+        self._gathering: Gathering[_Command, Paced] = Gathering(self._count_all, _given_up)
+
+    def count(self, event: int, fan: int, network: str) -> asyncio.Future[Paced]:
+        """Count a command. The answer is a `redis.RedisError` where Redis gives none."""
+        counted = self._gathering.ask(_Command(event, fan, network))
+        # Who is refused for another reason does not wait for the answer.
+        counted.add_done_callback(lambda answer: None if answer.cancelled() else answer.exception())
+        return counted
+
+    async def _count_all(self, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
+        by_event: dict[int, list[int]] = {}
+        for number, command in enumerate(commands):
+            by_event.setdefault(command.event, []).append(number)
+        answers: list[Paced | Exception] = [_given_up()] * len(commands)
+        for event, numbers in by_event.items():
+            of_event = [commands[number] for number in numbers]
+            try:
+                found = await self._count(event, of_event)
+            except RedisError as error:
+                found = [error] * len(numbers)
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+        return answers
+
+    async def _count(self, event: int, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
+        keys = [*pace_keys(event), *(proof_key(event, command.fan) for command in commands)]
+        args: list[str | int] = [*self._per_minute]
+        for command in commands:
+            args += command.fan, command.network
+        flat = await run(self._client, "pace", keys, args)
+        return [
+            Paced(_OVER[who], math.ceil(retry_ms / 1000), left, bool(stands))
+            for who, retry_ms, left, stands in zip(*[iter(flat)] * 4, strict=True)
+        ]
+
+
+def _given_up() -> Exception:
+    return RedisConnectionError("given up before Redis answered")
 
 
 async def stand_proof(client: aioredis.Redis, event: int, fan: int, seconds: int) -> None:
     """Record that the fan just proved to be a person; it stands for so long at this event."""
-    await client.set(pace_keys(event, fan, "")[2], "1", ex=seconds)
+    await client.set(proof_key(event, fan), "1", ex=seconds)
 
 
 @lru_cache(maxsize=65_536)

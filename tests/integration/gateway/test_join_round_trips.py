@@ -54,9 +54,9 @@ class CountingRedis(GatheringRedis):
 
     trips = 0
 
-    async def _send(self, together: Any) -> None:
+    async def ask_all(self, calls: Any) -> list[Any]:
         self.trips += 1
-        await super()._send(together)
+        return await super().ask_all(calls)
 
 
 @dataclass

@@ -8,7 +8,8 @@ import redis
 from redis import asyncio as aioredis
 
 from booking_lane.clients import async_client
-from booking_lane.gathering import GATHERED_MAX, GatheringRedis
+from booking_lane.gathering import GatheringRedis
+from db.gathering import GATHERED_MAX
 from tests.services import free_port
 
 
@@ -60,8 +61,8 @@ async def test_who_gives_up_the_sending_tells_everybody(client: aioredis.Redis, 
     asked = [asyncio.ensure_future(client.echo(text)) for text in ("one", "two")]
     for _ in range(turns + 1):
         await asyncio.sleep(0)
-    assert client._sending
-    for sending in client._sending:
+    assert client.gathering.sending
+    for sending in client.gathering.sending:
         sending.cancel()
     answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 2)
     assert [isinstance(answer, redis.ConnectionError) for answer in answers] == [True, True]

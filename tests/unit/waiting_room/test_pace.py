@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from redis import asyncio as aioredis
 
-from waiting_room.limits import Paced, allow, pace, stand_proof
+from waiting_room.limits import Paced, Paces, allow, stand_proof
 
 
 async def asked(client: aioredis.Redis, fan: int, network: str = "198.51.100.0/24", *, event: int = 1) -> Paced:
-    return await pace(client, event, fan, network, fan_per_minute=6, network_per_minute=9)
+    return await paces(client).count(event, fan, network)
+
+
+def paces(client: aioredis.Redis) -> Paces:
+    return Paces(client, fan_per_minute=6, network_per_minute=9)
 
 
 async def test_a_fan_may_use_a_minutes_commands_at_once_and_then_waits(client: aioredis.Redis) -> None:
@@ -26,12 +32,43 @@ async def test_many_fans_of_one_network_are_bounded_together(client: aioredis.Re
     assert (await asked(client, 10, "203.0.113.0/24")).over == ""
 
 
+async def older(client: aioredis.Redis, fan: int, by_ms: int) -> None:
+    """As if the fan had sent all commands so much earlier."""
+    for key in ("pace:{1}:even", "pace:{1}:odd"):
+        if paid_until := await client.hget(key, str(fan)):
+            await client.hset(key, str(fan), str(float(paid_until) - by_ms))
+
+
 async def test_what_comes_back_comes_evenly(client: aioredis.Redis) -> None:
     for _ in range(6):
         await asked(client, 7)
-    paid_until = float(await client.get("pace:{1}:fan:7") or 0)
-    await client.set("pace:{1}:fan:7", paid_until - 10_000)
+    await older(client, 7, 10_000)
     assert [(await asked(client, 7)).over for _ in range(2)] == ["", "fan"]
+
+
+async def test_the_minute_before_counts_and_older_ones_do_not(client: aioredis.Redis) -> None:
+    seconds, _ = await client.time()
+    minute = seconds // 60
+    key = ("pace:{1}:even", "pace:{1}:odd")
+    ahead = str((seconds + 60) * 1000)
+    await client.hset(key[(minute - 1) % 2], mapping={"minute": str(minute - 1), "7": ahead})
+    await client.hset(key[minute % 2], mapping={"minute": str(minute - 2), "8": ahead})
+    assert [(await asked(client, fan)).over for fan in (7, 8)] == ["fan", ""]
+    assert 0 < await client.pttl(key[minute % 2]) <= 120_000
+
+
+async def test_commands_of_one_turn_are_counted_one_after_the_other(client: aioredis.Redis) -> None:
+    counted = paces(client)
+    asked = [counted.count(event, fan, "198.51.100.0/24") for event, fan in [(1, 7)] * 7 + [(2, 7)] + [(1, 8)] * 4]
+    answers = await asyncio.gather(*asked)
+    assert [answer.left for answer in answers[:6]] == [5, 4, 3, 2, 1, 0]
+    assert [answer.over for answer in answers[6:]] == ["fan", "", "", "", "", "network"]
+
+
+async def test_who_does_not_wait_for_the_answer_is_counted(client: aioredis.Redis) -> None:
+    counted = paces(client)
+    counted.count(1, 7, "198.51.100.0/24").cancel()
+    assert (await counted.count(1, 7, "198.51.100.0/24")).left == 4
 
 
 async def test_a_proof_stands_for_its_fan_and_event(client: aioredis.Redis) -> None:
