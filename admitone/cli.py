@@ -9,6 +9,7 @@ from admitone.commands import (
     data,
     database,
     draws,
+    keys,
     messages,
     networks,
     operators,
@@ -83,6 +84,12 @@ data_app.command("rotate")(data.rotate)
 data_app.command("export")(data.export)
 data_app.command("erase")(data.erase)
 app.add_typer(data_app, name="data")
+
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign sessions, places, codes and links.")
+keys_app.command("rotate")(keys.rotate)
+keys_app.command("list")(keys.list_all)
+keys_app.command("remove")(keys.remove)
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:

@@ -8,9 +8,11 @@ import re
 from admitone.settings import Settings
 from db.codes.access_codes import LABEL_MAX, CodeTakenError, TooManyIssuesError, issue_codes
 from db.connections.engines import transaction
+from db.keys.signing_keys import read_keys
 from db.rooms.rooms import UnknownRoomError
 from db.texts import fault_of_name, tidy
 from waiting_room.access import CODE_MAX, NAMED_CODE, CodeHasher, random_codes
+from waiting_room.key_ring import KeyRing
 
 
 class CodesError(Exception):
@@ -40,9 +42,11 @@ async def issue(
     if fault is not None:
         raise CodesError(f"The label: {fault}.")
     codes = [code] if code is not None else random_codes(count)
-    hasher = CodeHasher(settings.site.secret)
+    ring = KeyRing(settings.site.secret)
+    hasher = CodeHasher(ring)
     try:
         async with transaction(settings.db.url, "admitone-codes") as connection:
+            ring.take(await read_keys(connection))
             await issue_codes(
                 connection,
                 event_id,
@@ -53,6 +57,7 @@ async def issue(
                 ends_at=None if hours is None else dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours),
                 operator="command line",
                 why=why,
+                also_known_as=[] if code is None else hasher.hashes(event_id, code)[1:],
             )
     except UnknownRoomError as error:
         raise CodesError(f"{error}.".capitalize()) from None

@@ -24,11 +24,13 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
+from gateway.identity.keys import SiteKeys
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
+from gateway.identity.sightings import Sightings
 from gateway.identity.sign_in import SignIn
 from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
@@ -62,6 +64,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from waiting_room.line import Line
+from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
@@ -75,31 +78,33 @@ def build_services(settings: GatewaySettings) -> Services:
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     halls = Halls(engine)
     clock = Clock(line_redis)
-    tokens = Tokens(
-        settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now
-    )
+    keys = SiteKeys(engine, settings.site.secret)
+    ring = keys.ring
+    tokens = Tokens(ring, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds, now=clock.now)
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)
     counts = Counts(engine, line, rooms, settings.hold.grace_seconds)
     places = Places(rooms, tokens, clock.now)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
-    limits = RateLimits(line_redis)
-    networks = Networks(engine, clock.moment)
+    seen = Sightings(line_redis, clock.now)
+    limits = RateLimits(line_redis, seen)
+    networks = Networks(engine, clock.moment, seen)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
-    codes = AccessCodes(engine, line_redis, settings.site.secret, settings.limit.wrong_codes_per_minute)
-    captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=settings.site.secret)
+    codes = AccessCodes(engine, line_redis, ring, settings.limit.wrong_codes_per_minute)
+    signing = ring if settings.site.secret else ""
+    captcha = build_captcha(settings.captcha, line_redis, clock.now, process_secret=signing)
     ended = EndedSessions(engine, clock.now)
     identity = Identity(
-        settings.site.secret,
+        ring,
         session_seconds=settings.session.seconds,
         open_auth=settings.session.open_auth,
         secure=settings.site.production,
         now=clock.now,
         ended=ended,
     )
-    link_tokens = LinkTokens(settings.site.secret, now=clock.now)
+    link_tokens = LinkTokens(ring, now=clock.now)
     contacts = Contacts(
         engine,
         limits,
@@ -113,25 +118,24 @@ def build_services(settings: GatewaySettings) -> Services:
     draws = PublicDraws(engine, rooms, counts, places)
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
-    authenticators = Authenticators(settings.site.secret, clock.now)
+    authenticators = Authenticators(ring, clock.now)
     return Services(
         settings=settings,
         engine=engine,
         line_redis=line_redis,
         jobs=jobs,
         clock=clock,
+        keys=keys,
         identity=identity,
         operators=OperatorSessions(engine, settings.operator.needing_factor),
-        sign_in=SignIn(
-            engine, line_redis, settings.site.secret, settings.operator.wrong_per_minute, authenticators, clock.now
-        ),
+        sign_in=SignIn(engine, line_redis, ring, settings.operator.wrong_per_minute, authenticators, clock.now),
         authenticators=authenticators,
         passkeys=Passkeys(line_redis),
         ended_sessions=ended,
         accounts=Accounts(
             engine,
             line_redis,
-            settings.site.secret,
+            ring,
             settings.account,
             limits=limits,
             contacts=contacts,
@@ -160,8 +164,9 @@ def build_services(settings: GatewaySettings) -> Services:
         counts=counts,
         places=places,
         passes=passes,
+        open_passes=OpenPasses(ring),
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(line_redis, captcha, settings.limit, networks),
+        permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,
         finding=finding,
         joining=Joining(
@@ -171,7 +176,7 @@ def build_services(settings: GatewaySettings) -> Services:
             codes,
             captcha,
             settings.limit,
-            Patience(settings.site.secret, clock.now),
+            Patience(ring, clock.now),
             networks,
         ),
         restoring=restoring,
@@ -189,7 +194,7 @@ def build_services(settings: GatewaySettings) -> Services:
             settings.redis,
             lanes=settings.lane.count,
             streams_max=settings.stream.per_process_max,
-            secret=settings.site.secret,
+            keys=ring,
         ),
         autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),

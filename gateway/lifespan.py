@@ -74,6 +74,8 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.clock.keep,
         services.networks.keep,
         services.ended_sessions.keep,
+        services.keys.keep,
+        services.limits.seen.keep,
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,
@@ -122,10 +124,11 @@ def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:
 
 
 async def _begin(services: Services) -> None:
-    """Wait for Postgres and Redis, and read the clock and the rooms, which the first request already needs."""
+    """Wait for Postgres and Redis, and read the clock, the keys and the rooms: the first request already needs them."""
 
     async def read() -> None:
         await services.clock.read()
+        await services.keys.refresh()
         await services.desk.start()
         await services.rooms.refresh()
         await services.ended_sessions.refresh()

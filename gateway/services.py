@@ -27,6 +27,7 @@ from gateway.health.loop_lag import LoopLag
 from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
+from gateway.identity.keys import SiteKeys
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
@@ -61,6 +62,7 @@ from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
+from waiting_room.open_passes import OpenPasses
 
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
@@ -72,6 +74,7 @@ class Services:
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
     clock: Clock
+    keys: SiteKeys
     identity: Identity
     operators: OperatorSessions
     sign_in: SignIn
@@ -99,6 +102,7 @@ class Services:
     counts: Counts
     places: Places
     passes: Passes
+    open_passes: OpenPasses
     admission: Admission
     permits: Permits
     networks: Networks

@@ -125,7 +125,7 @@ def token(
     """Print a session's token, for scripts."""
     if context.invoked_subcommand is not None:
         return
-    from admitone import operator
+    from admitone import keys, operator
     from gateway.identity.sessions import Identity
 
     of_operator = role in (*OperatorRole, "operator")
@@ -134,7 +134,7 @@ def token(
     settings = load_settings(need=of_operator)
     need_secret(settings)
     identity = Identity(
-        settings.site.secret,
+        asyncio.run(keys.ring(settings)),
         session_seconds=settings.session.seconds,
         open_auth=False,
         secure=settings.site.env == "production",

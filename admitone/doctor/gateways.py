@@ -50,7 +50,7 @@ def examine(site: Site) -> Iterator[Finding]:
 def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
     prints = {one.key_print for one in here}
     if site.settings.site.secret:
-        prints.add(key_print(site.settings.site.secret))
+        prints.add(key_print(site.settings.site.secret.encode()))
     if len(prints) > 1:
         yield error(
             "setup",

@@ -33,6 +33,7 @@ from admitone.rehearsal.counted import take_tick
 from admitone.rehearsal.plan import Crowd
 from gateway.captcha.altcha import solved
 from gateway.identity.sessions import Identity
+from waiting_room.key_ring import KeyRing
 
 TICK_SECONDS: Final = 1.0
 LATE_LOOK_SECONDS: Final = 0.05
@@ -52,8 +53,9 @@ class Site:
         # While the limit of the engine is looked for, no fan thinks.
         self.is_quick = False
         self._plan = plan
-        self._secret = secret
-        self._identity = Identity(secret, session_seconds=plan.session_seconds, open_auth=False, secure=False)
+        self._keys = KeyRing(secret)
+        self._keys.take(plan.keys)
+        self._identity = Identity(self._keys, session_seconds=plan.session_seconds, open_auth=False, secure=False)
 
     async def session(self, calls: Calls) -> tuple[str, int]:
         return self._identity.new_rehearsal_fan(self._plan.event_id, self._plan.session_seconds)
@@ -64,7 +66,7 @@ class Site:
             return None
         # The challenge is fetched because it costs a gateway something; the solution is made with the site's secret.
         await challenge(calls)
-        return solved(self._secret.encode(), work_max=plan.captcha_work_max, ttl_seconds=plan.captcha_ttl_seconds)
+        return solved(self._keys, work_max=plan.captcha_work_max, ttl_seconds=plan.captcha_ttl_seconds)
 
     def tempo(self, chance: random.Random) -> Tempo:
         # The mean of exp(N(-s²/2, s)) is 1.

@@ -16,6 +16,8 @@ from admitone.rehearsal.counted import Sum, Tick
 from admitone.rehearsal.options import Options
 from admitone.rehearsal.plan import Crowd
 from admitone.settings import Settings, environ_with
+from db.connections.engines import transaction
+from db.keys.signing_keys import read_keys
 
 ARRIVED_SECONDS_MAX: Final = 600.0
 """The doors wait so long beyond the time given to arrive, and then open even if fans are missing."""
@@ -59,6 +61,8 @@ class Generators:
         """
         share, more = divmod(options.fans, options.processes)
         first = 0
+        async with transaction(settings.db.url, "admitone-rehearsal") as connection:
+            keys = await read_keys(connection)
         environ = environ_with({"ADMITONE_SECRET": settings.site.secret})
         try:
             for number in range(options.processes):
@@ -81,6 +85,7 @@ class Generators:
                     captcha_ttl_seconds=settings.captcha.ttl_seconds,
                     ledger=str(ledger),
                     seed=options.seed,
+                    keys=keys,
                 )
                 first += fans
                 process = await asyncio.create_subprocess_exec(

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from db.keys.signing_keys import KeyRow
+
 FANS_MAX: Final = 200_000
 MINUTES_MAX: Final = 240.0
 THINK_SECONDS_MAX: Final = 900.0
@@ -25,7 +27,8 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     ``think_seconds``: the mean time of a person from the call to the ticket; 0: fans do not think.
     ``no_shows``: the share of fans that are called and never answer. ``idle``: the share that come in and do
     nothing with their pass. ``front``: the share that want the first rows. ``best``: the share that let the server
-    choose. ``session_seconds``: how long the fans' sessions last.
+    choose. ``session_seconds``: how long the fans' sessions last. ``keys``: those of the
+    site, sealed with its secret.
     """
 
     base_url: str
@@ -45,3 +48,4 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     captcha_ttl_seconds: int
     ledger: str
     seed: int
+    keys: tuple[KeyRow, ...]

@@ -34,7 +34,8 @@ SELECT a.user_id, a.mail, a.password_hash, true
 
 _KEEP_PASSWORD: Final[LiteralString] = """
 INSERT INTO account (user_id, mail, address_hash, password_hash, password_at, language)
-VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(password_hash)s, greatest(clock_timestamp(), %(issued_at)s), %(language)s)
+VALUES (%(user_id)s, %(mail)s, %(address_hash)s, %(password_hash)s, greatest(clock_timestamp(), %(issued_at)s),
+        %(language)s)
     ON CONFLICT (address_hash) DO UPDATE SET password_hash = excluded.password_hash, password_at = excluded.password_at
  WHERE account.password_at IS NULL OR account.password_at < %(issued_at)s
 RETURNING user_id

@@ -117,7 +117,10 @@ SELECT h.network,
        ), 0)::int AS unproven_seats,
        coalesce(sum(cardinality(h.seat_numbers) * {_PART_BLOCKED}) FILTER (
            WHERE NOT h.proven AND {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour'
-       ), 0)::float AS unbought_seats
+       ), 0)::float AS unbought_seats,
+       coalesce(sum(cardinality(h.seat_numbers)) FILTER (
+           WHERE h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp()
+       ), 0)::int AS held
   FROM reservation h
  WHERE h.event_id = %(event_id)s AND h.network <> ''
  GROUP BY h.network
@@ -127,8 +130,8 @@ SELECT h.network,
 
 
 class PictureRow(NamedTuple):
-    """What came from a network at an event: sessions that held seats, those that proved to be persons, seats bought,
-    and the two numbers by which a network without proofs is bounded.
+    """What came from a network at an event: sessions that held seats, those that proved to be persons, seats bought
+    and held now, and the two numbers by which a network without proofs is bounded.
     """
 
     network: str
@@ -137,6 +140,7 @@ class PictureRow(NamedTuple):
     bought: int
     unproven_seats: int
     unbought_seats: float
+    held: int
 
 
 def network_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seats: int) -> int:

@@ -99,8 +99,12 @@ async def issue_codes(
     ends_at: dt.datetime | None,
     operator: str,
     why: str,
+    also_known_as: Sequence[bytes] = (),
 ) -> uuid.UUID:
     """Issue the codes of these hashes, and log the operator.
+
+    Args:
+        also_known_as: the codes' hashes by keys that signed before, which they must not have been issued by.
 
     Raises:
         UnknownRoomError: the event has no room.
@@ -111,6 +115,9 @@ async def issue_codes(
     issues = select(func.count()).select_from(CodeIssue).where(CodeIssue.event_id == event_id)
     if (await connection.scalar(issues) or 0) >= ISSUES_OF_AN_EVENT_MAX:
         raise TooManyIssuesError
+    taken = select(AccessCode.code_hash).where(AccessCode.event_id == event_id, AccessCode.code_hash.in_(also_known_as))
+    if also_known_as and (await connection.execute(taken.limit(1))).first() is not None:
+        raise CodeTakenError
     issue_id = uuid.uuid4()
     await connection.execute(
         insert(CodeIssue).values(
@@ -161,8 +168,8 @@ async def revoke_issue(connection: AsyncConnection, event_id: int, issue_id: uui
     return True
 
 
-async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_hash: bytes) -> None:
-    """Redeem a code for the fan. If the fan redeemed it before, that uses it up no further.
+async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_hashes: Sequence[bytes]) -> None:
+    """Redeem the code that has one of the hashes. If the fan redeemed it before, that uses it up no further.
 
     The caller commits, but must not if the code is refused. The only row that several fans of one code write is locked
     last, so that it is locked only while the transaction commits.
@@ -170,23 +177,33 @@ async def redeem(connection: AsyncConnection, event_id: int, user_id: int, code_
     Raises:
         CodeRefusedError: no such code or revoked, its window closed, or used up.
     """
-    code = (AccessCode.code_hash == code_hash) & (AccessCode.event_id == event_id)
     issued = (
         await connection.execute(
-            select(CodeIssue.uses_max, CodeIssue.starts_at, CodeIssue.ends_at, func.clock_timestamp().label("now"))
+            select(
+                AccessCode.code_hash,
+                CodeIssue.uses_max,
+                CodeIssue.starts_at,
+                CodeIssue.ends_at,
+                func.clock_timestamp().label("now"),
+            )
             .join(AccessCode, (AccessCode.issue_id == CodeIssue.issue_id) & (AccessCode.event_id == CodeIssue.event_id))
-            .where(code, CodeIssue.revoked_at.is_(None))
+            .where(
+                AccessCode.code_hash.in_(code_hashes),
+                AccessCode.event_id == event_id,
+                CodeIssue.revoked_at.is_(None),
+            )
         )
-    ).one_or_none()
+    ).first()
     if issued is None:
         raise CodeRefusedError("code_unknown")
     if issued.starts_at is not None and issued.now < issued.starts_at:
         raise CodeRefusedError("code_not_yet", issued.starts_at)
     if issued.ends_at is not None and issued.now >= issued.ends_at:
         raise CodeRefusedError("code_expired", issued.ends_at)
+    code = (AccessCode.code_hash == issued.code_hash) & (AccessCode.event_id == event_id)
     first = await connection.scalar(
         postgresql.insert(CodeRedemption)
-        .values(event_id=event_id, user_id=user_id, code_hash=code_hash)
+        .values(event_id=event_id, user_id=user_id, code_hash=issued.code_hash)
         .on_conflict_do_nothing()
         .returning(CodeRedemption.user_id)
     )

@@ -58,7 +58,7 @@ WITH found AS (
 {_FOUND}"""  # noqa: S608 - of constants alone
 
 _HOLDS: Final[LiteralString] = """
-SELECT reservation_id, state, cardinality(seat_numbers), total_amount, created_at, expires_at
+SELECT reservation_id, state, cardinality(seat_numbers), total_amount, created_at, expires_at, network
   FROM reservation
  WHERE user_id = %(user_id)s AND event_id = %(event_id)s
  ORDER BY created_at DESC
@@ -110,7 +110,7 @@ class FoundFan(NamedTuple):
 
 
 class HoldRow(NamedTuple):
-    """A hold, whatever became of it; ``seats`` is their number."""
+    """A hold, whatever became of it; ``seats`` is their number, ``network`` the prefix that it came from, or empty."""
 
     reservation_id: uuid.UUID
     state: str
@@ -118,6 +118,7 @@ class HoldRow(NamedTuple):
     total_amount: int
     made_at: dt.datetime
     expires_at: dt.datetime
+    network: str
 
 
 class PurchaseRow(NamedTuple):

@@ -18,6 +18,7 @@ from db.passwords import hash_password, is_password_of
 from db.texts import fault_of_name, tidy
 
 NAME_CHARS_MAX: Final = 64
+OPERATORS_MAX: Final = 1000
 ALL_OPERATORS: Final = 0
 """What the log of operators is kept under."""
 
@@ -26,6 +27,18 @@ INSERT INTO operator (name, password_hash, role) VALUES (%(name)s, %(password_ha
 ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash
 RETURNING xmax = 0
 """
+
+_CREATE: Final[LiteralString] = """
+INSERT INTO operator (name, password_hash, role)
+SELECT %(name)s, %(password_hash)s, %(role)s
+ WHERE NOT EXISTS (SELECT FROM operator WHERE normalize(name, NFC) = %(name)s)
+ON CONFLICT (name) DO NOTHING
+"""
+
+_COUNT: Final[LiteralString] = "SELECT count(*) FROM operator"
+
+# The rows are locked, so that two owners cannot dismiss each other at the same moment.
+_OWNERS: Final[LiteralString] = "SELECT name FROM operator WHERE role = 'owner' ORDER BY name FOR UPDATE"
 
 # Names of earlier releases may be stored in another form.
 _STORED_NAME: Final[LiteralString] = """
@@ -83,6 +96,14 @@ class UnknownOperatorError(LookupError):
     """There is no such operator. The text is a sentence without its full stop."""
 
 
+class OperatorExistsError(Exception):
+    """There is an operator of this name."""
+
+
+class TooManyOperatorsError(Exception):
+    """There are `OPERATORS_MAX` operators."""
+
+
 class Account(NamedTuple):
     """What signing in needs. ``is_known_network``: the operator has signed in from there. ``totp_secret`` is encrypted;
     None: no authenticator's code is asked for.
@@ -132,6 +153,36 @@ def add_operator(
         connection.execute(END_OF_OPERATOR, {"name": name, "but": "", "why": "password"})
         connection.execute(*insert_changes(Subject.OPERATOR, ALL_OPERATORS, [change], by or name))
     return name
+
+
+async def create_operator(
+    connection: AsyncConnection, name: str, password_hash: str, role: OperatorRole | None, by: str
+) -> str:
+    """Create an operator, and return the name as it is stored.
+
+    Args:
+        role: for the whole site.
+
+    Raises:
+        ValueError: no operator may have this name.
+        OperatorExistsError, TooManyOperatorsError: nothing was created.
+    """
+    name = tidy(name)
+    fault = fault_of_name(name, NAME_CHARS_MAX)
+    if fault is not None:
+        raise ValueError(f"an operator's name: {fault}")
+    if (await connection.exec_driver_sql(_COUNT)).scalar_one() >= OPERATORS_MAX:
+        raise TooManyOperatorsError
+    which = {"name": name, "password_hash": password_hash, "role": role}
+    if not (await connection.exec_driver_sql(_CREATE, which)).rowcount:
+        raise OperatorExistsError
+    await log(connection, Change(name, "", role or "no role"), by)
+    return name
+
+
+async def is_last_owner(connection: AsyncConnection, name: str) -> bool:
+    """Whether nobody else is owner of the whole site. Until the transaction ends, no other one becomes or stays so."""
+    return [str(row[0]) for row in await connection.exec_driver_sql(_OWNERS)] == [name]
 
 
 async def find_account(connection: AsyncConnection, name: str, network: str, known_days: int) -> Account | None:

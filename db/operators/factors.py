@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,10 @@ _CONFIRM_TOTP: Final[LiteralString] = """
 UPDATE operator_totp SET confirmed_at = now(), used_step = %(step)s WHERE name = %(name)s AND confirmed_at IS NULL
 """
 
+_ALL_TOTPS: Final[LiteralString] = "SELECT name, secret FROM operator_totp FOR UPDATE"
+
+_RESEAL_TOTP: Final[LiteralString] = "UPDATE operator_totp SET secret = %(secret)s WHERE name = %(name)s"
+
 _USE_STEP: Final[LiteralString] = """
 UPDATE operator_totp SET used_step = %(step)s WHERE name = %(name)s AND used_step < %(step)s
 """
@@ -36,7 +40,7 @@ INSERT INTO operator_recovery_code (name, code_hash) SELECT %(name)s, unnest(%(h
 """
 
 _USE_CODE: Final[LiteralString] = """
-DELETE FROM operator_recovery_code WHERE name = %(name)s AND code_hash = %(code_hash)s
+DELETE FROM operator_recovery_code WHERE name = %(name)s AND code_hash = ANY(%(code_hashes)s::bytea[])
 """
 
 _FACTORS: Final[LiteralString] = """
@@ -122,14 +126,23 @@ async def confirm_totp(connection: AsyncConnection, name: str, step: int, code_h
     return True
 
 
+async def reseal_totps(connection: AsyncConnection, sealed_anew: Callable[[str, bytes], bytes]) -> None:
+    """Encrypt all authenticators' secrets anew: ``sealed_anew`` is given an operator's name and what is kept."""
+    for row in (await connection.exec_driver_sql(_ALL_TOTPS)).all():
+        name, secret = tuple(row)
+        await connection.exec_driver_sql(_RESEAL_TOTP, {"name": name, "secret": sealed_anew(name, bytes(secret))})
+
+
 async def use_step(connection: AsyncConnection, name: str, step: int) -> bool:
     """Take the code of a time step; False where it was taken before, or a later one was."""
     return bool((await connection.exec_driver_sql(_USE_STEP, {"name": name, "step": step})).rowcount)
 
 
-async def use_recovery_code(connection: AsyncConnection, name: str, code_hash: bytes) -> bool:
-    """Take a recovery code; False where there is no such code any more."""
-    return bool((await connection.exec_driver_sql(_USE_CODE, {"name": name, "code_hash": code_hash})).rowcount)
+async def use_recovery_code(connection: AsyncConnection, name: str, code_hashes: Iterable[bytes]) -> bool:
+    """Take the recovery code that has one of the hashes; False where there is no such code any more."""
+    return bool(
+        (await connection.exec_driver_sql(_USE_CODE, {"name": name, "code_hashes": list(code_hashes)})).rowcount
+    )
 
 
 async def remove_totp(connection: AsyncConnection, name: str) -> bool:

@@ -36,6 +36,17 @@ INCLUDED: Final[Mapping[OperatorRole, frozenset[OperatorRole]]] = MappingProxyTy
 """For each role the roles whose acts it may do."""
 
 
+ROLE_WORDS: Final[Mapping[OperatorRole, str]] = MappingProxyType(
+    {
+        VIEWER: "reads",
+        STEWARD: "issues codes and helps fans",
+        DOOR: "checks tickets in",
+        OWNER: "does everything",
+    }
+)
+"""What each role does, for those who give roles."""
+
+
 class Grants(msgspec.Struct, frozen=True):
     """The roles of one operator: for the whole site (``site``), and for single events by their ids.
 

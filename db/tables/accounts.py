@@ -13,9 +13,9 @@ from db.tables.base import Base
 class Account(Base):
     """A fan who can sign in on any device. The account owns one user id, under which places, holds and purchases count.
 
-    ``mail`` is an address, sealed, whose owner has opened a link that we sent there, or that an issuer vouches for; null
-    where an issuer told none. The account is found by ``address_hash``. The password is kept as an Argon2id hash; null where the fan signs in by an issuer alone.
-    A link that was made before ``password_at`` sets no password any more.
+    ``mail`` is a sealed address, whose owner has opened a link that we sent there, or that an issuer vouches for; null
+    where an issuer told none. The account is found by ``address_hash``. The password is kept as an Argon2id hash; null
+    where the fan signs in by an issuer alone. A link that was made before ``password_at`` sets no password any more.
     """
 
     __tablename__ = "account"

@@ -36,6 +36,7 @@ from gateway.wire.problems import ProblemError
 from messages.languages import known
 from messages.links import AccountLink, LinkTokens
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Accounts:
         self,
         engine: AsyncEngine,
         line_redis: aioredis.Redis,
-        secret: str,
+        secret: Secret,
         settings: AccountSettings,
         *,
         limits: RateLimits,
@@ -108,6 +109,7 @@ class Accounts:
         self._tries = PasswordTries(
             line_redis,
             secret,
+            group=KeyGroup.FANS,
             kind="account",
             limit=PREFIX_LIMIT,
             wrong_per_minute=settings.wrong_per_minute,

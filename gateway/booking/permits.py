@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from typing import Final, NoReturn
 
 import msgspec
@@ -13,8 +14,9 @@ from booking_lane.commands import Command, Proof
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.networks import Networks
+from gateway.identity.sightings import PROOF, Sightings
 from gateway.wire.addresses import below
-from gateway.wire.problems import ProblemError
+from gateway.wire.problems import ProblemError, limited
 from gateway.wire.settings import LimitSettings
 from waiting_room.limits import Paced, Paces, address_prefix, stand_proof
 
@@ -27,8 +29,14 @@ class Permits:
     """Permits commands to their lanes. A rehearsal's simulated fans count with no network."""
 
     def __init__(
-        self, line_redis: aioredis.Redis, captcha: Captcha, settings: LimitSettings, networks: Networks
+        self,
+        line_redis: aioredis.Redis,
+        captcha: Captcha,
+        settings: LimitSettings,
+        networks: Networks,
+        seen: Sightings,
     ) -> None:
+        self._seen = seen
         self._networks = networks
         self._redis = line_redis
         self._paces = Paces(
@@ -49,7 +57,7 @@ class Permits:
         self._networks.refuse(address)
         return self._paces.count(command.event_id, command.user_id, address_prefix(address))
 
-    async def count(self, counting: asyncio.Future[Paced]) -> Paced:
+    async def count(self, counting: asyncio.Future[Paced], address: str) -> Paced:
         """Return if the command is taken.
 
         Raises:
@@ -58,21 +66,20 @@ class Permits:
         """
         paced = await counting
         if paced.over:
+            self._seen.note(address_prefix(address), "rate_limited")
             self._refuse(paced)
         return paced
 
     def _refuse(self, paced: Paced) -> NoReturn:
         is_fan = paced.over == "fan"
         allowed = self._settings.commands_per_minute if is_fan else self._settings.network_commands_per_minute
-        seconds = max(1, paced.retry_after_seconds)
-        raise ProblemError(
+        raise limited(
             "rate_limited",
             FAN_TOO_FAST if is_fan else NETWORK_TOO_FAST,
-            retry_after_seconds=seconds,
-            headers={
-                "RateLimit-Policy": f'"commands";q={allowed};w={WINDOW_SECONDS}',
-                "RateLimit": f'"commands";r=0;t={seconds}',
-            },
+            policy="commands",
+            most=allowed,
+            window_seconds=WINDOW_SECONDS,
+            retry_after_seconds=paced.retry_after_seconds,
         )
 
     async def permit(
@@ -99,16 +106,27 @@ class Permits:
             if token is not None:
                 await self._verify(command, address, command_id, action, token)
             return command
-        paced = await self.count(counting)
+        paced = await self.count(counting, address)
         if self._captcha.provider == "off":
             # Without a captcha nobody could prove anything, so only the pace is kept.
             return command
-        fresh = token is not None and await self._verify(command, address, command_id, action, token)
+        fresh = token is not None and await self._seen_proof(
+            address, self._verify(command, address, command_id, action, token)
+        )
         if fresh and action != "checkout":
             await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
         proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
         network = "" if self._networks.lets_through(address) else address_prefix(address)
         return msgspec.structs.replace(command, network=network, proof=int(proof))
+
+    async def _seen_proof(self, address: str, verifying: Awaitable[bool]) -> bool:
+        try:
+            fresh = await verifying
+        except ProblemError as refused:
+            self._seen.note(address_prefix(address), refused.document["code"])
+            raise
+        self._seen.note(address_prefix(address), PROOF)
+        return fresh
 
     async def _verify(self, command: Command, address: str, command_id: uuid.UUID, action: str, token: str) -> bool:
         solver = Solver(address=address, fan=command.user_id, event_id=command.event_id, action=action)

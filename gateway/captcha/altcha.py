@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.wire.addresses import below
+from waiting_room.key_ring import Key, KeyGroup, Secret, ring_of
 from waiting_room.limits import allow
 
 from .captcha import REQUIRED_FOR, TOKEN_BYTES_MAX, CaptchaFailed, CaptchaOffer, CaptchaUnavailable, Solver
@@ -59,7 +60,7 @@ class Altcha:
 
     Args:
         redis: remembers the used challenges.
-        secret: the process's secret; every gateway must have the same.
+        secret: the site's keys, of which the fans' sign; every gateway must have the same.
         work_max: largest number a client has to try; half of it is the mean.
         ttl_seconds: how long a challenge is good.
         now: the clock that ends challenges (Unix time, seconds), the same in every gateway.
@@ -68,9 +69,9 @@ class Altcha:
     provider: Provider = "altcha"
 
     def __init__(
-        self, redis: Redis, *, secret: bytes, work_max: int, ttl_seconds: int, now: Callable[[], float] = time.time
+        self, redis: Redis, *, secret: Secret, work_max: int, ttl_seconds: int, now: Callable[[], float] = time.time
     ) -> None:
-        self._key = hmac.digest(secret, KEY_LABEL, hashlib.sha256)
+        self._ring = ring_of(secret)
         self._work_max = work_max
         self._ttl_seconds = ttl_seconds
         self._now = now
@@ -88,15 +89,14 @@ class Altcha:
         """
         times, fan_times = await self._work_times(solver, count=False)
         work_max = self._work_max * min(times * fan_times, WORK_TIMES_MAX)
-        params = {"to": self._bound_to(solver), "work": str(work_max)}
+        key = self._keys[0].secret
+        params = {"to": _bound_to(key, solver), "work": str(work_max)}
         if solver.event_id:
             params["event"] = str(solver.event_id)
         if solver.action:
             params["action"] = solver.action
         expires = dt.datetime.fromtimestamp(self._now() + self._ttl_seconds, dt.UTC)
-        made = create_challenge(
-            ChallengeOptions(max_number=work_max, hmac_key=self._key, expires=expires, params=params)
-        )
+        made = create_challenge(ChallengeOptions(max_number=work_max, hmac_key=key, expires=expires, params=params))
         return {
             "algorithm": made.algorithm,
             "challenge": made.challenge,
@@ -110,14 +110,15 @@ class Altcha:
         solution = _read(token)
         payload = Payload(solution.algorithm, solution.challenge, solution.number, solution.salt, solution.signature)
         # The library would check the expiry by this process's clock, so it is checked below by ours.
-        good, _ = verify_solution(payload, self._key, check_expires=False)
+        signed_by = (key.secret for key in self._keys if verify_solution(payload, key.secret, check_expires=False)[0])
+        key = next(signed_by, None)
         _, expires_at, params = payload.parse_salt()
-        if not good or expires_at is None:
+        if key is None or expires_at is None:
             raise CaptchaFailed("wrong")
         if expires_at < self._now():
             raise CaptchaFailed("expired")
         said = {name: values[0] for name, values in params.items()}
-        by_session = self._refuse_foreign(said, solver)
+        by_session = _refuse_foreign(key, said, solver)
         (times, _), _ = await asyncio.gather(
             self._work_times(solver, count=True),
             self._used.take(solution.challenge, command_id, int(expires_at) + CLOCK_SLACK_SECONDS),
@@ -126,27 +127,9 @@ class Altcha:
             raise CaptchaFailed("too_weak")
         return by_session
 
-    def _refuse_foreign(self, said: dict[str, str], solver: Solver) -> bool:
-        """Return whether the challenge was made for the solver's session.
-
-        Raises:
-            CaptchaFailed: it was made for another session, network, event or action.
-        """
-        to = said.get("to", "")
-        by_session = to.startswith("s")
-        if to and to != (self._bound_to(solver) if by_session else self._bound_to(solver, by_session=False)):
-            raise CaptchaFailed("wrong_fan")
-        if said.get("event", str(solver.event_id)) != str(solver.event_id):
-            raise CaptchaFailed("wrong_event")
-        if said.get("action", solver.action) != solver.action:
-            raise CaptchaFailed("wrong_action")
-        return by_session
-
-    def _bound_to(self, solver: Solver, *, by_session: bool = True) -> str:
-        """What stands in a challenge for the session that it was made for, or for the network."""
-        if solver.fan and by_session:
-            return "s" + hmac.digest(self._key, f"fan {solver.fan}".encode(), hashlib.sha256).hex()[:20]
-        return "n" + hmac.digest(self._key, f"network {solver.network}".encode(), hashlib.sha256).hex()[:20]
+    @property
+    def _keys(self) -> tuple[Key, ...]:
+        return self._ring.derived(KeyGroup.FANS, KEY_LABEL)
 
     async def _work_times(self, solver: Solver, *, count: bool) -> tuple[int, int]:
         """How many times the ordinary work is due by the proofs that the network gave lately, and by the fan's.
@@ -175,7 +158,31 @@ class Altcha:
         """Do nothing: this provider keeps no connection."""
 
 
-def solved(secret: bytes, *, work_max: int, ttl_seconds: int) -> str:
+def _refuse_foreign(key: bytes, said: dict[str, str], solver: Solver) -> bool:
+    """Return whether the challenge, which this key signed, was made for the solver's session.
+
+    Raises:
+        CaptchaFailed: it was made for another session, network, event or action.
+    """
+    to = said.get("to", "")
+    by_session = to.startswith("s")
+    if to and to != _bound_to(key, solver, by_session=by_session):
+        raise CaptchaFailed("wrong_fan")
+    if said.get("event", str(solver.event_id)) != str(solver.event_id):
+        raise CaptchaFailed("wrong_event")
+    if said.get("action", solver.action) != solver.action:
+        raise CaptchaFailed("wrong_action")
+    return by_session
+
+
+def _bound_to(key: bytes, solver: Solver, *, by_session: bool = True) -> str:
+    """What stands in a challenge for the session that it was made for, or for the network."""
+    if solver.fan and by_session:
+        return "s" + hmac.digest(key, f"fan {solver.fan}".encode(), hashlib.sha256).hex()[:20]
+    return "n" + hmac.digest(key, f"network {solver.network}".encode(), hashlib.sha256).hex()[:20]
+
+
+def solved(secret: Secret, *, work_max: int, ttl_seconds: int) -> str:
     """A solved challenge as a client sends it, made without the search, because the site's secret gives the number.
 
     A rehearsal sends such solutions: its simulated fans would else spend the machine's time on the search. They are
@@ -183,7 +190,7 @@ def solved(secret: bytes, *, work_max: int, ttl_seconds: int) -> str:
     """
     number = 1 + secrets.randbelow(work_max)
     expires = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ttl_seconds)
-    key = hmac.digest(secret, KEY_LABEL, hashlib.sha256)
+    key = ring_of(secret).derived(KeyGroup.FANS, KEY_LABEL)[0].secret
     made = create_challenge(ChallengeOptions(max_number=work_max, number=number, hmac_key=key, expires=expires))
     solution = _Solution("SHA-256", made.challenge, number, made.salt, made.signature)
     return base64.b64encode(msgspec.json.encode(solution)).decode()

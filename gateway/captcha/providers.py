@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from waiting_room.key_ring import Secret
+
 from .altcha import Altcha
 from .captcha import Captcha
 from .fallback import WithFallback
@@ -15,7 +17,7 @@ from .settings import CaptchaSettings
 
 
 def build_captcha(
-    settings: CaptchaSettings, redis: Redis, now: Callable[[], float] = time.time, *, process_secret: str = ""
+    settings: CaptchaSettings, redis: Redis, now: Callable[[], float] = time.time, *, process_secret: Secret = ""
 ) -> Captcha:
     """The provider that the settings name.
 
@@ -46,10 +48,8 @@ def build_captcha(
             return WithFallback(provider, _altcha(settings, redis, now, process_secret), redis)
 
 
-def _altcha(settings: CaptchaSettings, redis: Redis, now: Callable[[], float], process_secret: str) -> Altcha:
-    return Altcha(
-        redis, secret=process_secret.encode(), work_max=settings.work_max, ttl_seconds=settings.ttl_seconds, now=now
-    )
+def _altcha(settings: CaptchaSettings, redis: Redis, now: Callable[[], float], process_secret: Secret) -> Altcha:
+    return Altcha(redis, secret=process_secret, work_max=settings.work_max, ttl_seconds=settings.ttl_seconds, now=now)
 
 
 def _require(settings: CaptchaSettings, *fields: str) -> None:

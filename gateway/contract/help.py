@@ -73,6 +73,7 @@ class FanHold(AnswerBody, kw_only=True):
     total_amount: int
     made_at: Moment
     expires_at: Moment
+    network: str
 
 
 class FanPurchase(AnswerBody, kw_only=True):

@@ -164,6 +164,30 @@ class Handover(AnswerBody, kw_only=True):
     expires_at: Moment
 
 
+class OpenPass(AnswerBody, kw_only=True):
+    """A pass for a shop beside this one: a JWT of EdDSA."""
+
+    token: str
+    expires_at: Moment
+
+
+class JsonWebKey(AnswerBody, kw_only=True):
+    """A public key of Ed25519 (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class JsonWebKeySet(AnswerBody, kw_only=True):
+    """RFC 7517."""
+
+    keys: tuple[JsonWebKey, ...]
+
+
 class Claimed(AnswerBody, kw_only=True):
     """An admission; its fields are those of a place."""
 

@@ -61,13 +61,28 @@ class Points(AnswerBody, kw_only=True):
     points: int
 
 
+class Lately(AnswerBody, kw_only=True):
+    """Sessions that began, joins, and proofs that were good."""
+
+    sessions: int
+    joins: int
+    proofs: int
+
+
 class NetworkSeen(AnswerBody, kw_only=True):
-    """What came from a network at an event, the points that it has for it, and what it is answered at present."""
+    """What came from a network at an event, the points that it has for it, and what it is answered at present.
+
+    ``lately`` is what came in the last ten minutes to all events together, and ``refusedLately`` what was refused then,
+    by its code.
+    """
 
     network: str
     sessions: int
     proven_sessions: int
     bought: int
+    held: int
+    lately: Lately
+    refused_lately: dict[str, int]
     unproven_seats: int
     unbought_seats: float
     points: int
@@ -76,7 +91,9 @@ class NetworkSeen(AnswerBody, kw_only=True):
 
 
 class NetworksSeen(AnswerBody, kw_only=True):
-    """The networks with the most points first; ``unproven_seats_max`` is what one may have without proofs."""
+    """The networks with the most points first, and after those whose fans held seats the ones that did most lately;
+    ``unproven_seats_max`` is what a network may have without proofs.
+    """
 
     unproven_seats_max: int
     networks: tuple[NetworkSeen, ...]

@@ -21,7 +21,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     """One gateway process: where it runs, what it has open, and the settings that must be equal in all gateways.
 
     ``files_max`` is its limit of open files. ``key_print`` differs for different secrets and reveals none of them.
-    ``rooms`` maps the event ids of rooms that were ever changed to the revision that the gateway uses.
+    ``rooms`` maps the event ids of rooms that were ever changed to the revision that the gateway uses. ``keys`` are the
+    signing keys that it verifies with, as `KeyRing.names` writes them.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     key_print: str
     failing: tuple[str, ...] = ()
     rooms: dict[int, int] = {}
+    keys: tuple[str, ...] = ()
 
     def knows(self, event_id: int, revision: int) -> bool:
         """Whether the gateway uses this revision of the room, or a later one."""
@@ -47,9 +49,9 @@ def presence_key(gateway: str) -> str:
     return f"gateway:present:{gateway}"
 
 
-def key_print(secret: str) -> str:
+def key_print(secret: bytes) -> str:
     """Sixteen bits of the secret's hash: enough to see that two gateways sign with different secrets."""
-    return hashlib.blake2b(secret.encode(), digest_size=2, person=b"admitone").hexdigest()
+    return hashlib.blake2b(secret, digest_size=2, person=b"admitone").hexdigest()
 
 
 encode_presence: Final = msgspec.json.Encoder().encode

@@ -37,6 +37,7 @@ from db.connections.schema_head import head
 from db.patience import repeat
 from db.settings import DatabaseSettings
 from gateway.health.presence import GATEWAYS_KEY, PRESENT_SECONDS, Presence, encode_presence, key_print, presence_key
+from waiting_room.key_ring import KeyRing
 
 SILENT_SECONDS: Final = 1.5
 LOOK_EVERY_SECONDS: Final = 0.4
@@ -65,17 +66,18 @@ class Readiness:
     Args:
         lanes: how many lanes the site has.
         streams_max: open streams that this process allows.
-        secret: the site's secret. A short hash of it is published, so that gateways with different secrets are noticed.
+        keys: the site's. A short hash of its secret and the ids of its keys are published, so that gateways with
+            different secrets are noticed, and a new key signs once all know it.
     """
 
     def __init__(
-        self, db: DatabaseSettings, redis: RedisSettings, *, lanes: int, streams_max: int, secret: str
+        self, db: DatabaseSettings, redis: RedisSettings, *, lanes: int, streams_max: int, keys: KeyRing
     ) -> None:
         self._db = db
         self._redis_urls = redis
         self._lanes = lanes
         self._streams_max = streams_max
-        self._secret = secret
+        self._keys = keys
         self._seen_through = {"postgres": "", "migrations": "postgres", "line_redis": "", "jobs_redis": ""} | {
             queue_name(number): "jobs_redis" for number in range(lanes)
         }
@@ -103,7 +105,7 @@ class Readiness:
             lanes=self._lanes,
             # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`.
             connections_max=2 * self._db.pool_max + 1,
-            key_print=key_print(self._secret),
+            key_print=key_print(self._keys.secret),
         )
 
         def presence() -> bytes:
@@ -116,6 +118,7 @@ class Readiness:
                 files_max=files_max,
                 failing=self.failing,
                 rooms=revisions(),
+                keys=self._keys.names,
             )
             return encode_presence(current)
 

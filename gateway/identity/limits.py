@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from redis import asyncio as aioredis
 
-from gateway.wire.problems import ProblemError
+from gateway.identity.sightings import JOIN, SESSION, Sightings
+from gateway.wire.problems import ProblemError, limited
 from waiting_room.limits import Allowance, allow, stand_proof
+
+JOINS: Final = "join"
+SEEN: Final = {"session": SESSION, "page": SESSION, JOINS: JOIN}
+"""Of these limits' requests operators see how many came from where."""
+
+
+def over(code: str, allowance: Allowance, detail: str | None = None) -> ProblemError:
+    """The problem of a request that was not allowed."""
+    return limited(
+        code,
+        detail,
+        policy=allowance.name,
+        most=allowance.most,
+        window_seconds=allowance.window_seconds,
+        retry_after_seconds=allowance.retry_after_seconds,
+    )
 
 
 class RateLimits:
-    """Counts the requests of networks. A network is an address prefix, or another name that stands for one."""
+    """Counts the requests of networks. A network is an address prefix, or another name that stands for one.
 
-    def __init__(self, line_redis: aioredis.Redis) -> None:
+    Args:
+        seen: is told of sessions and joins, and of what was refused.
+    """
+
+    def __init__(self, line_redis: aioredis.Redis, seen: Sightings) -> None:
         self._redis = line_redis
+        self.seen = seen
 
     async def count(self, name: str, network: str, per_minute: int) -> int:
         """Count a request called ``name`` (for example join) of the network.
@@ -24,7 +48,7 @@ class RateLimits:
             ProblemError: ``rate_limited``; this request is not counted then.
             redis.RedisError: Redis does not answer.
         """
-        allowance = await allow(self._redis, name, network, per_minute)
+        allowance = await self.take(name, network, per_minute)
         self.refuse(allowance)
         return allowance.used
 
@@ -34,7 +58,10 @@ class RateLimits:
         Raises:
             redis.RedisError: Redis does not answer.
         """
-        return await allow(self._redis, name, network, per_minute)
+        allowance = await allow(self._redis, name, network, per_minute)
+        if name in SEEN:
+            self.seen.note(network, SEEN[name] if allowance.allowed else "rate_limited")
+        return allowance
 
     async def give_back(self, name: str, network: str) -> None:
         """Take back a request that was counted.
@@ -42,6 +69,8 @@ class RateLimits:
         Raises:
             redis.RedisError: Redis does not answer.
         """
+        if name in SEEN:
+            self.seen.note(network, SEEN[name], -1)
         await allow(self._redis, name, network, 1, count=-1)
 
     @staticmethod
@@ -52,9 +81,7 @@ class RateLimits:
             ProblemError: ``rate_limited``.
         """
         if not allowance.allowed:
-            seconds = max(1, allowance.retry_after_seconds)
-            headers = {"RateLimit": f'"network";r=0;t={seconds}'}
-            raise ProblemError("rate_limited", retry_after_seconds=seconds, headers=headers)
+            raise over("rate_limited", allowance)
 
     async def stand_proof(self, event_id: int, user_id: int, seconds: int) -> None:
         """Record that the fan proved to be a person at this event, for so long.

@@ -22,7 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.networks.rules import Rule, every_rule, read_version
+from gateway.identity.sightings import Sightings
 from gateway.wire.problems import ProblemError
+from waiting_room.limits import address_prefix
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +115,11 @@ class Networks:
 
     Args:
         now: the clock that ends rules (UTC).
+        seen: is told whom a rule turned away.
     """
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], dt.datetime]) -> None:
+    def __init__(self, engine: AsyncEngine, now: Callable[[], dt.datetime], seen: Sightings) -> None:
+        self._seen = seen
         self._engine = engine
         self._now = now
         self._version = -1
@@ -159,6 +163,7 @@ class Networks:
         """
         rule = self._found(address)
         if rule is not None and rule.verdict == "deny":
+            self._seen.note(address_prefix(address), "network_denied")
             until = None if rule.until is None else rule.until.isoformat()
             reason = f" The reason: {rule.reason}." if rule.reason else ""
             raise ProblemError(

@@ -19,11 +19,13 @@ from redis import asyncio as aioredis
 
 from db.passwords import is_password_of
 from gateway.identity.hashing import BUSY_RETRY_SECONDS, WAITING_MAX, HashQueue
-from gateway.wire.problems import ProblemError
+from gateway.identity.limits import over
+from gateway.wire.problems import ProblemError, limited
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup, Secret
 from waiting_room.limits import allow
 from waiting_room.signing import Signer
-from waiting_room.tries import forgive, take_try
+from waiting_room.tries import FREE_TRIES, forgive, take_try
 
 DEVICE_SECONDS: Final = 180 * 24 * 3600
 AT_ONCE_MAX: Final = 32
@@ -40,6 +42,7 @@ class PasswordTries:
 
     Args:
         kind: names the accounts, in the keys of tries and of devices.
+        group: the keys that sign the tokens of devices.
         limit: the name of the limit of address prefixes.
         wrong_per_minute: how many wrong tries an address prefix has in a minute.
         waiting_max: how many hashes wait for their turn.
@@ -49,9 +52,10 @@ class PasswordTries:
     def __init__(
         self,
         line_redis: aioredis.Redis,
-        secret: str,
+        secret: Secret,
         *,
         kind: str,
+        group: KeyGroup,
         limit: str,
         wrong_per_minute: int,
         now: Callable[[], float],
@@ -63,7 +67,7 @@ class PasswordTries:
         self._of_kind = "" if kind == "operator" else f"{kind}\n"
         self._limit = limit
         self._wrong_per_minute = wrong_per_minute
-        self._devices = Signer(secret, f"admitone {kind} device v1", _Device, now=now)
+        self._devices = Signer(secret, group, f"admitone {kind} device v1", _Device, now=now)
         self._now = now
         self._known_queue, self._others_queue = HashQueue(waiting_max), HashQueue(waiting_max)
         self._under_way: Counter[bool] = Counter()
@@ -113,11 +117,7 @@ class PasswordTries:
         await allow(self._redis, self._limit, network, self._wrong_per_minute)
         if not prefix.allowed:
             self._outcomes["prefix_limited"] += 1
-            raise ProblemError(
-                "rate_limited",
-                "Too many wrong sign-ins from this network; wait and try again.",
-                retry_after_seconds=max(1, prefix.retry_after_seconds),
-            )
+            raise over("rate_limited", prefix, "Too many wrong sign-ins from this network; wait and try again.")
         return None
 
     async def forgive(self, whose: str) -> None:
@@ -172,8 +172,10 @@ class PasswordTries:
         taken = await take_try(self._redis, whose)
         if not taken.allowed:
             self._outcomes["delayed"] += 1
-            raise ProblemError(
+            raise limited(
                 "rate_limited",
                 "Too many wrong passwords for this name; wait and try again.",
-                retry_after_seconds=max(1, taken.retry_after_seconds),
+                policy="passwords",
+                most=FREE_TRIES,
+                retry_after_seconds=taken.retry_after_seconds,
             )

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from db.booking.conduct import PictureRow
-from gateway.contract.networks import NetworkSeen, Points
+from gateway.contract.networks import Lately, NetworkSeen, Points
+from gateway.identity.sightings import JOIN, PROOF, SESSION
 
 FULL: Final = 100
 """Points at which a network's fans are asked for proofs."""
 SESSIONS_USUAL: Final = 5
 OF_SESSIONS: Final = 5
 OF_SESSIONS_MAX: Final = 50
+OTHERS_MAX: Final = 50
 
 
-def picture_of(row: PictureRow, seats_max: int, unbought_max: int) -> NetworkSeen:
+def pictures_of(
+    rows: Sequence[PictureRow], seats_max: int, unbought_max: int, lately: Mapping[str, Counter[str]]
+) -> tuple[NetworkSeen, ...]:
+    """All networks: those whose fans held seats at an event, then those that did most lately at any.
+
+    Args:
+        lately: what `gateway.identity.sightings` counted, by network.
+    """
+    known = {row.network for row in rows}
+    others = sorted(lately.keys() - known, key=lambda network: -lately[network].total())[:OTHERS_MAX]
+    nothing = [PictureRow(network, 0, 0, 0, 0, 0.0, 0) for network in others]
+    return tuple(picture_of(row, seats_max, unbought_max, lately.get(row.network, {})) for row in (*rows, *nothing))
+
+
+def picture_of(row: PictureRow, seats_max: int, unbought_max: int, lately: Mapping[str, int]) -> NetworkSeen:
     """The network as operators see it.
 
     Args:
         seats_max: seats that a network may have without proofs; 0: any number.
         unbought_max: how many holds a fan may let end unbought; 0: any number.
+        lately: what `gateway.identity.sightings` counted.
     """
     reasons = []
     if seats_max and row.unproven_seats:
@@ -41,6 +60,9 @@ def picture_of(row: PictureRow, seats_max: int, unbought_max: int) -> NetworkSee
         sessions=row.sessions,
         proven_sessions=row.proven_sessions,
         bought=row.bought,
+        held=row.held,
+        lately=Lately(sessions=lately.get(SESSION, 0), joins=max(0, lately.get(JOIN, 0)), proofs=lately.get(PROOF, 0)),
+        refused_lately={what: number for what, number in lately.items() if what not in (SESSION, JOIN, PROOF)},
         unproven_seats=row.unproven_seats,
         unbought_seats=round(row.unbought_seats, 1),
         points=sum(one.points for one in reasons),

@@ -29,8 +29,10 @@ from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from messages.purchase_keys import PurchaseKeys
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup, Secret, ring_of
 from waiting_room.signing import Signer
 
+PURPOSE: Final = "admitone session v1"
 OPERATOR_SECONDS: Final = 12 * 3600
 RENEWED_SHARE: Final = 0.25
 """A session is renewed at its first use after this share of its life."""
@@ -102,7 +104,7 @@ class Identity:
 
     def __init__(
         self,
-        secret: str,
+        secret: Secret,
         *,
         session_seconds: int,
         open_auth: bool,
@@ -111,14 +113,19 @@ class Identity:
         ended: Container[str] = frozenset(),
     ) -> None:
         self._ended = ended
-        self._signer = Signer(secret, "admitone session v1", _Claims, now=now)
+        self._ring = ring_of(secret)
+        self._signers: dict[Role, Signer[_Claims]] = {
+            "fan": Signer(self._ring, KeyGroup.FANS, PURPOSE, _Claims, now=now),
+            "operator": Signer(self._ring, KeyGroup.OPERATORS, PURPOSE, _Claims, now=now),
+        }
         self._now = now
         self._session_seconds = session_seconds
         self._secure = secure
         self.open_auth = open_auth
-        self.purchase_keys = PurchaseKeys(secret)
+        self.purchase_keys = PurchaseKeys(self._ring)
         self._verified: dict[str, tuple[float, Session]] = {}
         self._renewed: dict[tuple[str, float], str] = {}
+        self._verified_by = self._ring.keys
 
     def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
         """A token and its user id."""
@@ -209,7 +216,7 @@ class Identity:
             return session if session.role == "fan" and not session.rehearses else None
         token, _ = self._token(request, "fan")
         try:
-            claims, ends_at_seconds = self._signer.verify(token or "", late_seconds=COOKIE_SECONDS_MAX)
+            claims, ends_at_seconds = self._signers["fan"].verify(token or "", late_seconds=COOKIE_SECONDS_MAX)
             holder = self._fan_session(claims, ends_at_seconds) if claims.role == "fan" else None
         except (TokenInvalid, ValueError):
             return None
@@ -307,11 +314,13 @@ class Identity:
             ProblemError: ``session_invalid``.
         """
         now = time.monotonic()
+        if self._verified_by is not self._ring.keys:
+            self._forget_verified()
         verified = self._verified.get(token)
         if verified is not None and verified[0] > now:
             return self._unended(verified[1])
         try:
-            claims, ends_at_seconds = self._signer.verify(token)
+            claims, ends_at_seconds = self._claims(token)
             session = (
                 self._fan_session(claims, ends_at_seconds)
                 if claims.role == "fan"
@@ -329,6 +338,31 @@ class Identity:
         if session.account_until and session.jti in self._ended:
             raise ProblemError("session_invalid", headers={"WWW-Authenticate": "Bearer"})
         return session
+
+    def _claims(self, token: str) -> tuple[_Claims, int]:
+        """What the token says: a fan's is signed by the fans' keys and an operator's by the operators'. The first keys
+        of both are equal, so that the role decides.
+
+        Raises:
+            TokenInvalid: see `Signer.verify`.
+        """
+        try:
+            claims, ends_at_seconds = self._signers["fan"].verify(token)
+            if claims.role == "fan":
+                return claims, ends_at_seconds
+        except TokenInvalid as error:
+            if error.reason != "signature":
+                raise
+        claims, ends_at_seconds = self._signers["operator"].verify(token)
+        if claims.role != "operator":
+            raise TokenInvalid("signature")
+        return claims, ends_at_seconds
+
+    def _forget_verified(self) -> None:
+        # A key was added or removed: what a removed one signed is refused from now on.
+        self._verified.clear()
+        self._renewed.clear()
+        self._verified_by = self._ring.keys
 
     def _fan_session(self, claims: _Claims, ends_at_seconds: float) -> Session:
         renew_at = ends_at_seconds - self._session_seconds * (1 - RENEWED_SHARE)
@@ -356,7 +390,7 @@ class Identity:
         self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "", account_until: int = 0
     ) -> str:
         claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses, account_until)
-        return self._signer.sign(claims, int(self._now()) + seconds)
+        return self._signers[role].sign(claims, int(self._now()) + seconds)
 
 
 def _bearer(request: AnyRequest) -> str | None:

@@ -19,6 +19,7 @@ from gateway.identity.password_tries import PasswordTries
 from gateway.identity.sessions import OPERATOR_SECONDS
 from gateway.identity.totp import Authenticators
 from gateway.wire.problems import ProblemError
+from waiting_room.key_ring import KeyGroup, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class SignIn:
         self,
         engine: AsyncEngine,
         line_redis: aioredis.Redis,
-        secret: str,
+        secret: Secret,
         wrong_per_minute: int,
         authenticators: Authenticators,
         now: Callable[[], float],
@@ -70,6 +71,7 @@ class SignIn:
             line_redis,
             secret,
             kind="operator",
+            group=KeyGroup.OPERATORS,
             limit=PREFIX_LIMIT,
             wrong_per_minute=wrong_per_minute,
             now=now,
@@ -160,8 +162,8 @@ class SignIn:
             if step is not None:
                 is_right = await use_step(connection, account.name, step)
             else:
-                code_hash = self._authenticators.hash_of(account.name, attempt.code)
-                is_right = await use_recovery_code(connection, account.name, code_hash)
+                code_hashes = self._authenticators.hashes_of(account.name, attempt.code)
+                is_right = await use_recovery_code(connection, account.name, code_hashes)
         if not is_right:
             self.outcomes["factor_wrong"] += 1
             logger.warning("a wrong second factor of operator %s from %s", account.name, attempt.network)

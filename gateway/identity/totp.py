@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import hashlib
+import contextlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from waiting_room.key_ring import KeyGroup, Secret, ring_of
 
 STEP_SECONDS: Final = 30
 STEPS_AROUND: Final = 1
@@ -34,29 +36,47 @@ class Authenticators:
     """Makes and checks authenticators' secrets, and recovery codes.
 
     Args:
-        secret: the site's, whose own keys encrypt the secrets: a dump of the database opens nothing.
+        secret: the site's keys, those of operators encrypt the secrets: a dump of the database opens nothing.
     """
 
-    def __init__(self, secret: str, now: Callable[[], float]) -> None:
-        self._cipher = AESGCM(hmac.digest(secret.encode(), b"admitone totp v1", "sha256"))
-        self._code_key = hmac.digest(secret.encode(), b"admitone recovery code v1", "sha256")
+    def __init__(self, secret: Secret, now: Callable[[], float]) -> None:
+        self._ring = ring_of(secret)
         self._now = now
 
     def begin(self, name: str) -> Enrolment:
         """A new authenticator for the operator."""
         secret = pyotp.random_base32()
+        uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
+        return Enrolment(secret, uri, self._sealed(name, secret))
+
+    def _sealed(self, name: str, secret: str) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        kept = nonce + self._cipher.encrypt(nonce, secret.encode(), name.encode())
-        return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER), kept)
+        return nonce + self._ciphers[0].encrypt(nonce, secret.encode(), name.encode())
+
+    def _opened(self, name: str, kept: bytes) -> str | None:
+        for cipher in self._ciphers:
+            with contextlib.suppress(InvalidTag):
+                return cipher.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], name.encode()).decode()
+        return None
+
+    def sealed_anew(self, name: str, kept: bytes) -> bytes:
+        """The authenticator encrypted with the key that signs now, so that older ones may go; one that no key opens
+        stays as it is.
+        """
+        secret = self._opened(name, kept)
+        return kept if secret is None else self._sealed(name, secret)
+
+    @property
+    def _ciphers(self) -> list[AESGCM]:
+        return [AESGCM(key.secret) for key in self._ring.derived(KeyGroup.OPERATORS, b"admitone totp v1")]
 
     def step_of(self, name: str, kept: bytes, code: str) -> int | None:
         """The time step that the code is of; None where it is wrong. A secret of another site's key has no right code.
 
         The caller takes a step once.
         """
-        try:
-            secret = self._cipher.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], name.encode()).decode()
-        except InvalidTag:
+        secret = self._opened(name, kept)
+        if secret is None:
             return None
         totp = pyotp.TOTP(secret)
         typed = "".join(code.split())
@@ -74,8 +94,14 @@ class Authenticators:
 
     def hash_of(self, name: str, code: str) -> bytes:
         """How a recovery code is kept."""
+        return self.hashes_of(name, code)[0]
+
+    def hashes_of(self, name: str, code: str) -> tuple[bytes, ...]:
+        """How a recovery code may be kept: by each key that the site has."""
         typed = "".join(one for one in code.upper() if one.isalnum())
-        return hmac.digest(self._code_key, f"{name}\n{typed}".encode(), hashlib.sha256)
+        message = f"{name}\n{typed}".encode()
+        keys = self._ring.derived(KeyGroup.OPERATORS, b"admitone recovery code v1")
+        return tuple(hmac.digest(key.secret, message, "sha256") for key in keys)
 
 
 def _grouped(letters: str) -> str:

@@ -27,9 +27,11 @@ from db.codes.access_codes import (
 from db.rooms.rooms import UnknownRoomError
 from db.texts import tidy
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
+from gateway.identity.limits import over
 from gateway.line.registry import NO_ROOM
 from gateway.wire.problems import ProblemError
 from waiting_room.access import CodeHasher, random_codes
+from waiting_room.key_ring import Secret
 from waiting_room.limits import Allowance, allow
 
 LIMIT: Final = "code"
@@ -47,7 +49,7 @@ class AccessCodes:
         wrong_per_minute: how many unknown codes an address prefix may try in a minute.
     """
 
-    def __init__(self, engine: AsyncEngine, line_redis: aioredis.Redis, secret: str, wrong_per_minute: int) -> None:
+    def __init__(self, engine: AsyncEngine, line_redis: aioredis.Redis, secret: Secret, wrong_per_minute: int) -> None:
         self.hasher = CodeHasher(secret)
         self._engine = engine
         self._redis = line_redis
@@ -89,7 +91,7 @@ class AccessCodes:
     async def _redeem(self, event_id: int, fan: int, prefix: str, code: str) -> None:
         try:
             async with self._engine.begin() as connection:
-                await redeem(connection, event_id, fan, self.hasher.hash(event_id, code))
+                await redeem(connection, event_id, fan, self.hasher.hashes(event_id, code))
         except CodeRefusedError as refused:
             if refused.code == "code_unknown":
                 _require_allowed(await self._wrong_codes(fan, prefix, count=True))
@@ -132,6 +134,7 @@ class CodeIssues:
                     ends_at=body.ends_at,
                     operator=operator,
                     why=body.why,
+                    also_known_as=[] if body.code is None else self._hasher.hashes(event_id, body.code)[1:],
                 )
         except UnknownRoomError:
             raise ProblemError("unknown_event", NO_ROOM) from None
@@ -176,4 +179,4 @@ def _issue(row: IssueRow) -> CodeIssueAnswer:
 
 def _require_allowed(allowance: Allowance) -> None:
     if not allowance.allowed:
-        raise ProblemError("too_many_codes", retry_after_seconds=max(1, allowance.retry_after_seconds))
+        raise over("too_many_codes", allowance)

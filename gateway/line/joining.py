@@ -12,9 +12,10 @@ from typing import Final
 
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
-from gateway.identity.limits import RateLimits
+from gateway.identity.limits import JOINS, RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
+from gateway.identity.sightings import PROOF, REHEARSED
 from gateway.line.codes import AccessCodes
 from gateway.line.finding import Finding
 from gateway.line.patience import Patience
@@ -95,7 +96,7 @@ class Joining:
         # The call that begins further calls comes first, so that all of them are sent to Redis together.
         code_allowance, allowance, standing = await asyncio.gather(
             self._code_allowance(ask),
-            self._limits.take("join", network, self._settings.joins_per_minute),
+            self._limits.take(JOINS, network, self._settings.joins_per_minute),
             self._standing(ask),
         )
         if not allowance.allowed and not _has_place(standing or await self._finding.standing(ask.event_id, ask.fan)):
@@ -110,7 +111,7 @@ class Joining:
         )
         if allowance.allowed and had_place:
             # Who has a place costs the neighbours nothing, however often the page asks for it.
-            await self._limits.give_back("join", network)
+            await self._limits.give_back(JOINS, network)
         return entered, counts
 
     async def _network(self, ask: JoinAsk) -> str:
@@ -118,7 +119,7 @@ class Joining:
             return address_prefix(ask.address)
         # All simulated fans share one machine, unlike real ones. So each counts as a network of its own.
         await self._finding.require_room(ask.event_id, ask.fan)
-        return f"rehearsal:{ask.fan.user_id}"
+        return f"{REHEARSED}{ask.fan.user_id}"
 
     async def _standing(self, ask: JoinAsk) -> Standing | None:
         # An event that is new to this process costs a query of Postgres, which is made only after the limit's check.
@@ -164,11 +165,14 @@ class Joining:
     async def _prove(self, ask: JoinAsk, network: str) -> bool:
         """See to the captcha; return whether it shows that this fan is a person."""
         try:
-            return await self._require_captcha(ask)
+            is_person = await self._require_captcha(ask)
+            self._limits.seen.note(network, PROOF)
+            return is_person
         except ProblemError as refused:
+            self._limits.seen.note(network, refused.document["code"])
             if refused.document["code"] == "captcha_failed":
                 # A wrong proof counts twice, because it is no mistake of a page's.
-                await self._limits.take("join", network, self._settings.joins_per_minute)
+                await self._limits.take(JOINS, network, self._settings.joins_per_minute)
             raise
 
     async def patience(self, ask: JoinAsk) -> tuple[str, int]:
@@ -183,7 +187,7 @@ class Joining:
             left = self._patience.seconds_left(ask.patience, ask.event_id, user_id)
             if left:
                 return ask.patience, left
-        allowance = await self._limits.take("join", address_prefix(ask.address), self._settings.joins_per_minute)
+        allowance = await self._limits.take(JOINS, address_prefix(ask.address), self._settings.joins_per_minute)
         used = allowance.used
         times = max(1, used // max(FREE_JOINS_MIN, self._settings.joins_free_per_minute))
         seconds = min(PATIENCE_SECONDS_MAX, PATIENCE_SECONDS * times)

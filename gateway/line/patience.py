@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup, Secret
 from waiting_room.signing import Signer
 
 GOOD_SECONDS: Final = 3600
@@ -26,8 +27,8 @@ class Patience:
         now: the clock of Redis (Unix time, seconds).
     """
 
-    def __init__(self, secret: str, now: Callable[[], float]) -> None:
-        self._signer = Signer(secret, "admitone patience v1", _Claims, now=now)
+    def __init__(self, secret: Secret, now: Callable[[], float]) -> None:
+        self._signer = Signer(secret, KeyGroup.FANS, "admitone patience v1", _Claims, now=now)
         self._now = now
 
     def ticket(self, event_id: int, user_id: int, wait_seconds: int) -> str:

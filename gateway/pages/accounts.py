@@ -28,6 +28,7 @@ from gateway.wire.addresses import below, cookie_path
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import origin_of
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import KeyGroup
 from waiting_room.signing import Signer
 
 FIELD_CHARACTERS_MAX: Final = 1100
@@ -254,7 +255,7 @@ async def elsewhere_form(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 def _flows(services: Services) -> Signer[Flow]:
-    return Signer(services.settings.site.secret, "admitone issuer flow v1", Flow, now=services.clock.now)
+    return Signer(services.keys.ring, KeyGroup.FANS, "admitone issuer flow v1", Flow, now=services.clock.now)
 
 
 def _flow_cookie(request: Request[Any, Any, Any], token: str, seconds: int) -> Cookie:

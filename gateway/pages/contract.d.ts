@@ -366,6 +366,7 @@ export type FanHold = {
   totalAmount: number;
   madeAt: string;
   expiresAt: string;
+  network: string;
 };
 export type FanMessage = {
   messageId: string;
@@ -454,6 +455,22 @@ export type JobAccepted = {
   status: "queued";
   href: string;
 };
+export type JsonWebKey = {
+  kty: string;
+  crv: string;
+  x: string;
+  kid: string;
+  use: string;
+  alg: string;
+};
+export type JsonWebKeySet = {
+  keys: JsonWebKey[];
+};
+export type Lately = {
+  sessions: number;
+  joins: number;
+  proofs: number;
+};
 export type Lobby = {
   state: "drawing" | "early" | "open";
   opensAt: string;
@@ -493,6 +510,9 @@ export type NetworkSeen = {
   sessions: number;
   provenSessions: number;
   bought: number;
+  held: number;
+  lately: Lately;
+  refusedLately: Record<string, number>;
   unprovenSeats: number;
   unboughtSeats: number;
   points: number;
@@ -515,8 +535,35 @@ export type NewcomerView = {
   mayRunOut: boolean;
   stock: StockLeft | null;
 };
+export type OpenPass = {
+  token: string;
+  expiresAt: string;
+};
 export type OperatorAnswer = {
   token: string;
+};
+export type OperatorList = {
+  operators: OperatorListed[];
+};
+export type OperatorListed = {
+  name: string;
+  role: OperatorRole | null;
+  events: Record<string, OperatorRole>;
+  sessions: number;
+  signedInAt: string | null;
+  authenticator: boolean;
+  passkeys: number;
+  createdAt: string;
+};
+export type OperatorLog = {
+  entries: OperatorLogLine[];
+};
+export type OperatorLogLine = {
+  at: string;
+  operator: string;
+  what: string;
+  before: string;
+  after: string;
 };
 export type OperatorName = {
   name: string;
@@ -932,6 +979,18 @@ export type RoomSummary = {
   reason: string;
 };
 export type SaleState = "cancelled" | "coming" | "on_sale" | "over" | "unpublished";
+export type ScriptToken = {
+  tokenId: string;
+  name: string;
+  role: OperatorRole;
+  eventId: number | null;
+  madeBy: string;
+  madeAt: string;
+  endsAt: string;
+};
+export type ScriptTokenList = {
+  tokens: ScriptToken[];
+};
 export type SeatAnswer = {
   ticketTypeId: number;
   rowNumber: number;

@@ -22,6 +22,7 @@ from litestar.params import Parameter, SkipValidation
 
 from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
 from db.events.sale import SaleState
+from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from gateway.contract.values import ID_MAX
@@ -417,6 +418,18 @@ async def desk_page() -> Response[str]:
     return page("desk.html", data={"exponents": EXPONENTS})
 
 
+@get("/ops/networks")
+async def networks_page() -> Response[str]:
+    """What came from which network at an event, and the networks that operators let through or turn away."""
+    return page("networks.html")
+
+
+@get("/ops/operators")
+async def operators_page() -> Response[str]:
+    """All operators and scripts' tokens, for owners."""
+    return page("operators.html", role_words=list(ROLE_WORDS.items()))
+
+
 @get("/ops/account")
 async def account_page() -> Response[str]:
     """The operator's own account: second factors, sessions and the password."""
@@ -537,6 +550,8 @@ def pages_router() -> Router:
             codes_page,
             account_page,
             desk_page,
+            networks_page,
+            operators_page,
             static_file,
         ],
         exception_handlers=OF_PAGES,

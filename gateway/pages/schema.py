@@ -27,6 +27,7 @@ PARTS: Final = (
     ),
     ("For operators", "The same, with a token of `POST /api/ops/session`.", "/api/ops/"),
     ("For balancers", "Of one gateway process each.", "/health/"),
+    ("For shops beside this one", "Keys that verify the passes of admitted fans.", "/.well-known/"),
 )
 """The page's parts: title, words, and how the paths begin that stand in them."""
 

@@ -264,7 +264,7 @@ def _counted(
 
     async def permit(_: uuid.UUID) -> None:
         permits = services_of(request).permits
-        await permits.count(permits.counting(command, address(request)))
+        await permits.count(permits.counting(command, address(request)), address(request))
 
     return permit
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+import msgspec
 import segno
 from litestar import Response
 from litestar.params import Parameter
 
-from gateway.contract.line import Claimed, Handover, JoinBody, Place
+from gateway.contract.line import Claimed, Handover, JoinBody, JsonWebKeySet, OpenPass, Place
 from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.moments import from_ms
-from gateway.routes.routers import fan_router
+from gateway.routes.routers import fan_router, public_router
 from gateway.services import Services, address, services_of
 from gateway.wire.addresses import below
 from gateway.wire.openapi import header, link
@@ -25,6 +26,7 @@ from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 
 fans = fan_router("queue")
+public = public_router("queue")
 
 PASS_HEADER = header("X-Admission-Pass", "the admission pass; the cookie `admitone_pass_{eventId}` does as well")
 PLACE_HEADER = header(
@@ -41,6 +43,7 @@ TO_RESERVE = link(
 )
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 Token = Annotated[str | None, Parameter(query="token", max_length=1024, description="place token")]
+KEY_SET_SECONDS = 60
 NO_STORE = {"Cache-Control": "no-store"}
 LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
 
@@ -210,6 +213,36 @@ async def hand_over(request: AnyRequest, fan: Session, event_id: PathEvent) -> R
     return Response(Handover(href=href, qr=qr, expires_at=expires_at), headers=NO_STORE)
 
 
+@fans.get(
+    "/api/queue/{event_id:int}/pass",
+    refuses=(*LINE_REFUSED, "not_in_line", "rate_limited", "not_admitted"),
+    headers=(PLACE_HEADER, PASS_HEADER),
+)
+async def open_pass(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[OpenPass]:
+    """A pass that a shop beside this one verifies by itself, with the keys of `/.well-known/jwks.json` (EdDSA): its
+    audience is ``event:{eventId}``, and it lasts five minutes at most.
+    """
+    services = services_of(request)
+    standing, _ = await _find(services, request, event_id, fan, None)
+    if standing.pass_until_ms is None:
+        raise ProblemError("not_admitted")
+    token, ends_at = services.open_passes.sign(
+        event_id,
+        fan.user_id,
+        issuer=origin_of(request) + below(""),
+        now=int(services.clock.now()),
+        until=standing.pass_until_ms // 1000,
+    )
+    return Response(OpenPass(token=token, expires_at=from_ms(ends_at * 1000)), headers=NO_STORE)
+
+
+@public.get("/.well-known/jwks.json", media_type="application/jwk-set+json")
+async def key_set(request: AnyRequest) -> Response[JsonWebKeySet]:
+    """The public keys that verify open passes, also those that will sign soon. Ask again for a key that is missing."""
+    found = msgspec.convert(services_of(request).open_passes.key_set(), JsonWebKeySet)
+    return Response(found, headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"})
+
+
 PUSH_REFUSED = ("invalid_request", "body_too_large", "unsupported_media_type", "unknown_event")
 
 
@@ -228,4 +261,4 @@ async def unsubscribe(request: AnyRequest, fan: Session, event_id: PathEvent, da
     await services_of(request).alerts.unsubscribe(event_id, fan.user_id, data)
 
 
-ROUTERS = (fans,)
+ROUTERS = (public, fans)

@@ -20,7 +20,7 @@ from gateway.contract.networks import (
 )
 from gateway.contract.values import ID_MAX
 from gateway.identity.needs import at_event, at_site
-from gateway.identity.pictures import picture_of
+from gateway.identity.pictures import pictures_of
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
@@ -117,9 +117,10 @@ async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=
         found = await connection.exec_driver_sql(READ_PICTURE, {"event_id": event_id, "networks_max": SEEN_MAX})
         rows = [PictureRow._make(one) for one in found]
     seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max, hall.quantity)
+    lately = await services.limits.seen.lately()
     return NetworksSeen(
         unproven_seats_max=seats_max,
-        networks=tuple(picture_of(one, seats_max, row.fan_unbought_max) for one in rows),
+        networks=pictures_of(rows, seats_max, row.fan_unbought_max, lately),
     )
 
 

@@ -58,6 +58,28 @@ class ProblemError(Exception):
             self.headers["Retry-After"] = str(retry_after_seconds)
 
 
+def limited(
+    code: str,
+    detail: str | None = None,
+    *,
+    policy: str,
+    most: int,
+    retry_after_seconds: int,
+    window_seconds: int | None = None,
+) -> ProblemError:
+    """A problem of a limit: it says what is limited, how many are allowed in how long, and when there is one again, in
+    the header fields ``RateLimit-Policy`` and ``RateLimit`` (draft-ietf-httpapi-ratelimit-headers).
+
+    Args:
+        policy: what the limit is called, a word of ASCII.
+        window_seconds: None for a limit whose time grows with each try.
+    """
+    seconds = max(1, retry_after_seconds)
+    window = "" if window_seconds is None else f";w={window_seconds}"
+    headers = {"RateLimit-Policy": f'"{policy}";q={most}{window}', "RateLimit": f'"{policy}";r=0;t={seconds}'}
+    return ProblemError(code, detail, retry_after_seconds=seconds, headers=headers)
+
+
 answered: Final[Counter[str]] = Counter()
 """How often this process has answered with each problem, by its code."""
 

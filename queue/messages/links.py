@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import time
@@ -17,6 +16,7 @@ from db.messages.kinds import SMS
 from messages.languages import ENGLISH
 from messages.purchase_keys import PurchaseKeys
 from waiting_room.errors import TokenInvalid
+from waiting_room.key_ring import Key, KeyGroup, Secret, equals_one, ring_of
 from waiting_room.signing import TOKEN_CHARS_MAX, Signer
 
 TOKEN_SECONDS: Final = 400 * 86_400
@@ -53,12 +53,12 @@ class AccountLink(msgspec.Struct, frozen=True, kw_only=True):
 class LinkTokens:
     """Signs and verifies the tokens of links."""
 
-    def __init__(self, secret: str, *, now: Callable[[], float] = time.time) -> None:
-        self._readers = Signer(secret, "admitone reader v1", Reader, now=now)
-        self._confirmations = Signer(secret, "admitone confirmation v1", Confirmation, now=now)
-        self._accounts = Signer(secret, "admitone account link v1", AccountLink, now=now)
-        self._phones = hmac.digest(secret.encode(), b"admitone phone v1", hashlib.sha256)
-        self.purchases = PurchaseKeys(secret)
+    def __init__(self, secret: Secret, *, now: Callable[[], float] = time.time) -> None:
+        self._ring = ring_of(secret)
+        self._readers = Signer(self._ring, KeyGroup.LINKS, "admitone reader v1", Reader, now=now)
+        self._confirmations = Signer(self._ring, KeyGroup.LINKS, "admitone confirmation v1", Confirmation, now=now)
+        self._accounts = Signer(self._ring, KeyGroup.LINKS, "admitone account link v1", AccountLink, now=now)
+        self.purchases = PurchaseKeys(self._ring)
         self._now = now
 
     def sign_reader(self, reader: Reader) -> str:
@@ -67,7 +67,8 @@ class LinkTokens:
         """
         if reader.channel == SMS and _is_phone(reader.address):
             number = int(reader.address[1:]).to_bytes(_PHONE_BYTES, "big")
-            return urlsafe_b64encode(number + self._mac(number)).decode()
+            mac = hmac.digest(self._phone_keys[0].secret, number, "sha256")[:_MAC_BYTES]
+            return urlsafe_b64encode(number + mac).decode()
         token = self._readers.sign(reader, int(self._now()) + TOKEN_SECONDS)
         return token if len(token) <= TOKEN_CHARS_MAX else ""
 
@@ -79,12 +80,13 @@ class LinkTokens:
             return self._readers.verify(token)[0]
         content = urlsafe_b64decode(token)
         number, mac = content[:_PHONE_BYTES], content[_PHONE_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(number)):
+        if not equals_one(self._phone_keys, number, mac, _MAC_BYTES):
             raise TokenInvalid("signature")
         return Reader(channel=SMS, address=f"+{int.from_bytes(number, 'big')}")
 
-    def _mac(self, number: bytes) -> bytes:
-        return hmac.digest(self._phones, number, "sha256")[:_MAC_BYTES]
+    @property
+    def _phone_keys(self) -> tuple[Key, ...]:
+        return self._ring.derived(KeyGroup.LINKS, b"admitone phone v1")
 
     def sign_confirmation(self, follower_id: uuid.UUID | str) -> str:
         return self._confirmations.sign(Confirmation(follower=str(follower_id)), int(self._now()) + CONFIRM_SECONDS)

@@ -1,18 +1,19 @@
 """Access codes: how they are made, written and stored.
 
-Of a code only an HMAC is stored, whose key is made of the secret, and whose message includes the event. So a reader of
-the table learns no code, not even by guessing, and a code is valid at one event only. A new secret ends all codes.
+Of a code only an HMAC is stored, whose message includes the event. So a reader of the table learns no code, not even by
+guessing, and a code is valid at one event only. A code is good for as long as the site keeps the key of its HMAC.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import unicodedata
 from typing import Final
 
 from db.texts import END, with_plain_digits
+
+from .key_ring import KeyGroup, Secret, ring_of
 
 CODE_MAX: Final = 64
 """A code that a fan types may have at most this many characters."""
@@ -47,11 +48,17 @@ def plain(code: str) -> str:
 
 
 class CodeHasher:
-    """Makes the hashes of codes that Postgres stores; ``secret`` is the site's secret, which also signs tokens."""
+    """Makes the hashes of codes that Postgres stores."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = hmac.digest(secret.encode(), b"admitone access code v1", hashlib.sha256)
+    def __init__(self, secret: Secret) -> None:
+        self._ring = ring_of(secret)
 
     def hash(self, event: int, code: str) -> bytes:
         """32 bytes for the event's code, however it is typed."""
-        return hmac.digest(self._key, f"{event}:{plain(code)}".encode(), "sha256")
+        return self.hashes(event, code)[0]
+
+    def hashes(self, event: int, code: str) -> tuple[bytes, ...]:
+        """The code's hash by each key that the site has, for the code may have been issued before keys were rotated."""
+        message = f"{event}:{plain(code)}".encode()
+        keys = self._ring.derived(KeyGroup.CODES, b"admitone access code v1")
+        return tuple(hmac.digest(key.secret, message, "sha256") for key in keys)

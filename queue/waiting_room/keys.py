@@ -71,6 +71,11 @@ def allow_key(name: str, key: str) -> str:
     return f"allow:{name}:{key}"
 
 
+def seen_key(minute: int) -> str:
+    """The key of what networks did in a minute (Unix time), a sorted set."""
+    return f"networks:seen:{minute}"
+
+
 def tries_key(whose: str) -> str:
     """The key of the tries at a secret."""
     return f"tries:{whose}"

@@ -26,11 +26,17 @@ _OVER: Final = ("", "fan", "network")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Whether a request was allowed and counted. If it was not, the next one is allowed in ``retry_after_seconds``."""
+    """Whether a request was allowed and counted. If it was not, the next one is allowed in ``retry_after_seconds``.
+
+    ``name`` is what was counted, of which ``most`` are allowed in ``window_seconds``.
+    """
 
     allowed: bool
     retry_after_seconds: int
     used: int
+    name: str
+    most: int
+    window_seconds: int
 
 
 async def allow(
@@ -44,7 +50,7 @@ async def allow(
     """
     args = (per_minute, int(count), window_seconds * 1000)
     allowed, retry_after_ms, used = await run(client, "allow", (allow_key(name, key),), args)
-    return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used)
+    return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, name, per_minute, window_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from .errors import TokenInvalid
+from .key_ring import KeyGroup, Secret, ring_of
 from .signing import Signer
 
 HOLD_MARGIN_SECONDS: Final = 60
@@ -56,10 +57,11 @@ class Tokens:
     """
 
     def __init__(
-        self, secret: str, *, place_seconds: int, hold_seconds: int, now: Callable[[], float] = time.time
+        self, secret: Secret, *, place_seconds: int, hold_seconds: int, now: Callable[[], float] = time.time
     ) -> None:
-        self._places = Signer(secret, "admitone place token v1", PlaceToken, now=now)
-        self._passes = Signer(secret, "admitone admission pass v1", AdmissionPass, now=now)
+        ring = ring_of(secret)
+        self._places = Signer(ring, KeyGroup.PLACES, "admitone place token v1", PlaceToken, now=now)
+        self._passes = Signer(ring, KeyGroup.PLACES, "admitone admission pass v1", AdmissionPass, now=now)
         self._place_seconds = place_seconds
         self._pass_margin_seconds = hold_seconds + HOLD_MARGIN_SECONDS
 

@@ -220,3 +220,59 @@ def test_an_operators_cookie_goes_with_requests_of_this_site_alone(site: Site) -
     for cookie in cookies:
         assert "samesite=strict" in cookie.lower()
         assert "httponly" in cookie.lower()
+
+
+def test_an_owner_adds_changes_and_dismisses_operators_in_the_console(site: Site) -> None:
+    owner = site.operator()
+    proof = {"password": PASSWORD}
+    grace = {"name": "Grace", "newPassword": PASSWORD_BEFORE, "role": "steward"}
+    wrong = owner.post("/api/ops/operators", {**grace, "password": "not mine"})
+    assert (wrong.status, wrong.code) == (403, "wrong_password"), "an open console gives nobody a way in"
+    assert owner.post("/api/ops/operators", {**grace, **proof}).status == 204
+    assert owner.post("/api/ops/operators", {**grace, **proof}).code == "operator_exists"
+    hers = signed_in(site, "Grace", PASSWORD_BEFORE, 1)
+    assert hers.get("/api/ops/session").json["role"] == "steward"
+    assert hers.get("/api/ops/operators").code == "not_your_role"
+
+    changed = owner.call("PUT", "/api/ops/operators/role", {"name": "Grace", "role": "viewer", **proof})
+    assert changed.status == 204
+    await_that(lambda: hers.get("/api/ops/session").json["role"] == "viewer")
+    unknown = owner.call("PUT", "/api/ops/operators/role", {"name": "Grace", "role": "door", "eventId": 999, **proof})
+    assert unknown.code == "unknown_event"
+
+    body = {"name": "Grace", "newPassword": PASSWORD_AFTER, **proof}
+    assert owner.call("PUT", "/api/ops/operators/password", body).status == 204
+    await_that(lambda: hers.get("/api/ops/session").status == 401)
+    hers = signed_in(site, "Grace", PASSWORD_AFTER)
+    found = {one["name"]: one for one in owner.get("/api/ops/operators").json["operators"]}
+    assert (found["Grace"]["role"], found["Grace"]["sessions"], found[OPERATOR]["role"]) == ("viewer", 1, "owner")
+
+    assert owner.call("DELETE", "/api/ops/operators?name=Grace").status == 204
+    await_that(lambda: hers.get("/api/ops/session").status == 401)
+    assert owner.call("DELETE", "/api/ops/operators?name=Grace").code == "unknown_operator"
+    told = [(line["what"], line["after"]) for line in owner.get("/api/ops/operators/log").json["entries"]]
+    assert told[:4] == [
+        ("Grace", "removed"), ("Grace password", "changed"), ("Grace role", "viewer"), ("Grace", "steward"),
+    ]  # fmt: skip
+
+
+def test_the_last_owner_stays(site: Site) -> None:
+    owner = site.operator()
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("DELETE FROM operator WHERE name <> %s", [OPERATOR])
+    assert owner.call("DELETE", f"/api/ops/operators?name={OPERATOR}").code == "last_owner"
+    body = {"name": OPERATOR, "role": "viewer", "password": PASSWORD}
+    assert owner.call("PUT", "/api/ops/operators/role", body).code == "last_owner"
+    assert owner.get("/api/ops/session").json["role"] == "owner"
+
+
+def test_an_owner_revokes_a_scripts_token_which_itself_makes_no_operators(site: Site) -> None:
+    owner, script = site.operator(), site.client()
+    script.headers["Authorization"] = f"Bearer {cli(site, 'token', '--role', 'owner', '--name', 'robot')}"
+    assert script.get("/api/ops/operators").code == "not_your_role"
+    listed = {one["name"]: one for one in owner.get("/api/ops/tokens").json["tokens"]}
+    assert listed["robot"]["role"] == "owner"
+    path = f"/api/ops/tokens/{listed['robot']['tokenId']}"
+    assert owner.call("DELETE", path).status == 204
+    await_that(lambda: script.get("/api/ops/rooms").status == 401)
+    assert owner.call("DELETE", path).code == "unknown_token"

@@ -18,6 +18,7 @@ from gateway.identity.sessions import _Claims as Claims
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_languages import get
 from tests.client import Answer, Client, Fan
+from waiting_room.key_ring import KeyGroup
 from waiting_room.signing import Signer
 
 ENVIRON = {"ADMITONE_SESSION_SECONDS": "60"}
@@ -81,7 +82,7 @@ def test_a_session_that_ended_opens_its_tickets_and_nothing_else(site: Site) -> 
     event_id = site.event()
     fan, other = site.admitted_fan(event_id), site.fan()
     purchase = fan.buy(event_id, [(1, 3, 1)])["purchaseId"]
-    signer = Signer(site.services.environ["ADMITONE_SECRET"], "admitone session v1", Claims)
+    signer = Signer(site.services.environ["ADMITONE_SECRET"], KeyGroup.FANS, "admitone session v1", Claims)
 
     def ended(token: str, seconds: int) -> str:
         names = ("sub", "role", "jti", "rehearses")

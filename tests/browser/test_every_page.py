@@ -428,6 +428,15 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.get_by_role("button", name="Find").click()
     expect(page.locator("#found-none")).to_be_visible()
     looks.look(page, "desk")
+    open_at("/ops/networks", "#rules li >> nth=0")
+    page.get_by_label("Networks or addresses").fill("203.0.113.0/24")
+    page.get_by_label("Reason").fill("sells on")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#rules")).to_contain_text("203.0.113.0/24 is turned away")
+    looks.look(page, "networks")
+    open_at("/ops/operators", "#list li >> nth=0")
+    page.get_by_role("button", name=f"Role of {OPERATOR}").click()
+    looks.look(page, "operators")
     context.close()
 
 

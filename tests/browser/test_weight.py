@@ -28,6 +28,8 @@ PAGES = (
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
+    ("/ops/networks", ["networks.js"], 22_000),
+    ("/ops/operators", ["operators.js"], 19_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
 CHOOSING_BYTES_MAX = 60_000
@@ -62,6 +64,8 @@ def weights_markdown() -> str:
         "/ops/rooms/{event}/codes": "console: access codes",
         "/ops/account": "console: account",
         "/ops/desk": "console: desk",
+        "/ops/networks": "console: networks",
+        "/ops/operators": "console: operators",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]
     rows.insert(1, ("event page of a fan who may choose at once, with the map and 150 seats", CHOOSING_BYTES_MAX))

@@ -27,6 +27,7 @@ from messages.languages import ENGLISH
 from messages.links import Links, LinkTokens
 from messages.look import Look
 from messages.writer import Writer
+from waiting_room.key_ring import KeyRing
 from workers.channels.channel import Connection
 from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_text, occasion_of
 from workers.messages.chat import Chat
@@ -61,10 +62,10 @@ class _Message(NamedTuple):
 class AlarmSender:
     """Sends alarms, in the running loop in which it is made; in Redis it keeps pace with other processes."""
 
-    def __init__(self, settings: WorkerSettings, client: redis.asyncio.Redis) -> None:
+    def __init__(self, settings: WorkerSettings, client: redis.asyncio.Redis, keys: KeyRing) -> None:
         base = links_base(settings)
         self._settings = settings
-        self._links = Links(base, LinkTokens(settings.site.secret))
+        self._links = Links(base, LinkTokens(keys))
         self._writer = Writer(Look.of(settings.brand), self._links)
         self._providers: Mapping[MessageChannel, Sequence[Provider]] = providers(settings, base, client)
         self._chat = Chat(settings.alarm.chat_timeout_seconds, public_only=settings.site.production)

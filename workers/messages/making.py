@@ -9,6 +9,7 @@ import redis.asyncio
 from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel
 from messages.links import Links, LinkTokens
 from messages.look import Look
+from waiting_room.key_ring import KeyRing
 from workers.messages.pace import Pace
 from workers.messages.provider import Provider
 from workers.messages.push import WebPush
@@ -18,9 +19,9 @@ from workers.messages.smtp import Mailbox, Smtp
 from workers.settings import WorkerSettings
 
 
-def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis) -> Sender:
+def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis, keys: KeyRing) -> Sender:
     """The sender of one process, in its running loop; in Redis it keeps pace with other processes."""
-    links = Links(links_base(settings), LinkTokens(settings.site.secret))
+    links = Links(links_base(settings), LinkTokens(keys))
     look = Look.of(settings.brand)
     return Sender(settings.message, settings.mail, providers(settings, links.base, client), look, links)
 

@@ -17,8 +17,10 @@ import uvloop
 
 from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
+from db.keys.signing_keys import READ_KEYS, KeyRow
 from db.messages.queue import ANY_DUE
 from db.sealing.keyring import Keyring, use
+from waiting_room.key_ring import KeyRing
 from waiting_room.line import Line
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 from workers.channels.channel import Connection
@@ -67,7 +69,8 @@ class Told:
         self._line_redis = redis.asyncio.Redis.from_url(
             settings.redis.line, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
         )
-        tokens = Tokens(settings.site.secret, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
+        self._keys = KeyRing(settings.site.secret)
+        tokens = Tokens(self._keys, place_seconds=PLACE_TOKEN_SECONDS, hold_seconds=settings.hold.seconds)
         self._fronts = Fronts(Line(self._line_redis), self._fan_out, tokens, settings.message)
         self._sender: Sender | None = None
         self._alarm_sender: AlarmSender | None = None
@@ -82,6 +85,8 @@ class Told:
         until = time.monotonic() + RUN_SECONDS_MAX
         try:
             connection = await self._connected()
+            rows = await (await connection.execute(READ_KEYS)).fetchall()
+            self._keys.take(tuple(KeyRow._make(row) for row in rows))
             while True:
                 news = await self._fan_out.news(connection)
                 await self._look(connection)
@@ -106,7 +111,7 @@ class Told:
                 return 0
             from workers.messages.making import make_sender
 
-            self._sender = make_sender(self._settings, self._line_redis)
+            self._sender = make_sender(self._settings, self._line_redis, self._keys)
         return await self._sender.turn(connection)
 
     async def _send_alarms(self, connection: Connection) -> asyncio.Task[None] | None:
@@ -118,7 +123,7 @@ class Told:
             if self._alarm_sender is None:
                 from workers.messages.alarm_sender import AlarmSender
 
-                self._alarm_sender = AlarmSender(self._settings, self._line_redis)
+                self._alarm_sender = AlarmSender(self._settings, self._line_redis, self._keys)
             self._alarming = asyncio.create_task(self._alarm_sender.turn())
         return self._alarming
 

@@ -1,5 +1,6 @@
 // @ts-check
 // The desk for fans: find one, see the history, and help. Every act is logged with its reason.
+import { below } from "./addresses.js";
 import { call } from "./api.js";
 import { $, buttonOf, formOf, make, readData } from "./dom.js";
 import { momentWords } from "./moments.js";
@@ -99,6 +100,7 @@ async function show() {
       );
     }),
   );
+  list("fan-networks", [...new Set(file.holds.map((hold) => hold.network))].filter(Boolean).map(networkLine));
   list(
     "purchases",
     file.purchases.map((one) =>
@@ -128,6 +130,16 @@ async function show() {
     file.acts.map((one) => line(`${one.what}: ${one.detail}`, `${one.operator}, ${when(one.at)}: “${one.why}”`)),
   );
   $("file").hidden = false;
+}
+
+/** @param {string} network */
+function networkLine(network) {
+  const link = make("a", "Turn away…", "button plain");
+  link.href = below(`/ops/networks#${encodeURIComponent(network)}`);
+  link.setAttribute("aria-label", `Turn ${network} away`);
+  const item = make("li", network);
+  item.append(link);
+  return item;
 }
 
 /** @param {FoundFanAnswer} fan */

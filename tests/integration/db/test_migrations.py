@@ -128,6 +128,7 @@ REFERENCE_TABLES = {
     "operator_totp",
     "picture",
     "quiet_hours",
+    "signing_key",
     "suppression",
     "webhook_endpoint",
 }

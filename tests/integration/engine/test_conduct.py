@@ -94,4 +94,4 @@ def test_the_picture_tells_what_came_from_each_network(books: Books) -> None:
     counted.hold(1, 4)
     counted.hold(2, 2, Proof.FRESH)
     rows = books.connection.execute(READ_PICTURE, {"event_id": counted.event, "networks_max": 5}).fetchall()
-    assert [PictureRow(*row.values()) for row in rows] == [PictureRow(NETWORK, 2, 1, 0, 4, 0.0)]
+    assert [PictureRow(*row.values()) for row in rows] == [PictureRow(NETWORK, 2, 1, 0, 4, 0.0, 6)]

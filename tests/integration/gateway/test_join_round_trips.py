@@ -23,6 +23,7 @@ from gateway.hall.halls import Halls
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.sessions import Session
+from gateway.identity.sightings import Sightings
 from gateway.line.codes import AccessCodes
 from gateway.line.counts import Counts
 from gateway.line.finding import Finding
@@ -73,11 +74,12 @@ class Site:
         self.codes = AccessCodes(self.engine, self.client, SECRET, wrong_per_minute=1000)
         counts = Counts(self.engine, self.line, self.rooms, 15)
         restoring = Restoring(self.engine, self.line, self.rooms, 600)
-        moving = Moving(self.line, restoring, RateLimits(self.client), self.limits.moves_per_minute)
+        seen = Sightings(self.client, time.time)
+        limits = RateLimits(self.client, seen)
+        moving = Moving(self.line, restoring, limits, self.limits.moves_per_minute)
         self.finding = Finding(self.line, self.rooms, counts, restoring, moving, Halls(self.engine))
         captcha = Altcha(self.client, secret=SECRET.encode(), work_max=100, ttl_seconds=60)
-        limits = RateLimits(self.client)
-        networks = Networks(self.engine, lambda: dt.datetime.now(dt.UTC))
+        networks = Networks(self.engine, lambda: dt.datetime.now(dt.UTC), seen)
         patience = Patience(SECRET, time.time)
         self.joining = Joining(self.finding, restoring, limits, self.codes, captcha, self.limits, patience, networks)
         self.ask = JoinAsk(event_id=self.event_id, fan=FAN, address=ADDRESS)

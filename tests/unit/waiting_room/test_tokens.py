@@ -109,5 +109,5 @@ def test_rubbish_is_refused(tokens: Tokens, token: str) -> None:
     ],
 )
 def test_claims_must_be_whole_even_if_we_signed_them(tokens: Tokens, claims: dict[str, object]) -> None:
-    token = jwt.encode(claims, tokens._passes.key, algorithm="HS256")
+    token = jwt.encode(claims, tokens._passes._signing[1], algorithm="HS256")
     assert reason(lambda: tokens.verify_pass(token, event=42, fan=7)) == "malformed"
