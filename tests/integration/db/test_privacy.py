@@ -120,19 +120,19 @@ def test_a_fan_who_holds_seats_is_not_erased(world: World) -> None:
 def test_the_commands_rotate_export_and_erase(world: World, database_url: str, services: Services) -> None:
     world.checkout(FAN, world.reserve(FAN, [(1, 1, 1)], after_seconds=1), after_seconds=2)
     give(database_url, world.event_id)
-    newer = {"ADMITONE_DATA_KEYS": "a newer key of the tests' data"}
+    newer = "a-newer-key-of-the-tests"
     refused = services.run("data", "export", "--fan", str(FAN), "--address", ADDRESS)
     assert (refused.returncode, refused.stderr) == (1, "Name either --fan or --address.\n")
-    rotated = services.run("data", "rotate", **newer)
+    rotated = services.run("data", "rotate", ADMITONE_DATA_KEYS=newer)
     assert rotated.returncode == 0, rotated.stderr
     assert "purchase_detail: 1 rows sealed anew" in rotated.stdout
     lost = services.run("data", "rotate", ADMITONE_DATA_KEYS="another-key")
     assert lost.returncode == 1
     assert "that no key opens" in lost.stdout
-    exported = json.loads(services.run("data", "export", "--address", ADDRESS, **newer).stdout)
+    exported = json.loads(services.run("data", "export", "--address", ADDRESS, ADMITONE_DATA_KEYS=newer).stdout)
     assert exported["fans"] == [FAN]
     assert exported["contact"][0]["address"] == ADDRESS
-    erased = services.run("data", "erase", "--address", ADDRESS, "--yes", **newer)
+    erased = services.run("data", "erase", "--address", ADDRESS, "--yes", ADMITONE_DATA_KEYS=newer)
     assert erased.returncode == 0, erased.stderr
     assert not any(counted(world.connection, FAN).values())
     roles = services.run("migrate", "--gateway-role", "nobody-of-this-server")
