@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable
 from typing import Any, Final, LiteralString
@@ -12,6 +13,7 @@ from db.ids import uuid7
 from db.messages.addresses import hash_of, opened, stored
 from db.messages.kinds import CHOOSABLE, MAIL, Followed, MessageChannel, MessageKind, SuppressionReason
 from db.messages.queue import SUPPRESS, WRITE, message_row, rows_of, suppression_row
+from db.sealing.keyring import SealError
 
 FOLLOWED_MAX: Final = 50
 """Artists and venues that one address may follow."""
@@ -144,9 +146,13 @@ async def remove_contact(connection: AsyncConnection, event_id: int, user_id: in
 
 
 async def contacts_of(connection: AsyncConnection, event_id: int, user_id: int) -> dict[str, str]:
-    """The fan's addresses for an event, by channel."""
+    """The fan's addresses for an event, by channel; without those that no key of this site opens."""
     rows = await connection.exec_driver_sql(_OF_FAN, {"event_id": event_id, "user_id": user_id})
-    return {str(row.channel): opened(row.address) for row in rows}
+    found = {}
+    for channel, address in rows:
+        with contextlib.suppress(SealError):
+            found[str(channel)] = opened(address)
+    return found
 
 
 async def follow(connection: AsyncConnection, event_id: int, what: Followed, address: str, language: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import random
@@ -15,6 +16,7 @@ from db.messages import queue as sql
 from db.messages.addresses import hash_of
 from db.messages.kinds import BULK, PUSH, MessageChannel, MessageKind, MessageState, SuppressionReason
 from db.messages.queue import Taken, TicketFacts, ticket_facts
+from db.sealing.keyring import SealError
 from messages.letters import Occasion
 from messages.links import Links
 from messages.look import Look
@@ -87,20 +89,23 @@ class Sender:
         await self._note(connection, messages, rows)
         return len(messages)
 
-    async def _tickets(self, connection: Connection, messages: Sequence[Taken]) -> dict[str, list[TicketFacts]]:
-        found = {}
+    async def _tickets(self, connection: Connection, messages: Sequence[Taken]) -> dict[str, list[TicketFacts] | None]:
+        """The tickets of each message that has some; None where no key of this site opens their codes."""
+        found: dict[str, list[TicketFacts] | None] = {}
         for message in messages:
             if message.kind is MessageKind.PURCHASE:
                 which = {"purchase_id": message.payload["purchaseId"], "event_id": message.event_id}
                 rows = await (await connection.execute(sql.TICKETS, which, prepare=True)).fetchall()
-                found[str(message.message_id)] = [ticket_facts(row) for row in rows]
+                found[str(message.message_id)] = None
+                with contextlib.suppress(SealError):
+                    found[str(message.message_id)] = [ticket_facts(row) for row in rows]
         return found
 
-    async def _attempt(self, message: Taken, tickets: Sequence[TicketFacts]) -> dict[str, Any]:
+    async def _attempt(self, message: Taken, tickets: Sequence[TicketFacts] | None) -> dict[str, Any]:
         """Try once, and return the row that notes it."""
         providers = self._providers.get(message.channel, ())
-        if not message.address:
-            return self._row(message, MessageState.DEAD, "no key of this site opens its address")
+        if not message.address or tickets is None:
+            return self._row(message, MessageState.DEAD, "no key of this site opens its address, or its tickets")
         if message.is_suppressed:
             return self._row(message, MessageState.SKIPPED, "the address does not want it, or cannot get it")
         if message.is_late:

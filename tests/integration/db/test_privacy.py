@@ -120,7 +120,7 @@ def test_a_fan_who_holds_seats_is_not_erased(world: World) -> None:
 def test_the_commands_rotate_export_and_erase(world: World, database_url: str, services: Services) -> None:
     world.checkout(FAN, world.reserve(FAN, [(1, 1, 1)], after_seconds=1), after_seconds=2)
     give(database_url, world.event_id)
-    newer = "a newer key of the tests' data"
+    newer = "a-newer-key-of-the-tests"
     refused = services.run("data", "export", "--fan", str(FAN), "--address", ADDRESS)
     assert (refused.returncode, refused.stderr) == (1, "Name either --fan or --address.\n")
     rotated = services.run("data", "rotate", ADMITONE_DATA_KEYS=newer)

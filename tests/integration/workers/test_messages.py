@@ -30,6 +30,7 @@ from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
+from db.sealing.keyring import Keyring, SealedField
 from db.sealing.rows import seal_plain
 from messages.links import LinkTokens
 from tests.factories import SECRET
@@ -473,3 +474,27 @@ def test_a_fan_is_told_before_the_hold_ends(desk: Desk, smtp: SmtpServer) -> Non
     told.telling()
     told.telling()
     assert [row[0] for row in desk.messages()] == ["hold_ending"]
+
+
+def test_what_no_key_opens_is_a_dead_letter_and_keeps_nobody_waiting(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.contact("eve@example.org", fan=8)
+    desk.buys()
+    desk.buys(8)
+    desk.hand_over()
+    lost = Keyring(["a key that is lost"], SECRET)
+    desk.db.execute(
+        "UPDATE contact SET address = %s WHERE user_id = %s", (lost.seal(SealedField.ADDRESS, "ada@example.org"), FAN)
+    )
+    code = "a" * 16 + lost.seal(SealedField.TICKET_CODE, "ABCDEFGHIJKLMNOP")
+    told = desk.told(**by(smtp))
+    told.telling()
+    desk.db.execute("UPDATE purchase_detail SET ticket_code = %s", (code,))
+    desk.contact("new@example.org", fan=9)
+    desk.buys(9)
+    desk.db.execute("UPDATE purchase_detail SET ticket_code = %s WHERE row_number = 9", (code,))
+    desk.hand_over()
+    told.telling()
+    rows = desk.db.execute("SELECT user_id, state FROM message ORDER BY user_id").fetchall()
+    assert rows == [(FAN, "dead"), (8, "sent"), (9, "dead")]
+    assert smtp.recipients == ["eve@example.org"]
