@@ -149,9 +149,9 @@ async def contacts_of(connection: AsyncConnection, event_id: int, user_id: int) 
     """The fan's addresses for an event, by channel; without those that no key of this site opens."""
     rows = await connection.exec_driver_sql(_OF_FAN, {"event_id": event_id, "user_id": user_id})
     found = {}
-    for channel, address in rows:
+    for row in rows:
         with contextlib.suppress(SealError):
-            found[str(channel)] = opened(address)
+            found[str(row.channel)] = opened(row.address)
     return found
 
 
