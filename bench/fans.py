@@ -11,6 +11,7 @@ import psycopg
 from bench.client import Address, request
 from bench.load import Flow, closed_loop
 from bench.servers import SECRET
+from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan, create_event
 from gateway.identity.sessions import Identity
 from gateway.identity.settings import SessionSettings
@@ -42,7 +43,7 @@ def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None 
         on_sale_at=now - dt.timedelta(hours=1),
         currency="EUR",
         ticket_types=tuple(blocks),
-        room=room or RoomSeed(state="off", network_limits_max=0),
+        room=room or RoomSeed(state="off", network_limits_max=NETWORK_LIMITS_OFF),
     )
     event_id = create_event(connection, plan)
     connection.execute("ANALYZE event, ticket, seat, room")

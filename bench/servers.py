@@ -24,6 +24,7 @@ from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.process import last_lines, spawn, stop
 from admitone.embedded.valkey import EmbeddedValkey
 from bench.client import Address, ask, request
+from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.migrate import migrate
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,7 @@ ENVIRON = {
     "ADMITONE_SESSIONS_PER_MINUTE": "10000000",
     "ADMITONE_JOINS_PER_MINUTE": "10000000",
     "ADMITONE_JOINS_FREE_PER_MINUTE": "10000000",
-    "ADMITONE_NETWORK_LIMITS_MAX": "0",
+    "ADMITONE_NETWORK_LIMITS_MAX": str(NETWORK_LIMITS_OFF),
     "ADMITONE_LIMIT_NETWORK_COMMANDS_PER_MINUTE": "0",
     "ADMITONE_LIMIT_CHALLENGES_PER_MINUTE": "10000000",
     "ADMITONE_CONNECTION_PER_ADDRESS_MAX": "1000000",

@@ -28,6 +28,7 @@ from bench.servers import System, Use, machine, sum_use
 from bench.stadium_fans import Crowd, Plan, Sale
 from bench.stats import Latencies, Load, percentile
 from db.audit.invariants import audit
+from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.events.seed import RoomSeed
 from db.operators.accounts import add_operator
 
@@ -196,7 +197,7 @@ def run(
         rate_per_minute=rate_per_minute,
         capacity=capacity,
         line_cap=max(fans_count, 5_000),
-        network_limits_max=0,
+        network_limits_max=NETWORK_LIMITS_OFF,
     )
     with system.connect() as connection:
         event_id = fans.new_event(connection, seats, room)

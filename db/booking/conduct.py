@@ -16,6 +16,15 @@ UNPROVEN: Final = "NOT proven AND network <> ''"
 NETWORK_SEATS_MIN: Final = 10
 """A network without any proof may have so many seats of an event, however few its limit for one fan allows."""
 
+SHARE_PERCENT: Final = 40
+SHARE_SEATS_MIN: Final = 24
+SHARE_SEATS_MAX: Final = 1000
+"""Where a room names no number of limits, a network without any proof may have this share of the hall, within these
+bounds: so one address can neither close nor buy a hall, and an office or a class meets no bound.
+"""
+NETWORK_LIMITS_OFF: Final = 100_000
+"""From so many limits on, no network is bounded."""
+
 NETWORK_ROWS_MAX: Final = 1000
 """So many holds of a network are looked at. A network that is bounded has fewer, or is far beyond its bound."""
 
@@ -58,7 +67,7 @@ SELECT k.event_id, k.network,
        coalesce(sum(h.seats * h.part) FILTER (WHERE h.is_unbought), 0)::float AS unbought_seats
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, network text)
-  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max > 0
+  JOIN room m ON m.event_id = k.event_id AND m.network_limits_max < {NETWORK_LIMITS_OFF}
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
               h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
@@ -89,11 +98,10 @@ READ_BOUGHT_UNPROVEN: Final = """
 SELECT e.event_id,
        (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)::int
           FROM reservation h
-         WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> ''),
-       (SELECT coalesce(sum(t.quantity), 0)::int FROM ticket t WHERE t.event_id = e.event_id)
+         WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> '')
   FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
 """
-"""How many seats of each event were bought without a proof of the fan's own, and how many the hall has."""
+"""How many seats of each event were bought without a proof of the fan's own."""
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
@@ -131,6 +139,18 @@ class PictureRow(NamedTuple):
     unbought_seats: float
 
 
-def network_seats_max(network_limits_max: int, seats_per_fan_max: int) -> int:
-    """How many seats a network without proofs may have; 0: any number."""
-    return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max) if network_limits_max else 0
+def network_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seats: int) -> int:
+    """How many seats a network without proofs may have in a hall of so many."""
+    if network_limits_max >= NETWORK_LIMITS_OFF:
+        return hall_seats
+    if network_limits_max:
+        return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max)
+    return max(SHARE_SEATS_MIN, min(SHARE_SEATS_MAX, hall_seats * SHARE_PERCENT // 100))
+
+
+def unproven_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seats: int) -> int:
+    """How many seats of a hall of so many may be bought without proofs of the fans' own, from all networks together."""
+    if network_limits_max >= NETWORK_LIMITS_OFF:
+        return hall_seats
+    least = max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max) if network_limits_max else SHARE_SEATS_MIN
+    return max(least, hall_seats * UNPROVEN_PERCENT_MAX // 100)

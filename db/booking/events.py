@@ -59,7 +59,7 @@ def event_row(row: Sequence[Any]) -> EventRow:
 
 
 READ_TICKETS: Final = """
-SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count
+SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity
   FROM ticket
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """
@@ -73,6 +73,7 @@ class TicketRow:
     price: int
     available_count: int
     held_count: int
+    quantity: int
 
 
 def ticket_row(row: Sequence[Any]) -> TicketRow:

@@ -168,7 +168,7 @@ class RoomDials:
     network_limits_max: Annotated[
         int,
         Dial(
-            meaning="seats for a network whose fans proved nothing, in times of one fan's limit, at least 10; 0: all",
+            meaning="seats of a network without proofs, in fans' limits (at least 10); 0: 2/5 of a hall; 100,000: all",
             unit="limits",
             most=100_000,
             setting_default=0,

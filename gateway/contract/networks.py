@@ -76,7 +76,7 @@ class NetworkSeen(AnswerBody, kw_only=True):
 
 
 class NetworksSeen(AnswerBody, kw_only=True):
-    """The networks with the most points first; ``unproven_seats_max`` is what one may have without proofs (0: any)."""
+    """The networks with the most points first; ``unproven_seats_max`` is what one may have without proofs."""
 
     unproven_seats_max: int
     networks: tuple[NetworkSeen, ...]

@@ -116,7 +116,7 @@ async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=
     async with services.engine.connect() as connection:
         found = await connection.exec_driver_sql(READ_PICTURE, {"event_id": event_id, "networks_max": SEEN_MAX})
         rows = [PictureRow._make(one) for one in found]
-    seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max)
+    seats_max = network_seats_max(row.network_limits_max, hall.event.seats_per_fan_max, hall.quantity)
     return NetworksSeen(
         unproven_seats_max=seats_max,
         networks=tuple(picture_of(one, seats_max, row.fan_unbought_max) for one in rows),

@@ -68,7 +68,7 @@ class Book:
         purchases: purchases that are to be cancelled, by their ids.
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
-        bought_unproven: how many seats of an event were bought without a proof, and how many the hall has.
+        bought_unproven: how many seats of an event were bought without a proof.
     """
 
     now: dt.datetime
@@ -85,7 +85,7 @@ class Book:
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
     network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
     network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
-    bought_unproven: dict[int, tuple[int, int]] = field(default_factory=dict)
+    bought_unproven: dict[int, int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
@@ -117,6 +117,10 @@ class Book:
             (seat := self.seats.get((hold.event_id, *key))) is not None and seat.reservation_id == hold.reservation_id
             for key in hold.seats
         )
+
+    def hall_seats(self, event_id: int) -> int:
+        """How many seats the event's hall has, those that were taken out of the sale not counted."""
+        return sum(ticket.quantity for (event, _), ticket in self.tickets.items() if event == event_id)
 
     def count_with_network(self, hold: Hold, seats: int) -> None:
         """Count so many seats more (or less) with the hold's network, unless its fan proved to be a person."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from booking_lane.commands import Checkout, Proof, Reserve
-from db.booking.conduct import UNPROVEN_PERCENT_MAX, network_seats_max
-from db.booking.events import EventRow
+from db.booking.conduct import NETWORK_LIMITS_OFF, network_seats_max, unproven_seats_max
 from db.booking.holds import Hold
 from workers.engine.book import Book
 from workers.engine.refused import Refused
@@ -34,10 +33,10 @@ def refuse_by_conduct(book: Book, command: Reserve, count: int) -> None:
         raise Refused("too_many_holds", retryAfterSeconds=WAIT_SECONDS)
     if unbought_max and unbought >= unbought_max and command.proof < Proof.FRESH:
         raise Refused("captcha_required", f"You let {unbought:.0f} holds end without buying. {_PROVE}")
-    if command.proof or not event.network_limits_max:
+    if command.proof or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
     network = command.event_id, command.network
-    seats_max = _network_seats_max(event)
+    seats_max = network_seats_max(event.network_limits_max, event.seats_per_fan_max, book.hall_seats(command.event_id))
     unbought_seats_max = seats_max * unbought_max or float("inf")
     if (
         book.network_seats.get(network, 0) + count > seats_max
@@ -54,17 +53,13 @@ def refuse_unproven_mass(book: Book, command: Checkout, hold: Hold) -> None:
         Refused: ``captcha_required``.
     """
     event = book.events[command.event_id]
-    if command.proof or hold.proven or not hold.network or not event.network_limits_max:
+    if command.proof or hold.proven or not hold.network or event.network_limits_max >= NETWORK_LIMITS_OFF:
         return
-    bought, in_all = book.bought_unproven.get(command.event_id, (0, 0))
-    bought += len(hold.seats)
-    if bought > max(_network_seats_max(event), in_all * UNPROVEN_PERCENT_MAX // 100):
+    bought = book.bought_unproven.get(command.event_id, 0) + len(hold.seats)
+    in_all = book.hall_seats(command.event_id)
+    if bought > unproven_seats_max(event.network_limits_max, event.seats_per_fan_max, in_all):
         raise Refused(
             "captcha_required",
             "Ask for the challenge of /api/captcha with this session, and send its solution as captchaToken anew.",
         )
-    book.bought_unproven[command.event_id] = bought, in_all
-
-
-def _network_seats_max(event: EventRow) -> int:
-    return network_seats_max(event.network_limits_max, event.seats_per_fan_max)
+    book.bought_unproven[command.event_id] = bought

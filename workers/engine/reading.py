@@ -134,7 +134,7 @@ def _read_rows(
         of_network = conduct.NetworkRow._make(row)
         book.network_seats[of_network.event_id, of_network.network] = of_network.seats
         book.network_unbought[of_network.event_id, of_network.network] = of_network.unbought_seats
-    book.bought_unproven |= {event_id: (seats, in_all) for event_id, seats, in_all in bought_unproven}
+    book.bought_unproven |= dict(bought_unproven)
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}

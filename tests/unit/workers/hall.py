@@ -34,6 +34,7 @@ GRACE_SECONDS = 15
 CANCEL_UNTIL_HOURS = 24
 SETTINGS = HoldSettings(seconds=HOLD_SECONDS, grace_seconds=GRACE_SECONDS, cancel_until_hours=CANCEL_UNTIL_HOURS)
 PRICES = {1: 4900, 2: 12900}
+QUANTITY = {1: 8, 2: 2}
 SEATS = tuple([(1, row, seat) for row in (1, 2) for seat in (1, 2, 3, 4)] + [(2, 1, 1), (2, 1, 2)])
 
 
@@ -90,7 +91,7 @@ class Hall:
             event_state=self.event_state,
         )
         for kind, (free, held) in self.counts.items():
-            book.tickets[EVENT, kind] = TicketRow(EVENT, kind, f"type {kind}", PRICES[kind], free, held)
+            book.tickets[EVENT, kind] = TicketRow(EVENT, kind, f"type {kind}", PRICES[kind], free, held, QUANTITY[kind])
         fans = {command.user_id for command in commands if not isinstance(command, Sweep)}
         cancelled = {command.purchase_id for command in commands if isinstance(command, Cancel)}
         known_purchases = copy.deepcopy(self.purchases)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from booking_lane.commands import Checkout, Proof, Reserve
-from db.booking.conduct import NETWORK_SEATS_MIN
+from db.booking.conduct import NETWORK_LIMITS_OFF, NETWORK_SEATS_MIN, network_seats_max, unproven_seats_max
 from tests.unit.booking_lane.asks import checkout, reserve
 from tests.unit.workers.hall import EVENT, SEATS, Hall
 from workers.engine.book import Book
@@ -48,10 +48,32 @@ def test_a_network_without_proofs_has_two_limits_worth_and_a_proof_lifts_it() ->
     assert outcome(book, ask(5, SEATS[5], network="")) == "ok", "a rehearsal's fan counts with none"
 
 
-def test_no_bound_where_the_operator_sets_none() -> None:
-    book = opened(ask(1, SEATS[0]), limits=0)
-    book.network_seats[EVENT, NETWORK] = 1000
-    assert outcome(book, ask(1, SEATS[0])) == "ok"
+@pytest.mark.parametrize(("limits", "expected"), [(0, "captcha_required"), (NETWORK_LIMITS_OFF, "ok")])
+def test_a_share_of_the_hall_where_the_operator_names_no_limits(limits: int, expected: str) -> None:
+    command = ask(1, SEATS[0])
+    book = opened(command, limits=limits)
+    share = network_seats_max(0, 10, book.hall_seats(EVENT))
+    book.network_seats[EVENT, NETWORK] = share - 1
+    assert outcome(book, command) == "ok"
+    again = opened(command, limits=limits)
+    again.network_seats[EVENT, NETWORK] = share
+    assert outcome(again, command) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "hall_seats", "of_one", "of_all"),
+    [
+        (0, 10, 24, 24),
+        (0, 150, 60, 24),
+        (0, 60_000, 1000, 6000),
+        (2, 150, 20, 20),
+        (2, 600, 20, 60),
+        (NETWORK_LIMITS_OFF, 150, 150, 150),
+    ],
+)
+def test_what_networks_without_proofs_may_have(limits: int, hall_seats: int, of_one: int, of_all: int) -> None:
+    assert network_seats_max(limits, 10, hall_seats) == of_one
+    assert unproven_seats_max(limits, 10, hall_seats) == of_all
 
 
 def test_seats_taken_are_told_before_a_proof_is_asked() -> None:
@@ -97,7 +119,7 @@ def test_a_tenth_of_a_hall_is_bought_without_proofs_from_all_networks_together()
     book = opened(*buy.values(), hall=hall)
     for hold in book.holds.values():
         hold.network = NETWORK
-    book.bought_unproven[EVENT] = (NETWORK_SEATS_MIN - 1, 100)
+    book.bought_unproven[EVENT] = unproven_seats_max(2, 1, book.hall_seats(EVENT)) - 1
     assert [outcome(book, one) for one in buy.values()] == ["ok", "captcha_required"]
     proven = msgspec.structs.replace(buy[2], proof=int(Proof.FRESH))
     assert outcome(book, proven) == "ok"
