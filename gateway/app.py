@@ -190,6 +190,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         reader=services.reader,
         desk=services.desk,
         sign_ins=services.sign_in.outcomes,
+        fan_sign_ins=services.accounts.outcomes,
         jobs=services.jobs,
         read_rooms=services.figures.most_watched,
     )

@@ -31,6 +31,7 @@ from db.booking.backlog import Backlog
 from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
+from gateway.identity.password_tries import OUTCOMES as FAN_OUTCOMES
 from gateway.identity.sign_in import OUTCOMES
 from gateway.wire.connection_counts import REASONS, Connections
 from gateway.wire.connections import write_whole
@@ -137,6 +138,7 @@ def exposition(
     *,
     problems: Mapping[str, int],
     sign_ins: Mapping[str, int],
+    fan_sign_ins: Mapping[str, int],
     loop_lag: LoopLag,
     parts: Mapping[str, bool],
     ready: bool,
@@ -155,7 +157,7 @@ def exposition(
         streams: how many streams are open, and how many may be.
         clients: the connections of clients.
         connections: for each pool of Postgres connections, how many are in use, and how many there may be.
-        sign_ins: operators' sign-ins by what became of them.
+        sign_ins, fan_sign_ins: sign-ins of operators, and of fans to accounts, by what became of them.
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
         alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
             there was none.
@@ -173,6 +175,7 @@ def exposition(
                 *_process(parts, ready, streams, clients, connections, loop_lag, read),
                 *_traffic(traffic, problems),
                 *_sign_ins(sign_ins),
+                *_fan_sign_ins(fan_sign_ins),
                 *_lanes(lanes),
                 *(() if queues is None else _queues(*queues)),
                 *(() if rooms is None else _rooms(rooms)),
@@ -261,6 +264,15 @@ def _sign_ins(sign_ins: Mapping[str, int]) -> Iterator[Metric]:
         "admitone_operator_sign_ins", "Operators' sign-ins at this process, by what became of them.", labels=["outcome"]
     )
     for outcome in OUTCOMES:
+        counted.add_metric([outcome], sign_ins.get(outcome, 0))
+    yield counted
+
+
+def _fan_sign_ins(sign_ins: Mapping[str, int]) -> Iterator[Metric]:
+    counted = CounterMetricFamily(
+        "admitone_account_sign_ins", "Fans' sign-ins at this process, by what became of them.", labels=["outcome"]
+    )
+    for outcome in FAN_OUTCOMES:
         counted.add_metric([outcome], sign_ins.get(outcome, 0))
     yield counted
 

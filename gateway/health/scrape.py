@@ -64,6 +64,7 @@ class Scrape:
     reader: Reader
     desk: Desk
     sign_ins: Mapping[str, int]
+    fan_sign_ins: Mapping[str, int]
     jobs: redis.asyncio.Redis
     read_rooms: Callable[[int], Coroutine[Any, Any, tuple[RoomAnswer, ...]]]
 
@@ -83,6 +84,7 @@ class Scrape:
             self.traffic,
             problems=problems.answered,
             sign_ins=self.sign_ins,
+            fan_sign_ins=self.fan_sign_ins,
             loop_lag=self.loop_lag,
             parts=self.readiness.parts,
             ready=not self.readiness.failing,

@@ -27,6 +27,8 @@ from waiting_room.limits import allow
 from waiting_room.signing import Signer
 from waiting_room.tries import FREE_TRIES, forgive, take_try
 
+OUTCOMES: Final = ("signed_in", "wrong", "delayed", "prefix_limited", "busy")
+"""What becomes of a sign-in by a password, for the metrics."""
 DEVICE_SECONDS: Final = 180 * 24 * 3600
 AT_ONCE_MAX: Final = 32
 """Sign-ins under way at a time, of browsers that are known; and as many of all others."""
@@ -106,10 +108,14 @@ class PasswordTries:
         # A browser or network that is known has tries of its own, which no stranger can use up.
         whose = self._of_kind + (f"{name}\n{device or network}" if is_known else name)
         queue = self._known_queue if is_known else self._others_queue
-        async with queue.turn():
-            await self._take_try(whose)
-            prefix = await allow(self._redis, self._limit, network, self._wrong_per_minute, count=False)
-            is_right = await queue.run(lambda: is_password_of(password_hash, password))
+        try:
+            async with queue.turn():
+                await self._take_try(whose)
+                prefix = await allow(self._redis, self._limit, network, self._wrong_per_minute, count=False)
+                is_right = await queue.run(lambda: is_password_of(password_hash, password))
+        except ProblemError as refused:
+            self._outcomes["busy"] += refused.document["code"] == "sign_in_busy"
+            raise
         # The hash is made even beyond the prefix' limit: what is refused sooner would tell which names are known.
         if is_right and (is_known or prefix.allowed):
             return whose

@@ -15,6 +15,7 @@ from db.operators.accounts import Account, find_account
 from db.operators.factors import use_recovery_code, use_step
 from db.operators.sessions import KEPT_DAYS, begin_session
 from db.texts import tidy
+from gateway.identity.password_tries import OUTCOMES as PASSWORD_OUTCOMES
 from gateway.identity.password_tries import PasswordTries
 from gateway.identity.sessions import OPERATOR_SECONDS
 from gateway.identity.totp import Authenticators
@@ -24,7 +25,7 @@ from waiting_room.key_ring import KeyGroup, Secret
 logger = logging.getLogger(__name__)
 
 PREFIX_LIMIT: Final = "operator"
-OUTCOMES: Final = ("signed_in", "wrong", "delayed", "prefix_limited", "busy", "factor_missing", "factor_wrong")
+OUTCOMES: Final = (*PASSWORD_OUTCOMES, "factor_missing", "factor_wrong")
 """What becomes of a sign-in, for the metrics."""
 
 
@@ -91,11 +92,7 @@ class SignIn:
             async with self._engine.connect() as connection:
                 account = await find_account(connection, attempt.name, attempt.network, KEPT_DAYS)
             is_known = bool(device) or (account is not None and account.is_known_network)
-            try:
-                await self._prove(attempt, account, device, is_known=is_known)
-            except ProblemError as refused:
-                self.outcomes["busy"] += refused.document["code"] == "sign_in_busy"
-                raise
+            await self._prove(attempt, account, device, is_known=is_known)
             assert account is not None
             return await self.begin(account.name, network=attempt.network, agent=attempt.agent)
 
