@@ -28,8 +28,8 @@ PAGES = (
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
-    ("/ops/networks", ["networks.js"], 22_000),
-    ("/ops/operators", ["operators.js"], 19_000),
+    ("/ops/networks", ["networks.js"], 21_000),
+    ("/ops/operators", ["operators.js"], 18_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
 CHOOSING_BYTES_MAX = 60_000

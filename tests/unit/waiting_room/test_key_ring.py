@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import time
 import uuid
 
@@ -11,6 +12,11 @@ import msgspec
 import pyotp
 import pytest
 
+from admitone.fan.calls import Calls
+from admitone.fan.counts import Counts
+from admitone.fan.http import HttpClient
+from admitone.rehearsal.generator import Site
+from admitone.rehearsal.plan import Crowd
 from db.keys.signing_keys import KeyRow
 from gateway.identity.sessions import Identity
 from gateway.identity.totp import Authenticators
@@ -203,3 +209,19 @@ def test_a_shop_verifies_open_passes_by_the_published_keys() -> None:
     with pytest.raises(StopIteration):
         verified(before, passes.key_set(), 1)
     assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in passes.key_set()["keys"]), "no secrets"
+
+
+async def test_a_rehearsals_fans_have_sessions_of_todays_keys() -> None:
+    """Their generator is another process, which is told the sealed keys and has the secret."""
+    ring = KeyRing(SECRET)
+    rows = tuple(rotated(ring).values())
+    ring.take(rows)
+    plan = Crowd(
+        base_url="http://127.0.0.1", event_id=5, first=0, fans=1, arrive_seconds=0, think_seconds=0, no_shows=0, idle=0,
+        seats_per_fan=1, front=0, best=0, session_seconds=60, solves_captcha=True, captcha_work_max=10,
+        captcha_ttl_seconds=60, ledger="", seed=1, keys=rows,
+    )  # fmt: skip
+    site = Site(msgspec.json.decode(msgspec.json.encode(plan), type=Crowd), SECRET)
+    token, user_id = await site.session(Calls(HttpClient("http://127.0.0.1"), Counts(), random.Random(1)))
+    session = identity_of(ring).verify(token)
+    assert (session.user_id, session.rehearses) == (user_id, 5)
