@@ -15,6 +15,7 @@ import pytest
 from db.audit.invariants import audit
 from db.connections.engines import transaction
 from db.events.seed import RoomSeed, seed_demo
+from db.messages.addresses import stored
 from db.messages.contacts import follow, keep_contact, suppress
 from db.messages.kinds import MAIL, Followed, SuppressionReason
 from db.privacy import fans
@@ -27,6 +28,7 @@ FAN, OTHER = 7, 8
 ADDRESS = "ada@example.org"
 PERSONAL = {"user_id", "address_hash"}
 STAYS = {
+    "account_session": "a token is refused for as long as a row says that its session ended; network and browser go",
     "departed_place": "ends within the time of ADMITONE_KEEP_PLACE_HOURS, and has a number alone",
     "draw_entry": "the draw can only be checked with everybody in it, and has a number alone",
     "code_redemption": "a code stays used, and has a number alone",
@@ -48,6 +50,19 @@ def give(database_url: str, event_id: int) -> None:
             await keep_contact(connection, event_id, OTHER, MAIL, "eve@example.org", "en")
             await follow(connection, event_id, Followed.VENUE, ADDRESS, "en")
             await suppress(connection, MAIL, ADDRESS, "turn", SuppressionReason.UNSUBSCRIBED)
+            mail, address_hash = stored(ADDRESS)
+            which = {"fan": FAN, "mail": mail, "address_hash": address_hash}
+            for statement in (
+                "INSERT INTO account (user_id, mail, address_hash, language)"
+                " VALUES (%(fan)s, %(mail)s, %(address_hash)s, 'en')",
+                "INSERT INTO account_identity (issuer, subject, user_id) VALUES ('https://issuer', 'ada', %(fan)s)",
+                "INSERT INTO account_fan (user_id, earlier_user_id) VALUES (%(fan)s, 9)",
+                "INSERT INTO account_passkey (credential_id, user_id, label, public_key)"
+                " VALUES ('\\x01', %(fan)s, 'phone', '\\x02')",
+                "INSERT INTO account_session (session_id, user_id, network, agent, ends_at)"
+                " VALUES ('one', %(fan)s, '192.0.2.0/24', 'Firefox', now() + interval '1 day')",
+            ):
+                await connection.exec_driver_sql(statement, which)
 
     asyncio.run(write())
 
@@ -69,8 +84,15 @@ def test_every_table_with_a_persons_data_is_exported_and_erased_or_says_why_not(
     personal = {table.name for table in METADATA.sorted_tables if PERSONAL & set(table.columns.keys())}
     exported = set(fans.OF_FAN) | set(fans.OF_ADDRESS)
     assert personal <= exported
-    written = " ".join((*fans._ERASE, *fans._ERASE_ADDRESS))
-    assert personal - set(STAYS) == {table for table in personal if re.search(rf"\b{table}\b", written)}
+    gone_with_it = {
+        table.name
+        for table in METADATA.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name == "account" and key.ondelete == "CASCADE"
+    }
+    written = " ".join((*fans._ERASE, *fans._ERASE_ACCOUNT, *fans._ERASE_ADDRESS))
+    erased = {table for table in personal if re.search(rf"\b{table}\b", written)} | gone_with_it
+    assert personal - set(STAYS) == erased - set(STAYS)
 
 
 def test_an_erased_fan_is_in_no_table_and_the_purchase_stands(world: World, database_url: str) -> None:
@@ -85,7 +107,7 @@ def test_an_erased_fan_is_in_no_table_and_the_purchase_stands(world: World, data
     before, sold = connection.execute(code).fetchall(), counted(connection, OTHER)
 
     person = fans.of_address(connection, ADDRESS)
-    assert person.fans == (FAN,)
+    assert person.fans == (FAN, 9)
     found = json.loads(json.dumps(fans.exported(connection, person)))
     assert found["contact"][0]["address"] == ADDRESS
     assert {one["ticket_code"] for one in found["purchase_detail"]} == plain
@@ -94,12 +116,15 @@ def test_an_erased_fan_is_in_no_table_and_the_purchase_stands(world: World, data
     assert "eve@" not in json.dumps(found)
 
     assert fans.erase(connection, person, "asked") == [world.event_id]
-    assert not any(counted(connection, FAN).values())
+    left = counted(connection, FAN)
+    assert {table for table, rows in left.items() if rows} == {"account_session"}
+    session = connection.execute("SELECT network, agent, ended_at <= now() FROM account_session").fetchall()
+    assert session == [("", "", True)]
     assert counted(connection, OTHER) == sold
     assert connection.execute(code).fetchall() == before
     assert connection.execute("SELECT count(*) FROM purchase").fetchone() == (2,)
-    left = fans.exported(connection, person)
-    assert [table for table, rows in left.items() if rows] == ["suppression"]
+    remains = fans.exported(connection, person)
+    assert [table for table, rows in remains.items() if rows] == ["account_session", "suppression"]
     logged = connection.execute("SELECT field, after, why FROM change_log WHERE subject = 'desk'").fetchall()
     assert logged == [("data of a fan", "erased", "asked")]
     said = connection.execute("SELECT outcome #>> '{result,userId}', user_id FROM booking_command").fetchall()
@@ -130,11 +155,12 @@ def test_the_commands_rotate_export_and_erase(world: World, database_url: str, s
     assert lost.returncode == 1
     assert "that no key opens" in lost.stdout
     exported = json.loads(services.run("data", "export", "--address", ADDRESS, ADMITONE_DATA_KEYS=newer).stdout)
-    assert exported["fans"] == [FAN]
+    assert exported["fans"] == [FAN, 9]
+    assert exported["account"][0]["address"] == ADDRESS
     assert exported["contact"][0]["address"] == ADDRESS
     erased = services.run("data", "erase", "--address", ADDRESS, "--yes", ADMITONE_DATA_KEYS=newer)
     assert erased.returncode == 0, erased.stderr
-    assert not any(counted(world.connection, FAN).values())
+    assert not counted(world.connection, FAN)["account"]
     roles = services.run("migrate", "--gateway-role", "nobody-of-this-server")
     assert roles.returncode == 1
     assert "The server has no such role" in roles.stderr

@@ -12,6 +12,7 @@ import psycopg
 import psycopg.sql
 import pytest
 
+from db.accounts.accounts import keep_identity
 from db.alarms.kinds import ReceiverChannel
 from db.alarms.receivers import add_receiver, read_receivers
 from db.booking.ticket_codes import beginnings_of, open_code
@@ -87,6 +88,7 @@ def fill(database_url: str, event_id: int) -> list[bytes]:
             _, secret = await add_endpoint(
                 connection, url="https://x.example", kinds=["x"], event_id=None, description="", operator="ada"
             )
+            await keep_identity(connection, "https://issuer.example", "ada", ADDRESS, "en")
             draw = await draw_row(connection, event_id)
             assert draw is not None
             return [secret, draw.fan_key]
