@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
-from admitone.settings import SECRET_LETTERS_MIN
+from admitone.settings import SECRET_CHARACTERS_MIN, SECRET_LETTERS_MIN
 from gateway.branding.brand import BrandError, brand_of
 
-SECRET_CHARACTERS_MIN: Final = 32
 TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
 """Google's public test keys of reCAPTCHA begin so; they let everybody through
 (https://developers.google.com/recaptcha/docs/faq)."""

@@ -12,6 +12,7 @@ from admitone.doctor import (
     bookings,
     clocks,
     configuration,
+    data_keys,
     front,
     gateways,
     networks,
@@ -34,6 +35,7 @@ SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("rooms", rooms.examine),
     ("clocks", clocks.examine),
     ("settings", configuration.examine),
+    ("data_keys", data_keys.examine),
     ("front", front.examine),
     ("networks", networks.examine),
 )

@@ -12,6 +12,10 @@ import psycopg
 import psycopg.sql
 import pytest
 
+from admitone.doctor import data_keys
+from admitone.doctor.finding import Finding, Level
+from admitone.doctor.site import Site as Examined
+from admitone.settings import Settings
 from db.accounts.accounts import keep_identity
 from db.alarms.kinds import ReceiverChannel
 from db.alarms.receivers import add_receiver, read_receivers
@@ -26,6 +30,7 @@ from db.messages.kinds import MAIL, SMS, Followed, MessageKind, SuppressionReaso
 from db.push.subscriptions import keep_subscription
 from db.sealing.keyring import Keyring, SealError, keyring, use
 from db.sealing.rows import TABLES, Sealed, seal_anew, seal_plain
+from db.settings import SiteSettings
 from db.tables.metadata import METADATA
 from db.webhooks.endpoints import add_endpoint
 from tests.factories import SECRET, make_event, plan_event
@@ -223,3 +228,21 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
         asyncio.run(read())
     with keys(SECRET), pytest.raises(SealError):
         open_code(codes[0])
+
+
+def test_the_doctor_sees_that_a_key_is_missing(
+    connection: psycopg.Connection[Any], database_url: str, event_id: int
+) -> None:
+    with keys("a-lost-key", SECRET):
+        fill(database_url, event_id)
+        buy(connection, event_id)
+        assert sum(step.rows for _, step in seal_anew(connection, 100))
+
+    def found(*secrets: str) -> Finding:
+        settings = SiteSettings(secret=SECRET, data_keys=" ".join(secrets))
+        (one,) = data_keys.examine(Examined(Settings(site=settings), postgres=connection))
+        return one
+
+    assert found("a-key").level is Level.ERROR
+    assert found("a-lost-key").level is Level.OK
+    assert "2 of the address fields and 2 of the ticket code fields" in found("a-key").says
