@@ -14,7 +14,6 @@ from db.connections import primary
 from db.privacy import fans
 from db.sealing.rows import Sealed, seal_anew
 
-APPLICATION = "admitone-data"
 ROWS_MAX = 500
 
 Fan = Annotated[int | None, typer.Option(min=1, help="The fan's number, as the desk shows it.")]
@@ -24,7 +23,7 @@ Address = Annotated[str, typer.Option(help="A mail address, or a telephone numbe
 def _connect() -> psycopg.Connection[tuple[Any, ...]]:
     settings = load_settings()
     need_secret(settings)
-    return primary.connect(settings.db.url, APPLICATION)
+    return primary.connect(settings.db.url, "admitone-data")
 
 
 def _person(connection: psycopg.Connection[tuple[Any, ...]], fan: int | None, address: str) -> fans.Person:
