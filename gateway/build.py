@@ -114,6 +114,8 @@ def build_services(settings: GatewaySettings) -> Services:
         in_development=not settings.site.production,
         per_minute=settings.limit.contacts_per_minute,
     )
+    line_streams = LineStreams(line, rooms, counts, places, restoring)
+    ended.on_ended(line_streams.end_session)
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
     draws = PublicDraws(engine, rooms, counts, places)
     receipts = Receipts(line, draws)
@@ -188,7 +190,7 @@ def build_services(settings: GatewaySettings) -> Services:
         receipts=receipts,
         help=FanHelp(engine, line, rooms, counts, receipts, places),
         code_issues=CodeIssues(engine, codes.hasher),
-        line_streams=LineStreams(line, rooms, counts, places, restoring),
+        line_streams=line_streams,
         readiness=Readiness(
             settings.db,
             settings.redis,

@@ -43,7 +43,7 @@ SELECT session_id, network, agent, made_at, ends_at
 """
 
 _ENDED: Final[LiteralString] = """
-SELECT session_id, extract(epoch FROM ends_at)::float8
+SELECT session_id, user_id, extract(epoch FROM ends_at)::float8
   FROM account_session
  WHERE ended_at IS NOT NULL AND ends_at > now()
    AND (%(seconds)s::float8 IS NULL OR ended_at > clock_timestamp() - make_interval(secs => %(seconds)s::float8))
@@ -58,6 +58,14 @@ class AccountSessionRow(NamedTuple):
     agent: str
     made_at: dt.datetime
     ends_at: dt.datetime
+
+
+class EndedSession(NamedTuple):
+    """A session that was ended, and when its tokens end by themselves (Unix time, seconds)."""
+
+    session_id: str
+    user_id: int
+    ends_at_seconds: float
 
 
 async def begin_session(
@@ -85,10 +93,10 @@ async def sessions_of(connection: AsyncConnection, user_id: int) -> list[Account
     return [AccountSessionRow._make(row) for row in await connection.exec_driver_sql(_OF_ACCOUNT, {"user_id": user_id})]
 
 
-async def ended_sessions(connection: AsyncConnection, seconds: float | None) -> list[tuple[str, float]]:
-    """The sessions that were ended before their time, each with the end of its tokens (Unix time, seconds).
+async def ended_sessions(connection: AsyncConnection, seconds: float | None) -> list[EndedSession]:
+    """The sessions that were ended before their time.
 
     Args:
         seconds: those alone that were ended in the last so many seconds; None: all.
     """
-    return [tuple(row) for row in await connection.exec_driver_sql(_ENDED, {"seconds": seconds})]
+    return [EndedSession._make(row) for row in await connection.exec_driver_sql(_ENDED, {"seconds": seconds})]

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.accounts import accounts as db
 from db.accounts import sessions as db_sessions
 from db.accounts.accounts import AccountRow
-from db.accounts.sessions import AccountSessionRow
+from db.accounts.sessions import AccountSessionRow, EndedSession
 from db.passwords import hash_password
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.settings import AccountSettings
@@ -236,7 +236,7 @@ class Accounts:
         """End a session: its token is good nowhere any more."""
         async with self._engine.begin() as connection:
             await db_sessions.end_session(connection, session.jti, session.user_id, why)
-        self._ended.note(session.jti, session.account_until)
+        self._ended.note(EndedSession(session.jti, session.user_id, session.account_until))
 
     async def end_others(self, session: Session, why: str = "signed out") -> None:
         """Sign out everywhere else."""

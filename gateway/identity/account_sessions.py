@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.accounts.sessions import ended_sessions
+from db.accounts.sessions import EndedSession, ended_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,22 @@ class EndedSessions:
         self._now = now
         self._ends_at: dict[str, float] = {}
         self._read_at: float | None = None
+        self._on_ended: list[Callable[[int, str], None]] = []
 
     def __contains__(self, session_id: object) -> bool:
         return session_id in self._ends_at
 
-    def note(self, session_id: str, ends_at_seconds: float) -> None:
-        """Note at once that a session was ended in this process."""
-        self._ends_at[session_id] = ends_at_seconds
+    def on_ended(self, end: Callable[[int, str], None]) -> None:
+        """Have ``end`` called with the fan and the id of each session that is ended from now on."""
+        self._on_ended.append(end)
+
+    def note(self, session: EndedSession) -> None:
+        """Note that a session was ended."""
+        if session.session_id in self._ends_at:
+            return
+        self._ends_at[session.session_id] = session.ends_at_seconds
+        for end in self._on_ended:
+            end(session.user_id, session.session_id)
 
     async def refresh(self) -> None:
         """Read what was ended since the last look.
@@ -54,7 +63,9 @@ class EndedSessions:
         now = asyncio.get_running_loop().time()
         is_recent = self._read_at is not None and now - self._read_at < AWAY_SECONDS_MAX
         async with self._engine.connect() as connection:
-            self._ends_at.update(await ended_sessions(connection, OVERLAP_SECONDS if is_recent else None))
+            found = await ended_sessions(connection, OVERLAP_SECONDS if is_recent else None)
+        for session in found:
+            self.note(session)
         if not is_recent:
             self._forget()
         self._read_at = now

@@ -93,6 +93,13 @@ class LineStreams:
 
         return leave
 
+    def end_session(self, fan: int, session: str) -> None:
+        """End the streams of a session that was ended; its client finds out when it connects again."""
+        for event in tuple(self._events.values()):
+            for fan_stream in tuple(event.by_fan.get(fan, ())):
+                if fan_stream.session == session:
+                    fan_stream.stream.end()
+
     # -- news
 
     def on_news(self, news: News) -> None:

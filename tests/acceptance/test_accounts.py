@@ -143,7 +143,12 @@ def test_a_place_moves_into_the_account_and_is_the_same_on_every_device(site: Si
     assert here.user_id != fan.user_id
     assert here.poll(event_id).json["ticketNumber"] == number
     assert fan.poll(event_id).json["state"] == "left", "nobody stands twice"
-    assert device(site, "dora@example.org", gateway=1).poll(event_id).json["ticketNumber"] == number
+    there = device(site, "dora@example.org", gateway=1)
+    with there.line(event_id) as stream:
+        stream.next()
+        assert there.poll(event_id).json["ticketNumber"] == number
+        assert here.call("DELETE", "/api/account/sessions").status == 204
+        stream.rest()
     assert here.get(f"/api/events/{event_id}/contact").json["mail"] == "d…@example.org"
 
 
