@@ -38,8 +38,6 @@ LONGEST = (
 
 # Tests start many processes. Where bytecode is not kept, each compiles all that it imports: a second's work or two.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# The tests' own process reads and writes what the processes of a test's site seal.
-use(Keyring([SECRET], SECRET))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,6 +48,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).as_posix() not in LONGEST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """The tests' own process reads and writes what the processes of a test's site seal. A test before this one may have
+    built a gateway with a secret of its own.
+    """
+    use(Keyring([SECRET], SECRET))
 
 
 @pytest.fixture(scope="session", autouse=True)
