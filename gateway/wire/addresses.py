@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 OWN_FIRST_PARTS: Final = frozenset(
     {
+        ".well-known",
         "account",
         "alerts.js",
         "api",

@@ -35,6 +35,7 @@ NO_ADDRESSES = {
     ("pages/bundles.py", "//"): "a comment",
     ("pages/bundles.py", "// "): "a comment",
     ("pages/languages.py", "/"): "a path as the routes know it",
+    ("pages/schema.py", "/.well-known/"): "how paths begin in the description",
     ("pages/letters.py", "/ops"): "a path as the routes know it, which `Links` puts below the root",
     ("pages/problems.py", "/api/"): "a path as the routes know it",
     ("pages/routes.py", "/"): "how a path begins as the routes know it",

@@ -57,7 +57,7 @@ def identity_of(ring: KeyRing) -> Identity:
 
 def test_what_was_signed_before_a_rotation_is_good_after_it() -> None:
     ring = KeyRing(SECRET)
-    identity, tokens, links = identity_of(ring), Tokens(ring, place_seconds=60, hold_seconds=60), LinkTokens(ring)
+    identity, tokens, links = identity_of(ring), Tokens(ring, place_seconds=86_400, hold_seconds=60), LinkTokens(ring)
     purchase = uuid.uuid4()
     phone, mail = Reader(channel="sms", address="+49301234567"), Reader(channel="mail", address="a@b.example")
     made = (
@@ -81,7 +81,7 @@ def test_what_was_signed_before_a_rotation_is_good_after_it() -> None:
 def test_a_token_names_its_key_and_is_a_jwt_to_others() -> None:
     ring = KeyRing(SECRET)
     key = rotated(ring)[KeyGroup.PLACES]
-    token = Tokens(ring, place_seconds=60, hold_seconds=60).sign_place(PLACE)
+    token = Tokens(ring, place_seconds=86_400, hold_seconds=60).sign_place(PLACE)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "kid": key.key_id, "typ": "JWT"}
     secret = ring.derived(KeyGroup.PLACES, b"admitone place token v1")[0].secret
     assert jwt.decode(token, secret, algorithms=["HS256"])["fan"] == 7
@@ -94,7 +94,7 @@ def test_a_key_verifies_before_it_signs() -> None:
     waiting = new._replace(signs_at=None)
     ahead.take([new, first_row(KeyGroup.PLACES)])
     behind.take([first_row(KeyGroup.PLACES), waiting])
-    there, here = (Tokens(ring, place_seconds=60, hold_seconds=60) for ring in (ahead, behind))
+    there, here = (Tokens(ring, place_seconds=86_400, hold_seconds=60) for ring in (ahead, behind))
     assert here.verify_place(there.sign_place(PLACE), event=1) == PLACE
     assert there.verify_place(here.sign_place(PLACE), event=1) == PLACE
     assert here.sign_place(PLACE).startswith(HEADER)
@@ -102,7 +102,7 @@ def test_a_key_verifies_before_it_signs() -> None:
 
 def test_what_a_removed_key_signed_is_refused_also_where_it_was_seen_before() -> None:
     ring = KeyRing(SECRET)
-    identity, tokens, keys = identity_of(ring), Tokens(ring, place_seconds=60, hold_seconds=60), PurchaseKeys(ring)
+    identity, tokens, keys = identity_of(ring), Tokens(ring, place_seconds=86_400, hold_seconds=60), PurchaseKeys(ring)
     purchase = uuid.uuid4()
     session, operator = identity.new_fan(7)[0], identity.operator_token("id", "Ada")
     place, key = tokens.sign_place(PLACE), keys.key(purchase, 7)
