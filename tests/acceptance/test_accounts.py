@@ -20,16 +20,15 @@ from db.messages.addresses import hash_of, opened
 from messages.links import LinkTokens
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Client, Fan
+from tests.factories import SECRET
 from tests.openid import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.services import free_port
 from tests.waiting import await_that
 
-SECRET: Final = "a secret of the tests, which is long enough"
 LINKS: Final = "https://venue.example"
 ISSUER_PORT: Final = free_port()
 GATEWAYS = 2
 ENVIRON = {
-    "ADMITONE_SECRET": SECRET,
     "ADMITONE_MESSAGE_LINKS": LINKS,
     "ADMITONE_OIDC_ISSUER": f"http://127.0.0.1:{ISSUER_PORT}",
     "ADMITONE_OIDC_CLIENT_ID": CLIENT_ID,

@@ -207,7 +207,7 @@ def runs(site: Site, people: People, tmp_path_factory: pytest.TempPathFactory) -
             site,
             tmp_path_factory.mktemp("way"),
             people.fan,
-            *("--phases", "stateful", "-n", "30"),
+            *("--phases", "stateful", "-n", "50"),
             *(word for operation in WAY for word in ("--include-name", operation)),
             seed=2,  # With 1 the draws of today's description never reserve as a fan who is admitted.
         ),
@@ -231,8 +231,9 @@ def test_a_fan_finds_no_fault(runs: dict[str, Started]) -> None:
 def test_the_links_hold_in_any_order(runs: dict[str, Started]) -> None:
     run = runs["way"].finish()
     run.check(cases_min=40)
-    for operation in WAY[:3]:
-        assert run.accepted(operation, "stateful") > 0, (operation, run.output[-3000:])
+    # Which links it follows is chance, and a claim needs its call: `test_the_links_lead…` follows each in order.
+    assert run.accepted(WAY[0], "stateful") > 0, run.output[-3000:]
+    assert sum(run.accepted(operation, "stateful") for operation in WAY[1:]) > 0, run.output[-3000:]
 
 
 @pytest.mark.parametrize("steps", STEPS, ids="-".join)
