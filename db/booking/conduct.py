@@ -143,12 +143,16 @@ class PictureRow(NamedTuple):
     held: int
 
 
+def _limits_worth(network_limits_max: int, seats_per_fan_max: int) -> int:
+    return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max)
+
+
 def network_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_seats: int) -> int:
     """How many seats a network without proofs may have in a hall of so many."""
     if network_limits_max >= NETWORK_LIMITS_OFF:
         return hall_seats
     if network_limits_max:
-        return max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max)
+        return _limits_worth(network_limits_max, seats_per_fan_max)
     return max(SHARE_SEATS_MIN, min(SHARE_SEATS_MAX, hall_seats * SHARE_PERCENT // 100))
 
 
@@ -156,5 +160,5 @@ def unproven_seats_max(network_limits_max: int, seats_per_fan_max: int, hall_sea
     """How many seats of a hall of so many may be bought without proofs of the fans' own, from all networks together."""
     if network_limits_max >= NETWORK_LIMITS_OFF:
         return hall_seats
-    least = max(NETWORK_SEATS_MIN, network_limits_max * seats_per_fan_max) if network_limits_max else SHARE_SEATS_MIN
+    least = _limits_worth(network_limits_max, seats_per_fan_max) if network_limits_max else SHARE_SEATS_MIN
     return max(least, hall_seats * UNPROVEN_PERCENT_MAX // 100)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_type_hints
 
+from db.booking.conduct import NETWORK_LIMITS_OFF
 from db.languages import LANGUAGE_TAGS, MESSAGE_CHARS_MAX, Texts
 
 DialValue: TypeAlias = int | bool | str | Texts
@@ -170,7 +171,7 @@ class RoomDials:
         Dial(
             meaning="seats of a network without proofs, in fans' limits (at least 10); 0: 2/5 of a hall; 100,000: all",
             unit="limits",
-            most=100_000,
+            most=NETWORK_LIMITS_OFF,
             setting_default=0,
         ),
     ] = 0
