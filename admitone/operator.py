@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admitone.settings import Settings
 from db.change_log.changes import Change
 from db.connections.engines import transaction
+from db.ids import new_session_id
 from db.operators import accounts, factors, sessions
 from db.operators.roles import OperatorRole
 from db.passwords import hash_password
@@ -120,7 +120,7 @@ async def add_token(
     fault = fault_of_name(label, sessions.LABEL_CHARS_MAX)
     if fault is not None:
         raise ValueError(f"a token's name: {fault}")
-    session_id = secrets.token_urlsafe(12)
+    session_id = new_session_id()
     async with _transaction(settings) as connection:
         added = await sessions.add_token(
             connection, session_id, label, role, event_id=event_id, made_by=BY, seconds=seconds

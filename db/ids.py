@@ -30,3 +30,10 @@ def new_user_id() -> int:
     fan's purchases.
     """
     return secrets.randbelow(2**52 - 1) + 1
+
+
+def new_session_id() -> str:
+    """A session's or a token's id: 96 random bits in hexadecimal digits. An operator names it on a command line, where
+    a word that begins with a hyphen would be taken for an option.
+    """
+    return secrets.token_hex(12)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -24,6 +23,7 @@ from db.accounts import accounts as db
 from db.accounts import sessions as db_sessions
 from db.accounts.accounts import AccountRow
 from db.accounts.sessions import AccountSessionRow, EndedSession
+from db.ids import new_session_id
 from db.passwords import hash_password
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.settings import AccountSettings
@@ -216,7 +216,7 @@ class Accounts:
         """Begin a session of an account whose fan has proved to be the one, and bring along what the browser's fan
         without an account has.
         """
-        session_id = secrets.token_urlsafe(12)
+        session_id = new_session_id()
         earlier = self._earlier(visitor, user_id)
         moved = [] if earlier is None else await self._bringing.bring(user_id, earlier.user_id, earlier.jti)
         async with self._engine.begin() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Container
@@ -13,7 +12,7 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane import about
-from db.ids import new_user_id
+from db.ids import new_session_id, new_user_id
 from db.operators.roles import NO_GRANTS, Grants
 from gateway.identity.cookies import (
     COOKIE_SECONDS_MAX,
@@ -389,7 +388,7 @@ class Identity:
     def _sign(
         self, subject: str, role: Role, seconds: int, *, rehearses: int = 0, jti: str = "", account_until: int = 0
     ) -> str:
-        claims = _Claims(subject, role, jti or secrets.token_urlsafe(9), rehearses, account_until)
+        claims = _Claims(subject, role, jti or new_session_id(), rehearses, account_until)
         return self._signers[role].sign(claims, int(self._now()) + seconds)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.ids import new_session_id
 from db.operators.accounts import Account, find_account
 from db.operators.factors import use_recovery_code, use_step
 from db.operators.sessions import KEPT_DAYS, begin_session
@@ -98,7 +98,7 @@ class SignIn:
 
     async def begin(self, name: str, *, network: str, agent: str) -> SignedIn:
         """Begin a session of an operator who has proved to be the one."""
-        session_id = secrets.token_urlsafe(12)
+        session_id = new_session_id()
         async with self._engine.begin() as connection:
             await begin_session(connection, session_id, name, network=network, agent=agent, seconds=OPERATOR_SECONDS)
         self.outcomes["signed_in"] += 1

@@ -494,14 +494,18 @@ class Rush:
         await_that(lambda: self.acknowledged >= 60 and len(self.probe.results) >= 8, seconds_max)
         self.probe.set_normal()
 
-    def await_recovery(self, seconds_max: float = 30, *, ended: float | None = None) -> float:
+    def await_recovery(self, seconds_max: float = 60, *, ended: float | None = None) -> float:
         """The fault ended now (or then): gives the seconds until a reserve succeeds again with normal latency.
 
         Raises:
             AssertionError: none did in time.
         """
         ended = time.monotonic() if ended is None else ended
-        await_that(lambda: self.probe.recovered_at(ended) is not None, seconds_max)
+        try:
+            await_that(lambda: self.probe.recovered_at(ended) is not None, seconds_max)
+        except AssertionError as late:
+            late.add_note(f"normal is up to {self.probe.normal_seconds:.3f} s; the last: {self.probe.results[-30:]}")
+            raise
         recovered = self.probe.recovered_at(ended)
         assert recovered is not None
         self.recovery_seconds.append(round(recovered - ended, 3))

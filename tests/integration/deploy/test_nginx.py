@@ -52,6 +52,9 @@ class _Gateway(http.server.BaseHTTPRequestHandler):
         upstream: Upstream = self.server.upstream  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         upstream.requests.append((self.command, self.path, dict(self.headers), len(body)))
+        if len(upstream.requests) <= upstream.hangs_up:
+            self.close_connection = True
+            return
         if self.path.endswith("/stream"):
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -77,6 +80,8 @@ class Upstream:
     """A stand-in gateway on a port of its own."""
 
     requests: list[tuple[str, str, dict[str, str], int]] = field(default_factory=list)
+    hangs_up: int = 0
+    """How many of the first requests it takes and does not answer."""
     ending: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -295,6 +300,28 @@ def test_a_gateway_that_is_gone_costs_no_request_while_another_is_there(
 ) -> None:
     upstreams[0].stop()
     assert {proxy.ask("/api/events")[0] for _ in range(20)} == {200}
+
+
+@pytest.mark.parametrize("name", list(MAIN_FILES))
+@pytest.mark.parametrize("below", [None, "passed on", "cut"])
+def test_what_only_reads_is_asked_once_more(
+    name: str, below: Below | None, tmp_path: Path, upstreams: tuple[Upstream, Upstream]
+) -> None:
+    """One gateway only: nginx has no other to try by itself, as where the list of gateways changed meanwhile."""
+    gateway = upstreams[0]
+    path = ("" if below is None else "/tickets") + "/api/events?q=x%20y"
+    with shipped_proxy(name, tmp_path, [gateway.port], below=below) as proxy:
+        gateway.hangs_up = 1
+        assert proxy.ask(path)[0] == 200
+        asked = [request[1] for request in gateway.requests]
+        assert asked == ["/api/events?q=x%20y" if below == "cut" else path] * 2
+        gateway.requests.clear()
+        status, headers, _ = proxy.ask(path, method="POST", body=b"{}")
+        assert (status, headers["retry-after"], len(gateway.requests)) == (503, "1", 1)
+        gateway.requests.clear()
+        gateway.hangs_up = 5
+        status, headers, _ = proxy.ask(path)
+        assert (status, headers["retry-after"], len(gateway.requests)) == (503, "1", 2)
 
 
 def test_gateways_that_come_back_are_asked_again_within_seconds(
