@@ -63,6 +63,7 @@ from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
+from tickets.keys import TicketKeys
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -104,6 +105,7 @@ def build_services(settings: GatewaySettings) -> Services:
         now=clock.now,
         ended=ended,
     )
+    ticket_keys = TicketKeys(ring)
     link_tokens = LinkTokens(ring, now=clock.now)
     contacts = Contacts(
         engine,
@@ -167,6 +169,7 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         open_passes=OpenPasses(ring),
+        ticket_keys=ticket_keys,
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,

@@ -60,6 +60,7 @@ from gateway.settings import GatewaySettings
 from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
+from tickets.keys import TicketKeys
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
@@ -103,6 +104,7 @@ class Services:
     places: Places
     passes: Passes
     open_passes: OpenPasses
+    ticket_keys: TicketKeys
     admission: Admission
     permits: Permits
     networks: Networks

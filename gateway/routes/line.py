@@ -238,9 +238,12 @@ async def open_pass(request: AnyRequest, fan: Session, event_id: PathEvent) -> R
 
 @public.get("/.well-known/jwks.json", media_type="application/jwk-set+json")
 async def key_set(request: AnyRequest) -> Response[JsonWebKeySet]:
-    """The public keys that verify open passes, also those that will sign soon. Ask again for a key that is missing."""
-    found = msgspec.convert(services_of(request).open_passes.key_set(), JsonWebKeySet)
-    return Response(found, headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"})
+    """The public keys that verify open passes and signed tickets, also those that will sign soon. Ask again for a key
+    that is missing.
+    """
+    services = services_of(request)
+    keys = [*services.open_passes.key_set()["keys"], *services.ticket_keys.key_set()["keys"]]
+    return Response(msgspec.convert({"keys": keys}, JsonWebKeySet), headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"})
 
 
 PUSH_REFUSED = ("invalid_request", "body_too_large", "unsupported_media_type", "unknown_event")

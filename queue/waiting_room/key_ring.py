@@ -27,13 +27,16 @@ _SEAL: Final = b"admitone signing keys v1"
 
 
 class KeyGroup(StrEnum):
-    """What keys are for. ``links`` are those in mails, which never end: tickets, and the end of messages."""
+    """What keys are for. ``links`` are those in mails, which never end: purchases, and the end of messages. ``tickets``
+    sign what a ticket's QR code says.
+    """
 
     FANS = "fans"
     OPERATORS = "operators"
     PLACES = "places"
     CODES = "codes"
     LINKS = "links"
+    TICKETS = "tickets"
 
 
 _GROUPS: Final = frozenset(KeyGroup)

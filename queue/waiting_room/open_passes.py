@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -43,12 +44,17 @@ class OpenPasses:
 
     def key_set(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set, the one that signs in front. A new one is in it before it signs."""
-        return {"keys": [{**_public(key), "use": "sig", "alg": ALGORITHM} for key in self._keys]}
+        return key_set_of(self._keys)
 
     @property
     def _keys(self) -> list[Ed25519PrivateKey]:
         derived = self._ring.derived(KeyGroup.PLACES, _PURPOSE)
         return [Ed25519PrivateKey.from_private_bytes(key.secret) for key in derived]
+
+
+def key_set_of(keys: Iterable[Ed25519PrivateKey]) -> dict[str, Any]:
+    """The public halves of the keys as a JSON Web Key Set (RFC 7517)."""
+    return {"keys": [{**_public(key), "use": "sig", "alg": ALGORITHM} for key in keys]}
 
 
 def _public(key: Ed25519PrivateKey) -> dict[str, str]:
