@@ -64,6 +64,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from tickets.keys import TicketKeys
+from tickets.links import TicketLinks
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -152,7 +153,7 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
-        reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
+        reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys),
         tickets=Tickets(halls, identity),
         halls=halls,
         hall_access=HallAccess(halls, identity),
@@ -170,6 +171,7 @@ def build_services(settings: GatewaySettings) -> Services:
         passes=passes,
         open_passes=OpenPasses(ring),
         ticket_keys=ticket_keys,
+        ticket_links=TicketLinks(ring),
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,

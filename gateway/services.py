@@ -61,6 +61,7 @@ from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from tickets.keys import TicketKeys
+from tickets.links import TicketLinks
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
@@ -105,6 +106,7 @@ class Services:
     passes: Passes
     open_passes: OpenPasses
     ticket_keys: TicketKeys
+    ticket_links: TicketLinks
     admission: Admission
     permits: Permits
     networks: Networks

@@ -25,6 +25,7 @@ from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
+from gateway.contract.booking import TOKEN_CHARS_MAX
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -47,7 +48,7 @@ from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
+from gateway.pages.views import EventView, JoinRefusedError, PageData, PlainRefusedError, PurchaseView, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
@@ -381,6 +382,65 @@ async def event_calendar_file(
     return _calendar_file(f"tickets-{purchase_id}", content)
 
 
+NO_PDF = N_("These tickets cannot be made into a PDF here. Print their page instead.")
+
+
+@get("/purchases/{purchase_id:uuid}/tickets.pdf")
+async def tickets_file(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    purchase_id: uuid.UUID,
+    key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
+) -> Response[bytes] | Response[str]:
+    """The valid tickets as a PDF, each a page."""
+    purchase, _ = await _purchase_shown(request, pages, purchase_id, key)
+    if purchase is None or all(seat.ticket_code is None for seat in purchase.seats):
+        raise NotFoundException
+    content = await pages.tickets_pdf(request, purchase, f"{gettext('Your tickets')} · {purchase.event.name}")
+    if content is None:
+        return error_page(404, gettext(NO_PDF), "")
+    headers = {
+        "Content-Disposition": f'attachment; filename="tickets-{purchase_id}.pdf"',
+        "Cache-Control": "no-store",
+    }
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
+LINK_ENDED = N_("This link has ended")
+
+
+@get("/purchases/take/{token:str}")
+async def take_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    token: Annotated[str, Parameter(max_length=TOKEN_CHARS_MAX)],
+    problem: Annotated[str, Parameter(max_length=32)] = "",
+) -> Response[str]:
+    """A ticket that somebody hands on: who presses the button has it."""
+    _, cookie = await pages.ensure_session(request)
+    offered = await pages.offered(token)
+    if offered is None:
+        return error_page(404, gettext(LINK_ENDED), words_of("ticket_link_ended"))
+    return page("take.html", cookie=cookie, offered=offered, token=token, problem=words_of(problem))
+
+
+@post("/purchases/take/{token:str}")
+async def take_form(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    token: Annotated[str, Parameter(max_length=TOKEN_CHARS_MAX)],
+) -> Response[str]:
+    """Take the ticket. `PageData.ensure_session` refuses another site's form."""
+    user_id, cookie = await pages.ensure_session(request)
+    try:
+        path = f"/purchases/{await pages.take(request, user_id, token)}"
+    except PlainRefusedError as refused:
+        path = f"/purchases/take/{token}?problem={refused.code}"
+    headers = {"Location": f"{prefix()}{path}", "Cache-Control": "no-store"}
+    cookies = [cookie] if cookie else []
+    return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=cookies)
+
+
 @get("/ops")
 async def ops_page() -> Response[str]:
     """The operators' console. It holds nothing by itself: its script asks the operators' API."""
@@ -528,6 +588,9 @@ def pages_router() -> Router:
             sign_out_form,
             sale_calendar_file,
             event_calendar_file,
+            tickets_file,
+            take_page,
+            take_form,
         ],
         before_request=_in_preferred_language,
     )
