@@ -65,6 +65,7 @@ from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from tickets.keys import TicketKeys
 from tickets.links import TicketLinks
+from tickets.wallets import Wallets
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -172,6 +173,7 @@ def build_services(settings: GatewaySettings) -> Services:
         open_passes=OpenPasses(ring),
         ticket_keys=ticket_keys,
         ticket_links=TicketLinks(ring),
+        wallets=Wallets.of(settings.wallet),
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,

@@ -64,8 +64,7 @@ class PagesFromServices:
         self.takes_phone = services.contacts.takes_phone
         self.push_key = services.alerts.public_key
         self.new_room = room_seed(services.settings.room)
-        # A PDF takes a tenth of a second of a processor, which the line's streams need more: one is made at a time.
-        self._making_pdf = asyncio.Semaphore(1)
+        self.wallets = services.wallets
 
     async def ensure_session(self, request: AnyRequest, *, for_tickets: bool = False) -> tuple[int, Cookie | None]:
         identity = self._services.identity
@@ -359,6 +358,7 @@ class PagesFromServices:
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
                     ticket=detail.ticket,
+                    issue_number=detail.issue_number,
                     handed_on=detail.handed_on,
                     hand_on=self._hand_on(purchase, detail),
                     cancelled=detail.cancelled_at is not None,
@@ -416,7 +416,7 @@ class PagesFromServices:
             if seat.ticket_code is not None
         ]
         look, font = Look.of(services.settings.brand), services.settings.mail.font
-        async with self._making_pdf:
+        async with services.tickets.making_pdf:
             return await asyncio.to_thread(tickets_pdf, facts, tickets, current().tag, title, look, font)
 
     async def offered(self, token: str) -> OfferedTicket | None:

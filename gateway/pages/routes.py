@@ -25,7 +25,6 @@ from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
-from gateway.contract.booking import TOKEN_CHARS_MAX
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -47,8 +46,9 @@ from gateway.pages.mailbox import MAILBOX
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
+from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, PlainRefusedError, PurchaseView, Standing
+from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
@@ -58,7 +58,6 @@ from messages.money import EXPONENTS
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
-KEY_TYPED_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
 _of_this_site = re.compile(r"/(?:(?:account|events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
@@ -312,18 +311,6 @@ async def sign_out_form(request: Request[Any, Any, Any], pages: Pages) -> Respon
     return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=[cookie])
 
 
-async def _purchase_shown(
-    request: Request[Any, Any, Any], pages: PageData, purchase_id: uuid.UUID, key: str
-) -> tuple[PurchaseView | None, Cookie | None]:
-    """The purchase that the key opens, or else the fan's session; None if neither does."""
-    if key:
-        return await pages.purchase_by_key(purchase_id, key), None
-    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
-    purchase = await pages.purchase(user_id, purchase_id)
-    is_shown = purchase is not None and pages.keep_session(request, [purchase])
-    return (purchase if is_shown else None), cookie
-
-
 @get("/purchases/{purchase_id:uuid}")
 async def purchase_page(
     request: Request[Any, Any, Any],
@@ -333,7 +320,7 @@ async def purchase_page(
     told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """The tickets, each with its QR code. Somebody else's are not found, and the page says what opens them."""
-    purchase, cookie = await _purchase_shown(request, pages, purchase_id, key)
+    purchase, cookie = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         return error_page(404, gettext(TICKETS_ELSEWHERE[0]), gettext(TICKETS_ELSEWHERE[1]))
     return page(
@@ -344,6 +331,7 @@ async def purchase_page(
         purchase=purchase,
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
+        wallets=pages.wallets,
         exponent=EXPONENTS.get(purchase.currency, 2),
     )
 
@@ -373,72 +361,13 @@ async def event_calendar_file(
     key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
 ) -> Response[bytes]:
     """The evening of the fan's own tickets, for a calendar."""
-    purchase, _ = await _purchase_shown(request, pages, purchase_id, key)
+    purchase, _ = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         raise NotFoundException
     site_origin = origin_of(request)
     page_url = f"{site_origin}{prefix()}/purchases/{purchase_id}?key={purchase.key}"
     content = event_calendar(purchase, urlsplit(site_origin).hostname or "", page_url, dt.datetime.now(dt.UTC))
     return _calendar_file(f"tickets-{purchase_id}", content)
-
-
-NO_PDF = N_("These tickets cannot be made into a PDF here. Print their page instead.")
-
-
-@get("/purchases/{purchase_id:uuid}/tickets.pdf")
-async def tickets_file(
-    request: Request[Any, Any, Any],
-    pages: Pages,
-    purchase_id: uuid.UUID,
-    key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
-) -> Response[bytes] | Response[str]:
-    """The valid tickets as a PDF, each a page."""
-    purchase, _ = await _purchase_shown(request, pages, purchase_id, key)
-    if purchase is None or all(seat.ticket_code is None for seat in purchase.seats):
-        raise NotFoundException
-    content = await pages.tickets_pdf(request, purchase, f"{gettext('Your tickets')} · {purchase.event.name}")
-    if content is None:
-        return error_page(404, gettext(NO_PDF), "")
-    headers = {
-        "Content-Disposition": f'attachment; filename="tickets-{purchase_id}.pdf"',
-        "Cache-Control": "no-store",
-    }
-    return Response(content, media_type="application/pdf", headers=headers)
-
-
-LINK_ENDED = N_("This link has ended")
-
-
-@get("/purchases/take/{token:str}")
-async def take_page(
-    request: Request[Any, Any, Any],
-    pages: Pages,
-    token: Annotated[str, Parameter(max_length=TOKEN_CHARS_MAX)],
-    problem: Annotated[str, Parameter(max_length=32)] = "",
-) -> Response[str]:
-    """A ticket that somebody hands on: who presses the button has it."""
-    _, cookie = await pages.ensure_session(request)
-    offered = await pages.offered(token)
-    if offered is None:
-        return error_page(404, gettext(LINK_ENDED), words_of("ticket_link_ended"))
-    return page("take.html", cookie=cookie, offered=offered, token=token, problem=words_of(problem))
-
-
-@post("/purchases/take/{token:str}")
-async def take_form(
-    request: Request[Any, Any, Any],
-    pages: Pages,
-    token: Annotated[str, Parameter(max_length=TOKEN_CHARS_MAX)],
-) -> Response[str]:
-    """Take the ticket. `PageData.ensure_session` refuses another site's form."""
-    user_id, cookie = await pages.ensure_session(request)
-    try:
-        path = f"/purchases/{await pages.take(request, user_id, token)}"
-    except PlainRefusedError as refused:
-        path = f"/purchases/take/{token}?problem={refused.code}"
-    headers = {"Location": f"{prefix()}{path}", "Cache-Control": "no-store"}
-    cookies = [cookie] if cookie else []
-    return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=cookies)
 
 
 @get("/ops")
@@ -588,9 +517,7 @@ def pages_router() -> Router:
             sign_out_form,
             sale_calendar_file,
             event_calendar_file,
-            tickets_file,
-            take_page,
-            take_form,
+            *TICKET_PAGES,
         ],
         before_request=_in_preferred_language,
     )

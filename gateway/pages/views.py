@@ -15,6 +15,7 @@ from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
 from gateway.contract.line import DrawAnswer, Lobby
+from tickets.wallets import Wallets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ class PurchasedSeat:
     amount: int
     ticket_code: str | None
     ticket: str | None = None
+    issue_number: int = 1
     handed_on: bool = False
     hand_on: str = ""
     cancelled: bool = False
@@ -250,6 +252,8 @@ class PageData(Protocol):
     """Whether this site sends mail, and whether it sends SMS."""
     push_key: str
     """The VAPID key by which browsers subscribe to web push; empty: this site sends none."""
+    wallets: Wallets
+    """Those of phones that tickets can be put into."""
     new_room: RoomSeed
     """What a new event's room starts with."""
 
