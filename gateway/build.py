@@ -154,7 +154,9 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
-        reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys),
+        reader=Reader(
+            settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
+        ),
         tickets=Tickets(halls, identity),
         halls=halls,
         hall_access=HallAccess(halls, identity),

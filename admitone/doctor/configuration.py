@@ -65,7 +65,9 @@ def _wallets(site: Site) -> Iterator[Finding]:
     try:
         Wallets.of(site.settings.wallet)
     except WalletError as error:
-        yield site.misconfigured("setup", "wallets", f"Tickets cannot be put into wallets: {error}", "Mend this setting.")
+        yield site.misconfigured(
+            "setup", "wallets", f"Tickets cannot be put into wallets: {error}", "Mend this setting."
+        )
 
 
 def _captcha(site: Site) -> Iterator[Finding]:

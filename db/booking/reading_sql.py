@@ -10,7 +10,6 @@ from db.events.sale import EventState
 _OF_CANCELLED_EVENT: Final = f"e.state = '{EventState.CANCELLED}'"
 
 
-
 def _purchase(viewer: str) -> str:
     """A purchase as JSON, as a fan sees it: the fan who bought sees all its seats, and a fan to whom some of its
     tickets were handed sees those. A ticket has its code only for the fan who has it now.

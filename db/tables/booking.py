@@ -139,9 +139,7 @@ class TicketIssue(Base):
     __tablename__ = "ticket_issue"
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
-        PrimaryKeyConstraint(
-            "purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number", "issue_number"
-        ),
+        PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number", "issue_number"),
         Index("ix_ticket_issue_user", "user_id", "event_id"),
     )
 

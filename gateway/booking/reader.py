@@ -43,9 +43,7 @@ class Reader:
         psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
     """
 
-    def __init__(
-        self, database_url: str, connections_max: int, grace_seconds: int, ticket_keys: TicketKeys
-    ) -> None:
+    def __init__(self, database_url: str, connections_max: int, grace_seconds: int, ticket_keys: TicketKeys) -> None:
         self._grace_seconds = grace_seconds
         self._ticket_keys = ticket_keys
         # A fan looks for what was bought a moment ago, so the primary is read.

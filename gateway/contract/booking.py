@@ -22,7 +22,6 @@ from gateway.contract.values import (
     UserId,
 )
 
-
 TOKEN_CHARS_MAX: Final = 128
 
 

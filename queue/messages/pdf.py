@@ -175,9 +175,7 @@ class _Card:
         pdf.set_xy(self._left, top + size + 3)
         pdf.cell(self._width, 6, page.code, align="C")
 
-    def _block(
-        self, text: str, y: float, *, size: float, size_min: float, lines_max: int, bold: bool = False
-    ) -> float:
+    def _block(self, text: str, y: float, *, size: float, size_min: float, lines_max: int, bold: bool = False) -> float:
         """Lines of text, smaller where they would be too many; return where they end."""
         pdf = self._pdf
         height = 0.0

@@ -112,9 +112,7 @@ class AppleWallet:
             raise WalletError("ADMITONE_WALLET_APPLE_CERTIFICATE: it is no certificate of a pass type")
         return found
 
-    def pass_file(
-        self, ticket: WalletTicket, *, organisation: str, colour: str, ink: str, icon: bytes
-    ) -> bytes:
+    def pass_file(self, ticket: WalletTicket, *, organisation: str, colour: str, ink: str, icon: bytes) -> bytes:
         """The file that a phone opens in Apple Wallet.
 
         Args:

@@ -24,7 +24,9 @@ def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis, keys: Key
     """The sender of one process, in its running loop; in Redis it keeps pace with other processes."""
     links = Links(links_base(settings), LinkTokens(keys))
     look = Look.of(settings.brand)
-    return Sender(settings.message, settings.mail, providers(settings, links.base, client), look, links, TicketKeys(keys))
+    return Sender(
+        settings.message, settings.mail, providers(settings, links.base, client), look, links, TicketKeys(keys)
+    )
 
 
 def links_base(settings: WorkerSettings) -> str:

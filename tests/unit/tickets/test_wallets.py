@@ -119,9 +119,7 @@ def test_an_apple_pass_says_the_ticket_and_is_signed_by_the_chain(chain: Path, t
     Image.new("RGB", (192, 192), "#f5b301").save(icon, "PNG")
     wallet = AppleWallet.of(settings_of(chain))
     assert wallet is not None
-    packed = wallet.pass_file(
-        TICKET, organisation="Arena", colour="#f5b301", ink="#17181c", icon=icon.getvalue()
-    )
+    packed = wallet.pass_file(TICKET, organisation="Arena", colour="#f5b301", ink="#17181c", icon=icon.getvalue())
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     said = json.loads(files["pass.json"])
