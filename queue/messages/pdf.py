@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import segno
 
@@ -178,18 +178,19 @@ class _Card:
     def _block(self, text: str, y: float, *, size: float, size_min: float, lines_max: int, bold: bool = False) -> float:
         """Lines of text, smaller where they would be too many; return where they end."""
         pdf = self._pdf
-        height = 0.0
+        height, needed = 0.0, 0.0
         while True:
             pdf.set_font(self._family, self._bold if bold else "", size)
             height = size / _POINTS_A_MM * 1.2
             pdf.set_xy(self._left + _PADDING, y)
-            lines = pdf.multi_cell(self._inner, height, text, dry_run=True, output="LINES")
-            if len(lines) <= lines_max or size <= size_min:
+            # With this output it returns the height of all lines.
+            needed = cast(float, pdf.multi_cell(self._inner, height, text, dry_run=True, output="HEIGHT"))
+            if needed <= height * (lines_max + 0.5) or size <= size_min:
                 break
             size -= 1
         pdf.set_xy(self._left + _PADDING, y)
         pdf.multi_cell(self._inner, height, text, align="R" if self._right_to_left else "L")
-        return y + height * len(lines)
+        return y + needed
 
     def _line(
         self,

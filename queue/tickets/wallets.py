@@ -1,7 +1,7 @@
 """Tickets for the wallets of phones: a signed file for Apple Wallet, and a signed link for Google Wallet.
 
-A pass shows the signed ticket as its QR code, as the page does. It does not hear of changes: a ticket that is handed on or
-cancelled stays in the wallet, and is refused at the door.
+A pass shows the signed ticket as its QR code, as the page does. It does not hear of changes: a ticket that is handed on
+or cancelled stays in the wallet, and is refused at the door.
 """
 
 from __future__ import annotations
