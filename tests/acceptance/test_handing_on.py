@@ -30,7 +30,7 @@ def test_a_ticket_is_verified_by_the_published_keys_and_given_as_a_pdf(site: Sit
     assert (pdf.status, pdf.headers["Content-Type"]) == (200, "application/pdf")
     assert pdf.content.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type /Page\b", pdf.content)) == len(details)
-    assert site.client().get(f"/purchases/{purchase_id}/tickets.pdf").status == 404
+    assert get(site, f"/purchases/{purchase_id}/tickets.pdf")[0] == 404
 
 
 def test_a_friend_takes_a_ticket_by_its_link_and_both_are_told(site: Site) -> None:
