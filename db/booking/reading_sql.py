@@ -21,7 +21,7 @@ _PURCHASE: Final = f"""json_build_object(
                               'rowNumber', d.row_number, 'seatNumber', d.seat_number,
                               'rowLabel', s.row_label, 'seatLabel', s.seat_label, 'section', s.section,
                               'entrance', t.entrance,
-                              'amount', d.amount,
+                              'amount', d.amount, 'cancelFee', d.cancel_fee,
                               'ticketCode', CASE WHEN d.cancelled_at IS NULL AND NOT {_OF_CANCELLED_EVENT}
                                                  THEN d.ticket_code END,
                               'cancelledAt', to_char(d.cancelled_at AT TIME ZONE 'UTC',

@@ -13,6 +13,9 @@ from tests.client import Answer
 CONTRACT = {
     "/api/events/{event_id}/draw": {"get": 200},
     "/api/events/{event_id}/draw/list": {"get": 200},
+    "/api/events/{event_id}/waiting-list": {"get": 200, "post": 202, "delete": 202},
+    "/api/events/{event_id}/waiting-list/entries": {"get": 200},
+    "/api/ops/rooms/{event_id}/waiting-list": {"get": 200},
     "/api/queue/{event_id}/receipt": {"get": 200},
     "/api/session": {"post": 201, "delete": 204},
     "/api/account": {"get": 200},

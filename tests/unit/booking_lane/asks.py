@@ -12,9 +12,11 @@ from booking_lane.commands import (
     Checkout,
     Command,
     Extend,
+    Leave,
     Release,
     Reserve,
     Sweep,
+    Wait,
     command_id_new,
 )
 from db.booking.seats import Seat
@@ -59,6 +61,14 @@ def extend(event: int, fan: int, hold: uuid.UUID | str, seconds: int, **fields: 
 def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fields: Any) -> Cancel:
     purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
     return Cancel(**_head(event, fan, fields), purchase_id=purchase, seats=seats)
+
+
+def wait(event: int, fan: int, ticket_type: int, quantity: int, **fields: Any) -> Wait:
+    return Wait(**_head(event, fan, fields), ticket_type_id=ticket_type, quantity=quantity)
+
+
+def leave(event: int, fan: int, **fields: Any) -> Leave:
+    return Leave(**_head(event, fan, fields))
 
 
 def sweep(event: int, **fields: Any) -> Sweep:
