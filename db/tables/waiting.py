@@ -48,6 +48,7 @@ class WaitingEntry(Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("ix_waiting_entry_network", "event_id", "network", postgresql_where=text("state = 'waiting'")),
+        Index("ix_waiting_entry_entered", "entered_at", postgresql_where=text("network <> ''")),
         Index(
             "uq_waiting_entry_waiting", "event_id", "user_id", unique=True, postgresql_where=text("state = 'waiting'")
         ),

@@ -69,6 +69,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_waiting_entry_network", "waiting_entry", ["event_id", "network"], postgresql_where=waiting)
     op.create_index(
+        "ix_waiting_entry_entered", "waiting_entry", ["entered_at"], postgresql_where=sa.text("network <> ''")
+    )
+    op.create_index(
         "uq_waiting_entry_waiting", "waiting_entry", ["event_id", "user_id"], unique=True, postgresql_where=waiting
     )
     op.create_index(
