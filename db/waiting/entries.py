@@ -99,7 +99,7 @@ SELECT {_COLUMNS}
 """The entries of fans that are not over: those that wait, and those whose offer is under way."""
 
 READ_ENDS_OF_LISTS: Final = """
-SELECT DISTINCT ON (w.event_id) w.event_id, w.number, w.link
+SELECT w.event_id, w.number, w.link
   FROM unnest(%(event_ids)s::bigint[]) AS k (event_id)
  CROSS JOIN LATERAL (
        SELECT *

@@ -184,12 +184,13 @@ def _read_turns(connection: Connection, book: Book, needs: Needs) -> None:
     for key, ticket in book.tickets.items():
         if key[0] in listed:
             free_max[key] = ticket.available_count
-    returning = [(hold.event_id, seat) for hold in book.holds.values() if hold.is_open for seat in hold.seats]
-    returning += [(one.event_id, detail.seat) for one in book.purchases.values() for detail in one.live]
-    returning += [(event_id, seat) for event_id, *seat in needs.seats]
-    for event_id, (ticket_type_id, *_) in returning:
-        if (event_id, ticket_type_id) in free_max:
-            free_max[event_id, ticket_type_id] += 1
+    returning = [(hold.event_id, seat[0]) for hold in book.holds.values() if hold.is_open for seat in hold.seats]
+    returning += [(one.event_id, detail.seat[0]) for one in book.purchases.values() for detail in one.live]
+    # A named seat may be one whose hold has lapsed, which nothing else here tells.
+    returning += [key[:2] for key in needs.seats]
+    for kind in returning:
+        if kind in free_max:
+            free_max[kind] += 1
     rows = [
         {"event_id": event_id, "ticket_type_id": ticket_type_id, "free_max": most}
         for (event_id, ticket_type_id), most in sorted(free_max.items())

@@ -98,11 +98,12 @@ def _refuse_unless_sold_out(book: Book, command: Wait) -> None:
     the door. From then on seats that come back are the list's.
     """
     kind = (command.event_id, command.ticket_type_id)
-    ticket = book.tickets[kind]
-    is_sold_out = ticket.available_count < command.quantity and (ticket.held_count == 0 or kind in book.lists_begun)
     turns = book.turns.get(kind)
-    is_behind_others = turns is not None and turns.are_wanted(ticket.available_count)
-    if not is_sold_out and not is_behind_others:
+    # Without turns nothing is free in this batch.
+    free = 0 if turns is None else book.free_rows[kind].ordinary_count
+    has_begun = kind in book.lists_begun or book.tickets[kind].held_count == 0
+    is_behind_others = turns is not None and turns.are_wanted(free)
+    if not (has_begun and free < command.quantity) and not is_behind_others:
         raise Refused("not_sold_out")
 
 
