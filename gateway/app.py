@@ -162,9 +162,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(
-                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking
-            ),
+            *_handlers(sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking),
             *_handlers(waiting, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),

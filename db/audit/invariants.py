@@ -326,7 +326,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "cancel_has_its_seats": (
-        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase; refund and fee are their sum.",
+        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase; refund and fee sum to it.",
         """
         WITH told AS (
             SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
@@ -407,7 +407,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "waiting_list_is_a_chain": (
-        "The numbers of a waiting list have no gap, and the link of each entry is the hash of the entry and the one before.",
+        "A waiting list's numbers have no gap, and each entry's link is the hash of it and of the link before.",
         """
         SELECT w.event_id, w.number, encode(w.link, 'hex') AS link
           FROM (SELECT e.*, lag(e.number, 1, 0) OVER of_event AS number_before,

@@ -114,8 +114,8 @@ class ExtendResult(Result, kw_only=True):
 
 
 class CancelResult(Result, kw_only=True, omit_defaults=True):
-    """``details`` are the seats that this command cancelled. ``refund_amount`` is their sum without ``fee_amount``, which
-    the event's rules keep; ``total_amount`` is what is left of the purchase, and ``status`` is ``cancelled`` once
+    """``details`` are the seats that this command cancelled. ``refund_amount`` is their sum without ``fee_amount``,
+    which the event's rules keep; ``total_amount`` is what is left of the purchase, and ``status`` is ``cancelled`` once
     nothing is.
     """
 

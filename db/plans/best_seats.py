@@ -311,7 +311,9 @@ class FreeSeats:
     @property
     def ordinary_count(self) -> int:
         """How many of the free seats are not kept for fans who ask for accessible ones."""
-        return sum([(free & ~row.protected).bit_count() for free, row in zip(self._free, self.layout.rows, strict=True)])
+        return sum(
+            [(free & ~row.protected).bit_count() for free, row in zip(self._free, self.layout.rows, strict=True)]
+        )
 
     def take(self, row_number: int, seat: int) -> None:
         """The seat is not free any more."""

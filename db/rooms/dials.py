@@ -185,7 +185,8 @@ class RoomDials:
         ),
     ] = 3
     waiting_list: Annotated[
-        bool, Dial(meaning="fans of a sold-out event enter a waiting list, and seats that come back are offered to them")
+        bool,
+        Dial(meaning="fans of a sold-out event enter a waiting list, and seats that come back are offered to them"),
     ] = False
     offer_minutes: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""The waiting list of a sold-out event: entering, leaving, the fan's own place, and the list as everybody may see it."""
+"""The waiting list of a sold-out event: entering, leaving, the own place, and the list as everybody may see it."""
 
 from __future__ import annotations
 
@@ -205,7 +205,8 @@ async def figures(request: AnyRequest, event_id: PathEvent) -> WaitingFigures:
     row = await services.rooms.required_row(event_id)
     hall = await services.halls.hall(event_id)
     types = {
-        kind: WaitingOfType(ticket_type_id=kind, ticket_type=ticket.ticket_type) for kind, ticket in hall.tickets.items()
+        kind: WaitingOfType(ticket_type_id=kind, ticket_type=ticket.ticket_type)
+        for kind, ticket in hall.tickets.items()
     }
     async with services.engine.connect() as connection:
         for count in await waiting_counts(connection, event_id):

@@ -125,7 +125,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
         409, "Kept for those who wait", "Seats that come back go to the fans on the waiting list, in their order."
     ),
     "waiting_list_off": Problem(409, "No waiting list", "This event has no waiting list."),
-    "not_sold_out": Problem(409, "Not sold out", "So many seats of this kind may still be had; there is no need to wait."),
+    "not_sold_out": Problem(
+        409, "Not sold out", "So many seats of this kind may still be had; there is no need to wait."
+    ),
     "already_waiting": Problem(409, "Already waiting", "You have another entry in this waiting list; leave it first."),
     "not_waiting": Problem(404, "Not waiting", "You are not in the waiting list of this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),

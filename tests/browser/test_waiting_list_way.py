@@ -1,4 +1,4 @@
-"""An operator switches the waiting list on, and a fan of the sold-out event gets a seat that comes back, in a browser."""
+"""An operator switches the waiting list on, and a fan gets a seat that comes back, in a real browser."""
 
 from __future__ import annotations
 

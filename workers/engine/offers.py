@@ -1,7 +1,7 @@
 """Offers to those who wait: seats that are free go to the first entry whom they suffice for.
 
-The offers of a batch are made at its end, in the transaction that freed the seats. An offer is a hold of its fan with an
-end of its own, so its seats are as safe as those of any other hold.
+The offers of a batch are made at its end, in the transaction that freed the seats. An offer is a hold of its fan with
+an end of its own, so its seats are as safe as those of any other hold.
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reservation_id", sa.Uuid(), nullable=True),
         sa.Column("link", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint(
-            "state IN ('waiting', 'offered', 'left', 'passed')", name=op.f("ck_waiting_entry_state")
-        ),
+        sa.CheckConstraint("state IN ('waiting', 'offered', 'left', 'passed')", name=op.f("ck_waiting_entry_state")),
         sa.CheckConstraint("quantity BETWEEN 1 AND 10", name=op.f("ck_waiting_entry_quantity")),
         sa.CheckConstraint("(state = 'offered') = (reservation_id IS NOT NULL)", name=op.f("ck_waiting_entry_offer")),
         sa.CheckConstraint("(state = 'waiting') = (ended_at IS NULL)", name=op.f("ck_waiting_entry_ended")),

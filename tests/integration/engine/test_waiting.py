@@ -94,7 +94,9 @@ def test_seats_go_to_the_first_whom_they_suffice_for(waiting: Waiting) -> None:
     waiting.one(waiting.back(2, 3))
     assert waiting.held_by() == {1: [(VIP, 1, 2), (VIP, 1, 3)], 2: [(VIP, 1, 1)]}, "a group gets all or nothing"
     assert waiting.states() == ["offered", "offered", "waiting", "waiting"]
-    (told,) = waiting.books.rows("SELECT payload FROM outbox WHERE kind = 'waiting.offered' AND payload ->> 'userId' = '1'")
+    (told,) = waiting.books.rows(
+        "SELECT payload FROM outbox WHERE kind = 'waiting.offered' AND payload ->> 'userId' = '1'"
+    )
     assert told["payload"]["seats"] == 2
     bought = waiting.one(checkout(waiting.event, 1, hold=waiting.offer(1)))
     assert len(bought["details"]) == 2, "an offer is bought as any hold is"

@@ -51,7 +51,7 @@ def decide(book: Book, command: Wait) -> WaitResult:
     if command.quantity > QUANTITY_MAX or had + command.quantity > event.seats_per_fan_max:
         raise Refused(
             "limit_exceeded",
-            f"One fan may have {event.seats_per_fan_max} seats of this event, and wait for {QUANTITY_MAX}; you have {had}.",
+            f"One fan may have {event.seats_per_fan_max} seats here, and wait for {QUANTITY_MAX}; you have {had}.",
             seatsPerFanMax=event.seats_per_fan_max,
         )
     _refuse_unless_sold_out(book, command)
@@ -115,8 +115,8 @@ def _refuse_unproven(book: Book, command: Wait) -> None:
     if waiting >= book.settings.waiting_network_max:
         raise Refused(
             "captcha_required",
-            "Many wait from your network. Solve the captcha of /api/captcha for action=reserve in this session; send it "
-            "in X-Captcha-Token.",
+            "Many wait from your network. Solve the captcha of /api/captcha for action=reserve in this session; send "
+            "it in X-Captcha-Token.",
         )
     book.networks_waiting[network] = waiting + 1
 
