@@ -95,7 +95,7 @@ class Booking:
             )
 
     def sweep(self, lane: int) -> None:
-        """Apply one batch of sweeps, for the lane's events with lapsed holds, or with free seats that somebody awaits."""
+        """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits."""
         about.begin(lane=lane)
         which = {
             "lanes": self._lane.count,

@@ -326,7 +326,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "cancel_has_its_seats": (
-        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase; refund and fee sum to it.",
+        "Each seat of a succeeded cancel is a cancelled one of that fan's purchase, refund and fee are their sum.",
         """
         WITH told AS (
             SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,

@@ -27,12 +27,12 @@ def event_id(site: Site) -> int:
 
 
 @pytest.fixture(scope="module")
-def seller(site: Site, event_id: int) -> tuple[Fan, str]:
-    """The fan who bought every seat, and the purchase."""
-    fan = site.admitted_fan(event_id)
+def seller(site: Site, event_id: int) -> tuple[Fan, str, Fan]:
+    """The fan who bought every seat, the purchase, and another one who was let in before the sell-out."""
+    fan, fast = site.admitted_fan(event_id), site.admitted_fan(event_id)
     seats = [(1, 1, number) for number in range(1, SEATS + 1)]
     assert enter(fan, event_id, 1).code == "not_sold_out"
-    return fan, fan.buy(event_id, seats)["purchaseId"]
+    return fan, fan.buy(event_id, seats)["purchaseId"], fast
 
 
 def enter(fan: Fan, event_id: int, quantity: int) -> Answer:
@@ -58,8 +58,8 @@ def sent(fan: Client, event_id: int, path: str, **fields: int) -> str:
     return fan.get(str(answer.headers["Location"])).content.decode()
 
 
-def test_seats_that_come_back_are_offered_in_order(site: Site, event_id: int, seller: tuple[Fan, str]) -> None:
-    owner, purchase = seller
+def test_seats_that_come_back_are_offered_in_order(site: Site, event_id: int, seller: tuple[Fan, str, Fan]) -> None:
+    owner, purchase, fast = seller
     pair, single, next_one = site.fan(), site.fan(), site.fan()
     assert pair.get(f"/api/events/{event_id}/waiting-list").code == "not_waiting"
     first = enter(pair, event_id, 2).result
@@ -73,7 +73,6 @@ def test_seats_that_come_back_are_offered_in_order(site: Site, event_id: int, se
 
     owner.cancel(event_id, purchase, [(1, 1, 1)])
     assert "Seats are kept for you" in shown(single, event_id)
-    fast = site.admitted_fan(event_id)
     assert entry(pair, event_id)["state"] == "waiting", "one seat is too few"
     assert "Enter the list" in sent(single, event_id, "/waiting-list/leave"), "declined"
     assert entry(next_one, event_id)["state"] == "offered", "at once"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Extend, Leave, Release, Reserve, Sweep, Wait
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -127,6 +127,8 @@ class Model:
                 return {"ok" if self.is_live(hold, now) else "hold_expired"}
             case Cancel():
                 return {self._expect_cancel(command, now)}
+            case Wait() | Leave():
+                raise NotImplementedError("the model knows no waiting list")
             case Sweep():
                 return {"ok"}
 
