@@ -75,7 +75,6 @@ async def waiting_page(
         quantity_max=min(QUANTITY_MAX, event.seats_per_fan_max),
         problem=words_of(problem),
         data={"eventId": event_id, "state": entry.state if entry else None, "offerEndsAt": ends_at},
-        page_address=f"/events/{event_id}/waiting-list",
         site_url=origin_of(request),
     )
 
