@@ -31,7 +31,7 @@ def test_a_seat_that_comes_back_is_offered_to_the_fan_who_waits(
     rules.get_by_label("Name", exact=True).fill("demo")
     rules.get_by_label("Password").fill(PASSWORD)
     rules.get_by_role("button", name="Sign in", exact=True).click()
-    rules.get_by_label("Waiting list", exact=True).select_option("on")
+    rules.locator("[name=waitingList]").select_option("on")
     rules.get_by_role("button", name="Set", exact=True).click()
     expect(rules.locator("#message")).to_have_text("Set.")
     expect(rules.locator("#summary")).to_have_text("On · 0 waiting")
