@@ -241,12 +241,14 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "wait", "leave"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),
         ("release", "/api/reservations/{reservation_id}", "delete"),
         ("cancel", "/api/purchases/{purchase_id}/cancel", "post"),
+        ("wait", "/api/events/{event_id}/waiting-list", "post"),
+        ("leave", "/api/events/{event_id}/waiting-list", "delete"),
     ):
         assert answer(path, method) == of_kind[kind]
         result = resolved(document, of_kind[kind]["properties"]["result"]["anyOf"][0])
