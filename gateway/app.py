@@ -43,6 +43,7 @@ from gateway.routes import (
     programme,
     rooms,
     sessions,
+    waiting,
     webhooks,
 )
 from gateway.services import Services
@@ -121,6 +122,7 @@ def _details() -> dict[str, Details]:
         contacts,
         draws,
         booking,
+        waiting,
         rooms,
         programme,
         plans,
@@ -160,9 +162,8 @@ def create_app(settings: GatewaySettings) -> Litestar:
     app = Gateway(
         site,
         route_handlers=[
-            *_handlers(
-                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking, rooms
-            ),
+            *_handlers(sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking),
+            *_handlers(waiting, rooms),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),

@@ -14,6 +14,7 @@ from booking_lane.commands import Batch, Sweep, command_id_new
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
+from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
@@ -94,21 +95,21 @@ class Booking:
             )
 
     def sweep(self, lane: int) -> None:
-        """Apply one batch of sweeps, for the lane's events that have lapsed holds."""
+        """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits."""
         about.begin(lane=lane)
-        rows = self._engine.connection().execute(
-            EVENTS_WITH_DUE_HOLDS,
-            {
-                "lanes": self._lane.count,
-                "lane": lane,
-                "grace_seconds": self._hold.grace_seconds,
-                "events_max": EVENTS_SWEPT_MAX,
-            },
-            prepare=True,
-        )
+        which = {
+            "lanes": self._lane.count,
+            "lane": lane,
+            "grace_seconds": self._hold.grace_seconds,
+            "events_max": EVENTS_SWEPT_MAX,
+        }
+        connection = self._engine.connection()
+        event_ids: dict[int, None] = {}
+        for statement in (EVENTS_WITH_DUE_HOLDS, EVENTS_WITH_OFFERS_DUE):
+            event_ids |= dict.fromkeys(row[0] for row in connection.execute(statement, which, prepare=True))
         sweeps = tuple(
-            Sweep(command_id=command_id_new(), event_id=row[0], user_id=0, received_at_ms=0, deadline_ms=0)
-            for row in rows
+            Sweep(command_id=command_id_new(), event_id=event_id, user_id=0, received_at_ms=0, deadline_ms=0)
+            for event_id in event_ids
         )
         if sweeps:
             self.book(Batch(command_id_new(), "sweep", lane, sweeps))

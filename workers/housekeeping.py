@@ -209,6 +209,7 @@ class Housekeeping:
             (FORGET_ALARMS, self._settings.alarm.keep_hours),
             (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),
             (sql.FORGET_CHANGES, keep.log_days * HOURS_OF_DAY),
+            (sql.FORGET_WAITING_NETWORKS, keep.network_hours),
         ):
             if keep_hours == 0:
                 continue

@@ -14,7 +14,7 @@ import msgspec
 
 from db.audit.ledger import LedgerLine
 
-Kind = Literal["reserve", "checkout", "release", "cancel"]
+Kind = Literal["reserve", "checkout", "release", "cancel", "wait"]
 
 _encode = msgspec.json.Encoder().encode
 

@@ -326,11 +326,12 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "cancel_has_its_seats": (
-        "Every seat of a cancel recorded as succeeded is a cancelled one of that fan's purchase, its refund their sum.",
+        "Each seat of a succeeded cancel is a cancelled one of that fan's purchase, refund and fee are their sum.",
         """
         WITH told AS (
             SELECT c.event_id, c.command_id, c.user_id, c.outcome #>> '{result,purchaseId}' AS purchase_id,
-                   (c.outcome #>> '{result,refundAmount}')::bigint AS refund_amount,
+                   (c.outcome #>> '{result,refundAmount}')::bigint
+                   + coalesce((c.outcome #>> '{result,feeAmount}')::bigint, 0) AS refund_amount,
                    sum(s.amount) OVER (PARTITION BY c.event_id, c.command_id) AS amount_of_seats,
                    s."ticketTypeId" AS ticket_type_id, s."rowNumber" AS row_number, s."seatNumber" AS seat_number,
                    s.amount
@@ -372,6 +373,51 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          WHERE d.cancelled_at > %(now)s - make_interval(hours => %(command_keep_hours)s)
          GROUP BY d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at
         HAVING count(t.event_id) <> 1
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "offer_is_a_hold": (
+        "What was offered to an entry of the waiting list is a hold of its fan, of its ticket type and its size.",
+        """
+        SELECT w.event_id, w.number, w.user_id, w.ticket_type_id, w.quantity, w.reservation_id, h.user_id AS held_by,
+               h.ticket_type_ids
+          FROM waiting_entry w
+          LEFT JOIN reservation h ON h.event_id = w.event_id AND h.reservation_id = w.reservation_id
+         WHERE w.state = 'offered'
+           AND (h.reservation_id IS NULL
+                OR h.user_id <> w.user_id
+                OR h.ticket_type_ids <> array_fill(w.ticket_type_id, ARRAY[w.quantity::int]))
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "nobody_is_overtaken": (
+        "No entry was offered seats while an earlier one of its ticket type, of its size or a smaller one, waited.",
+        """
+        SELECT w.event_id, w.ticket_type_id, w.number, w.quantity, w.ended_at AS offered_at, w.first_waiting
+          FROM (SELECT b.*,
+                       (SELECT min(a.number)
+                          FROM waiting_entry a
+                         WHERE a.event_id = b.event_id AND a.ticket_type_id = b.ticket_type_id
+                           AND a.number < b.number AND a.quantity <= b.quantity
+                           AND (a.ended_at IS NULL OR a.ended_at > b.ended_at)) AS first_waiting
+                  FROM waiting_entry b
+                 WHERE b.state = 'offered') AS w
+         WHERE w.first_waiting IS NOT NULL
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "waiting_list_is_a_chain": (
+        "A waiting list's numbers have no gap, and each entry's link is the hash of it and of the link before.",
+        """
+        SELECT w.event_id, w.number, encode(w.link, 'hex') AS link
+          FROM (SELECT e.*, lag(e.number, 1, 0) OVER of_event AS number_before,
+                       coalesce(lag(e.link) OVER of_event, ''::bytea) AS link_before
+                  FROM waiting_entry e
+                WINDOW of_event AS (PARTITION BY e.event_id ORDER BY e.number)) AS w
+         WHERE w.number <> w.number_before + 1
+            OR w.link <> sha256(w.link_before || convert_to(
+                   concat_ws(':', w.event_id, w.number, w.ticket_type_id, w.quantity,
+                             floor(extract(epoch FROM w.entered_at) * 1000)::bigint), 'UTF8'))
          LIMIT %(rows_max)s
         """,
     ),

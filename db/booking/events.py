@@ -19,7 +19,10 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
 
 READ_EVENTS: Final = f"""
 SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision,
-       (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max] FROM room r WHERE r.event_id = event.event_id)
+       (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max, r.waiting_list::int, r.offer_minutes, r.cancel_hours,
+                     r.cancel_fee_percent, r.cancel_fee_amount]
+          FROM room r
+         WHERE r.event_id = event.event_id)
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone
@@ -27,7 +30,7 @@ SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_e
 
 @dataclass(slots=True)
 class EventRow:
-    """``network_limits_max`` and ``fan_unbought_max`` are dials of its room; 0 without a room."""
+    """The fields from ``network_limits_max`` on are dials of its room; 0 without a room."""
 
     event_id: int
     version: int
@@ -40,6 +43,11 @@ class EventRow:
     revision: int = 0
     network_limits_max: int = 0
     fan_unbought_max: int = 0
+    waiting_list: int = 0
+    offer_minutes: int = 0
+    cancel_hours: int = 0
+    cancel_fee_percent: int = 0
+    cancel_fee_amount: int = 0
 
 
 def event_row(row: Sequence[Any]) -> EventRow:

@@ -100,6 +100,17 @@ SELECT reservation_id FROM page ORDER BY reservation_id DESC LIMIT 1
 """  # noqa: S608 - of constants alone
 """Takes the networks from the holds that were made until then, whose ids sort by time, and returns how far it came."""
 
+FORGET_WAITING_NETWORKS: Final = """
+UPDATE waiting_entry w
+   SET network = ''
+  FROM (SELECT event_id, number
+          FROM waiting_entry
+         WHERE network <> '' AND entered_at < clock_timestamp() - make_interval(hours => %(keep_hours)s)
+         LIMIT %(rows_max)s) AS old
+ WHERE w.event_id = old.event_id AND w.number = old.number
+"""
+"""Takes the networks from old entries of waiting lists."""
+
 FORGET_CHANGES: Final = """
 DELETE FROM change_log
  WHERE log_id IN (SELECT log_id

@@ -47,7 +47,7 @@ _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.t
 class Detail:
     """One seat of a purchase. Once it is cancelled, anybody can buy the seat. ``ticket_code`` is as it is stored
     (`db.booking.ticket_codes`). ``issue_number`` rises each time the ticket is handed on; ``holder_user_id`` is the fan
-    who has it then, None as long as it is the fan who bought.
+    who has it then, None as long as it is the fan who bought. ``cancel_fee`` is what the event's rules keep of the amount of a cancelled seat.
     """
 
     seat: Seat
@@ -56,6 +56,7 @@ class Detail:
     cancelled_at: dt.datetime | None = None
     issue_number: int = 1
     holder_user_id: int | None = None
+    cancel_fee: int = 0
 
 
 @dataclass(slots=True)
@@ -171,6 +172,11 @@ def cancellable_until(promised: dt.datetime | None, date: dt.datetime, hours: fl
     return by_date if promised is None else min(date, max(promised, by_date))
 
 
+def cancel_fee(amount: int, percent: int, fixed: int) -> int:
+    """What is kept of a seat's ``amount`` when it is cancelled: the percentage, rounded down, and the fixed part."""
+    return min(amount, amount * percent // 100 + fixed)
+
+
 COUNT_SHORTENED: Final = """
 SELECT count(*)
   FROM purchase p
@@ -205,16 +211,21 @@ def new_detail(purchase: Purchase, detail: Detail) -> dict[str, Any]:
 
 WRITE_CANCELLED_DETAILS: Final = """
 UPDATE purchase_detail d
-   SET cancelled_at = %(now)s
+   SET cancelled_at = %(now)s, cancel_fee = k.cancel_fee
   FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int, cancel_fee bigint)
  WHERE d.event_id = k.event_id AND d.purchase_id = k.purchase_id AND d.ticket_type_id = k.ticket_type_id
    AND d.row_number = k.row_number AND d.seat_number = k.seat_number
 """
 
 
-def detail_key(purchase: Purchase, detail: Detail) -> dict[str, Any]:
+def cancelled_detail(purchase: Purchase, detail: Detail) -> dict[str, Any]:
     """A row of `WRITE_CANCELLED_DETAILS`."""
+    return {**detail_key(purchase, detail), "cancel_fee": detail.cancel_fee}
+
+
+def detail_key(purchase: Purchase, detail: Detail) -> dict[str, Any]:
+    """What names a seat of a purchase."""
     ticket_type_id, row_number, seat_number = detail.seat
     return {
         "event_id": purchase.event_id,

@@ -39,7 +39,7 @@ def _purchase(viewer: str) -> str:
                               'rowNumber', d.row_number, 'seatNumber', d.seat_number,
                               'rowLabel', s.row_label, 'seatLabel', s.seat_label, 'section', s.section,
                               'entrance', t.entrance,
-                              'amount', d.amount,
+                              'amount', d.amount, 'cancelFee', d.cancel_fee,
                               'ticketCode', CASE WHEN {has_ticket} THEN d.ticket_code END,
                               'ticket', CASE WHEN {has_ticket}
                                              THEN concat_ws(':', d.event_id, d.purchase_id, d.ticket_type_id,

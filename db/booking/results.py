@@ -113,9 +113,10 @@ class ExtendResult(Result, kw_only=True):
     expires_at: Moment
 
 
-class CancelResult(Result, kw_only=True):
-    """``details`` are the seats that this command cancelled, ``refund_amount`` is their sum; ``total_amount`` is what
-    is left of the purchase, and ``status`` is ``cancelled`` once nothing is.
+class CancelResult(Result, kw_only=True, omit_defaults=True):
+    """``details`` are the seats that this command cancelled. ``refund_amount`` is their sum without ``fee_amount``,
+    which the event's rules keep; ``total_amount`` is what is left of the purchase, and ``status`` is ``cancelled`` once
+    nothing is.
     """
 
     purchase_id: uuid.UUID
@@ -126,6 +127,28 @@ class CancelResult(Result, kw_only=True):
     currency: str
     cancelled_at: Moment
     details: tuple[CancelledSeat, ...]
+    fee_amount: int = 0
+
+
+class WaitResult(Result, kw_only=True):
+    """The entry: a new one, or the fan's own of the same wish. ``number`` is its place in the order of entering, and
+    ``link`` chains it to the entry before (hexadecimal).
+    """
+
+    event_id: int
+    number: int
+    ticket_type_id: int
+    quantity: int
+    entered_at: Moment
+    link: str
+
+
+class LeaveResult(Result, kw_only=True):
+    """The entry that ended. ``seats`` were offered and are declined; empty where nothing was offered yet."""
+
+    event_id: int
+    number: int
+    seats: tuple[NamedSeat, ...]
 
 
 class TakeResult(Result, kw_only=True):
@@ -154,5 +177,7 @@ RESULTS: Final[Mapping[str, type[Result]]] = {
     "extend": ExtendResult,
     "cancel": CancelResult,
     "take": TakeResult,
+    "wait": WaitResult,
+    "leave": LeaveResult,
 }
 """Result by the kind of command. These are the kinds whose outcomes are recorded."""

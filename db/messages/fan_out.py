@@ -20,6 +20,7 @@ TOLD_TO_FANS: Final = (
     OutboxKind.PURCHASE_CANCELLED,
     OutboxKind.EVENT_CHANGED,
     OutboxKind.EVENT_CANCELLED,
+    OutboxKind.SEATS_OFFERED,
 )
 """The kinds of news of which fans are told."""
 
@@ -195,6 +196,7 @@ ON_SALE_NOW: Final[LiteralString] = f"""
 SELECT e.time_zone, clock_timestamp()
   FROM event e
  WHERE e.event_id = %(event_id)s AND e.state = '{EventState.PUBLISHED}'
+   AND NOT EXISTS (SELECT FROM room r WHERE r.event_id = e.event_id AND r.waiting_list)
    AND e.on_sale_at < clock_timestamp() AND coalesce(e.off_sale_at, e.date) > clock_timestamp()
 """  # noqa: S608 - of constants alone
 """The zone of an event whose seats are on sale, and the time; nothing of any other."""

@@ -47,7 +47,7 @@ class PurchaseMade(Payload, frozen=True, kw_only=True):
 
 
 class CancelledSeat(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A seat that was cancelled, and what is paid back for it."""
+    """A seat that was cancelled, and what it cost."""
 
     ticket_type_id: int
     row_number: int
@@ -55,9 +55,10 @@ class CancelledSeat(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     amount: int
 
 
-class PurchaseCancelled(Payload, frozen=True, kw_only=True):
-    """``details`` are the seats cancelled this time and ``seats`` their number; ``total_amount`` is what is left of the
-    purchase, and ``status`` is ``cancelled`` once nothing is.
+class PurchaseCancelled(Payload, frozen=True, kw_only=True, omit_defaults=True):
+    """``details`` are the seats cancelled this time and ``seats`` their number; ``refund_amount`` is what they cost
+    without ``fee_amount``, which the event's rules keep. ``total_amount`` is what is left of the purchase, and
+    ``status`` is ``cancelled`` once nothing is.
     """
 
     purchase_id: uuid.UUID
@@ -68,6 +69,7 @@ class PurchaseCancelled(Payload, frozen=True, kw_only=True):
     total_amount: int
     currency: str
     status: str
+    fee_amount: int = 0
 
 
 class EventCancelled(Payload, frozen=True, kw_only=True):
@@ -107,6 +109,15 @@ class PurchaseOfCancelledEvent(Payload, frozen=True, kw_only=True):
     total_amount: int
     currency: str
     status: str
+
+
+class SeatsOffered(Payload, frozen=True, kw_only=True):
+    """Seats are held for a fan of the waiting list until ``ends_at`` (RFC 3339, UTC)."""
+
+    reservation_id: uuid.UUID
+    user_id: int
+    seats: int
+    ends_at: str
 
 
 class OutboxKind(StrEnum):
@@ -159,4 +170,10 @@ class OutboxKind(StrEnum):
         EventChanged,
         "Event moved or changed",
         "an operator changed an event's name, venue, date or doors while it was on sale or sold",
+    )
+    SEATS_OFFERED = (
+        "waiting.offered",
+        SeatsOffered,
+        "Seats offered to a fan who waits",
+        "seats came back and are held for the first fan of the waiting list whom they suffice for",
     )

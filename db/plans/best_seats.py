@@ -308,6 +308,13 @@ class FreeSeats:
             self._free[index] = mask
             self.count += mask.bit_count()
 
+    @property
+    def ordinary_count(self) -> int:
+        """How many of the free seats are not kept for fans who ask for accessible ones."""
+        return sum(
+            [(free & ~row.protected).bit_count() for free, row in zip(self._free, self.layout.rows, strict=True)]
+        )
+
     def take(self, row_number: int, seat: int) -> None:
         """The seat is not free any more."""
         self._set(row_number, seat, is_free=False)

@@ -54,6 +54,11 @@ OF_FAN: Final[dict[str, LiteralString]] = {
           FROM reservation
          WHERE user_id = ANY (%(fans)s)
          ORDER BY created_at""",
+    "waiting_entry": """
+        SELECT event_id, number, ticket_type_id, quantity, state, entered_at, ended_at, network
+          FROM waiting_entry
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY entered_at""",
     "purchase": """
         SELECT event_id, purchase_id, status, total_amount, currency, purchase_at, cancel_until
           FROM purchase
@@ -101,6 +106,8 @@ OF_ADDRESS: Final[dict[str, LiteralString]] = {
 _EVENTS_OF_FAN: Final[LiteralString] = """
 SELECT event_id FROM reservation WHERE user_id = %(fan)s
  UNION
+SELECT event_id FROM waiting_entry WHERE user_id = %(fan)s
+ UNION
 SELECT event_id FROM purchase WHERE user_id = %(fan)s
  UNION
 SELECT event_id FROM ticket_issue WHERE user_id = %(fan)s
@@ -129,6 +136,11 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
                              ELSE jsonb_set(outcome, '{result,userId}', to_jsonb(%(nobody)s::bigint)) END
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     """UPDATE reservation SET user_id = %(nobody)s, network = ''
+        WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
+    """UPDATE waiting_entry
+          SET user_id = %(nobody)s, network = '',
+              state = CASE state WHEN 'waiting' THEN 'left' ELSE state END,
+              ended_at = coalesce(ended_at, clock_timestamp())
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE ticket_issue SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",

@@ -184,6 +184,38 @@ class RoomDials:
             setting_default=3,
         ),
     ] = 3
+    waiting_list: Annotated[
+        bool,
+        Dial(meaning="fans of a sold-out event enter a waiting list, and seats that come back are offered to them"),
+    ] = False
+    offer_minutes: Annotated[
+        int,
+        Dial(
+            meaning="how long seats are kept for a fan of the waiting list to whom they are offered",
+            unit="min",
+            least=1,
+            most=10_080,
+        ),
+    ] = 60
+    cancel_hours: Annotated[
+        int,
+        Dial(
+            meaning="hours before the event until which fans may cancel; 0: as ADMITONE_CANCEL_UNTIL_HOURS says",
+            unit="h",
+            most=100_000,
+        ),
+    ] = 0
+    cancel_fee_percent: Annotated[
+        int, Dial(meaning="percent of a seat's price that are kept when its fan cancels it", unit="%", most=100)
+    ] = 0
+    cancel_fee_amount: Annotated[
+        int,
+        Dial(
+            meaning="what is kept besides for each seat that its fan cancels, up to the whole price",
+            unit="minor units",
+            most=100_000_000,
+        ),
+    ] = 0
 
 
 def _dials() -> dict[str, Dial]:

@@ -97,12 +97,16 @@ class PurchaseDetail(Base):
 
     ``issue_number`` rises each time the ticket is handed on, and ``holder_user_id`` is the fan who has it then; null:
     the fan who bought.
+    ``cancel_fee`` is what is kept of the amount of a cancelled seat; the rest is owed to the fan.
     """
 
     __tablename__ = "purchase_detail"
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
         CheckConstraint("amount >= 0", name="amount"),
+        CheckConstraint(
+            "cancel_fee BETWEEN 0 AND amount AND (cancel_fee = 0 OR cancelled_at IS NOT NULL)", name="cancel_fee"
+        ),
         PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number"),
         Index(
             "uq_purchase_detail_live_seat",
@@ -129,6 +133,7 @@ class PurchaseDetail(Base):
     amount: Mapped[int]
     ticket_code: Mapped[str]
     cancelled_at: Mapped[dt.datetime | None]
+    cancel_fee: Mapped[int] = mapped_column(server_default="0")
     issue_number: Mapped[int] = mapped_column(Integer, server_default="1")
     holder_user_id: Mapped[int | None]
 

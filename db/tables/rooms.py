@@ -121,6 +121,7 @@ class Room(Base):
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint(one_of("state", tuple(RoomState)), name="state"),
         *_checks_of_dials(),
+        Index("ix_room_waiting_list", "event_id", postgresql_where=text("waiting_list")),
     )
 
     if TYPE_CHECKING:

@@ -210,6 +210,7 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
 
     ``rowLabel`` and ``seatLabel`` are what the row and the seat are called where that is not their number, ``section``
     is the part of the hall; all three come from the hall plan that the event was given, and are null without one.
+    ``cancelFee`` is what the event's rules kept of the ``amount`` when the seat was cancelled.
     """
 
     ticket_type_id: int
@@ -226,6 +227,7 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
     issue_number: int = 1
     handed_on: bool = False
     cancelled_at: Moment | None = None
+    cancel_fee: int = 0
 
 
 class PurchaseAnswer(AnswerBody, kw_only=True):

@@ -123,6 +123,7 @@ export type CancelResult = {
   currency: string;
   cancelledAt: string;
   details: CancelledSeat[];
+  feeAmount?: number;
 };
 export type CancelledSeat = {
   ticketTypeId: number;
@@ -459,7 +460,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -480,6 +481,19 @@ export type Lately = {
   sessions: number;
   joins: number;
   proofs: number;
+};
+export type LeaveJob = {
+  kind: "leave";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: LeaveResult | null;
+};
+export type LeaveResult = {
+  version: number;
+  eventId: number;
+  number: number;
+  seats: NamedSeat[];
 };
 export type Lobby = {
   state: "drawing" | "early" | "open";
@@ -595,7 +609,7 @@ export type OperatorSessionAnswer = {
 export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -827,6 +841,7 @@ export type PurchaseDetailAnswer = {
   issueNumber?: number;
   handedOn?: boolean;
   cancelledAt?: string | null;
+  cancelFee?: number;
 };
 export type PurchaseLink = {
   href: string;
@@ -910,6 +925,11 @@ export type RoomAnswer = {
   passLifeSeconds: number;
   networkLimitsMax: number;
   fanUnboughtMax: number;
+  waitingList: boolean;
+  offerMinutes: number;
+  cancelHours: number;
+  cancelFeePercent: number;
+  cancelFeeAmount: number;
   eventId: number;
   name: string;
   venue: string;
@@ -1065,6 +1085,65 @@ export type TicketAnswer = {
   quantity: number;
   availableCount: number;
   heldCount: number;
+};
+export type WaitJob = {
+  kind: "wait";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: WaitResult | null;
+};
+export type WaitResult = {
+  version: number;
+  eventId: number;
+  number: number;
+  ticketTypeId: number;
+  quantity: number;
+  enteredAt: string;
+  link: string;
+};
+export type WaitingEntryAnswer = {
+  eventId: number;
+  number: number;
+  ticketTypeId: number;
+  quantity: number;
+  state: string;
+  enteredAt: string;
+  link: string;
+  ahead?: number | null;
+  reservationId?: string | null;
+  offerEndsAt?: string | null;
+};
+export type WaitingEntryList = {
+  entries: WaitingEntryListed[];
+  next: number | null;
+};
+export type WaitingEntryListed = {
+  number: number;
+  ticketTypeId: number;
+  quantity: number;
+  state: string;
+  enteredAt: string;
+  endedAt: string | null;
+  link: string;
+};
+export type WaitingFigures = {
+  eventId: number;
+  isOn: boolean;
+  offerMinutes: number;
+  types: WaitingOfType[];
+};
+export type WaitingOfType = {
+  ticketTypeId: number;
+  ticketType: string;
+  waiting?: number;
+  seats?: number;
+  offered?: number;
+  taken?: number;
+  declined?: number;
+  lapsed?: number;
+  left?: number;
+  passed?: number;
 };
 export type WebhookAnswer = {
   webhookId: number;

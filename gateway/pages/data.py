@@ -10,13 +10,14 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve, Take
+from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Leave, Release, Reserve, Take, Wait
 from db.booking.live_holds import holds_of_fan
-from db.booking.purchases import cancellable_until
+from db.booking.purchases import cancel_fee, cancellable_until
 from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
+from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
@@ -37,6 +38,7 @@ from gateway.pages.views import (
     PurchaseView,
     Standing,
     TicketView,
+    WaitingView,
 )
 from gateway.services import Services, address, network
 from gateway.wire.problems import ProblemError
@@ -138,6 +140,7 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
+            has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
             lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )
 
@@ -269,6 +272,41 @@ class PagesFromServices:
         command = Release(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
         await self._booked(Ask(command, f"plain-release-{reservation_id}", PLAIN_WAIT_SECONDS))
 
+    async def waiting(self, event_id: int, user_id: int) -> WaitingView | None:
+        async with self._services.engine.connect() as connection:
+            entry = await entry_of_fan(connection, event_id, user_id)
+        if entry is None:
+            return None
+        ticket = (await self._services.halls.hall(event_id)).tickets.get(entry.ticket_type_id)
+        return WaitingView(
+            number=entry.number,
+            ticket_type="" if ticket is None else ticket.ticket_type,
+            quantity=entry.quantity,
+            state=entry.became,
+            ahead=entry.ahead,
+            offer_ends_at=entry.expires_at if entry.is_offered else None,
+        )
+
+    async def wait(
+        self, request: AnyRequest, event_id: int, user_id: int, *, ticket_type_id: int, quantity: int
+    ) -> None:
+        await self._require_account(request, event_id)
+        command = Wait(
+            **UNSTAMPED, event_id=event_id, user_id=user_id, ticket_type_id=ticket_type_id, quantity=quantity
+        )
+
+        async def permit(command_id: uuid.UUID) -> Command:
+            permits = self._services.permits
+            counting = permits.counting(command, address(request))
+            return await permits.permit(
+                command, address(request), command_id, action="reserve", token=None, counting=counting
+            )
+
+        await self._booked(Ask(command, None, PLAIN_WAIT_SECONDS, permit))
+
+    async def stop_waiting(self, event_id: int, user_id: int) -> None:
+        await self._booked(Ask(Leave(**UNSTAMPED, event_id=event_id, user_id=user_id), None, PLAIN_WAIT_SECONDS))
+
     async def _booked(self, ask: Ask) -> dict[str, Any]:
         """The result of the command.
 
@@ -334,7 +372,8 @@ class PagesFromServices:
         """A purchase as the reader gives it, in JSON, together with its event."""
         purchase = msgspec.json.decode(found, type=PurchaseAnswer)
         hall = await self._services.halls.current(purchase.event_id)
-        hours = self._services.settings.hold.cancel_until_hours
+        room = await self._services.rooms.row(purchase.event_id)
+        hours = (room.cancel_hours if room else 0) or self._services.settings.hold.cancel_until_hours
         cancel_until = cancellable_until(purchase.cancel_until, hall.event.date, hours)
         is_late = self._services.clock.moment() >= cancel_until
         return PurchaseView(
@@ -363,6 +402,9 @@ class PagesFromServices:
                     handed_on=detail.handed_on,
                     hand_on=self._hand_on(purchase, detail),
                     cancelled=detail.cancelled_at is not None,
+                    fee=detail.cancel_fee
+                    if detail.cancelled_at is not None or room is None
+                    else cancel_fee(detail.amount, room.cancel_fee_percent, room.cancel_fee_amount),
                 )
                 for detail in purchase.details
             ],

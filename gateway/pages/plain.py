@@ -36,6 +36,7 @@ WORDS: Final[Mapping[str, str]] = {
     "account_required": N_("Here you need an account. Sign in first; a place in line that you have comes along."),
     "not_on_sale": N_("Tickets are not on sale yet."),
     "sale_over": N_("The sale is over."),
+    "kept_for_waiting": N_("Tickets that come back go to the people on the waiting list first."),
     "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
     "captcha_failed": N_("Buying needs JavaScript here, because this site checks that you are a person."),
     "ticket_link_ended": N_("Somebody took this ticket already, or it was cancelled, or the event has begun."),
@@ -63,7 +64,12 @@ async def form_fields(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {name: value for name in form if isinstance(value := form[name], str) and len(value) <= FIELD_CHARACTERS_MAX}
 
 
-def _number(fields: Mapping[str, str], name: str) -> int:
+def number_in(fields: Mapping[str, str], name: str) -> int:
+    """A positive number of a form.
+
+    Raises:
+        PlainRefusedError: ``invalid_request``.
+    """
     text = fields.get(name, "")
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= INT_MAX):
         raise PlainRefusedError("invalid_request")
@@ -111,8 +117,8 @@ async def hold_form(request: Request[Any, Any, Any], pages: Pages, event_id: int
             request,
             event_id,
             user_id,
-            ticket_type_id=_number(fields, "ticketTypeId"),
-            quantity=_number(fields, "quantity"),
+            ticket_type_id=number_in(fields, "ticketTypeId"),
+            quantity=number_in(fields, "quantity"),
             accessible="accessible" in fields,
             key=fields.get("key", "")[:KEY_CHARACTERS_MAX] or key_new(),
         )

@@ -48,7 +48,8 @@ from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
+from gateway.pages.waiting import WAITING_PAGES
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
@@ -437,6 +438,12 @@ async def codes_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Re
     return page("codes.html", event_id=event_id)
 
 
+@get("/ops/rooms/{event_id:int}/waiting-list")
+async def waiting_list_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's waiting list and its rules for cancelling, for its operators; asked for by its script."""
+    return page("waiting_rules.html", event_id=event_id)
+
+
 @get("/static/{version:str}/{name:path}")
 async def static_file(request: StrictRequest, version: str, name: Path) -> Response[bytes]:
     """A static file of this release."""
@@ -511,6 +518,7 @@ def pages_router() -> Router:
             leave_form,
             *PLAIN_FORMS,
             *TOLD_FORMS,
+            *WAITING_PAGES,
             *ACCOUNT_PAGES,
             purchases_page,
             purchase_page,
@@ -538,6 +546,7 @@ def pages_router() -> Router:
             webhooks_page,
             alarms_page,
             codes_page,
+            waiting_list_page,
             account_page,
             desk_page,
             networks_page,

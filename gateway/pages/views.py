@@ -66,6 +66,7 @@ class EventView:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    has_waiting_list: bool = False
     revision: int = 0
     """Goes up with each change by an operator."""
 
@@ -159,6 +160,12 @@ class PurchasedSeat:
     handed_on: bool = False
     hand_on: str = ""
     cancelled: bool = False
+    fee: int = 0
+    """What is kept of the amount of a cancelled seat, or would be if it were cancelled now."""
+
+    @property
+    def refund(self) -> int:
+        return self.amount - self.fee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +221,20 @@ class HoldView:
     total_amount: int
     currency: str
     expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingView:
+    """A fan's entry in a waiting list. ``state`` is ``waiting``, ``offered`` or what became of it, ``ahead`` how many
+    wait before it for the same ticket type, and ``offer_ends_at`` until when the seats of an offer are kept.
+    """
+
+    number: int
+    ticket_type: str
+    quantity: int
+    state: str
+    ahead: int
+    offer_ends_at: dt.datetime | None = None
 
 
 class PlainRefusedError(Exception):
@@ -320,6 +341,25 @@ class PageData(Protocol):
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         """Give a hold back.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def waiting(self, event_id: int, user_id: int) -> WaitingView | None:
+        """The fan's latest entry in the event's waiting list."""
+
+    async def wait(
+        self, request: Request[Any, Any, Any], event_id: int, user_id: int, *, ticket_type_id: int, quantity: int
+    ) -> None:
+        """Enter the waiting list.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def stop_waiting(self, event_id: int, user_id: int) -> None:
+        """Leave the waiting list, or decline what is offered.
 
         Raises:
             PlainRefusedError

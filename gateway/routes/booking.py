@@ -99,7 +99,7 @@ def _answers(kind: str) -> dict[int, type | None]:
     return {200: JOBS[kind], 202: JobAccepted}
 
 
-def _wait_seconds(request: AnyRequest, prefer: str | None) -> float:
+def seconds_preferred(request: AnyRequest, prefer: str | None) -> float:
     """How long the fan prefers to wait for the job's end; ``prefer`` is one of the header's lines."""
     return 0.0 if prefer is None else wait_seconds(field(request, "prefer"), WAIT_SECONDS_MAX)
 
@@ -216,7 +216,7 @@ async def reserve(
             counting=counting,
         )
 
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit)
     return await answer_of(services, await services.desk.book(ask))
 
 
@@ -258,11 +258,11 @@ async def checkout(
         return permitted
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit, repeats_recorded=True)
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit, repeats_recorded=True)
     return await answer_of(services, await services.desk.book(ask))
 
 
-def _counted(
+def counted(
     request: AnyRequest, fan: Session, command: Command
 ) -> Callable[[uuid.UUID], Awaitable[Command | None]] | None:
     """Counts a command that needs no permit beside; a rehearsal's fan may ask for any number."""
@@ -296,7 +296,7 @@ async def release(
     services = services_of(request)
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), counted(request, fan, command))
     return await answer_of(services, await services.desk.book(ask))
 
 
@@ -351,7 +351,7 @@ async def cancel(
     event_id = msgspec.json.decode(found, type=PurchaseAnswer).event_id
     await services.hall_access.to_book(request, event_id)
     command = Cancel(**UNSTAMPED, event_id=event_id, user_id=user_id, purchase_id=purchase_id, seats=seats)
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), counted(request, fan, command))
     return await answer_of(services, await services.desk.book(ask))
 
 

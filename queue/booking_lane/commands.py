@@ -119,13 +119,26 @@ class Take(_Command, frozen=True, kw_only=True, tag="take"):
     issue_number: int
 
 
+class Wait(_Command, frozen=True, kw_only=True, tag="wait"):
+    """Enter the waiting list of a sold-out event, for ``quantity`` seats of a ticket type."""
+
+    ticket_type_id: int
+    quantity: int
+
+
+class Leave(_Command, frozen=True, kw_only=True, tag="leave"):
+    """Leave the waiting list, or decline the seats that were offered."""
+
+
 class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
-    """Give back the seats of the event's lapsed holds. No request waits for the outcome."""
+    """Give back the seats of the event's lapsed holds, and offer what is free to those who wait. No request waits for
+    the outcome.
+    """
 
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Take | Sweep
+Command = Reserve | Checkout | Release | Extend | Cancel | Take | Wait | Leave | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

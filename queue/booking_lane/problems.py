@@ -124,6 +124,15 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
     "no_block": Problem(409, "No such block", "There are not so many seats together in one row; ask for fewer."),
     "sold_out": Problem(409, "Sold out", "Every seat of this kind is sold."),
+    "kept_for_waiting": Problem(
+        409, "Kept for those who wait", "Seats that come back go to the fans on the waiting list, in their order."
+    ),
+    "waiting_list_off": Problem(409, "No waiting list", "This event has no waiting list."),
+    "not_sold_out": Problem(
+        409, "Not sold out", "So many seats of this kind may still be had; there is no need to wait."
+    ),
+    "already_waiting": Problem(409, "Already waiting", "You have another entry in this waiting list; leave it first."),
+    "not_waiting": Problem(404, "Not waiting", "You are not in the waiting list of this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(

@@ -94,3 +94,12 @@ class HoldSettings(Section, frozen=True, kw_only=True):
             variable="ADMITONE_TICKET_ISSUES_MAX",
         ),
     ] = 10
+    waiting_network_max: Annotated[
+        int,
+        bounded(
+            "entries of a network in an event's waiting list before each further one needs a proof",
+            1,
+            100_000,
+            variable="ADMITONE_WAITING_NETWORK_MAX",
+        ),
+    ] = 24

@@ -13,6 +13,9 @@ from tests.client import Answer
 CONTRACT = {
     "/api/events/{event_id}/draw": {"get": 200},
     "/api/events/{event_id}/draw/list": {"get": 200},
+    "/api/events/{event_id}/waiting-list": {"get": 200, "post": 202, "delete": 202},
+    "/api/events/{event_id}/waiting-list/entries": {"get": 200},
+    "/api/ops/rooms/{event_id}/waiting-list": {"get": 200},
     "/api/queue/{event_id}/receipt": {"get": 200},
     "/api/session": {"post": 201, "delete": 204},
     "/api/account": {"get": 200},
@@ -240,13 +243,15 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "take"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "take", "wait", "leave"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),
         ("release", "/api/reservations/{reservation_id}", "delete"),
         ("cancel", "/api/purchases/{purchase_id}/cancel", "post"),
         ("take", "/api/tickets/take", "post"),
+        ("wait", "/api/events/{event_id}/waiting-list", "post"),
+        ("leave", "/api/events/{event_id}/waiting-list", "delete"),
     ):
         assert answer(path, method) == of_kind[kind]
         result = resolved(document, of_kind[kind]["properties"]["result"]["anyOf"][0])

@@ -46,6 +46,7 @@ PUBLIC = {
     "GET /api/events/{event_id}/proposals",
     "GET /api/events/{event_id}/draw",
     "GET /api/events/{event_id}/draw/list",
+    "GET /api/events/{event_id}/waiting-list/entries",
     "GET /.well-known/jwks.json",
     "GET /health/live",
     "GET /health/ready",

@@ -17,8 +17,10 @@ from db.booking.purchases import Detail, Purchase
 from db.booking.seats import EventSeat, Seat, SeatNow
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
 from db.events.sale import PROBLEMS, EventState, SaleState
+from db.waiting.entries import Entry, ListEnd
 from workers.engine.free_rows import FreeRows
 from workers.engine.refused import Refused
+from workers.engine.turns import Turns
 
 
 @dataclass(slots=True)
@@ -31,8 +33,12 @@ class Cancellation:
     total_amount: int
 
     @property
+    def fee_amount(self) -> int:
+        return sum(detail.cancel_fee for detail in self.details)
+
+    @property
     def refund_amount(self) -> int:
-        return sum(detail.amount for detail in self.details)
+        return sum(detail.amount - detail.cancel_fee for detail in self.details)
 
 
 @dataclass(slots=True)
@@ -56,6 +62,9 @@ class Changes:
     purchases: list[Purchase] = field(default_factory=list)
     cancellations: list[Cancellation] = field(default_factory=list)
     takings: list[Taking] = field(default_factory=list)
+    new_entries: list[Entry] = field(default_factory=list)
+    ended_entries: list[Entry] = field(default_factory=list)
+    offers: list[tuple[Entry, Hold]] = field(default_factory=list)
 
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""
@@ -79,6 +88,13 @@ class Book:
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
         bought_unproven: how many seats of an event were bought without a proof.
+        fans: (event_id, user_id) of fans whose holds and bought seats were read.
+        turns: who waits for a ticket type of which seats are free, or may become free in this batch; only of events
+            with a waiting list.
+        entries: the entry of a fan that waits or whose offer is under way.
+        list_ends: the last entry made in an event's waiting list.
+        lists_begun: ticket types in whose list somebody has entered.
+        networks_waiting: how many entries of a network wait without a proof.
     """
 
     now: dt.datetime
@@ -96,6 +112,12 @@ class Book:
     network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
     network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
     bought_unproven: dict[int, int] = field(default_factory=dict)
+    fans: set[tuple[int, int]] = field(default_factory=set)
+    turns: dict[tuple[int, int], Turns] = field(default_factory=dict)
+    entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
+    list_ends: dict[int, ListEnd] = field(default_factory=dict)
+    lists_begun: set[tuple[int, int]] = field(default_factory=set)
+    networks_waiting: dict[tuple[int, str], int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)

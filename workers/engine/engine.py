@@ -27,6 +27,7 @@ from db.patience import Trouble, trouble_of
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
+from workers.engine.offers import make_offers
 from workers.engine.reading import lock_and_read
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection
@@ -297,6 +298,8 @@ class Engine:
             elif command.command_id not in seen:
                 seen.add(command.command_id)
                 answers.append((command, self._answer(book, command, now_ms)))
+        if book.turns:
+            make_offers(book)
         changed = book.changes.event_ids()
         new = []
         for command, answer in answers:

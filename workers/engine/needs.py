@@ -23,6 +23,9 @@ class Needs:
         unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
+        waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
+        waiting_types: (event_id, ticket_type_id) in whose list somebody may enter.
+        waiting_networks: (event_id, network) of which the waiting entries are counted.
     """
 
     events: set[int] = field(default_factory=set)
@@ -35,3 +38,6 @@ class Needs:
     unbought: set[tuple[int, int]] = field(default_factory=set)
     networks: set[tuple[int, str]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
+    waiting_fans: set[tuple[int, int]] = field(default_factory=set)
+    waiting_types: set[tuple[int, int]] = field(default_factory=set)
+    waiting_networks: set[tuple[int, str]] = field(default_factory=set)

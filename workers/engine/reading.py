@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,11 +14,13 @@ from db.booking import conduct, events, holds, outcomes, purchases, seats
 from db.booking.states import HoldState
 from db.plans.best_seats import PlannedRow, planned_rows
 from db.plans.reading import READ_FOCUSES, READ_ROWS
+from db.waiting import entries
 from workers.engine.book import Book
 from workers.engine.commands import RULES
 from workers.engine.free_rows import FreeRows, KeptRows
 from workers.engine.needs import Needs
 from workers.engine.statements import Connection, read_rows, run
+from workers.engine.turns import Turns
 
 SWEPT_HOLDS_MAX = 500
 SWEPT_HOLDS_MIN = 20
@@ -55,6 +58,7 @@ def lock_and_read(
     needs = needs_of(commands)
     book = Book(_UNREAD, hold)
     recorded = _read_rows(connection, book, kept, needs, commands, locks=locks)
+    _read_turns(connection, book, needs)
     _lock_seats(connection, book, kept, needs, locks=locks)
     return book, recorded
 
@@ -100,6 +104,25 @@ def _read_rows(
         bought_unproven: Iterable[tuple[Any, ...]] = ()
         if needs.bought_unproven:
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
+        entry_rows = read_rows(
+            connection,
+            entries.READ_ENTRIES_OF_FANS,
+            [{"event_id": event_id, "user_id": user_id} for event_id, user_id in sorted(needs.waiting_fans)],
+        )
+        begun = read_rows(
+            connection,
+            entries.READ_BEGUN,
+            [{"event_id": event_id, "ticket_type_id": kind} for event_id, kind in sorted(needs.waiting_types)],
+        )
+        networks_waiting = read_rows(
+            connection,
+            entries.READ_NETWORKS_WAITING,
+            [{"event_id": event_id, "network": network} for event_id, network in sorted(needs.waiting_networks)],
+        )
+        list_ends: Iterable[tuple[Any, ...]] = ()
+        if needs.waiting_types:
+            of_lists = sorted({event_id for event_id, _ in needs.waiting_types})
+            list_ends = run(connection, entries.READ_ENDS_OF_LISTS, event_ids=of_lists)
         lapsed: Iterable[tuple[Any, ...]] = ()
         if needs.lapsed_of:
             lapsed = run(
@@ -112,7 +135,10 @@ def _read_rows(
     for row in event_rows:
         event = events.event_row(row)
         book.events[event.event_id] = event
-        book.free_rows |= kept.take(event.event_id, event.version)
+        kept_rows = kept.take(event.event_id, event.version)
+        if not event.waiting_list:
+            # With a list even a seat whose hold lapsed a moment ago counts, and kept rows do not know of it.
+            book.free_rows |= kept_rows
     for row in ticket_rows:
         ticket = events.ticket_row(row)
         book.tickets[ticket.event_id, ticket.ticket_type_id] = ticket
@@ -135,9 +161,54 @@ def _read_rows(
         book.network_seats[of_network.event_id, of_network.network] = of_network.seats
         book.network_unbought[of_network.event_id, of_network.network] = of_network.unbought_seats
     book.bought_unproven |= dict(bought_unproven)
+    book.fans = needs.fans
+    for row in entry_rows:
+        entry = entries.entry_row(row)
+        book.entries[entry.event_id, entry.user_id] = entry
+    book.lists_begun.update((event_id, kind) for event_id, kind in begun)
+    book.networks_waiting |= {(event_id, network): waiting for event_id, network, waiting in networks_waiting}
+    book.list_ends |= {event_id: entries.ListEnd(number, bytes(link)) for event_id, number, link in list_ends}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
+
+
+def _read_turns(connection: Connection, book: Book, needs: Needs) -> None:
+    """Read whose turn it is wherever seats are free or may become free in this batch. Only an event with a waiting list
+    costs this round trip.
+    """
+    free_max: dict[tuple[int, int], int] = {}
+    listed = {event_id for event_id, event in book.events.items() if event.waiting_list}
+    if not listed:
+        return
+    for key, ticket in book.tickets.items():
+        if key[0] in listed:
+            free_max[key] = ticket.available_count
+    returning = [(hold.event_id, seat[0]) for hold in book.holds.values() if hold.is_open for seat in hold.seats]
+    returning += [(one.event_id, detail.seat[0]) for one in book.purchases.values() for detail in one.live]
+    # A named seat may be one whose hold has lapsed, which nothing else here tells.
+    returning += [key[:2] for key in needs.seats]
+    for kind in returning:
+        if kind in free_max:
+            free_max[kind] += 1
+    rows = [
+        {"event_id": event_id, "ticket_type_id": ticket_type_id, "free_max": most}
+        for (event_id, ticket_type_id), most in sorted(free_max.items())
+        if most
+    ]
+    found: dict[tuple[int, int], list[entries.Entry]] = {}
+    for row in read_rows(connection, entries.READ_TURNS, rows):
+        entry = entries.entry_row(row)
+        # One entry is one object, so that a fan's own command ends the entry that is looked at here.
+        entry = book.entries.setdefault((entry.event_id, entry.user_id), entry)
+        found.setdefault((entry.event_id, entry.ticket_type_id), []).append(entry)
+    for key, most in free_max.items():
+        if most:
+            waiting = found.get(key, [])
+            sizes = Counter(entry.quantity for entry in waiting)
+            cut = [size for size, read in sizes.items() if read >= entries.turns_max(most, size)]
+            book.turns[key] = Turns(waiting, cut)
+            needs.free_rows.add(key)
 
 
 def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs, *, locks: bool) -> None:

@@ -76,6 +76,15 @@ class FanOut:
             await self._to_everybody(
                 connection, MessageKind.EVENT_CANCELLED, event_id, cause=str(payload["revision"]), payload={}
             )
+        elif kind is OutboxKind.SEATS_OFFERED:
+            await self.to_fans(
+                connection,
+                MessageKind.OFFER,
+                event_id,
+                [payload["userId"]],
+                cause=payload["reservationId"],
+                payload={"seats": payload["seats"], "endsAt": payload["endsAt"]},
+            )
         elif kind is OutboxKind.PURCHASE_CANCELLED:
             await self._returned(connection, event_id)
 

@@ -103,6 +103,7 @@ function choose() {
   /** @type {HTMLAnchorElement} */ ($("fans-page")).href = below(`/events/${chosen}`);
   /** @type {HTMLAnchorElement} */ ($("event-form")).href = below(`/ops/events/${chosen}`);
   /** @type {HTMLAnchorElement} */ ($("codes-page")).href = below(`/ops/rooms/${chosen}/codes`);
+  /** @type {HTMLAnchorElement} */ ($("waiting-page")).href = below(`/ops/rooms/${chosen}/waiting-list`);
   /** @type {HTMLAnchorElement} */ ($("wall-link")).href = below(`/ops?wall#${chosen}`);
   for (const [eventId, item] of listed) mark(eventId, item);
   menu.value = String(chosen);

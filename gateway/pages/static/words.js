@@ -73,6 +73,14 @@ export function stockWords({ available, held }) {
   return held > 0 ? t("{n} in baskets, may come back", { n: count(held) }) : t("sold out");
 }
 
+/** What a waiting list refuses, by the problem's code. @type {Record<string, string>} */
+const WAITING = {
+  kept_for_waiting: t("Tickets that come back go to the people on the waiting list first."),
+  not_sold_out: t("Tickets of this kind can still be bought, so there is no need to wait."),
+  already_waiting: t("You are on the list already. Leave it first to enter anew."),
+  waiting_list_off: t("This list takes nobody at the moment."),
+};
+
 /** Why nothing of an event is sold, or not to this fan, by the problem's code. @type {Record<string, string>} */
 const SHUT = {
   sale_over: t("The sale is over: no more tickets are sold here."),
@@ -90,7 +98,7 @@ const SHUT = {
  */
 export function problemWords({ code, status }) {
   if (code === "captcha_failed") return t("The security check did not pass. Please try again.");
-  const shut = SHUT[code];
+  const shut = SHUT[code] ?? WAITING[code];
   if (shut) return shut;
   if (status === 0) return t("No connection. Check your network, then try again.");
   if (status === 429) return t("Too many requests. Wait a few seconds, then try again.");

@@ -277,6 +277,35 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         """,
         {"cancelled_event_sells_nothing"},
     ),
+    "offer without a hold of its fan": (
+        """
+        INSERT INTO waiting_entry (event_id, number, user_id, ticket_type_id, quantity, state, entered_at, ended_at,
+                                   reservation_id, link)
+        SELECT event_id, 1, 99, 1, 2, 'offered', to_timestamp(0), now(), reservation_id,
+               sha256(convert_to(event_id || ':1:1:2:0', 'UTF8'))
+          FROM reservation WHERE user_id = 2
+        """,
+        {"offer_is_a_hold"},
+    ),
+    "offer to a later entry": (
+        """
+        INSERT INTO waiting_entry (event_id, number, user_id, ticket_type_id, quantity, entered_at, link)
+        SELECT event_id, 1, 98, 1, 2, to_timestamp(0), sha256(convert_to(event_id || ':1:1:2:0', 'UTF8')) FROM event;
+        INSERT INTO waiting_entry (event_id, number, user_id, ticket_type_id, quantity, state, entered_at, ended_at,
+                                   reservation_id, link)
+        SELECT w.event_id, 2, 2, 1, 2, 'offered', to_timestamp(0), now(), r.reservation_id,
+               sha256(w.link || convert_to(w.event_id || ':2:1:2:0', 'UTF8'))
+          FROM waiting_entry w JOIN reservation r USING (event_id) WHERE r.user_id = 2
+        """,
+        {"nobody_is_overtaken"},
+    ),
+    "entry put in later": (
+        """
+        INSERT INTO waiting_entry (event_id, number, user_id, ticket_type_id, quantity, entered_at, link)
+        SELECT event_id, 1, 98, 1, 2, to_timestamp(0), 'another' FROM event
+        """,
+        {"waiting_list_is_a_chain"},
+    ),
 }
 
 

@@ -28,6 +28,7 @@ ROOT = "/tickets"
 OPERATOR, PASSWORD = "Ada", "correct horse battery staple"
 POSTED = (
     *("/join", "/leave", "/claim", "/hold", "/buy", "/give-back", "/contact", "/follow"),
+    *("/waiting-list", "/waiting-list/leave"),
     *("/sign-out", "/sign-in", "/links"),
 )
 """What the addresses of forms that are posted end with."""

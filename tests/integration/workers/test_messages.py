@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import dkim
 import psycopg
@@ -28,7 +28,7 @@ from db.events.seed import RoomSeed, seed_demo
 from db.messages.addresses import opened
 from db.messages.kinds import MessageKind
 from db.outbox.deliveries import HAND_OVER
-from db.outbox.kinds import OutboxKind, PurchaseMade
+from db.outbox.kinds import OutboxKind, PurchaseMade, SeatsOffered
 from db.outbox.writer import insert_news
 from db.sealing.keyring import Keyring, SealedField
 from db.sealing.rows import seal_plain
@@ -194,6 +194,22 @@ def test_everybody_is_told_once_that_an_event_is_moved(desk: Desk, smtp: SmtpSer
     text = smtp.mails[0].get_body(("plain",))
     assert text is not None
     assert "Another arena" in text.get_content()
+
+
+def test_an_offer_of_the_waiting_list_is_told_to_its_fan_alone(desk: Desk, smtp: SmtpServer) -> None:
+    desk.contact("ada@example.org")
+    desk.contact("grace@example.org", fan=8)
+    offer = SeatsOffered(
+        event_id=desk.event_id, reservation_id=uuid4(), user_id=FAN, seats=2, ends_at="2026-12-01T19:30:00+00:00"
+    )
+    desk.db.execute(*insert_news(OutboxKind.SEATS_OFFERED, [offer]))
+    desk.hand_over()
+    desk.told(**by(smtp)).telling()
+    (mail,) = smtp.mails
+    assert mail["To"] == "ada@example.org"
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "2 seats for" in text.get_content()
 
 
 def test_what_fans_need_not_know_is_not_news(desk: Desk) -> None:

@@ -12,10 +12,12 @@ from booking_lane.commands import (
     Checkout,
     Command,
     Extend,
+    Leave,
     Release,
     Reserve,
     Sweep,
     Take,
+    Wait,
     command_id_new,
 )
 from db.booking.seats import Seat
@@ -65,6 +67,14 @@ def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fiel
 def take(event: int, fan: int, purchase: uuid.UUID | str, seat: Seat, issue: int = 1, **fields: Any) -> Take:
     purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
     return Take(**_head(event, fan, fields), purchase_id=purchase, seat=seat, issue_number=issue)
+
+
+def wait(event: int, fan: int, ticket_type: int, quantity: int, **fields: Any) -> Wait:
+    return Wait(**_head(event, fan, fields), ticket_type_id=ticket_type, quantity=quantity)
+
+
+def leave(event: int, fan: int, **fields: Any) -> Leave:
+    return Leave(**_head(event, fan, fields))
 
 
 def sweep(event: int, **fields: Any) -> Sweep:

@@ -20,7 +20,19 @@ from booking_lane.commands import (
 )
 from booking_lane.problems import CATALOGUE, problem
 from booking_lane.serializer import MsgpackSerializer
-from tests.unit.booking_lane.asks import batch, best, cancel, checkout, extend, release, reserve, sweep, take
+from tests.unit.booking_lane.asks import (
+    batch,
+    best,
+    cancel,
+    checkout,
+    extend,
+    leave,
+    release,
+    reserve,
+    sweep,
+    take,
+    wait,
+)
 
 
 def test_a_new_id_is_a_uuid_of_version_7() -> None:
@@ -98,6 +110,8 @@ EVERY_KIND = (
     cancel(1, 2, uuid.uuid4()),
     cancel(1, 2, uuid.uuid4(), (1, 2, 3)),
     take(1, 2, uuid.uuid4(), (1, 2, 3)),
+    wait(1, 2, 3, 4),
+    leave(1, 2),
     sweep(9),
 )
 

@@ -44,6 +44,7 @@ PUBLIC = {
     "GET /api/events/{event_id:int}/live",
     "GET /api/events/{event_id:int}/draw",
     "GET /api/events/{event_id:int}/draw/list",
+    "GET /api/events/{event_id:int}/waiting-list/entries",
     "GET /api/initial-call/{event_id:int}",
     "POST /api/messages/replies",
     "POST /api/messages/reports",

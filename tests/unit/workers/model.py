@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep, Take
+from booking_lane.commands import Cancel, Checkout, Command, Extend, Leave, Release, Reserve, Sweep, Take, Wait
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -129,6 +129,8 @@ class Model:
                 return {self._expect_cancel(command, now)}
             case Take():
                 raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
+            case Wait() | Leave():
+                raise NotImplementedError("the model knows no waiting list")
             case Sweep():
                 return {"ok"}
 

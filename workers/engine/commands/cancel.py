@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from booking_lane.commands import Cancel
 from db.booking import purchases as sql
-from db.booking.purchases import Detail, cancellable_until
+from db.booking.purchases import Detail, cancel_fee, cancellable_until
 from db.booking.results import CancelResult, named_seats
 from db.booking.seats import SeatNow
 from db.booking.states import PurchaseStatus, SeatStatus
@@ -36,12 +36,14 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     if others := [seat for seat in seats if seat not in live]:
         raise Refused("not_cancellable", seats=named_seats(others))
     event = book.events[command.event_id]
-    until = cancellable_until(purchase.cancel_until, event.date, book.settings.cancel_until_hours)
+    hours = event.cancel_hours or book.settings.cancel_until_hours
+    until = cancellable_until(purchase.cancel_until, event.date, hours)
     if book.now >= until:
         raise Refused("cancel_closed", cancelUntil=until)
     details = [live[seat] for seat in seats]
     for detail in details:
         detail.cancelled_at = book.now
+        detail.cancel_fee = cancel_fee(detail.amount, event.cancel_fee_percent, event.cancel_fee_amount)
         book.move(purchase.event_id, detail.seat, SeatNow(SeatStatus.AVAILABLE))
         purchase.total_amount -= detail.amount
     if not purchase.live:
@@ -58,6 +60,7 @@ def decide(book: Book, command: Cancel) -> CancelResult:
         currency=purchase.currency,
         cancelled_at=book.now,
         details=_seats(details),
+        fee_amount=cancellation.fee_amount,
         version=0,
     )
 
@@ -91,7 +94,7 @@ def write(connection: Connection, book: Book) -> None:
     run_on(
         connection,
         sql.WRITE_CANCELLED_DETAILS,
-        [sql.detail_key(one.purchase, detail) for one in made for detail in one.details],
+        [sql.cancelled_detail(one.purchase, detail) for one in made for detail in one.details],
         now=book.now,
     )
     news = [
@@ -102,6 +105,7 @@ def write(connection: Connection, book: Book) -> None:
             seats=len(one.details),
             details=_seats(one.details),
             refund_amount=one.refund_amount,
+            fee_amount=one.fee_amount,
             total_amount=one.total_amount,
             currency=one.purchase.currency,
             status=one.status,

@@ -42,6 +42,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
     refuse_unproven_mass(book, command, hold)
+    event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
         purchase_id=command_id_new(),
@@ -51,7 +52,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         currency=book.events[hold.event_id].currency,
         purchase_at=book.now,
         details=[Detail(seat, amount, new_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
-        cancel_until=cancellable_until(None, book.events[hold.event_id].date, book.settings.cancel_until_hours),
+        cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))

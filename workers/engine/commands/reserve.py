@@ -12,6 +12,7 @@ from db.booking.seats import Seat, SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.events.sale import PROBLEMS, SaleState, sale_state
 from db.plans.best_seats import Wish
+from workers.engine.awaited import refuse_what_others_await
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_by_conduct
@@ -42,6 +43,8 @@ def decide(book: Book, command: Reserve) -> HoldResult:
         elif book.keeps_seats(hold):
             in_grace.append(hold)
     best = command.best_available
+    asked = [best.ticket_type_id] if best is not None else [seat[0] for seat in command.seats]
+    refuse_what_others_await(book, command.event_id, asked, (seat for hold in in_grace for seat in hold.seats))
     if best is None:
         _refuse_unless_free(book, command, in_grace)
     count = best.quantity if best is not None else len(command.seats)
@@ -58,7 +61,8 @@ def decide(book: Book, command: Reserve) -> HoldResult:
         # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
         if not set(hold.seats).isdisjoint(seats):
             book.give_back(hold, HoldState.LAPSED)
-    return _result(book, _hold(book, command, seats))
+    lasts = dt.timedelta(seconds=book.settings.seconds)
+    return _result(book, hold_seats(book, command, seats, lasts))
 
 
 def _refuse_unless_on_sale(event: EventRow, now: dt.datetime) -> None:
@@ -72,7 +76,8 @@ def _refuse_unless_on_sale(event: EventRow, now: dt.datetime) -> None:
     raise Refused(PROBLEMS[state])
 
 
-def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
+def hold_seats(book: Book, command: Reserve, seats: tuple[Seat, ...], lasts: dt.timedelta) -> Hold:
+    """Hold seats that are free for the command's fan."""
     amounts = tuple([book.tickets[command.event_id, seat[0]].price for seat in seats])
     hold = Hold(
         event_id=command.event_id,
@@ -81,7 +86,7 @@ def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
         state=HoldState.HELD,
         seats=seats,
         total_amount=sum(amounts),
-        expires_at=book.now + dt.timedelta(seconds=book.settings.seconds),
+        expires_at=book.now + lasts,
         amounts=amounts,
         network=command.network,
         proven=command.proof > Proof.NONE,

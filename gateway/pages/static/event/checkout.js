@@ -17,6 +17,7 @@ import { t, tn } from "../text.js";
 
 const TICK_MS = 500;
 const LATE_MS = [120_000, 60_000];
+const OFFER_SPARE_MS = 10_000;
 /** What becomes of the check that a person buys, in words. */
 const PERSON = {
   idle: "",
@@ -71,7 +72,10 @@ export class Checkout {
       tn("{n} seat is yours until {time}.", "{n} seats are yours until {time}.", hold.seats.length, { time: until }),
     );
     clearInterval(this.timer);
-    const tick = () => this.tick(hold.reservationId, ends, event.holdSeconds * 1000);
+    // What is offered from a waiting list lasts longer than a hold; the spare is for a clock known to some seconds.
+    const leftMs = ends - now() - OFFER_SPARE_MS;
+    const wholeMs = Math.max(event.holdSeconds * 1000, leftMs);
+    const tick = () => this.tick(hold.reservationId, ends, wholeMs);
     this.timer = setInterval(tick, TICK_MS);
     tick();
     this.captcha.needed("checkout").then((needed) => {
