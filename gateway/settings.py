@@ -16,6 +16,7 @@ from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
+from payments.settings import PaymentSettings
 from waiting_room.settings import LineSettings
 
 
@@ -48,3 +49,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings
+    payment: PaymentSettings

@@ -18,7 +18,7 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
 """
 
 READ_EVENTS: Final = f"""
-SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision,
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision, payments,
        (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max] FROM room r WHERE r.event_id = event.event_id)
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[])
@@ -38,12 +38,13 @@ class EventRow:
     off_sale_at: dt.datetime
     event_state: EventState
     revision: int = 0
+    payments: str = ""
     network_limits_max: int = 0
     fan_unbought_max: int = 0
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, dials = row
+    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, payments, dials = row
     return EventRow(
         event_id,
         version,
@@ -54,6 +55,7 @@ def event_row(row: Sequence[Any]) -> EventRow:
         off_sale_at,
         EventState(state),
         revision,
+        payments,
         *(dials or ()),
     )
 

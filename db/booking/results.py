@@ -128,6 +128,10 @@ class CancelResult(Result, kw_only=True):
     details: tuple[CancelledSeat, ...]
 
 
+class SettleResult(Result, kw_only=True):
+    """A payment's end was looked at. No client gets it, and it is not recorded: the checkouts that waited are."""
+
+
 class SweepResult(Result, kw_only=True):
     """How many holds were swept. No client gets it, and it is not recorded."""
 

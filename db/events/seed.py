@@ -96,6 +96,7 @@ class EventPlan:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    payments: str = ""
 
     @property
     def _times(self) -> tuple[dt.datetime | None, ...]:
@@ -128,8 +129,8 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
             """
             INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency,
                                seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt,
-                               account_required)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
+                               account_required, payments)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
@@ -146,6 +147,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.picture_hash,
                 plan.picture_alt,
                 plan.account_required,
+                plan.payments,
             ),
         )
         row = cursor.fetchone()

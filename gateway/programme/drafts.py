@@ -60,6 +60,7 @@ _FACTS: Final = {
     "picture_hash": "pictureHash",
     "picture_alt": "pictureAlt",
     "account_required": "accountRequired",
+    "payments": "payments",
 }
 _MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX}
 """Facts that may be empty, and how many characters they may have."""
@@ -386,6 +387,7 @@ def definition(event: EventRow, notes: tuple[str, ...] = ()) -> EventDefinition:
         picture_hash=event.picture_hash,
         picture_alt=event.picture_alt,
         account_required=event.account_required,
+        payments=event.payments,
         ticket_types=tuple(_defined(kind) for kind in event.ticket_types),
         is_on_sale=sale is SaleState.ON_SALE,
         has_lobby=event.has_draw,
@@ -416,6 +418,7 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
         picture_hash=plan.picture_hash,
         picture_alt=plan.picture_alt,
         account_required=plan.account_required,
+        payments=plan.payments,
         ticket_types=tuple(
             _defined(
                 TicketTypeRow(

@@ -40,7 +40,7 @@ READ_REFUSED: Final = ("invalid_request",)
 BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid", "plan_invalid")
 EDIT_REFUSED: Final = (
     *BODY_REFUSED, "unknown_event", "unknown_ticket_type", "unknown_seats", "seats_exist", "seats_sold", "seats_held",
-    "currency_in_use", "limit_too_low", "sale_begun", "cancelled_for_good", "conflict",
+    "currency_in_use", "payments_in_use", "limit_too_low", "sale_begun", "cancelled_for_good", "conflict",
 )  # fmt: skip
 CSV_TYPE: Final = "text/csv"
 JSON_OR_CSV: Final = {

@@ -153,6 +153,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "seats_sold": Problem(409, "Seats sold", "Some of these seats are sold, and what is sold stays."),
     "seats_held": Problem(409, "Seats held", "Fans hold some of these seats; try again when the holds have ended."),
     "currency_in_use": Problem(409, "Currency in use", "Seats are sold or held in the currency that the event has."),
+    "payments_in_use": Problem(
+        409, "Payments in use", "Seats are sold or held already, so how they are paid cannot be changed."
+    ),
     "limit_too_low": Problem(409, "Fans have more", "Some fan has more seats of this event than that already."),
     "cancelled_for_good": Problem(409, "Cancelled for good", "A cancelled event stays cancelled."),
     "sale_begun": Problem(409, "The sale has begun", "The beginning of a sale that has begun cannot be moved."),

@@ -22,6 +22,7 @@ class Needs:
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
         unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
+        payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
     """
 
@@ -35,3 +36,4 @@ class Needs:
     unbought: set[tuple[int, int]] = field(default_factory=set)
     networks: set[tuple[int, str]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
+    payments: set[tuple[int, uuid.UUID]] = field(default_factory=set)

@@ -85,6 +85,7 @@ def _hold(book: Book, command: Reserve, seats: tuple[Seat, ...]) -> Hold:
         amounts=amounts,
         network=command.network,
         proven=command.proof > Proof.NONE,
+        created_at=book.now,
     )
     held_until = hold.expires_at + book.grace
     for seat in seats:
