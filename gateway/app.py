@@ -38,6 +38,7 @@ from gateway.routes import (
     networks,
     operator_accounts,
     operators,
+    payments,
     pictures,
     plans,
     programme,
@@ -121,6 +122,7 @@ def _details() -> dict[str, Details]:
         contacts,
         draws,
         booking,
+        payments,
         rooms,
         programme,
         plans,
@@ -161,7 +163,8 @@ def create_app(settings: GatewaySettings) -> Litestar:
         site,
         route_handlers=[
             *_handlers(
-                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking, rooms
+                sessions, accounts, account_passkeys, operators, factors, halls, line, contacts, draws, booking,
+                payments, rooms,
             ),
             programme.router(settings.event.bytes_max),
             plans.router(settings.event.bytes_max),

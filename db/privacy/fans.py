@@ -65,6 +65,12 @@ OF_FAN: Final[dict[str, LiteralString]] = {
           FROM purchase p
           JOIN purchase_detail d USING (event_id, purchase_id)
          WHERE p.user_id = ANY (%(fans)s)""",
+    "payment": """
+        SELECT event_id, payment_id, provider, state, amount, currency, created_at, captured_amount, captured_at
+          FROM payment
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY created_at""",
+    "payment_job": "SELECT event_id, command_id, payment_id FROM payment_job WHERE user_id = ANY (%(fans)s)",
     "booking_command": """
         SELECT event_id, command_id, kind, recorded_at FROM booking_command WHERE user_id = ANY (%(fans)s)""",
     "departed_place": """
@@ -123,6 +129,8 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     """UPDATE reservation SET user_id = %(nobody)s, network = ''
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
+    "UPDATE payment SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "UPDATE payment_job SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     """UPDATE outbox SET payload = payload || jsonb_build_object('userId', %(nobody)s::bigint)
         WHERE event_id = %(event_id)s AND payload->>'userId' = %(fan)s::text""",

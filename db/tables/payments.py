@@ -68,7 +68,7 @@ class Payment(Base):
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     provider_ref: Mapped[str | None]
-    client_secret: Mapped[str] = mapped_column(server_default="")
+    client_secret: Mapped[str | None]
     captured_amount: Mapped[int | None]
     captured_currency: Mapped[str] = mapped_column(server_default="")
     captured_at: Mapped[dt.datetime | None]

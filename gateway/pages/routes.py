@@ -43,6 +43,7 @@ from gateway.pages.languages import (
 from gateway.pages.letters import LETTERS
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
+from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
@@ -59,7 +60,7 @@ EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
 KEY_TYPED_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
-_of_this_site = re.compile(r"/(?:(?:account|events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+_of_this_site = re.compile(r"/(?:(?:account|events|pay|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -523,6 +524,7 @@ def pages_router() -> Router:
             *PLAIN_FORMS,
             *TOLD_FORMS,
             *ACCOUNT_PAGES,
+            *PAYING,
             purchases_page,
             purchase_page,
             sign_out_form,

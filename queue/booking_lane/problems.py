@@ -145,6 +145,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "picture_refused": Problem(
         422, "Picture refused", "That is no picture that we take: a JPEG, PNG or WebP of 640 by 360 pixels or more."
     ),
+    "payments_off": Problem(404, "No such payments", "This site takes no payments by this provider."),
     "push_off": Problem(404, "No web push", "This site sends no web push; it has no VAPID key."),
     "messages_off": Problem(404, "No such messages", "This site sends no messages by this channel."),
     "signature_invalid": Problem(401, "Not signed by us both", "The report's signature is not valid."),

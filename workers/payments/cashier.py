@@ -61,8 +61,8 @@ class Cashier:
 
     Args:
         providers: by their names; payments of another wait.
-        probe: called at ``taken``, ``opened``, ``noted``, ``captured``, ``sent`` and ``refunded``, so that tests can
-            inject faults there.
+        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent`` and
+            ``pay_refunded``, so that tests can inject faults there.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Cashier:
         self._sending = Sending(jobs, lane)
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
+        self._connecting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._events_at = float("-inf")
 
@@ -121,11 +122,12 @@ class Cashier:
             await provider.end()
 
     async def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = await primary.connect_async(
-                self._database_url, "admitone-cashier", connect_seconds=CONNECT_SECONDS, session=_SESSION
-            )
-        return self._connection
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await primary.connect_async(
+                    self._database_url, "admitone-cashier", connect_seconds=CONNECT_SECONDS, session=_SESSION
+                )
+            return self._connection
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
@@ -147,13 +149,13 @@ class Cashier:
             lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + AGAIN_SECONDS}
             rows = await (await connection.execute(take, lease, prepare=True)).fetchall()
             if rows:
-                self._probe("taken")
+                self._probe("pay_taken")
             for row in rows:
                 task = asyncio.create_task(self._guarded(work, row_type._make(row)))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
         if await self._sending.leave():
-            self._probe("sent")
+            self._probe("pay_sent")
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -208,7 +210,7 @@ class Cashier:
                     currency=answer.currency,
                     again_seconds=AGAIN_SECONDS,
                 )
-                self._probe("captured")
+                self._probe("pay_captured")
                 self._confirm(due)
             case Standing.CLOSED:
                 await self._close(due)
@@ -221,7 +223,7 @@ class Cashier:
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
             opened = await provider.open(ask)
-            self._probe("opened")
+            self._probe("pay_opened")
             await self._note(
                 sql.NOTE_OPENED,
                 due,
@@ -229,7 +231,7 @@ class Cashier:
                 client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
                 look_seconds=self._settings.look_seconds,
             )
-            self._probe("noted")
+            self._probe("pay_noted")
             if not due.is_over:
                 return None
             ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, opened.provider_ref)
@@ -293,7 +295,7 @@ class Cashier:
             ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref)
             try:
                 reference = await self._called(provider.refund(ask, due.refund_id, due.amount))
-                self._probe("refunded")
+                self._probe("pay_refunded")
                 state, error = RefundState.DONE, ""
             except ProviderAwayError as away:
                 error = f"no answer: {away}"

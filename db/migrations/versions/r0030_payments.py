@@ -42,7 +42,7 @@ def upgrade() -> None:
         _moment("created_at", nullable=False),
         _moment("expires_at", nullable=False),
         sa.Column("provider_ref", sa.Text(), nullable=True),
-        sa.Column("client_secret", sa.Text(), server_default="", nullable=False),
+        sa.Column("client_secret", sa.Text(), nullable=True),
         sa.Column("captured_amount", sa.BigInteger(), nullable=True),
         sa.Column("captured_currency", sa.Text(), server_default="", nullable=False),
         _moment("captured_at"),
