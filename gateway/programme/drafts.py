@@ -62,7 +62,7 @@ _FACTS: Final = {
     "account_required": "accountRequired",
     "payments": "payments",
 }
-_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX}
+_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX, "payments": WORD_MAX}
 """Facts that may be empty, and how many characters they may have."""
 
 
@@ -78,10 +78,12 @@ class Draft:
 
     Args:
         seats_max: of an event.
+        providers: the names of the providers that may take its payments.
     """
 
-    def __init__(self, seats_max: int) -> None:
+    def __init__(self, seats_max: int, providers: tuple[str, ...] = ()) -> None:
         self.seats_max = seats_max
+        self._providers = providers
         self.faults: list[Fault] = []
 
     def fault(self, path: str, message: str, *, line: int | None = None) -> None:
@@ -230,6 +232,8 @@ class Draft:
                     self.fault(
                         "$.timeZone", f"there is no time zone {facts[name]!r}: name one of IANA's, e.g. Europe/Berlin"
                     )
+                if name == "payments" and value and value not in self._providers:
+                    self.fault("$.payments", f"this site takes no payments by {value} (ADMITONE_PAYMENT_PROVIDERS)")
             elif isinstance(value, dt.datetime) and value.year not in YEARS:
                 self.fault(f"$.{_FACTS[name]}", f"a time is of the years {YEARS.start} to {YEARS.stop - 1}")
             else:
