@@ -18,7 +18,10 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     providers: Annotated[
         str, setting("providers that events may take payments by: test, stripe, or both; empty: none is asked")
     ] = ""
-    call_seconds: Annotated[int, bounded("a call of a provider", 1, 60)] = 10
+    call_seconds: Annotated[float, bounded("a call of a provider", 0.1, 60)] = 10
+    again_seconds: Annotated[
+        float, bounded("what came of a payment is told its lane again, if that did not carry it out by then", 0.1, 60)
+    ] = 5
     at_once_max: Annotated[int, bounded("calls of providers under way, a worker's pool", 1, 200)] = 32
     look_seconds: Annotated[
         int, bounded("how often an open payment is looked at without news, for a webhook may be lost", 1, 600)

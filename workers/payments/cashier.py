@@ -45,8 +45,6 @@ HINTS_IN_ONE_TURN_MAX: Final = 1000
 AWAY_PAUSE_SECONDS: Final = 1.0
 CANCELLED_EVENTS_SECONDS: Final = 1.0
 REFUNDS_OF_EVENTS_MAX: Final = 500
-AGAIN_SECONDS: Final = 5
-"""A confirmation that the lane has not carried out by then is sent again."""
 STOP_SECONDS_MAX: Final = 3.0
 NOTE_SECONDS_MAX: Final = 2.0
 ERROR_CHARS_MAX: Final = 200
@@ -146,7 +144,7 @@ class Cashier:
             if free <= 0:
                 break
             # What is taken is due again when two calls must be over.
-            lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + AGAIN_SECONDS}
+            lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
             rows = await (await connection.execute(take, lease, prepare=True)).fetchall()
             if rows:
                 self._probe("pay_taken")
@@ -208,7 +206,7 @@ class Cashier:
                     due,
                     amount=answer.amount,
                     currency=answer.currency,
-                    again_seconds=AGAIN_SECONDS,
+                    again_seconds=self._settings.again_seconds,
                 )
                 self._probe("pay_captured")
                 self._confirm(due)
@@ -259,7 +257,7 @@ class Cashier:
         )
 
     async def _close(self, due: sql.DuePayment) -> None:
-        await self._note(sql.NOTE_CLOSED, due, again_seconds=AGAIN_SECONDS)
+        await self._note(sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds)
         stamp = {**UNSTAMPED, "command_id": command_id_new()}
         self._sending.add(
             Fail(
