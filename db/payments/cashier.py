@@ -10,7 +10,7 @@ from db.payments.states import RefundCause
 
 
 class DuePayment(NamedTuple):
-    """A payment that the cashier is to look at. The seats are the hold's, as three arrays."""
+    """A payment that the cashier is to look at, taken until ``taken_until``. The seats are the hold's, as three arrays."""
 
     event_id: int
     payment_id: uuid.UUID
@@ -25,6 +25,7 @@ class DuePayment(NamedTuple):
     provider_ref: str | None
     is_captured: bool
     tries: int
+    taken_until: dt.datetime
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]
@@ -77,7 +78,7 @@ WITH due AS (
 )
 SELECT t.event_id, t.payment_id, t.reservation_id, t.user_id, t.provider, t.state, t.amount, t.currency, t.expires_at,
        t.expires_at <= clock_timestamp(), t.provider_ref, t.captured_at IS NOT NULL, t.tries,
-       r.ticket_type_ids, r.row_numbers, r.seat_numbers
+       t.due_at, r.ticket_type_ids, r.row_numbers, r.seat_numbers
   FROM taken t
   JOIN reservation r ON r.event_id = t.event_id AND r.reservation_id = t.reservation_id
 """
@@ -87,7 +88,9 @@ NOTE_OPENED: Final[LiteralString] = """
 UPDATE payment
    SET state = CASE state WHEN 'new' THEN 'open' ELSE state END, provider_ref = %(provider_ref)s,
        client_secret = %(client_secret)s, tries = 0, error = '',
-       due_at = least(expires_at, clock_timestamp() + make_interval(secs => %(look_seconds)s))
+       due_at = CASE due_at
+                WHEN %(taken_until)s THEN least(expires_at, clock_timestamp() + make_interval(secs => %(look_seconds)s))
+                ELSE due_at END
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
 """
 
@@ -113,7 +116,9 @@ UPDATE payment
                       CASE WHEN expires_at > clock_timestamp() THEN expires_at END),
        error = %(error)s, tries = CASE WHEN %(error)s = '' THEN 0 ELSE tries END
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
+   AND due_at = %(taken_until)s
 """
+"""Where there was a hint meanwhile, the payment stays due."""
 
 TAKE_REFUNDS: Final[LiteralString] = """
 WITH due AS (

@@ -109,6 +109,13 @@ class Refund(Base):
         PrimaryKeyConstraint("refund_id", "event_id"),
         Index("ix_refund_due", "due_at", postgresql_where=text("state = 'pending'")),
         Index("ix_refund_payment", "payment_id", "event_id"),
+        Index(
+            "uq_refund_whole",
+            "payment_id",
+            "event_id",
+            unique=True,
+            postgresql_where=text("cause <> 'cancelled'"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 

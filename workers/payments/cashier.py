@@ -228,6 +228,7 @@ class Cashier:
                 provider_ref=opened.provider_ref,
                 client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
                 look_seconds=self._settings.look_seconds,
+                taken_until=due.taken_until,
             )
             self._probe("pay_noted")
             if not due.is_over:
@@ -271,7 +272,9 @@ class Cashier:
 
     async def _later(self, due: sql.DuePayment, error: str) -> None:
         wait = self._wait_seconds(due.tries) if error else float(self._settings.look_seconds)
-        await self._note(sql.NOTE_LATER, due, wait_seconds=wait, error=error[:ERROR_CHARS_MAX])
+        await self._note(
+            sql.NOTE_LATER, due, wait_seconds=wait, error=error[:ERROR_CHARS_MAX], taken_until=due.taken_until
+        )
 
     def _wait_seconds(self, tries: int) -> float:
         doubled = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)

@@ -123,6 +123,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_refund_due", "refund", ["due_at"], postgresql_where=sa.text("state = 'pending'"))
     op.create_index("ix_refund_payment", "refund", ["payment_id", "event_id"])
+    op.create_index(
+        "uq_refund_whole",
+        "refund",
+        ["payment_id", "event_id"],
+        unique=True,
+        postgresql_where=sa.text("cause <> 'cancelled'"),
+    )
     op.create_table(
         "payment_hint",
         sa.Column("event_id", sa.BigInteger(), nullable=False),
