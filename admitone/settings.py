@@ -15,8 +15,8 @@ import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
-from db.rooms.settings import RoomSettings
 from db.payments.states import TEST
+from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.branding.brand import BrandError, check

@@ -44,7 +44,9 @@ class EventRow:
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, payments, dials = row
+    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, payments, dials = (
+        row
+    )
     return EventRow(
         event_id,
         version,

@@ -16,7 +16,7 @@ from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError, invalid
-from payments.notices import NoticeError, Noticed, read_test_notice
+from payments.notices import Noticed, NoticeError, read_test_notice
 from payments.settings import PaymentSettings
 
 EVENT_MAX: Final = 2**53

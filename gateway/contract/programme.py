@@ -128,10 +128,7 @@ class EventBody(RequestBody, kw_only=True):
     on_sale_at: Moment
     off_sale_at: Moment | None = None
     currency: Currency
-    seats_per_fan_max: Payments = Literal["", "test", "stripe"]
-"""The provider that takes an event's payments; empty: nothing is to be paid here."""
-
-SeatsPerFan = 10
+    seats_per_fan_max: SeatsPerFan = 10
     doors_at: Moment | None = None
     picture_hash: PictureHash | None = None
     picture_alt: Alt = ""

@@ -314,9 +314,7 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    async def payment(
-        self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID
-    ) -> PaymentView | None:
+    async def payment(self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
         """The fan's own payment; None for somebody else's."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:

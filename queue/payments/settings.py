@@ -29,7 +29,8 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     retry_first_seconds: Annotated[float, bounded("after a call that failed; then twice as long each", 0.05, 60)] = 1
     retry_seconds_max: Annotated[float, bounded("between two calls", 0.05, 3600)] = 60
     refund_tries_max: Annotated[
-        int, bounded("tries of a refund before an operator must look at it; with the defaults about three days", 1, 9999)
+        int,
+        bounded("tries of a refund before an operator must look at it; with the defaults about three days", 1, 9999),
     ] = 4320
     test_delay_ms: Annotated[int, bounded("how long the test provider takes for each answer", 0, 60_000)] = 0
 
@@ -42,3 +43,17 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     def unknown(self) -> tuple[str, ...]:
         """Names that no provider has."""
         return tuple(name for name in self.names if name not in KNOWN)
+
+
+class StripeSettings(Section, frozen=True, kw_only=True):
+    """The keys are in Stripe's dashboard. Live keys and test keys look different; a site has either."""
+
+    secret_key: Annotated[str, setting("Stripe's secret key, sk_… or better a restricted one, rk_…")] = ""
+    public_key: Annotated[str, setting("Stripe's publishable key, pk_…, which fans' browsers get")] = ""
+    webhook_secret: Annotated[
+        str, setting("signing secret, whsec_…, of the endpoint …/api/payments/stripe/notices at Stripe")
+    ] = ""
+    account: Annotated[
+        str, setting("the connected account, acct_…, whose notices are taken; empty: those of the key's own account")
+    ] = ""
+    url: Annotated[str, setting("where Stripe's API is")] = "https://api.stripe.com"

@@ -68,7 +68,9 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     shown = page(fan, payment["href"])
     assert shown.status == 200, shown.content
     assert b"49.00" in shown.content
-    again = fan.checkout(event_id, fan.get(f"/api/reservations?eventId={event_id}").json["reservations"][0]["reservationId"])
+    again = fan.checkout(
+        event_id, fan.get(f"/api/reservations?eventId={event_id}").json["reservations"][0]["reservationId"]
+    )
     assert again.json["payment"]["href"] == payment["href"], "one hold has one payment"
     stranger = site.fan()
     assert page(stranger, payment["href"]).status == 404

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from booking_lane.settings import HoldSettings
+from db.booking.amounts import amount_to_refund
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
 from db.booking.results import Result
 from db.booking.seats import EventSeat, Seat, SeatNow
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
-from db.booking.amounts import amount_to_refund
 from db.events.sale import PROBLEMS, EventState, SaleState
 from db.payments.rows import NewRefund, Payment, PaymentJob
 from workers.engine.free_rows import FreeRows

@@ -102,7 +102,9 @@ def repeat(book: Book, payment: Payment) -> None:
 def hold_again(book: Book, payment: Payment) -> None:
     """Let the fan pay the hold anew, where this payment was the one under way."""
     hold = book.holds.get(payment.reservation_id)
-    if hold is not None and hold.state is HoldState.PAYING and book.payments_of_holds.get(hold.reservation_id) is payment:
+    if hold is None or hold.state is not HoldState.PAYING:
+        return
+    if book.payments_of_holds.get(hold.reservation_id) is payment:
         book.close(hold, HoldState.HELD)
         del book.payments_of_holds[hold.reservation_id]
 

@@ -44,7 +44,5 @@ class Sending:
         for number, commands in of_lanes.items():
             for start in range(0, len(commands), self._lane.batch_max):
                 part = tuple(commands[start : start + self._lane.batch_max])
-                await asyncio.to_thread(
-                    self._lanes[number].enqueue, Batch(command_id_new(), ORIGIN, number, part)
-                )
+                await asyncio.to_thread(self._lanes[number].enqueue, Batch(command_id_new(), ORIGIN, number, part))
         return len(waiting)

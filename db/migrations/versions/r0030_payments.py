@@ -52,9 +52,7 @@ def upgrade() -> None:
         _moment("due_at"),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint(
-            "state IN ('new', 'open', 'booked', 'failed', 'returned')", name=op.f("ck_payment_state")
-        ),
+        sa.CheckConstraint("state IN ('new', 'open', 'booked', 'failed', 'returned')", name=op.f("ck_payment_state")),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
         sa.CheckConstraint("(captured_amount IS NULL) = (captured_at IS NULL)", name=op.f("ck_payment_captured")),
         sa.CheckConstraint("(state = 'booked') = (purchase_id IS NOT NULL)", name=op.f("ck_payment_booked")),

@@ -21,8 +21,7 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         {"paid_has_ticket_or_refund"},
     ),
     "paid back in part": (
-        "UPDATE payment SET state = 'returned', purchase_id = NULL WHERE user_id = 1;"
-        "UPDATE event SET payments = ''",
+        "UPDATE payment SET state = 'returned', purchase_id = NULL WHERE user_id = 1;UPDATE event SET payments = ''",
         {"paid_has_ticket_or_refund"},
     ),
     "a ticket for nothing": (
