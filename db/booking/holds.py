@@ -50,6 +50,9 @@ HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.tic
        h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven, h.created_at"""
 
 
+LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 @dataclass(slots=True)
 class Hold:
     """A fan's hold. ``amounts`` has the price of each seat as it was agreed, even if prices were changed since.
@@ -68,7 +71,7 @@ class Hold:
     amounts: tuple[int, ...]
     network: str = ""
     proven: bool = False
-    created_at: dt.datetime = dt.datetime.max.replace(tzinfo=dt.UTC)
+    created_at: dt.datetime = LATEST
 
     @property
     def is_open(self) -> bool:

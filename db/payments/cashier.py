@@ -10,7 +10,7 @@ from db.payments.states import RefundCause
 
 
 class DuePayment(NamedTuple):
-    """A payment that the cashier is to look at, taken until ``taken_until``. The seats are the hold's, as three arrays."""
+    """A payment that the cashier has until ``taken_until``. The seats are the hold's, as three arrays."""
 
     event_id: int
     payment_id: uuid.UUID

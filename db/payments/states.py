@@ -9,8 +9,7 @@ NONE: Final = ""
 """The provider of an event that takes no payments."""
 TEST: Final = "test"
 """The built-in provider, for the demo and for tests."""
-STRIPE: Final = "stripe"
-PROVIDERS: Final = (NONE, TEST, STRIPE)
+PROVIDERS: Final = (NONE, TEST)
 
 
 class PaymentState(StrEnum):

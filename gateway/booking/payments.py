@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.payments import intents
 from db.payments.cashier import HINT
 from db.payments.reading import JobAwaiting, PaymentSeen, job_awaiting, read_payment
-from db.payments.states import STRIPE, TEST, PaymentState
+from db.payments.states import TEST, PaymentState
 from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
 from gateway.wire.addresses import below
@@ -83,7 +83,7 @@ class Payments:
             await self.hint(*noticed)
 
     def _noticed(self, provider: str, headers: Mapping[str, str], body: bytes) -> Noticed | None:
-        assert provider in (TEST, STRIPE)
+        assert provider == TEST
         return read_test_notice(self._secret, headers, body)
 
     # -- the fan's side of the built-in test provider

@@ -52,7 +52,7 @@ Notice = Annotated[str, Meta(max_length=NOTICE_MAX, pattern=ONE_LINE)]
 
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}" + END)]
 
-Payments = Literal["", "test", "stripe"]
+Payments = Literal["", "test"]
 """The provider that takes an event's payments; empty: nothing is to be paid here."""
 
 SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]

@@ -149,6 +149,7 @@ export type CheckoutJob = {
   status: "failed" | "queued" | "succeeded";
   problem?: Record<string, unknown> | null;
   result?: PurchaseResult | null;
+  payment?: PaymentStep | null;
 };
 export type Claimed = {
   pass: string;
@@ -293,6 +294,7 @@ export type EventAnswer = {
   pictureHash?: string | null;
   pictureAlt?: string;
   accountRequired?: boolean;
+  payments?: string;
 };
 export type EventDefinition = {
   eventId: number;
@@ -313,6 +315,7 @@ export type EventDefinition = {
   pictureHash?: string | null;
   pictureAlt?: string;
   accountRequired?: boolean;
+  payments?: string;
   ticketTypes: DefinedTicketType[];
   isOnSale: boolean;
   hasLobby: boolean;
@@ -454,6 +457,7 @@ export type JobAccepted = {
   jobId: string;
   status: "queued";
   href: string;
+  payment?: PaymentStep | null;
 };
 export type JsonWebKey = {
   kty: string;
@@ -594,6 +598,11 @@ export type PasskeyAnswer = {
 };
 export type PasskeyOptions = {
   options: Record<string, unknown>;
+};
+export type PaymentStep = {
+  href: string;
+  clientSecret: string | null;
+  expiresAt: string;
 };
 export type PictureAnswer = {
   hash: string;

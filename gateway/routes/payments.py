@@ -13,10 +13,7 @@ from gateway.wire.requests import AnyRequest
 
 public = public_router("payments")
 
-SIGNED: Final = (
-    header("stripe-signature", "Stripe's signature of the body"),
-    header("x-test-signature", "the test provider's signature of the body"),
-)
+SIGNED: Final = (header("x-test-signature", "the test provider's signature of the body"),)
 NOTICE: Final = {
     "required": True,
     "content": {"application/json": {"schema": {"type": "object"}}},
@@ -30,9 +27,7 @@ NOTICE: Final = {
     headers=SIGNED,
     body=NOTICE,
 )
-async def notice(
-    request: AnyRequest, provider: Annotated[str, Parameter(pattern="^(test|stripe)$", max_length=20)]
-) -> None:
+async def notice(request: AnyRequest, provider: Annotated[str, Parameter(pattern="^[a-z]+$", max_length=20)]) -> None:
     """A payment provider says that there is news of a payment, which is then looked at there. It may say so often, late
     and in any order.
     """

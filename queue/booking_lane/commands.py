@@ -129,7 +129,7 @@ class Confirm(_Command, frozen=True, kw_only=True, tag="confirm"):
 
 
 class Fail(_Command, frozen=True, kw_only=True, tag="fail"):
-    """A payment ended without money: the checkouts that wait for it fail, and the seats stay held until the hold ends."""
+    """A payment ended without money: the checkouts that wait for it fail. The seats stay held until the hold ends."""
 
     payment_id: uuid.UUID
     reservation_id: uuid.UUID

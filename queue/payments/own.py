@@ -95,7 +95,7 @@ class TestProvider:
         }
         try:
             connection = await self._connected()
-            cursor = await connection.execute(statement, named)  # type: ignore[arg-type]
+            cursor = await connection.execute(statement, named)
             row = await cursor.fetchone() if cursor.description else None
         except (psycopg.Error, OSError) as error:
             raise ProviderAwayError(str(error)) from error

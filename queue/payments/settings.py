@@ -15,9 +15,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     two to the n-1 after it, ``retry_seconds_max`` at most.
     """
 
-    providers: Annotated[
-        str, setting("providers that events may take payments by: test, stripe, or both; empty: none is asked")
-    ] = ""
+    providers: Annotated[str, setting("providers that events may take payments by: test; empty: none is asked")] = ""
     call_seconds: Annotated[float, bounded("a call of a provider", 0.1, 60)] = 10
     again_seconds: Annotated[
         float, bounded("what came of a payment is told its lane again, if that did not carry it out by then", 0.1, 60)
@@ -30,7 +28,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     retry_seconds_max: Annotated[float, bounded("between two calls", 0.05, 3600)] = 60
     refund_tries_max: Annotated[
         int,
-        bounded("tries of a refund before an operator must look at it; with the defaults about three days", 1, 9999),
+        bounded("tries of a refund before an operator must look at it: about three days", 1, 9999),
     ] = 4320
     test_delay_ms: Annotated[int, bounded("how long the test provider takes for each answer", 0, 60_000)] = 0
 
@@ -43,17 +41,3 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     def unknown(self) -> tuple[str, ...]:
         """Names that no provider has."""
         return tuple(name for name in self.names if name not in KNOWN)
-
-
-class StripeSettings(Section, frozen=True, kw_only=True):
-    """The keys are in Stripe's dashboard. Live keys and test keys look different; a site has either."""
-
-    secret_key: Annotated[str, setting("Stripe's secret key, sk_… or better a restricted one, rk_…")] = ""
-    public_key: Annotated[str, setting("Stripe's publishable key, pk_…, which fans' browsers get")] = ""
-    webhook_secret: Annotated[
-        str, setting("signing secret, whsec_…, of the endpoint …/api/payments/stripe/notices at Stripe")
-    ] = ""
-    account: Annotated[
-        str, setting("the connected account, acct_…, whose notices are taken; empty: those of the key's own account")
-    ] = ""
-    url: Annotated[str, setting("where Stripe's API is")] = "https://api.stripe.com"

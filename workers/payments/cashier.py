@@ -20,7 +20,7 @@ from typing import Any, Final
 import psycopg
 import redis
 
-from booking_lane.commands import UNSTAMPED, Confirm, Fail, command_id_new
+from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
 from db.payments import cashier as sql
@@ -245,10 +245,9 @@ class Cashier:
 
     def _confirm(self, due: sql.DuePayment) -> None:
         seats = tuple(zip(due.ticket_type_ids, due.row_numbers, due.seat_numbers, strict=True))
-        stamp = {**UNSTAMPED, "command_id": command_id_new()}
         self._sending.add(
             Confirm(
-                **stamp,
+                **_stamp(),
                 event_id=due.event_id,
                 user_id=due.user_id,
                 payment_id=due.payment_id,
@@ -259,10 +258,9 @@ class Cashier:
 
     async def _close(self, due: sql.DuePayment) -> None:
         await self._note(sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds)
-        stamp = {**UNSTAMPED, "command_id": command_id_new()}
         self._sending.add(
             Fail(
-                **stamp,
+                **_stamp(),
                 event_id=due.event_id,
                 user_id=due.user_id,
                 payment_id=due.payment_id,
@@ -277,7 +275,7 @@ class Cashier:
         )
 
     def _wait_seconds(self, tries: int) -> float:
-        doubled = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)
+        doubled: float = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)
         return min(self._settings.retry_first_seconds * doubled, self._settings.retry_seconds_max)
 
     async def _note(self, statement: str, due: sql.DuePayment | sql.DueRefund, **values: object) -> None:
@@ -285,7 +283,7 @@ class Cashier:
         which = {"event_id": due.event_id, "payment_id": due.payment_id}
         if isinstance(due, sql.DueRefund):
             which["refund_id"] = due.refund_id
-        await connection.execute(statement, {**which, **values}, prepare=True)  # type: ignore[arg-type]
+        await connection.execute(statement, {**which, **values}, prepare=True)
 
     # -- refunds
 
@@ -314,6 +312,10 @@ class Cashier:
             error=error[:ERROR_CHARS_MAX],
             wait_seconds=self._wait_seconds(due.tries),
         )
+
+
+def _stamp() -> Stamp:
+    return {**UNSTAMPED, "command_id": command_id_new()}
 
 
 def cash(cashier: Callable[[], Cashier]) -> None:

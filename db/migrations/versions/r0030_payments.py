@@ -5,6 +5,9 @@ The running release knows no such event, and its bookings go on as before.
 Revision ID: 0030
 """
 
+import datetime as dt
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,7 +16,7 @@ down_revision = "0029"
 branch_labels = None
 depends_on = None
 
-_OFTEN = {
+_OFTEN: dict[str, Any] = {
     "postgresql_with": {
         "fillfactor": 70,
         "autovacuum_vacuum_scale_factor": 0.02,
@@ -22,13 +25,13 @@ _OFTEN = {
 }
 
 
-def _moment(name: str, *, nullable: bool = True) -> sa.Column:
+def _moment(name: str, *, nullable: bool = True) -> sa.Column[dt.datetime]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
 def upgrade() -> None:
     op.add_column("event", sa.Column("payments", sa.Text(), server_default="", nullable=False))
-    op.create_check_constraint(op.f("ck_event_payments"), "event", "payments IN ('', 'test', 'stripe')")
+    op.create_check_constraint(op.f("ck_event_payments"), "event", "payments IN ('', 'test')")
     op.create_table(
         "payment",
         sa.Column("event_id", sa.BigInteger(), nullable=False),

@@ -12,7 +12,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import psycopg
@@ -85,11 +85,13 @@ class Till:
             ).fetchall()
             return rows[0] if rows else None
 
-        return await_that(found, 30, what="the payment is open")  # type: ignore[return-value]
+        payment = await_that(found, 30, what="the payment is open")
+        assert payment is not None
+        return payment
 
-    def _act(self, statement: str, payment: dict[str, Any], **further: object) -> None:
+    def _act(self, statement: LiteralString, payment: dict[str, Any], **further: object) -> None:
         which = {"event_id": self.event, "payment_id": payment["payment_id"], **further}
-        self.connection.execute(statement, which)  # type: ignore[call-overload]
+        self.connection.execute(statement, which)
 
     def hint(self, payment: dict[str, Any]) -> None:
         self._act(HINT, payment)
@@ -105,11 +107,12 @@ class Till:
 
     def end(self, job: Checkout) -> str:
         """The problem's code of a job, or ``ok``, once it has ended."""
-        answer = await_that(lambda: self.lanes.answer(job), 40, what="the job has ended")
+        answer = await_that(lambda: self.lanes.answer(job), 40, what="the job has ended") or {}
         return str(answer.get("problem", {"code": "ok"})["code"])
 
-    def number(self, statement: str) -> int:
-        row = self.connection.execute(statement).fetchone()  # type: ignore[call-overload]
+    def number(self, statement: LiteralString) -> int:
+        row = self.connection.execute(statement).fetchone()
+        assert row is not None
         return int(next(iter(row.values())))
 
     def assert_money_is_right(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Confirm, Extend, Fail, Release, Reserve, Sweep
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -127,7 +127,7 @@ class Model:
                 return {"ok" if self.is_live(hold, now) else "hold_expired"}
             case Cancel():
                 return {self._expect_cancel(command, now)}
-            case Sweep():
+            case Sweep() | Confirm() | Fail():
                 return {"ok"}
 
     def _expect_reserve(self, command: Reserve, now: dt.datetime) -> str:
