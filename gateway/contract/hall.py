@@ -16,7 +16,7 @@ class EventAnswer(AnswerBody, kw_only=True):
 
     With ``accountRequired`` fans join the line and hold seats in a session of an account alone.
 
-    ``payments`` is the provider that takes its payments; empty where nothing is to be paid, and a checkout buys at once.
+    ``payments`` is the provider that takes its payments; empty where nothing is to be paid: a checkout buys at once.
 
     The event's picture is at ``/pictures/{pictureHash}.webp``, and smaller at ``/pictures/{pictureHash}-small.webp``.
     """
