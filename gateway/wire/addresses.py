@@ -27,6 +27,7 @@ OWN_FIRST_PARTS: Final = frozenset(
         "manifest.webmanifest",
         "messages",
         "metrics",
+        "pay",
         "ops",
         "pictures",
         "purchases",

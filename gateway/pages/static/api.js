@@ -1,7 +1,7 @@
 // @ts-check
 // Calls of the public API: problems as exceptions, safe retries, streams, and the server's clock.
 
-import { below } from "./addresses.js";
+import { below, pageAddress } from "./addresses.js";
 
 /** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
 
@@ -85,9 +85,9 @@ export async function call(method, path, { body, headers = {}, patience = 20, ca
   return answer;
 }
 
-/** Leave for the page where the fan pays. @param {string} href @returns {Promise<never>} */
+/** Leave for the page where the fan pays, in this page's language. @param {string} href @returns {Promise<never>} */
 export function goAndPay(href) {
-  location.assign(href);
+  location.assign(pageAddress(`/pay/${href.split("/").pop()}`));
   return new Promise(() => {});
 }
 
