@@ -13,6 +13,7 @@ from admitone.commands import (
     messages,
     networks,
     operators,
+    payments,
     processes,
     rooms,
     setup,
@@ -84,6 +85,11 @@ data_app.command("rotate")(data.rotate)
 data_app.command("export")(data.export)
 data_app.command("erase")(data.erase)
 app.add_typer(data_app, name="data")
+
+payments_app = typer.Typer(no_args_is_help=True, help="Payments, as the providers know them.")
+payments_app.callback()(lambda: None)
+payments_app.command("reconcile")(payments.reconcile)
+app.add_typer(payments_app, name="payments")
 
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign sessions, places, codes and links.")
 keys_app.command("rotate")(keys.rotate)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.payments.states import TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
@@ -41,6 +42,7 @@ from messages.settings import (
     is_public_key,
     provider_of,
 )
+from payments.settings import PaymentSettings
 from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
@@ -155,6 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alarm: AlarmSettings = AlarmSettings()
     keep: KeepSettings = KeepSettings()
     wallet: WalletSettings = WalletSettings()
+    payment: PaymentSettings = PaymentSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -204,6 +207,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
         self._refuse_providers()
+        if self.payment.unknown:
+            raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")
         if self.metrics.token and not _token_is_possible(self.metrics.token):
             raise SettingsError("ADMITONE_METRICS_TOKEN may have letters, digits and -._~+/=, and no blank")
         if not self.site.production:
@@ -223,6 +228,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("ADMITONE_SECRET must be random, of at least 32 characters, in production")
         if any(_is_weak(secret) for secret in self.site.data_keys.split()):
             raise SettingsError("Each of ADMITONE_DATA_KEYS must be random, of at least 32 characters, in production")
+        if TEST in self.payment.names:
+            raise SettingsError("ADMITONE_PAYMENT_PROVIDERS: the test provider takes no money: not in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 

@@ -34,10 +34,11 @@ from admitone.running import forget, note, reachable_host
 from admitone.settings import Settings, environ_with
 from admitone.supervisor import Child, ChildError
 from db.connections import look
-from db.events.seed import find_demo, room_seed, seed_demo
+from db.events.seed import PAID_DEMO_NAME, find_demo, room_seed, seed_demo
 from db.migrate import migrate
 from db.operators.accounts import add_operator
 from db.patience import Patience
+from db.payments.states import TEST
 from db.sealing.keyring import Keyring, use
 from gateway.wire.addresses import PublicAddress
 
@@ -147,6 +148,11 @@ def _run(
     migrate(environ["DATABASE_URL"])
     use(Keyring.of(msgspec.structs.replace(settings.site, secret=environ["ADMITONE_SECRET"])))
     event_id = _demo_event(environ["DATABASE_URL"], settings, crowd)
+    paid_event_id = None
+    if not settings.payment.names and not settings.site.production:
+        environ["ADMITONE_PAYMENT_PROVIDERS"] = TEST
+    if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
+        paid_event_id = _paid_event(environ["DATABASE_URL"], settings)
     password = secrets.token_urlsafe(12)
     add_operator(environ["DATABASE_URL"], OPERATOR, password)
 
@@ -179,7 +185,7 @@ def _run(
         )
         add("crowd", CROWD_STOP_SECONDS_MAX, *fans)
 
-    console.print(_banner(url, event_id, password, crowd, logs, time.monotonic() - started_at))
+    console.print(_banner(url, event_id, paid_event_id, password, crowd, logs, time.monotonic() - started_at))
     running.callback(console.print, "Stopping ...")
     _watch(servers, children, environ, partial(note, folder, environ, url), console.print)
 
@@ -278,6 +284,14 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
     return seed_demo(database_url, room=room)
 
 
+def _paid_event(database_url: str, settings: Settings) -> int:
+    """The demo event whose tickets are paid, with the test provider; a new one if there is none."""
+    event_id = find_demo(database_url, name=PAID_DEMO_NAME)
+    if event_id is not None:
+        return event_id
+    return seed_demo(database_url, room=room_seed(settings.room), name=PAID_DEMO_NAME, payments=TEST)
+
+
 def _await_ready(url: str, children: list[Child]) -> None:
     def ask() -> None:
         for child in children:
@@ -295,9 +309,12 @@ def _await_ready(url: str, children: list[Child]) -> None:
         raise UpError(f"The gateway was not ready after {READY_SECONDS_MAX:.0f} s: {error}") from None
 
 
-def _banner(url: str, event_id: int, password: str, crowd: int, logs: Path, seconds: float) -> Panel:
+def _banner(
+    url: str, event_id: int, paid_event_id: int | None, password: str, crowd: int, logs: Path, seconds: float
+) -> Panel:
     rows = {
         "Fans": f"{url}/events/{event_id}",
+        **({} if paid_event_id is None else {"Fans who pay": f"{url}/events/{paid_event_id} (no money moves)"}),
         "Console": f"{url}/ops",
         "Operator": f"{OPERATOR}, password {password} (good until the next start)",
         "API": f"{url}/schema",

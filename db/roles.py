@@ -20,6 +20,9 @@ READ_ALONE: Final = (
     "ticket_issue",
     "booking_command",
     "waiting_entry",
+    "payment",
+    "payment_job",
+    "refund",
     "alembic_version",
 )
 """Of these a gateway reads the rows and writes none."""

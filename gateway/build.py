@@ -11,6 +11,7 @@ from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuer
 from gateway.booking.desk import Desk
+from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
@@ -157,6 +158,7 @@ def build_services(settings: GatewaySettings) -> Services:
         reader=Reader(
             settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
         ),
+        payments=Payments(engine, settings.payment, settings.site.secret),
         tickets=Tickets(halls, identity),
         halls=halls,
         hall_access=HallAccess(halls, identity),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
 from gateway.booking.desk import Desk
+from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
@@ -88,6 +89,7 @@ class Services:
     issuer: Issuer
     captcha: Captcha
     reader: Reader
+    payments: Payments
     tickets: Tickets
     halls: Halls
     hall_access: HallAccess

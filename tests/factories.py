@@ -65,6 +65,7 @@ def plan_event(
     room: RoomSeed = OPEN_DOOR,
     seats_per_fan_max: int = 10,
     time_zone: str = "Europe/Berlin",
+    payments: str = "",
 ) -> EventPlan:
     """An event in six weeks, on sale ``on_sale_in`` from now unless the moment is given."""
     now = dt.datetime.now(dt.UTC)
@@ -79,6 +80,7 @@ def plan_event(
         room=room,
         seats_per_fan_max=seats_per_fan_max,
         time_zone=time_zone,
+        payments=payments,
     )
 
 

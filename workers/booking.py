@@ -87,7 +87,15 @@ class Booking:
             trace = tracing.tracer.here()
             publish(
                 self._jobs,
-                BatchNews(batch.batch_id, batch.origin, batch.lane, applied.outcomes, applied.changes, trace),
+                BatchNews(
+                    batch.batch_id,
+                    batch.origin,
+                    batch.lane,
+                    applied.outcomes,
+                    applied.changes,
+                    trace,
+                    applied.awaiting,
+                ),
                 self._lane.result_ttl_seconds,
                 commands=batch.commands,
                 now_ms=self._now_ms(),

@@ -1,5 +1,5 @@
 """The worker processes: one `LaneWorker` for each lane, and one process each for housekeeping, messages,
-cron and news.
+cron, news and payments.
 
 The pool's loop notices a child that died, starts another in its place and puts its batches back to work.
 """
@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 CRON: Final = "cron"
 POOL: Final = "pool"
 WEBHOOKS: Final = "webhooks"
+PAYMENTS: Final = "payments"
 NEWS_NICENESS: Final = 10
 LOOP_SECONDS: Final = 0.25
 RECOVER_EVERY_SECONDS: Final = 1.0
@@ -94,7 +95,7 @@ class Pool(WorkerPool):
         self._locks = locks
         numbers = tuple(range(settings.lane.count)) if lanes is None else lanes
         self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, MESSAGES_QUEUE]
-        self._roles = [*self._queues, CRON, WEBHOOKS]
+        self._roles = [*self._queues, CRON, WEBHOOKS, *([PAYMENTS] if settings.payment.names else [])]
         self._role_of: dict[str, str] = {}
         self._stopping = threading.RLock()
         client = jobs_client(settings.redis.jobs)
@@ -233,6 +234,15 @@ class Pool(WorkerPool):
             dispatch(settings.db.url, settings.webhook, public_only=settings.site.production)
             return
         client = jobs_client(settings.redis.jobs)
+        if role == PAYMENTS:
+            # As for news, and only where a provider is named: the providers' clients are large.
+            from workers.payments.cashier import Cashier, cash
+            from workers.payments.providers import providers_of
+
+            providers = providers_of(settings.payment, settings.site, settings.db.url)
+            url, lane = settings.db.url, settings.lane
+            cash(lambda: Cashier(url, client, lane, settings.payment, providers, probe=self._probe))
+            return
         if role == CRON:
             Cron(client, settings.lane.count).start()  # type: ignore[no-untyped-call]
             return

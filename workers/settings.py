@@ -10,6 +10,7 @@ from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
+from payments.settings import PaymentSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -48,3 +49,4 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     line: LineSettings
     alarm: AlarmSettings
     keep: KeepSettings
+    payment: PaymentSettings

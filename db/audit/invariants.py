@@ -14,6 +14,8 @@ from psycopg.rows import dict_row
 
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import load_ledger
+from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
+from db.audit.payments import SETTLE_SECONDS_MAX
 from db.booking.holds import OPEN, keeps_seats, live
 from db.connections import primary
 
@@ -65,6 +67,7 @@ def audit(
             "grace_seconds": grace_seconds,
             "sweep_seconds_max": SWEEP_SECONDS_MAX,
             "command_keep_hours": command_keep_hours,
+            "settle_seconds_max": SETTLE_SECONDS_MAX,
             "rows_max": ROWS_MAX,
         }
         violations = []
@@ -354,6 +357,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    **PAYMENT_INVARIANTS,
     "cancelled_seat_has_cancel": (
         "Every cancelled seat of a purchase is told by exactly one cancel, for as long as commands are remembered.",
         """

@@ -18,7 +18,7 @@ SELECT pg_advisory_xact_lock(%(space)s::bigint + e)
 """
 
 READ_EVENTS: Final = f"""
-SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision,
+SELECT event_id, version, on_sale_at, currency, seats_per_fan_max, date, {sale_end()}, state, revision, payments,
        (SELECT ARRAY[r.network_limits_max, r.fan_unbought_max, r.waiting_list::int, r.offer_minutes, r.cancel_hours,
                      r.cancel_fee_percent, r.cancel_fee_amount]
           FROM room r
@@ -41,6 +41,7 @@ class EventRow:
     off_sale_at: dt.datetime
     event_state: EventState
     revision: int = 0
+    payments: str = ""
     network_limits_max: int = 0
     fan_unbought_max: int = 0
     waiting_list: int = 0
@@ -51,7 +52,9 @@ class EventRow:
 
 
 def event_row(row: Sequence[Any]) -> EventRow:
-    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, dials = row
+    event_id, version, on_sale_at, currency, seats_per_fan_max, date, off_sale_at, state, revision, payments, dials = (
+        row
+    )
     return EventRow(
         event_id,
         version,
@@ -62,6 +65,7 @@ def event_row(row: Sequence[Any]) -> EventRow:
         off_sale_at,
         EventState(state),
         revision,
+        payments,
         *(dials or ()),
     )
 

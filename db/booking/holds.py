@@ -47,7 +47,10 @@ def due(hold: str, event: str) -> str:
 
 
 HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.ticket_type_ids, h.row_numbers,
-       h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven"""
+       h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven, h.created_at"""
+
+
+LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Hold:
     amounts: tuple[int, ...]
     network: str = ""
     proven: bool = False
+    created_at: dt.datetime = LATEST
 
     @property
     def is_open(self) -> bool:

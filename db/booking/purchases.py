@@ -47,7 +47,8 @@ _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.t
 class Detail:
     """One seat of a purchase. Once it is cancelled, anybody can buy the seat. ``ticket_code`` is as it is stored
     (`db.booking.ticket_codes`). ``issue_number`` rises each time the ticket is handed on; ``holder_user_id`` is the fan
-    who has it then, None as long as it is the fan who bought. ``cancel_fee`` is what the event's rules keep of the amount of a cancelled seat.
+    who has it then, None as long as it is the fan who bought. ``cancel_fee`` is what the event's rules keep of the
+    amount of a cancelled seat.
     """
 
     seat: Seat

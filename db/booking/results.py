@@ -164,6 +164,10 @@ class TakeResult(Result, kw_only=True):
     issue_number: int
 
 
+class SettleResult(Result, kw_only=True):
+    """A payment's end was looked at. No client gets it, and it is not recorded: the checkouts that waited are."""
+
+
 class SweepResult(Result, kw_only=True):
     """How many holds were swept. No client gets it, and it is not recorded."""
 

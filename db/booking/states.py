@@ -9,7 +9,7 @@ from typing import Final
 
 
 class HoldState(StrEnum):
-    """A hold begins as ``held``. Nothing enters ``paying`` yet: it is for a checkout that waits for its payment."""
+    """A hold begins as ``held``, and is ``paying`` while a checkout of it waits for its payment."""
 
     HELD = "held"
     PAYING = "paying"
@@ -44,7 +44,8 @@ NEXT_STATES: Final[Mapping[HoldState, frozenset[HoldState]]] = {
     HoldState.PAYING: frozenset({HoldState.HELD, HoldState.PURCHASED, HoldState.RELEASED, HoldState.LAPSED}),
     HoldState.PURCHASED: frozenset(),
     HoldState.RELEASED: frozenset(),
-    HoldState.LAPSED: frozenset(),
+    # A payment that came late buys the same seats if they are still free.
+    HoldState.LAPSED: frozenset({HoldState.PURCHASED}),
 }
 
 

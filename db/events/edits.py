@@ -29,6 +29,7 @@ FACTS: Final = (
     "picture_hash",
     "picture_alt",
     "account_required",
+    "payments",
 )
 
 Seat = tuple[int, int, int]

@@ -116,6 +116,8 @@ class Examination:
             self._examine_sale(facts["on_sale_at"])
         if "currency" in facts and self._sold_or_held():
             self._refuse("currency_in_use", "currency", f"seats are sold or held in {self._event.currency}")
+        if "payments" in facts and self._sold_or_held():
+            self._refuse("payments_in_use", "payments", "seats are sold or held already, paid or not as they were")
         if "seats_per_fan_max" in facts:
             self._examine_limit(facts["seats_per_fan_max"])
         if facts.get("picture_hash") is not None and not use_picture(self._connection, facts["picture_hash"]):

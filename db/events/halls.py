@@ -35,6 +35,7 @@ FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]]
     Event.picture_hash,
     Event.picture_alt,
     Event.account_required,
+    Event.payments,
 )
 
 SeatKey = tuple[int, int, int]
@@ -61,6 +62,7 @@ class EventFacts:
     picture_hash: str | None
     picture_alt: str
     account_required: bool
+    payments: str
 
     def __post_init__(self) -> None:
         # Postgres gives text.

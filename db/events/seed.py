@@ -25,6 +25,7 @@ from db.rooms.steering import has_lobby, state_at_start
 SEATS_MAX = 500_000
 
 DEMO_NAME = "Nachtflug: Lena Brandt and Band"
+PAID_DEMO_NAME = "Spätschicht: The Harbour Strings"
 STADIUM_NAME = "The Paper Lanterns: Long Way Home Tour"
 SALE_BEGUN_MINUTES = -60.0
 SEED_ZONE = "Europe/Berlin"
@@ -96,6 +97,7 @@ class EventPlan:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    payments: str = ""
 
     @property
     def _times(self) -> tuple[dt.datetime | None, ...]:
@@ -128,8 +130,8 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
             """
             INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency,
                                seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt,
-                               account_required)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
+                               account_required, payments)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
@@ -146,6 +148,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.picture_hash,
                 plan.picture_alt,
                 plan.account_required,
+                plan.payments,
             ),
         )
         row = cursor.fetchone()
@@ -173,10 +176,12 @@ def seed_demo(
     name: str = DEMO_NAME,
     on_sale_minutes: float = SALE_BEGUN_MINUTES,
     time_zone: str = SEED_ZONE,
+    payments: str = "",
 ) -> int:
     """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
 
     Args:
+        payments: the provider that takes its payments; empty: nothing is to be paid.
         on_sale_minutes: until its sale begins; less than 0: it has begun.
         time_zone: IANA's name of the venue's; the event begins at eight in the evening there.
 
@@ -192,6 +197,7 @@ def seed_demo(
         room=room,
         on_sale_minutes=on_sale_minutes,
         time_zone=time_zone,
+        payments=payments,
         ticket_types=(
             TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
             TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
@@ -252,6 +258,7 @@ def _seed(
     on_sale_minutes: float,
     time_zone: str,
     ticket_types: tuple[TicketTypePlan, ...],
+    payments: str = "",
 ) -> int:
     with primary.connect(database_url, "admitone-seed") as connection:
         # Postgres' clock, because the sale's opening is judged by it.
@@ -271,6 +278,7 @@ def _seed(
                 currency="EUR",
                 ticket_types=ticket_types,
                 room=room,
+                payments=payments,
             ),
         )
         # Without statistics the first thousands of bookings would be planned for an empty table.

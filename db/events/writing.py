@@ -60,7 +60,7 @@ UPDATE event
        on_sale_at = %(on_sale_at)s, off_sale_at = %(off_sale_set)s, state = %(event_state)s, currency = %(currency)s,
        seats_per_fan_max = %(seats_per_fan_max)s, notice = %(notice)s,
        doors_at = %(doors_at)s, picture_hash = %(picture_hash)s, picture_alt = %(picture_alt)s,
-       account_required = %(account_required)s,
+       account_required = %(account_required)s, payments = %(payments)s,
        version = version + 1, revision = revision + 1
  WHERE event_id = %(event_id)s
 """

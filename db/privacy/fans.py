@@ -75,6 +75,12 @@ OF_FAN: Final[dict[str, LiteralString]] = {
           FROM ticket_issue
          WHERE user_id = ANY (%(fans)s)
          ORDER BY issued_at""",
+    "payment": """
+        SELECT event_id, payment_id, provider, state, amount, currency, created_at, captured_amount, captured_at
+          FROM payment
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY created_at""",
+    "payment_job": "SELECT event_id, command_id, payment_id FROM payment_job WHERE user_id = ANY (%(fans)s)",
     "booking_command": """
         SELECT event_id, command_id, kind, recorded_at FROM booking_command WHERE user_id = ANY (%(fans)s)""",
     "departed_place": """
@@ -142,6 +148,8 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
               state = CASE state WHEN 'waiting' THEN 'left' ELSE state END,
               ended_at = coalesce(ended_at, clock_timestamp())
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
+    "UPDATE payment SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "UPDATE payment_job SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "UPDATE ticket_issue SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     """UPDATE purchase_detail SET holder_user_id = %(nobody)s

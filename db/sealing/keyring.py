@@ -39,6 +39,7 @@ class SealedField(StrEnum):
     WEBHOOK_SECRET = "webhook secret"  # noqa: S105 - a name
     DRAW_KEY = "draw key"
     TICKET_CODE = "ticket code"
+    PAYMENT_SECRET = "payment secret"  # noqa: S105 - a name
 
 
 class SealError(ValueError):

@@ -64,6 +64,11 @@ TABLES: Final = (
         "alarm_receiver", {"receiver_id": "bigint"}, {"address": _RECEIVER, "p256dh": _RECEIVER, "auth": _RECEIVER}
     ),
     SealedTable("webhook_endpoint", {"endpoint_id": "bigint"}, {"secret": _SECRET, "secret_before": _SECRET}),
+    SealedTable(
+        "payment",
+        {"payment_id": "uuid", "event_id": "bigint"},
+        {"client_secret": ("text", SealedField.PAYMENT_SECRET)},
+    ),
     SealedTable("draw", {"event_id": "bigint"}, {"seed": _DRAW_KEY, "fan_key": _DRAW_KEY}),
     SealedTable(
         "purchase_detail",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.booking.states import SeatStatus
 from db.events.sale import EventState
+from db.payments.states import PROVIDERS
 from db.tables.base import UPDATED_OFTEN, Base, one_of
 
 
@@ -26,6 +27,8 @@ class Event(Base):
 
     ``account_required``: fans join and hold seats with an account alone.
 
+    ``payments`` is the provider that takes its payments (`db.payments.states`); empty: nothing is to be paid here.
+
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
 
@@ -33,6 +36,7 @@ class Event(Base):
     __table_args__ = (
         CheckConstraint("seats_per_fan_max BETWEEN 1 AND 1000", name="seats_per_fan"),
         CheckConstraint(one_of("state", tuple(EventState)), name="state"),
+        CheckConstraint(one_of("payments", PROVIDERS), name="payments"),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -57,6 +61,7 @@ class Event(Base):
     picture_hash: Mapped[str | None]
     picture_alt: Mapped[str] = mapped_column(server_default="")
     account_required: Mapped[bool] = mapped_column(server_default="false")
+    payments: Mapped[str] = mapped_column(server_default="")
 
 
 class EventCancellation(Base):

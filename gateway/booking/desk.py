@@ -21,13 +21,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane import about, tracing
 from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableError
-from booking_lane.commands import Command, body_hash, command_id_for, command_id_new
+from booking_lane.commands import KINDS, Checkout, Command, body_hash, command_id_for, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
 from booking_lane.lane import Lane, lane_of, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
+from db.payments.reading import job_awaiting
 from db.tables.booking import BookingCommand
 from gateway.wire.problems import ProblemError
 
@@ -38,6 +39,7 @@ LATE_SECONDS: Final = 5
 LOST_SECONDS: Final = 1.0
 CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
+PAYMENT_WAIT_SECONDS: Final = 2.0
 READINGS_KEPT: Final = 61
 
 
@@ -136,6 +138,7 @@ class Desk:
         """A batch is finished: the requests that wait for its outcomes are answered, and its place in the lane is free
         if it was this process's.
         """
+        self.waiters.on_awaiting(news.awaiting, news.trace)
         self.waiters.on_outcomes(news.outcomes, news.trace)
         if news.origin == self._origin:
             self.lanes[news.lane].finished(news.batch_id)
@@ -149,7 +152,7 @@ class Desk:
             for lane in self.lanes:
                 for batch_id, command_id in lane.unfinished(LOST_SECONDS):
                     record = await self.waiters.read(command_id)
-                    if record is None or record.body or not record.queued:
+                    if record is None or record.body or record.payment_id or not record.queued:
                         lane.finished(batch_id)
             await self.waiters.reread()
 
@@ -293,13 +296,16 @@ class Desk:
                 return await self.recorded(command_id)
             if record.body or outcome is None:
                 return record
+            if record.payment_id is not None:
+                # The fan is to see soon that there is something to pay, or that the page for it has changed.
+                wait_seconds = min(wait_seconds, PAYMENT_WAIT_SECONDS)
             return await tracing.tracer.waiting(self.waiters.wait(outcome, wait_seconds)) or record
         finally:
             if outcome is not None:
                 self.waiters.forget(command_id, outcome)
 
     async def recorded(self, command_id: uuid.UUID) -> JobRecord | None:
-        """The outcome that Postgres recorded of a command, None if there is none."""
+        """The outcome that Postgres recorded of a command, or the payment that it waits for; None if there is none."""
         async with self._engine.connect() as connection:
             row = (
                 await connection.execute(
@@ -314,8 +320,14 @@ class Desk:
                     .limit(1)
                 )
             ).one_or_none()
-        if row is None:
-            return None
+            if row is None:
+                awaited = await job_awaiting(connection, command_id)
+                if awaited is None:
+                    return None
+                kind, hash_of_body = KINDS[Checkout], bytes(awaited.body_hash)
+                return JobRecord(
+                    awaited.user_id, awaited.event_id, kind, hash_of_body, True, payment_id=awaited.payment_id
+                )
         return JobRecord(
             row.user_id, row.event_id, row.kind, bytes(row.body_hash), True, msgspec.json.encode(row.outcome)
         )

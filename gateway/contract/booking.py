@@ -151,10 +151,24 @@ class TakeBody(RequestBody, kw_only=True):
     token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARS_MAX)]
 
 
-class JobAccepted(AnswerBody, kw_only=True):
+class PaymentStep(AnswerBody, kw_only=True):
+    """What the fan does next where an event takes payments: pay at ``href``, a page of this site. ``clientSecret`` is
+    the payment provider's for its own element in a browser, null until the provider knows the payment. The seats are
+    held until ``expiresAt`` at least.
+    """
+
+    href: str
+    client_secret: str | None
+    expires_at: Moment
+
+
+class JobAccepted(AnswerBody, kw_only=True, omit_defaults=True):
+    """``payment`` is there where the checkout waits for its payment."""
+
     job_id: uuid.UUID
     status: Literal["queued"]
     href: str
+    payment: PaymentStep | None = None
 
 
 class _AnyJob(AnswerBody, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -170,7 +184,7 @@ class _AnyJob(AnswerBody, kw_only=True, omit_defaults=True, tag_field="kind"):
 JOBS: Final[Mapping[str, type[_AnyJob]]] = {
     kind: msgspec.defstruct(  # type: ignore[misc]
         f"{kind.capitalize()}Job",
-        [("result", result | None, None)],
+        [("result", result | None, None), *([("payment", PaymentStep | None, None)] if kind == "checkout" else [])],
         bases=(_AnyJob,),
         tag=kind,
         kw_only=True,

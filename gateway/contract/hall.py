@@ -16,6 +16,8 @@ class EventAnswer(AnswerBody, kw_only=True):
 
     With ``accountRequired`` fans join the line and hold seats in a session of an account alone.
 
+    ``payments`` is the provider that takes its payments; empty where nothing is to be paid: a checkout buys at once.
+
     The event's picture is at ``/pictures/{pictureHash}.webp``, and smaller at ``/pictures/{pictureHash}-small.webp``.
     """
 
@@ -35,6 +37,7 @@ class EventAnswer(AnswerBody, kw_only=True):
     picture_hash: PictureHash | None = None
     picture_alt: str = ""
     account_required: bool = False
+    payments: str = ""
 
 
 class TicketAnswer(AnswerBody, kw_only=True):

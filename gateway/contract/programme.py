@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -51,6 +51,9 @@ NOTICE_MAX: Final = 500
 Notice = Annotated[str, Meta(max_length=NOTICE_MAX, pattern=ONE_LINE)]
 
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}" + END)]
+
+Payments = Literal["", "test"]
+"""The provider that takes an event's payments; empty: nothing is to be paid here."""
 
 SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -130,6 +133,7 @@ class EventBody(RequestBody, kw_only=True):
     picture_hash: PictureHash | None = None
     picture_alt: Alt = ""
     account_required: bool = False
+    payments: Payments = ""
     ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
     csv: str = ""
     plan: PlanBody | None = None
@@ -189,6 +193,7 @@ class EventPatch(RequestBody, kw_only=True):
     picture_hash: PictureHash | msgspec.UnsetType | None = msgspec.UNSET
     picture_alt: Alt | msgspec.UnsetType = msgspec.UNSET
     account_required: bool | msgspec.UnsetType = msgspec.UNSET
+    payments: Payments | msgspec.UnsetType = msgspec.UNSET
     ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
@@ -254,6 +259,7 @@ class EventDefinition(AnswerBody, kw_only=True):
     picture_hash: PictureHash | None = None
     picture_alt: str = ""
     account_required: bool = False
+    payments: str = ""
     ticket_types: tuple[DefinedTicketType, ...]
     is_on_sale: bool
     has_lobby: bool

@@ -89,6 +89,7 @@ def event_answer(facts: EventFacts) -> EventAnswer:
         picture_hash=facts.picture_hash,
         picture_alt=facts.picture_alt,
         account_required=facts.account_required,
+        payments=facts.payments,
     )
 
 

@@ -150,6 +150,7 @@ export type CheckoutJob = {
   status: "failed" | "queued" | "succeeded";
   problem?: Record<string, unknown> | null;
   result?: PurchaseResult | null;
+  payment?: PaymentStep | null;
 };
 export type Claimed = {
   pass: string;
@@ -294,6 +295,7 @@ export type EventAnswer = {
   pictureHash?: string | null;
   pictureAlt?: string;
   accountRequired?: boolean;
+  payments?: string;
 };
 export type EventDefinition = {
   eventId: number;
@@ -314,6 +316,7 @@ export type EventDefinition = {
   pictureHash?: string | null;
   pictureAlt?: string;
   accountRequired?: boolean;
+  payments?: string;
   ticketTypes: DefinedTicketType[];
   isOnSale: boolean;
   hasLobby: boolean;
@@ -465,6 +468,7 @@ export type JobAccepted = {
   jobId: string;
   status: "queued";
   href: string;
+  payment?: PaymentStep | null;
 };
 export type JsonWebKey = {
   kty: string;
@@ -618,6 +622,11 @@ export type PasskeyAnswer = {
 };
 export type PasskeyOptions = {
   options: Record<string, unknown>;
+};
+export type PaymentStep = {
+  href: string;
+  clientSecret: string | null;
+  expiresAt: string;
 };
 export type PictureAnswer = {
   hash: string;

@@ -13,10 +13,12 @@ from litestar.datastructures import Cookie
 from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Leave, Release, Reserve, Take, Wait
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancel_fee, cancellable_until
+from db.booking.seats import Seat
 from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
+from db.payments.states import TEST
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -33,6 +35,7 @@ from gateway.pages.views import (
     HoldView,
     JoinRefusedError,
     OfferedTicket,
+    PaymentView,
     PlainRefusedError,
     PurchasedSeat,
     PurchaseView,
@@ -51,6 +54,7 @@ from waiting_room.errors import TokenInvalid
 """A session that bought tickets lives for so long after the event."""
 
 
+TEST_BANK_SECONDS: Final = 5
 PLAIN_WAIT_SECONDS: Final = 10.0
 """A form's answer waits for so long for what comes of it."""
 
@@ -209,20 +213,23 @@ class PagesFromServices:
         return [
             HoldView(
                 reservation_id=hold.reservation_id,
-                seats=[
-                    HeldSeatView(
-                        ticket_type=ticket.ticket_type if (ticket := hall.tickets.get(seat.ticket_type_id)) else "",
-                        row_label=seat.row_label or str(seat.row_number),
-                        label=seat.seat_label or str(seat.seat_number),
-                        amount=seat.amount,
-                    )
-                    for seat in hall.labels.held_seats(hold.seats, hold.amounts)
-                ],
+                seats=self._held_seats(hall, hold.seats, hold.amounts),
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
                 expires_at=hold.expires_at,
             )
             for hold in holds
+        ]
+
+    def _held_seats(self, hall: Hall, seats: Sequence[Seat], amounts: Sequence[int]) -> list[HeldSeatView]:
+        return [
+            HeldSeatView(
+                ticket_type=ticket.ticket_type if (ticket := hall.tickets.get(seat.ticket_type_id)) else "",
+                row_label=seat.row_label or str(seat.row_number),
+                label=seat.seat_label or str(seat.seat_number),
+                amount=seat.amount,
+            )
+            for seat in hall.labels.held_seats(seats, amounts)
         ]
 
     async def hold_best(
@@ -261,12 +268,54 @@ class PagesFromServices:
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
+    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> str:
         if self.captcha_provider != "off":
             raise PlainRefusedError("captcha_failed")
         command = Checkout(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
-        job = await self._booked(Ask(command, f"plain-buy-{reservation_id}", PLAIN_WAIT_SECONDS))
-        return uuid.UUID(job["purchaseId"])
+        try:
+            hall = await self._services.halls.hall(event_id)
+        except UnknownEventError:
+            raise PlainRefusedError("unknown_event") from None
+        # Where it is paid, a second try is another payment. One hold has one payment under way, whatever the key.
+        key = None if hall.event.payments else f"plain-buy-{reservation_id}"
+        job = await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS))
+        return f"pay/{job['paymentId']}" if "paymentId" in job else f"purchases/{job['purchaseId']}"
+
+    async def payment(self, request: AnyRequest, user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
+        found = await self._services.payments.seen(payment_id)
+        if found is None or found.user_id not in await self.fans_of(request, user_id):
+            return None
+        hall = await self._services.halls.current(found.event_id)
+        seats = tuple(zip(found.ticket_type_ids, found.row_numbers, found.seat_numbers, strict=True))
+        stage = "open" if found.can_be_paid else "waiting" if found.is_under_way else found.state
+        return PaymentView(
+            payment_id=payment_id,
+            event=await self._view(hall),
+            seats=self._held_seats(hall, seats, tuple(found.amounts)),
+            amount=found.amount,
+            currency=found.currency,
+            expires_at=found.expires_at,
+            provider=found.provider,
+            stage=stage,
+            purchase_id=found.purchase_id,
+            client_secret=self._services.payments.secret_of(found) if stage == "open" else "",
+        )
+
+    async def act_on_payment(self, payment: PaymentView, act: str) -> None:
+        payments = self._services.payments
+        found = await payments.seen(payment.payment_id)
+        assert found is not None
+        if found.provider == TEST and found.can_be_paid:
+            if act == "decline":
+                await payments.decline_test(found)
+            elif act == "later":
+                await payments.pay_test(found, in_seconds=TEST_BANK_SECONDS)
+            elif act == "wrong":
+                await payments.pay_test(found, amount=found.amount + 1)
+            elif act in ("pay", "silent"):
+                await payments.pay_test(found)
+        if act != "silent":
+            await payments.hint(found.event_id, payment.payment_id)
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         command = Release(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
@@ -325,6 +374,8 @@ class PagesFromServices:
             raise PlainRefusedError("unknown_event") from None
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
+        if record is not None and record.payment_id is not None and not record.body:
+            return {"paymentId": str(record.payment_id)}
         if record is None or not record.body:
             raise PlainRefusedError("queued")
         services.halls.note_answered(record)

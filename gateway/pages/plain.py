@@ -132,10 +132,10 @@ async def buy_form(request: Request[Any, Any, Any], pages: Pages, event_id: int)
     """Buy a hold, where the site asks for no captcha."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        purchase_id = await pages.buy(event_id, user_id, _hold_named(await form_fields(request)))
+        path = await pages.buy(event_id, user_id, _hold_named(await form_fields(request)))
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
-    return _to(f"purchases/{purchase_id}", cookie)
+    return _to(path, cookie)
 
 
 @post("/events/{event_id:int}/give-back")

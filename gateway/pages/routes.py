@@ -43,12 +43,13 @@ from gateway.pages.languages import (
 from gateway.pages.letters import LETTERS
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
+from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
+from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
 from gateway.pages.waiting import WAITING_PAGES
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
@@ -60,7 +61,7 @@ from messages.money import EXPONENTS
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
-_of_this_site = re.compile(r"/(?:(?:account|events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+_of_this_site = re.compile(r"/(?:(?:account|events|pay|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -520,6 +521,7 @@ def pages_router() -> Router:
             *TOLD_FORMS,
             *WAITING_PAGES,
             *ACCOUNT_PAGES,
+            *PAYING,
             purchases_page,
             purchase_page,
             sign_out_form,

@@ -262,6 +262,24 @@ class JoinRefusedError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
+    it is over.
+    """
+
+    payment_id: uuid.UUID
+    event: EventView
+    seats: Sequence[HeldSeatView]
+    amount: int
+    currency: str
+    expires_at: dt.datetime
+    provider: str
+    stage: str
+    purchase_id: uuid.UUID | None
+    client_secret: str
+
+
 class PageData(Protocol):
     """What the pages need of the gateway. Each method may raise litestar's `HTTPException`: an error page."""
 
@@ -332,12 +350,18 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
-        """Buy a hold where no captcha is asked for; return the purchase's id.
+    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> str:
+        """Buy a hold where no captcha is asked for; return the path of the purchase, or of the page to pay it.
 
         Raises:
             PlainRefusedError
         """
+
+    async def payment(self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
+        """The fan's own payment; None for somebody else's."""
+
+    async def act_on_payment(self, payment: PaymentView, act: str) -> None:
+        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider; and look at the payment."""
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         """Give a hold back.

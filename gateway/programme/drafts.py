@@ -60,8 +60,9 @@ _FACTS: Final = {
     "picture_hash": "pictureHash",
     "picture_alt": "pictureAlt",
     "account_required": "accountRequired",
+    "payments": "payments",
 }
-_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX}
+_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX, "payments": WORD_MAX}
 """Facts that may be empty, and how many characters they may have."""
 
 
@@ -77,10 +78,12 @@ class Draft:
 
     Args:
         seats_max: of an event.
+        providers: the names of the providers that may take its payments.
     """
 
-    def __init__(self, seats_max: int) -> None:
+    def __init__(self, seats_max: int, providers: tuple[str, ...] = ()) -> None:
         self.seats_max = seats_max
+        self._providers = providers
         self.faults: list[Fault] = []
 
     def fault(self, path: str, message: str, *, line: int | None = None) -> None:
@@ -229,6 +232,8 @@ class Draft:
                     self.fault(
                         "$.timeZone", f"there is no time zone {facts[name]!r}: name one of IANA's, e.g. Europe/Berlin"
                     )
+                if name == "payments" and value and value not in self._providers:
+                    self.fault("$.payments", f"this site takes no payments by {value} (ADMITONE_PAYMENT_PROVIDERS)")
             elif isinstance(value, dt.datetime) and value.year not in YEARS:
                 self.fault(f"$.{_FACTS[name]}", f"a time is of the years {YEARS.start} to {YEARS.stop - 1}")
             else:
@@ -386,6 +391,7 @@ def definition(event: EventRow, notes: tuple[str, ...] = ()) -> EventDefinition:
         picture_hash=event.picture_hash,
         picture_alt=event.picture_alt,
         account_required=event.account_required,
+        payments=event.payments,
         ticket_types=tuple(_defined(kind) for kind in event.ticket_types),
         is_on_sale=sale is SaleState.ON_SALE,
         has_lobby=event.has_draw,
@@ -416,6 +422,7 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
         picture_hash=plan.picture_hash,
         picture_alt=plan.picture_alt,
         account_required=plan.account_required,
+        payments=plan.payments,
         ticket_types=tuple(
             _defined(
                 TicketTypeRow(

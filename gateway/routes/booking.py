@@ -130,6 +130,10 @@ def _in_order(named: list[Seat], seats_max: int, path: str) -> tuple[Seat, ...]:
 async def _finished(services: Services, command_id: uuid.UUID, record: JobRecord) -> Response[bytes]:
     """A job's answer: its recorded body, with what the event's hall plan calls its seats."""
     outcome = b'{"status":"queued"}'
+    if record.payment_id is not None and not record.body:
+        step = await services.payments.step(record.payment_id)
+        if step is not None:
+            outcome = b'{"status":"queued","payment":%s}' % msgspec.json.encode(step)
     if record.body:
         services.halls.note_answered(record)
         labels = await services.halls.labels(record.event_id)
@@ -144,7 +148,9 @@ async def answer_of(services: Services, booked: Booked) -> Response[bytes]:
     if record is not None and record.body:
         return await _finished(services, command_id, record)
     href = below(f"/api/jobs/{command_id}")
-    body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href))
+    payment_id = None if record is None else record.payment_id
+    step = None if payment_id is None else await services.payments.step(payment_id)
+    body = msgspec.json.encode(JobAccepted(job_id=command_id, status="queued", href=href, payment=step))
     return Answer(body, status_code=202, headers={b"location": href.encode()})
 
 
@@ -233,7 +239,11 @@ async def reserve(
 async def checkout(
     request: AnyRequest, user_id: int, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
-    """Buy a hold, past a captcha: that of this request, or one that the fan solved in this session minutes before."""
+    """Buy a hold, past a captcha: that of this request, or one that the fan solved in this session minutes before.
+
+    Where the event takes payments the job stays queued and has a ``payment``: the fan pays at its ``href``. The job
+    then succeeds with the purchase, or fails with ``payment_failed``.
+    """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_access.to_book(request, data.event_id)
@@ -491,7 +501,7 @@ async def take(
     hall = await services.hall_access.to_book(request, offered.event_id)
     services.hall_access.require_account(request, hall)
     command = Take(**UNSTAMPED, user_id=fan.user_id, **offered._asdict())
-    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
+    ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), counted(request, fan, command))
     return await answer_of(services, await services.desk.book(ask))
 
 

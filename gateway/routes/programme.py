@@ -40,7 +40,7 @@ READ_REFUSED: Final = ("invalid_request",)
 BODY_REFUSED: Final = (*READ_REFUSED, "body_too_large", "unsupported_media_type", "event_invalid", "plan_invalid")
 EDIT_REFUSED: Final = (
     *BODY_REFUSED, "unknown_event", "unknown_ticket_type", "unknown_seats", "seats_exist", "seats_sold", "seats_held",
-    "currency_in_use", "limit_too_low", "sale_begun", "cancelled_for_good", "conflict",
+    "currency_in_use", "payments_in_use", "limit_too_low", "sale_begun", "cancelled_for_good", "conflict",
 )  # fmt: skip
 CSV_TYPE: Final = "text/csv"
 JSON_OR_CSV: Final = {
@@ -82,7 +82,7 @@ async def create(
 ) -> Response[EventDefinition] | Response[EventPreview]:
     """Make an event with its ticket types, seats and room; with ``dryRun`` say all that speaks against it, as 200."""
     services = services_of(request)
-    draft = Draft(services.settings.event.seats_max)
+    draft = Draft(services.settings.event.seats_max, services.settings.payment.names)
     plan = await services.programme.in_thread(lambda: draft.plan(data, room_seed(services.settings.room)))
     if dry_run:
         now = services.clock.moment()
@@ -113,7 +113,7 @@ async def change(
     now in force and as ``changes`` what was changed since, as in the log, the oldest first.
     """
     services = services_of(request)
-    draft = Draft(services.settings.event.seats_max)
+    draft = Draft(services.settings.event.seats_max, services.settings.payment.names)
     edit = await services.programme.in_thread(lambda: draft.edit(data))
     return await services.programme.edit(
         event_id,
@@ -138,7 +138,7 @@ async def seats(
 ) -> EventDefinition | EventPreview:
     """Add seats to an event's hall and remove some, or with a CSV add the seats on its lines: all of it, or nothing."""
     services = services_of(request)
-    draft = Draft(services.settings.event.seats_max)
+    draft = Draft(services.settings.event.seats_max, services.settings.payment.names)
     assert isinstance(request, StrictRequest)
     if request.content_type[0] == CSV_TYPE:
         types = (await services.programme.read(event_id, with_seats=False)).ticket_types

@@ -28,6 +28,7 @@ OWN_FIRST_PARTS: Final = frozenset(
         "messages",
         "metrics",
         "ops",
+        "pay",
         "pictures",
         "purchases",
         "schema",

@@ -138,7 +138,29 @@ class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Take | Wait | Leave | Sweep
+class Confirm(_Command, frozen=True, kw_only=True, tag="confirm"):
+    """A payment came: book its hold, or pay it back. The checkouts that wait for it get their outcome.
+
+    ``seats`` are the hold's, which may be free again.
+    """
+
+    payment_id: uuid.UUID
+    reservation_id: uuid.UUID
+    seats: tuple[Seat, ...] = ()
+
+    is_recorded = False
+
+
+class Fail(_Command, frozen=True, kw_only=True, tag="fail"):
+    """A payment ended without money: the checkouts that wait for it fail. The seats stay held until the hold ends."""
+
+    payment_id: uuid.UUID
+    reservation_id: uuid.UUID
+
+    is_recorded = False
+
+
+Command = Reserve | Checkout | Release | Extend | Cancel | Take | Wait | Leave | Sweep | Confirm | Fail
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -164,6 +186,17 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     body_hash: bytes
     body: bytes
+
+
+class Awaiting(msgspec.Struct, frozen=True, array_like=True):
+    """A checkout whose outcome comes with its payment."""
+
+    command_id: uuid.UUID
+    event_id: int
+    user_id: int
+    kind: str
+    body_hash: bytes
+    payment_id: uuid.UUID
 
 
 KINDS: Final[Mapping[type[Command], str]] = {

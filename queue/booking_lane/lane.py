@@ -104,6 +104,7 @@ class Lane:
                 command.user_id, command.event_id, KINDS[type(command)], command.body_hash, queued=True
             )
             for command in batch.commands
+            if command.is_recorded
         }
         with self._client.pipeline(transaction=True) as pipe:
             # This call comes first, because RQ begins the transaction in it, and takes only an empty pipeline.

@@ -157,6 +157,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "picture_refused": Problem(
         422, "Picture refused", "That is no picture that we take: a JPEG, PNG or WebP of 640 by 360 pixels or more."
     ),
+    "payments_off": Problem(404, "No such payments", "This site takes no payments by this provider."),
     "push_off": Problem(404, "No web push", "This site sends no web push; it has no VAPID key."),
     "messages_off": Problem(404, "No such messages", "This site sends no messages by this channel."),
     "signature_invalid": Problem(401, "Not signed by us both", "The report's signature is not valid."),
@@ -165,6 +166,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "seats_sold": Problem(409, "Seats sold", "Some of these seats are sold, and what is sold stays."),
     "seats_held": Problem(409, "Seats held", "Fans hold some of these seats; try again when the holds have ended."),
     "currency_in_use": Problem(409, "Currency in use", "Seats are sold or held in the currency that the event has."),
+    "payments_in_use": Problem(
+        409, "Payments in use", "Seats are sold or held already, so how they are paid cannot be changed."
+    ),
     "limit_too_low": Problem(409, "Fans have more", "Some fan has more seats of this event than that already."),
     "cancelled_for_good": Problem(409, "Cancelled for good", "A cancelled event stays cancelled."),
     "sale_begun": Problem(409, "The sale has begun", "The beginning of a sale that has begun cannot be moved."),

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from booking_lane.commands import Command, Outcome
+from booking_lane.commands import Awaiting, Command, Outcome
 from booking_lane.figures import count
 from db.channels import channel_of, database_of
 
@@ -19,7 +19,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     """The record of a job in Redis. ``body`` is the outcome's JSON, and empty while the job is queued.
 
     ``queued`` is False while an Idempotency-Key is only claimed, and Redis has no job for it yet. ``trace`` is the
-    ``traceparent`` of the batch, if it is traced.
+    ``traceparent`` of the batch, if it is traced. ``payment_id``: the job waits for this payment.
     """
 
     user_id: int
@@ -29,6 +29,7 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
     queued: bool
     body: bytes = b""
     trace: str = ""
+    payment_id: uuid.UUID | None = None
 
 
 class SeatChange(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +67,7 @@ class BatchNews(msgspec.Struct, frozen=True, array_like=True):
     outcomes: tuple[Outcome, ...]
     changes: tuple[EventChange, ...]
     trace: str = ""
+    awaiting: tuple[Awaiting, ...] = ()
 
 
 class _Versioned(msgspec.Struct):
@@ -111,6 +113,11 @@ def keep(pipe: Any, records: Mapping[uuid.UUID, JobRecord], ttl_seconds: int) ->
         pipe.eval(_KEEP, len(records), *keys, ttl_seconds, *map(encode_record, records.values()))
 
 
+def record_of_awaiting(one: Awaiting, trace: str = "") -> JobRecord:
+    """The record of a job that waits for its payment."""
+    return JobRecord(one.user_id, one.event_id, one.kind, one.body_hash, True, b"", trace, one.payment_id)
+
+
 def publish(
     client: redis.Redis,
     news: BatchNews,
@@ -130,7 +137,7 @@ def publish(
     Raises:
         redis.RedisError: Redis did not take it; a second run of the batch publishes again.
     """
-    records = {
+    records = {one.command_id: record_of_awaiting(one, news.trace) for one in news.awaiting} | {
         outcome.command_id: JobRecord(
             outcome.user_id, outcome.event_id, outcome.kind, outcome.body_hash, True, outcome.body, news.trace
         )

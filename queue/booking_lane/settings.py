@@ -76,6 +76,10 @@ class HoldSettings(Section, frozen=True, kw_only=True):
 
     seconds: Annotated[int, bounded("how long a seat is held", 1, 3600)] = 600
     grace_seconds: Annotated[int, bounded("hidden grace of the owner's checkout", 0, 60)] = 15
+    paying_seconds: Annotated[int, bounded("a hold lasts so long at least once its payment begins", 60, 3600)] = 600
+    life_seconds_max: Annotated[
+        int, bounded("a hold ends so long after it was made at most, however its payment goes", 60, 86_400)
+    ] = 1800
     cancel_until_hours: Annotated[
         int,
         bounded(

@@ -8,8 +8,8 @@ from typing import Final, cast
 
 import redis.asyncio
 
-from booking_lane.commands import Outcome
-from booking_lane.results import JobRecord, decode_record, job_key
+from booking_lane.commands import Awaiting, Outcome
+from booking_lane.results import JobRecord, decode_record, job_key, record_of_awaiting
 
 REREAD_MAX: Final = 500
 """At most this many keys are read in one round trip."""
@@ -60,6 +60,12 @@ class Waiters:
                     ),
                 )
 
+    def on_awaiting(self, awaiting: tuple[Awaiting, ...], trace: str = "") -> None:
+        """Wake the requests that wait for these jobs: what they need to know now is how to pay."""
+        for one in awaiting:
+            if one.command_id in self._waiting:
+                self._wake(one.command_id, record_of_awaiting(one, trace))
+
     def _wake(self, command_id: uuid.UUID, record: JobRecord) -> None:
         for future in self._waiting.pop(command_id, ()):
             if not future.done():
@@ -84,7 +90,7 @@ class Waiters:
             values = await self._client.mget([job_key(command_id) for command_id in chunk])
             for command_id, value in zip(chunk, values, strict=True):
                 record = None if value is None else decode_record(cast(bytes, value))
-                if record is not None and record.body:
+                if record is not None and (record.body or record.payment_id):
                     self._wake(command_id, record)
 
     async def wait(self, future: asyncio.Future[JobRecord | None], seconds: float) -> JobRecord | None:

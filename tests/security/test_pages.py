@@ -22,7 +22,7 @@ from tests.security.description import NOBODY, Operation, operations
 
 MARKUP = '<img src=x onerror="window.ran=1">\'"</script><script>window.ran=1</script>{{7*7}}<svg/onload=ran=1>'
 EVIL = "http://evil.example"
-SIGNED = ("/api/messages/replies", "/api/messages/reports")
+SIGNED = ("/api/messages/replies", "/api/messages/reports", "/api/payments/{provider}/notices")
 """Programs post to these, with a signature and no cookie."""
 FOREIGN: tuple[dict[str, str], ...] = (
     {"Origin": EVIL},

@@ -38,6 +38,7 @@ PUBLIC = {
     "GET /api/initial-call/{event_id}",
     "POST /api/messages/replies",
     "POST /api/messages/reports",
+    "POST /api/payments/{provider}/notices",
     "GET /api/events",
     "GET /api/events/{event_id}/seats",
     "GET /api/events/{event_id}/live",

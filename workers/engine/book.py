@@ -9,14 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from booking_lane.settings import HoldSettings
+from db.booking.amounts import amount_to_refund
 from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
+from db.booking.results import Result
 from db.booking.seats import EventSeat, Seat, SeatNow
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
 from db.events.sale import PROBLEMS, EventState, SaleState
+from db.payments.rows import NewRefund, Payment, PaymentJob
 from db.waiting.entries import Entry, ListEnd
 from workers.engine.free_rows import FreeRows
 from workers.engine.refused import Refused
@@ -38,7 +42,7 @@ class Cancellation:
 
     @property
     def refund_amount(self) -> int:
-        return sum(detail.amount - detail.cancel_fee for detail in self.details)
+        return amount_to_refund(self.details)
 
 
 @dataclass(slots=True)
@@ -65,6 +69,11 @@ class Changes:
     new_entries: list[Entry] = field(default_factory=list)
     ended_entries: list[Entry] = field(default_factory=list)
     offers: list[tuple[Entry, Hold]] = field(default_factory=list)
+    new_payments: list[Payment] = field(default_factory=list)
+    payments: dict[uuid.UUID, Payment] = field(default_factory=dict)
+    payment_jobs: list[tuple[Payment, PaymentJob]] = field(default_factory=list)
+    refunds: list[NewRefund] = field(default_factory=list)
+    settled: list[tuple[int, PaymentJob, Result | dict[str, Any]]] = field(default_factory=list)
 
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""
@@ -95,6 +104,7 @@ class Book:
         list_ends: the last entry made in an event's waiting list.
         lists_begun: ticket types in whose list somebody has entered.
         networks_waiting: how many entries of a network wait without a proof.
+        payments: payments that end in this batch; payments_of_holds: those under way, by their holds.
     """
 
     now: dt.datetime
@@ -118,6 +128,8 @@ class Book:
     list_ends: dict[int, ListEnd] = field(default_factory=dict)
     lists_begun: set[tuple[int, int]] = field(default_factory=set)
     networks_waiting: dict[tuple[int, str], int] = field(default_factory=dict)
+    payments: dict[uuid.UUID, Payment] = field(default_factory=dict)
+    payments_of_holds: dict[uuid.UUID, Payment] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
@@ -160,6 +172,19 @@ class Book:
             key = hold.event_id, hold.network
             self.network_seats[key] = self.network_seats.get(key, 0) + seats
 
+    def stretch(self, hold: Hold, until: dt.datetime) -> None:
+        """Let the hold and its seats last until then, if they would end before."""
+        if until <= hold.expires_at:
+            return
+        hold.expires_at = until
+        for key in hold.seats:
+            seat = self.seats.get((hold.event_id, *key))
+            if seat is not None and seat.reservation_id == hold.reservation_id:
+                now = SeatNow(SeatStatus.RESERVED, hold.reservation_id, until + self.grace)
+                self.move(hold.event_id, key, now)
+        if hold.reservation_id not in self.changes.new_holds:
+            self.changes.extended_holds[hold.reservation_id] = hold
+
     def close(self, hold: Hold, state: HoldState) -> None:
         hold.become(state)
         self.changes.hold_states[hold.reservation_id] = hold
@@ -173,6 +198,11 @@ class Book:
                 self.move(hold.event_id, key, SeatNow(SeatStatus.AVAILABLE))
         if hold.is_live(self.now):
             self.count_with_network(hold, -len(hold.seats))
+        payment = self.payments_of_holds.pop(hold.reservation_id, None)
+        if payment is not None and payment.expires_at > self.now:
+            # The cashier closes it at the provider, so that nobody pays for seats that were given back.
+            payment.expires_at = self.now
+            self.changes.payments[payment.payment_id] = payment
         self.close(hold, state)
 
     def refuse_if_cancelled(self, event_id: int, detail: str | None = None) -> None:

@@ -16,14 +16,15 @@ from psycopg.pq import TransactionStatus
 from rq.timeouts import BaseTimeoutException
 
 from booking_lane import tracing
-from booking_lane.commands import KINDS, Command, Outcome
+from booking_lane.commands import KINDS, Awaiting, Checkout, Command, Outcome
 from booking_lane.problems import problem
 from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
 from db.booking.results import Result
-from db.booking.states import HoldState
 from db.connections import primary
 from db.patience import Trouble, trouble_of
+from db.payments.rows import PaymentJob
+from workers.engine.awaits import AwaitsPayment
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.free_rows import KeptRows
@@ -64,13 +65,14 @@ class Applied:
     """The effect of one or more transactions: every command's outcome (sweeps have none), and the changes.
 
     ``holds_until_ms`` has (event_id, user_id, end of the hold in Unix milliseconds) for each hold made or extended;
-    ``bought`` has (event_id, user_id) for each purchase made.
+    ``bought`` has (event_id, user_id) for each purchase made; ``awaiting`` has the checkouts that wait for payments.
     """
 
     outcomes: tuple[Outcome, ...]
     changes: tuple[EventChange, ...]
     holds_until_ms: tuple[tuple[int, int, int], ...]
     bought: tuple[tuple[int, int], ...]
+    awaiting: tuple[Awaiting, ...] = ()
 
     def __add__(self, other: Applied) -> Applied:
         return Applied(
@@ -78,6 +80,7 @@ class Applied:
             self.changes + other.changes,
             self.holds_until_ms + other.holds_until_ms,
             self.bought + other.bought,
+            self.awaiting + other.awaiting,
         )
 
 
@@ -253,7 +256,7 @@ class Engine:
         with self._transaction() as connection:
             book, recorded = lock_and_read(connection, self._kept, commands, self._hold, locks=self._locks)
             probe("locked")
-            outcomes, new = self._decide(book, commands, recorded)
+            outcomes, new, awaiting = self._decide(book, commands, recorded)
             probe("decided")
             with connection.pipeline():
                 write(connection, book, new)
@@ -266,9 +269,10 @@ class Engine:
             tuple(
                 (hold.event_id, hold.user_id, int(hold.expires_at.timestamp() * 1000))
                 for hold in (*book.changes.new_holds.values(), *book.changes.extended_holds.values())
-                if hold.state == HoldState.HELD
+                if hold.is_open
             ),
             tuple((purchase.event_id, purchase.user_id) for purchase in book.changes.purchases),
+            tuple(awaiting),
         )
 
     def _plan_anew(self) -> None:
@@ -286,10 +290,11 @@ class Engine:
 
     def _decide(
         self, book: Book, commands: Sequence[Command], recorded: dict[uuid.UUID, Outcome]
-    ) -> tuple[list[Outcome], list[Outcome]]:
-        """The outcomes of all commands, and the part of them that is to be recorded."""
+    ) -> tuple[list[Outcome], list[Outcome], list[Awaiting]]:
+        """The outcomes of all commands, the part of them that is to be recorded, and the commands that wait."""
         now_ms = self._now_ms()
-        answers: list[tuple[Command, Result | dict[str, Any]]] = []
+        answers: list[tuple[Command | PaymentJob, int, Result | dict[str, Any]]] = []
+        awaiting: list[Awaiting] = []
         seen = set(recorded)
         for command in commands:
             if not command.is_recorded:
@@ -297,27 +302,44 @@ class Engine:
                     decide(book, command)
             elif command.command_id not in seen:
                 seen.add(command.command_id)
-                answers.append((command, self._answer(book, command, now_ms)))
+                try:
+                    answers.append((command, command.event_id, self._answer(book, command, now_ms)))
+                except AwaitsPayment as awaits:
+                    awaiting.append(_awaiting(command, awaits.payment_id))
         if book.turns:
             make_offers(book)
+        repeated = []
+        for event_id, job, answer in book.changes.settled:
+            if job.outcome is None:
+                answers.append((job, event_id, answer))
+            elif job.command_id not in seen:
+                repeated.append(_outcome_of_job(job, event_id, job.outcome))
         changed = book.changes.event_ids()
         new = []
-        for command, answer in answers:
-            event = book.events.get(command.event_id)
-            version = 0 if event is None else event.version + (command.event_id in changed)
+        for asked, event_id, answer in answers:
+            event = book.events.get(event_id)
+            version = 0 if event is None else event.version + (event_id in changed)
             if isinstance(answer, Result):
                 answer.version = version
-                new.append(_outcome(command, {"status": "succeeded", "result": answer}))
+                body: dict[str, object] = {"status": "succeeded", "result": answer}
             else:
                 if event is not None:
                     answer["version"] = version
-                new.append(_outcome(command, {"status": "failed", "problem": answer}))
+                body = {"status": "failed", "problem": answer}
+            if isinstance(asked, PaymentJob):
+                new.append(_outcome_of_job(asked, event_id, msgspec.json.encode(body)))
+            else:
+                new.append(_outcome(asked, body))
         # An unknown event has no row to record an outcome under.
         lasting = [outcome for outcome in new if outcome.event_id in book.events]
-        return [*recorded.values(), *new], lasting
+        return [*recorded.values(), *repeated, *new], lasting, awaiting
 
     def _answer(self, book: Book, command: Command, now_ms: int) -> Result | dict[str, Any]:
-        """The command's result or its problem, both still without the event's version."""
+        """The command's result or its problem, both still without the event's version.
+
+        Raises:
+            AwaitsPayment: its outcome comes with its payment.
+        """
         if now_ms > command.deadline_ms:
             return problem("timed_out")
         try:
@@ -332,6 +354,28 @@ def _connection_class() -> type[Connection]:
     from workers.engine.traced import TracedConnection
 
     return TracedConnection
+
+
+def _awaiting(command: Command, payment_id: uuid.UUID) -> Awaiting:
+    return Awaiting(
+        command_id=command.command_id,
+        event_id=command.event_id,
+        user_id=command.user_id,
+        kind=KINDS[type(command)],
+        body_hash=command.body_hash,
+        payment_id=payment_id,
+    )
+
+
+def _outcome_of_job(job: PaymentJob, event_id: int, body: bytes) -> Outcome:
+    return Outcome(
+        command_id=job.command_id,
+        event_id=event_id,
+        user_id=job.user_id,
+        kind=KINDS[Checkout],
+        body_hash=job.body_hash,
+        body=body,
+    )
 
 
 def _outcome(command: Command, answer: dict[str, object]) -> Outcome:

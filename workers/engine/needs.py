@@ -22,6 +22,7 @@ class Needs:
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
         unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
+        payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
         waiting_types: (event_id, ticket_type_id) in whose list somebody may enter.
@@ -41,3 +42,4 @@ class Needs:
     waiting_fans: set[tuple[int, int]] = field(default_factory=set)
     waiting_types: set[tuple[int, int]] = field(default_factory=set)
     waiting_networks: set[tuple[int, str]] = field(default_factory=set)
+    payments: set[tuple[int, uuid.UUID]] = field(default_factory=set)

@@ -12,6 +12,7 @@ from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
 from db.booking import conduct, events, holds, outcomes, purchases, seats
 from db.booking.states import HoldState
+from db.payments import rows as payments
 from db.plans.best_seats import PlannedRow, planned_rows
 from db.plans.reading import READ_FOCUSES, READ_ROWS
 from db.waiting import entries
@@ -101,6 +102,9 @@ def _read_rows(
             conduct.READ_NETWORKS,
             [{"event_id": event_id, "network": network} for event_id, network in sorted(needs.networks)],
         )
+        named = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(needs.payments)]
+        payment_rows = read_rows(connection, payments.READ_PAYMENTS, named)
+        job_rows = read_rows(connection, payments.READ_JOBS, named)
         bought_unproven: Iterable[tuple[Any, ...]] = ()
         if needs.bought_unproven:
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
@@ -170,6 +174,12 @@ def _read_rows(
     book.list_ends |= {event_id: entries.ListEnd(number, bytes(link)) for event_id, number, link in list_ends}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
+    for row in payment_rows:
+        payment = payments.payment_row(row)
+        book.payments[payment.payment_id] = payment
+    for payment_id, command_id, user_id, body_hash, outcome in job_rows:
+        job = payments.PaymentJob(command_id, user_id, bytes(body_hash), None if outcome is None else outcome.encode())
+        book.payments[payment_id].jobs.append(job)
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
 
 
@@ -220,6 +230,7 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
     for purchase in book.purchases.values():
         keys.update([(purchase.event_id, *detail.seat) for detail in purchase.live])
     bought = [hold for hold in book.holds.values() if hold.state == HoldState.PURCHASED]
+    paying = [hold for hold in book.holds.values() if hold.state == HoldState.PAYING]
     with connection.pipeline():
         seat_rows = read_rows(
             connection, seats.LOCK_SEATS if locks else seats.READ_SEATS, seats.seat_keys(sorted(keys))
@@ -246,6 +257,11 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
                 for hold in bought
             ],
         )
+        payment_rows = read_rows(
+            connection,
+            payments.READ_PAYMENTS_OF_HOLDS,
+            [{"event_id": hold.event_id, "reservation_id": hold.reservation_id} for hold in paying],
+        )
         clock = run(connection, events.CLOCK)
     for row in seat_rows:
         seat, now = seats.seat_row(row)
@@ -259,4 +275,8 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
     book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases_of_holds.setdefault(purchase.reservation_id, purchase)
+    for row in payment_rows:
+        payment = payments.payment_row(row)
+        payment = book.payments.setdefault(payment.payment_id, payment)
+        book.payments_of_holds[payment.reservation_id] = payment
     (book.now,) = clock.fetchone() or (_UNREAD,)

@@ -1,7 +1,7 @@
 // @ts-check
 // Calls of the public API: problems as exceptions, safe retries, streams, and the server's clock.
 
-import { below } from "./addresses.js";
+import { below, pageAddress } from "./addresses.js";
 
 /** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
 
@@ -85,16 +85,23 @@ export async function call(method, path, { body, headers = {}, patience = 20, ca
   return answer;
 }
 
+/** Leave for the page where the fan pays, in this page's language. @param {string} href @returns {Promise<never>} */
+export function goAndPay(href) {
+  location.assign(pageAddress(`/pay/${href.split("/").pop()}`));
+  return new Promise(() => {});
+}
+
 /**
  * A booking command to its end: send it, wait for the job, answer its result or throw its problem. The key
  * makes every repeat safe, so a lost network or a busy lane is tried again. Who has a purchase's key and no session may
  * not read the job, and asks for its end by sending the same again.
  * @template [Result=unknown]
  * @param {string} method @param {string} path
- * @param {{body?: object, key: string, headers?: Record<string, string>, onWait?: (why: string) => void}} options
+ * @param {{body?: object, key: string, headers?: Record<string, string>, onWait?: (why: string) => void,
+ *   onPayment?: (href: string) => Promise<never>}} options onPayment: the job waits for its payment, at that page
  * @returns {Promise<Result>}
  */
-export async function book(method, path, { body, key, headers = {}, onWait = () => {} }) {
+export async function book(method, path, { body, key, headers = {}, onWait = () => {}, onPayment = goAndPay }) {
   /** @type {Job | null} */
   let job = null;
   for (let tries = 0;; tries++) {
@@ -106,6 +113,7 @@ export async function book(method, path, { body, key, headers = {}, onWait = () 
         }));
       }
       while (job.status === "queued") {
+        if ("payment" in job && job.payment) return await onPayment(job.payment.href);
         onWait("queued");
         job = /** @type {Job} */ (headers["X-Purchase-Key"]
           ? await call(method, path, {

@@ -12,7 +12,17 @@ from db.tables.metadata import METADATA
 from tests.databases import as_gateway
 from tests.integration.db.world import World
 
-BOOKINGS = {"reservation", "purchase", "purchase_detail", "ticket_issue", "booking_command", "waiting_entry"}
+BOOKINGS = {
+    "reservation",
+    "purchase",
+    "purchase_detail",
+    "ticket_issue",
+    "booking_command",
+    "waiting_entry",
+    "payment",
+    "payment_job",
+    "refund",
+}
 
 
 def test_no_booking_is_written_by_a_gateway(database_url: str) -> None:

@@ -202,6 +202,12 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
         secrets = fill(database_url, event_id)
     with keys(NEWER):
         assert sum(step.lost for _, step in seal_anew(connection, 3)) > 0, "the older key is missing"
+    connection.execute(
+        "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, amount, currency, created_at,"
+        "                     expires_at, client_secret)"
+        " VALUES (%s, gen_random_uuid(), gen_random_uuid(), 7, 'test', 1, 'EUR', now(), now(), 'a-browsers-secret')",
+        (event_id,),
+    )
     # A ticket of a release that sealed none.
     buy(connection, event_id)
     plain = "ABCDEFGHIJKLMNOP"

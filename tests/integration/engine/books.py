@@ -23,12 +23,24 @@ ROWS, SEATS_PER_ROW = 20, 20
 VIP_SEATS = 4
 
 
-def plan(*, on_sale_at: dt.datetime | None = None, seats_per_fan_max: int = 10, room: str = "off") -> EventPlan:
+def plan(
+    *,
+    on_sale_at: dt.datetime | None = None,
+    seats_per_fan_max: int = 10,
+    room: str = "off",
+    payments: str = "",
+) -> EventPlan:
     hall = (
         one_type("Hall", price=PRICES[1], rows=ROWS, seats_per_row=SEATS_PER_ROW),
         one_type("VIP", price=PRICES[2], seats_per_row=VIP_SEATS),
     )
-    return plan_event(on_sale_at=on_sale_at, hall=hall, room=RoomSeed(state=room), seats_per_fan_max=seats_per_fan_max)
+    return plan_event(
+        on_sale_at=on_sale_at,
+        hall=hall,
+        room=RoomSeed(state=room),
+        seats_per_fan_max=seats_per_fan_max,
+        payments=payments,
+    )
 
 
 @dataclass

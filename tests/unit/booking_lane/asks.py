@@ -11,7 +11,9 @@ from booking_lane.commands import (
     Cancel,
     Checkout,
     Command,
+    Confirm,
     Extend,
+    Fail,
     Leave,
     Release,
     Reserve,
@@ -83,3 +85,13 @@ def sweep(event: int, **fields: Any) -> Sweep:
 
 def batch(*commands: Command, lane: int = 0, origin: str = "a gateway") -> Batch:
     return Batch(command_id_new(), origin, lane, commands)
+
+
+def confirm(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID | str, *seats: Seat, **fields: Any) -> Confirm:
+    hold = uuid.UUID(hold) if isinstance(hold, str) else hold
+    return Confirm(**_head(event, fan, fields), payment_id=payment, reservation_id=hold, seats=seats)
+
+
+def fail(event: int, fan: int, payment: uuid.UUID, hold: uuid.UUID | str, **fields: Any) -> Fail:
+    hold = uuid.UUID(hold) if isinstance(hold, str) else hold
+    return Fail(**_head(event, fan, fields), payment_id=payment, reservation_id=hold)

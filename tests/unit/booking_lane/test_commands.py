@@ -25,7 +25,9 @@ from tests.unit.booking_lane.asks import (
     best,
     cancel,
     checkout,
+    confirm,
     extend,
+    fail,
     leave,
     release,
     reserve,
@@ -113,6 +115,8 @@ EVERY_KIND = (
     wait(1, 2, 3, 4),
     leave(1, 2),
     sweep(9),
+    confirm(1, 2, uuid.uuid4(), uuid.uuid4(), (1, 2, 3)),
+    fail(1, 2, uuid.uuid4(), uuid.uuid4()),
 )
 
 

@@ -48,6 +48,7 @@ PUBLIC = {
     "GET /api/initial-call/{event_id:int}",
     "POST /api/messages/replies",
     "POST /api/messages/reports",
+    "POST /api/payments/{provider:str}/notices",
 }
 """What anybody may call below /api; pages, health and metrics are public as a whole."""
 

@@ -8,7 +8,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Extend, Leave, Release, Reserve, Sweep, Take, Wait
+from booking_lane.commands import (
+    Cancel,
+    Checkout,
+    Command,
+    Confirm,
+    Extend,
+    Fail,
+    Leave,
+    Release,
+    Reserve,
+    Sweep,
+    Take,
+    Wait,
+)
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -131,7 +144,7 @@ class Model:
                 raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
             case Wait() | Leave():
                 raise NotImplementedError("the model knows no waiting list")
-            case Sweep():
+            case Sweep() | Confirm() | Fail():
                 return {"ok"}
 
     def _expect_reserve(self, command: Reserve, now: dt.datetime) -> str:

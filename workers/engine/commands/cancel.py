@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from booking_lane.commands import Cancel
+from booking_lane.commands import Cancel, command_id_new
 from db.booking import purchases as sql
 from db.booking.purchases import Detail, cancel_fee, cancellable_until
 from db.booking.results import CancelResult, named_seats
@@ -10,6 +10,7 @@ from db.booking.seats import SeatNow
 from db.booking.states import PurchaseStatus, SeatStatus
 from db.outbox.kinds import CancelledSeat, OutboxKind, PurchaseCancelled
 from db.outbox.writer import insert_news
+from db.payments.rows import WRITE_REFUNDS_OF_PURCHASES
 from workers.engine.book import Book, Cancellation
 from workers.engine.commands.rule import Rule
 from workers.engine.needs import Needs
@@ -81,7 +82,7 @@ def _seats(details: list[Detail]) -> tuple[CancelledSeat, ...]:
 
 
 def write(connection: Connection, book: Book) -> None:
-    """Write what is left of the purchases, their cancelled details, and the news of each cancellation."""
+    """Write what is left of the purchases, their cancelled details, what is paid back, and the news of each."""
     made = book.changes.cancellations
     if not made:
         return
@@ -112,6 +113,18 @@ def write(connection: Connection, book: Book) -> None:
         )
         for one in made
     ]
+    paid = [
+        {
+            "event_id": one.purchase.event_id,
+            "refund_id": command_id_new(),
+            "purchase_id": one.purchase.purchase_id,
+            "amount": one.refund_amount,
+        }
+        for one in made
+        if one.refund_amount and book.events[one.purchase.event_id].payments
+    ]
+    if paid:
+        run_on(connection, WRITE_REFUNDS_OF_PURCHASES, paid, now=book.now)
     statement, parameters = insert_news(OutboxKind.PURCHASE_CANCELLED, news, at=book.now)
     run(connection, statement, **parameters)
 

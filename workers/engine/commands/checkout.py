@@ -12,6 +12,7 @@ from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
+from workers.engine import payments
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_unproven_mass
@@ -32,16 +33,30 @@ def needs(command: Checkout, batch: Needs) -> None:
 def decide(book: Book, command: Checkout) -> PurchaseResult:
     book.refuse_if_cancelled(command.event_id)
     hold = _hold_named(book, command)
+    payment = book.payments_of_holds.get(hold.reservation_id)
+    if payment is not None:
+        payments.join(book, command, payment)
     if hold.state == HoldState.PURCHASED:
         bought = book.purchases_of_holds.get(hold.reservation_id)
         if bought is None or not bought.live:
             raise Refused("hold_mismatch", "This hold was bought, and the purchase cancelled.")
-        return _result(book, bought)
+        return purchase_result(book, bought)
     if not book.keeps_seats(hold) or not book.has_its_seats(hold):
         raise Refused("hold_expired")
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
     refuse_unproven_mass(book, command, hold)
+    pay_until = payments.pay_until(book, hold)
+    if command.proof > Proof.NONE and not hold.proven:
+        book.count_with_network(hold, -len(hold.seats))
+        hold.proven = True
+    if pay_until is not None:
+        payments.begin(book, command, hold, pay_until)
+    return purchase_result(book, buy(book, hold))
+
+
+def buy(book: Book, hold: Hold) -> Purchase:
+    """Make the purchase of a hold whose seats are its own or free."""
     event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
@@ -49,22 +64,19 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         user_id=hold.user_id,
         reservation_id=hold.reservation_id,
         total_amount=hold.total_amount,
-        currency=book.events[hold.event_id].currency,
+        currency=event.currency,
         purchase_at=book.now,
         details=[Detail(seat, amount, new_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
         cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
-    if command.proof > Proof.NONE and not hold.proven:
-        book.count_with_network(hold, -len(hold.seats))
-        hold.proven = True
     book.close(hold, HoldState.PURCHASED)
     fan = (hold.event_id, hold.user_id)
     book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)
     book.purchases_of_holds[hold.reservation_id] = purchase
     book.changes.purchases.append(purchase)
-    return _result(book, purchase)
+    return purchase
 
 
 def _hold_named(book: Book, command: Checkout) -> Hold:
@@ -106,7 +118,8 @@ def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
         )
 
 
-def _result(book: Book, purchase: Purchase) -> PurchaseResult:
+def purchase_result(book: Book, purchase: Purchase) -> PurchaseResult:
+    """The purchase as its checkout is told of it."""
     return PurchaseResult(
         purchase_id=purchase.purchase_id,
         event_id=purchase.event_id,

@@ -32,9 +32,7 @@ def decide(book: Book, command: Extend) -> ExtendResult:
     if hold.state != HoldState.HELD or not hold.is_live(book.now):
         raise Refused("hold_expired", "The hold has ended.")
     longer = hold.expires_at + dt.timedelta(seconds=command.seconds)
-    hold.expires_at = max(hold.expires_at, min(longer, book.now + AHEAD_MAX))
-    if hold.reservation_id not in book.changes.new_holds:
-        book.changes.extended_holds[hold.reservation_id] = hold
+    book.stretch(hold, min(longer, book.now + AHEAD_MAX))
     return ExtendResult(
         reservation_id=hold.reservation_id, event_id=hold.event_id, expires_at=hold.expires_at, version=0
     )

@@ -90,6 +90,7 @@ def hold_seats(book: Book, command: Reserve, seats: tuple[Seat, ...], lasts: dt.
         amounts=amounts,
         network=command.network,
         proven=command.proof > Proof.NONE,
+        created_at=book.now,
     )
     held_until = hold.expires_at + book.grace
     for seat in seats:

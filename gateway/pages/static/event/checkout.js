@@ -1,6 +1,6 @@
 // @ts-check
 // Seats are held for the fan: the time left, the check that a person buys, buying, or giving the seats back.
-import { book, call, newKey, now, Problem } from "../api.js";
+import { book, call, goAndPay, newKey, now, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, buttonOf, make, setProgress } from "../dom.js";
 import { momentWords } from "../moments.js";
@@ -168,7 +168,11 @@ export class Checkout {
       try {
         const captchaToken = await this.captcha.token("checkout");
         const body = { eventId, reservationId, ...(captchaToken ? { captchaToken } : {}) };
-        return await book("POST", "/api/checkout", { body, key, headers: store.headers, onWait });
+        const onPayment = (/** @type {string} */ href) => {
+          keep(`buy:${reservationId}`, null); // One hold has one payment under way; a second try is a new one.
+          return goAndPay(href);
+        };
+        return await book("POST", "/api/checkout", { body, key, headers: store.headers, onWait, onPayment });
       } catch (error) {
         if (!(error instanceof Problem) || error.code !== "captcha_failed" || tries) throw error;
         this.captcha.spent();

@@ -1,0 +1,1 @@
+"""Payments: what fans owe and paid through a provider, and what is paid back."""

@@ -1,0 +1,206 @@
+"""Payments and refunds as the cashier takes, notes and mends them. Each statement is a transaction of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Final, LiteralString, NamedTuple
+
+from db.payments.states import RefundCause
+
+
+class DuePayment(NamedTuple):
+    """A payment that the cashier has until ``taken_until``. The seats are the hold's, as three arrays."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    reservation_id: uuid.UUID
+    user_id: int
+    provider: str
+    state: str
+    amount: int
+    currency: str
+    expires_at: dt.datetime
+    is_over: bool
+    provider_ref: str | None
+    is_captured: bool
+    tries: int
+    taken_until: dt.datetime
+    ticket_type_ids: list[int]
+    row_numbers: list[int]
+    seat_numbers: list[int]
+
+
+class DueRefund(NamedTuple):
+    """A refund that the cashier is to send."""
+
+    event_id: int
+    refund_id: uuid.UUID
+    payment_id: uuid.UUID
+    amount: int
+    currency: str
+    tries: int
+    provider: str
+    provider_ref: str
+
+
+USE_HINTS: Final[LiteralString] = """
+WITH used AS (
+    DELETE FROM payment_hint
+     WHERE (payment_id, event_id) IN (SELECT payment_id, event_id
+                                        FROM payment_hint
+                                       ORDER BY at
+                                       LIMIT %(rows_max)s
+                                         FOR UPDATE SKIP LOCKED)
+    RETURNING event_id, payment_id
+)
+UPDATE payment p
+   SET due_at = clock_timestamp()
+  FROM used
+ WHERE p.event_id = used.event_id AND p.payment_id = used.payment_id AND p.state IN ('new', 'open', 'failed')
+"""
+"""Has the payments looked at of which there may be news, however often it was said."""
+
+TAKE_PAYMENTS: Final[LiteralString] = """
+WITH due AS (
+    SELECT event_id, payment_id
+      FROM payment
+     WHERE due_at <= clock_timestamp()
+     ORDER BY due_at
+     LIMIT %(rows_max)s
+       FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE payment p
+       SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s), tries = p.tries + 1
+      FROM due
+     WHERE p.event_id = due.event_id AND p.payment_id = due.payment_id
+    RETURNING p.*
+)
+SELECT t.event_id, t.payment_id, t.reservation_id, t.user_id, t.provider, t.state, t.amount, t.currency, t.expires_at,
+       t.expires_at <= clock_timestamp(), t.provider_ref, t.captured_at IS NOT NULL, t.tries,
+       t.due_at, r.ticket_type_ids, r.row_numbers, r.seat_numbers
+  FROM taken t
+  JOIN reservation r ON r.event_id = t.event_id AND r.reservation_id = t.reservation_id
+"""
+"""Takes payments for a time, after which another cashier takes those whose cashier died."""
+
+NOTE_OPENED: Final[LiteralString] = """
+UPDATE payment
+   SET state = CASE state WHEN 'new' THEN 'open' ELSE state END, provider_ref = %(provider_ref)s,
+       client_secret = %(client_secret)s, tries = 0, error = '',
+       due_at = CASE due_at
+                WHEN %(taken_until)s THEN least(expires_at, clock_timestamp() + make_interval(secs => %(look_seconds)s))
+                ELSE due_at END
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
+"""
+
+NOTE_CAPTURED: Final[LiteralString] = """
+UPDATE payment
+   SET captured_amount = %(amount)s, captured_currency = %(currency)s, captured_at = clock_timestamp(),
+       error = '', due_at = clock_timestamp() + make_interval(secs => %(again_seconds)s)
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
+   AND state IN ('new', 'open', 'failed')
+"""
+
+NOTE_CLOSED: Final[LiteralString] = """
+UPDATE payment
+   SET closed_at = coalesce(closed_at, clock_timestamp()), error = '',
+       due_at = CASE WHEN state IN ('new', 'open')
+                     THEN clock_timestamp() + make_interval(secs => %(again_seconds)s) END
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
+"""
+
+NOTE_LATER: Final[LiteralString] = """
+UPDATE payment
+   SET due_at = least(clock_timestamp() + make_interval(secs => %(wait_seconds)s),
+                      CASE WHEN expires_at > clock_timestamp() THEN expires_at END),
+       error = %(error)s, tries = CASE WHEN %(error)s = '' THEN 0 ELSE tries END
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
+   AND due_at = %(taken_until)s
+"""
+"""Where there was a hint meanwhile, the payment stays due."""
+
+TAKE_REFUNDS: Final[LiteralString] = """
+WITH due AS (
+    SELECT event_id, refund_id
+      FROM refund
+     WHERE state = 'pending' AND due_at <= clock_timestamp()
+     ORDER BY due_at
+     LIMIT %(rows_max)s
+       FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE refund r
+       SET due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s), tries = r.tries + 1
+      FROM due
+     WHERE r.event_id = due.event_id AND r.refund_id = due.refund_id
+    RETURNING r.*
+)
+SELECT t.event_id, t.refund_id, t.payment_id, t.amount, coalesce(nullif(p.captured_currency, ''), p.currency), t.tries,
+       p.provider, p.provider_ref
+  FROM taken t
+  JOIN payment p USING (event_id, payment_id)
+"""
+
+NOTE_REFUND: Final[LiteralString] = """
+UPDATE refund
+   SET state = %(state)s, provider_ref = coalesce(%(provider_ref)s, provider_ref), error = %(error)s,
+       done_at = CASE %(state)s WHEN 'done' THEN clock_timestamp() END,
+       due_at = clock_timestamp() + make_interval(secs => %(wait_seconds)s)
+ WHERE event_id = %(event_id)s AND refund_id = %(refund_id)s AND state = 'pending'
+"""
+
+REFUND_CANCELLED_EVENTS: Final[LiteralString] = f"""
+INSERT INTO refund (event_id, refund_id, payment_id, amount, cause, created_at, due_at)
+SELECT p.event_id, gen_random_uuid(), p.payment_id, b.total_amount, '{RefundCause.EVENT_CANCELLED}',
+       clock_timestamp(), clock_timestamp()
+  FROM event_cancellation c
+  JOIN payment p ON p.event_id = c.event_id AND p.state = 'booked'
+  JOIN purchase b ON b.event_id = p.event_id AND b.purchase_id = p.purchase_id
+ WHERE b.total_amount > 0
+   AND NOT EXISTS (SELECT
+                     FROM refund r
+                    WHERE r.event_id = p.event_id AND r.payment_id = p.payment_id
+                      AND r.cause = '{RefundCause.EVENT_CANCELLED}')
+ LIMIT %(rows_max)s
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608 - of constants alone
+"""What is left of the purchases of cancelled events goes back, a bounded number at a time."""
+
+READ_SETTLED: Final[LiteralString] = """
+SELECT p.event_id, p.payment_id, p.provider, p.provider_ref, p.state, p.currency, p.captured_amount,
+       coalesce((SELECT sum(r.amount)
+                   FROM refund r
+                  WHERE r.event_id = p.event_id AND r.payment_id = p.payment_id AND r.state = 'done'), 0)::bigint
+  FROM payment p
+ WHERE p.created_at > clock_timestamp() - make_interval(hours => %(hours)s) AND p.payment_id > %(after)s
+   AND p.provider_ref IS NOT NULL
+ ORDER BY p.payment_id
+ LIMIT %(rows_max)s
+"""
+
+
+class KnownPayment(NamedTuple):
+    """A payment as we have it, to be held against the provider. ``refunded`` is what the provider took back for us."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    provider: str
+    provider_ref: str
+    state: str
+    currency: str
+    captured_amount: int | None
+    refunded: int
+
+
+HINT: Final[LiteralString] = """
+INSERT INTO payment_hint (event_id, payment_id)
+SELECT p.event_id, p.payment_id
+  FROM payment p
+ WHERE p.event_id = %(event_id)s AND p.payment_id = %(payment_id)s
+    ON CONFLICT (payment_id, event_id) DO UPDATE SET at = clock_timestamp()
+"""
+"""Says that there may be news of a payment; nothing where there is no such payment."""
+
+SEND_DEAD_AGAIN: Final[LiteralString] = """
+UPDATE refund SET state = 'pending', tries = 0, due_at = clock_timestamp() WHERE state = 'dead'
+"""

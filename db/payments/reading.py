@@ -1,0 +1,76 @@
+"""Payments as gateways read them; this module writes nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Final, LiteralString, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.payments.states import OPEN_PAYMENTS, PaymentState
+
+READ_PAYMENT: Final[LiteralString] = """
+SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency, p.expires_at,
+       p.client_secret, p.captured_at IS NOT NULL, p.purchase_id,
+       r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts
+  FROM payment p
+  JOIN reservation r ON r.reservation_id = p.reservation_id AND r.event_id = p.event_id
+ WHERE p.payment_id = %(payment_id)s
+"""
+
+JOB_AWAITS: Final[LiteralString] = """
+SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
+  FROM payment_job j
+ WHERE j.command_id = %(command_id)s
+"""
+
+
+class PaymentSeen(NamedTuple):
+    """A payment as its fan sees it; ``client_secret`` is sealed. The seats are the hold's, as three arrays."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    reservation_id: uuid.UUID
+    user_id: int
+    provider: str
+    state: str
+    amount: int
+    currency: str
+    expires_at: dt.datetime
+    client_secret: str | None
+    is_captured: bool
+    purchase_id: uuid.UUID | None
+    ticket_type_ids: list[int]
+    row_numbers: list[int]
+    seat_numbers: list[int]
+    amounts: list[int]
+
+    @property
+    def can_be_paid(self) -> bool:
+        return self.state == PaymentState.OPEN and not self.is_captured
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in OPEN_PAYMENTS
+
+
+class JobAwaiting(NamedTuple):
+    """What a checkout that waits for a payment is recorded under."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    user_id: int
+    body_hash: bytes
+
+
+async def read_payment(connection: AsyncConnection, payment_id: uuid.UUID) -> PaymentSeen | None:
+    """The payment of that id; None if there is none."""
+    row = (await connection.exec_driver_sql(READ_PAYMENT, {"payment_id": payment_id})).one_or_none()
+    return None if row is None else PaymentSeen._make(row)
+
+
+async def job_awaiting(connection: AsyncConnection, command_id: uuid.UUID) -> JobAwaiting | None:
+    """The payment that a checkout waits for, or waited for; None if it is no such checkout."""
+    row = (await connection.exec_driver_sql(JOB_AWAITS, {"command_id": command_id})).one_or_none()
+    return None if row is None else JobAwaiting._make(row)

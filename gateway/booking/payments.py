@@ -1,0 +1,105 @@
+"""Payments as a gateway shows them, and the hints that there may be news of one. It decides nothing about them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.payments import intents
+from db.payments.cashier import HINT
+from db.payments.reading import JobAwaiting, PaymentSeen, job_awaiting, read_payment
+from db.payments.states import TEST, PaymentState
+from db.sealing.keyring import SealedField, keyring
+from gateway.contract.booking import PaymentStep
+from gateway.wire.addresses import below
+from gateway.wire.problems import ProblemError, invalid
+from payments.notices import Noticed, NoticeError, read_test_notice
+from payments.settings import PaymentSettings
+
+EVENT_MAX: Final = 2**53
+
+
+class Payments:
+    """Reads payments and hints at news of them.
+
+    Args:
+        secret: the site's, which signs the test provider's notices.
+    """
+
+    def __init__(self, engine: AsyncEngine, settings: PaymentSettings, secret: str) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._secret = secret
+
+    async def seen(self, payment_id: uuid.UUID) -> PaymentSeen | None:
+        """The payment of that id; None if there is none."""
+        async with self._engine.connect() as connection:
+            return await read_payment(connection, payment_id)
+
+    async def awaited_by(self, command_id: uuid.UUID) -> JobAwaiting | None:
+        """The payment that a checkout waits for; None if it is no such checkout."""
+        async with self._engine.connect() as connection:
+            return await job_awaiting(connection, command_id)
+
+    async def step(self, payment_id: uuid.UUID) -> PaymentStep | None:
+        """What a fan does to pay; None once there is nothing to do."""
+        payment = await self.seen(payment_id)
+        if payment is None or not payment.is_under_way:
+            return None
+        is_open = payment.state == PaymentState.OPEN
+        return PaymentStep(
+            href=below(f"/pay/{payment_id}"),
+            client_secret=self.secret_of(payment) if is_open else None,
+            expires_at=payment.expires_at,
+        )
+
+    def secret_of(self, payment: PaymentSeen) -> str:
+        """What lets the fan's browser pay."""
+        return keyring().open(SealedField.PAYMENT_SECRET, payment.client_secret or "")
+
+    async def hint(self, event_id: int, payment_id: uuid.UUID) -> None:
+        """There may be news of the payment."""
+        async with self._engine.begin() as connection:
+            await connection.exec_driver_sql(HINT, {"event_id": event_id, "payment_id": payment_id})
+
+    async def notice(self, provider: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Take what a provider posted.
+
+        Raises:
+            ProblemError: ``payments_off`` or ``signature_invalid``.
+        """
+        if provider not in self._settings.names:
+            raise ProblemError("payments_off")
+        try:
+            noticed = self._noticed(provider, headers, body)
+        except NoticeError:
+            raise ProblemError("signature_invalid") from None
+        if noticed is not None:
+            if not 0 < noticed.event_id < EVENT_MAX:
+                raise invalid("there is no such event", "$.eventId")
+            await self.hint(*noticed)
+
+    def _noticed(self, provider: str, headers: Mapping[str, str], body: bytes) -> Noticed | None:
+        assert provider == TEST
+        return read_test_notice(self._secret, headers, body)
+
+    # -- the fan's side of the built-in test provider
+
+    async def pay_test(self, payment: PaymentSeen, *, amount: int | None = None, in_seconds: int = 0) -> None:
+        """The fan pays with money that is none: at once, or as if a bank took so long."""
+        which = {"event_id": payment.event_id, "payment_id": payment.payment_id}
+        async with self._engine.begin() as connection:
+            if in_seconds:
+                await connection.exec_driver_sql(intents.PAY_INTENT_LATER, {**which, "seconds": in_seconds})
+            else:
+                paid = payment.amount if amount is None else amount
+                await connection.exec_driver_sql(intents.PAY_INTENT, {**which, "amount": paid})
+
+    async def decline_test(self, payment: PaymentSeen) -> None:
+        """The fan's bank declines."""
+        which = {"event_id": payment.event_id, "payment_id": payment.payment_id}
+        async with self._engine.begin() as connection:
+            await connection.exec_driver_sql(intents.DECLINE_INTENT, which)

@@ -1,0 +1,1 @@
+"""Payment providers behind one interface (`provider`), and the settings by which a site uses them (`settings`)."""

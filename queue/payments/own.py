@@ -1,0 +1,111 @@
+"""The built-in test provider: money that is none, for the demo and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+
+from db.connections import primary
+from db.payments import intents as sql
+from db.payments.states import TEST
+from payments.provider import Answer, Opened, PaymentAsk, ProviderAwayError, ProviderRefusedError, Standing
+
+CONNECT_SECONDS = 3
+
+
+async def no_fault(_: str) -> None:
+    """Nothing goes wrong."""
+
+
+class TestProvider:
+    """Keeps its own books (`db.tables.payments.ProviderIntent`), on a connection of its own.
+
+    Args:
+        secret: makes the payments' client secrets.
+        delay_ms: how long each answer takes.
+        fault: called with ``open``, ``look``, ``close`` or ``refund`` before the call is carried out, and with the same
+            word and ``_done`` after it. It may wait, or raise `ProviderAwayError`: so an answer is lost.
+    """
+
+    __test__ = False
+    name = TEST
+
+    def __init__(
+        self,
+        database_url: str,
+        secret: str,
+        delay_ms: int = 0,
+        fault: Callable[[str], Awaitable[None]] = no_fault,
+    ) -> None:
+        self._database_url = database_url
+        self._secret = secret
+        self._delay_ms = delay_ms
+        self._fault = fault
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def open(self, ask: PaymentAsk) -> Opened:
+        await self._run("open", sql.OPEN_INTENT, ask)
+        secret = hmac.digest(self._secret.encode(), f"test payment {ask.payment_id}".encode(), "sha256").hex()
+        return Opened(f"test_{ask.payment_id.hex}", secret)
+
+    async def look(self, ask: PaymentAsk) -> Answer:
+        return await self._answer("look", ask)
+
+    async def close(self, ask: PaymentAsk) -> Answer:
+        await self._run("close", sql.CLOSE_INTENT, ask)
+        return await self._answer("look", ask)
+
+    async def refund(self, ask: PaymentAsk, refund_id: uuid.UUID, amount: int) -> str:
+        named = {"refund_id": str(refund_id), "amount": amount}
+        await self._run("refund", sql.REFUND_INTENT, ask, **named)
+        row = await self._run("refund_read", sql.READ_REFUND, ask, **named)
+        if row is None or not row[0]:
+            raise ProviderRefusedError("there is not so much to pay back")
+        return f"test_{refund_id.hex}"
+
+    async def end(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _answer(self, call: str, ask: PaymentAsk) -> Answer:
+        row = await self._run(call, sql.READ_INTENT, ask)
+        if row is None:
+            raise ProviderRefusedError("there is no such payment")
+        state, amount, currency, refunded = row
+        if state == "captured":
+            return Answer(Standing.CAPTURED, amount, currency, refunded)
+        return Answer(Standing.OPEN if state == "open" else Standing.CLOSED)
+
+    async def _run(self, call: str, statement: str, ask: PaymentAsk, **further: object) -> tuple[Any, ...] | None:
+        await self._fault(call)
+        if self._delay_ms:
+            await asyncio.sleep(self._delay_ms / 1000)
+        named = {
+            "event_id": ask.event_id,
+            "payment_id": ask.payment_id,
+            "amount": ask.amount,
+            "currency": ask.currency,
+            **further,
+        }
+        try:
+            connection = await self._connected()
+            cursor = await connection.execute(statement, named)
+            row = await cursor.fetchone() if cursor.description else None
+        except (psycopg.Error, OSError) as error:
+            raise ProviderAwayError(str(error)) from error
+        await self._fault(f"{call}_done")
+        return row
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await primary.connect_async(
+                    self._database_url, "admitone-test-provider", connect_seconds=CONNECT_SECONDS
+                )
+            return self._connection

@@ -1,0 +1,86 @@
+"""What every payment provider can do. Each call may be made again at any time, and then changes nothing more."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Standing(StrEnum):
+    """Where a payment stands at its provider. ``open``: it may still be paid. ``captured``: it was paid. ``closed``: it
+    was declined or cancelled, and is never paid.
+    """
+
+    OPEN = "open"
+    CAPTURED = "captured"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentAsk:
+    """A payment as a provider is asked for it. ``provider_ref`` is empty until the provider has given it one."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    amount: int
+    currency: str
+    provider_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A payment that the fan can pay now; ``client_secret`` is for the fan's browser."""
+
+    provider_ref: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider says of a payment; ``amount`` is what it took and ``refunded`` what it gave back."""
+
+    standing: Standing
+    amount: int = 0
+    currency: str = ""
+    refunded: int = 0
+
+
+class ProviderAwayError(Exception):
+    """The provider gave no answer, or asks for patience. Whether it did what it was asked is not known."""
+
+
+class ProviderRefusedError(Exception):
+    """The provider refuses, and would again."""
+
+
+class Provider(Protocol):
+    """A payment provider.
+
+    Raises (every call):
+        ProviderAwayError, ProviderRefusedError
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def open(self, ask: PaymentAsk) -> Opened:
+        """Let the fan pay. One payment id is one payment, however often it is asked for."""
+        ...
+
+    async def look(self, ask: PaymentAsk) -> Answer:
+        """How the payment stands."""
+        ...
+
+    async def close(self, ask: PaymentAsk) -> Answer:
+        """Let nobody pay it any more, unless it is paid already; how it stands then."""
+        ...
+
+    async def refund(self, ask: PaymentAsk, refund_id: uuid.UUID, amount: int) -> str:
+        """Pay back a part of what was paid, once for each refund id; the provider's name of it."""
+        ...
+
+    async def end(self) -> None:
+        """Close the connections."""
+        ...

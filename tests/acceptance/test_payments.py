@@ -1,0 +1,147 @@
+"""Payments over HTTP: through a real gateway, worker and cashier, with the built-in test provider."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from payments.notices import test_signature as signature_of_notice
+from tests.acceptance.conftest import Site
+from tests.client import Answer, Fan
+from tests.factories import OPEN_DOOR, SECRET, make_event, plan_event
+from tests.waiting import await_that
+
+ENVIRON = {"ADMITONE_PAYMENT_PROVIDERS": "test", "ADMITONE_COMMAND_DEADLINE_SECONDS": "2"}
+NOTICES = "/api/payments/test/notices"
+A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+
+
+@pytest.fixture(scope="module")
+def event_id(site: Site) -> int:
+    return make_event(site.database_url, plan_event(room=OPEN_DOOR, payments="test"))
+
+
+def to_pay(site: Site, event_id: int, seat: tuple[int, int, int], *, wait: int = 10) -> tuple[Fan, dict[str, Any]]:
+    """A fan whose checkout waits for its payment; gives the job."""
+    fan = site.admitted_fan(event_id)
+    answer = fan.checkout(event_id, fan.hold(event_id, [seat])["reservationId"], wait=wait, key=f"buy {seat}")
+    assert (answer.status, answer.json["status"]) == (202, "queued"), answer.content
+    return fan, answer.json
+
+
+def step(fan: Fan, job_id: str) -> dict[str, Any]:
+    """What the fan does to pay, once the provider knows the payment."""
+
+    def found() -> dict[str, Any] | None:
+        payment: dict[str, Any] | None = fan.job(job_id).json.get("payment")
+        return payment if payment and payment["clientSecret"] else None
+
+    payment = await_that(found, what="the payment is open")
+    assert payment is not None
+    return payment
+
+
+def page(fan: Fan, href: str, act: str = "") -> Answer:
+    headers = {"Cookie": f"admitone_session={fan.token}", "Authorization": "", "Accept": "text/html"}
+    if not act:
+        return fan.call("GET", href, headers=headers)
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": fan.url}
+    return fan.call("POST", href, raw=urlencode({"act": act}).encode(), headers={**headers, **form})
+
+
+def ended(fan: Fan, event_id: int, job_id: str) -> Answer:
+    def look() -> Answer | None:
+        answer = fan.job(job_id, wait="5")
+        return answer if answer.json["status"] != "queued" else None
+
+    answer = await_that(look, 30, what="the job has ended")
+    assert answer is not None
+    fan.note("checkout", event_id, answer)
+    return answer
+
+
+def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -> None:
+    fan, job = to_pay(site, event_id, A1)
+    payment = step(fan, job["jobId"])
+    assert job["payment"]["href"] == payment["href"] == f"/pay/{payment['href'].rsplit('/', 1)[1]}"
+    shown = page(fan, payment["href"])
+    assert shown.status == 200, shown.content
+    assert b"49.00" in shown.content
+    again = fan.checkout(
+        event_id, fan.get(f"/api/reservations?eventId={event_id}").json["reservations"][0]["reservationId"]
+    )
+    assert again.json["payment"]["href"] == payment["href"], "one hold has one payment"
+    stranger = site.fan()
+    asked = urllib.request.Request(site.url + payment["href"], headers={"Cookie": f"admitone_session={stranger.token}"})
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(asked)
+    assert stranger.job(job["jobId"]).code == "unknown_job"
+    assert page(fan, payment["href"], "pay").status == 303
+    purchase = ended(fan, event_id, job["jobId"]).result
+    assert purchase["totalAmount"] == 4900
+    fan.note("checkout", event_id, ended(fan, event_id, again.json["jobId"]))
+    assert page(fan, payment["href"]).headers["Location"] == f"/purchases/{purchase['purchaseId']}"
+    assert "payment" not in fan.job(job["jobId"]).json
+
+
+def test_a_declined_payment_fails_and_can_be_tried_again(site: Site, event_id: int) -> None:
+    fan, job = to_pay(site, event_id, A2, wait=0)
+    payment = step(fan, job["jobId"])
+    page(fan, payment["href"], "decline")
+    failed = ended(fan, event_id, job["jobId"])
+    assert (failed.json["status"], failed.code) == ("failed", "payment_failed")
+    assert b"nothing was charged" in page(fan, payment["href"]).content
+    hold = fan.get(f"/api/reservations?eventId={event_id}").json["reservations"][0]["reservationId"]
+    again = fan.checkout(event_id, hold)
+    second = step(fan, again.json["jobId"])
+    assert second["href"] != payment["href"]
+    page(fan, second["href"], "pay")
+    assert ended(fan, event_id, again.json["jobId"]).result["totalAmount"] == 4900
+
+
+def test_a_webhook_alone_is_enough_and_others_signatures_are_refused(site: Site, event_id: int) -> None:
+    fan, job = to_pay(site, event_id, A3)
+    payment = step(fan, job["jobId"])
+    page(fan, payment["href"], "silent")
+    body = json.dumps({"eventId": event_id, "paymentId": payment["href"].rsplit("/", 1)[1]}).encode()
+
+    def posted(signature: str, path: str = NOTICES, content: bytes = body) -> Answer:
+        return site.client().call("POST", path, raw=content, headers={"X-Test-Signature": signature})
+
+    assert posted("00").code == "signature_invalid"
+    assert posted(signature_of_notice(SECRET, body), content=body + b" ").code == "signature_invalid"
+    assert posted(signature_of_notice(SECRET, body), "/api/payments/other/notices").code == "payments_off"
+    for _ in range(5):
+        assert posted(signature_of_notice(SECRET, body)).status == 204
+    purchase = ended(fan, event_id, job["jobId"]).result
+    assert posted(signature_of_notice(SECRET, body)).status == 204
+    cancelled = fan.cancel(event_id, purchase["purchaseId"])
+    assert cancelled.result["refundAmount"] == 4900
+
+
+def test_an_event_without_payments_is_bought_at_once(site: Site) -> None:
+    other = site.event()
+    fan = site.admitted_fan(other)
+    assert fan.buy(other, [A1])["totalAmount"] == 4900
+
+
+def test_an_operator_sets_it_before_the_first_hold_alone(site: Site, event_id: int) -> None:
+    operator = site.operator()
+    assert operator.get(f"/api/ops/events/{event_id}").json["payments"] == "test"
+    refused = operator.patch(f"/api/ops/events/{event_id}", {"payments": ""})
+    assert (refused.status, refused.code) == (409, "payments_in_use")
+    fresh = site.event()
+    assert operator.patch(f"/api/ops/events/{fresh}", {"payments": "test"}).json["payments"] == "test"
+    assert operator.patch(f"/api/ops/events/{fresh}", {"payments": "other"}).status == 400
+
+
+def test_the_providers_books_are_ours(site: Site) -> None:
+    def compared() -> bool:
+        return site.services.run("payments", "reconcile").returncode == 0
+
+    await_that(compared, 30, each_seconds=0.5, what="refunds are done")

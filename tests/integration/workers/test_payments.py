@@ -1,0 +1,364 @@
+"""Payments by real processes: a pool with its cashier, which is killed at each point, stormed and left without answers.
+
+The test provider keeps its own books, so that what it took can be held against what we know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from booking_lane.commands import Checkout
+from booking_lane.results import decode_record, job_key
+from booking_lane.settings import LaneSettings
+from db.audit.invariants import audit
+from db.payments import intents
+from db.payments.cashier import HINT
+from payments.own import TestProvider
+from payments.provider import ProviderAwayError
+from payments.settings import PaymentSettings
+from tests.factories import SECRET, make_event
+from tests.integration.engine.books import plan
+from tests.integration.workers.lanes import LANES, Lanes
+from tests.unit.booking_lane.asks import cancel, checkout, reserve
+from tests.waiting import await_that
+from workers.payments.cashier import Cashier
+from workers.payments.reconciling import reconcile
+
+POINTS = ("pay_taken", "pay_opened", "pay_noted", "pay_captured", "pay_sent", "pay_refunded")
+PRICE = 4900
+QUICK = {
+    "ADMITONE_PAYMENT_LOOK_SECONDS": "1",
+    "ADMITONE_PAYMENT_CALL_SECONDS": "0.5",
+    "ADMITONE_PAYMENT_AGAIN_SECONDS": "0.5",
+    "ADMITONE_PAYMENT_RETRY_FIRST_SECONDS": "0.05",
+    "ADMITONE_PAYMENT_RETRY_SECONDS_MAX": "0.2",
+}
+SETTINGS = PaymentSettings(
+    providers="test",
+    look_seconds=1,
+    call_seconds=0.5,
+    again_seconds=0.5,
+    retry_first_seconds=0.05,
+    retry_seconds_max=0.2,
+)
+
+
+@dataclass
+class Till:
+    """An event with payments, its lanes, and fans who pay."""
+
+    lanes: Lanes
+    event: int
+    connection: psycopg.Connection[dict[str, Any]]
+    fans: int = 0
+
+    def buy(self, number: int = 1) -> list[Checkout]:
+        """So many fans hold a seat each and check out."""
+        commands: list[Any] = []
+        for fan in range(self.fans + 1, self.fans + number + 1):
+            seat = (1, 1 + fan // 20, 1 + fan % 20)
+            commands += [reserve(self.event, fan, seat), checkout(self.event, fan, seat)]
+        self.fans += number
+        self.lanes.enqueue(self.event % LANES, *commands)
+        return commands[1::2]
+
+    def payment(self, job: Checkout) -> dict[str, Any]:
+        """The payment that a checkout waits for, once the fan can pay it."""
+
+        def found() -> dict[str, Any] | None:
+            rows = self.connection.execute(
+                "SELECT p.* FROM payment p JOIN payment_job j USING (event_id, payment_id)"
+                " WHERE j.command_id = %s AND p.state <> 'new'",
+                (job.command_id,),
+            ).fetchall()
+            return rows[0] if rows else None
+
+        payment = await_that(found, 30, what="the payment is open")
+        assert payment is not None
+        return payment
+
+    def _act(self, statement: LiteralString, payment: dict[str, Any], **further: object) -> None:
+        which = {"event_id": self.event, "payment_id": payment["payment_id"], **further}
+        self.connection.execute(statement, which)
+
+    def hint(self, payment: dict[str, Any]) -> None:
+        self._act(HINT, payment)
+
+    def pay(self, payment: dict[str, Any], amount: int = PRICE, *, hints: int = 1) -> None:
+        self._act(intents.PAY_INTENT, payment, amount=amount)
+        for _ in range(hints):
+            self.hint(payment)
+
+    def decline(self, payment: dict[str, Any]) -> None:
+        self._act(intents.DECLINE_INTENT, payment)
+        self.hint(payment)
+
+    def end(self, job: Checkout) -> str:
+        """The problem's code of a job, or ``ok``, once it has ended."""
+        answer = await_that(lambda: self.lanes.answer(job), 40, what="the job has ended") or {}
+        return str(answer.get("problem", {"code": "ok"})["code"])
+
+    def number(self, statement: LiteralString) -> int:
+        row = self.connection.execute(statement).fetchone()
+        assert row is not None
+        return int(next(iter(row.values())))
+
+    def assert_money_is_right(self) -> None:
+        """The provider's books say what ours say: lost, doubled and overcharged are all 0."""
+        refunds = "SELECT count(*) FROM refund WHERE state <> 'done'"
+        await_that(lambda: self.number(refunds) == 0, 30, what="all refunds are done")
+        rows = self.connection.execute(
+            """
+            SELECT i.payment_id, i.captured_amount, i.refunded_amount, coalesce(b.total_amount, 0) AS bought
+              FROM provider_intent i
+              JOIN payment p USING (event_id, payment_id)
+              LEFT JOIN purchase b ON b.event_id = p.event_id AND b.purchase_id = p.purchase_id
+             WHERE i.captured_amount - i.refunded_amount <> coalesce(b.total_amount, 0)
+            """
+        ).fetchall()
+        assert rows == [], "what the provider kept is what the tickets cost"
+        assert audit(self.lanes.database_url) == []
+
+
+def provider_of(till: Till, fault: Any = None) -> TestProvider:
+    return TestProvider(till.lanes.database_url, SECRET, **({} if fault is None else {"fault": fault}))
+
+
+@pytest.fixture
+def till(lanes: Lanes) -> Iterator[Till]:
+    lanes.environ = {**lanes.environ, **QUICK, "ADMITONE_PAYMENT_PROVIDERS": "test"}
+    event = make_event(lanes.database_url, plan(payments="test"))
+    with psycopg.connect(lanes.database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield Till(lanes, event, connection)
+
+
+def pool(till: Till) -> None:
+    till.lanes.pool()
+    till.lanes.await_workers()
+
+
+def test_fans_pay_decline_and_cancel(till: Till) -> None:
+    pool(till)
+    paid, declined, wrong = till.buy(3)
+    record = decode_record(await_that(lambda: till.lanes.jobs.get(job_key(paid.command_id))))  # type: ignore[arg-type]
+    assert record.body == b""
+    payment = till.payment(paid)
+    assert payment["client_secret"].startswith("sealed:")
+    # Ten webhooks before the money, and a hundred after it.
+    for _ in range(10):
+        till.hint(payment)
+    till.pay(payment, hints=100)
+    till.decline(till.payment(declined))
+    till.pay(till.payment(wrong), PRICE + 1)
+    assert [till.end(job) for job in (paid, declined, wrong)] == ["ok", "payment_failed", "payment_failed"]
+    answer = till.lanes.answer(paid)
+    assert answer is not None
+    gone = cancel(till.event, paid.user_id, answer["result"]["purchaseId"])
+    till.lanes.enqueue(till.event % LANES, gone)
+    till.lanes.await_answers(gone)
+    till.assert_money_is_right()
+    assert till.number("SELECT sum(refunded_amount) FROM provider_intent") == 2 * PRICE + 1
+    for job in (paid, wrong):
+        till.hint(till.payment(job))
+    till.assert_money_is_right()
+
+
+def test_a_cashier_killed_at_each_point_loses_and_doubles_nothing(till: Till) -> None:
+    pool(till)
+    for point in POINTS:
+        before = point in ("pay_taken", "pay_opened", "pay_noted")
+        wrong = point == "pay_refunded"
+        if before:
+            till.lanes.stop_at(point)
+        jobs = till.buy(2)
+        if before:
+            till.lanes.kill_at(point)
+        payments = [till.payment(job) for job in jobs]
+        if not before:
+            till.lanes.stop_at(point)
+        for payment in payments:
+            till.pay(payment, PRICE + wrong, hints=3)
+        if not before:
+            till.lanes.kill_at(point)
+        assert [till.end(job) for job in jobs] == ["payment_failed" if wrong else "ok"] * 2, point
+    till.assert_money_is_right()
+
+
+async def _cashing(till: Till, provider: TestProvider, until: asyncio.Event) -> None:
+    await Cashier(
+        till.lanes.database_url, till.lanes.jobs, LaneSettings(count=LANES), SETTINGS, {"test": provider}
+    ).run(until)
+
+
+def _with_cashier(till: Till, provider: TestProvider, work: Any) -> None:
+    """Do ``work`` in a thread while a cashier of this process asks a provider with faults."""
+
+    async def both() -> None:
+        stop = asyncio.Event()
+        cashing = asyncio.create_task(_cashing(till, provider, stop))
+        try:
+            await asyncio.to_thread(work)
+        finally:
+            stop.set()
+            await cashing
+
+    asyncio.run(both())
+
+
+def test_lost_answers_delays_and_an_hour_without_the_provider(till: Till) -> None:
+    """Every call fails half of the time, before or after it was carried out; some wait too long."""
+    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_PROVIDERS": ""}
+    pool(till)
+    chance = random.Random(7)
+    away = True
+
+    async def fault(call: str) -> None:
+        if away or chance.random() < 0.3:
+            raise ProviderAwayError(f"no answer to {call}")
+
+    def work() -> None:
+        nonlocal away
+        jobs = till.buy(12)
+        await_that(lambda: till.number("SELECT count(*) FROM payment WHERE tries > 1") > 0, 30)
+        away = False
+        for number, job in enumerate(jobs):
+            payment = till.payment(job)
+            if number % 3 == 2:
+                till.decline(payment)
+            else:
+                till.pay(payment, PRICE + (number % 3 == 1), hints=2)
+        ended = [till.end(job) for job in jobs]
+        assert ended == ["ok", "payment_failed", "payment_failed"] * 4
+        till.assert_money_is_right()
+
+    _with_cashier(till, provider_of(till, fault), work)
+
+
+def test_money_that_comes_after_the_hold_is_a_ticket_or_goes_back(till: Till) -> None:
+    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_PROVIDERS": ""}
+    pool(till)
+    away = False
+
+    async def fault(_: str) -> None:
+        if away:
+            raise ProviderAwayError("the line is cut")
+
+    def work() -> None:
+        nonlocal away
+        free, taken = till.buy(2)
+        payments = [till.payment(job) for job in (free, taken)]
+        away = True
+        # The provider is out of reach as the holds lapse; both fans pay meanwhile.
+        till.connection.execute("UPDATE payment SET expires_at = clock_timestamp(), due_at = clock_timestamp()")
+        till.connection.execute(
+            "UPDATE reservation SET expires_at = clock_timestamp() - interval '1 min', created_at = created_at"
+            " - interval '2 hours', lifetime_ends_at = clock_timestamp()"
+        )
+        till.connection.execute("UPDATE seat SET held_until = clock_timestamp() WHERE status = 'reserved'")
+        await_that(lambda: till.number("SELECT count(*) FROM reservation WHERE state = 'lapsed'") == 2, 20)
+        seat = (1, 1 + taken.user_id // 20, 1 + taken.user_id % 20)
+        other = reserve(till.event, 99, seat)
+        till.lanes.enqueue(till.event % LANES, other)
+        till.lanes.await_answers(other)
+        for payment in payments:
+            till.pay(payment)
+        away = False
+        assert [till.end(job) for job in (free, taken)] == ["ok", "payment_failed"]
+        till.assert_money_is_right()
+
+    _with_cashier(till, provider_of(till, fault), work)
+
+
+def test_what_expires_unpaid_fails_and_cannot_be_paid_any_more(till: Till) -> None:
+    pool(till)
+    (job,) = till.buy()
+    payment = till.payment(job)
+    till.connection.execute("UPDATE payment SET expires_at = clock_timestamp(), due_at = clock_timestamp()")
+    assert till.end(job) == "payment_failed"
+    till.pay(payment)
+    assert till.number("SELECT captured_amount FROM provider_intent") == 0
+    till.assert_money_is_right()
+
+
+def test_reconciling_finds_what_no_webhook_told_and_mends_it(till: Till) -> None:
+    pool(till)
+    lost, failed, kept = till.buy(3)
+    payments = [till.payment(job) for job in (lost, failed, kept)]
+    till.pay(payments[2])
+    assert till.end(kept) == "ok"
+    till.decline(payments[1])
+    assert till.end(failed) == "payment_failed"
+    # The provider errs: it takes money for what it said was declined.
+    till.connection.execute(
+        "UPDATE provider_intent SET state = 'captured', captured_amount = amount WHERE payment_id = %s",
+        (payments[1]["payment_id"],),
+    )
+
+    def compared() -> list[tuple[uuid.UUID, str, bool]]:
+        done = asyncio.run(_reconciled(till))
+        return [(one.payment.payment_id, one.sentence, one.mended) for one in done.differences]
+
+    ((found, sentence, mended),) = compared()
+    assert (found, mended) == (payments[1]["payment_id"], True), sentence
+    await_that(lambda: till.number("SELECT count(*) FROM refund WHERE state = 'done'") == 1, 20)
+    assert compared() == []
+    # What cannot be mended is told each time.
+    till.connection.execute(
+        "UPDATE provider_intent SET refunded_amount = 100 WHERE payment_id = %s", (payments[2]["payment_id"],)
+    )
+    ((found, _, mended),) = compared()
+    assert (found, mended) == (payments[2]["payment_id"], False)
+
+
+async def _reconciled(till: Till) -> Any:
+    provider = provider_of(till)
+    try:
+        return await reconcile(till.lanes.database_url, {"test": provider}, hours=1)
+    finally:
+        await provider.end()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_two_hundred_runs_of_a_cashier_killed_at_random_points(till: Till) -> None:
+    """Lost, doubled and overcharged are 0."""
+    pool(till)
+    chance = random.Random(16)
+    for _ in range(200):
+        point = chance.choice(POINTS[:-1])
+        till.lanes.stop_at(point)
+        job = till.buy()[0]
+        if point in ("pay_captured", "pay_sent"):
+            till.pay(till.payment(job), hints=chance.randrange(1, 20))
+            os.kill(till.lanes.reached(), signal.SIGKILL)
+            till.lanes.go_on(point)
+        else:
+            os.kill(till.lanes.reached(), signal.SIGKILL)
+            till.lanes.go_on(point)
+            till.pay(till.payment(job), hints=chance.randrange(1, 20))
+        assert till.end(job) == "ok"
+    till.assert_money_is_right()
+    assert till.number("SELECT count(*) FROM purchase") == 200
+
+
+def test_the_outcome_is_json_of_the_contract(till: Till) -> None:
+    pool(till)
+    (job,) = till.buy()
+    till.pay(till.payment(job))
+    assert till.end(job) == "ok"
+    (row,) = till.connection.execute(
+        "SELECT outcome FROM booking_command WHERE command_id = %s", (job.command_id,)
+    ).fetchall()
+    assert msgspec.convert(row["outcome"]["result"]["totalAmount"], int) == PRICE

@@ -1,0 +1,337 @@
+"""Looks after payments and refunds: asks providers outside of any transaction, and tells the lanes what came of it.
+
+Every piece of work is taken for a time, and is due again when that is over. So what a cashier leaves behind when it
+dies is done once more, and every call of a provider and every command may be repeated. Any number of cashiers may run.
+
+The provider itself is asked for each decision. A webhook, or a fan who comes back, only hints that there is news; so
+hints may be doubled, late, lost or out of order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import psycopg
+import redis
+
+from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
+from booking_lane.settings import LaneSettings
+from db.connections import primary
+from db.payments import cashier as sql
+from db.payments.states import RefundState
+from db.sealing.keyring import SealedField, keyring
+from payments.provider import (
+    Answer,
+    PaymentAsk,
+    Provider,
+    ProviderAwayError,
+    ProviderRefusedError,
+    Standing,
+)
+from payments.settings import PaymentSettings
+from workers.payments.sending import Sending
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 3
+TURN_SECONDS: Final = 0.1
+HINTS_IN_ONE_TURN_MAX: Final = 1000
+AWAY_PAUSE_SECONDS: Final = 1.0
+CANCELLED_EVENTS_SECONDS: Final = 1.0
+REFUNDS_OF_EVENTS_MAX: Final = 500
+STOP_SECONDS_MAX: Final = 3.0
+NOTE_SECONDS_MAX: Final = 2.0
+ERROR_CHARS_MAX: Final = 200
+TRIES_DOUBLED_MAX: Final = 16
+_SESSION: Final = {"timezone": "UTC", "statement_timeout": 10_000}
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class Cashier:
+    """The work of one process.
+
+    Args:
+        providers: by their names; payments of another wait.
+        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent`` and
+            ``pay_refunded``, so that tests can inject faults there.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        jobs: redis.Redis,
+        lane: LaneSettings,
+        settings: PaymentSettings,
+        providers: Mapping[str, Provider],
+        *,
+        probe: Callable[[str], None] = lambda point: None,
+    ) -> None:
+        self._database_url = database_url
+        self._settings = settings
+        self._providers = providers
+        self._probe = probe
+        self._sending = Sending(jobs, lane)
+        self._connection: Connection | None = None
+        self._wake = asyncio.Event()
+        self._connecting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._events_at = float("-inf")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then wait for the calls under way, `STOP_SECONDS_MAX` at most."""
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                try:
+                    await self._turn()
+                except (psycopg.Error, OSError, redis.RedisError) as error:
+                    logger.warning("payments wait for Postgres or Redis: %s", error)
+                    await self._disconnect()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), AWAY_PAUSE_SECONDS)
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), TURN_SECONDS)
+        finally:
+            stopping.cancel()
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS_MAX)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._sending.leave()
+        except redis.RedisError as error:
+            logger.warning("what came of payments is sent by the next cashier: %s", error)
+        await self._disconnect()
+        for provider in self._providers.values():
+            await provider.end()
+
+    async def _connected(self) -> Connection:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await primary.connect_async(
+                    self._database_url, "admitone-cashier", connect_seconds=CONNECT_SECONDS, session=_SESSION
+                )
+            return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _turn(self) -> None:
+        connection = await self._connected()
+        await self._refund_cancelled_events(connection)
+        await connection.execute(sql.USE_HINTS, {"rows_max": HINTS_IN_ONE_TURN_MAX}, prepare=True)
+        for take, row_type, work in (
+            (sql.TAKE_PAYMENTS, sql.DuePayment, self._attend),
+            (sql.TAKE_REFUNDS, sql.DueRefund, self._refund),
+        ):
+            free = self._settings.at_once_max - len(self._tasks)
+            if free <= 0:
+                break
+            # What is taken is due again when two calls must be over.
+            lease = {"rows_max": free, "lease_seconds": 2 * self._settings.call_seconds + self._settings.again_seconds}
+            rows = await (await connection.execute(take, lease, prepare=True)).fetchall()
+            if rows:
+                self._probe("pay_taken")
+            for row in rows:
+                task = asyncio.create_task(self._guarded(work, row_type._make(row)))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+        if await self._sending.leave():
+            self._probe("pay_sent")
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+
+    async def _guarded(self, work: Callable[[Any], Any], due: Any) -> None:
+        """One piece of work. What it leaves undone is due again."""
+        try:
+            await work(due)
+        except (psycopg.Error, OSError) as error:
+            logger.warning("payment %s is looked at again: %s", due.payment_id, error)
+        except Exception:
+            logger.exception("payment %s is looked at again", due.payment_id)
+
+    async def _refund_cancelled_events(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._events_at >= CANCELLED_EVENTS_SECONDS:
+            self._events_at = now
+            await connection.execute(sql.REFUND_CANCELLED_EVENTS, {"rows_max": REFUNDS_OF_EVENTS_MAX}, prepare=True)
+
+    # -- payments
+
+    async def _attend(self, due: sql.DuePayment) -> None:
+        if due.is_captured:
+            self._confirm(due)
+            return
+        provider = self._providers.get(due.provider)
+        if provider is None:
+            await self._later(due, f"this site has no provider {due.provider}")
+            return
+        try:
+            answer = await self._called(self._ask_provider(provider, due))
+        except ProviderAwayError as error:
+            await self._later(due, f"no answer: {error}")
+            return
+        except ProviderRefusedError as error:
+            logger.error("payment %s is refused by %s: %s", due.payment_id, due.provider, error)
+            if due.provider_ref is None:
+                # The provider made nothing that anybody could pay.
+                await self._close(due)
+            else:
+                await self._later(due, f"refused: {error}")
+            return
+        if answer is None:
+            return
+        match answer.standing:
+            case Standing.CAPTURED:
+                await self._note(
+                    sql.NOTE_CAPTURED,
+                    due,
+                    amount=answer.amount,
+                    currency=answer.currency,
+                    again_seconds=self._settings.again_seconds,
+                )
+                self._probe("pay_captured")
+                self._confirm(due)
+            case Standing.CLOSED:
+                await self._close(due)
+            case Standing.OPEN:
+                await self._later(due, "")
+
+    async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
+        """Where the payment stands; None where it was just opened."""
+        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "")
+        if due.provider_ref is None:
+            # One that was opened by a cashier that died is the same one, asked for once more.
+            opened = await provider.open(ask)
+            self._probe("pay_opened")
+            await self._note(
+                sql.NOTE_OPENED,
+                due,
+                provider_ref=opened.provider_ref,
+                client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
+                look_seconds=self._settings.look_seconds,
+                taken_until=due.taken_until,
+            )
+            self._probe("pay_noted")
+            if not due.is_over:
+                return None
+            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, opened.provider_ref)
+        return await (provider.close(ask) if due.is_over else provider.look(ask))
+
+    async def _called(self, call: Any) -> Any:
+        try:
+            # Opening and closing are two calls.
+            return await asyncio.wait_for(call, 2 * self._settings.call_seconds)
+        except TimeoutError:
+            raise ProviderAwayError("no answer in time") from None
+
+    def _confirm(self, due: sql.DuePayment) -> None:
+        seats = tuple(zip(due.ticket_type_ids, due.row_numbers, due.seat_numbers, strict=True))
+        self._sending.add(
+            Confirm(
+                **_stamp(),
+                event_id=due.event_id,
+                user_id=due.user_id,
+                payment_id=due.payment_id,
+                reservation_id=due.reservation_id,
+                seats=seats,
+            )
+        )
+
+    async def _close(self, due: sql.DuePayment) -> None:
+        await self._note(sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds)
+        self._sending.add(
+            Fail(
+                **_stamp(),
+                event_id=due.event_id,
+                user_id=due.user_id,
+                payment_id=due.payment_id,
+                reservation_id=due.reservation_id,
+            )
+        )
+
+    async def _later(self, due: sql.DuePayment, error: str) -> None:
+        wait = self._wait_seconds(due.tries) if error else float(self._settings.look_seconds)
+        await self._note(
+            sql.NOTE_LATER, due, wait_seconds=wait, error=error[:ERROR_CHARS_MAX], taken_until=due.taken_until
+        )
+
+    def _wait_seconds(self, tries: int) -> float:
+        doubled: float = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)
+        return min(self._settings.retry_first_seconds * doubled, self._settings.retry_seconds_max)
+
+    async def _note(self, statement: str, due: sql.DuePayment | sql.DueRefund, **values: object) -> None:
+        connection = await self._connected()
+        which = {"event_id": due.event_id, "payment_id": due.payment_id}
+        if isinstance(due, sql.DueRefund):
+            which["refund_id"] = due.refund_id
+        await connection.execute(statement, {**which, **values}, prepare=True)
+
+    # -- refunds
+
+    async def _refund(self, due: sql.DueRefund) -> None:
+        provider = self._providers.get(due.provider)
+        state, reference, error = RefundState.PENDING, None, f"this site has no provider {due.provider}"
+        if provider is not None:
+            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref)
+            try:
+                reference = await self._called(provider.refund(ask, due.refund_id, due.amount))
+                self._probe("pay_refunded")
+                state, error = RefundState.DONE, ""
+            except ProviderAwayError as away:
+                error = f"no answer: {away}"
+            except ProviderRefusedError as refused:
+                state, error = RefundState.DEAD, f"refused: {refused}"
+        if state is RefundState.PENDING and due.tries >= self._settings.refund_tries_max:
+            state = RefundState.DEAD
+        if state is RefundState.DEAD:
+            logger.error("refund %s of payment %s is given up: %s", due.refund_id, due.payment_id, error)
+        await self._note(
+            sql.NOTE_REFUND,
+            due,
+            state=state,
+            provider_ref=reference,
+            error=error[:ERROR_CHARS_MAX],
+            wait_seconds=self._wait_seconds(due.tries),
+        )
+
+
+def _stamp() -> Stamp:
+    return {**UNSTAMPED, "command_id": command_id_new()}
+
+
+def cash(cashier: Callable[[], Cashier]) -> None:
+    """Run a cashier in this process until SIGTERM or SIGINT. It is made inside the event loop."""
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+
+        def end() -> None:
+            stop.set()
+            # A silent server would keep this process for ever. What is not noted is done once more.
+            loop.call_later(STOP_SECONDS_MAX + NOTE_SECONDS_MAX, os._exit, 0)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        await cashier().run(stop)
+
+    asyncio.run(live())
