@@ -19,6 +19,7 @@ from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.branding.brand import BrandError, check
+from gateway.booking.settings import ScanSettings
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
@@ -144,6 +145,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
     picture: PictureSettings = PictureSettings()
+    scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()
     push: PushSettings = PushSettings()
     ending: EndingSettings = EndingSettings()

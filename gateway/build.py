@@ -10,6 +10,7 @@ from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuer
+from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -154,6 +155,7 @@ def build_services(settings: GatewaySettings) -> Services:
         captcha=captcha,
         reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
         tickets=Tickets(halls, identity),
+        check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
         hall_plans=HallPlans(engine),

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
+from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -87,6 +88,7 @@ class Services:
     captcha: Captcha
     reader: Reader
     tickets: Tickets
+    check_in: CheckIn
     halls: Halls
     hall_access: HallAccess
     hall_plans: HallPlans
