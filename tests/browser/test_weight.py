@@ -30,6 +30,7 @@ PAGES = (
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/operators", ["operators.js"], 18_000),
+    ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
 CHOOSING_BYTES_MAX = 60_000
