@@ -194,7 +194,13 @@ def test_scans_without_a_network_are_synced_once_and_conflicts_shown(
 
 def test_who_may_check_in(site: Site, gates: list[Client], event_id: int) -> None:
     other = site.event()
-    add_operator(site.database_url, "here", PASSWORD, role=None, event_id=event_id, event_role=OperatorRole.DOOR)
+    add_operator(site.database_url, "here", PASSWORD, role=None)
+    granted = site.operator().call(
+        "PUT",
+        "/api/ops/operators/role",
+        {"name": "here", "role": "door", "eventId": event_id, "password": PASSWORD},
+    )
+    assert granted.status == 204, granted.content
     here = signed_in(site, "here")
     purchase = bought(site, event_id)
     assert enter(here, event_id, code(purchase)).status == 201

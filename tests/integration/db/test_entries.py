@@ -96,7 +96,9 @@ async def test_an_entry_that_was_undone_can_be_made_again(engine: AsyncEngine, w
     assert (await enter(engine, other, of)).outcome is Outcome.REPEATED, "the scan's id was another ticket's"
 
 
-async def test_what_is_no_valid_ticket_lets_nobody_in(engine: AsyncEngine, world: World) -> None:
+async def test_what_is_no_valid_ticket_lets_nobody_in(
+    engine: AsyncEngine, world: World, database_url: str
+) -> None:
     (ticket,) = sold(world, (1, 1, 1))
     hold = world.reserve(5, [(1, 2, 1)], after_seconds=20)
     given_back = world.checkout(5, hold, after_seconds=21)
@@ -106,24 +108,12 @@ async def test_what_is_no_valid_ticket_lets_nobody_in(engine: AsyncEngine, world
     assert (await enter(engine, ticket._replace(seat=(1, 9, 9)), scan(world))).outcome is Outcome.UNKNOWN
     assert (await enter(engine, ticket._replace(purchase_id=uuid.uuid4()), scan(world))).outcome is Outcome.UNKNOWN
     assert (await enter(engine, "ABCDEFGHIJKLMNOP", scan(world))).outcome is Outcome.UNKNOWN
-    elsewhere = scan(world, event_id=seed_demo_again(world))
+    elsewhere = scan(world, event_id=seed_demo(database_url, room=RoomSeed()))
     assert (await enter(engine, ticket, elsewhere)).outcome is Outcome.UNKNOWN
     assert (await enter(engine, ticket._replace(issue_number=2), scan(world))).outcome is Outcome.HANDED_ON
     world.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (world.event_id,))
     assert (await enter(engine, ticket, scan(world))).outcome is Outcome.EVENT_CANCELLED
     assert world.connection.execute("SELECT count(*) FROM entry").fetchone() == (0,)
-
-
-def seed_demo_again(world: World) -> int:
-    row = world.connection.execute(
-        """
-        INSERT INTO event SELECT (e).* FROM (
-            SELECT jsonb_populate_record(e, jsonb_build_object('event_id', e.event_id + 1000)) AS e FROM event e) AS e
-        RETURNING event_id
-        """
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 async def test_a_ticket_is_found_by_its_code(engine: AsyncEngine, world: World) -> None:
