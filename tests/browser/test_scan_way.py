@@ -100,7 +100,7 @@ def test_a_ticket_before_the_camera_lets_one_person_in(
     open_gate(page, gateway)
     title = page.locator("#verdict-title")
     expect(title).to_have_text("✓ Let in")
-    expect(page.locator("#verdict-place")).to_have_text("Stehplatz · Row 1 · Seat 1")
+    expect(page.locator("#verdict-place")).to_have_text("General · Row 1 · Seat 1")
     expect(page.locator("#count-here")).to_have_text("1")
     page.locator("#video").evaluate("video => video.srcObject.getTracks().forEach((track) => track.stop())")
 

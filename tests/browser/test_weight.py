@@ -67,6 +67,7 @@ def weights_markdown() -> str:
         "/ops/desk": "console: desk",
         "/ops/networks": "console: networks",
         "/ops/operators": "console: operators",
+        "/scan": "check-in, without a camera",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]
     rows.insert(1, ("event page of a fan who may choose at once, with the map and 150 seats", CHOOSING_BYTES_MAX))
