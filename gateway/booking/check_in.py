@@ -16,6 +16,7 @@ from typing import Any, Final, LiteralString
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from booking_lane.problems import CATALOGUE
 from db.booking.seats import Seat, seat_keys
 from db.booking.ticket_codes import beginnings_of, open_code
 from db.entries import reading
@@ -215,8 +216,8 @@ class CheckIn:
         entry = checked.entry
         return SyncedScan(
             scan_id=scan.scan_id,
-            result=checked.outcome.value,
-            detail="" if checked.outcome is Outcome.ADMITTED else _sentence(checked),
+            result=checked.outcome,
+            detail="" if checked.outcome is Outcome.ADMITTED else _said(checked),
             place="" if checked.seat is None else _place(hall, checked.seat)["place"],
             entry_id=None if entry is None else entry.entry_id,
             entry_gate=None if entry is None else entry.gate,
@@ -428,6 +429,11 @@ def _sentence(checked: Checked) -> str | None:
     if checked.outcome is Outcome.USED and entry is not None:
         return f"Somebody was let in with this ticket already, at gate {entry.gate}."
     return None
+
+
+def _said(checked: Checked) -> str:
+    """What a problem would say."""
+    return _sentence(checked) or CATALOGUE[_PROBLEMS[checked.outcome]].detail
 
 
 def _conflict(hall: Hall, row: reading.ConflictRow) -> ConflictAnswer:

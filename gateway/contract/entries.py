@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from db.entries.outcomes import Outcome
 from db.texts import END, ONE_LINE, fault_of_line, tidy
 from gateway.contract.values import AnswerBody, Moment, RequestBody, SeatInt, TicketTypeId
 
@@ -135,7 +136,7 @@ class SyncedScan(AnswerBody, kw_only=True):
     """
 
     scan_id: uuid.UUID
-    result: Literal["admitted", "used", "cancelled", "event_cancelled", "handed_on", "unknown", "repeated"]
+    result: Outcome
     detail: str
     place: str
     entry_id: uuid.UUID | None
