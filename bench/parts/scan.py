@@ -86,9 +86,7 @@ def measure(system: System, *, gates: int = 4, seconds: float = 20.0) -> Part:
     quiet = apart(sale)
     for _ in range(int(SALE_PER_SECOND * (seconds + WARM_SECONDS) * 1.1)):
         next(reserves, None)
-    beside, scanned = gather(
-        [Apart(sale), Apart(lambda: _steady(gateway.address, "scan", scans, per_second, seconds))]
-    )
+    beside, scanned = gather([Apart(sale), Apart(lambda: _steady(gateway.address, "scan", scans, per_second, seconds))])
     step = scanned.steps["scan"]
     p95_ms = percentile(sorted(step.seconds), 0.95) * 1000
     sales = [percentile(sorted(load.steps["reserve"].seconds), 0.95) * 1000 for load in (quiet, beside)]

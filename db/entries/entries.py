@@ -2,8 +2,8 @@
 
 Two scanners are decided between by the unique index of living entries. An entry and a cancellation of the same ticket
 are decided between by the ticket's row: the entry's foreign key takes a lock on it that the engine's cancellation waits
-for, and the other way round (`workers.engine.reading`). So each looks at what the other wrote only after it has that lock:
-`check_in` looks at the ticket a second time, and the engine looks for entries after it locked the tickets.
+for, and the other way round (`workers.engine.reading`). So each looks at what the other wrote only after it has that
+lock: `check_in` looks at the ticket a second time, and the engine looks for entries after it locked the tickets.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ SELECT t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number, t.is_off, t
        m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at
   FROM ticket t
   LEFT JOIN made m ON true
-"""
+"""  # noqa: S608 - of constants alone
 
 _CHECK_IN_NAMED: Final[LiteralString] = _CHECK_IN.format(which=_NAMED)
 _CHECK_IN_CODED: Final[LiteralString] = _CHECK_IN.format(which=_CODED)
@@ -180,8 +180,10 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
     row = (await connection.exec_driver_sql(statement, which)).first()
     if row is None:
         return Checked(Outcome.UNKNOWN)
-    purchase_id, ticket_type_id, row_number, seat_number, is_off, is_cancelled, is_dead, is_repeated, *made = row
-    checked = Checked(Outcome.ADMITTED, purchase_id, (ticket_type_id, row_number, seat_number))
+    seat: Seat
+    purchase_id, seat, made = row[0], (row[1], row[2], row[3]), row[8:]
+    is_off, is_cancelled, is_dead, is_repeated = row[4:8]
+    checked = Checked(Outcome.ADMITTED, purchase_id, seat)
     for is_wrong, outcome in (
         (is_cancelled, Outcome.CANCELLED),
         (is_off, Outcome.EVENT_CANCELLED),
@@ -194,8 +196,7 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
     entry = EntryRow(*of_entry)
     if (entry.device, scan_id) != (scan.device, scan.scan_id):
         return replace(checked, outcome=Outcome.USED, entry=entry)
-    assert checked.seat is not None
-    again = which | _of_ticket(purchase_id, checked.seat)
+    again = which | _of_ticket(purchase_id, seat)
     if not (await connection.exec_driver_sql(_IS_VALID, again)).scalar_one():
         return replace(checked, outcome=Outcome.CANCELLED)
     return replace(checked, entry=entry)
@@ -216,11 +217,11 @@ async def recorded_conflict(connection: AsyncConnection, scan: Scan) -> Checked 
     row = (await connection.exec_driver_sql(_READ_CONFLICT, _of_scan(scan))).first()
     if row is None:
         return None
-    why, purchase_id, ticket_type_id, row_number, seat_number, *of_entry = row
+    purchase_id, of_entry = row[1], row[5:]
     return Checked(
-        Outcome(why),
+        Outcome(row[0]),
         purchase_id,
-        None if purchase_id is None else (ticket_type_id, row_number, seat_number),
+        None if purchase_id is None else (row[2], row[3], row[4]),
         None if of_entry[0] is None else EntryRow(*of_entry),
     )
 

@@ -39,7 +39,7 @@ SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled
 
 BY_ORDER: Final[LiteralString] = f"""
 WITH found AS (SELECT %(sought)s::uuid AS purchase_id, NULL::int AS ticket_type_id, 0 AS row_number, 0 AS seat_number)
-{_FOUND}"""  # noqa: S608 - of constants alone
+{_FOUND}"""
 
 BY_ADDRESS: Final[LiteralString] = f"""
 WITH found AS (
@@ -227,7 +227,5 @@ async def gate_events(
     Args:
         event_ids: of these alone; None: of all.
     """
-    rows = await connection.exec_driver_sql(
-        _EVENTS, {"event_ids": event_ids, "hours": hours, "events_max": events_max}
-    )
+    rows = await connection.exec_driver_sql(_EVENTS, {"event_ids": event_ids, "hours": hours, "events_max": events_max})
     return [GateEvent._make(row) for row in rows]

@@ -109,6 +109,7 @@ class PurchaseDetail(Base):
             unique=True,
             postgresql_where=text("cancelled_at IS NULL"),
         ),
+        Index("ix_purchase_detail_code", text("left(ticket_code, 16)")),
     )
 
     event_id: Mapped[int]

@@ -210,7 +210,10 @@ class CheckIn:
                 async with self._engine.begin() as connection:
                     await record_conflict(connection, scan, checked)
                 logger.warning(
-                    "event %s: %s had let in without a network what is %s", scan.event_id, scan.operator, checked.outcome
+                    "event %s: %s had let in without a network what is %s",
+                    scan.event_id,
+                    scan.operator,
+                    checked.outcome,
                 )
             self._counts.pop(scan.event_id, None)
         entry = checked.entry

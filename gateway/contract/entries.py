@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from db.entries.outcomes import Outcome
@@ -18,7 +17,9 @@ SCANS_MAX = 200
 
 Gate = Annotated[
     str,
-    Meta(min_length=1, max_length=GATE_CHARS_MAX, pattern=ONE_LINE, description="the gate's name, as its device has it"),
+    Meta(
+        min_length=1, max_length=GATE_CHARS_MAX, pattern=ONE_LINE, description="the gate's name, as its device has it"
+    ),
 ]
 Device = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}" + END, description="what the device calls itself, and no other device")
@@ -236,8 +237,8 @@ class EntryCounts(AnswerBody, kw_only=True):
 
 
 class ConflictAnswer(AnswerBody, kw_only=True):
-    """A ticket that a device without a network let in, which could not be entered. Both scans have their time; the other
-    one's members are null where there was none.
+    """A ticket that a device without a network let in, which could not be entered. Both scans have their time; the
+    other one's members are null where there was none.
     """
 
     why: str

@@ -176,6 +176,17 @@ export type CodesIssued = {
   issueId: string;
   codes: string[];
 };
+export type ConflictAnswer = {
+  why: string;
+  place: string;
+  gate: string;
+  operator: string;
+  scannedAt: string;
+  recordedAt: string;
+  entryGate: string | null;
+  entryScannedAt: string | null;
+  entryOperator: string | null;
+};
 export type ContactAnswer = {
   mail: string | null;
   phone: string | null;
@@ -275,6 +286,27 @@ export type DrawProof = {
   number: number | null;
   participants: number;
   href: string;
+};
+export type EntryAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+  entryId: string;
+  eventId: number;
+  purchaseId: string;
+  gate: string;
+  scannedAt: string;
+  enteredAt: string;
+};
+export type EntryCounts = {
+  eventId: number;
+  sold: number;
+  entries: number;
+  conflicts: number;
+  gates: GateCount[];
+  ticketTypes: TypeCount[];
 };
 export type EventAnswer = {
   eventId: number;
@@ -409,6 +441,40 @@ export type FoundFanAnswer = {
 };
 export type FoundFans = {
   fans: FoundFanAnswer[];
+};
+export type FoundTicketAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+  purchaseId: string;
+  cancelled: boolean;
+  entryId: string | null;
+  enteredAt: string | null;
+  gate: string | null;
+};
+export type FoundTickets = {
+  tickets: FoundTicketAnswer[];
+};
+export type GateCount = {
+  gate: string;
+  entries: number;
+  latestAt: string;
+};
+export type GateEventAnswer = {
+  eventId: number;
+  name: string;
+  venue: string;
+  date: string;
+  timeZone: string;
+};
+export type GateEvents = {
+  events: GateEventAnswer[];
+};
+export type GateStanding = {
+  counts: EntryCounts;
+  conflicts: ConflictAnswer[];
 };
 export type HallBlock = {
   rows: number;
@@ -586,6 +652,7 @@ export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out";
+export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -1020,6 +1087,18 @@ export type StockLeft = {
   mayReturn?: number | null;
   lastHoldEndsAt?: string | null;
 };
+export type SyncedScan = {
+  scanId: string;
+  result: Outcome;
+  detail: string;
+  place: string;
+  entryId: string | null;
+  entryGate: string | null;
+  entryScannedAt: string | null;
+};
+export type SyncedScans = {
+  scans: SyncedScan[];
+};
 export type Texts = {
   en?: string;
   de?: string;
@@ -1035,6 +1114,40 @@ export type TicketAnswer = {
   quantity: number;
   availableCount: number;
   heldCount: number;
+};
+export type TicketKeyAnswer = {
+  kid: string;
+  x: string;
+};
+export type TicketList = {
+  eventId: number;
+  readAt: string;
+  keys: TicketKeyAnswer[];
+  ticketTypes: Record<string, string>;
+  tickets: string[];
+  codes: string[];
+  ticketTypeIds: number[];
+  places: string[];
+  used: UsedTicket[];
+  next: string | null;
+};
+export type TicketPlace = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+};
+export type TypeCount = {
+  ticketTypeId: number;
+  ticketType: string;
+  sold: number;
+  entries: number;
+};
+export type UsedTicket = {
+  ticket: string;
+  gate: string;
+  scannedAt: string;
 };
 export type WebhookAnswer = {
   webhookId: number;

@@ -423,7 +423,9 @@ async def desk_page() -> Response[str]:
 async def scan_page() -> Response[str]:
     """Check-in at a gate. It holds nothing by itself, so that a device can keep it; its script asks the API."""
     addresses = {"reader": assets.address("vendor/qr.iife.min.js"), "worker": below("/scan-worker.js")}
-    return page("scan.html", camera=True, gate_chars_max=GATE_CHARS_MAX, ticket_chars_max=TICKET_CHARS_MAX, data=addresses)
+    return page(
+        "scan.html", camera=True, gate_chars_max=GATE_CHARS_MAX, ticket_chars_max=TICKET_CHARS_MAX, data=addresses
+    )
 
 
 @get("/scan-worker.js")

@@ -134,9 +134,7 @@ async def counts(request: AnyRequest, operator: Session, event_id: PathEvent) ->
     return await services_of(request).check_in.counts(event_id)
 
 
-@operators.get(
-    "/api/ops/events/{event_id:int}/tickets", needs=at_event(DOOR), refuses=(*REFUSED, "other_event")
-)
+@operators.get("/api/ops/events/{event_id:int}/tickets", needs=at_event(DOOR), refuses=(*REFUSED, "other_event"))
 async def find(
     request: AnyRequest,
     operator: Session,

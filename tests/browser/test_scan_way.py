@@ -125,7 +125,9 @@ def test_without_a_network_the_page_opens_decides_and_syncs_later(
 ) -> None:
     gateway, event_id = site
     ticket, other = tickets(gateway, event_id)
-    browser = playwright.chromium.launch(executable_path=program(), args=["--headless", "--no-sandbox", "--disable-gpu"])
+    browser = playwright.chromium.launch(
+        executable_path=program(), args=["--headless", "--no-sandbox", "--disable-gpu"]
+    )
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     open_gate(page, gateway)

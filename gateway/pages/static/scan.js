@@ -155,7 +155,9 @@ async function enterAlone(text, scanId) {
   waiting.push(scan);
   list.note(ticket, scan);
   show(verdict, async () => {
-    if (!waiting.includes(scan)) throw new Problem(0, { detail: "This entry was synced already; find its ticket below." });
+    if (!waiting.includes(scan)) {
+      throw new Problem(0, { detail: "This entry was synced already; find its ticket below." });
+    }
     waiting = waiting.filter((one) => one !== scan);
     await store.drop([scanId]);
     list.forget(ticket);
@@ -289,7 +291,9 @@ const WHY = {
 function conflictLine(conflict) {
   const item = make("li");
   const other = conflict.entryGate
-    ? ` The other one: gate ${conflict.entryGate}, ${clockWords(conflict.entryScannedAt ?? "")}, by ${conflict.entryOperator}.`
+    ? ` The other one: gate ${conflict.entryGate}, ${
+      clockWords(conflict.entryScannedAt ?? "")
+    }, by ${conflict.entryOperator}.`
     : "";
   item.append(
     make("b", `${conflict.place || "A ticket"} ${WHY[conflict.why] ?? conflict.why}`),

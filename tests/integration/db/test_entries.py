@@ -1,4 +1,4 @@
-"""A ticket is let in once, whoever scans it at the same moment, and never if it was given back; undo, sync and counts."""
+"""A ticket is let in once, whoever scans it at the same moment, and never if it was given back; undo and conflicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.audit.invariants import audit
@@ -95,9 +95,7 @@ async def test_an_entry_that_was_undone_can_be_made_again(engine: AsyncEngine, w
     assert (await enter(engine, other, of)).outcome is Outcome.REPEATED, "the scan's id was another ticket's"
 
 
-async def test_what_is_no_valid_ticket_lets_nobody_in(
-    engine: AsyncEngine, world: World, database_url: str
-) -> None:
+async def test_what_is_no_valid_ticket_lets_nobody_in(engine: AsyncEngine, world: World, database_url: str) -> None:
     (ticket,) = sold(world, (1, 1, 1))
     hold = world.reserve(5, [(1, 2, 1)], after_seconds=20)
     given_back = world.checkout(5, hold, after_seconds=21)
@@ -126,8 +124,8 @@ def lock_and_cancel(world: World, ticket: TicketKey) -> list[tuple[object, ...]]
     """What the engine does within its transaction: it locks, looks for entries, and cancels what has none."""
     row = {"event_id": world.event_id, "purchase_id": str(ticket.purchase_id)}
     row |= dict(zip(("ticket_type_id", "row_number", "seat_number"), ticket.seat, strict=True))
-    world.connection.execute(LOCK_TICKETS, {"rows": Jsonb([row])})
-    used = world.connection.execute(READ_USED, {"rows": Jsonb([row])}).fetchall()
+    world.connection.execute(LOCK_TICKETS, {"rows": Json([row])})
+    used = world.connection.execute(READ_USED, {"rows": Json([row])}).fetchall()
     if not used:
         world.connection.execute(
             "UPDATE purchase_detail SET cancelled_at = clock_timestamp() WHERE purchase_id = %s", (ticket.purchase_id,)

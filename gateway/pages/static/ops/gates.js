@@ -16,7 +16,10 @@ let asked = 0;
 function draw({ sold, entries, conflicts, gates, ticketTypes }) {
   $("gates").hidden = !entries && !conflicts;
   setText($("gates-all"), `${figure(entries)} of ${figure(sold)} let in`);
-  setText($("gates-conflicts"), conflicts ? `${plural(conflicts, "conflict")} of gates without a network: see Check-in.` : "");
+  setText(
+    $("gates-conflicts"),
+    conflicts ? `${plural(conflicts, "conflict")} of gates without a network: see Check-in.` : "",
+  );
   $("gates-conflicts").hidden = !conflicts;
   $("gates-list").replaceChildren(
     ...gates.map(({ gate, entries }) => make("li", `Gate ${gate}: ${figure(entries)}`)),
