@@ -76,7 +76,7 @@ def open_gate(page: Page, gateway: Service) -> None:
 
 def type_in(page: Page, ticket: str) -> None:
     """Type a ticket as a reader does that is a keyboard."""
-    page.get_by_label("Ticket code").fill(ticket)
+    page.get_by_label("Ticket code", exact=True).fill(ticket)
     page.keyboard.press("Enter")
 
 

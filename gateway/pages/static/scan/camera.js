@@ -54,6 +54,8 @@ export class Camera {
     this.canvas = document.createElement("canvas");
     /** @type {MediaStream | null} */
     this.stream = null;
+    /** @type {Reader | null} */
+    this.reader = null;
     this.last = "";
     this.lastAt = 0;
   }
