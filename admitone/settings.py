@@ -42,6 +42,7 @@ from messages.settings import (
     is_public_key,
     provider_of,
 )
+from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 from workers.settings import KeepSettings
@@ -155,6 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sms: SmsSettings = SmsSettings()
     alarm: AlarmSettings = AlarmSettings()
     keep: KeepSettings = KeepSettings()
+    wallet: WalletSettings = WalletSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

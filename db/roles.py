@@ -13,7 +13,7 @@ from psycopg import sql
 
 from db.connections import primary
 
-READ_ALONE: Final = ("reservation", "purchase", "purchase_detail", "booking_command", "alembic_version")
+READ_ALONE: Final = ("reservation", "purchase", "purchase_detail", "ticket_issue", "booking_command", "alembic_version")
 """Of these a gateway reads the rows and writes none."""
 
 COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until")}

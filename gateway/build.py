@@ -65,6 +65,8 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from tickets.keys import TicketKeys
+from tickets.links import TicketLinks
+from tickets.wallets import Wallets
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -153,7 +155,9 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
-        reader=Reader(settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds),
+        reader=Reader(
+            settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
+        ),
         tickets=Tickets(halls, identity),
         check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
         halls=halls,
@@ -172,6 +176,8 @@ def build_services(settings: GatewaySettings) -> Services:
         passes=passes,
         open_passes=OpenPasses(ring),
         ticket_keys=ticket_keys,
+        ticket_links=TicketLinks(ring),
+        wallets=Wallets.of(settings.wallet),
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,

@@ -62,6 +62,8 @@ from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
 from tickets.keys import TicketKeys
+from tickets.links import TicketLinks
+from tickets.wallets import Wallets
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
@@ -107,6 +109,8 @@ class Services:
     passes: Passes
     open_passes: OpenPasses
     ticket_keys: TicketKeys
+    ticket_links: TicketLinks
+    wallets: Wallets
     admission: Admission
     permits: Permits
     networks: Networks

@@ -17,6 +17,7 @@ from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
+from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 
 
@@ -50,3 +51,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings
+    wallet: WalletSettings

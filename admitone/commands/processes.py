@@ -18,6 +18,7 @@ from admitone.commands.environment import (
 from admitone.settings import Settings, SettingsError
 from gateway.branding.brand import BrandError, brand_of
 from gateway.wire.proxies import TrustedProxies
+from tickets.wallets import WalletError, Wallets
 
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
@@ -54,7 +55,8 @@ def gateway(
         raise fail("Set both ADMITONE_TLS_CERT and ADMITONE_TLS_KEY, or none of them.")
     try:
         brand_of(settings.brand)
-    except BrandError as error:
+        Wallets.of(settings.wallet)
+    except (BrandError, WalletError) as error:
         raise fail(str(error)) from None
     proxies = TrustedProxies.of(settings.connection.trusted_proxies)
     # Each stream is an open file; the soft limit is there for programs that use select().

@@ -10,6 +10,7 @@ from admitone.doctor.finding import Finding, fine, warning
 from admitone.doctor.site import Site
 from admitone.settings import SECRET_CHARACTERS_MIN, SECRET_LETTERS_MIN
 from gateway.branding.brand import BrandError, brand_of
+from tickets.wallets import WalletError, Wallets
 
 TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
 """Google's public test keys of reCAPTCHA begin so; they let everybody through
@@ -17,7 +18,7 @@ TEST_KEY_PREFIXES: Final = ("6LeIxAcTAAAAA",)
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    findings = [*_identity(site), *_captcha(site), *_metrics(site), *_brand(site), *_servers(site)]
+    findings = [*_identity(site), *_captcha(site), *_metrics(site), *_brand(site), *_wallets(site), *_servers(site)]
     yield from findings
     if not findings:
         yield fine("setup", "settings", "The settings are fit for production")
@@ -58,6 +59,15 @@ def _brand(site: Site) -> Iterator[Finding]:
         brand_of(site.settings.brand)
     except BrandError as error:
         yield site.misconfigured("setup", "brand", f"The pages cannot look so: {error}", "Mend this setting.")
+
+
+def _wallets(site: Site) -> Iterator[Finding]:
+    try:
+        Wallets.of(site.settings.wallet)
+    except WalletError as error:
+        yield site.misconfigured(
+            "setup", "wallets", f"Tickets cannot be put into wallets: {error}", "Mend this setting."
+        )
 
 
 def _captcha(site: Site) -> Iterator[Finding]:

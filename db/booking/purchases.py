@@ -40,19 +40,22 @@ class BoughtRow(NamedTuple):
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
        p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
-       d.cancelled_at"""
+       d.cancelled_at, d.issue_number, d.holder_user_id"""
 
 
 @dataclass(slots=True)
 class Detail:
     """One seat of a purchase. Once it is cancelled, anybody can buy the seat. ``ticket_code`` is as it is stored
-    (`db.booking.ticket_codes`).
+    (`db.booking.ticket_codes`). ``issue_number`` rises each time the ticket is handed on; ``holder_user_id`` is the fan
+    who has it then, None as long as it is the fan who bought.
     """
 
     seat: Seat
     amount: int
     ticket_code: str
     cancelled_at: dt.datetime | None = None
+    issue_number: int = 1
+    holder_user_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +79,11 @@ class Purchase:
     def live(self) -> list[Detail]:
         return [detail for detail in self.details if detail.cancelled_at is None]
 
+    @property
+    def own(self) -> list[Detail]:
+        """The live details whose tickets the fan who bought still has."""
+        return [detail for detail in self.live if detail.holder_user_id is None]
+
 
 def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
     """Purchases with their details, from one row of `_COLUMNS` for each detail."""
@@ -96,8 +104,8 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
                 until,
                 PurchaseStatus(status),
             )
-        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at = detail
-        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), amount, ticket_code, cancelled_at))
+        ticket_type_id, row_number, seat_number, *facts = detail
+        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), *facts))
     return list(found.values())
 
 
@@ -234,3 +242,39 @@ def cancelled_purchase(purchase: Purchase) -> dict[str, Any]:
         "status": purchase.status,
         "total_amount": purchase.total_amount,
     }
+
+
+WRITE_HANDED_ON: Final = """
+UPDATE purchase_detail d
+   SET ticket_code = k.ticket_code, issue_number = k.issue_number, holder_user_id = k.holder_user_id
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int, ticket_code text,
+             issue_number int, holder_user_id bigint)
+ WHERE d.event_id = k.event_id AND d.purchase_id = k.purchase_id AND d.ticket_type_id = k.ticket_type_id
+   AND d.row_number = k.row_number AND d.seat_number = k.seat_number
+"""
+
+
+def handed_on(purchase: Purchase, detail: Detail) -> dict[str, Any]:
+    """A row of `WRITE_HANDED_ON`."""
+    return {
+        **detail_key(purchase, detail),
+        "ticket_code": detail.ticket_code,
+        "issue_number": detail.issue_number,
+        "holder_user_id": detail.holder_user_id,
+    }
+
+
+WRITE_ISSUES: Final = """
+INSERT INTO ticket_issue (event_id, purchase_id, ticket_type_id, row_number, seat_number, issue_number, user_id,
+                          issued_at)
+SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.issue_number, k.user_id, %(now)s
+  FROM json_to_recordset(%(rows)s)
+       AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int, seat_number int, issue_number int,
+             user_id bigint)
+"""
+
+
+def new_issue(purchase: Purchase, detail: Detail, user_id: int) -> dict[str, Any]:
+    """A row of `WRITE_ISSUES`: the fan who has this issue of the ticket."""
+    return {**detail_key(purchase, detail), "issue_number": detail.issue_number, "user_id": user_id}

@@ -128,6 +128,19 @@ class CancelResult(Result, kw_only=True):
     details: tuple[CancelledSeat, ...]
 
 
+class TakeResult(Result, kw_only=True):
+    """The ticket that the fan has now. Its purchase opens with the fan's session, and shows the ticket with its new
+    code; ``issue_number`` is one more than before.
+    """
+
+    purchase_id: uuid.UUID
+    event_id: int
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+    issue_number: int
+
+
 class SweepResult(Result, kw_only=True):
     """How many holds were swept. No client gets it, and it is not recorded."""
 
@@ -140,5 +153,6 @@ RESULTS: Final[Mapping[str, type[Result]]] = {
     "release": ReleaseResult,
     "extend": ExtendResult,
     "cancel": CancelResult,
+    "take": TakeResult,
 }
 """Result by the kind of command. These are the kinds whose outcomes are recorded."""

@@ -20,9 +20,6 @@ from db.booking.ticket_codes import BEGINNING_CHARS, beginnings_of
 from db.entries.outcomes import Outcome
 from db.ids import uuid7
 
-ISSUE_NUMBER: Final[LiteralString] = "1"
-"""SQL: the issue number of the ticket that is valid for the seat ``d`` of a purchase."""
-
 
 class TicketKey(NamedTuple):
     """A seat of a purchase. ``issue_number`` is what the shown ticket says; None where the seat itself was named."""
@@ -74,11 +71,11 @@ _NAMED: Final[LiteralString] = """
    AND d.seat_number = %(seat_number)s"""
 _CODED: Final[LiteralString] = f"left(d.ticket_code, {BEGINNING_CHARS}) = ANY (%(beginnings)s)"
 
-_CHECK_IN: Final[LiteralString] = f"""
+_CHECK_IN: Final[LiteralString] = """
 WITH ticket AS (
     SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at IS NOT NULL AS is_cancelled,
            e.state = 'cancelled' AS is_off,
-           coalesce(%(issue_number)s::int, {ISSUE_NUMBER}) <> {ISSUE_NUMBER} AS is_dead,
+           d.issue_number, coalesce(%(issue_number)s::int, d.issue_number) <> d.issue_number AS is_dead,
            EXISTS (
                SELECT FROM entry x
                 WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = d.event_id
@@ -87,7 +84,7 @@ WITH ticket AS (
                           <> (d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number))) AS is_repeated
       FROM purchase_detail d
       JOIN event e USING (event_id)
-     WHERE d.event_id = %(event_id)s AND {{which}}
+     WHERE d.event_id = %(event_id)s AND {which}
      LIMIT 1
 ), made AS (
     INSERT INTO entry AS e (event_id, entry_id, purchase_id, ticket_type_id, row_number, seat_number, gate, device,
@@ -103,19 +100,18 @@ WITH ticket AS (
     RETURNING e.entry_id, e.gate, e.device, e.operator, e.is_offline, e.scanned_at, e.entered_at, e.scan_id
 )
 SELECT t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number, t.is_off, t.is_cancelled, t.is_dead, t.is_repeated,
-       m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at
+       m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at, t.issue_number
   FROM ticket t
   LEFT JOIN made m ON true
-"""  # noqa: S608 - of constants alone
+"""
 
 _CHECK_IN_NAMED: Final[LiteralString] = _CHECK_IN.format(which=_NAMED)
 _CHECK_IN_CODED: Final[LiteralString] = _CHECK_IN.format(which=_CODED)
 
-_IS_VALID: Final[LiteralString] = f"""
-SELECT EXISTS (
-    SELECT FROM purchase_detail d
-     WHERE d.event_id = %(event_id)s AND {_NAMED} AND d.cancelled_at IS NULL
-       AND coalesce(%(issue_number)s::int, {ISSUE_NUMBER}) = {ISSUE_NUMBER})
+_READ_AGAIN: Final[LiteralString] = f"""
+SELECT d.cancelled_at IS NOT NULL, d.issue_number <> %(issue_number)s
+  FROM purchase_detail d
+ WHERE d.event_id = %(event_id)s AND {_NAMED}
 """  # noqa: S608 - of constants alone
 
 _UNDO: Final[LiteralString] = """
@@ -192,13 +188,14 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
     ):
         if is_wrong:
             return replace(checked, outcome=outcome)
-    scan_id, *of_entry = made
+    scan_id, *of_entry, valid_issue = made
     entry = EntryRow(*of_entry)
     if (entry.device, scan_id) != (scan.device, scan.scan_id):
         return replace(checked, outcome=Outcome.USED, entry=entry)
-    again = which | _of_ticket(purchase_id, seat)
-    if not (await connection.exec_driver_sql(_IS_VALID, again)).scalar_one():
-        return replace(checked, outcome=Outcome.CANCELLED)
+    again = which | _of_ticket(purchase_id, seat) | {"issue_number": valid_issue}
+    is_cancelled, is_dead = (await connection.exec_driver_sql(_READ_AGAIN, again)).one()
+    if is_cancelled or is_dead:
+        return replace(checked, outcome=Outcome.CANCELLED if is_cancelled else Outcome.HANDED_ON)
     return replace(checked, entry=entry)
 
 

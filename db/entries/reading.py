@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.booking.seats import Seat
 from db.booking.ticket_codes import BEGINNING_CHARS
-from db.entries.entries import ISSUE_NUMBER
 
 FOUND_MAX: Final = 50
 CONFLICTS_MAX: Final = 200
@@ -47,6 +46,11 @@ WITH found AS (
       FROM contact c
       JOIN purchase p USING (user_id, event_id)
      WHERE c.address_hash = %(sought)s AND c.event_id = %(event_id)s
+     UNION
+    SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number
+      FROM contact c
+      JOIN purchase_detail d ON (d.holder_user_id, d.event_id) = (c.user_id, c.event_id)
+     WHERE c.address_hash = %(sought)s AND c.event_id = %(event_id)s
 )
 {_FOUND}"""  # noqa: S608 - of constants alone
 
@@ -68,7 +72,7 @@ WITH found AS (
 {_FOUND}"""  # noqa: S608 - of constants alone
 
 _LISTED: Final[LiteralString] = f"""
-SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, {ISSUE_NUMBER}, d.ticket_code,
+SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.issue_number, d.ticket_code,
        x.scanned_at, x.gate
   FROM (SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number
           FROM seat s

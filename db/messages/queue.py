@@ -265,7 +265,8 @@ DELETE FROM push_subscription WHERE address_hash = %(hash)s AND event_id = %(eve
 
 TICKETS: Final[LiteralString] = """
 SELECT p.total_amount, p.currency, t.ticket_type, coalesce(s.section, ''), coalesce(s.row_label, d.row_number::text),
-       coalesce(s.seat_label, d.seat_number::text), d.amount, d.ticket_code
+       coalesce(s.seat_label, d.seat_number::text), d.amount, d.ticket_code, t.entrance, d.event_id, d.purchase_id,
+       d.ticket_type_id, d.row_number, d.seat_number, d.issue_number
   FROM purchase p
   JOIN purchase_detail d ON d.purchase_id = p.purchase_id AND d.event_id = p.event_id
   JOIN ticket t ON t.event_id = d.event_id AND t.ticket_type_id = d.ticket_type_id
@@ -273,13 +274,15 @@ SELECT p.total_amount, p.currency, t.ticket_type, coalesce(s.section, ''), coale
     ON s.event_id = d.event_id AND s.ticket_type_id = d.ticket_type_id AND s.row_number = d.row_number
    AND s.seat_number = d.seat_number
  WHERE p.purchase_id = %(purchase_id)s AND p.event_id = %(event_id)s AND d.cancelled_at IS NULL
-   AND p.status = 'confirmed'
+   AND d.holder_user_id IS NULL AND p.status = 'confirmed'
  ORDER BY d.ticket_type_id, d.row_number, d.seat_number
 """
 
 
 class TicketFacts(NamedTuple):
-    """One ticket of a purchase, with what the purchase cost in all."""
+    """One ticket of a purchase, with what the purchase cost in all. ``ticket`` is the signed ticket; where it is empty
+    the QR code says the ticket's code.
+    """
 
     total_amount: int
     currency: str
@@ -289,13 +292,30 @@ class TicketFacts(NamedTuple):
     seat: str
     amount: int
     ticket_code: str
+    entrance: str = ""
+    ticket: str = ""
+
+    @property
+    def qr(self) -> str:
+        return self.ticket or self.ticket_code
 
 
-def ticket_facts(row: Sequence[Any]) -> TicketFacts:
-    """A row of `TICKETS`.
+class Issued(NamedTuple):
+    """Which ticket it is: what its signature vouches for."""
+
+    event_id: int
+    purchase_id: uuid.UUID
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+    issue_number: int
+
+
+def ticket_facts(row: Sequence[Any]) -> tuple[TicketFacts, Issued]:
+    """A row of `TICKETS`. The ticket is not signed yet.
 
     Raises:
         SealError: no key of this site opens the ticket's code.
     """
-    facts = TicketFacts._make(row)
-    return facts._replace(ticket_code=open_code(facts.ticket_code))
+    facts, issued = TicketFacts(*row[:9]), Issued._make(row[9:])
+    return facts._replace(ticket_code=open_code(facts.ticket_code)), issued

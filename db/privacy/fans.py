@@ -65,6 +65,11 @@ OF_FAN: Final[dict[str, LiteralString]] = {
           FROM purchase p
           JOIN purchase_detail d USING (event_id, purchase_id)
          WHERE p.user_id = ANY (%(fans)s)""",
+    "ticket_issue": """
+        SELECT event_id, purchase_id, ticket_type_id, row_number, seat_number, issue_number, issued_at
+          FROM ticket_issue
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY issued_at""",
     "booking_command": """
         SELECT event_id, command_id, kind, recorded_at FROM booking_command WHERE user_id = ANY (%(fans)s)""",
     "departed_place": """
@@ -98,6 +103,8 @@ SELECT event_id FROM reservation WHERE user_id = %(fan)s
  UNION
 SELECT event_id FROM purchase WHERE user_id = %(fan)s
  UNION
+SELECT event_id FROM ticket_issue WHERE user_id = %(fan)s
+ UNION
 SELECT event_id FROM contact WHERE user_id = %(fan)s
  UNION
 SELECT event_id FROM push_subscription WHERE user_id = %(fan)s
@@ -124,6 +131,9 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
     """UPDATE reservation SET user_id = %(nobody)s, network = ''
         WHERE event_id = %(event_id)s AND user_id = %(fan)s""",
     "UPDATE purchase SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "UPDATE ticket_issue SET user_id = %(nobody)s WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    """UPDATE purchase_detail SET holder_user_id = %(nobody)s
+        WHERE event_id = %(event_id)s AND holder_user_id = %(fan)s""",
     """UPDATE outbox SET payload = payload || jsonb_build_object('userId', %(nobody)s::bigint)
         WHERE event_id = %(event_id)s AND payload->>'userId' = %(fan)s::text""",
 )

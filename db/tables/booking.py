@@ -93,7 +93,11 @@ class Purchase(Base):
 
 
 class PurchaseDetail(Base):
-    """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code."""
+    """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code.
+
+    ``issue_number`` rises each time the ticket is handed on, and ``holder_user_id`` is the fan who has it then; null:
+    the fan who bought.
+    """
 
     __tablename__ = "purchase_detail"
     __table_args__ = (
@@ -110,6 +114,12 @@ class PurchaseDetail(Base):
             postgresql_where=text("cancelled_at IS NULL"),
         ),
         Index("ix_purchase_detail_code", text("left(ticket_code, 16)")),
+        Index(
+            "ix_purchase_detail_holder",
+            "holder_user_id",
+            "event_id",
+            postgresql_where=text("holder_user_id IS NOT NULL"),
+        ),
     )
 
     event_id: Mapped[int]
@@ -120,6 +130,28 @@ class PurchaseDetail(Base):
     amount: Mapped[int]
     ticket_code: Mapped[str]
     cancelled_at: Mapped[dt.datetime | None]
+    issue_number: Mapped[int] = mapped_column(Integer, server_default="1")
+    holder_user_id: Mapped[int | None]
+
+
+class TicketIssue(Base):
+    """The log of tickets that were handed on: from when on a fan had which issue. The first issue has no row."""
+
+    __tablename__ = "ticket_issue"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
+        PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number", "issue_number"),
+        Index("ix_ticket_issue_user", "user_id", "event_id"),
+    )
+
+    event_id: Mapped[int]
+    purchase_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    ticket_type_id: Mapped[int] = mapped_column(Integer)
+    row_number: Mapped[int] = mapped_column(Integer)
+    seat_number: Mapped[int] = mapped_column(Integer)
+    issue_number: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[int]
+    issued_at: Mapped[dt.datetime]
 
 
 class BookingCommand(Base):

@@ -5,6 +5,7 @@ single reads that are gathered into one statement.
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from typing import Final
 
@@ -14,6 +15,8 @@ from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
 from db.booking.ticket_codes import with_codes
 from db.connections import primary
+from tickets.keys import TicketKeys
+from tickets.signed import SignedTicket
 
 PURCHASES_MAX: Final = 200
 READS_UNDER_WAY_MAX: Final = 2
@@ -23,6 +26,9 @@ COUNTED_MAX: Final = 100_000
 # Every read here finds rows by keys, but a plan made while the tables were empty would scan them.
 _PLAN_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
+_UNSIGNED: Final = re.compile(rb'("ticket" ?: ?")(\d+):([0-9a-f-]{36}):(\d+):(\d+):(\d+):(\d+)"')
+"""What a signed ticket is to say, in the JSON that `db.booking.reading_sql` makes."""
+
 _PurchaseRead = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
 
@@ -31,13 +37,15 @@ class Reader:
 
     Args:
         grace_seconds: how long past its end a hold keeps its seats.
+        ticket_keys: sign the tickets.
 
     Raises (every read):
         psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
     """
 
-    def __init__(self, database_url: str, connections_max: int, grace_seconds: int) -> None:
+    def __init__(self, database_url: str, connections_max: int, grace_seconds: int, ticket_keys: TicketKeys) -> None:
         self._grace_seconds = grace_seconds
+        self._ticket_keys = ticket_keys
         # A fan looks for what was bought a moment ago, so the primary is read.
         self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_PLAN_BY_KEYS)
         self._waiting: list[_PurchaseRead] = []
@@ -55,7 +63,7 @@ class Reader:
             rows = await connection.execute(
                 sql.PURCHASES_OF_FAN, {"user_id": user_id, "purchases_max": PURCHASES_MAX}, prepare=True
             )
-            return [with_codes(row[0].encode()) for row in await rows.fetchall()]
+            return [self._answer(row[0]) for row in await rows.fetchall()]
 
     async def backlog(self) -> Backlog:
         """How much work of each sort is to be done; each count stops at `COUNTED_MAX`."""
@@ -101,7 +109,7 @@ class Reader:
                 cursor = await connection.execute(
                     sql.PURCHASES_NAMED, {"rows": msgspec.json.encode(rows).decode()}, prepare=True
                 )
-                purchases = {row[0]: with_codes(row[1].encode()) for row in await cursor.fetchall()}
+                purchases = {row[0]: self._answer(row[1]) for row in await cursor.fetchall()}
         except Exception as error:
             for _, _, answer in reads:
                 if not answer.done():
@@ -110,3 +118,14 @@ class Reader:
         for index, (_, _, answer) in enumerate(reads):
             if not answer.done():
                 answer.set_result(purchases.get(index))
+
+    def _answer(self, purchase: str) -> bytes:
+        """The contract's JSON: with the codes of the tickets, and the tickets signed."""
+        return _UNSIGNED.sub(self._signed, with_codes(purchase.encode()))
+
+    def _signed(self, found: re.Match[bytes]) -> bytes:
+        event_id, purchase_id, *numbers = found.groups()[1:]
+        ticket_type_id, row_number, seat_number, issue_number = map(int, numbers)
+        seat = (ticket_type_id, row_number, seat_number)
+        ticket = SignedTicket(int(event_id), uuid.UUID(purchase_id.decode()), seat, issue_number)
+        return found[1] + self._ticket_keys.sign(ticket).encode() + b'"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from typing import Final
@@ -29,6 +30,8 @@ class Tickets:
     def __init__(self, halls: Halls, identity: Identity) -> None:
         self._halls = halls
         self._identity = identity
+        # A PDF takes a tenth of a second of a processor, which the line's streams need more: one is made at a time.
+        self.making_pdf = asyncio.Semaphore(1)
 
     async def keep(self, request: AnyRequest, holder: Session, purchases: Sequence[bytes]) -> None:
         """Have the session live until some time after the last event of these purchases (the contract's JSON).

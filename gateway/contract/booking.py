@@ -22,6 +22,8 @@ from gateway.contract.values import (
     UserId,
 )
 
+TOKEN_CHARS_MAX: Final = 128
+
 
 class SeatNumbers(RequestBody, kw_only=True):
     """Two arrays of equal length: the n-th row number and the n-th seat number name one seat."""
@@ -141,6 +143,14 @@ class CancelBody(RequestBody, kw_only=True):
         schema["properties"]["details"]["anyOf"][0] |= {"maxItems": seats_max, "uniqueItems": True}
 
 
+class TakeBody(RequestBody, kw_only=True):
+    """``token`` is what a link of `GET /api/purchases/{purchaseId}/hand-on` ends with."""
+
+    EXAMPLES = ({"token": "aaaaaaaaaaaaafwa"},)
+
+    token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
 class JobAccepted(AnswerBody, kw_only=True):
     job_id: uuid.UUID
     status: Literal["queued"]
@@ -190,9 +200,13 @@ class ReservationList(AnswerBody, kw_only=True):
 
 
 class PurchaseDetailAnswer(AnswerBody, kw_only=True):
-    """A seat of a purchase. After its cancellation other fans can buy it, and its ``ticketCode`` is null, as that of
-    every seat is once the event is cancelled. ``entrance`` is where its holder comes in, empty where the ticket type
-    names none.
+    """A seat of a purchase. After its cancellation other fans can buy it, and its ``ticketCode`` and ``ticket`` are
+    null, as those of every seat are once the event is cancelled. ``entrance`` is where its holder comes in, empty where
+    the ticket type names none.
+
+    ``ticket`` is the signed ticket, which the QR code says: a gate verifies it with the keys of
+    `/.well-known/jwks.json`, without asking. ``issueNumber`` is 1 and rises each time the ticket is handed on. With
+    ``handedOn`` another fan has it now, and its codes are null here.
 
     ``rowLabel`` and ``seatLabel`` are what the row and the seat are called where that is not their number, ``section``
     is the part of the hall; all three come from the hall plan that the event was given, and are null without one.
@@ -208,6 +222,9 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
     entrance: str = ""
     amount: int
     ticket_code: str | None
+    ticket: str | None = None
+    issue_number: int = 1
+    handed_on: bool = False
     cancelled_at: Moment | None = None
 
 
@@ -216,6 +233,9 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     these is left, or ``event_cancelled`` where some are and the whole event was cancelled: they are void then.
     ``cancelUntil`` is until when its seats can be given back, as was promised with it; an event's date that moves does
     not take it away. Null for a purchase of an older release.
+
+    With ``received`` another fan bought, and handed these tickets on to this one; they alone are in ``details`` and
+    in ``totalAmount``, and cannot be cancelled.
     """
 
     purchase_id: uuid.UUID
@@ -227,6 +247,21 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     status: str
     details: tuple[PurchaseDetailAnswer, ...]
     cancel_until: Moment | None = None
+    received: bool = False
+
+
+class HandOnLink(AnswerBody, kw_only=True):
+    """``href`` leads to a page by which another person takes the ticket, once; ``token`` is its end."""
+
+    ticket_type_id: int
+    row_number: int
+    seat_number: int
+    href: str
+    token: str
+
+
+class HandOnLinks(AnswerBody, kw_only=True):
+    links: tuple[HandOnLink, ...]
 
 
 class PurchaseLink(AnswerBody, kw_only=True):

@@ -482,6 +482,16 @@ export type HallBlock = {
   firstRow?: number;
   firstSeat?: number;
 };
+export type HandOnLink = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  href: string;
+  token: string;
+};
+export type HandOnLinks = {
+  links: HandOnLink[];
+};
 export type Handover = {
   href: string;
   qr: string;
@@ -515,7 +525,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -867,6 +877,7 @@ export type PurchaseAnswer = {
   status: string;
   details: PurchaseDetailAnswer[];
   cancelUntil?: string | null;
+  received?: boolean;
 };
 export type PurchaseDetailAnswer = {
   ticketTypeId: number;
@@ -879,6 +890,9 @@ export type PurchaseDetailAnswer = {
   entrance?: string;
   amount: number;
   ticketCode: string | null;
+  ticket?: string | null;
+  issueNumber?: number;
+  handedOn?: boolean;
   cancelledAt?: string | null;
 };
 export type PurchaseLink = {
@@ -1098,6 +1112,22 @@ export type SyncedScan = {
 };
 export type SyncedScans = {
   scans: SyncedScan[];
+};
+export type TakeJob = {
+  kind: "take";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: TakeResult | null;
+};
+export type TakeResult = {
+  version: number;
+  purchaseId: string;
+  eventId: number;
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  issueNumber: number;
 };
 export type Texts = {
   en?: string;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,25 +10,28 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve
+from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve, Take
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancellable_until
 from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
+from db.messages.queue import EventFacts, TicketFacts
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
-from gateway.contract.booking import PurchaseAnswer
+from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
+from gateway.pages.languages import current
 from gateway.pages.views import (
     EventView,
     HeldSeatView,
     HoldView,
     JoinRefusedError,
+    OfferedTicket,
     PlainRefusedError,
     PurchasedSeat,
     PurchaseView,
@@ -37,6 +41,10 @@ from gateway.pages.views import (
 from gateway.services import Services, address, network
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
+from messages.look import Look
+from messages.pdf import tickets_pdf
+from tickets.signed import SignedTicket
+from waiting_room.errors import TokenInvalid
 
 """A session that bought tickets lives for so long after the event."""
 
@@ -56,6 +64,7 @@ class PagesFromServices:
         self.takes_phone = services.contacts.takes_phone
         self.push_key = services.alerts.public_key
         self.new_room = room_seed(services.settings.room)
+        self.wallets = services.wallets
 
     async def ensure_session(self, request: AnyRequest, *, for_tickets: bool = False) -> tuple[int, Cookie | None]:
         identity = self._services.identity
@@ -348,9 +357,100 @@ class PagesFromServices:
                     entrance=detail.entrance,
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
+                    ticket=detail.ticket,
+                    issue_number=detail.issue_number,
+                    handed_on=detail.handed_on,
+                    hand_on=self._hand_on(purchase, detail),
                     cancelled=detail.cancelled_at is not None,
                 )
                 for detail in purchase.details
             ],
-            cancel_until=cancel_until if purchase.status == PurchaseStatus.CONFIRMED and not is_late else None,
+            cancel_until=(
+                cancel_until
+                if purchase.status == PurchaseStatus.CONFIRMED and not (is_late or purchase.received)
+                else None
+            ),
+            received=purchase.received,
         )
+
+    def _hand_on(self, purchase: PurchaseAnswer, detail: PurchaseDetailAnswer) -> str:
+        """The token that hands the ticket on; empty where it cannot be handed on."""
+        services = self._services
+        if detail.ticket is None or detail.issue_number >= services.settings.hold.ticket_issues_max:
+            return ""
+        seat = (detail.ticket_type_id, detail.row_number, detail.seat_number)
+        return services.ticket_links.token(
+            SignedTicket(purchase.event_id, purchase.purchase_id, seat, detail.issue_number)
+        )
+
+    async def tickets_pdf(self, request: AnyRequest, purchase: PurchaseView, title: str) -> bytes | None:
+        services, event = self._services, purchase.event
+        await services.limits.count("pdf", network(request), services.settings.limit.pdfs_per_minute)
+        facts = EventFacts(
+            name=event.name,
+            artist=event.artist,
+            venue=event.venue,
+            date=event.date,
+            time_zone=event.time_zone,
+            doors_at=event.doors_at,
+            on_sale_at=event.on_sale_at,
+            currency=event.currency,
+            notice=event.notice,
+            state="",
+            revision=event.revision,
+        )
+        tickets = [
+            TicketFacts(
+                total_amount=purchase.total_amount,
+                currency=purchase.currency,
+                ticket_type=seat.ticket_type,
+                section=seat.section,
+                row=seat.row,
+                seat=seat.seat,
+                amount=seat.amount,
+                ticket_code=seat.ticket_code,
+                entrance=seat.entrance,
+                ticket=seat.ticket or "",
+            )
+            for seat in purchase.seats
+            if seat.ticket_code is not None
+        ]
+        look, font = Look.of(services.settings.brand), services.settings.mail.font
+        async with services.tickets.making_pdf:
+            return await asyncio.to_thread(tickets_pdf, facts, tickets, current().tag, title, look, font)
+
+    async def offered(self, token: str) -> OfferedTicket | None:
+        try:
+            ticket = self._services.ticket_links.ticket(token)
+        except TokenInvalid:
+            return None
+        event = await self.event_view(ticket.event_id)
+        if event is None:
+            return None
+        hall = await self._services.halls.current(ticket.event_id)
+        labels = hall.labels.of(ticket.seat)
+        ticket_type_id, row_number, seat_number = ticket.seat
+        named = hall.tickets.get(ticket_type_id)
+        ticket_type = named.ticket_type if named is not None else ""
+        return OfferedTicket(
+            event=event,
+            ticket_type=ticket_type,
+            section="" if labels.section in (None, ticket_type) else str(labels.section),
+            row=labels.row or str(row_number),
+            seat=labels.seat or str(seat_number),
+        )
+
+    async def take(self, request: AnyRequest, user_id: int, token: str) -> uuid.UUID:
+        try:
+            ticket = self._services.ticket_links.ticket(token)
+        except TokenInvalid:
+            raise PlainRefusedError("ticket_link_ended") from None
+        await self._require_account(request, ticket.event_id)
+        command = Take(**UNSTAMPED, user_id=user_id, **ticket._asdict())
+
+        async def permit(_: uuid.UUID) -> None:
+            permits = self._services.permits
+            await permits.count(permits.counting(command, address(request)), address(request))
+
+        await self._booked(Ask(command, f"plain-take-{token}", PLAIN_WAIT_SECONDS, permit))
+        return ticket.purchase_id

@@ -38,6 +38,7 @@ WORDS: Final[Mapping[str, str]] = {
     "sale_over": N_("The sale is over."),
     "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
     "captcha_failed": N_("Buying needs JavaScript here, because this site checks that you are a person."),
+    "ticket_link_ended": N_("Somebody took this ticket already, or it was cancelled, or the event has begun."),
     "timed_out": _SLOW,
     "queued": _SLOW,
     "overloaded": N_("We are very busy. Wait a few seconds and try again."),

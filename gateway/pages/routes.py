@@ -47,8 +47,9 @@ from gateway.pages.mailbox import MAILBOX
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
+from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, PurchaseView, Standing
+from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
@@ -58,7 +59,6 @@ from messages.money import EXPONENTS
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
-KEY_TYPED_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
 _of_this_site = re.compile(r"/(?:(?:account|events|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
@@ -312,18 +312,6 @@ async def sign_out_form(request: Request[Any, Any, Any], pages: Pages) -> Respon
     return Response("", status_code=303, media_type=MediaType.HTML, headers=headers, cookies=[cookie])
 
 
-async def _purchase_shown(
-    request: Request[Any, Any, Any], pages: PageData, purchase_id: uuid.UUID, key: str
-) -> tuple[PurchaseView | None, Cookie | None]:
-    """The purchase that the key opens, or else the fan's session; None if neither does."""
-    if key:
-        return await pages.purchase_by_key(purchase_id, key), None
-    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
-    purchase = await pages.purchase(user_id, purchase_id)
-    is_shown = purchase is not None and pages.keep_session(request, [purchase])
-    return (purchase if is_shown else None), cookie
-
-
 @get("/purchases/{purchase_id:uuid}")
 async def purchase_page(
     request: Request[Any, Any, Any],
@@ -333,7 +321,7 @@ async def purchase_page(
     told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """The tickets, each with its QR code. Somebody else's are not found, and the page says what opens them."""
-    purchase, cookie = await _purchase_shown(request, pages, purchase_id, key)
+    purchase, cookie = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         return error_page(404, gettext(TICKETS_ELSEWHERE[0]), gettext(TICKETS_ELSEWHERE[1]))
     return page(
@@ -344,6 +332,7 @@ async def purchase_page(
         purchase=purchase,
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
+        wallets=pages.wallets,
         exponent=EXPONENTS.get(purchase.currency, 2),
     )
 
@@ -373,7 +362,7 @@ async def event_calendar_file(
     key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
 ) -> Response[bytes]:
     """The evening of the fan's own tickets, for a calendar."""
-    purchase, _ = await _purchase_shown(request, pages, purchase_id, key)
+    purchase, _ = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         raise NotFoundException
     site_origin = origin_of(request)
@@ -552,6 +541,7 @@ def pages_router() -> Router:
             sign_out_form,
             sale_calendar_file,
             event_calendar_file,
+            *TICKET_PAGES,
         ],
         before_request=_in_preferred_language,
     )

@@ -15,6 +15,7 @@ from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
 from gateway.contract.line import DrawAnswer, Lobby
+from tickets.wallets import Wallets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +138,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchasedSeat:
-    """``ticket_code`` is None once the seat or its event is cancelled. ``row`` and ``seat`` are what they are called in
-    the hall, and ``section`` is empty where no hall plan names one; so is ``entrance`` where the ticket type does not.
+    """``ticket_code`` and ``ticket``, which the QR code says, are None once the seat or its event is cancelled, or
+    another fan has the ticket (``handed_on``). ``hand_on`` is the token by which the fan can hand it on, empty where
+    that cannot be. ``row`` and ``seat`` are what they are called in the hall, and ``section`` is empty where no hall
+    plan names one; so is ``entrance`` where the ticket type does not.
     """
 
     ticket_type_id: int
@@ -151,6 +154,10 @@ class PurchasedSeat:
     entrance: str
     amount: int
     ticket_code: str | None
+    ticket: str | None = None
+    issue_number: int = 1
+    handed_on: bool = False
+    hand_on: str = ""
     cancelled: bool = False
 
 
@@ -160,7 +167,8 @@ class PurchaseView:
     event_cancelled.
 
     ``cancel_until``: its seats can be given back until then; None where none is left, or it is too late.
-    ``key`` is the key in the purchase's own link, and ``user_id`` the fan who bought.
+    ``key`` is the key in the purchase's own link, and ``user_id`` the fan who sees it: who bought, or to whom the
+    tickets were handed (``received``).
     """
 
     purchase_id: uuid.UUID
@@ -173,6 +181,18 @@ class PurchaseView:
     purchase_at: dt.datetime
     seats: Sequence[PurchasedSeat]
     cancel_until: dt.datetime | None = None
+    received: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedTicket:
+    """A ticket that somebody hands on, as its link shows it. ``row`` and ``seat`` are what they are called."""
+
+    event: EventView
+    ticket_type: str
+    section: str
+    row: str
+    seat: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +252,8 @@ class PageData(Protocol):
     """Whether this site sends mail, and whether it sends SMS."""
     push_key: str
     """The VAPID key by which browsers subscribe to web push; empty: this site sends none."""
+    wallets: Wallets
+    """Those of phones that tickets can be put into."""
     new_room: RoomSeed
     """What a new event's room starts with."""
 
@@ -329,3 +351,22 @@ class PageData(Protocol):
 
     async def purchase(self, user_id: int, purchase_id: uuid.UUID) -> PurchaseView | None:
         """The fan's own purchase; None also for somebody else's."""
+
+    async def tickets_pdf(self, request: Request[Any, Any, Any], purchase: PurchaseView, title: str) -> bytes | None:
+        """The purchase's valid tickets as a PDF in the reader's language; None where no font has their letters.
+
+        Raises:
+            ProblemError: ``rate_limited``.
+        """
+
+    async def offered(self, token: str) -> OfferedTicket | None:
+        """The ticket that the link with this token hands on; None for a token that we did not make. The ticket may be
+        taken already.
+        """
+
+    async def take(self, request: Request[Any, Any, Any], user_id: int, token: str) -> uuid.UUID:
+        """Take the ticket, and return the id of its purchase.
+
+        Raises:
+            PlainRefusedError
+        """

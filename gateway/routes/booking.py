@@ -10,7 +10,7 @@ import msgspec
 from litestar import HttpMethod, Response
 from litestar.params import Parameter
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Release, Reserve
+from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Release, Reserve, Take
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
 from db.booking.seats import Seat
@@ -22,6 +22,8 @@ from gateway.contract.booking import (
     JOBS,
     CancelBody,
     CheckoutBody,
+    HandOnLink,
+    HandOnLinks,
     Job,
     JobAccepted,
     PurchaseAnswer,
@@ -32,6 +34,7 @@ from gateway.contract.booking import (
     ReserveBody,
     SeatDetail,
     SeatNamed,
+    TakeBody,
 )
 from gateway.contract.values import ID_MAX
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
@@ -44,6 +47,8 @@ from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import header, link
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest, origin_of
+from tickets.signed import SignedTicket
+from waiting_room.errors import TokenInvalid
 
 fans = fan_router("booking")
 KEY_CHARACTERS_MAX: Final = 128
@@ -429,6 +434,62 @@ async def purchase_link(request: AnyRequest, fan: Session, purchase_id: uuid.UUI
     key = services.identity.purchase_keys.key(purchase_id, owned[0])
     href = f"{origin_of(request)}{below(f'/purchases/{purchase_id}')}?key={key}"
     return Response(PurchaseLink(href=href, key=key), headers={"Cache-Control": "no-store"})
+
+
+@fans.get("/api/purchases/{purchase_id:uuid}/hand-on", refuses=("invalid_request", "unknown_purchase"))
+async def hand_on(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[HandOnLinks]:
+    """Links that hand the fan's tickets of a purchase on: the first who takes one has that ticket, and the codes that
+    it had are no longer valid. A ticket that was issued as often as it may be has none.
+    """
+    services = services_of(request)
+    owned = await _owned(services, fan, purchase_id)
+    if owned is None:
+        raise ProblemError("unknown_purchase")
+    purchase = msgspec.json.decode(owned[1], type=PurchaseAnswer)
+    links = []
+    for one in purchase.details:
+        if one.ticket is None or one.issue_number >= services.settings.hold.ticket_issues_max:
+            continue
+        seat = (one.ticket_type_id, one.row_number, one.seat_number)
+        token = services.ticket_links.token(SignedTicket(purchase.event_id, purchase_id, seat, one.issue_number))
+        href = f"{origin_of(request)}{below(f'/purchases/take/{token}')}"
+        links.append(
+            HandOnLink(ticket_type_id=seat[0], row_number=seat[1], seat_number=seat[2], href=href, token=token)
+        )
+    return Response(HandOnLinks(links=tuple(links)), headers={"Cache-Control": "no-store"})
+
+
+@fans.post(
+    "/api/tickets/take",
+    status_code=202,
+    refuses=(
+        *COMMAND_REFUSED,
+        "body_too_large",
+        "unsupported_media_type",
+        "account_required",
+        "ticket_link_ended",
+    ),
+    also=_answers("take"),
+    links={"200": {"job": TO_JOB}, "202": {"job": TO_JOBS_END}},
+)
+async def take(
+    request: AnyRequest, fan: Session, data: TakeBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+) -> Response[bytes]:
+    """Take a ticket by a link that its holder gave. The codes that it had are no longer valid.
+
+    The job fails with ``ticket_link_ended`` where somebody else took it before, it was cancelled, or the event has
+    begun. A fan who took it already gets the same result again.
+    """
+    services = services_of(request)
+    try:
+        offered = services.ticket_links.ticket(data.token)
+    except TokenInvalid:
+        raise ProblemError("ticket_link_ended") from None
+    hall = await services.hall_access.to_book(request, offered.event_id)
+    services.hall_access.require_account(request, hall)
+    command = Take(**UNSTAMPED, user_id=fan.user_id, **offered._asdict())
+    ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), _counted(request, fan, command))
+    return await answer_of(services, await services.desk.book(ask))
 
 
 ROUTERS = (fans,)

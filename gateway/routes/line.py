@@ -243,7 +243,9 @@ async def key_set(request: AnyRequest) -> Response[JsonWebKeySet]:
     """
     services = services_of(request)
     keys = [*services.open_passes.key_set()["keys"], *services.ticket_keys.key_set()["keys"]]
-    return Response(msgspec.convert({"keys": keys}, JsonWebKeySet), headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"})
+    return Response(
+        msgspec.convert({"keys": keys}, JsonWebKeySet), headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"}
+    )
 
 
 PUSH_REFUSED = ("invalid_request", "body_too_large", "unsupported_media_type", "unknown_event")

@@ -19,7 +19,7 @@ from gateway.wire.requests import Answer
 
 logger = logging.getLogger(__name__)
 
-_reader_tokens: Final = re.compile(r"(?<!/api)(?<!/ops)(/messages/(?:confirm/)?)[^/]+")
+_reader_tokens: Final = re.compile(r"(?<!/api)(?<!/ops)(/messages/(?:confirm/)?|/purchases/take/)[^/]+")
 
 MEDIA_TYPE = b"application/problem+json"
 UNAVAILABLE_RETRY_SECONDS = 2

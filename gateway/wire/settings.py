@@ -95,6 +95,7 @@ class LimitSettings(Section, frozen=True, kw_only=True):
         int, bounded("a fan who proved to be a person need not do it again for so long at an event", 10, 86_400)
     ] = 900
     contacts_per_minute: Annotated[int, bounded("addresses for messages given per address prefix", 1, 100_000)] = 30
+    pdfs_per_minute: Annotated[int, bounded("tickets made into a PDF per address prefix", 1, 100_000)] = 60
     moves_per_minute: Annotated[
         int,
         bounded(

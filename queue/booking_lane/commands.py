@@ -109,13 +109,23 @@ class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
     seats: tuple[Seat, ...] = ()
 
 
+class Take(_Command, frozen=True, kw_only=True, tag="take"):
+    """Take the ticket of a seat of another fan's purchase, by a link that its holder gave. ``issue_number`` is the
+    ticket's when the link was made.
+    """
+
+    purchase_id: uuid.UUID
+    seat: Seat
+    issue_number: int
+
+
 class Sweep(_Command, frozen=True, kw_only=True, tag="sweep"):
     """Give back the seats of the event's lapsed holds. No request waits for the outcome."""
 
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Sweep
+Command = Reserve | Checkout | Release | Extend | Cancel | Take | Sweep
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

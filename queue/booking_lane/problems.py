@@ -39,6 +39,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "accounts_off": Problem(404, "No accounts", "This site has no accounts of this kind."),
     "link_spent": Problem(403, "Link used or ended", "This link was used before or has ended; ask for a new one."),
+    "ticket_link_ended": Problem(
+        409, "Link ended", "Somebody took this ticket already, or it was cancelled, or the event has begun."
+    ),
     "unfinished": Problem(
         409, "Finish first", "You hold seats or are let in without an account; finish there, or send leave: true."
     ),

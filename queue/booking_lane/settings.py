@@ -85,3 +85,12 @@ class HoldSettings(Section, frozen=True, kw_only=True):
             variable="ADMITONE_CANCEL_UNTIL_HOURS",
         ),
     ] = 24
+    ticket_issues_max: Annotated[
+        int,
+        bounded(
+            "how often a ticket is issued, each time to another holder; 1: tickets are not handed on",
+            1,
+            1000,
+            variable="ADMITONE_TICKET_ISSUES_MAX",
+        ),
+    ] = 10

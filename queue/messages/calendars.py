@@ -100,6 +100,11 @@ def sale_entry(
     )
 
 
+def begins_at(date: dt.datetime, time_zone: str) -> dt.datetime:
+    """When an event begins, by the venue's clock where its zone is known."""
+    return date if time_zone == UNKNOWN_ZONE else date.astimezone(zone_of(time_zone))
+
+
 def evening_entry(
     purchase_id: object,
     host: str,
@@ -112,7 +117,7 @@ def evening_entry(
     now: dt.datetime,
 ) -> Entry:
     """The evening of a purchase by the venue's clock, with an alarm three hours before."""
-    begins = date if time_zone == UNKNOWN_ZONE else date.astimezone(zone_of(time_zone))
+    begins = begins_at(date, time_zone)
     return Entry(
         f"purchase-{purchase_id}",
         host,

@@ -121,7 +121,7 @@ def compose(occasion: Occasion, channel: MessageChannel, token: str, language: s
     letter.subject, letter.short, letter.text = _render(occasion, letter, look, html=False)
     if channel == MAIL:
         letter.html = _render(occasion, letter, look, html=True)[2]
-        letter.images = [Image(f"ticket-{n}", _qr(one.ticket_code)) for n, one in enumerate(occasion.tickets, 1)]
+        letter.images = [Image(f"ticket-{n}", _qr(one.qr)) for n, one in enumerate(occasion.tickets, 1)]
     return letter
 
 

@@ -53,8 +53,8 @@ def code(purchase: dict[str, Any], seat: int = 0) -> str:
     return str(purchase["details"][seat]["ticketCode"])
 
 
-def signed(purchase: dict[str, Any], seat: int = 0, issue_number: int = 1) -> str:
-    ticket = SignedTicket(purchase["eventId"], uuid.UUID(purchase["purchaseId"]), SEATS[seat], issue_number)
+def signed(purchase: dict[str, Any], seat: int = 0) -> str:
+    ticket = SignedTicket(purchase["eventId"], uuid.UUID(purchase["purchaseId"]), SEATS[seat], 1)
     return TicketKeys(SECRET).sign(ticket)
 
 
@@ -95,7 +95,6 @@ def test_what_is_no_valid_ticket_is_refused_with_a_sentence(site: Site, gates: l
     assert enter(gate, other, signed(purchase)).code == "other_event"
     ticket = signed(purchase)
     assert enter(gate, event_id, ticket[:-8] + "AAAAAAAA").code == "unknown_ticket"
-    assert enter(gate, event_id, signed(purchase, issue_number=2)).code == "ticket_handed_on"
     assert purchase["fan"].cancel(event_id, purchase["purchaseId"]).result["status"] == "cancelled"
     answer = enter(gate, event_id, ticket)
     assert (answer.status, answer.code, answer.json["place"]) == (409, "ticket_cancelled", "Row 1 · Seat 1")
@@ -109,8 +108,23 @@ def test_a_ticket_that_let_somebody_in_is_not_given_back(site: Site, gates: list
     refused = purchase["fan"].cancel(event_id, purchase["purchaseId"])
     assert refused.code == "not_cancellable"
     assert refused.problem["seats"] == [{"ticketTypeId": 1, "rowNumber": 1, "seatNumber": 1}]
+    links = purchase["fan"].get(f"/api/purchases/{purchase['purchaseId']}/hand-on").json["links"]
+    taken = site.fan().post("/api/tickets/take", {"token": links[0]["token"]}, Prefer="wait=10")
+    assert taken.json["problem"]["code"] == "ticket_link_ended"
     assert gates[0].call("DELETE", f"/api/ops/events/{event_id}/entries/{entry['entryId']}").status == 204
     assert purchase["fan"].cancel(event_id, purchase["purchaseId"]).result["status"] == "cancelled"
+
+
+def test_of_a_ticket_that_was_handed_on_the_new_one_lets_in(site: Site, gates: list[Client], event_id: int) -> None:
+    purchase, friend = bought(site, event_id), site.fan()
+    links = purchase["fan"].get(f"/api/purchases/{purchase['purchaseId']}/hand-on").json["links"]
+    friend.post("/api/tickets/take", {"token": links[0]["token"]}, Prefer="wait=10")
+    assert enter(gates[0], event_id, signed(purchase)).code == "ticket_handed_on"
+    assert enter(gates[0], event_id, code(purchase)).code == "unknown_ticket"
+    (new,) = friend.get(f"/api/purchases/{purchase['purchaseId']}").json["details"]
+    assert enter(gates[0], event_id, new["ticket"]).status == 201
+    again = enter(gates[0], event_id, new["ticketCode"])
+    assert again.code == "ticket_used"
 
 
 def test_an_entry_is_undone(site: Site, gates: list[Client], event_id: int) -> None:

@@ -43,6 +43,8 @@ CONTRACT = {
     "/api/purchases/{purchase_id}": {"get": 200},
     "/api/purchases/{purchase_id}/link": {"get": 200},
     "/api/purchases/{purchase_id}/cancel": {"post": 202},
+    "/api/purchases/{purchase_id}/hand-on": {"get": 200},
+    "/api/tickets/take": {"post": 202},
     "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
     "/api/queue/{event_id}/stream": {"get": 200},
     "/api/queue/{event_id}/claim": {"post": 200},
@@ -245,12 +247,13 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "take"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),
         ("release", "/api/reservations/{reservation_id}", "delete"),
         ("cancel", "/api/purchases/{purchase_id}/cancel", "post"),
+        ("take", "/api/tickets/take", "post"),
     ):
         assert answer(path, method) == of_kind[kind]
         result = resolved(document, of_kind[kind]["properties"]["result"]["anyOf"][0])
@@ -293,6 +296,10 @@ def test_answers_are_as_described(site: Site, document: dict[str, Any]) -> None:
     check("/api/purchases", "get", fan.get("/api/purchases"))
     purchase = fan.get(f"/api/purchases/{bought.result['purchaseId']}")
     check("/api/purchases/{purchase_id}", "get", purchase)
+    links = fan.get(f"/api/purchases/{bought.result['purchaseId']}/hand-on")
+    check("/api/purchases/{purchase_id}/hand-on", "get", links)
+    taken = fan.post("/api/tickets/take", {"token": links.json["links"][0]["token"]}, Prefer="wait=10")
+    check("/api/tickets/take", "post", taken)
     cancelled = fan.cancel(event_id, bought.result["purchaseId"])
     check("/api/purchases/{purchase_id}/cancel", "post", cancelled)
     check("/api/purchases/{purchase_id}", "get", fan.get(f"/api/purchases/{bought.result['purchaseId']}"))

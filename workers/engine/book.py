@@ -36,6 +36,15 @@ class Cancellation:
 
 
 @dataclass(slots=True)
+class Taking:
+    """The ticket of a seat, as it was issued to a fan who took it."""
+
+    purchase: Purchase
+    detail: Detail
+    user_id: int
+
+
+@dataclass(slots=True)
 class Changes:
     """The difference that a batch makes. Each row is in it once, in its last state."""
 
@@ -46,6 +55,7 @@ class Changes:
     extended_holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     purchases: list[Purchase] = field(default_factory=list)
     cancellations: list[Cancellation] = field(default_factory=list)
+    takings: list[Taking] = field(default_factory=list)
 
     def event_ids(self) -> set[int]:
         """Events whose version goes up."""

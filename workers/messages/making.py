@@ -9,6 +9,7 @@ import redis.asyncio
 from db.messages.kinds import MAIL, PUSH, SMS, MessageChannel
 from messages.links import Links, LinkTokens
 from messages.look import Look
+from tickets.keys import TicketKeys
 from waiting_room.key_ring import KeyRing
 from workers.messages.pace import Pace
 from workers.messages.provider import Provider
@@ -23,7 +24,9 @@ def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis, keys: Key
     """The sender of one process, in its running loop; in Redis it keeps pace with other processes."""
     links = Links(links_base(settings), LinkTokens(keys))
     look = Look.of(settings.brand)
-    return Sender(settings.message, settings.mail, providers(settings, links.base, client), look, links)
+    return Sender(
+        settings.message, settings.mail, providers(settings, links.base, client), look, links, TicketKeys(keys)
+    )
 
 
 def links_base(settings: WorkerSettings) -> str:

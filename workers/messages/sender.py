@@ -22,6 +22,8 @@ from messages.links import Links
 from messages.look import Look
 from messages.settings import MailSettings, MessageSettings
 from messages.writer import Writer, Written
+from tickets.keys import TicketKeys
+from tickets.signed import SignedTicket
 from workers.channels.channel import Connection
 from workers.messages.fan_out import after_hours
 from workers.messages.provider import Failure, Provider, Tried
@@ -54,6 +56,7 @@ class Sender:
 
     Args:
         providers: of each channel, the first choice first. A channel without one skips its messages.
+        ticket_keys: sign the tickets.
     """
 
     def __init__(
@@ -63,8 +66,10 @@ class Sender:
         providers: Mapping[MessageChannel, Sequence[Provider]],
         look: Look,
         links: Links,
+        ticket_keys: TicketKeys,
     ) -> None:
         self._settings = settings
+        self._ticket_keys = ticket_keys
         self._providers = providers
         self._writer = Writer(look, links, mail.font)
         self._rests_until: dict[str, float] = {}
@@ -98,8 +103,14 @@ class Sender:
                 rows = await (await connection.execute(sql.TICKETS, which, prepare=True)).fetchall()
                 found[str(message.message_id)] = None
                 with contextlib.suppress(SealError):
-                    found[str(message.message_id)] = [ticket_facts(row) for row in rows]
+                    found[str(message.message_id)] = [self._ticket(row) for row in rows]
         return found
+
+    def _ticket(self, row: tuple[Any, ...]) -> TicketFacts:
+        facts, issued = ticket_facts(row)
+        seat = (issued.ticket_type_id, issued.row_number, issued.seat_number)
+        signed = SignedTicket(issued.event_id, issued.purchase_id, seat, issued.issue_number)
+        return facts._replace(ticket=self._ticket_keys.sign(signed))
 
     async def _attempt(self, message: Taken, tickets: Sequence[TicketFacts] | None) -> dict[str, Any]:
         """Try once, and return the row that notes it."""

@@ -35,12 +35,21 @@ for (const moment of ["hashchange", "pageshow", "visibilitychange"]) {
   addEventListener(moment, () => void keepAwake().catch(() => {}), true);
 }
 
-// The link that opens the tickets on any device.
-const link = /** @type {HTMLAnchorElement} */ ($("own-link"));
-const copied = $("copied");
-buttonOf("copy-link").hidden = false;
-buttonOf("copy-link").addEventListener("click", () => {
-  const done = () => (copied.textContent = t("Copied"));
-  const failed = () => (copied.textContent = t("Your browser does not allow it. Copy the link by hand."));
-  navigator.clipboard ? void navigator.clipboard.writeText(link.href).then(done, failed) : failed();
-});
+/**
+ * Copies a link when its button is pressed, and says so.
+ * @param {HTMLButtonElement} button @param {HTMLAnchorElement} link @param {HTMLElement} said
+ */
+function copies(button, link, said) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const done = () => (said.textContent = t("Copied"));
+    const failed = () => (said.textContent = t("Your browser does not allow it. Copy the link by hand."));
+    navigator.clipboard ? void navigator.clipboard.writeText(link.href).then(done, failed) : failed();
+  });
+}
+
+// The link that opens the tickets on any device, and those that hand one on.
+copies(buttonOf("copy-link"), /** @type {HTMLAnchorElement} */ ($("own-link")), $("copied"));
+for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-copy]"))) {
+  copies(button, /** @type {HTMLAnchorElement} */ (button.previousElementSibling), button);
+}

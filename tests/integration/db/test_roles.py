@@ -12,7 +12,7 @@ from db.tables.metadata import METADATA
 from tests.databases import as_gateway
 from tests.integration.db.world import World
 
-BOOKINGS = {"reservation", "purchase", "purchase_detail", "booking_command"}
+BOOKINGS = {"reservation", "purchase", "purchase_detail", "ticket_issue", "booking_command"}
 
 
 def test_no_booking_is_written_by_a_gateway(database_url: str) -> None:

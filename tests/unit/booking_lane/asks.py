@@ -15,6 +15,7 @@ from booking_lane.commands import (
     Release,
     Reserve,
     Sweep,
+    Take,
     command_id_new,
 )
 from db.booking.seats import Seat
@@ -59,6 +60,11 @@ def extend(event: int, fan: int, hold: uuid.UUID | str, seconds: int, **fields: 
 def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fields: Any) -> Cancel:
     purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
     return Cancel(**_head(event, fan, fields), purchase_id=purchase, seats=seats)
+
+
+def take(event: int, fan: int, purchase: uuid.UUID | str, seat: Seat, issue: int = 1, **fields: Any) -> Take:
+    purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
+    return Take(**_head(event, fan, fields), purchase_id=purchase, seat=seat, issue_number=issue)
 
 
 def sweep(event: int, **fields: Any) -> Sweep:

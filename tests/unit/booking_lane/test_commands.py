@@ -20,7 +20,7 @@ from booking_lane.commands import (
 )
 from booking_lane.problems import CATALOGUE, problem
 from booking_lane.serializer import MsgpackSerializer
-from tests.unit.booking_lane.asks import batch, best, cancel, checkout, extend, release, reserve, sweep
+from tests.unit.booking_lane.asks import batch, best, cancel, checkout, extend, release, reserve, sweep, take
 
 
 def test_a_new_id_is_a_uuid_of_version_7() -> None:
@@ -97,6 +97,7 @@ EVERY_KIND = (
     extend(1, 2, uuid.uuid4(), 300),
     cancel(1, 2, uuid.uuid4()),
     cancel(1, 2, uuid.uuid4(), (1, 2, 3)),
+    take(1, 2, uuid.uuid4(), (1, 2, 3)),
     sweep(9),
 )
 

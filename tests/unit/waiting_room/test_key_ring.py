@@ -141,7 +141,7 @@ def test_one_group_can_be_rotated_alone() -> None:
     new = new_row(ring, KeyGroup.PLACES)
     ring.take([new])
     assert identity_of(ring).verify(before).user_id == 7
-    assert ring.names == ("codes:", "fans:", "links:", "operators:", f"places:{new.key_id}")
+    assert ring.names == ("codes:", "fans:", "links:", "operators:", f"places:{new.key_id}", "tickets:")
 
 
 def test_codes_and_authenticators_of_older_keys_are_known() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep
+from booking_lane.commands import Cancel, Checkout, Command, Extend, Release, Reserve, Sweep, Take
 from db.booking.seats import Seat
 
 NOBODY = uuid.UUID(int=0)
@@ -127,6 +127,8 @@ class Model:
                 return {"ok" if self.is_live(hold, now) else "hold_expired"}
             case Cancel():
                 return {self._expect_cancel(command, now)}
+            case Take():
+                raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
             case Sweep():
                 return {"ok"}
 

@@ -27,10 +27,11 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     if purchase is None or (purchase.event_id, purchase.user_id) != (command.event_id, command.user_id):
         raise Refused("unknown_purchase")
     book.refuse_if_cancelled(command.event_id, "This event was cancelled, and all its tickets with it.")
-    live = {detail.seat: detail for detail in purchase.live}
+    live = {detail.seat: detail for detail in purchase.own}
     if not live:
         all_seats = named_seats(detail.seat for detail in purchase.details)
-        raise Refused("not_cancellable", "This purchase is cancelled already.", seats=all_seats)
+        sentence = "These tickets were handed on." if purchase.live else "This purchase is cancelled already."
+        raise Refused("not_cancellable", sentence, seats=all_seats)
     seats = command.seats or tuple(live)
     if others := [seat for seat in seats if seat not in live]:
         raise Refused("not_cancellable", seats=named_seats(others))
@@ -45,7 +46,7 @@ def decide(book: Book, command: Cancel) -> CancelResult:
         detail.cancelled_at = book.now
         book.move(purchase.event_id, detail.seat, SeatNow(SeatStatus.AVAILABLE))
         purchase.total_amount -= detail.amount
-    if len(details) == len(live):
+    if not purchase.live:
         purchase.status = PurchaseStatus.CANCELLED
     book.bought_counts[purchase.event_id, purchase.user_id] -= len(details)
     cancellation = Cancellation(purchase, details, purchase.status, purchase.total_amount)

@@ -124,7 +124,7 @@ def _result(book: Book, purchase: Purchase) -> PurchaseResult:
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
                 )
-                for detail in purchase.live
+                for detail in purchase.own
             ]
         ),
         version=0,
