@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, LiteralString, NamedTuple
 
@@ -173,9 +174,10 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
         statement, which = _CHECK_IN_NAMED, which | _of_ticket(ticket.purchase_id, ticket.seat)
     else:
         statement, which = _CHECK_IN_CODED, which | {"beginnings": beginnings_of(ticket)}
-    row = (await connection.exec_driver_sql(statement, which)).first()
-    if row is None:
+    found = (await connection.exec_driver_sql(statement, which)).first()
+    if found is None:
         return Checked(Outcome.UNKNOWN)
+    row: Sequence[Any] = found
     seat: Seat
     purchase_id, seat, made = row[0], (row[1], row[2], row[3]), row[8:]
     is_off, is_cancelled, is_dead, is_repeated = row[4:8]
@@ -193,7 +195,8 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
     if (entry.device, scan_id) != (scan.device, scan.scan_id):
         return replace(checked, outcome=Outcome.USED, entry=entry)
     again = which | _of_ticket(purchase_id, seat) | {"issue_number": valid_issue}
-    is_cancelled, is_dead = (await connection.exec_driver_sql(_READ_AGAIN, again)).one()
+    now: Sequence[Any] = (await connection.exec_driver_sql(_READ_AGAIN, again)).one()
+    is_cancelled, is_dead = now
     if is_cancelled or is_dead:
         return replace(checked, outcome=Outcome.CANCELLED if is_cancelled else Outcome.HANDED_ON)
     return replace(checked, entry=entry)
@@ -211,9 +214,10 @@ async def undo(connection: AsyncConnection, event_id: int, entry_id: uuid.UUID, 
 
 async def recorded_conflict(connection: AsyncConnection, scan: Scan) -> Checked | None:
     """What an earlier call recorded of this scan; None: no conflict."""
-    row = (await connection.exec_driver_sql(_READ_CONFLICT, _of_scan(scan))).first()
-    if row is None:
+    found = (await connection.exec_driver_sql(_READ_CONFLICT, _of_scan(scan))).first()
+    if found is None:
         return None
+    row: Sequence[Any] = found
     purchase_id, of_entry = row[1], row[5:]
     return Checked(
         Outcome(row[0]),

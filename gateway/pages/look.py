@@ -145,21 +145,22 @@ templates.globals.update(
 )
 
 
-def manifest(name: str = "", address: str = "/") -> bytes:
+def manifest(name: str = "", start_url: str = "") -> bytes:
     """The web manifest (W3C) of this site, or of one page of it that can be installed by itself, as JSON.
 
     Args:
         name: of the page; it stands before the site's.
-        address: of the page, as the routes have it.
+        start_url: the page's.
     """
+    start_url = start_url or below("/")
     own = _brand.icon
     icons = [own.name] if own is not None else ["icon-192.png", "icon-512.png"]
     document = {
         "name": f"{name} · {_brand.name}" if name else _brand.name,
         "short_name": name or _brand.name,
-        "start_url": below(address),
-        "id": below(address),
-        "scope": below(address),
+        "start_url": start_url,
+        "id": start_url,
+        "scope": start_url,
         "display": "standalone",
         "background_color": BACKGROUND,
         "theme_color": _brand.shown_colour,

@@ -428,7 +428,7 @@ async def scan_worker() -> Response[bytes]:
 async def scan_manifest_file() -> Response[bytes]:
     """What a gate's device shows of check-in on its home screen."""
     headers = {"Cache-Control": "public, max-age=86400"}
-    return Response(manifest("Check-in", "/scan"), media_type="application/manifest+json", headers=headers)
+    return Response(manifest("Check-in", below("/scan")), media_type="application/manifest+json", headers=headers)
 
 
 @get("/ops/networks")
