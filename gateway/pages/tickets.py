@@ -149,10 +149,10 @@ async def take_form(request: Request[Any, Any, Any], pages: Pages, token: Token)
     """Take the ticket. `PageData.ensure_session` refuses another site's form."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        path = f"/purchases/{await pages.take(request, user_id, token)}"
+        path = f"purchases/{await pages.take(request, user_id, token)}"
     except PlainRefusedError as refused:
-        path = f"/purchases/take/{token}?problem={refused.code}"
-    return _to(f"{prefix()}{path}", cookie)
+        path = f"purchases/take/{token}?problem={refused.code}"
+    return _to(f"{prefix()}/{path}", cookie)
 
 
 def _to(location: str, cookie: Cookie | None = None) -> Response[str]:

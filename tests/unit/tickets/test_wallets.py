@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import hashlib
 import io
@@ -13,15 +12,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from PIL import Image
 
+from tests.unit.tickets.wallet_chain import Issuer, name_of, new_key, pem_of, write_chain
 from tickets.settings import WalletSettings
 from tickets.wallets import AppleWallet, GoogleWallet, WalletError, WalletTicket
 
@@ -41,68 +38,11 @@ TICKET = WalletTicket(
     code="ABCDEFGHIJKLMNOP",
     qr="AEHL" * 42 + "AA",
 )
-Names = list[tuple[x509.ObjectIdentifier, str]]
-
-
-@dataclasses.dataclass
-class Issuer:
-    """A certificate authority of the test's own."""
-
-    name: x509.Name
-    key: rsa.RSAPrivateKey
-    certificate: x509.Certificate | None = None
-
-    def issue(self, names: Names, key: rsa.RSAPrivateKey, *, is_authority: bool = False) -> x509.Certificate:
-        begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(_name(names))
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begins)
-            .not_valid_after(begins + dt.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .sign(self.key, hashes.SHA256())
-        )
-
-
-def _name(names: Names) -> x509.Name:
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
-
-
-def _key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a root, an intermediate, and a pass type's certificate with its key."""
-    folder = tmp_path_factory.mktemp("wallet")
-    root_names: Names = [(NameOID.COMMON_NAME, "Test Root")]
-    root = Issuer(_name(root_names), _key())
-    between_names: Names = [(NameOID.COMMON_NAME, "Test WWDR")]
-    between = Issuer(_name(between_names), _key())
-    own_key = _key()
-    (folder / "root.pem").write_bytes(root.issue(root_names, root.key, is_authority=True).public_bytes(Encoding.PEM))
-    intermediate = root.issue(between_names, between.key, is_authority=True)
-    (folder / "wwdr.pem").write_bytes(intermediate.public_bytes(Encoding.PEM))
-    own = between.issue(
-        [
-            (NameOID.USER_ID, "pass.example.venue"),
-            (NameOID.COMMON_NAME, "Pass Type ID: pass.example.venue"),
-            (NameOID.ORGANIZATIONAL_UNIT_NAME, "TEAM123456"),
-        ],
-        own_key,
-    )
-    (folder / "pass.pem").write_bytes(own.public_bytes(Encoding.PEM) + _pem(own_key))
-    account = {"client_email": "tickets@venue.example", "private_key": _pem(own_key).decode()}
-    (folder / "account.json").write_text(json.dumps(account))
-    return folder
+    return write_chain(tmp_path_factory.mktemp("wallet"))
 
 
 def settings_of(chain: Path) -> WalletSettings:
@@ -173,9 +113,9 @@ def test_nothing_is_offered_unless_it_is_set_and_wrong_files_are_named(chain: Pa
     other = tmp_path / "other.pem"
     other.write_text("no certificate")
     plain = tmp_path / "plain.pem"
-    key = _key()
-    certificate = Issuer(_name([(NameOID.COMMON_NAME, "x")]), key).issue([(NameOID.COMMON_NAME, "x")], key)
-    plain.write_bytes(certificate.public_bytes(Encoding.PEM) + _pem(key))
+    key = new_key()
+    certificate = Issuer(name_of([(NameOID.COMMON_NAME, "x")]), key).issue([(NameOID.COMMON_NAME, "x")], key)
+    plain.write_bytes(certificate.public_bytes(Encoding.PEM) + pem_of(key))
     for changed, variable in (
         ({"apple_certificate": str(other)}, "APPLE_CERTIFICATE"),
         ({"apple_certificate": str(plain)}, "APPLE_CERTIFICATE"),
