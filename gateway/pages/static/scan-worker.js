@@ -15,7 +15,7 @@
 const scope = /** @type {Scope} */ (/** @type {unknown} */ (globalThis));
 const page = scope.registration.scope;
 const FILES = /"([^"]*\/static\/[^"]+)"/g;
-const READER = "/vendor/qr.";
+const READER = "vendor/qr.";
 const NAME = `admitone-scan ${page}`;
 
 /** Whether this browser reads QR codes by itself, so that our own reader is not needed. */
