@@ -18,8 +18,8 @@ from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
-from gateway.branding.brand import BrandError, check
 from gateway.booking.settings import ScanSettings
+from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings

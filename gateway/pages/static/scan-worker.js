@@ -57,7 +57,7 @@ scope.addEventListener(
     if (request.method !== "GET") return;
     if (request.mode === "navigate" && request.url.split(/[?#]/)[0] === page) {
       event.respondWith(opened(event));
-    } else if (new URL(request.url).pathname.includes("/static/")) {
+    } else if (new URL(request.url).pathname.split("/").includes("static")) {
       event.respondWith(file(request));
     }
   },
