@@ -19,6 +19,7 @@ from db.payments.states import TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
+from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
@@ -147,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
     picture: PictureSettings = PictureSettings()
+    scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()
     push: PushSettings = PushSettings()
     ending: EndingSettings = EndingSettings()

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from bench import report
-from bench.parts import bots, engine, generator, memory, overload, purchase, reads, reserve, room, streams, told
+from bench.parts import bots, engine, generator, memory, overload, purchase, reads, reserve, room, scan, streams, told
 from bench.report import Part
 from bench.servers import System, machine, system
 
@@ -55,6 +55,14 @@ def told_(
 ) -> None:
     """Tell fans by mail of an event's move, while another event is sold."""
     _run("told", lambda running: told.measure(running, fans_told=fans, sale_seconds=seconds))
+
+
+@app.command("scan")
+def scan_(
+    gates: Annotated[int, typer.Option(min=1, help="Each scans 20 tickets a second.")] = 4, seconds: Seconds = 20.0
+) -> None:
+    """Check tickets in at some gates, while another event is sold."""
+    _run("scan", lambda running: scan.measure(running, gates=gates, seconds=seconds))
 
 
 @app.command("bots")

@@ -31,6 +31,7 @@ from gateway.routes import (
     contacts,
     desk,
     draws,
+    entries,
     factors,
     halls,
     health,
@@ -134,6 +135,7 @@ def _details() -> dict[str, Details]:
         codes,
         networks,
         desk,
+        entries,
         health,
     )
     return {
@@ -183,7 +185,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, alarms, codes, desk, networks, operator_accounts, health),
+            *_handlers(webhooks, alarms, codes, desk, entries, networks, operator_accounts, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

@@ -10,6 +10,7 @@ from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuer
+from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
@@ -160,6 +161,7 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         payments=Payments(engine, settings.payment, settings.site.secret),
         tickets=Tickets(halls, identity),
+        check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
         hall_plans=HallPlans(engine),

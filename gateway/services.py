@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
+from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
@@ -91,6 +92,7 @@ class Services:
     reader: Reader
     payments: Payments
     tickets: Tickets
+    check_in: CheckIn
     halls: Halls
     hall_access: HallAccess
     hall_plans: HallPlans

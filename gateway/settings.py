@@ -8,6 +8,7 @@ from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
+from gateway.booking.settings import ScanSettings
 from gateway.captcha.settings import CaptchaSettings
 from gateway.identity.settings import OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
@@ -44,6 +45,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     stream: StreamSettings
     event: EventSettings
     picture: PictureSettings
+    scan: ScanSettings
     brand: BrandSettings
     push: PushSettings
     ending: EndingSettings

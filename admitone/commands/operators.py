@@ -23,7 +23,10 @@ HOURS_MAX = 8784
 
 Password = Annotated[str | None, typer.Option(help="Asked for on a terminal when left out; made up otherwise.")]
 Event = Annotated[int | None, typer.Option(min=1, help="The role is for this event alone.")]
-ROLES = "viewer reads; steward issues codes and helps fans; door checks tickets in; owner does everything."
+ROLES = (
+    "viewer reads; steward issues codes, helps fans and checks tickets in; door checks tickets in; "
+    "owner does everything."
+)
 
 
 def _chosen(password: str | None) -> tuple[str, bool]:

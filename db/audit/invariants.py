@@ -328,6 +328,29 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    "entry_has_valid_ticket": (
+        "Nobody is let in by a ticket that was cancelled before.",
+        """
+        SELECT e.event_id, e.entry_id, e.purchase_id, e.ticket_type_id, e.row_number, e.seat_number, e.entered_at,
+               d.cancelled_at
+          FROM entry e
+          LEFT JOIN purchase_detail d USING (event_id, purchase_id, ticket_type_id, row_number, seat_number)
+         WHERE e.undone_at IS NULL
+           AND (d.purchase_id IS NULL OR d.cancelled_at <= e.entered_at)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "ticket_entered_once": (
+        "No ticket has two entries that are not undone.",
+        """
+        SELECT event_id, purchase_id, ticket_type_id, row_number, seat_number, array_agg(entry_id) AS entry_ids
+          FROM entry
+         WHERE undone_at IS NULL
+         GROUP BY event_id, purchase_id, ticket_type_id, row_number, seat_number
+        HAVING count(*) > 1
+         LIMIT %(rows_max)s
+        """,
+    ),
     "cancel_has_its_seats": (
         "Each seat of a succeeded cancel is a cancelled one of that fan's purchase, refund and fee are their sum.",
         """

@@ -13,8 +13,8 @@ import msgspec
 class OperatorRole(StrEnum):
     """What an operator may do, for one event or for the whole site.
 
-    ``viewer`` reads. ``steward`` also issues access codes and helps fans. ``door`` checks tickets in, and nothing else.
-    ``owner`` does everything.
+    ``viewer`` reads. ``steward`` also issues access codes, helps fans and checks tickets in. ``door`` checks
+    tickets in, and nothing else. ``owner`` does everything.
     """
 
     VIEWER = "viewer"
@@ -28,7 +28,7 @@ VIEWER, STEWARD, DOOR, OWNER = OperatorRole
 INCLUDED: Final[Mapping[OperatorRole, frozenset[OperatorRole]]] = MappingProxyType(
     {
         VIEWER: frozenset({VIEWER}),
-        STEWARD: frozenset({VIEWER, STEWARD}),
+        STEWARD: frozenset({VIEWER, STEWARD, DOOR}),
         DOOR: frozenset({DOOR}),
         OWNER: frozenset(OperatorRole),
     }
@@ -39,7 +39,7 @@ INCLUDED: Final[Mapping[OperatorRole, frozenset[OperatorRole]]] = MappingProxyTy
 ROLE_WORDS: Final[Mapping[OperatorRole, str]] = MappingProxyType(
     {
         VIEWER: "reads",
-        STEWARD: "issues codes and helps fans",
+        STEWARD: "issues codes, helps fans and checks tickets in",
         DOOR: "checks tickets in",
         OWNER: "does everything",
     }

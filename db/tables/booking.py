@@ -117,6 +117,7 @@ class PurchaseDetail(Base):
             unique=True,
             postgresql_where=text("cancelled_at IS NULL"),
         ),
+        Index("ix_purchase_detail_code", text("left(ticket_code, 16)")),
         Index(
             "ix_purchase_detail_holder",
             "holder_user_id",

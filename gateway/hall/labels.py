@@ -50,6 +50,17 @@ class HallLabels:
                 return SeatLabels(row_label, seats[seat[2]], section)
         return UNLABELLED
 
+    def find(self, row: str, seat: str) -> list[SeatKey]:
+        """The seats that are called by these words, in either case."""
+        return [
+            (ticket_type_id, row_number, seat_number)
+            for (ticket_type_id, row_number), parts in self._rows.items()
+            for row_label, _, seats in parts
+            if (row_label or str(row_number)).casefold() == row.casefold()
+            for seat_number, label in seats.items()
+            if (label or str(seat_number)).casefold() == seat.casefold()
+        ]
+
     def held_seats(self, seats: Sequence[SeatKey], amounts: Sequence[int]) -> tuple[HeldSeat, ...]:
         """The seats of a hold, each with its amount and labels."""
         return tuple(

@@ -178,6 +178,17 @@ export type CodesIssued = {
   issueId: string;
   codes: string[];
 };
+export type ConflictAnswer = {
+  why: string;
+  place: string;
+  gate: string;
+  operator: string;
+  scannedAt: string;
+  recordedAt: string;
+  entryGate: string | null;
+  entryScannedAt: string | null;
+  entryOperator: string | null;
+};
 export type ContactAnswer = {
   mail: string | null;
   phone: string | null;
@@ -277,6 +288,27 @@ export type DrawProof = {
   number: number | null;
   participants: number;
   href: string;
+};
+export type EntryAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+  entryId: string;
+  eventId: number;
+  purchaseId: string;
+  gate: string;
+  scannedAt: string;
+  enteredAt: string;
+};
+export type EntryCounts = {
+  eventId: number;
+  sold: number;
+  entries: number;
+  conflicts: number;
+  gates: GateCount[];
+  ticketTypes: TypeCount[];
 };
 export type EventAnswer = {
   eventId: number;
@@ -413,6 +445,40 @@ export type FoundFanAnswer = {
 };
 export type FoundFans = {
   fans: FoundFanAnswer[];
+};
+export type FoundTicketAnswer = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+  purchaseId: string;
+  cancelled: boolean;
+  entryId: string | null;
+  enteredAt: string | null;
+  gate: string | null;
+};
+export type FoundTickets = {
+  tickets: FoundTicketAnswer[];
+};
+export type GateCount = {
+  gate: string;
+  entries: number;
+  latestAt: string;
+};
+export type GateEventAnswer = {
+  eventId: number;
+  name: string;
+  venue: string;
+  date: string;
+  timeZone: string;
+};
+export type GateEvents = {
+  events: GateEventAnswer[];
+};
+export type GateStanding = {
+  counts: EntryCounts;
+  conflicts: ConflictAnswer[];
 };
 export type HallBlock = {
   rows: number;
@@ -614,6 +680,7 @@ export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -1063,6 +1130,18 @@ export type StockLeft = {
   mayReturn?: number | null;
   lastHoldEndsAt?: string | null;
 };
+export type SyncedScan = {
+  scanId: string;
+  result: Outcome;
+  detail: string;
+  place: string;
+  entryId: string | null;
+  entryGate: string | null;
+  entryScannedAt: string | null;
+};
+export type SyncedScans = {
+  scans: SyncedScan[];
+};
 export type TakeJob = {
   kind: "take";
   jobId: string;
@@ -1153,6 +1232,39 @@ export type WaitingOfType = {
   lapsed?: number;
   left?: number;
   passed?: number;
+export type TicketKeyAnswer = {
+  kid: string;
+  x: string;
+};
+export type TicketList = {
+  eventId: number;
+  readAt: string;
+  keys: TicketKeyAnswer[];
+  ticketTypes: Record<string, string>;
+  tickets: string[];
+  codes: string[];
+  ticketTypeIds: number[];
+  places: string[];
+  used: UsedTicket[];
+  next: string | null;
+};
+export type TicketPlace = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+};
+export type TypeCount = {
+  ticketTypeId: number;
+  ticketType: string;
+  sold: number;
+  entries: number;
+};
+export type UsedTicket = {
+  ticket: string;
+  gate: string;
+  scannedAt: string;
 };
 export type WebhookAnswer = {
   webhookId: number;

@@ -145,15 +145,22 @@ templates.globals.update(
 )
 
 
-def manifest() -> bytes:
-    """The web manifest of this site (W3C), as JSON."""
+def manifest(name: str = "", start_url: str = "") -> bytes:
+    """The web manifest (W3C) of this site, or of one page of it that can be installed by itself, as JSON.
+
+    Args:
+        name: of the page; it stands before the site's.
+        start_url: the page's.
+    """
+    start_url = start_url or below("/")
     own = _brand.icon
     icons = [own.name] if own is not None else ["icon-192.png", "icon-512.png"]
     document = {
-        "name": _brand.name,
-        "short_name": _brand.name,
-        "start_url": below("/"),
-        "id": below("/"),
+        "name": f"{name} · {_brand.name}" if name else _brand.name,
+        "short_name": name or _brand.name,
+        "start_url": start_url,
+        "id": start_url,
+        "scope": start_url,
         "display": "standalone",
         "background_color": BACKGROUND,
         "theme_color": _brand.shown_colour,
@@ -211,7 +218,15 @@ FEATURES_UNUSED = (
     "usb",
     "xr-spatial-tracking",
 )
-"""No page uses these features of a browser, so no script that slips into one may use them."""
+"""No page uses these features of a browser, so no script that slips into one may use them. Check-in alone has the
+camera.
+"""
+
+
+def _permissions(*, camera: bool = False) -> str:
+    allowed = {"camera": "(self)"} if camera else {}
+    return ", ".join(f"{feature}={allowed.get(feature, '()')}" for feature in FEATURES_UNUSED)
+
 
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -219,7 +234,7 @@ PAGE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in FEATURES_UNUSED),
+    "Permissions-Policy": _permissions(),
 }
 
 
@@ -250,13 +265,16 @@ def page(
     further_cookies: Sequence[Cookie] = (),
     captcha: str = "",
     own_frame: bool = False,
+    camera: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, and with
-    ``own_frame`` the page may frame others of this site.
+    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, with
+    ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera.
     """
     headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}
+    if camera:
+        headers["Permissions-Policy"] = _permissions(camera=True)
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     return Page(

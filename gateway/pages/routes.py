@@ -25,6 +25,7 @@ from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
+from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -409,6 +410,29 @@ async def desk_page() -> Response[str]:
     return page("desk.html", data={"exponents": EXPONENTS})
 
 
+@get("/scan")
+async def scan_page() -> Response[str]:
+    """Check-in at a gate. It holds nothing by itself, so that a device can keep it; its script asks the API."""
+    addresses = {"reader": assets.address("vendor/qr.iife.min.js"), "worker": below("/scan-worker.js")}
+    return page(
+        "scan.html", camera=True, gate_chars_max=GATE_CHARS_MAX, ticket_chars_max=TICKET_CHARS_MAX, data=addresses
+    )
+
+
+@get("/scan-worker.js")
+async def scan_worker() -> Response[bytes]:
+    """The service worker that keeps check-in for when there is no network. Its address is above the page's."""
+    asset = assets.named("scan-worker.js")
+    return Response(asset.plain, media_type=asset.media_type, headers={"Cache-Control": "no-cache"})
+
+
+@get("/scan.webmanifest")
+async def scan_manifest_file() -> Response[bytes]:
+    """What a gate's device shows of check-in on its home screen."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response(manifest("Check-in", below("/scan")), media_type="application/manifest+json", headers=headers)
+
+
 @get("/ops/networks")
 async def networks_page() -> Response[str]:
     """What came from which network at an event, and the networks that operators let through or turn away."""
@@ -551,6 +575,9 @@ def pages_router() -> Router:
             waiting_list_page,
             account_page,
             desk_page,
+            scan_page,
+            scan_worker,
+            scan_manifest_file,
             networks_page,
             operators_page,
             static_file,

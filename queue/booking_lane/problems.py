@@ -141,6 +141,17 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "cancel_closed": Problem(
         409, "Too late to cancel", "Seats of this event can be given back no longer; nothing was cancelled."
     ),
+    "unknown_ticket": Problem(404, "Unknown ticket", "This event has no such ticket."),
+    "ticket_used": Problem(409, "Used already", "Somebody was let in with this ticket already."),
+    "ticket_cancelled": Problem(409, "Cancelled", "This ticket was given back; it lets nobody in."),
+    "ticket_handed_on": Problem(
+        409, "Handed on", "This ticket was handed to somebody else, who has a new one; the old one lets nobody in."
+    ),
+    "other_event": Problem(409, "For another event", "This ticket is for another event."),
+    "scan_repeated": Problem(
+        409, "Scan again", "This scan was undone, or its id was used for another ticket; scan the ticket again."
+    ),
+    "unknown_entry": Problem(404, "Unknown entry", "This event has no such entry."),
     "not_called": Problem(
         409, "Not called", "You are not called, the claim window has passed, or the event is not on sale."
     ),

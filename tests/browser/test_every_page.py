@@ -437,6 +437,14 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     open_at("/ops/operators", "#list li >> nth=0")
     page.get_by_role("button", name=f"Role of {OPERATOR}").click()
     looks.look(page, "operators")
+    open_at("/scan", "#setup")
+    looks.look(page, "check-in")
+    page.get_by_label("Gate, as this device").fill("North")
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_label("Ticket code", exact=True).fill("ABCDEFGHIJKLMNOP")
+    page.get_by_role("button", name="Check in").click()
+    expect(page.locator("#verdict-title")).to_have_text("✕ Do not let in")
+    looks.look(page, "a refused ticket")
     context.close()
 
 

@@ -31,6 +31,7 @@ PAGES = (
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/operators", ["operators.js"], 18_000),
+    ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
 CHOOSING_BYTES_MAX = 60_000
@@ -68,6 +69,7 @@ def weights_markdown() -> str:
         "/ops/desk": "console: desk",
         "/ops/networks": "console: networks",
         "/ops/operators": "console: operators",
+        "/scan": "check-in, without a camera",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]
     rows.insert(1, ("event page of a fan who may choose at once, with the map and 150 seats", CHOOSING_BYTES_MAX))

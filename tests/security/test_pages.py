@@ -219,6 +219,7 @@ def raw(client: Client, method: str, path: str, headers: dict[str, str], body: b
         ("GET", "/purchases", 200),
         ("GET", f"/purchases/{NOBODY}", 404),
         ("GET", "/ops", 200),
+        ("GET", "/scan", 200),
         ("GET", "/schema", 200),
         ("GET", "/nothing/here", 404),
         ("GET", "/static/x/y", 404),
@@ -239,7 +240,8 @@ def test_pages_say_what_they_may(site: Site, event_id: int, method: str, path: s
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "same-origin"
-    assert {"camera=()", "geolocation=()", "payment=()"} <= set(headers["Permissions-Policy"].split(", "))
+    camera = "camera=(self)" if path == "/scan" else "camera=()"
+    assert {camera, "geolocation=()", "payment=()"} <= set(headers["Permissions-Policy"].split(", "))
     assert headers["Cache-Control"] == "no-store"
     assert "Server" not in headers
     # Shared links and search engines need the page's own address, and the name of the vocabulary.

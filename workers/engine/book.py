@@ -94,6 +94,7 @@ class Book:
     Attributes:
         lapsed: holds to be swept, by event: those that have lapsed, and all of a cancelled event.
         purchases: purchases that are to be cancelled, by their ids.
+        used_tickets: seats of these purchases by which somebody was let in.
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
         bought_unproven: how many seats of an event were bought without a proof.
@@ -118,6 +119,7 @@ class Book:
     bought_counts: dict[tuple[int, int], int] = field(default_factory=dict)
     purchases_of_holds: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
+    used_tickets: set[tuple[uuid.UUID, Seat]] = field(default_factory=set)
     unbought: dict[tuple[int, int], float] = field(default_factory=dict)
     network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
     network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
 from db.booking import conduct, events, holds, outcomes, purchases, seats
 from db.booking.states import HoldState
+from db.entries import used
 from db.payments import rows as payments
 from db.plans.best_seats import PlannedRow, planned_rows
 from db.plans.reading import READ_FOCUSES, READ_ROWS
@@ -262,6 +263,16 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
             payments.READ_PAYMENTS_OF_HOLDS,
             [{"event_id": hold.event_id, "reservation_id": hold.reservation_id} for hold in paying],
         )
+        # A ticket that was let in is not given back. Its entry takes a lock on its row (`db.entries.entries`), so first
+        # the rows are locked, and then the entries are looked for.
+        given_back = [
+            {**seat_key, "purchase_id": purchase.purchase_id}
+            for purchase in book.purchases.values()
+            for seat_key in seats.seat_keys([(purchase.event_id, *detail.seat) for detail in purchase.live])
+        ]
+        if locks:
+            read_rows(connection, used.LOCK_TICKETS, given_back)
+        used_tickets = read_rows(connection, used.READ_USED, given_back)
         clock = run(connection, events.CLOCK)
     for row in seat_rows:
         seat, now = seats.seat_row(row)
@@ -271,6 +282,7 @@ def _lock_seats(connection: Connection, book: Book, kept: KeptRows, needs: Needs
         layouts[key][key] = planned_rows(map(PlannedRow._make, cursor), focuses.get(key[0]))
     for key, cursor in free.items():
         book.free_rows[key] = FreeRows(layouts[key][key], cursor)
+    book.used_tickets.update((row[0], row[1:]) for row in used_tickets)
     # One purchase is one object, so that a repeated checkout sees the seats that this batch cancels.
     book.purchases_of_holds |= {purchase.reservation_id: purchase for purchase in book.purchases.values()}
     for purchase in purchases.purchase_rows(purchase_rows):

@@ -10,6 +10,7 @@ import { Charts, WALL } from "./ops/charts.js";
 import { Controls } from "./ops/controls.js";
 import { drawFans } from "./ops/fans.js";
 import { drawFigures, tone } from "./ops/figures.js";
+import { watchGates } from "./ops/gates.js";
 import { showLog } from "./ops/log.js";
 import { Steps } from "./ops/steps.js";
 import { figure, STATES } from "./ops/words.js";
@@ -81,6 +82,7 @@ function draw(room) {
   steps.show(room);
   drawFans(room, charts.soldOutAt(room), now());
   alarm.show(room, now());
+  watchGates(room.eventId);
   showLog(room.eventId, room.revision, (entries) => controls.offerUndo(entries));
   document.title = `${room.state === "open" ? "" : `${STATES[room.state]} · `}${figure(room.waiting)} in line · ${
     label(room)

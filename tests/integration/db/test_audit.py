@@ -307,6 +307,29 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         """,
         {"waiting_list_is_a_chain"},
     ),
+    "cancelled ticket that let somebody in": (
+        """
+        INSERT INTO entry (event_id, entry_id, purchase_id, ticket_type_id, row_number, seat_number, gate, device,
+                           scan_id, operator, scanned_at)
+        SELECT event_id, gen_random_uuid(), purchase_id, ticket_type_id, row_number, seat_number, 'North', 'device',
+               gen_random_uuid(), 'ada', now()
+          FROM purchase_detail
+         WHERE cancelled_at IS NOT NULL
+        """,
+        {"entry_has_valid_ticket"},
+    ),
+    "ticket that let two in": (
+        """
+        DROP INDEX uq_entry_living_ticket;
+        INSERT INTO entry (event_id, entry_id, purchase_id, ticket_type_id, row_number, seat_number, gate, device,
+                           scan_id, operator, scanned_at)
+        SELECT event_id, gen_random_uuid(), purchase_id, ticket_type_id, row_number, seat_number, 'North', 'device',
+               gen_random_uuid(), 'ada', now()
+          FROM purchase_detail, generate_series(1, 2)
+         WHERE ticket_type_id = 1 AND row_number = 1 AND seat_number = 1 AND cancelled_at IS NULL
+        """,
+        {"ticket_entered_once"},
+    ),
 }
 
 

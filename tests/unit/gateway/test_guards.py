@@ -172,13 +172,15 @@ ACTS: dict[str, OperatorRole | None] = {
     "POST /api/ops/events": OWNER,
     "POST /api/ops/webhooks": OWNER,
     "POST /api/ops/messages/resend": STEWARD,
+    "POST /api/ops/events/{event_id:int}/entries": DOOR,
+    "GET /api/ops/rooms/{event_id:int}/entries": VIEWER,
 }
 """What each of these routes needs, as the documents for operators have it."""
 ALLOWED: dict[OperatorRole | None, set[OperatorRole | None]] = {
     None: {None},
     DOOR: {None, DOOR},
     VIEWER: {None, VIEWER},
-    STEWARD: {None, VIEWER, STEWARD},
+    STEWARD: {None, VIEWER, STEWARD, DOOR},
     OWNER: {None, VIEWER, STEWARD, DOOR, OWNER},
 }
 

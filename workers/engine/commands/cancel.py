@@ -36,6 +36,8 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     seats = command.seats or tuple(live)
     if others := [seat for seat in seats if seat not in live]:
         raise Refused("not_cancellable", seats=named_seats(others))
+    if used := [seat for seat in seats if (purchase.purchase_id, seat) in book.used_tickets]:
+        raise Refused("not_cancellable", "Somebody was let in with these tickets.", seats=named_seats(used))
     event = book.events[command.event_id]
     hours = event.cancel_hours or book.settings.cancel_until_hours
     until = cancellable_until(purchase.cancel_until, event.date, hours)

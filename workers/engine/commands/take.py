@@ -33,6 +33,8 @@ def decide(book: Book, command: Take) -> TakeResult:
         return _result(purchase, detail)
     if detail.issue_number != command.issue_number:
         raise Refused("ticket_link_ended")
+    if (purchase.purchase_id, detail.seat) in book.used_tickets:
+        raise Refused("ticket_link_ended", "Somebody was let in with this ticket.")
     if detail.issue_number >= book.settings.ticket_issues_max:
         raise Refused("limit_exceeded", "This ticket was handed on as often as it can be.")
     detail.issue_number += 1

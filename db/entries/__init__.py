@@ -1,0 +1,1 @@
+"""Check-in: which tickets were let in, at which gate and when."""

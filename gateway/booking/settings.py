@@ -1,0 +1,17 @@
+"""Settings of check-in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from db.settings import Section, bounded
+
+
+class ScanSettings(Section, frozen=True, kw_only=True):
+    list_max: Annotated[
+        int,
+        bounded("tickets in one part of the list that a gate's device keeps for when it has no network", 100, 20_000),
+    ] = 5000
+    event_hours: Annotated[int, bounded("an event can be chosen at the gates until so long after it began", 1, 720)] = (
+        24
+    )
