@@ -20,7 +20,7 @@ from db.settings import DatabaseSettings, Section, SiteSettings, bounded, settin
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
-from gateway.identity.settings import OperatorSettings, SessionSettings
+from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
@@ -134,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: AutopilotSettings = AutopilotSettings()
     session: SessionSettings = SessionSettings()
     operator: OperatorSettings = OperatorSettings()
+    guard: GuardSettings = GuardSettings()
     account: AccountSettings = AccountSettings()
     oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()

@@ -54,9 +54,11 @@ def decide(book: Book, command: Reserve) -> HoldResult:
         )
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
     refuse_by_conduct(book, command, count)
+    room = event.seats_per_fan_max - had - count
     for hold in in_grace:
-        # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
-        if not set(hold.seats).isdisjoint(seats):
+        # The fan holds seats of an ended hold again, or could not buy it any more beside the new one: so the ended hold
+        # is closed, and its other seats become free. Else a hoarder would block two limits' worth.
+        if not set(hold.seats).isdisjoint(seats) or len(hold.seats) > room:
             book.give_back(hold, HoldState.LAPSED)
     return _result(book, _hold(book, command, seats))
 
