@@ -264,10 +264,13 @@ class Suspicions:
             self._mark(user_id, doings, PACE)
 
     def proved(self, user_id: int) -> None:
-        """Count a good proof of the fan."""
+        """Count a good proof of the fan. It answers one that was asked for."""
         doings = self._fans.get(user_id)
-        if doings is not None:
-            doings.mark(PROVEN)
+        if doings is None:
+            return
+        doings.mark(PROVEN)
+        if doings.counts.get(IGNORED, 0) > 0:
+            self._mark(user_id, doings, IGNORED, -1)
 
     def ended(self, user_id: int, step: Step, *, succeeded: bool, code: str = "") -> None:
         """Count how a command of the fan ended, where its request waited for that."""

@@ -161,6 +161,16 @@ def test_holds_that_lapse_count_and_proofs_speak_for_the_fan() -> None:
     assert gate.step(RESERVED).answer is Answer.NOTHING
 
 
+def test_a_page_that_brings_each_proof_when_it_is_asked_ignores_none() -> None:
+    gate = Gate()
+    gate.step(JOINED)
+    gate.suspicions.note_device(1, FAN, ADDRESS, "", 2)
+    for _ in range(20):
+        gate.refuse("captcha_required", 1)
+        gate.suspicions.proved(FAN)
+    assert gate.step(RESERVED).answer is Answer.NOTHING
+
+
 def test_holds_that_live_for_ten_minutes_count_for_an_hour() -> None:
     gate = Gate()
     gate.step(JOINED)
