@@ -13,8 +13,8 @@ from db.tables.base import Base, one_of
 
 
 class NetworkRule(Base):
-    """A network that is let through (``allow``) or turned away (``deny``) until a moment, or for good: its addresses, or
-    its ``origin``, which is an autonomous system (``AS64500``) or a country (``DE``).
+    """A network that is let through (``allow``) or turned away (``deny``) until a moment, or for good: its addresses,
+    or its ``origin``, which is an autonomous system (``AS64500``) or a country (``DE``).
     """
 
     __tablename__ = "network_rule"

@@ -13,7 +13,6 @@ from db.texts import END, NO_NUL, ONE_LINE
 from gateway.contract.values import AnswerBody, CaptchaToken, Moment, RequestBody
 from waiting_room.access import CODE_MAX
 
-
 Tell = Annotated[str, Meta(min_length=1, max_length=32, pattern=ONE_LINE)]
 
 

@@ -104,8 +104,8 @@ class NetworkSeen(AnswerBody, kw_only=True):
 
 class NetworksSeen(AnswerBody, kw_only=True):
     """The networks with the most points first, and after those whose fans held seats the ones that did most lately;
-    ``unproven_seats_max`` is what a network may have without proofs. ``sessions`` are those whose own doings look like a
-    program's, at all events, in the last ten minutes.
+    ``unproven_seats_max`` is what a network may have without proofs. ``sessions`` are those whose own doings look
+    like a program's, at all events, in the last ten minutes.
     """
 
     unproven_seats_max: int

@@ -1,7 +1,7 @@
 """Kinds of devices, known by a name that is good for one sale: how many sessions of an event have the same kind.
 
-A page sends a hash of a few things that it knows of its browser. Here it is hashed again with the event's salt, which is
-a random number in Redis, and nothing is kept but the count. Once nobody of the sale has come for a day, the salt is
+A page sends a hash of a few things that it knows of its browser. Here it is hashed again with the event's salt, which
+is a random number in Redis, and nothing is kept but the count. Once nobody of the sale has come for a day, the salt is
 gone, and with it the way from a device to its name.
 """
 

@@ -1,8 +1,8 @@
 """What makes a session look like a program's: one table of signals, each with its points and its sentence.
 
-What a fan does itself, and what the page says of the browser, has points of its own. What others do in the same network,
-with the same kind of device, counts too, but all of that together never suffices for a proof: nobody answers for a
-neighbour. Counts are those of the last ten minutes, of holds those of the last hour.
+What a fan does itself, and what the page says of the browser, has points of its own. What others do in the same
+network, with the same kind of device, counts too, but all of that together never suffices for a proof: nobody answers
+for a neighbour. Counts are those of the last ten minutes, of holds those of the last hour.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Signal:
 SIGNALS: Final = (
     Signal(QUICK, "fan", 5, 5, "{n} steps came faster than a person takes them"),
     Signal(YOUNG, "fan", 5, 5, "seats were asked for within seconds of the session's first step"),
-    Signal(TRIES, "fan", 1, 10, "seats were asked for {n} times", usual=20, per=5),
+    Signal(TRIES, "fan", 1, 5, "seats were asked for {n} times", usual=20, per=5),
     Signal(CHURN, "fan", 15, 60, "{n} holds blocked seats and were not bought", usual=1),
     Signal(IGNORED, "fan", 5, 30, "{n} times a proof was asked for and did not come", usual=3),
     Signal(WRONG, "fan", 10, 40, "{n} proofs were wrong", usual=1),

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -19,6 +19,7 @@ from gateway.identity.answers import POINTS, WORK_TIMES, Answer, Step, Weighed, 
 from gateway.identity.devices import Devices
 from gateway.identity.networks import Networks
 from gateway.identity.settings import GuardSettings
+from gateway.identity.sightings import ANSWERED, BOUGHT, FLUSH_SECONDS, JOIN, PROOF, SESSION, Sightings
 from gateway.identity.signals import (
     ACCOUNT,
     CHURN,
@@ -38,7 +39,6 @@ from gateway.identity.signals import (
     Reason,
     reasons_of,
 )
-from gateway.identity.sightings import ANSWERED, BOUGHT, FLUSH_SECONDS, JOIN, PROOF, SESSION, Sightings
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
@@ -76,6 +76,16 @@ class Verdict(NamedTuple):
     points: int = 0
     reasons: tuple[Reason, ...] = ()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the step is answered at all."""
+        return self.answer is not Answer.NOTHING
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the step's command waits behind those of others."""
+        return self.answer >= Answer.BEHIND
+
     def require_proof(self, proof: int, *, fresh: int) -> None:
         """Return if the request's proof suffices.
 
@@ -101,7 +111,8 @@ NOTHING: Final = Verdict(Answer.NOTHING)
 
 def verdict_of(request: AnyRequest) -> Verdict:
     """The verdict on this request; a route that declares no step has none."""
-    found: Verdict = request.scope.get(_SCOPE, NOTHING)  # type: ignore[call-overload]
+    scope: Any = request.scope
+    found: Verdict = scope.get(_SCOPE, NOTHING)
     return found
 
 
@@ -240,7 +251,8 @@ class Suspicions:
             return
         if verdict.answer is Answer.REFUSE:
             raise self._refusal(user_id, verdict)
-        request.scope[_SCOPE] = verdict  # type: ignore[literal-required]
+        scope: Any = request.scope
+        scope[_SCOPE] = verdict
 
     def note_device(self, event_id: int, user_id: int, address: str, fingerprint: str, tells: int) -> None:
         """Count what a page says of its browser: a hash of a few things, and how many of them only programs have."""
@@ -356,8 +368,8 @@ class Suspicions:
     def _of_device(self, device: str) -> tuple[Reason, ...]:
         found = self._others.get(("device", device))
         if found is None:
-            counted = self._suspects.latest.get(f"device:{device}", {})
-            found = self._others["device", device] = reasons_of("device", lambda signal: counted.get(signal, 0))
+            counted = self._suspects.latest.get(f"device:{device}", Counter())
+            found = self._others["device", device] = reasons_of("device", lambda signal: counted[signal])
         return found
 
     def _doings(self, user_id: int, network: str) -> _Doings:

@@ -34,7 +34,7 @@ from gateway.contract.booking import (
     SeatNamed,
 )
 from gateway.contract.values import ID_MAX
-from gateway.identity.answers import BOUGHT, RELEASED, RESERVED, Answer, Step
+from gateway.identity.answers import BOUGHT, RELEASED, RESERVED, Step
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
 from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
@@ -222,7 +222,7 @@ async def reserve(
         verdict = verdict_of(request)
         if services.captcha.provider != "off":
             verdict.require_proof(permitted.proof, fresh=Proof.FRESH)
-        ask.behind = verdict.answer >= Answer.BEHIND
+        ask.behind = verdict.is_behind
         return permitted
 
     ask = Ask(command, idempotency_key, _wait_seconds(request, prefer), permit)

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from gateway.contract.line import Claimed, Handover, JoinBody, JsonWebKeySet, OpenPass, Place
 from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
-from gateway.identity.answers import JOINED, Answer
+from gateway.identity.answers import JOINED
 from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
 from gateway.line.joining import JoinAsk
@@ -107,7 +107,7 @@ async def join(
         admission=services.passes.valid_admission(request, event_id, fan.user_id),
         captcha_token=data.captcha_token if data else None,
         access_code=data.access_code if data else None,
-        is_suspicious=verdict_of(request).answer > Answer.NOTHING,
+        is_suspicious=verdict_of(request).is_answered,
     )
     standing, counts = await services.joining.join(ask)
     if standing.idle:

@@ -197,11 +197,9 @@ def _weigh(services: Services, request: AnyRequest, subject: Session | int, weig
         found = session or services.identity.known(request)
         return found is not None and bool(found.rehearses)
 
-    user_id = subject if session is None else session.user_id
+    user_id = subject.user_id if isinstance(subject, Session) else subject
     has_account = session is not None and session.is_account
-    services.suspicions.weigh(
-        request, user_id, weighed, address(request), has_account=has_account, is_exempt=rehearses
-    )
+    services.suspicions.weigh(request, user_id, weighed, address(request), has_account=has_account, is_exempt=rehearses)
     return user_id
 
 

@@ -1,4 +1,4 @@
-"""In production the first join of a browser begins a new session; whoever knew the one before has no share in the place."""
+"""In production the first join of a browser begins a new session: who knew the one before has no share in the place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def asking(token: str, *, method: str = "POST", by_cookie: bool = True, name: st
 
 def cookies(request: Request[Any, Any, Any]) -> list[str]:
     """The tokens of the cookies that the answer brings."""
-    return [SimpleCookie(value.decode())[NAME].value for name, value in later_headers(request.scope) if name == b"set-cookie"]
+    return [
+        SimpleCookie(value.decode())[NAME].value
+        for name, value in later_headers(request.scope)
+        if name == b"set-cookie"
+    ]
 
 
 def joined(gate: Identity, request: Request[Any, Any, Any]) -> Session:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from mmdb_writer import MMDBWriter
-from netaddr import IPSet
+from netaddr import IPSet  # type: ignore[import-untyped]
+from redis import asyncio as aioredis
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.networks.rules import is_origin, network_of
 from gateway.identity.networks import NetworkIndex, Networks
 from gateway.identity.origins import NOWHERE, Origin, Origins
 from gateway.identity.sightings import Sightings
 from gateway.wire.problems import ProblemError
-from redis import asyncio as aioredis
-from sqlalchemy.ext.asyncio import create_async_engine
 from tests.unit.gateway.test_network_rules import rule
 
 HOUSEHOLD, RENTED, ABROAD = "198.51.100.7", "203.0.113.9", "2001:db8::1"
@@ -24,13 +24,18 @@ HOUSEHOLD, RENTED, ABROAD = "198.51.100.7", "203.0.113.9", "2001:db8::1"
 @pytest.fixture(scope="module")
 def origins(tmp_path_factory: pytest.TempPathFactory) -> Origins:
     folder = tmp_path_factory.mktemp("origins")
-    systems, countries = MMDBWriter(6, "Test-ASN", ipv4_compatible=True), MMDBWriter(6, "Test-Country", ipv4_compatible=True)
+    systems, countries = (
+        MMDBWriter(6, "Test-ASN", ipv4_compatible=True),
+        MMDBWriter(6, "Test-Country", ipv4_compatible=True),
+    )
     for network, asn, name, country in (
         ("198.51.100.0/24", 64500, "Kabel Muster GmbH", "DE"),
         ("203.0.113.0/24", 64501, "Hetzner Online GmbH", "DE"),
         ("2001:db8::/32", 64502, "Fibre Exemple", "FR"),
     ):
-        systems.insert_network(IPSet([network]), {"autonomous_system_number": asn, "autonomous_system_organization": name})
+        systems.insert_network(
+            IPSet([network]), {"autonomous_system_number": asn, "autonomous_system_organization": name}
+        )
         countries.insert_network(IPSet([network]), {"country": {"iso_code": country}})
     systems.to_db_file(str(folder / "asn.mmdb"))
     countries.to_db_file(str(folder / "country.mmdb"))
@@ -78,7 +83,9 @@ def test_nothing_else_is_a_network(text: str) -> None:
 
 def test_addresses_decide_before_the_system_and_that_before_the_country(origins: Origins) -> None:
     index = NetworkIndex([rule("DE", "deny", 1), rule("AS64501", "allow", 2), rule("203.0.113.128/25", "deny", 3)])
-    found = {address: index.find(address, origins.of(address)) for address in (HOUSEHOLD, RENTED, "203.0.113.200", ABROAD)}
+    found = {
+        address: index.find(address, origins.of(address)) for address in (HOUSEHOLD, RENTED, "203.0.113.200", ABROAD)
+    }
     assert {address: one and one.network for address, one in found.items()} == {
         HOUSEHOLD: "DE",
         RENTED: "AS64501",

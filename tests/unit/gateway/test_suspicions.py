@@ -15,8 +15,8 @@ from gateway.identity.answers import BOUGHT, JOINED, POINTS, RESERVED, Answer, S
 from gateway.identity.devices import Devices
 from gateway.identity.networks import Networks
 from gateway.identity.settings import GuardSettings
-from gateway.identity.signals import CHURN, IGNORED, OTHERS_MOST, SIGNALS, TELLS, WRONG
 from gateway.identity.sightings import JOIN, SESSION, Sightings
+from gateway.identity.signals import CHURN, IGNORED, OTHERS_MOST, SIGNALS, TELLS, WRONG
 from gateway.identity.suspicions import LATELY_SECONDS, Suspicions, Verdict, verdict_of
 from gateway.wire.problems import ProblemError
 
@@ -85,7 +85,7 @@ def test_a_busy_client_of_the_api_in_a_busy_network_is_answered_nothing() -> Non
 
 def test_what_others_do_suffices_for_no_answer_whatever_it_is() -> None:
     most = sum(signal.most for signal in SIGNALS if signal.whose != "fan")
-    assert OTHERS_MOST < most
+    assert most > OTHERS_MOST
     assert answer_of(OTHERS_MOST) is Answer.NOTHING
 
 
@@ -174,9 +174,9 @@ def test_a_page_that_brings_each_proof_when_it_is_asked_ignores_none() -> None:
 def test_holds_that_live_for_ten_minutes_count_for_an_hour() -> None:
     gate = Gate()
     gate.step(JOINED)
-    for minutes in (11, 11, 11, 11, 11):
+    for _ in range(5):
         gate.lapse(1)
-        gate.clock.now += minutes * 60
+        gate.clock.now += LATELY_SECONDS - HOLD_SECONDS
     assert gate.step(RESERVED).answer is Answer.PROOF
     gate.clock.now += 3600
     assert gate.step(RESERVED).answer is Answer.NOTHING
@@ -193,7 +193,9 @@ def test_who_buys_or_gives_back_soon_blocked_nothing() -> None:
     assert gate.step(RESERVED).answer is Answer.NOTHING
 
 
-@pytest.mark.parametrize(("answers", "highest"), [("proofs", Answer.CAPTCHA), ("watch", Answer.NOTHING), ("off", Answer.NOTHING)])
+@pytest.mark.parametrize(
+    ("answers", "highest"), [("proofs", Answer.CAPTCHA), ("watch", Answer.NOTHING), ("off", Answer.NOTHING)]
+)
 def test_an_operator_bounds_the_answers(answers: str, highest: Answer) -> None:
     gate = Gate(answers=answers)
     gate.step(JOINED)
@@ -205,7 +207,13 @@ def test_an_operator_bounds_the_answers(answers: str, highest: Answer) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "proof", "is_asked"),
-    [(Answer.NOTHING, 0, False), (Answer.PROOF, 0, True), (Answer.PROOF, 1, False), (Answer.CAPTCHA, 1, True), (Answer.BEHIND, 2, False)],
+    [
+        (Answer.NOTHING, 0, False),
+        (Answer.PROOF, 0, True),
+        (Answer.PROOF, 1, False),
+        (Answer.CAPTCHA, 1, True),
+        (Answer.BEHIND, 2, False),
+    ],
 )
 def test_which_proof_an_answer_asks_for(answer: Answer, proof: int, is_asked: bool) -> None:
     verdict = Verdict(answer, 99)
