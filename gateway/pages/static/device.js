@@ -2,9 +2,7 @@
 // What the page says of its browser when a fan joins: a hash of a few things that many browsers share, good for this event
 // alone, and what only a browser has that a program steers. docs/privacy.md says what becomes of it.
 
-/** @import { Device } from "../contract.d.ts" */
-
-/** @param {number} eventId @returns {Promise<Device>} */
+/** @param {number} eventId @returns {Promise<{fingerprint?: string, tells: string[]}>} as a join takes it */
 export async function device(eventId) {
   const { hardwareConcurrency, language, languages, maxTouchPoints, userAgent, webdriver } = navigator;
   const tells = [

@@ -3,6 +3,8 @@
 import { momentWords } from "./moments.js";
 import { count, locale, t, tn } from "./text.js";
 
+/** @import { ProblemBody } from "./api.js" */
+
 /**
  * @param {string} currency ISO 4217 @param {number} exponent digits of its minor unit
  * @returns {(amount: number) => string} from minor units
