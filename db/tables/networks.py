@@ -27,12 +27,12 @@ class NetworkRule(Base):
 
     rule_id: Mapped[uuid.UUID] = mapped_column(Uuid)
     network: Mapped[str | None] = mapped_column(CIDR)
-    origin: Mapped[str | None]
     verdict: Mapped[str]
     until: Mapped[dt.datetime | None]
     reason: Mapped[str] = mapped_column(server_default="")
     made_by: Mapped[str]
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    origin: Mapped[str | None]
 
 
 class NetworkRulesVersion(Base):
