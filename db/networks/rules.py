@@ -33,8 +33,8 @@ class TooManyRulesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule: the network is let through or turned away until then; None: for good. ``network`` is as `network_of` gives
-    it.
+    """A rule: the network is let through or turned away until then; None: for good. ``network`` is as `network_of`
+    gives it.
     """
 
     rule_id: uuid.UUID

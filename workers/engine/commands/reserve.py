@@ -56,8 +56,8 @@ def decide(book: Book, command: Reserve) -> HoldResult:
     try:
         refuse_by_conduct(book, command, count)
     except Refused:
-        # Who asks for seats anew has given up the hold that ended, also where a proof is asked first. Else it would block
-        # its seats while a hoarder's next session takes others.
+        # Who asks for seats anew has given up the hold that ended, also where a proof is asked first. Else it would
+        # block its seats while a hoarder's next session takes others.
         for hold in in_grace:
             book.give_back(hold, HoldState.LAPSED)
         raise
