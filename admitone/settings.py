@@ -22,7 +22,7 @@ from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
-from gateway.identity.settings import OperatorSettings, SessionSettings
+from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
@@ -138,6 +138,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: AutopilotSettings = AutopilotSettings()
     session: SessionSettings = SessionSettings()
     operator: OperatorSettings = OperatorSettings()
+    guard: GuardSettings = GuardSettings()
     account: AccountSettings = AccountSettings()
     oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()

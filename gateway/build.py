@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from booking_lane.clients import async_client, jobs_client
@@ -26,14 +27,17 @@ from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
+from gateway.identity.devices import Devices
 from gateway.identity.keys import SiteKeys
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.operators import OperatorSessions
+from gateway.identity.origins import Origins
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
 from gateway.identity.sightings import Sightings
 from gateway.identity.sign_in import SignIn
+from gateway.identity.suspicions import Suspicions
 from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
@@ -68,6 +72,7 @@ from messages.links import LinkTokens
 from tickets.keys import TicketKeys
 from tickets.links import TicketLinks
 from tickets.wallets import Wallets
+from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -94,7 +99,8 @@ def build_services(settings: GatewaySettings) -> Services:
     passes = Passes(tokens, secure=settings.site.production)
     seen = Sightings(line_redis, clock.now)
     limits = RateLimits(line_redis, seen)
-    networks = Networks(engine, clock.moment, seen)
+    origins = Origins(settings.guard.asn_database, settings.guard.country_database)
+    networks = Networks(engine, clock.moment, seen, origins)
     moving = Moving(line, restoring, limits, settings.limit.moves_per_minute)
     finding = Finding(line, rooms, counts, restoring, moving, halls)
     codes = AccessCodes(engine, line_redis, ring, settings.limit.wrong_codes_per_minute)
@@ -183,6 +189,15 @@ def build_services(settings: GatewaySettings) -> Services:
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(jobs, captcha, settings.limit, networks, seen),
         networks=networks,
+        suspicions=Suspicions(
+            seen,
+            Sightings(line_redis, clock.now, suspects_key),
+            networks,
+            Devices(line_redis, time.monotonic),
+            settings.guard,
+            hold_seconds=settings.hold.seconds,
+            now=time.monotonic,
+        ),
         finding=finding,
         joining=Joining(
             finding,

@@ -76,6 +76,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.ended_sessions.keep,
         services.keys.keep,
         services.limits.seen.keep,
+        services.suspicions.keep,
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,

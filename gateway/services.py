@@ -36,6 +36,7 @@ from gateway.identity.operators import OperatorSessions
 from gateway.identity.passkeys import Passkeys
 from gateway.identity.sessions import Identity
 from gateway.identity.sign_in import SignIn
+from gateway.identity.suspicions import Suspicions
 from gateway.identity.totp import Authenticators
 from gateway.line.admission import Admission
 from gateway.line.alerts import Alerts
@@ -116,6 +117,7 @@ class Services:
     admission: Admission
     permits: Permits
     networks: Networks
+    suspicions: Suspicions
     finding: Finding
     joining: Joining
     restoring: Restoring

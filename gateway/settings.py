@@ -10,7 +10,7 @@ from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.captcha.settings import CaptchaSettings
-from gateway.identity.settings import OperatorSettings, SessionSettings
+from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
@@ -35,6 +35,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     autopilot: AutopilotSettings
     session: SessionSettings
     operator: OperatorSettings
+    guard: GuardSettings
     account: AccountSettings
     oidc: OidcSettings
     captcha: CaptchaSettings

@@ -36,7 +36,7 @@ DEFENCES: Final = {
     "ADMITONE_HOLD_GRACE_SECONDS": "1",
 }
 """The defaults, which the other parts raise; and a hold that lapses within the measurement."""
-ASKED: Final = frozenset({"captcha_required", "too_many_holds", "rate_limited"})
+ASKED: Final = frozenset({"captcha_required", "too_many_holds", "rate_limited", "conduct_refused"})
 
 
 @dataclass

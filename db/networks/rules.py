@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ RULES_MAX: Final = 2_000_000
 RULES_AT_A_TIME: Final = 5_000
 REASON_MAX: Final = 300
 
+ASN_MAX: Final = 2**32 - 1
+_asn: Final = re.compile(r"AS([0-9]{1,10})", re.IGNORECASE).fullmatch
+_country: Final = re.compile(r"[A-Za-z]{2}").fullmatch
+
 Verdict = Literal["allow", "deny"]
 
 
@@ -28,7 +33,9 @@ class TooManyRulesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule: the network is let through or turned away until then; None: for good."""
+    """A rule: the network is let through or turned away until then; None: for good. ``network`` is as `network_of`
+    gives it.
+    """
 
     rule_id: uuid.UUID
     network: str
@@ -40,12 +47,24 @@ class Rule:
 
 
 def network_of(text: str) -> str:
-    """The network of a CIDR, or of one address, as Postgres writes it.
+    """The network of a CIDR, or of one address, as Postgres writes it; or an autonomous system as ``AS64500``, or a
+    country by its two letters, as ``DE``.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is none of these.
     """
-    return str(ipaddress.ip_network(text.strip(), strict=False))
+    named = text.strip()
+    asn = _asn(named)
+    if asn is not None and 0 < int(asn[1]) <= ASN_MAX:
+        return f"AS{int(asn[1])}"
+    if _country(named) is not None:
+        return named.upper()
+    return str(ipaddress.ip_network(named, strict=False))
+
+
+def is_origin(network: str) -> bool:
+    """Whether what `network_of` gave is an autonomous system or a country."""
+    return network[0].isupper()
 
 
 async def add_rules(
@@ -68,7 +87,8 @@ async def add_rules(
     rules: list[dict[str, Any]] = [
         {
             "rule_id": uuid7(),
-            "network": network,
+            "network": None if is_origin(network) else network,
+            "origin": network if is_origin(network) else None,
             "verdict": verdict,
             "until": until,
             "reason": reason,
@@ -118,4 +138,6 @@ async def every_rule(connection: AsyncConnection) -> AsyncIterator[Rule]:
 
 
 def _rule(row: Any) -> Rule:
-    return Rule(**{**row._asdict(), "network": str(row.network)})
+    found = row._asdict()
+    origin = found.pop("origin")
+    return Rule(**{**found, "network": origin or str(row.network)})

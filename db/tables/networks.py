@@ -13,22 +13,26 @@ from db.tables.base import Base, one_of
 
 
 class NetworkRule(Base):
-    """A network that is let through (``allow``) or turned away (``deny``) until a moment, or for good."""
+    """A network that is let through (``allow``) or turned away (``deny``) until a moment, or for good: its addresses,
+    or its ``origin``, which is an autonomous system (``AS64500``) or a country (``DE``).
+    """
 
     __tablename__ = "network_rule"
     __table_args__ = (
         CheckConstraint(one_of("verdict", ("allow", "deny")), name="verdict"),
+        CheckConstraint("num_nonnulls(network, origin) = 1", name="named"),
         PrimaryKeyConstraint("rule_id"),
         Index("ix_network_rule_until", "until"),
     )
 
     rule_id: Mapped[uuid.UUID] = mapped_column(Uuid)
-    network: Mapped[str] = mapped_column(CIDR)
+    network: Mapped[str | None] = mapped_column(CIDR)
     verdict: Mapped[str]
     until: Mapped[dt.datetime | None]
     reason: Mapped[str] = mapped_column(server_default="")
     made_by: Mapped[str]
     made_at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    origin: Mapped[str | None]
 
 
 class NetworkRulesVersion(Base):

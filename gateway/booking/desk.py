@@ -54,6 +54,7 @@ class Ask:
             returns the command to be sent in place of ``command``, or None.
         repeats_recorded: if ``permit`` refuses a retry, the desk answers with the outcome that Postgres recorded for
             the same request.
+        behind: the command waits behind those of others while its lane is busy; ``permit`` may set it.
     """
 
     command: Command
@@ -61,6 +62,7 @@ class Ask:
     wait_seconds: float
     permit: Callable[[uuid.UUID], Awaitable[Command | None]] | None = None
     repeats_recorded: bool = False
+    behind: bool = False
 
 
 class Booked(NamedTuple):
@@ -237,7 +239,7 @@ class Desk:
             body_hash=hash_of_body,
             trace=tracing.tracer.here(),
         )
-        return Booked(command_id, await self._submit(lane, command, ask.wait_seconds))
+        return Booked(command_id, await self._submit(lane, command, ask.wait_seconds, behind=ask.behind))
 
     def _lane_of(self, event_id: int) -> Coalescer:
         return self.lanes[lane_of(event_id, self._settings.count)]
@@ -258,13 +260,15 @@ class Desk:
         _refuse_reuse(record, hash_of_body)
         return record if record.queued else None
 
-    async def _submit(self, lane: Coalescer, command: Command, wait_seconds: float) -> JobRecord | None:
+    async def _submit(
+        self, lane: Coalescer, command: Command, wait_seconds: float, *, behind: bool
+    ) -> JobRecord | None:
         """Hand the command to its lane; return the finished record if it comes within ``wait_seconds``, else None once
         Redis has the job.
         """
         outcome = self.waiters.expect(command.command_id)
         try:
-            taken = lane.submit(command)
+            taken = lane.submit(command, behind=behind)
             if wait_seconds > 0:
                 # An outcome shows that the lane took the command, so of `taken` only a refusal matters.
                 taken.add_done_callback(partial(_pass_refusal, outcome))

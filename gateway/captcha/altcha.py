@@ -88,7 +88,7 @@ class Altcha:
             CaptchaUnavailable: Redis does not answer.
         """
         times, fan_times = await self._work_times(solver, count=False)
-        work_max = self._work_max * min(times * fan_times, WORK_TIMES_MAX)
+        work_max = self._work_max * min(times * fan_times * solver.work_times, WORK_TIMES_MAX)
         key = self._keys[0].secret
         params = {"to": _bound_to(key, solver), "work": str(work_max)}
         if solver.event_id:

@@ -60,13 +60,14 @@ class Solver(msgspec.Struct, frozen=True, kw_only=True):
     """Who is to solve a captcha, and what for.
 
     ``fan`` is the user id of the session, 0 without one. ``event_id`` is 0 and ``action`` empty where these are not
-    known.
+    known. ``work_times``: how many times the ordinary work is due by what the session did.
     """
 
     address: str
     fan: int = 0
     event_id: int = 0
     action: str = ""
+    work_times: int = 1
 
     @property
     def network(self) -> str:

@@ -95,6 +95,12 @@ class FanMessage(AnswerBody, kw_only=True):
     error: str
 
 
+class PardonBody(RequestBody, kw_only=True):
+    EXAMPLES = ({"why": "She called; she uses a program that reads pages aloud."},)
+
+    why: Why
+
+
 class DeskLine(AnswerBody, kw_only=True):
     """What an operator did for the fan."""
 

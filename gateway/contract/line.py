@@ -9,18 +9,35 @@ from msgspec import Meta
 
 from db.events.sale import SaleState
 from db.languages import Texts
-from db.texts import NO_NUL
+from db.texts import END, NO_NUL, ONE_LINE
 from gateway.contract.values import AnswerBody, CaptchaToken, Moment, RequestBody
 from waiting_room.access import CODE_MAX
 
+Tell = Annotated[str, Meta(min_length=1, max_length=32, pattern=ONE_LINE)]
+
+
+class Device(RequestBody, kw_only=True):
+    """What a page says of its browser: a hash of a few things that it knows (`docs/privacy.md` names them), and what
+    only a browser has that a program steers.
+    """
+
+    EXAMPLES = ({"fingerprint": "0123456789abcdef0123456789abcdef", "tells": []},)
+
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)] | None = None
+    tells: Annotated[tuple[Tell, ...], Meta(max_length=8)] = ()
+
 
 class JoinBody(RequestBody, kw_only=True):
-    """With an ``accessCode`` the fan's place belongs to the priority class, even if the fan already holds it."""
+    """With an ``accessCode`` the fan's place belongs to the priority class, even if the fan already holds it.
+
+    ``device`` is the pages' own; without it nothing is missing.
+    """
 
     EXAMPLES = ({},)
 
     captcha_token: CaptchaToken | None = None
     access_code: Annotated[str, Meta(max_length=CODE_MAX, pattern=NO_NUL)] | None = None
+    device: Device | None = None
 
 
 class Lobby(AnswerBody, kw_only=True):

@@ -69,11 +69,22 @@ class Lately(AnswerBody, kw_only=True):
     proofs: int
 
 
+class SessionSeen(AnswerBody, kw_only=True):
+    """A session with points of its own: why, which answer they have by themselves, and how often each was given."""
+
+    user_id: int
+    network: str
+    points: int
+    reasons: tuple[Points, ...]
+    answer: Literal["nothing", "proof", "captcha", "behind", "refuse"]
+    answered: dict[str, int]
+
+
 class NetworkSeen(AnswerBody, kw_only=True):
     """What came from a network at an event, the points that it has for it, and what it is answered at present.
 
     ``lately`` is what came in the last ten minutes to all events together, and ``refusedLately`` what was refused then,
-    by its code.
+    by its code. ``answeredLately`` counts the answers that sessions of it had for their own points.
     """
 
     network: str
@@ -83,6 +94,7 @@ class NetworkSeen(AnswerBody, kw_only=True):
     held: int
     lately: Lately
     refused_lately: dict[str, int]
+    answered_lately: dict[str, int]
     unproven_seats: int
     unbought_seats: float
     points: int
@@ -92,8 +104,10 @@ class NetworkSeen(AnswerBody, kw_only=True):
 
 class NetworksSeen(AnswerBody, kw_only=True):
     """The networks with the most points first, and after those whose fans held seats the ones that did most lately;
-    ``unproven_seats_max`` is what a network may have without proofs.
+    ``unproven_seats_max`` is what a network may have without proofs. ``sessions`` are those whose own doings look
+    like a program's, at all events, in the last ten minutes.
     """
 
     unproven_seats_max: int
     networks: tuple[NetworkSeen, ...]
+    sessions: tuple[SessionSeen, ...]

@@ -21,7 +21,7 @@ COOKIE_SECONDS_MAX: Final = 400 * 24 * 3600
 DEVICE_COOKIES: Final[dict[Role, str]] = {"fan": "admitone_device", "operator": "admitone_operator_device"}
 """The name of the cookie that tells that a person has signed in with this browser before
 (`gateway.identity.password_tries`)."""
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def cookie_name(name: str, *, secure: bool) -> str:
@@ -74,7 +74,7 @@ def refuse_cross_site(request: AnyRequest, *, silent_too: bool = False) -> None:
     Raises:
         ProblemError: ``cross_site``.
     """
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         return
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -1,7 +1,8 @@
 """Networks that operators let through or turn away, in memory: a million are looked up in microseconds.
 
 The rules are kept as intervals of addresses that do not overlap, sorted, so that one bisection finds an address. Of
-nested networks the smallest decides, of equal ones the newest.
+nested networks the smallest decides, of equal ones the newest. Where no rule names the address, one of its autonomous
+system decides, and then one of its country.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.networks.rules import Rule, every_rule, read_version
+from db.networks.rules import Rule, every_rule, is_origin, read_version
+from gateway.identity.origins import NOWHERE, Origin, Origins
 from gateway.identity.sightings import Sightings
 from gateway.wire.problems import ProblemError
 from waiting_room.limits import address_prefix
@@ -88,7 +90,10 @@ class NetworkIndex:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = list(rules)
         spans: dict[int, list[tuple[int, int, int]]] = {4: [], 6: []}
+        self.origins = {rule.network: rule for rule in self._rules if is_origin(rule.network)}
         for number, rule in enumerate(self._rules):
+            if rule.network in self.origins:
+                continue
             version, first, last = _span(rule.network)
             spans[version].append((first, last, number))
         self._by_version = {version: _intervals(of) for version, of in spans.items()}
@@ -98,8 +103,14 @@ class NetworkIndex:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def find(self, address: str) -> Rule | None:
+    def find(self, address: str, origin: Origin = NOWHERE) -> Rule | None:
         """The rule that decides about the address; None without one."""
+        rule = self._of_address(address)
+        if rule is not None or not self.origins:
+            return rule
+        return next((self.origins[name] for name in origin.names if name in self.origins), None)
+
+    def _of_address(self, address: str) -> Rule | None:
         try:
             parsed = ipaddress.ip_address(address.split("%", 1)[0])
         except ValueError:
@@ -116,9 +127,13 @@ class Networks:
     Args:
         now: the clock that ends rules (UTC).
         seen: is told whom a rule turned away.
+        origins: tell whose an address is; None: nobody can.
     """
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], dt.datetime], seen: Sightings) -> None:
+    def __init__(
+        self, engine: AsyncEngine, now: Callable[[], dt.datetime], seen: Sightings, origins: Origins | None = None
+    ) -> None:
+        self._origins = origins or Origins()
         self._seen = seen
         self._engine = engine
         self._now = now
@@ -152,7 +167,7 @@ class Networks:
     def _found(self, address: str) -> Rule | None:
         if not len(self.index):
             return None
-        rule = self.index.find(address)
+        rule = self.index.find(address, self._origins.of(address) if self.index.origins else NOWHERE)
         return None if rule is None or (rule.until is not None and rule.until <= self._now()) else rule
 
     def refuse(self, address: str) -> None:
@@ -172,6 +187,10 @@ class Networks:
                 rule=str(rule.rule_id),
                 until=until,
             )
+
+    def is_hosted(self, address: str) -> bool:
+        """Whether the address is one of a data centre, as far as the site's files say."""
+        return self._origins.has_files and self._origins.of(address).is_hosted
 
     def lets_through(self, address: str) -> bool:
         """Whether an operator has said that the address needs no proofs and counts with no network."""

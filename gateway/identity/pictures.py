@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from db.booking.conduct import PictureRow
-from gateway.contract.networks import Lately, NetworkSeen, Points
-from gateway.identity.sightings import JOIN, PROOF, SESSION
+from gateway.contract.networks import Lately, NetworkSeen, Points, SessionSeen
+from gateway.identity.sightings import ANSWERED, BOUGHT, JOIN, PROOF, SESSION
+from gateway.identity.suspicions import Suspect
 
 FULL: Final = 100
 """Points at which a network's fans are asked for proofs."""
@@ -62,10 +63,30 @@ def picture_of(row: PictureRow, seats_max: int, unbought_max: int, lately: Mappi
         bought=row.bought,
         held=row.held,
         lately=Lately(sessions=lately.get(SESSION, 0), joins=max(0, lately.get(JOIN, 0)), proofs=lately.get(PROOF, 0)),
-        refused_lately={what: number for what, number in lately.items() if what not in (SESSION, JOIN, PROOF)},
+        refused_lately={
+            what: number
+            for what, number in lately.items()
+            if what not in (SESSION, JOIN, PROOF, BOUGHT) and not what.startswith(ANSWERED)
+        },
+        answered_lately={
+            what.removeprefix(ANSWERED): number for what, number in lately.items() if what.startswith(ANSWERED)
+        },
         unproven_seats=row.unproven_seats,
         unbought_seats=round(row.unbought_seats, 1),
         points=sum(one.points for one in reasons),
         reasons=tuple(reasons),
         answer="proof" if asks_proof else "nothing",
+    )
+
+
+def session_of(suspect: Suspect) -> SessionSeen:
+    """A suspicious session as operators see it."""
+    verdict = suspect.verdict
+    return SessionSeen(
+        user_id=suspect.user_id,
+        network=suspect.network,
+        points=verdict.points,
+        reasons=tuple(Points(reason=reason.sentence, points=reason.points) for reason in verdict.reasons),
+        answer=verdict.answer.word,
+        answered=suspect.answered,
     )

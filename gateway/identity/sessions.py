@@ -17,6 +17,7 @@ from db.operators.roles import NO_GRANTS, Grants
 from gateway.identity.cookies import (
     COOKIE_SECONDS_MAX,
     COOKIES,
+    SAFE_METHODS,
     Role,
     cookie_name,
     refuse_cross_site,
@@ -39,6 +40,8 @@ KEPT_SPARE_SECONDS: Final = 24 * 3600
 """A session is kept longer only by so much or more: else each look at a ticket would make it anew."""
 RENEWED_HEADER: Final = b"x-session-token"
 """Brings a renewed token to a client that sends its token in a header; a browser is given the cookie."""
+VISIT: Final = "v"
+"""Begins the id of a session that a browser was given and that has done nothing yet (`Identity.at_first_join`)."""
 VERIFIED_MAX: Final = 50_000
 VERIFIED_SECONDS: Final = 600.0
 
@@ -71,6 +74,11 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     def is_account(self) -> bool:
         """Whether the fan has signed in to an account."""
         return self.account_until > 0
+
+    @property
+    def is_visit(self) -> bool:
+        """Whether the session has done nothing yet."""
+        return self.jti.startswith(VISIT)
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -126,10 +134,27 @@ class Identity:
         self._renewed: dict[tuple[str, float], str] = {}
         self._verified_by = self._ring.keys
 
-    def new_fan(self, user_id: int | None = None) -> tuple[str, int]:
-        """A token and its user id."""
+    def new_fan(self, user_id: int | None = None, *, visits: bool = False) -> tuple[str, int]:
+        """A token and its user id.
+
+        Args:
+            visits: it is for a browser that has done nothing yet. In development that makes no difference.
+        """
         user_id = user_id or new_user_id()
-        return self._sign(str(user_id), "fan", self._session_seconds), user_id
+        jti = VISIT + new_session_id() if visits and self._secure else ""
+        return self._sign(str(user_id), "fan", self._session_seconds, jti=jti), user_id
+
+    def at_first_join(self, request: AnyRequest, session: Session) -> Session:
+        """The session that joins a line: a new fan's where a browser has done nothing before in its own, so that who
+        put that session into the browser, or read it there, has no share in the place. The answer brings the cookie.
+
+        A client that sends its token in ``Authorization`` keeps it: no page of a stranger can plant that.
+        """
+        if not session.is_visit or not self._token(request, "fan")[1]:
+            return session
+        token, _ = self.new_fan()
+        set_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+        return self.verify(token)
 
     def account_token(self, session_id: str, user_id: int, until_seconds: int) -> str:
         """The token of a fan's session of an account, which ends at that moment (Unix time, seconds) at the latest."""
@@ -171,7 +196,11 @@ class Identity:
         if by_cookie:
             self.refuse_foreign(request)
         session = self.verify(token)
-        if session.renew_at <= self._now():
+        if by_cookie and session.is_visit and request.method not in SAFE_METHODS:
+            # What it does now is its own, and stays so when it joins a line later.
+            token = self._sign(str(session.user_id), "fan", self._session_seconds)
+            set_header(request.scope, b"set-cookie", self.cookie(token).to_header(header="").encode())
+        elif session.renew_at <= self._now():
             self._renew(request, session, by_cookie=by_cookie)
         return session
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from db.operators.roles import OperatorRole
 from db.settings import Section, bounded, setting
+from db.texts import ONE_LINE
 
 
 class SessionSettings(Section, frozen=True, kw_only=True):
@@ -20,6 +21,29 @@ class SessionSettings(Section, frozen=True, kw_only=True):
     @property
     def open_auth(self) -> bool:
         return self.auth == "open"
+
+
+class GuardSettings(Section, frozen=True, kw_only=True):
+    """How sessions that look like a program's are answered (`gateway.identity.answers`)."""
+
+    answers: Annotated[
+        Literal["on", "proofs", "watch", "off"],
+        setting(
+            "what suspicious sessions are answered: on: proofs, a place behind the others, a refusal; proofs: only"
+            " proofs; watch: nothing, but it is shown to operators; off: nothing is counted"
+        ),
+    ] = "on"
+    appeal: Annotated[
+        str,
+        setting("mail address or link to which a fan writes who was refused; empty: the organiser, without an address"),
+        Meta(max_length=200, pattern=ONE_LINE),
+    ] = ""
+    asn_database: Annotated[
+        str, setting("file of a database (MaxMind's format) that says whose an address is; empty: none")
+    ] = ""
+    country_database: Annotated[
+        str, setting("file of a database (MaxMind's format) that says in which country an address is; empty: none")
+    ] = ""
 
 
 class OperatorSettings(Section, frozen=True, kw_only=True):

@@ -49,6 +49,8 @@ class JoinAsk:
     captcha_token: str | None = None
     patience: str | None = None
     access_code: str | None = None
+    is_suspicious: bool = False
+    """What the session did asks for a proof, however few the network's joins."""
 
     @property
     def needs_standing(self) -> bool:
@@ -140,7 +142,8 @@ class Joining:
         if not ask.fan.rehearses:
             in_room = free * self._finding.places_in_all(ask.event_id) // PLACES_OF_FREE_JOINS
             free = min(free, max(FREE_JOINS_MIN, in_room))
-        return self._captcha.provider != "off" and used > free and not self._networks.lets_through(ask.address)
+        due = used > free or ask.is_suspicious
+        return due and self._captcha.provider != "off" and not self._networks.lets_through(ask.address)
 
     async def _enter(
         self, ask: JoinAsk, network: str, used: int, standing: Standing | None, code_allowance: Allowance | None

@@ -607,6 +607,7 @@ export type NetworkSeen = {
   held: number;
   lately: Lately;
   refusedLately: Record<string, number>;
+  answeredLately: Record<string, number>;
   unprovenSeats: number;
   unboughtSeats: number;
   points: number;
@@ -616,6 +617,7 @@ export type NetworkSeen = {
 export type NetworksSeen = {
   unprovenSeatsMax: number;
   networks: NetworkSeen[];
+  sessions: SessionSeen[];
 };
 export type NewAuthenticator = {
   secret: string;
@@ -1123,6 +1125,14 @@ export type Section = {
 export type SessionAnswer = {
   token: string;
   userId: number;
+};
+export type SessionSeen = {
+  userId: number;
+  network: string;
+  points: number;
+  reasons: Points[];
+  answer: "behind" | "captcha" | "nothing" | "proof" | "refuse";
+  answered: Record<string, number>;
 };
 export type StockLeft = {
   free: number;

@@ -25,6 +25,7 @@ from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
+from gateway.identity.cookies import SAFE_METHODS
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
@@ -82,7 +83,7 @@ class PagesFromServices:
             return session.user_id, None
         # Counted apart from the sessions of programs, so that a neighbour's program has no fan's page refused.
         await self._services.limits.count("page", network(request), self._services.settings.limit.sessions_per_minute)
-        token, user_id = identity.new_fan()
+        token, user_id = identity.new_fan(visits=request.method in SAFE_METHODS)
         return user_id, identity.cookie(token)
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
@@ -177,7 +178,7 @@ class PagesFromServices:
         )
 
     async def join(self, request: AnyRequest, event_id: int, user_id: int, patience: str | None) -> None:
-        fan = self._fan(request, user_id)
+        fan = self._services.identity.at_first_join(request, self._fan(request, user_id))
         ask = JoinAsk(event_id=event_id, fan=fan, address=address(request), patience=patience)
         try:
             await self._services.joining.join(ask)

@@ -10,7 +10,7 @@ import msgspec
 from litestar import HttpMethod, Response
 from litestar.params import Parameter
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Release, Reserve, Take
+from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Proof, Release, Reserve, Take
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
 from db.booking.seats import Seat
@@ -37,8 +37,10 @@ from gateway.contract.booking import (
     TakeBody,
 )
 from gateway.contract.values import ID_MAX
+from gateway.identity.answers import BOUGHT, RELEASED, RESERVED, Step
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
 from gateway.identity.sessions import Session
+from gateway.identity.suspicions import verdict_of
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
 from gateway.services import Services, address, services_of
@@ -59,6 +61,8 @@ Prefer = Annotated[
     str | None, Parameter(header="Prefer", max_length=PREFER_CHARACTERS_MAX, description="wait=SECONDS, at most 30")
 ]
 EventQuery = Annotated[int, Parameter(query="eventId", ge=1, le=ID_MAX)]
+SUCCEEDED: Final = b'{"status":"succeeded"'
+"""How the record of a command that did what was asked begins."""
 CAPTCHA_HEADER_NAME: Final = "x-captcha-token"
 CAPTCHA_HEADER: Final = header("X-Captcha-Token", "a solved captcha, where the job failed with `captcha_required`")
 COMMAND_REFUSED: Final = (
@@ -166,11 +170,14 @@ def _refuse_if_full(services: Services, arguments: Mapping[str, Any]) -> None:
 @fans.post(
     "/api/reserve",
     guard=FAN_OF_BODY,
+    weighed=RESERVED,
     first=_refuse_if_full,
     status_code=202,
     refuses=(
         *COMMAND_REFUSED,
         *BODY_REFUSED,
+        "conduct_refused",
+        "captcha_required",
         "account_required",
         "not_admitted",
         "event_cancelled",
@@ -188,7 +195,8 @@ async def reserve(
 
     The job fails with ``captcha_required`` where the fan let many holds end unbought, or where much is held and bought
     from the fan's network by fans who proved nothing: solve a captcha for ``reserve`` in the same session, and send it
-    in ``X-Captcha-Token`` with a new request.
+    in ``X-Captcha-Token`` with a new request. The request itself is refused so where what the session did looks like a
+    program's, and with ``conduct_refused`` where it goes on; both name their reasons.
     """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
@@ -213,7 +221,7 @@ async def reserve(
 
     async def permit(command_id: uuid.UUID) -> Command:
         await services.admission.require(request, data.event_id, user_id)
-        return await services.permits.permit(
+        permitted = await services.permits.permit(
             command,
             address(request),
             command_id,
@@ -221,15 +229,35 @@ async def reserve(
             token=request.headers.get(CAPTCHA_HEADER_NAME),
             counting=counting,
         )
+        if permitted.proof == Proof.FRESH:
+            services.suspicions.proved(user_id)
+        verdict = verdict_of(request)
+        if services.captcha.provider != "off":
+            verdict.require_proof(permitted.proof, fresh=Proof.FRESH)
+        ask.behind = verdict.is_behind
+        return permitted
 
     ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit)
-    return await answer_of(services, await services.desk.book(ask))
+    booked = await services.desk.book(ask)
+    _note_end(services, user_id, Step.RESERVE, booked)
+    return await answer_of(services, booked)
+
+
+def _note_end(services: Services, user_id: int, step: Step, booked: Booked) -> None:
+    """Count how the command ended with what the fan did, where that is known by now."""
+    record = booked.record
+    if record is None or not record.body:
+        return
+    succeeded = record.body.startswith(SUCCEEDED)
+    code = "" if succeeded else "captcha_required" if b'"code":"captcha_required"' in record.body else ""
+    services.suspicions.ended(user_id, step, succeeded=succeeded, code=code)
 
 
 @fans.route(
     "/api/checkout",
     methods=[HttpMethod.POST, HttpMethod.PUT],
     guard=FAN_OF_BODY,
+    weighed=BOUGHT,
     first=_refuse_if_full,
     status_code=202,
     refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
@@ -265,11 +293,15 @@ async def checkout(
         )
         if token is None and not permitted.proof and services.captcha.provider != "off" and not is_exempt:
             services.permits.require_token()
+        if permitted.proof == Proof.FRESH:
+            services.suspicions.proved(user_id)
         return permitted
 
     # A late retry's captcha has ended, and Redis has forgotten; what was bought is still bought.
     ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), permit, repeats_recorded=True)
-    return await answer_of(services, await services.desk.book(ask))
+    booked = await services.desk.book(ask)
+    _note_end(services, user_id, Step.CHECKOUT, booked)
+    return await answer_of(services, booked)
 
 
 def counted(
@@ -289,6 +321,7 @@ def counted(
 
 @fans.delete(
     "/api/reservations/{reservation_id:uuid}",
+    weighed=RELEASED,
     status_code=202,
     refuses=COMMAND_REFUSED,
     also=_answers("release"),
@@ -307,7 +340,9 @@ async def release(
     await services.hall_access.to_book(request, event_id)
     command = Release(**UNSTAMPED, event_id=event_id, user_id=fan.user_id, reservation_id=reservation_id)
     ask = Ask(command, idempotency_key, seconds_preferred(request, prefer), counted(request, fan, command))
-    return await answer_of(services, await services.desk.book(ask))
+    booked = await services.desk.book(ask)
+    _note_end(services, fan.user_id, Step.RELEASE, booked)
+    return await answer_of(services, booked)
 
 
 async def _owned(services: Services, fan: Session, purchase_id: uuid.UUID) -> tuple[int, bytes] | None:

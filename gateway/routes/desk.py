@@ -22,6 +22,7 @@ from gateway.contract.help import (
     FanPurchase,
     FoundFanAnswer,
     FoundFans,
+    PardonBody,
     PutBackBody,
 )
 from gateway.contract.values import ID_MAX
@@ -172,6 +173,22 @@ async def put_back(
         event_id, user_id, in_front=data.where == "front", operator=operator.name, why=data.why
     )
     return _place(standing)
+
+
+@operators.post(
+    "/api/ops/rooms/{event_id:int}/fans/{user_id:int}/pardon",
+    status_code=204,
+    needs=at_event(STEWARD),
+    refuses=BODY_REFUSED,
+)
+async def pardon(
+    request: AnyRequest, operator: Session, event_id: PathEvent, user_id: PathFan, data: PardonBody
+) -> None:
+    """Let the fan go on for ten minutes, whatever the session did: all gateways do so within seconds."""
+    services = services_of(request)
+    await services.help.event_name(event_id)
+    await services.help.log(event_id, user_id, "pardon", "for ten minutes", operator.name, data.why)
+    services.suspicions.pardon(user_id)
 
 
 ROUTERS = (operators,)

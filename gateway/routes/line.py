@@ -13,7 +13,9 @@ from litestar.params import Parameter
 from gateway.contract.line import Claimed, Handover, JoinBody, JsonWebKeySet, OpenPass, Place
 from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
+from gateway.identity.answers import JOINED
 from gateway.identity.sessions import Session
+from gateway.identity.suspicions import verdict_of
 from gateway.line.joining import JoinAsk
 from gateway.line.moments import from_ms
 from gateway.routes.routers import fan_router, public_router
@@ -50,9 +52,11 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
 
 @fans.post(
     "/api/queue/{event_id:int}",
+    weighed=JOINED,
     status_code=201,
     refuses=(
         *LINE_REFUSED,
+        "conduct_refused",
         "body_too_large",
         "unsupported_media_type",
         "network_denied",
@@ -83,8 +87,18 @@ LINE_REFUSED = ("invalid_request", "unknown_event", "rebuilding")
 async def join(
     request: AnyRequest, fan: Session, event_id: PathEvent, data: JoinBody | None = None, token: Token = None
 ) -> Response[Place]:
-    """Join the line, or find one's place in it; with an access code, in the priority class."""
+    """Join the line, or find one's place in it; with an access code, in the priority class.
+
+    In production a browser that has done nothing before joins as a new fan, in a new session, whose cookie the answer
+    brings: so nobody shares the place who knew the session from before. A token in ``Authorization`` stays as it is.
+    """
     services = services_of(request)
+    fan = services.identity.at_first_join(request, fan)
+    device = data.device if data else None
+    if device is not None and not fan.rehearses:
+        services.suspicions.note_device(
+            event_id, fan.user_id, address(request), device.fingerprint or "", len(device.tells)
+        )
     ask = JoinAsk(
         event_id=event_id,
         fan=fan,
@@ -93,6 +107,7 @@ async def join(
         admission=services.passes.valid_admission(request, event_id, fan.user_id),
         captcha_token=data.captcha_token if data else None,
         access_code=data.access_code if data else None,
+        is_suspicious=verdict_of(request).is_answered,
     )
     standing, counts = await services.joining.join(ask)
     if standing.idle:

@@ -20,7 +20,7 @@ from gateway.contract.networks import (
 )
 from gateway.contract.values import ID_MAX
 from gateway.identity.needs import at_event, at_site
-from gateway.identity.pictures import pictures_of
+from gateway.identity.pictures import pictures_of, session_of
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
@@ -64,7 +64,8 @@ async def listed(request: AnyRequest) -> NetworkRuleList:
     needs=at_site(STEWARD),
 )
 async def add(request: AnyRequest, operator: Session, data: NetworksBody) -> NetworkRulesMade:
-    """Let networks through, or turn them away, from all gateways within a second.
+    """Let networks through, or turn them away, from all gateways within a second: addresses, and where the site has
+    database files of origins also autonomous systems (``AS64500``) and countries (``DE``).
 
     Fans of a network that is turned away can read pages; they get no session, place or seats, and are told the reason.
     One that is let through needs no proofs, and its seats count with no network.
@@ -121,6 +122,7 @@ async def seen(request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=
     return NetworksSeen(
         unproven_seats_max=seats_max,
         networks=pictures_of(rows, seats_max, row.fan_unbought_max, lately),
+        sessions=tuple(session_of(one) for one in services.suspicions.suspects()),
     )
 
 

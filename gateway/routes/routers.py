@@ -23,11 +23,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Empty
 
 from gateway.contract.values import ProblemAnswer
+from gateway.identity.answers import Weighed
 from gateway.identity.guards import FAN, OPERATOR, Guard
 from gateway.identity.needs import UNDECLARED, Need
 from gateway.identity.sessions import Session
-from gateway.services import Services, services_of
+from gateway.services import Services, address, services_of
 from gateway.wire.openapi import Details, Fields, answers
+from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 
 Function = Callable[..., Awaitable[Any]]
@@ -46,6 +48,7 @@ class Options(TypedDict, total=False):
     ``first``: called before the guard. ``headers`` and ``body``: those that the handler reads by itself. ``links``:
     what an answer leads to, by its status; where the handler has several methods perhaps by one of them and the status,
     e.g. ``PUT 200``. ``needs``: the operator's role that the route needs; every route for operators declares one.
+    ``weighed``: the step of a sale that its requests are counted as, and how suspicious ones may be answered.
     """
 
     refuses: Sequence[str]
@@ -53,6 +56,7 @@ class Options(TypedDict, total=False):
     responses: Mapping[int, ResponseSpec]
     guard: Guard
     needs: Need
+    weighed: Weighed
     first: First
     headers: Sequence[Fields]
     links: Mapping[str, Mapping[str, Fields]]
@@ -99,8 +103,8 @@ class RoleRouter:
                 responses=responses,
                 security=None if guard is None else [{guard.role: []}],
                 include_in_schema=options.get("include_in_schema", Empty),
-                opt={"guard": guard, "needs": options.get("needs")},
-            )(function if guard is None else guarded(function, guard, options.get("first"), options.get("needs")))
+                opt={"guard": guard, "needs": options.get("needs"), "weighed": options.get("weighed")},
+            )(function if guard is None else guarded(function, guard, options))
             self.handlers.append(handler)
             for method in methods:
                 self.details[self._operation_id(handler, method, ())] = _details(options, method)
@@ -181,8 +185,27 @@ async def _confirmed(
     return operator
 
 
-def guarded(function: Function, guard: Guard, first: First | None = None, needs: Need | None = None) -> Function:
+def _weigh(services: Services, request: AnyRequest, subject: Session | int, weighed: Weighed) -> int:
+    """Count the step of the fan, and return the fan's number.
+
+    Raises:
+        ProblemError: ``conduct_refused``.
+    """
+    session = subject if isinstance(subject, Session) else None
+
+    def rehearses() -> bool:
+        found = session or services.identity.known(request)
+        return found is not None and bool(found.rehearses)
+
+    user_id = subject.user_id if isinstance(subject, Session) else subject
+    has_account = session is not None and session.is_account
+    services.suspicions.weigh(request, user_id, weighed, address(request), has_account=has_account, is_exempt=rehearses)
+    return user_id
+
+
+def guarded(function: Function, guard: Guard, options: Options) -> Function:
     """The function behind its guard. Litestar sees the parameters without the subject's."""
+    first, needs, weighed = options.get("first"), options.get("needs"), options.get("weighed")
     name, subject = guard.parameter, guard.subject
     signature = inspect.signature(function)
     takes_subject = name in signature.parameters
@@ -197,7 +220,14 @@ def guarded(function: Function, guard: Guard, first: First | None = None, needs:
             found = await _confirmed(services, found, needs, arguments)
         if takes_subject:
             arguments[name] = found
-        return await function(request, **arguments)
+        if weighed is None:
+            return await function(request, **arguments)
+        user_id = _weigh(services, request, found, weighed)
+        try:
+            return await function(request, **arguments)
+        except ProblemError as refused:
+            services.suspicions.refused(user_id, refused.document["code"], weighed.step)
+            raise
 
     seen = [parameter for parameter in signature.parameters.values() if parameter.name != name]
     call.__signature__ = signature.replace(parameters=seen)  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     refuse_cross_site(request)
     services.networks.refuse(address(request))
     await services.limits.count("session", network(request), services.settings.limit.sessions_per_minute)
-    token, user_id = services.identity.new_fan()
+    token, user_id = services.identity.new_fan(visits=True)
     return Response(
         SessionAnswer(token=token, user_id=user_id),
         cookies=[services.identity.cookie(token)],
@@ -87,7 +87,8 @@ async def captcha_challenge(
         raise ProblemError("not_found", "This captcha provider has no challenge of ours.")
     session = services.identity.known(request)
     fan = session.user_id if session is not None else 0
-    solver = Solver(address=address(request), fan=fan, event_id=event_id, action=action)
+    work_times = services.suspicions.work_times(fan, address(request))
+    solver = Solver(address=address(request), fan=fan, event_id=event_id, action=action, work_times=work_times)
     per_minute = services.settings.limit.challenges_per_minute
     try:
         made, _ = await asyncio.gather(

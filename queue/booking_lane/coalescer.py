@@ -27,6 +27,8 @@ RATE_SECONDS: Final = 5.0
 """The lane's pace is measured over this long."""
 RATE_SECONDS_MIN: Final = 0.25
 BATCHES_MEASURED_MAX: Final = 10_000
+BEHIND_PART: Final = 8
+"""Of a batch at least one command in so many is of those that wait behind the others, while there are any."""
 
 
 class LaneFullError(Exception):
@@ -70,6 +72,10 @@ class _UnderWay:
     taken_at: float = math.inf
 
 
+_Waiting = tuple[asyncio.Future[None], Command, float]
+"""A command, what is done once Redis has it, and since when it waits."""
+
+
 class Coalescer:
     """Gathers one lane's commands into batches. Lives in one event loop; not thread-safe.
 
@@ -108,7 +114,8 @@ class Coalescer:
         self._sent_commands = 0
         self._under_way_commands = 0
         self._others_queued = 0
-        self._waiting: deque[tuple[asyncio.Future[None], Command, float]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._behind: deque[_Waiting] = deque()
         self._refusing: asyncio.TimerHandle | None = None
         self._unfinished: dict[uuid.UUID, _UnderWay] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -119,10 +126,14 @@ class Coalescer:
     @property
     def backlog(self) -> int:
         """Commands that wait in this process for the lane."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._behind)
 
-    def submit(self, command: Command) -> asyncio.Future[None]:
+    def submit(self, command: Command, *, behind: bool = False) -> asyncio.Future[None]:
         """A future that is done once Redis has the command's job and marker.
+
+        Args:
+            behind: the command lets others go first: of each batch it has a share of one in `BEHIND_PART`, and what
+                the others leave. While nobody else waits it leaves at once.
 
         Raises:
             LaneFullError: the buffer is full; or (the future) the command waited too long and never left.
@@ -132,7 +143,7 @@ class Coalescer:
             raise LaneFullError
         loop = asyncio.get_running_loop()
         taken: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((taken, command, loop.time()))
+        (self._behind if behind else self._waiting).append((taken, command, loop.time()))
         if self._refusing is None:
             self._refusing = loop.call_later(self._wait_seconds_max, self._refuse)
         if not self._due and self._may_leave():
@@ -151,7 +162,7 @@ class Coalescer:
         gateways that keep the lane busy: a pace measured under light load says little, and a low limit would keep the
         batches small.
         """
-        waiting = len(self._waiting)
+        waiting = self.backlog
         if waiting >= self._buffer_max:
             return True
         always = (self._unfinished_max + 2) * self._batch_max // (1 + self._others_queued)
@@ -173,17 +184,15 @@ class Coalescer:
 
     def _refuse(self) -> None:
         """Withdraw the commands that have waited too long to be sent."""
-        now = asyncio.get_running_loop().time()
-        self._refusing = None
-        while self._waiting:
-            taken, _, since = self._waiting[0]
-            seconds_left = since + self._wait_seconds_max - now
-            if seconds_left > 0:
-                self._refusing = asyncio.get_running_loop().call_later(seconds_left, self._refuse)
-                return
-            self._waiting.popleft()
-            if not taken.done():
-                taken.set_exception(LaneFullError())
+        loop = asyncio.get_running_loop()
+        since_min = loop.time() - self._wait_seconds_max
+        for waiting in (self._waiting, self._behind):
+            while waiting and waiting[0][2] <= since_min:
+                taken, _, _ = waiting.popleft()
+                if not taken.done():
+                    taken.set_exception(LaneFullError())
+        oldest = min((waiting[0][2] for waiting in (self._waiting, self._behind) if waiting), default=None)
+        self._refusing = None if oldest is None else loop.call_later(oldest - since_min, self._refuse)
 
     def unfinished(self, seconds_min: float) -> list[tuple[uuid.UUID, uuid.UUID]]:
         """The batches that Redis took at least ``seconds_min`` ago and whose message has not come: each as its id and
@@ -213,7 +222,7 @@ class Coalescer:
     async def drain(self) -> None:
         """Send every waiting command, however many batches are unfinished, and wait for Redis to answer."""
         self._unfinished_max = sys.maxsize
-        while self._waiting or self._sending:
+        while self.backlog or self._sending:
             self._others_queued = 0
             self._leave()
             await asyncio.wait(set(self._sending))
@@ -221,9 +230,9 @@ class Coalescer:
     def _leave(self) -> None:
         self._due = False
         loop = asyncio.get_running_loop()
-        while self._waiting and self._may_leave():
-            count = min(self._batch_max, len(self._waiting))
-            leaving = [self._waiting.popleft() for _ in range(count)]
+        while (self._waiting or self._behind) and self._may_leave():
+            leaving = self._next()
+            count = len(leaving)
             takens = [taken for taken, _, _ in leaving]
             batch = Batch(command_id_new(), self._origin, self.number, tuple([command for _, command, _ in leaving]))
             timer = loop.call_later(self._batch_seconds_max, self.finished, batch.batch_id)
@@ -234,6 +243,15 @@ class Coalescer:
             self._sent_commands += count
             self._sending.add(task := loop.create_task(self._send(batch, takens)))
             task.add_done_callback(self._sending.discard)
+
+    def _next(self) -> list[_Waiting]:
+        """Take the commands of the next batch: in order of arrival, those behind after the others."""
+        room = self._batch_max
+        if not self._behind:
+            return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        of_behind = min(len(self._behind), max(room - len(self._waiting), room // BEHIND_PART, 1))
+        ordinary = [self._waiting.popleft() for _ in range(min(room - of_behind, len(self._waiting)))]
+        return ordinary + [self._behind.popleft() for _ in range(of_behind)]
 
     async def _send(self, batch: Batch, takens: list[asyncio.Future[None]]) -> None:
         loop = asyncio.get_running_loop()

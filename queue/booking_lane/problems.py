@@ -80,6 +80,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
         "Too many holds",
         "You held seats again and again without buying; wait a while, or ask the organiser to let you go on.",
     ),
+    "conduct_refused": Problem(
+        403,
+        "Session refused for a while",
+        "What was done in this session looks like a program's; wait ten minutes, or write to the organiser.",
+    ),
     "network_denied": Problem(403, "Network turned away", "The organiser has turned your network away."),
     "not_your_hold": Problem(403, "Not your hold", "These seats are held by somebody else."),
     "payment_failed": Problem(

@@ -76,6 +76,16 @@ def seen_key(minute: int) -> str:
     return f"networks:seen:{minute}"
 
 
+def suspects_key(minute: int) -> str:
+    """The key of what suspicious fans and kinds of devices did in a minute (Unix time), a sorted set."""
+    return f"suspects:seen:{minute}"
+
+
+def device_salt_key(event: int) -> str:
+    """The key of the salt that names an event's devices; it ends by itself."""
+    return f"device:salt:{event}"
+
+
 def tries_key(whose: str) -> str:
     """The key of the tries at a secret."""
     return f"tries:{whose}"

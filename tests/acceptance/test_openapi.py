@@ -79,6 +79,7 @@ CONTRACT = {
     "/api/ops/rooms/{event_id}/fans/{user_id}": {"get": 200},
     "/api/ops/rooms/{event_id}/fans/{user_id}/hold": {"post": 202},
     "/api/ops/rooms/{event_id}/fans/{user_id}/messages": {"post": 204},
+    "/api/ops/rooms/{event_id}/fans/{user_id}/pardon": {"post": 204},
     "/api/ops/rooms/{event_id}/fans/{user_id}/place": {"post": 200},
     "/api/ops/factors": {"get": 200},
     "/api/ops/authenticator": {"post": 201, "put": 200},

@@ -11,7 +11,7 @@ import { SharedStream } from "./shared-stream.js";
 import { count } from "./text.js";
 import { plural } from "./words.js";
 
-/** @import { NetworkRuleAnswer, NetworkRuleList, NetworkSeen, NetworksSeen, RoomAnswer, RoomList } from "../contract.d.ts" */
+/** @import { NetworkRuleAnswer, NetworkRuleList, NetworkSeen, NetworksSeen, RoomAnswer, RoomList, SessionSeen } from "../contract.d.ts" */
 
 const VIEW = "networks";
 const API = "/api/ops/networks";
@@ -32,6 +32,38 @@ function name(network) {
   field("reason").focus();
 }
 
+/** What points were answered with. @type {Record<string, string>} */
+const ANSWERS = {
+  nothing: "nothing",
+  proof: "asked for a proof",
+  captcha: "asked for a new proof each time",
+  behind: "put behind the others",
+  refuse: "refused",
+};
+
+/** @param {Record<string, number>} answered */
+const answeredWords = (answered) =>
+  Object.entries(answered).map(([word, number]) => `${ANSWERS[word]} ${count(number)}`).join(", ");
+
+/** @param {SessionSeen} one */
+function suspectLine(one) {
+  const reasons = one.reasons.map(({ reason, points }) => `${reason}: ${plural(points, "point")}`);
+  const answers = answeredWords(one.answered);
+  const pardon = lineButton("Let go on…", `Let fan ${one.userId} go on`, () =>
+    attempt(VIEW, async () => {
+      const why = prompt("Why may this fan go on? The log keeps it.");
+      if (!why) return;
+      await call("POST", `/api/ops/rooms/${chosen.value}/fans/${one.userId}/pardon`, { body: { why } });
+      say(`Fan ${one.userId} may go on for ten minutes.`, [], true);
+    }));
+  pardon.dataset.needs = "steward";
+  return line(
+    `Fan ${one.userId} in ${one.network}: ${plural(one.points, "point")}`,
+    [...reasons, answers ? `answered: ${answers}` : ""].filter(Boolean).join(" · "),
+    pardon,
+  );
+}
+
 /** @param {NetworkSeen} one */
 function seenRows(one) {
   const row = make("tr");
@@ -46,9 +78,11 @@ function seenRows(one) {
   const points = make("td", count(one.points), one.points >= 100 ? "is-bad" : "");
   row.append(head, points, ...numbers.map((number) => make("td", count(number))), answered, act);
   const refused = Object.entries(one.refusedLately).map(([code, number]) => `${code} ${count(number)}`);
+  const answers = answeredWords(one.answeredLately);
   const facts = [
     ...one.reasons.map(({ reason, points }) => `${reason}: ${plural(points, "point")}`),
     refused.length ? `refused: ${refused.join(", ")}` : "",
+    answers ? `its sessions were answered: ${answers}` : "",
   ].filter(Boolean);
   if (!facts.length) return [row];
   const why = make("tr");
@@ -62,12 +96,15 @@ async function showSeen() {
   readAt = Date.now();
   if (!chosen.value) return;
   /** @type {NetworksSeen} */
-  const { networks } = await call("GET", `/api/ops/events/${chosen.value}/networks`);
+  const { networks, sessions } = await call("GET", `/api/ops/events/${chosen.value}/networks`);
   // A table under somebody's finger or reader is not drawn anew for nothing.
-  const key = JSON.stringify(networks);
+  const key = JSON.stringify([networks, sessions]);
   if ($("seen").dataset.key === key) return;
   $("seen").dataset.key = key;
   $("seen").replaceChildren(...networks.flatMap(seenRows));
+  $("suspects").replaceChildren(
+    ...(sessions.length ? sessions.map(suspectLine) : [make("li", "None lately.", "muted")]),
+  );
   $("seen-none").hidden = networks.length > 0;
 }
 
@@ -100,7 +137,7 @@ async function showRules() {
   const { inAll, rules } = await call("GET", API);
   $("in-all").textContent = inAll > rules.length
     ? `The newest ${count(rules.length)} of ${plural(inAll, "rule")}; admitone networks list has more.`
-    : "Of networks in each other the smallest decides.";
+    : "Of networks in each other the smallest decides; then the system (AS64500), then the country.";
   $("rules").replaceChildren(...(rules.length ? rules.map(ruleLine) : [make("li", "None.", "muted")]));
 }
 

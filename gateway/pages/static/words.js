@@ -3,6 +3,8 @@
 import { momentWords } from "./moments.js";
 import { count, locale, t, tn } from "./text.js";
 
+/** @import { ProblemBody } from "./api.js" */
+
 /**
  * @param {string} currency ISO 4217 @param {number} exponent digits of its minor unit
  * @returns {(amount: number) => string} from minor units
@@ -94,9 +96,21 @@ const SHUT = {
 /**
  * What a fan reads of a problem that its place on the page has no words for. The API's own words are English, and for
  * programs.
- * @param {{code: string, status: number}} problem
+ * @param {{code: string, status: number, body?: ProblemBody}} problem
  */
-export function problemWords({ code, status }) {
+export function problemWords({ code, status, body }) {
+  if (code === "conduct_refused") {
+    const { appeal: address = "", reference: number = "" } = body ?? {};
+    return address
+      ? t(
+        "This session looks like a program’s, so it has to wait for ten minutes. If you are a person, write to {address} and name the number {number}.",
+        { address, number },
+      )
+      : t(
+        "This session looks like a program’s, so it has to wait for ten minutes. If you are a person, write to the organiser and name the number {number}.",
+        { number },
+      );
+  }
   if (code === "captcha_failed") return t("The security check did not pass. Please try again.");
   const shut = SHUT[code] ?? WAITING[code];
   if (shut) return shut;

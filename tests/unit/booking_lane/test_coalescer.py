@@ -371,3 +371,38 @@ async def test_batches_whose_message_is_late_are_named(coalescer: Coalescer, gat
     assert len(coalescer.unfinished(0)) == 2
     coalescer.finished(first.batch_id)
     assert [batch_id for batch_id, _ in coalescer.unfinished(0)] == [second.batch_id]
+
+
+async def test_commands_behind_have_their_part_of_each_batch_and_what_others_leave(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    coalescer = make(gate, executor, batch_max=8)
+    for fan in (1, 2):
+        await coalescer.submit(reserve(1, fan, (1, 1, fan)))
+    behind = [coalescer.submit(reserve(1, 100 + fan, (1, 2, fan)), behind=True) for fan in range(4)]
+    others = [coalescer.submit(reserve(1, fan, (1, 1, fan))) for fan in range(3, 15)]
+    assert coalescer.backlog == 16
+    coalescer.finished(gate.batches[0].batch_id)
+    await asyncio.wait_for(others[0], 5)
+    assert [command.user_id for command in gate.batches[2].commands] == [*range(3, 10), 100]
+    coalescer.finished(gate.batches[1].batch_id)
+    await asyncio.wait_for(asyncio.gather(*behind, *others), 5)
+    assert [command.user_id for command in gate.batches[3].commands] == [*range(10, 15), 101, 102, 103]
+
+
+async def test_a_command_behind_leaves_at_once_where_nobody_waits(coalescer: Coalescer, gate: Gate) -> None:
+    await asyncio.wait_for(coalescer.submit(reserve(1, 1, (1, 1, 1)), behind=True), 1)
+    assert gate.sizes == [1]
+
+
+async def test_a_command_behind_is_withdrawn_like_others_when_it_waited_too_long(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    coalescer = make(gate, executor, wait_seconds_max=0.05)
+    for fan in (1, 2):
+        await coalescer.submit(reserve(1, fan, (1, 1, fan)))
+    late = [coalescer.submit(reserve(1, fan, (1, 1, fan)), behind=fan == 4) for fan in (3, 4)]
+    for taken in late:
+        with pytest.raises(LaneFullError):
+            await asyncio.wait_for(taken, 5)
+    assert coalescer.backlog == 0

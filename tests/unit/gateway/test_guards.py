@@ -293,3 +293,14 @@ async def test_a_full_lane_is_said_before_the_session_is_looked_at(
 
     monkeypatch.setattr(services.desk, "refuse_if_full", full)
     assert await refused(app, reserve, None) == "overloaded"
+
+
+def test_the_steps_of_a_sale_are_weighed_and_nobody_is_kept_from_buying_a_hold(app: Litestar) -> None:
+    weighed = {name: handler.opt["weighed"] for name, handler in handlers(app) if handler.opt.get("weighed")}
+    assert {name: (one.step.value, one.highest.word) for name, one in weighed.items()} == {
+        "POST /api/queue/{event_id:int}": ("join", "refuse"),
+        "POST /api/reserve": ("reserve", "refuse"),
+        "POST /api/checkout": ("checkout", "nothing"),
+        "PUT /api/checkout": ("checkout", "nothing"),
+        "DELETE /api/reservations/{reservation_id:uuid}": ("release", "nothing"),
+    }

@@ -247,8 +247,10 @@ class Model:
             assert seats == (
                 self.best_block(wanted.ticket_type_id, wanted.quantity, now, fan) if wanted else command.seats
             )
+            room = self.seats_per_fan_max - self.seats_of(fan, now) - len(seats)
             for ended_key, ended in self.of_fan(fan):
-                if self.keeps_seats(ended, now) and not self.is_live(ended, now) and set(ended.seats) & set(seats):
+                is_over = bool(set(ended.seats) & set(seats)) or len(ended.seats) > room
+                if self.keeps_seats(ended, now) and not self.is_live(ended, now) and is_over:
                     self._give_back(ended, ended_key, "lapsed")
             hold = self.holds[key] = ModelHold(command.user_id, seats, now + dt.timedelta(seconds=self.hold_seconds))
             for seat in seats:

@@ -191,10 +191,21 @@ def test_a_checkout_in_the_grace_takes_no_fan_beyond_the_limit(hall: Hall) -> No
     (late,) = hall.book(reserve(EVENT, 1, B1), checkout(EVENT, 1, hold=ended["reservationId"]))[1:]
     assert late.get("code", "ok") == "ok", "three and one are four"
     hall = Hall()
+    first, second = hall.book(reserve(EVENT, 1, A1, A2), reserve(EVENT, 1, A3, A4))
+    hall.pass_time(HOLD_SECONDS)
+    buys = [checkout(EVENT, 1, hold=one["reservationId"]) for one in (first, second)]
+    (_, bought, late) = hall.book(reserve(EVENT, 1, B1), *buys)
+    assert bought.get("code", "ok") == "ok", "each of them would do"
+    assert (late["code"], late["seatsPerFanMax"]) == ("limit_exceeded", 4)
+
+
+def test_a_hold_in_its_grace_that_cannot_be_bought_beside_a_new_one_ends(hall: Hall) -> None:
     (ended,) = hall.book(reserve(EVENT, 1, A1, A2, A3))
     hall.pass_time(HOLD_SECONDS)
-    (_, late) = hall.book(reserve(EVENT, 1, B1, B2), checkout(EVENT, 1, hold=ended["reservationId"]))
-    assert (late["code"], late["seatsPerFanMax"]) == ("limit_exceeded", 4)
+    hall.book(reserve(EVENT, 1, B1, B2))
+    late, other = hall.book(checkout(EVENT, 1, hold=ended["reservationId"]), reserve(EVENT, 2, A1, A2, A3))
+    assert late["code"] == "hold_expired"
+    assert other.get("code", "ok") == "ok", "a fan blocks a limit's worth of seats, and no more"
 
 
 def test_best_available_finds_the_seats_of_ones_own_ended_hold(hall: Hall) -> None:

@@ -10,7 +10,7 @@ import pytest
 from booking_lane.commands import Checkout, Proof, Reserve
 from db.booking.conduct import NETWORK_LIMITS_OFF, NETWORK_SEATS_MIN, network_seats_max, unproven_seats_max
 from tests.unit.booking_lane.asks import checkout, reserve
-from tests.unit.workers.hall import EVENT, SEATS, Hall
+from tests.unit.workers.hall import EVENT, HOLD_SECONDS, SEATS, Hall
 from workers.engine.book import Book
 from workers.engine.commands import decide
 from workers.engine.conduct import STEPS_MAX
@@ -98,6 +98,17 @@ def test_who_lets_holds_end_needs_a_proof_for_each_and_then_waits(unbought: floa
     book = opened(command)
     book.unbought[EVENT, 7] = unbought
     assert outcome(book, command) == expected
+
+
+def test_who_is_refused_for_holds_that_ended_gives_up_the_grace_of_the_last() -> None:
+    hall = Hall()
+    held(hall, 1)
+    hall.pass_time(HOLD_SECONDS)
+    book = opened(first := ask(1, SEATS[5]), second := ask(2, SEATS[1]), hall=hall)
+    assert outcome(book, second) == "seats_taken", "the grace is its owner's"
+    book.unbought[EVENT, 1] = 3.0
+    assert outcome(book, first) == "captcha_required"
+    assert outcome(book, second) == "ok", "the next session of the same hoarder, or anybody"
 
 
 def test_seats_that_a_network_blocked_without_buying_count_too() -> None:

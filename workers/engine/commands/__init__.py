@@ -26,7 +26,8 @@ def decide(book: Book, command: Command) -> Result:
     Returns: the result, whose ``version`` the engine sets in the end.
 
     Raises:
-        Refused: the command fails, and the book is as before.
+        Refused: the command fails, and the book is as before. A reserve that is refused for the fan's conduct ends the
+            fan's holds that are in their grace.
     """
     if command.event_id not in book.events:
         raise Refused("unknown_event")

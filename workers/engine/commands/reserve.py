@@ -56,10 +56,19 @@ def decide(book: Book, command: Reserve) -> HoldResult:
             seatsPerFanMax=event.seats_per_fan_max,
         )
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
-    refuse_by_conduct(book, command, count)
+    try:
+        refuse_by_conduct(book, command, count)
+    except Refused:
+        # Who asks for seats anew has given up the hold that ended, also where a proof is asked first. Else it would
+        # block its seats while a hoarder's next session takes others.
+        for hold in in_grace:
+            book.give_back(hold, HoldState.LAPSED)
+        raise
+    room = event.seats_per_fan_max - had - count
     for hold in in_grace:
-        # The fan holds seats of an ended hold again, so the ended hold is closed, and its other seats become free.
-        if not set(hold.seats).isdisjoint(seats):
+        # The fan holds seats of an ended hold again, or could not buy it any more beside the new one: so the ended hold
+        # is closed, and its other seats become free. Else a hoarder would block two limits' worth.
+        if not set(hold.seats).isdisjoint(seats) or len(hold.seats) > room:
             book.give_back(hold, HoldState.LAPSED)
     lasts = dt.timedelta(seconds=book.settings.seconds)
     return _result(book, hold_seats(book, command, seats, lasts))

@@ -4,6 +4,7 @@ import { pageAddress } from "../addresses.js";
 import { call, Problem } from "../api.js";
 import { Captcha } from "../captcha.js";
 import { $, inputOf } from "../dom.js";
+import { device } from "../device.js";
 import { momentWords } from "../moments.js";
 import { clock, problemWords } from "../words.js";
 import { findSession, waitFor } from "./asking.js";
@@ -102,7 +103,11 @@ export class Joining {
     let captchaToken;
     for (let tries = 0;; tries++) {
       try {
-        const body = { ...(captchaToken ? { captchaToken } : {}), ...(code ? { accessCode: code } : {}) };
+        const body = {
+          ...(captchaToken ? { captchaToken } : {}),
+          ...(code ? { accessCode: code } : {}),
+          device: await device(this.context.event.eventId),
+        };
         return await call("POST", queue, { body, headers: store.headers });
       } catch (error) {
         if (!(error instanceof Problem)) throw error;

@@ -1,0 +1,44 @@
+"""A session that looks like a program's over HTTP: it is asked for proofs, operators see why, and one lets it go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.acceptance.conftest import Site
+from tests.client import solve_captcha
+from tests.waiting import await_that
+
+
+def test_a_steered_browser_with_wrong_proofs_proves_itself_until_an_operator_lets_it_go_on(site: Site) -> None:
+    event_id = site.event()
+    fan = site.fan()
+    device = {"fingerprint": "0123456789abcdef0123456789abcdef", "tells": ["webdriver", "headless"]}
+    assert fan.join(event_id, {"device": device}).json["state"] == "admitted"
+    ask = {"eventId": event_id, "bestAvailable": {"ticketTypeId": 1, "quantity": 1}}
+    for _ in range(3):
+        assert fan.post("/api/reserve", ask, X_Captcha_Token="I am no robot").code == "captcha_failed"
+    asked = fan.post("/api/reserve", ask)
+    assert (asked.status, asked.code) == (403, "captcha_required")
+    assert {"tells", "wrong"} <= set(asked.json["reasons"])
+    token = solve_captcha(fan)
+    taken = fan.post("/api/reserve", ask, Prefer="wait=10", X_Captcha_Token=token)
+    assert taken.json["status"] == "succeeded", taken.content
+    operator = site.operator()
+
+    def suspects() -> list[dict[str, Any]]:
+        found = operator.get(f"/api/ops/events/{event_id}/networks").json["sessions"]
+        return [one for one in found if one["userId"] == fan.user_id]
+
+    (seen,) = await_that(suspects)
+    assert seen["points"] == 60
+    assert seen["answer"] == "proof"
+    assert seen["answered"]
+    other = site.admitted_fan(event_id)
+    assert other.post("/api/reserve", ask, Prefer="wait=10").json["status"] == "succeeded", (
+        "a neighbour is asked for nothing"
+    )
+    pardoned = operator.post(f"/api/ops/rooms/{event_id}/fans/{fan.user_id}/pardon", {"why": "she called"})
+    assert pardoned.status == 204
+    assert fan.post("/api/reserve", ask, Prefer="wait=10").json["status"] == "succeeded"
+    log = operator.get(f"/api/ops/rooms/{event_id}/fans/{fan.user_id}").json["acts"]
+    assert (log[0]["what"], log[0]["why"]) == ("pardon", "she called")
