@@ -8,11 +8,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from db.booking.charges import Charge, plain
 from db.booking.seats import Seat
 from db.booking.states import PurchaseStatus
 
 READ_BOUGHT: Final = """
-SELECT k.event_id, k.user_id, count(*)
+SELECT k.event_id, k.user_id, d.ticket_type_id, count(*)
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, user_id bigint)
  CROSS JOIN LATERAL (
@@ -26,21 +27,22 @@ SELECT k.event_id, k.user_id, count(*)
         WHERE d.purchase_id = p.purchase_id AND d.event_id = k.event_id
        OFFSET 0) AS d
  WHERE d.cancelled_at IS NULL
- GROUP BY k.event_id, k.user_id
+ GROUP BY k.event_id, k.user_id, d.ticket_type_id
 """
 
 
 class BoughtRow(NamedTuple):
-    """How many seats a fan has bought of an event and not cancelled."""
+    """How many seats of a ticket type a fan has bought and not cancelled."""
 
     event_id: int
     user_id: int
+    ticket_type_id: int
     seats: int
 
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
        p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
-       d.cancelled_at"""
+       d.cancelled_at, d.price, d.fee, d.tax, d.tax_basis_points"""
 
 
 @dataclass(slots=True)
@@ -50,9 +52,14 @@ class Detail:
     """
 
     seat: Seat
-    amount: int
+    charge: Charge
     ticket_code: str
     cancelled_at: dt.datetime | None = None
+
+    @property
+    def amount(self) -> int:
+        """What its fan paid."""
+        return self.charge.amount
 
 
 @dataclass(slots=True)
@@ -96,8 +103,9 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
                 until,
                 PurchaseStatus(status),
             )
-        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at = detail
-        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), amount, ticket_code, cancelled_at))
+        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at, price, *parts = detail
+        charge = plain(amount) if price is None else Charge(price, *parts, amount)
+        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), charge, ticket_code, cancelled_at))
     return list(found.values())
 
 
@@ -178,21 +186,24 @@ moves from the date ``before`` to ``after``; what was never promised and came wi
 
 WRITE_PURCHASE_DETAILS: Final = """
 INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,
-                             ticket_code)
-SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code
+                             ticket_code, price, fee, tax, tax_basis_points)
+SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code,
+       k.price, coalesce(k.fee, 0), coalesce(k.tax, 0), coalesce(k.tax_basis_points, 0)
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int,
-             seat_number int, amount bigint, ticket_code text)
+             seat_number int, amount bigint, ticket_code text, price bigint, fee bigint, tax bigint,
+             tax_basis_points int)
 """
 
 
 def new_detail(purchase: Purchase, detail: Detail) -> dict[str, Any]:
     """A row of `WRITE_PURCHASE_DETAILS`."""
-    return {
+    row = {
         **detail_key(purchase, detail),
         "amount": detail.amount,
         "ticket_code": detail.ticket_code,
     }
+    return row if detail.charge.is_plain else row | detail.charge._asdict()
 
 
 WRITE_CANCELLED_DETAILS: Final = """

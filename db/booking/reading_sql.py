@@ -22,6 +22,9 @@ _PURCHASE: Final = f"""json_build_object(
                               'rowLabel', s.row_label, 'seatLabel', s.seat_label, 'section', s.section,
                               'entrance', t.entrance,
                               'amount', d.amount,
+                              'charge', CASE WHEN d.price IS NOT NULL THEN json_build_object(
+                                  'price', d.price, 'fee', d.fee, 'tax', d.tax,
+                                  'taxBasisPoints', d.tax_basis_points) END,
                               'ticketCode', CASE WHEN d.cancelled_at IS NULL AND NOT {_OF_CANCELLED_EVENT}
                                                  THEN d.ticket_code END,
                               'cancelledAt', to_char(d.cancelled_at AT TIME ZONE 'UTC',

@@ -10,6 +10,7 @@ from typing import Any, Final
 from db.change_log.changes import ChangeRow
 from db.events.blocks import SeatBlock
 from db.events.cancelling import Bookings
+from db.events.terms import NO_TERMS, Terms
 from db.events.ticket_types import block_row
 
 SEATS_NAMED_MAX: Final = 100
@@ -76,17 +77,19 @@ class NewTicketType:
     price: int
     blocks: tuple[SeatBlock, ...]
     entrance: str = ""
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedTicketType:
-    """A ticket type's new name, price or entrance; None leaves it as it is."""
+    """A ticket type's new name, price or entrance; None leaves it as it is. ``terms`` has the terms that are new."""
 
     path: str
     ticket_type_id: int
     ticket_type: str | None = None
     price: int | None = None
     entrance: str | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

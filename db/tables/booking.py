@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.booking.charges import CHARGED
 from db.booking.conduct import BOUGHT_UNPROVEN, UNPROVEN
 from db.booking.holds import OPEN
 from db.booking.states import HoldState, PurchaseStatus
@@ -30,7 +31,8 @@ class Reservation(Base):
     """A hold (`db.booking.holds`).
 
     Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
-    an older release); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
+    an older release), and ``charges`` has price, fee, tax and rate of each where there is a fee or tax
+    (`db.booking.charges`); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
     (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
     given back or swept.
     """
@@ -62,6 +64,7 @@ class Reservation(Base):
     amounts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     network: Mapped[str] = mapped_column(server_default="")
     proven: Mapped[bool] = mapped_column(server_default="false")
+    charges: Mapped[list[list[int]] | None] = mapped_column(ARRAY(BigInteger))
     ended_at: Mapped[dt.datetime | None]
 
 
@@ -93,12 +96,17 @@ class Purchase(Base):
 
 
 class PurchaseDetail(Base):
-    """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code."""
+    """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code.
+
+    ``amount`` is what the fan paid. ``price`` is null where that is the price alone, and otherwise stands beside fee and
+    tax as they were charged at the sale (`db.booking.charges`); nothing computes them anew.
+    """
 
     __tablename__ = "purchase_detail"
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "purchase_id"], ["purchase.event_id", "purchase.purchase_id"]),
         CheckConstraint("amount >= 0", name="amount"),
+        CheckConstraint(CHARGED, name="charged"),
         PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number"),
         Index(
             "uq_purchase_detail_live_seat",
@@ -119,6 +127,10 @@ class PurchaseDetail(Base):
     amount: Mapped[int]
     ticket_code: Mapped[str]
     cancelled_at: Mapped[dt.datetime | None]
+    price: Mapped[int | None]
+    fee: Mapped[int] = mapped_column(server_default="0")
+    tax: Mapped[int] = mapped_column(server_default="0")
+    tax_basis_points: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class BookingCommand(Base):

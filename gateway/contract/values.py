@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from db.booking.charges import AMOUNT_MAX
 from db.texts import END, NO_NUL, ONE_LINE
 
 ID_MAX = 2**53 - 1
 
-PRICE_MAX = 10**10
-"""The highest price, in minor units: a thousand seats' total must still be exact in a browser."""
+PRICE_MAX = AMOUNT_MAX
 
 INT_MAX = 2**31 - 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,14 +11,17 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Release, Reserve
+from db.booking.charges import Charge, plain
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancellable_until
+from db.booking.results import breakdown
 from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
-from gateway.contract.booking import PurchaseAnswer
+from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
+from gateway.contract.hall import TicketAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
 from gateway.identity.sessions import Session
@@ -93,6 +97,7 @@ class PagesFromServices:
     async def _view(self, hall: Hall) -> EventView:
         counts = await self._services.counts.of(hall.event_id)
         event = hall.event
+        now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
         return EventView(
             event_id=event.event_id,
@@ -103,21 +108,14 @@ class PagesFromServices:
             time_zone=event.time_zone,
             on_sale_at=event.on_sale_at,
             off_sale_at=event.off_sale_at,
-            sale=sale_state(event, self._services.clock.moment()),
+            sale=sale_state(event, now),
             currency=event.currency,
             seats_per_fan_max=event.seats_per_fan_max,
             hold_seconds=self._services.settings.hold.seconds,
             absence_seconds=self._services.settings.line.absence_seconds,
             tickets=[
-                TicketView(
-                    ticket_type_id=ticket.ticket_type_id,
-                    ticket_type=ticket.ticket_type,
-                    price=ticket.price,
-                    quantity=ticket.quantity,
-                    available_count=ticket.available_count,
-                    held_count=ticket.held_count,
-                )
-                for ticket in sorted(hall.tickets.values(), key=lambda one: (one.price, one.ticket_type_id))
+                _ticket(ticket, now)
+                for ticket in sorted(hall.tickets.values(), key=lambda one: (one.cost, one.ticket_type_id))
             ],
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
@@ -204,11 +202,12 @@ class PagesFromServices:
                         label=seat.seat_label or str(seat.seat_number),
                         amount=seat.amount,
                     )
-                    for seat in hall.labels.held_seats(hold.seats, hold.amounts)
+                    for seat in hall.labels.held_seats(hold.seats, hold.charges)
                 ],
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
                 expires_at=hold.expires_at,
+                breakdown=breakdown(hold.charges),
             )
             for hold in holds
         ]
@@ -347,6 +346,7 @@ class PagesFromServices:
                     section="" if detail.section in (None, detail.ticket_type) else str(detail.section),
                     entrance=detail.entrance,
                     amount=detail.amount,
+                    charge=_charge(detail),
                     ticket_code=detail.ticket_code,
                     cancelled=detail.cancelled_at is not None,
                 )
@@ -354,3 +354,28 @@ class PagesFromServices:
             ],
             cancel_until=cancel_until if purchase.status == PurchaseStatus.CONFIRMED and not is_late else None,
         )
+
+
+def _ticket(ticket: TicketAnswer, now: dt.datetime) -> TicketView:
+    is_coming = ticket.sold_from is not None and now < ticket.sold_from
+    is_over = not is_coming and not ticket.is_sold_at(now)
+    return TicketView(
+        ticket_type_id=ticket.ticket_type_id,
+        ticket_type=ticket.ticket_type,
+        price=ticket.cost,
+        fee=ticket.fee,
+        tax_basis_points=ticket.tax_basis_points,
+        sold_from=ticket.sold_from if is_coming else None,
+        sold_until=ticket.sold_until if is_over else None,
+        seats_per_fan_max=ticket.seats_per_fan_max,
+        quantity=ticket.quantity,
+        available_count=ticket.available_count,
+        held_count=ticket.held_count,
+    )
+
+
+def _charge(detail: PurchaseDetailAnswer) -> Charge:
+    of_seat = detail.charge
+    if of_seat is None:
+        return plain(detail.amount)
+    return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount)

@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Release, Reserve
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
+from db.booking.results import breakdown
 from db.booking.seats import Seat
 from db.booking.ticket_codes import with_codes
 from db.events.sale import EventState
@@ -380,7 +381,8 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
                 expires_at=hold.expires_at,
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
-                seats=hall.labels.held_seats(hold.seats, hold.amounts),
+                seats=hall.labels.held_seats(hold.seats, hold.charges),
+                breakdown=breakdown(hold.charges),
             )
             for hold in holds
         )

@@ -71,6 +71,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "sale_over": Problem(403, "The sale is over", "The sale of this event is over; its seats are not sold any more."),
     "event_unpublished": Problem(403, "Event off sale", "The organiser has taken this event off sale for now."),
     "event_cancelled": Problem(403, "Event cancelled", "This event was cancelled; its seats are not sold any more."),
+    "type_not_on_sale": Problem(403, "Not on sale yet", "Tickets of this type are not on sale yet."),
+    "type_sale_over": Problem(403, "Not on sale any more", "Tickets of this type are not on sale any more."),
+    "type_limit_exceeded": Problem(
+        403, "Too many seats", "That is more seats than one fan may have of this ticket type."
+    ),
     "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
     "too_many_holds": Problem(
         403,

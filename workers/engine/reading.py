@@ -126,7 +126,9 @@ def _read_rows(
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
     for row in bought:
         of_fan = purchases.BoughtRow._make(row)
-        book.bought_counts[of_fan.event_id, of_fan.user_id] = of_fan.seats
+        fan = of_fan.event_id, of_fan.user_id
+        book.bought_counts[fan] = book.bought_counts.get(fan, 0) + of_fan.seats
+        book.bought_of_types[*fan, of_fan.ticket_type_id] = of_fan.seats
     for row in unbought:
         of_user = conduct.UnboughtRow._make(row)
         book.unbought[of_user.event_id, of_user.user_id] = of_user.holds

@@ -6,7 +6,7 @@ from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase, cancellable_until
-from db.booking.results import BoughtSeat, PurchaseResult
+from db.booking.results import BoughtSeat, PurchaseResult, breakdown, seat_charge
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
@@ -18,6 +18,7 @@ from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
+from workers.engine.terms import refuse_beyond_type_limits
 
 
 def needs(command: Checkout, batch: Needs) -> None:
@@ -50,7 +51,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         total_amount=hold.total_amount,
         currency=book.events[hold.event_id].currency,
         purchase_at=book.now,
-        details=[Detail(seat, amount, new_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
+        details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, hold.charges, strict=True)],
         cancel_until=cancellable_until(None, book.events[hold.event_id].date, book.settings.cancel_until_hours),
     )
     for seat in hold.seats:
@@ -59,8 +60,7 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         book.count_with_network(hold, -len(hold.seats))
         hold.proven = True
     book.close(hold, HoldState.PURCHASED)
-    fan = (hold.event_id, hold.user_id)
-    book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)
+    book.count_bought(hold.event_id, hold.user_id, hold.seats)
     book.purchases_of_holds[hold.reservation_id] = purchase
     book.changes.purchases.append(purchase)
     return _result(book, purchase)
@@ -103,6 +103,7 @@ def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
             f"This hold has ended, and you have {had} other seats since; one fan may have {limit} of this event.",
             seatsPerFanMax=limit,
         )
+    refuse_beyond_type_limits(book, hold.event_id, hold.user_id, hold.seats)
 
 
 def _result(book: Book, purchase: Purchase) -> PurchaseResult:
@@ -123,10 +124,12 @@ def _result(book: Book, purchase: Purchase) -> PurchaseResult:
                     seat_number=detail.seat[2],
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
+                    charge=seat_charge(detail.charge),
                 )
                 for detail in purchase.live
             ]
         ),
+        breakdown=breakdown([detail.charge for detail in purchase.live]),
         version=0,
     )
 

@@ -8,9 +8,9 @@ import { clock, problemWords } from "../words.js";
 import { busy } from "./page.js";
 import { keep, readKept } from "./storage.js";
 import { pageAddress } from "../addresses.js";
-import { t, tn } from "../text.js";
+import { locale, t, tn } from "../text.js";
 
-/** @import { PurchaseAnswer, PurchaseList, ReservationAnswer } from "../../contract.d.ts" */
+/** @import { PurchaseAnswer, PurchaseList, ReservationAnswer, TaxPart } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
 /** @import { Choose } from "./choose.js" */
 /** @import { State } from "./state.js" */
@@ -65,6 +65,7 @@ export class Checkout {
       }),
     );
     $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, hold.seats.length) + 1.8}rem`);
+    this.showParts(hold);
     $("hold-total").textContent = money(hold.totalAmount);
     $("buy").textContent = buyWords(hold.seats.length, money(hold.totalAmount));
     page.announce(
@@ -77,6 +78,25 @@ export class Checkout {
     this.captcha.needed("checkout").then((needed) => {
       if (needed) this.captcha.begin("checkout").catch(() => {});
     }, () => {});
+  }
+
+  /** What the total is made of, where there is more than prices. @param {ReservationAnswer} hold */
+  showParts({ breakdown }) {
+    const { money } = this.context;
+    /** @type {[string, number][]} */
+    const lines = breakdown
+      ? [
+        [t("Tickets"), breakdown.prices],
+        ...(breakdown.fees ? [feeLine(breakdown.fees)] : []),
+        ...breakdown.taxes.map(taxLine),
+      ]
+      : [];
+    $("hold-parts").hidden = !lines.length;
+    $("hold-parts").replaceChildren(...lines.map(([words, amount]) => {
+      const line = make("div");
+      line.append(make("dt", words), make("dd", money(amount)));
+      return line;
+    }));
   }
 
   /** @param {string} reservationId @param {number} ends ms @param {number} wholeMs */
@@ -241,6 +261,17 @@ export class Checkout {
 
 /** @param {number} tickets @param {string} price */
 const buyWords = (tickets, price) => tn("Buy {n} ticket · {price}", "Buy {n} tickets · {price}", tickets, { price });
+
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
+
+/** @param {number} fees @returns {[string, number]} */
+const feeLine = (fees) => [t("Booking fees"), fees];
+
+/** @param {TaxPart} part @returns {[string, number]} */
+function taxLine({ basisPoints, included, tax }) {
+  const rate = percent.format(basisPoints / 10_000);
+  return [included ? t("VAT {rate}, included", { rate }) : t("VAT {rate}", { rate }), tax];
+}
 
 /** How many tickets of a purchase are not cancelled. @param {PurchaseAnswer} purchase */
 const liveTickets = (purchase) => purchase.details.filter((detail) => !detail.cancelledAt).length;
