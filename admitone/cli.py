@@ -37,6 +37,7 @@ for command in (
     crowds.rehearse,
     rooms.room,
     rooms.codes,
+    vouchers.vouchers,
     messages.bounces,
     database.audit,
     setup.doctor,

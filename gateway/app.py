@@ -43,6 +43,7 @@ from gateway.routes import (
     programme,
     rooms,
     sessions,
+    vouchers,
     webhooks,
 )
 from gateway.services import Services
@@ -128,6 +129,7 @@ def _details() -> dict[str, Details]:
         webhooks,
         alarms,
         codes,
+        vouchers,
         networks,
         desk,
         health,
@@ -167,7 +169,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, alarms, codes, desk, networks, operator_accounts, health),
+            *_handlers(webhooks, alarms, codes, vouchers, desk, networks, operator_accounts, health),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

@@ -1,4 +1,4 @@
-"""What a seat costs: price, booking fee, tax, and the sum that its fan pays.
+"""What a seat costs: price, discount, booking fee, tax, and the sum that its fan pays.
 
 Every amount is in the currency's minor units and rounded once, for each seat by itself, half up. So the amounts of a
 purchase add up to its total, and a seat that is given back is worth exactly what was charged for it (ADR 84).
@@ -18,8 +18,8 @@ AMOUNT_MAX: Final = 10**10
 class Charge(NamedTuple):
     """What is charged for one seat.
 
-    ``amount`` is what its fan pays. ``tax`` is what of it is tax, at ``tax_basis_points``. Where price and fee contain
-    the tax, ``amount`` is their sum, and otherwise the tax is added to them.
+    ``amount`` is what its fan pays: the price without the ``discount`` of a voucher, and the fee. ``tax`` is what of it
+    is tax, at ``tax_basis_points``; where price and fee do not contain it, it is a part of the sum too.
     """
 
     price: int
@@ -27,11 +27,12 @@ class Charge(NamedTuple):
     tax: int
     tax_basis_points: int
     amount: int
+    discount: int = 0
 
     @property
     def is_plain(self) -> bool:
         """Whether the price is all there is to tell."""
-        return not (self.fee or self.tax_basis_points)
+        return not (self.fee or self.tax_basis_points or self.discount)
 
 
 def plain(amount: int) -> Charge:
@@ -44,11 +45,21 @@ def charge_of(price: int, terms: Terms) -> Charge:
     if not terms.has_charges:
         return plain(price)
     fee = terms.fee_amount + half_up(price * terms.fee_basis_points, BASIS_POINTS)
-    rate = terms.tax_basis_points
-    if terms.tax_included:
-        return Charge(price, fee, half_up((price + fee) * rate, BASIS_POINTS + rate), rate, price + fee)
-    tax = half_up((price + fee) * rate, BASIS_POINTS)
-    return Charge(price, fee, tax, rate, price + fee + tax)
+    return _taxed(price, fee, terms.tax_basis_points, 0, is_included=terms.tax_included)
+
+
+def discounted(charge: Charge, discount: int) -> Charge:
+    """The charge with a discount on its price. The fee stays, and the tax is that of what is left."""
+    is_included = charge.amount == charge.price + charge.fee
+    return _taxed(charge.price, charge.fee, charge.tax_basis_points, discount, is_included=is_included)
+
+
+def _taxed(price: int, fee: int, rate: int, discount: int, *, is_included: bool) -> Charge:
+    paid = price - discount + fee
+    if is_included:
+        return Charge(price, fee, half_up(paid * rate, BASIS_POINTS + rate), rate, paid, discount)
+    tax = half_up(paid * rate, BASIS_POINTS)
+    return Charge(price, fee, tax, rate, paid + tax, discount)
 
 
 def half_up(dividend: int, divisor: int) -> int:
@@ -73,5 +84,8 @@ def charges_noted(amounts: Iterable[int], note: Iterable[Iterable[int]] | None) 
     return tuple([Charge(*parts, amount) for parts, amount in zip(note, amounts, strict=True)])
 
 
-CHARGED: Final = "amount IN (price + fee, price + fee + tax) AND tax <= amount"
-"""SQL: a row's amount is price and fee, with the tax in them or on top."""
+CHARGED: Final = (
+    "amount IN (price - discount + fee, price - discount + fee + tax) AND tax <= amount"
+    " AND discount BETWEEN 0 AND price"
+)
+"""SQL: a row's amount is price and fee without the discount, with the tax in them or on top."""

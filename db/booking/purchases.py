@@ -42,7 +42,8 @@ class BoughtRow(NamedTuple):
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
        p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
-       d.cancelled_at, d.price, d.fee, d.tax, d.tax_basis_points"""
+       d.cancelled_at, d.price, d.fee, d.tax, d.tax_basis_points,
+       d.discount"""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,8 @@ class Detail:
 @dataclass(slots=True)
 class Purchase:
     """A purchase. ``total_amount`` is the sum of its details that are not cancelled. ``cancel_until`` is what its fan
-    was promised when it was made; None for a purchase of a release before 0.2.
+    was promised when it was made; None for a purchase of a release before 0.2. ``voucher_hash`` is set of a new one
+    that is bought with a voucher.
     """
 
     event_id: int
@@ -78,6 +80,7 @@ class Purchase:
     details: list[Detail]
     cancel_until: dt.datetime | None = None
     status: PurchaseStatus = PurchaseStatus.CONFIRMED
+    voucher_hash: bytes | None = None
 
     @property
     def live(self) -> list[Detail]:
@@ -103,8 +106,8 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
                 until,
                 PurchaseStatus(status),
             )
-        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at, price, *parts = detail
-        charge = plain(amount) if price is None else Charge(price, *parts, amount)
+        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at, price, *parts, discount = detail
+        charge = plain(amount) if price is None else Charge(price, *parts, amount, discount)
         purchase.details.append(Detail((ticket_type_id, row_number, seat_number), charge, ticket_code, cancelled_at))
     return list(found.values())
 
@@ -142,17 +145,18 @@ SELECT {_COLUMNS}
 
 WRITE_PURCHASES: Final = """
 INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at,
-                      cancel_until)
-SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until
+                      cancel_until, voucher_hash)
+SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until,
+       decode(k.voucher, 'hex')
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, user_id bigint, reservation_id uuid,
-             total_amount bigint, currency text, cancel_until timestamptz)
+             total_amount bigint, currency text, cancel_until timestamptz, voucher text)
 """
 
 
 def new_purchase(purchase: Purchase) -> dict[str, Any]:
     """A row of `WRITE_PURCHASES`."""
-    return {
+    row = {
         "event_id": purchase.event_id,
         "purchase_id": purchase.purchase_id,
         "user_id": purchase.user_id,
@@ -161,6 +165,7 @@ def new_purchase(purchase: Purchase) -> dict[str, Any]:
         "currency": purchase.currency,
         "cancel_until": None if purchase.cancel_until is None else purchase.cancel_until.isoformat(),
     }
+    return row if purchase.voucher_hash is None else row | {"voucher": purchase.voucher_hash.hex()}
 
 
 def cancellable_until(promised: dt.datetime | None, date: dt.datetime, hours: float) -> dt.datetime:
@@ -186,13 +191,14 @@ moves from the date ``before`` to ``after``; what was never promised and came wi
 
 WRITE_PURCHASE_DETAILS: Final = """
 INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,
-                             ticket_code, price, fee, tax, tax_basis_points)
+                             ticket_code, price, fee, tax, tax_basis_points, discount)
 SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code,
-       k.price, coalesce(k.fee, 0), coalesce(k.tax, 0), coalesce(k.tax_basis_points, 0)
+       k.price, coalesce(k.fee, 0), coalesce(k.tax, 0), coalesce(k.tax_basis_points, 0),
+       coalesce(k.discount, 0)
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int,
              seat_number int, amount bigint, ticket_code text, price bigint, fee bigint, tax bigint,
-             tax_basis_points int)
+             tax_basis_points int, discount bigint)
 """
 
 

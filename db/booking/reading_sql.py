@@ -24,7 +24,7 @@ _PURCHASE: Final = f"""json_build_object(
                               'amount', d.amount,
                               'charge', CASE WHEN d.price IS NOT NULL THEN json_build_object(
                                   'price', d.price, 'fee', d.fee, 'tax', d.tax,
-                                  'taxBasisPoints', d.tax_basis_points) END,
+                                  'taxBasisPoints', d.tax_basis_points, 'discount', d.discount) END,
                               'ticketCode', CASE WHEN d.cancelled_at IS NULL AND NOT {_OF_CANCELLED_EVENT}
                                                  THEN d.ticket_code END,
                               'cancelledAt', to_char(d.cancelled_at AT TIME ZONE 'UTC',

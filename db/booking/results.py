@@ -34,15 +34,17 @@ class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
     seat_number: int
 
 
-class SeatCharge(msgspec.Struct, rename="camel", frozen=True):
-    """What of a seat's ``amount`` is price, booking fee and tax. The tax is in price and fee where these make up the
-    amount, and otherwise on top of them. ``taxBasisPoints`` is its rate in hundredths of a percent.
+class SeatCharge(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What a seat's ``amount`` is made of: the price without the discount of a voucher, the booking fee, and the tax.
+    The tax is in them where these make up the amount, and otherwise on top. ``taxBasisPoints`` is its rate in hundredths
+    of a percent.
     """
 
     price: int
     fee: int
     tax: int
     tax_basis_points: int
+    discount: int = 0
 
 
 class TaxPart(msgspec.Struct, rename="camel", frozen=True):
@@ -53,19 +55,20 @@ class TaxPart(msgspec.Struct, rename="camel", frozen=True):
     tax: int
 
 
-class Breakdown(msgspec.Struct, rename="camel", frozen=True):
-    """What a total is made of: prices, booking fees, and the tax by rate. Of the tax, what is not included comes on
-    top.
+class Breakdown(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What a total is made of: prices without the discounts of a voucher, booking fees, and the tax by rate. Of the tax,
+    what is not included comes on top.
     """
 
     prices: int
     fees: int
     taxes: tuple[TaxPart, ...]
+    discounts: int = 0
 
 
 def seat_charge(charge: Charge) -> SeatCharge | None:
     """What of a seat's amount is fee and tax; None where there is neither."""
-    return None if charge.is_plain else SeatCharge(*charge[:4])
+    return None if charge.is_plain else SeatCharge(*charge[:4], charge.discount)
 
 
 def breakdown(charges: Sequence[Charge]) -> Breakdown | None:
@@ -75,12 +78,13 @@ def breakdown(charges: Sequence[Charge]) -> Breakdown | None:
     taxes: dict[tuple[int, bool], int] = {}
     for charge in charges:
         if charge.tax_basis_points:
-            rate = charge.tax_basis_points, charge.amount == charge.price + charge.fee
+            rate = charge.tax_basis_points, charge.amount == charge.price - charge.discount + charge.fee
             taxes[rate] = taxes.get(rate, 0) + charge.tax
     return Breakdown(
         sum(charge.price for charge in charges),
         sum(charge.fee for charge in charges),
         tuple(TaxPart(*rate, tax) for rate, tax in sorted(taxes.items())),
+        sum(charge.discount for charge in charges),
     )
 
 

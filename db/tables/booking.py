@@ -72,7 +72,8 @@ class Purchase(Base):
     """A completed checkout. ``total_amount`` equals the sum of its live details' amounts.
 
     ``cancel_until`` is the time until which its fan was promised to be able to cancel; null for a purchase of an older
-    release, to which the event's date applies (`db.booking.purchases`).
+    release, to which the event's date applies (`db.booking.purchases`). ``voucher_hash`` names the voucher that it was
+    bought with.
     """
 
     __tablename__ = "purchase"
@@ -93,6 +94,7 @@ class Purchase(Base):
     purchase_at: Mapped[dt.datetime]
     status: Mapped[str] = mapped_column(server_default="confirmed")
     cancel_until: Mapped[dt.datetime | None]
+    voucher_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class PurchaseDetail(Base):
@@ -131,6 +133,7 @@ class PurchaseDetail(Base):
     fee: Mapped[int] = mapped_column(server_default="0")
     tax: Mapped[int] = mapped_column(server_default="0")
     tax_basis_points: Mapped[int] = mapped_column(Integer, server_default="0")
+    discount: Mapped[int] = mapped_column(server_default="0")
 
 
 class BookingCommand(Base):

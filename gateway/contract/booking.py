@@ -20,6 +20,7 @@ from gateway.contract.values import (
     SeatInt,
     TicketTypeId,
     UserId,
+    VoucherCode,
 )
 
 
@@ -109,6 +110,7 @@ class CheckoutBody(RequestBody, kw_only=True):
     reservation_id: uuid.UUID | None = None
     captcha_token: CaptchaToken | None = None
     recaptcha_token: CaptchaToken | None = None
+    voucher: VoucherCode | None = None
 
     def __post_init__(self) -> None:
         if (self.seat_details is None) == (self.reservation_id is None):

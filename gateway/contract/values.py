@@ -36,6 +36,10 @@ CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
 
+VoucherCode = Annotated[
+    str, Meta(min_length=1, max_length=64, description="a voucher's code, however it is typed", examples=["7K2M-Q0XD-93HA"])
+]
+
 
 TimeZone = Annotated[
     str,

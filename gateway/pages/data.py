@@ -247,11 +247,23 @@ class PagesFromServices:
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
+    async def buy(
+        self, request: AnyRequest, event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
+    ) -> uuid.UUID:
         if self.captcha_provider != "off":
             raise PlainRefusedError("captcha_failed")
-        command = Checkout(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
-        job = await self._booked(Ask(command, f"plain-buy-{reservation_id}", PLAIN_WAIT_SECONDS))
+        hashes: tuple[bytes, ...] = ()
+        if voucher:
+            try:
+                hashes = await self._services.vouchers.hashes(event_id, user_id, network(request), voucher)
+            except ProblemError as problem:
+                raise PlainRefusedError(problem.document["code"]) from None
+        command = Checkout(
+            **UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id, vouchers=hashes
+        )
+        # Without the voucher it is another purchase, where the one with it was refused.
+        key = f"plain-buy-{reservation_id}" + (f"-{hashes[0].hex()[:16]}" if hashes else "")
+        job = await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS))
         return uuid.UUID(job["purchaseId"])
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:

@@ -307,8 +307,10 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> uuid.UUID:
-        """Buy a hold where no captcha is asked for; return the purchase's id.
+    async def buy(
+        self, request: Request[Any, Any, Any], event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
+    ) -> uuid.UUID:
+        """Buy a hold where no captcha is asked for, with a voucher unless it is empty; return the purchase's id.
 
         Raises:
             PlainRefusedError

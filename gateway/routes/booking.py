@@ -39,7 +39,7 @@ from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHA
 from gateway.identity.sessions import Session
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
-from gateway.services import Services, address, services_of
+from gateway.services import Services, address, network, services_of
 from gateway.wire.addresses import below
 from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import header, link
@@ -221,19 +221,35 @@ async def reserve(
     guard=FAN_OF_BODY,
     first=_refuse_if_full,
     status_code=202,
-    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
+    refuses=(
+        *COMMAND_REFUSED,
+        *BODY_REFUSED,
+        "captcha_failed",
+        "captcha_unavailable",
+        "voucher_unknown",
+        "too_many_codes",
+    ),
     also=_answers("checkout"),
     links={"PUT 200": {"job": TO_JOB, "purchase": TO_PURCHASE}, "PUT 202": {"job": TO_JOBS_END}},
 )
 async def checkout(
     request: AnyRequest, user_id: int, data: CheckoutBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
 ) -> Response[bytes]:
-    """Buy a hold, past a captcha: that of this request, or one that the fan solved in this session minutes before."""
+    """Buy a hold, past a captcha: that of this request, or one that the fan solved in this session minutes before.
+
+    A ``voucher`` lowers prices; what the hold costs with it is told by its quote. The job fails with ``voucher_used``,
+    ``voucher_expired`` or ``voucher_not_for_these`` where it is not good any more, and the hold stays.
+    """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_access.to_book(request, data.event_id)
     hold_id = data.reservation_id
-    command = Checkout(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id)
+    vouchers: tuple[bytes, ...] = ()
+    if data.voucher is not None:
+        vouchers = await services.vouchers.hashes(data.event_id, user_id, network(request), data.voucher)
+    command = Checkout(
+        **UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id, vouchers=vouchers
+    )
 
     async def permit(command_id: uuid.UUID) -> Command:
         # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.

@@ -126,6 +126,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "seats_taken": Problem(409, "Seats taken", "At least one of these seats is taken; choose others."),
     "no_block": Problem(409, "No such block", "There are not so many seats together in one row; ask for fewer."),
     "sold_out": Problem(409, "Sold out", "Every seat of this kind is sold."),
+    "voucher_unknown": Problem(403, "Unknown voucher", "This event has no such voucher; check it for typing errors."),
+    "voucher_used": Problem(403, "Voucher used up", "This voucher has been used as often as it may be."),
+    "voucher_expired": Problem(403, "Voucher expired", "This voucher is not valid any more."),
+    "voucher_not_for_these": Problem(403, "Voucher not for these", "This voucher is for tickets of another type."),
+    "unknown_vouchers": Problem(404, "Unknown vouchers", "No such vouchers were issued for this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(

@@ -16,6 +16,7 @@ from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
 from db.booking.seats import EventSeat, Seat, SeatNow
+from db.booking.vouchers import Voucher
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
 from db.events.sale import PROBLEMS, EventState, SaleState
 from workers.engine.free_rows import FreeRows
@@ -70,6 +71,7 @@ class Book:
         purchases: purchases that are to be cancelled, by their ids.
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
+        vouchers: those that a checkout names, by event and hash.
         bought_unproven: how many seats of an event were bought without a proof.
     """
 
@@ -89,6 +91,7 @@ class Book:
     network_seats: dict[tuple[int, str], int] = field(default_factory=dict)
     network_unbought: dict[tuple[int, str], float] = field(default_factory=dict)
     bought_unproven: dict[int, int] = field(default_factory=dict)
+    vouchers: dict[tuple[int, bytes], Voucher] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class Needs:
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
         unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
+        vouchers: (event_id, hash) of vouchers.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
     """
 
@@ -34,4 +35,5 @@ class Needs:
     free_rows: set[tuple[int, int]] = field(default_factory=set)
     unbought: set[tuple[int, int]] = field(default_factory=set)
     networks: set[tuple[int, str]] = field(default_factory=set)
+    vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)

@@ -9,7 +9,7 @@ from typing import Any
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
-from db.booking import conduct, events, holds, outcomes, purchases, seats
+from db.booking import conduct, events, holds, outcomes, purchases, seats, vouchers
 from db.booking.states import HoldState
 from db.plans.best_seats import PlannedRow, planned_rows
 from db.plans.reading import READ_FOCUSES, READ_ROWS
@@ -97,6 +97,11 @@ def _read_rows(
             conduct.READ_NETWORKS,
             [{"event_id": event_id, "network": network} for event_id, network in sorted(needs.networks)],
         )
+        voucher_rows = read_rows(
+            connection,
+            vouchers.READ_VOUCHERS,
+            [vouchers.voucher_key(event_id, code_hash) for event_id, code_hash in sorted(needs.vouchers)],
+        )
         bought_unproven: Iterable[tuple[Any, ...]] = ()
         if needs.bought_unproven:
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
@@ -137,6 +142,9 @@ def _read_rows(
         book.network_seats[of_network.event_id, of_network.network] = of_network.seats
         book.network_unbought[of_network.event_id, of_network.network] = of_network.unbought_seats
     book.bought_unproven |= dict(bought_unproven)
+    for row in voucher_rows:
+        voucher = vouchers.voucher_row(row)
+        book.vouchers[voucher.event_id, voucher.code_hash] = voucher
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}

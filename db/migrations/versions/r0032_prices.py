@@ -1,4 +1,4 @@
-"""Ticket types have fees, taxes, sale windows and limits of their own, and purchases keep what was charged.
+"""Ticket types have fees, taxes, sale windows and limits of their own, purchases keep what was charged, and vouchers.
 
 Workers and gateways of the release before go on working: they read no column of these, and what they write has none of
 them.
@@ -42,6 +42,7 @@ def charges() -> list[sa.Column[Any]]:
         sa.Column("fee", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("tax", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("tax_basis_points", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("discount", sa.BigInteger(), server_default="0", nullable=False),
     ]
 
 
@@ -56,11 +57,60 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_purchase_detail_charged"),
         "purchase_detail",
-        "amount IN (price + fee, price + fee + tax) AND tax <= amount",
+        "amount IN (price - discount + fee, price - discount + fee + tax) AND tax <= amount"
+        " AND discount BETWEEN 0 AND price",
     )
+    op.add_column("purchase", sa.Column("voucher_hash", sa.LargeBinary(), nullable=True))
+    op.create_table(
+        "voucher_issue",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("issue_id", sa.Uuid(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("vouchers", sa.Integer(), nullable=False),
+        sa.Column("uses_max", sa.Integer(), nullable=False),
+        sa.Column("basis_points", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("ticket_type_ids", sa.ARRAY(sa.Integer()), nullable=True),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("issued_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.Column("issued_by", sa.Text(), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_by", sa.Text(), nullable=True),
+        sa.CheckConstraint("vouchers > 0 AND uses_max > 0", name=op.f("ck_voucher_issue_counts")),
+        sa.CheckConstraint(
+            "basis_points BETWEEN 0 AND 10000 AND amount >= 0", name=op.f("ck_voucher_issue_discount")
+        ),
+        sa.CheckConstraint("(basis_points > 0) <> (amount > 0)", name=op.f("ck_voucher_issue_one_discount")),
+        sa.CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name=op.f("ck_voucher_issue_revoked")),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["event.event_id"], name=op.f("fk_voucher_issue_event"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("issue_id", "event_id", name=op.f("pk_voucher_issue")),
+    )
+    op.create_index("ix_voucher_issue_event_id", "voucher_issue", ["event_id"])
+    op.create_table(
+        "voucher",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("issue_id", sa.Uuid(), nullable=False),
+        sa.Column("uses_max", sa.Integer(), nullable=False),
+        sa.Column("uses", sa.Integer(), server_default="0", nullable=False),
+        sa.CheckConstraint("uses BETWEEN 0 AND uses_max", name=op.f("ck_voucher_uses")),
+        sa.ForeignKeyConstraint(
+            ["issue_id", "event_id"],
+            ["voucher_issue.issue_id", "voucher_issue.event_id"],
+            name=op.f("fk_voucher_voucher_issue"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("code_hash", "event_id", name=op.f("pk_voucher")),
+    )
+    op.create_index("ix_voucher_issue_id", "voucher", ["issue_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("voucher")
+    op.drop_table("voucher_issue")
+    op.drop_column("purchase", "voucher_hash")
     op.drop_constraint(op.f("ck_purchase_detail_charged"), "purchase_detail")
     for column in reversed(charges()):
         op.drop_column("purchase_detail", column.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
 from db.booking.holds import Hold
@@ -10,12 +12,14 @@ from db.booking.results import BoughtSeat, PurchaseResult, breakdown, seat_charg
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
+from db.booking.vouchers import WRITE_VOUCHER_USES, voucher_uses
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
+from workers.engine.prices import price_of
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
 from workers.engine.terms import refuse_beyond_type_limits
@@ -26,6 +30,7 @@ def needs(command: Checkout, batch: Needs) -> None:
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])
     if command.reservation_id is not None:
         batch.holds.add((command.event_id, command.reservation_id))
+    batch.vouchers.update([(command.event_id, one) for one in command.vouchers])
     if command.network and not command.proof:
         batch.bought_unproven.add(command.event_id)
 
@@ -43,17 +48,21 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
     refuse_unproven_mass(book, command, hold)
+    charges, voucher = price_of(book, hold, command.vouchers)
     purchase = Purchase(
         event_id=hold.event_id,
         purchase_id=command_id_new(),
         user_id=hold.user_id,
         reservation_id=hold.reservation_id,
-        total_amount=hold.total_amount,
+        total_amount=sum([charge.amount for charge in charges]),
         currency=book.events[hold.event_id].currency,
         purchase_at=book.now,
-        details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, hold.charges, strict=True)],
+        details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, charges, strict=True)],
         cancel_until=cancellable_until(None, book.events[hold.event_id].date, book.settings.cancel_until_hours),
+        voucher_hash=None if voucher is None else voucher.code_hash,
     )
+    if voucher is not None:
+        voucher.uses += 1
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
     if command.proof > Proof.NONE and not hold.proven:
@@ -135,7 +144,7 @@ def _result(book: Book, purchase: Purchase) -> PurchaseResult:
 
 
 def write(connection: Connection, book: Book) -> None:
-    """Write the purchases with their details, and the news of each."""
+    """Write the purchases with their details, the uses of vouchers, and the news of each."""
     made = book.changes.purchases
     if not made:
         return
@@ -145,6 +154,10 @@ def write(connection: Connection, book: Book) -> None:
         sql.WRITE_PURCHASE_DETAILS,
         [sql.new_detail(purchase, detail) for purchase in made for detail in purchase.details],
     )
+    uses = Counter((one.event_id, one.voucher_hash) for one in made if one.voucher_hash is not None)
+    if uses:
+        rows = [voucher_uses(event_id, code_hash, count) for (event_id, code_hash), count in sorted(uses.items())]
+        run_on(connection, WRITE_VOUCHER_USES, rows)
     news = [
         PurchaseMade(
             event_id=purchase.event_id,
