@@ -16,6 +16,7 @@ from admitone.commands import (
     processes,
     rooms,
     setup,
+    vouchers,
     webhooks,
 )
 

@@ -16,7 +16,7 @@ from db.connections import primary
 READ_ALONE: Final = ("reservation", "purchase", "purchase_detail", "booking_command", "alembic_version")
 """Of these a gateway reads the rows and writes none."""
 
-COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until")}
+COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until"), "voucher": ("uses",)}
 """Of these tables a gateway writes the rows but not these columns."""
 
 

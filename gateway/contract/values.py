@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from db.booking.charges import AMOUNT_MAX
 from db.texts import END, NO_NUL, ONE_LINE
+from waiting_room.access import CODE_MAX
 
 ID_MAX = 2**53 - 1
 
@@ -37,7 +38,7 @@ CaptchaToken = Annotated[str, Meta(max_length=8192)]
 LISTS_MAX = 1000
 
 VoucherCode = Annotated[
-    str, Meta(min_length=1, max_length=64, description="a voucher's code, however it is typed", examples=["7K2M-Q0XD-93HA"])
+    str, Meta(min_length=1, max_length=CODE_MAX, description="a voucher's code, however it is typed", examples=["7K2M-Q0XD-93HA"])
 ]
 
 
