@@ -36,8 +36,8 @@ class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
 
 class SeatCharge(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
     """What a seat's ``amount`` is made of: the price without the discount of a voucher, the booking fee, and the tax.
-    The tax is in them where these make up the amount, and otherwise on top. ``taxBasisPoints`` is its rate in hundredths
-    of a percent.
+    The tax is in them where these make up the amount, and otherwise on top. ``taxBasisPoints`` is its rate in
+    hundredths of a percent.
     """
 
     price: int
@@ -56,8 +56,8 @@ class TaxPart(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Breakdown(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """What a total is made of: prices without the discounts of a voucher, booking fees, and the tax by rate. Of the tax,
-    what is not included comes on top.
+    """What a total is made of: prices without the discounts of a voucher, booking fees, and the tax by rate. Of the
+    tax, what is not included comes on top.
     """
 
     prices: int

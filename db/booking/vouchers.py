@@ -14,8 +14,8 @@ from db.booking.charges import Charge, discounted, half_up
 from db.booking.seats import Seat
 from db.events.terms import BASIS_POINTS
 
-_COLUMNS: Final = """v.event_id, v.code_hash, v.uses, v.uses_max, i.basis_points, i.amount, i.ticket_type_ids, i.ends_at,
-       i.revoked_at IS NOT NULL"""
+_COLUMNS: Final = """v.event_id, v.code_hash, v.uses, v.uses_max, i.basis_points, i.amount, i.ticket_type_ids,
+       i.ends_at, i.revoked_at IS NOT NULL"""
 
 READ_VOUCHERS: Final = f"""
 SELECT {_COLUMNS}

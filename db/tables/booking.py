@@ -32,8 +32,8 @@ class Reservation(Base):
 
     Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
     an older release), and ``charges`` has price, fee, tax and rate of each where there is a fee or tax
-    (`db.booking.charges`); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
-    (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
+    (`db.booking.charges`); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made
+    from (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
     given back or swept.
     """
 
@@ -100,8 +100,8 @@ class Purchase(Base):
 class PurchaseDetail(Base):
     """A seat of a purchase. The partial unique index makes a seat sold twice impossible in any code.
 
-    ``amount`` is what the fan paid. ``price`` is null where that is the price alone, and otherwise stands beside fee and
-    tax as they were charged at the sale (`db.booking.charges`); nothing computes them anew.
+    ``amount`` is what the fan paid. ``price`` is null where that is the price alone, and otherwise stands beside
+    discount, fee and tax as they were charged at the sale (`db.booking.charges`); nothing computes them anew.
     """
 
     __tablename__ = "purchase_detail"

@@ -101,8 +101,8 @@ class Vouchers:
         """Issue random vouchers, or the one that the operator chose. No later answer contains their codes.
 
         Raises:
-            ProblemError: ``unknown_event``, ``unknown_ticket_type``; ``conflict`` if the event has this voucher already,
-                or has as many issues as it may have.
+            ProblemError: ``unknown_event``, ``unknown_ticket_type``; ``conflict`` if the event has this voucher
+                already, or has as many issues as it may have.
         """
         codes = [body.code] if body.code is not None else random_codes(body.count)
         new = NewVouchers(

@@ -41,8 +41,8 @@ class EventAnswer(AnswerBody, kw_only=True):
 
 class TicketAnswer(AnswerBody, kw_only=True, omit_defaults=True):
     """A ticket type. A seat of it costs ``amount``: the ``price``, the booking ``fee``, and the ``tax`` where it is not
-    included in both; where ``amount`` is missing, it costs the price. ``taxBasisPoints`` is the tax's rate in hundredths
-    of a percent. Nothing of it is sold before ``soldFrom`` and from ``soldUntil`` on, and one fan may have
+    included in both; where ``amount`` is missing, it costs the price. ``taxBasisPoints`` is the tax's rate in
+    hundredths of a percent. Nothing of it is sold before ``soldFrom`` and from ``soldUntil`` on, and one fan may have
     ``seatsPerFanMax`` seats of it. Each of these fields is missing where the ticket type has no such thing.
     """
 

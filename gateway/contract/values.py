@@ -38,7 +38,13 @@ CaptchaToken = Annotated[str, Meta(max_length=8192)]
 LISTS_MAX = 1000
 
 VoucherCode = Annotated[
-    str, Meta(min_length=1, max_length=CODE_MAX, description="a voucher's code, however it is typed", examples=["7K2M-Q0XD-93HA"])
+    str,
+    Meta(
+        min_length=1,
+        max_length=CODE_MAX,
+        description="a voucher's code, however it is typed",
+        examples=["7K2M-Q0XD-93HA"],
+    ),
 ]
 
 

@@ -26,9 +26,9 @@ from waiting_room.access import CODE_MAX, NAMED_CODE
 
 
 class VouchersBody(RequestBody, kw_only=True):
-    """Vouchers to issue: ``count`` random ones, or the one given in ``code``. Each is good for ``usesMax`` purchases until
-    ``endsAt``. They lower the price of each seat of the named ticket types, or of all, by ``basisPoints`` (hundredths of a
-    percent) or by ``amount`` minor units, down to 0. The booking fee stays.
+    """Vouchers to issue: ``count`` random ones, or the one given in ``code``. Each is good for ``usesMax`` purchases
+    until ``endsAt``. They lower the price of each seat of the named ticket types, or of all, by ``basisPoints``
+    (hundredths of a percent) or by ``amount`` minor units, down to 0. The booking fee stays.
     """
 
     EXAMPLES = (
@@ -75,8 +75,8 @@ class VouchersIssued(AnswerBody, kw_only=True):
 
 
 class VoucherIssueAnswer(AnswerBody, kw_only=True):
-    """Vouchers that were issued together: ``vouchers`` is their number, ``usesMax`` for how many purchases each is good,
-    ``uses`` how many were made with them in all.
+    """Vouchers that were issued together: ``vouchers`` is their number, ``usesMax`` for how many purchases each is
+    good, ``uses`` how many were made with them in all.
     """
 
     issue_id: uuid.UUID

@@ -406,6 +406,12 @@ async def event_form_page(
     )
 
 
+@get("/ops/events/{event_id:int}/vouchers")
+async def vouchers_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's vouchers and takings, for its operators; asked for by its script, as in the console."""
+    return page("vouchers.html", event_id=event_id, data={"eventId": event_id, "exponents": MINOR_DIGITS})
+
+
 @get("/ops/webhooks")
 async def webhooks_page() -> Response[str]:
     """The operators' webhooks, as the console."""
@@ -548,6 +554,7 @@ def pages_router() -> Router:
             webhooks_page,
             alarms_page,
             codes_page,
+            vouchers_page,
             account_page,
             desk_page,
             networks_page,

@@ -21,8 +21,8 @@ from gateway.contract.line import DrawAnswer, Lobby
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketView:
-    """A ticket type on sale. ``price`` is what a fan pays for a seat, with ``fee`` and tax, in minor units of the event's
-    currency; lapsed holds count as free. ``tax_basis_points`` is the rate of the tax that is in the price.
+    """A ticket type on sale. ``price`` is what a fan pays for a seat, with ``fee`` and tax, in minor units of the
+    event's currency; lapsed holds count as free. ``tax_basis_points`` is the rate of the tax that is in the price.
 
     ``sold_from`` and ``sold_until`` are there while its own sale window is not open: it opens then, or has ended.
     """
