@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -101,11 +102,22 @@ class SeatsOfType:
     blocks: tuple[SeatBlock, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NewAllotment:
+    """A name for seats that are taken out of the sale, to be put back later."""
+
+    allotment_id: uuid.UUID
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEdit:
     """What is to change: ``facts`` by their names in `EventRow` (`FACTS`), ticket types and seats.
 
     ``path`` of a part is where the caller's request names it. No seat is named twice among those to be added.
+
+    With ``set_aside`` the removed seats are kept as an allotment of that name, and ``put_back`` names an allotment whose
+    seats come back.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -115,6 +127,8 @@ class EventEdit:
     removed_types: tuple[tuple[str, int], ...] = ()
     added_seats: tuple[SeatsOfType, ...] = ()
     removed_seats: tuple[SeatsOfType, ...] = ()
+    set_aside: NewAllotment | None = None
+    put_back: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

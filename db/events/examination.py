@@ -12,6 +12,7 @@ import psycopg
 from db.booking.charges import AMOUNT_MAX, charge_of
 from db.booking.holds import live
 from db.booking.seats import TAKEN
+from db.events.allotments import is_allotment
 from db.events.definitions import EventRow
 from db.events.edits import SEATS_NAMED_MAX, EventEdit, Refusal, Seat, seat_rows
 from db.events.sale import EventState
@@ -95,7 +96,9 @@ SELECT k.item, s.ticket_type_id, s.row_number, s.seat_number, count(*) OVER (PAR
        AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
  CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
  CROSS JOIN LATERAL generate_series(k.first_seat, k.first_seat + k.seats_per_row - 1) AS n (seat_number)
-  JOIN seat s
+  JOIN (SELECT event_id, ticket_type_id, row_number, seat_number FROM seat
+         UNION ALL
+        SELECT event_id, ticket_type_id, row_number, seat_number FROM allotment_seat) AS s
     ON s.event_id = %(event_id)s AND s.ticket_type_id = k.ticket_type_id
    AND s.row_number = r.row_number AND s.seat_number = n.seat_number
  ORDER BY k.item, s.row_number, s.seat_number
@@ -145,6 +148,10 @@ class Examination:
         self._examine_terms()
         self._examine_removed_types()
         self._examine_seats()
+        if self._edit.put_back is not None and not is_allotment(
+            self._connection, self._event.event_id, self._edit.put_back
+        ):
+            self._refuse("unknown_allotment", "$", "there is no such allotment")
         return self._refusals
 
     def _refuse(self, code: str, path: str, message: str, seats: Iterable[Seat] = ()) -> None:

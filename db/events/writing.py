@@ -12,6 +12,7 @@ import psycopg
 
 from db.booking.purchases import COUNT_SHORTENED
 from db.change_log.changes import Change, Subject, as_text, insert_changes
+from db.events.allotments import keep_seats, put_back
 from db.events.blocks import SeatBlock
 from db.events.cancelling import Bookings, record_cancellation
 from db.events.definitions import EventRow
@@ -117,6 +118,7 @@ class Writing:
         self._change_types()
         self._remove_types()
         self._move_seats()
+        self._put_back()
         self._add_types()
         self._place_seats()
         if not self._lines:
@@ -219,6 +221,11 @@ class Writing:
 
     def _move_seats(self) -> None:
         quantities = {ticket_type.ticket_type_id: ticket_type.quantity for ticket_type in self._event.ticket_types}
+        if (allotment := self._edit.set_aside) is not None:
+            kept = keep_seats(
+                self._connection, self._event.event_id, allotment, self._edit.removed_seats, self._operator
+            )
+            self._lines.append(Change("allotments", "", f"{allotment.name}, {kept} seats"))
         if self._edit.removed_seats:
             self._run(REMOVE_SEATS, blocks=seat_rows(self._edit.removed_seats))
         if self._edit.added_seats:
@@ -234,6 +241,13 @@ class Writing:
                 quantities[part.ticket_type_id] = after = before + (moved if sign == "+" else -moved)
                 name = f"seats of {self._types[part.ticket_type_id].ticket_type}"
                 self._lines.append(Change(name, str(before), f"{after} ({sign} {_in_words(part.blocks)})"))
+
+    def _put_back(self) -> None:
+        if self._edit.put_back is None:
+            return
+        name, seats = put_back(self._connection, self._event.event_id, self._edit.put_back)
+        place_added_seats(self._connection, self._event.event_id, seats)
+        self._lines.append(Change("allotments", f"{name}, {len(seats)} seats", ""))
 
     def _add_types(self) -> None:
         added = self._edit.added_types

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 from db.booking.charges import charge_of
 from db.events.blocks import SeatBlock, blocks_of_seats
 from db.events.definitions import EventRow, TicketTypeRow
-from db.events.edits import ChangedTicketType, EventEdit, NewTicketType, Refusal, SeatsOfType
+from db.events.edits import ChangedTicketType, EventEdit, NewAllotment, NewTicketType, Refusal, SeatsOfType
 from db.events.examination import (
     BEGINS_AFTER_EVENT,
     DOORS_AFTER_EVENT,
@@ -27,6 +28,7 @@ from db.plans.checking import PlanFault, PlanPaths, faults_of_seats
 from db.plans.model import HallPlan
 from db.rooms.steering import has_lobby
 from db.texts import alike, fault_of_line, fault_of_name, tidy
+from gateway.contract.allotments import AllotmentBody
 from gateway.contract.plans import PlanBody
 from gateway.contract.programme import (
     ALT_MAX,
@@ -218,6 +220,17 @@ class Draft:
     def seats(self, body: SeatsBody) -> EventEdit:
         """The seats that the body adds and removes."""
         return EventEdit(added_seats=self._parts("add", body.add), removed_seats=self._parts("remove", body.remove))
+
+    def allotment(self, body: AllotmentBody, allotment_id: uuid.UUID) -> EventEdit:
+        """The seats that the body takes out of the sale, kept under its name."""
+        name = self._name("$.name", body.name, TYPE_NAME_MAX)
+        return EventEdit(
+            removed_seats=self._parts("seats", body.seats), set_aside=NewAllotment(allotment_id, name)
+        )
+
+    def back(self, allotment_id: uuid.UUID) -> EventEdit:
+        """The seats of an allotment come back."""
+        return EventEdit(put_back=allotment_id)
 
     def seats_of_csv(self, text: str, types: Sequence[TicketTypeRow]) -> EventEdit:
         """The seats that a CSV adds to an event of these ticket types."""

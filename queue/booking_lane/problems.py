@@ -130,6 +130,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "voucher_used": Problem(403, "Voucher used up", "This voucher has been used as often as it may be."),
     "voucher_expired": Problem(403, "Voucher expired", "This voucher is not valid any more."),
     "voucher_not_for_these": Problem(403, "Voucher not for these", "This voucher is for tickets of another type."),
+    "unknown_allotment": Problem(404, "Unknown allotment", "The event has no such allotment of seats."),
     "unknown_vouchers": Problem(404, "Unknown vouchers", "No such vouchers were issued for this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),

@@ -96,6 +96,8 @@ CONTRACT = {
     "/api/ops/rooms/{event_id}/codes/{issue_id}": {"delete": 204},
     "/api/ops/events/{event_id}/takings": {"get": 200},
     "/api/ops/events/{event_id}/takings.csv": {"get": 200},
+    "/api/ops/events/{event_id}/allotments": {"get": 200, "post": 201},
+    "/api/ops/events/{event_id}/allotments/{allotment_id}": {"delete": 204},
     "/api/ops/events/{event_id}/vouchers": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}/vouchers/{issue_id}": {"delete": 204},
     "/api/ops/stream": {"get": 200},

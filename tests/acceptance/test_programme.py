@@ -600,3 +600,29 @@ def test_a_voucher_is_issued_quoted_and_used_once(site: Site, operator: Client) 
     one = f"{path}/{issue['issueId']}"
     assert operator.call("DELETE", one).status == operator.call("DELETE", one).status == 204
     assert operator.call("DELETE", f"{path}/00000000-0000-0000-0000-000000000000").code == "unknown_vouchers"
+
+
+def test_house_seats_are_taken_out_of_the_sale_and_put_back(site: Site, operator: Client) -> None:
+    event_id = made(operator)["eventId"]
+    path = f"/api/ops/events/{event_id}/allotments"
+    fan = site.admitted_fan(event_id, 1)
+    fan.hold(event_id, [(2, 1, 5)])
+    boxes = {"ticketTypeId": 2, "rows": [{"rowNumber": 1, "seatNumbers": [1, 2]}]}
+    held = operator.post(path, {"name": "House", "seats": [boxes | {"rows": [{"rowNumber": 1, "seatNumbers": [2, 5]}]}]})
+    assert (held.status, held.code) == (409, "seats_held")
+    assert operator.get(path).json["allotments"] == []
+    answer = operator.post(path, {"name": " House  seats ", "seats": [boxes], "why": "the director's"})
+    assert answer.status == 201, answer.content
+    (one,) = operator.get(path).json["allotments"]
+    assert (one["allotmentId"], one["name"], one["madeBy"]) == (answer.json["allotmentId"], "House seats", OPERATOR)
+    assert [seat["seatNumber"] for seat in one["seats"]] == [1, 2]
+    within(KNOWN_SECONDS, lambda: fan.reserve(event_id, [(2, 1, 1)]).code == "unknown_seats")
+    again = operator.post(f"/api/ops/events/{event_id}/seats", {"add": [boxes]})
+    assert (again.status, again.code) == (409, "seats_exist"), "they come back one day"
+    assert operator.call("DELETE", f"{path}/{one['allotmentId']}").status == 204
+    assert operator.call("DELETE", f"{path}/{one['allotmentId']}").code == "unknown_allotment"
+    boxes_again = read(operator, event_id)["ticketTypes"][1]
+    assert (boxes_again["quantity"], boxes_again["availableCount"], boxes_again["heldCount"]) == (4, 3, 1)
+    within(KNOWN_SECONDS, lambda: fan.reserve(event_id, [(2, 1, 1), (2, 1, 2)]).code == "")
+    logged = [entry["field"] for entry in operator.get(f"/api/ops/events/{event_id}/log").json["entries"]]
+    assert logged.count("allotments") == 2

@@ -1,4 +1,4 @@
-"""Ticket types have fees, taxes, sale windows and limits of their own, purchases keep what was charged, and vouchers.
+"""Ticket types have fees, taxes, sale windows and limits of their own, purchases keep what was charged; vouchers, allotments.
 
 Workers and gateways of the release before go on working: they read no column of these, and what they write has none of
 them.
@@ -105,9 +105,53 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code_hash", "event_id", name=op.f("pk_voucher")),
     )
     op.create_index("ix_voucher_issue_id", "voucher", ["issue_id"])
+    op.create_table(
+        "allotment",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("allotment_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.func.clock_timestamp(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["event.event_id"], name=op.f("fk_allotment_event"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("allotment_id", "event_id", name=op.f("pk_allotment")),
+    )
+    op.create_index("ix_allotment_event_id", "allotment", ["event_id"])
+    op.create_table(
+        "allotment_seat",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("ticket_type_id", sa.Integer(), nullable=False),
+        sa.Column("row_number", sa.Integer(), nullable=False),
+        sa.Column("seat_number", sa.Integer(), nullable=False),
+        sa.Column("allotment_id", sa.Uuid(), nullable=False),
+        sa.Column("x", sa.Integer(), nullable=True),
+        sa.Column("y", sa.Integer(), nullable=True),
+        sa.Column("ordinal", sa.Integer(), nullable=True),
+        sa.Column("flags", sa.SmallInteger(), nullable=True),
+        sa.Column("row_label", sa.Text(), nullable=True),
+        sa.Column("seat_label", sa.Text(), nullable=True),
+        sa.Column("section", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["allotment_id", "event_id"],
+            ["allotment.allotment_id", "allotment.event_id"],
+            name=op.f("fk_allotment_seat_allotment"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["event_id", "ticket_type_id"],
+            ["ticket.event_id", "ticket.ticket_type_id"],
+            name=op.f("fk_allotment_seat_ticket"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "event_id", "ticket_type_id", "row_number", "seat_number", name=op.f("pk_allotment_seat")
+        ),
+    )
+    op.create_index("ix_allotment_seat_allotment_id", "allotment_seat", ["allotment_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("allotment_seat")
+    op.drop_table("allotment")
     op.drop_table("voucher")
     op.drop_table("voucher_issue")
     op.drop_column("purchase", "voucher_hash")
