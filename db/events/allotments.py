@@ -1,7 +1,7 @@
-"""Allotments: seats that are out of the sale under a name, and come back as they were.
+"""Allotments: seats that are out of the sale under a name, and come back.
 
 A seat of an allotment is no seat of the hall: nothing counts it, and no booking can reach it. It leaves and comes back
-between two batches, as any edit (`db.events.editing`).
+between two batches, as any edit (`db.events.editing`), and a given hall plan still knows its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from db.events.edits import NewAllotment, Seat, SeatsOfType, seat_rows
 ALLOTMENTS_LISTED_MAX: Final = 1000
 
 _SEAT: Final = "event_id, ticket_type_id, row_number, seat_number"
-_PLACE: Final = "x, y, ordinal, flags, row_label, seat_label, section"
 
 MAKE: Final = """
 INSERT INTO allotment (event_id, allotment_id, name, made_by)
@@ -26,9 +25,8 @@ VALUES (%(event_id)s, %(allotment_id)s, %(name)s, %(operator)s)
 """
 
 KEEP: Final = f"""
-INSERT INTO allotment_seat ({_SEAT}, allotment_id, {_PLACE})
-SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, %(allotment_id)s, s.x, s.y, s.ordinal, s.flags,
-       s.row_label, s.seat_label, s.section
+INSERT INTO allotment_seat ({_SEAT}, allotment_id)
+SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, %(allotment_id)s
   FROM json_to_recordset(%(blocks)s)
        AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
  CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
@@ -40,10 +38,11 @@ SELECT s.event_id, s.ticket_type_id, s.row_number, s.seat_number, %(allotment_id
 
 PUT_BACK: Final = f"""
 WITH back AS (
-    INSERT INTO seat ({_SEAT}, {_PLACE})
-    SELECT {_SEAT}, {_PLACE}
+    INSERT INTO seat ({_SEAT})
+    SELECT {_SEAT}
       FROM allotment_seat
      WHERE allotment_id = %(allotment_id)s AND event_id = %(event_id)s
+        ON CONFLICT DO NOTHING
     RETURNING ticket_type_id, row_number, seat_number
 ), counted AS (
     UPDATE ticket t
@@ -97,7 +96,9 @@ def is_allotment(connection: psycopg.Connection, event_id: int, allotment_id: uu
 
 
 def put_back(connection: psycopg.Connection, event_id: int, allotment_id: uuid.UUID) -> tuple[str, set[Seat]]:
-    """Put the seats of an allotment back into the hall, and end it; return its name and its seats."""
+    """Put the seats of an allotment back into the hall, and end it; return its name and its seats, without those that
+    a hall plan has added meanwhile.
+    """
     key = {"event_id": event_id, "allotment_id": allotment_id}
     seats = {(row[0], row[1], row[2]) for row in connection.execute(PUT_BACK, key).fetchall()}
     row = connection.execute(END, key).fetchone()

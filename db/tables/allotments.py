@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
-from sqlalchemy import ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, SmallInteger, Uuid, func
+from sqlalchemy import ForeignKeyConstraint, Index, Integer, PrimaryKeyConstraint, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables.base import Base
@@ -29,7 +29,7 @@ class Allotment(Base):
 
 
 class AllotmentSeat(Base):
-    """A seat of an allotment, with the columns of `db.tables.events.Seat` that it comes back with."""
+    """A seat of an allotment."""
 
     __tablename__ = "allotment_seat"
     __table_args__ = (
@@ -47,10 +47,3 @@ class AllotmentSeat(Base):
     row_number: Mapped[int] = mapped_column(Integer, primary_key=True)
     seat_number: Mapped[int] = mapped_column(Integer, primary_key=True)
     allotment_id: Mapped[uuid.UUID] = mapped_column(Uuid)
-    x: Mapped[int | None] = mapped_column(Integer)
-    y: Mapped[int | None] = mapped_column(Integer)
-    ordinal: Mapped[int | None] = mapped_column(Integer)
-    flags: Mapped[int | None] = mapped_column(SmallInteger)
-    row_label: Mapped[str | None]
-    seat_label: Mapped[str | None]
-    section: Mapped[str | None]

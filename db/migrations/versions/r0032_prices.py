@@ -123,13 +123,6 @@ def upgrade() -> None:
         sa.Column("row_number", sa.Integer(), nullable=False),
         sa.Column("seat_number", sa.Integer(), nullable=False),
         sa.Column("allotment_id", sa.Uuid(), nullable=False),
-        sa.Column("x", sa.Integer(), nullable=True),
-        sa.Column("y", sa.Integer(), nullable=True),
-        sa.Column("ordinal", sa.Integer(), nullable=True),
-        sa.Column("flags", sa.SmallInteger(), nullable=True),
-        sa.Column("row_label", sa.Text(), nullable=True),
-        sa.Column("seat_label", sa.Text(), nullable=True),
-        sa.Column("section", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["allotment_id", "event_id"],
             ["allotment.allotment_id", "allotment.event_id"],
