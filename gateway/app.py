@@ -173,7 +173,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
             plans.router(settings.event.bytes_max),
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
-            *_handlers(webhooks, alarms, codes, vouchers, takings, allotments, desk, networks, operator_accounts, health),
+            *_handlers(
+                webhooks, alarms, codes, vouchers, takings, allotments, desk, networks, operator_accounts, health
+            ),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

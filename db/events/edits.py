@@ -116,7 +116,7 @@ class EventEdit:
 
     ``path`` of a part is where the caller's request names it. No seat is named twice among those to be added.
 
-    With ``set_aside`` the removed seats are kept as an allotment of that name, and ``put_back`` names an allotment whose
+    With ``set_aside`` the removed seats are kept as an allotment of that name. ``put_back`` names an allotment whose
     seats come back.
     """
 

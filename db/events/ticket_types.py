@@ -47,7 +47,8 @@ def add_ticket_types(
     first_id: int,
     types: Iterable[tuple[str, int, str, Terms, Sequence[SeatBlock]]],
 ) -> None:
-    """Write ticket types (name, price, entrance, terms, blocks), numbered from ``first_id`` on, with their seats and counts.
+    """Write ticket types (name, price, entrance, terms, blocks), numbered from ``first_id`` on, with their seats and
+    counts.
 
     Raises:
         psycopg.errors.CheckViolation: a price below 0.

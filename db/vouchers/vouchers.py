@@ -193,7 +193,9 @@ async def find_voucher(
                 VoucherIssue.ends_at,
                 VoucherIssue.revoked_at.is_not(None),
             )
-            .join(VoucherIssue, (VoucherIssue.issue_id == Voucher.issue_id) & (VoucherIssue.event_id == Voucher.event_id))
+            .join(
+                VoucherIssue, (VoucherIssue.issue_id == Voucher.issue_id) & (VoucherIssue.event_id == Voucher.event_id)
+            )
             .where(Voucher.event_id == event_id, Voucher.code_hash.in_(hashes))
             .limit(1)
         )

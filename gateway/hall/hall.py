@@ -348,9 +348,7 @@ class Hall:
             self.read_whole_at, self.revision = now, row.revision
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
-        self.tickets = {
-            count.ticket_type_id: ticket_answer(count) for count in counts
-        }
+        self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
         self.taken = taken
         self.free_seats = None
         if row.version != self.version:

@@ -7,9 +7,10 @@ message, so a proposal costs a look at a few rows.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -94,9 +95,7 @@ class HallProposals:
         self._kept: WeakKeyDictionary[Hall, _Kept] = WeakKeyDictionary()
         self._lock = asyncio.Lock()
 
-    async def answer(
-        self, hall: Hall, wish: Wish, ticket_type_id: int, version_min: int, now: dt.datetime
-    ) -> Rendered:
+    async def answer(self, hall: Hall, wish: Wish, ticket_type_id: int, version_min: int, now: dt.datetime) -> Rendered:
         """The answer of `GET …/proposals`, at the hall's version, or at an earlier one where the hall is busy
         (`Hall.is_outdated`).
 
@@ -140,9 +139,7 @@ class HallProposals:
         focus = None if planned is None else (planned.focus_x, planned.focus_y)
         return await asyncio.to_thread(_kept, revision, rows, focus)
 
-    def _proposals(
-        self, hall: Hall, kept: _Kept, wish: Wish, ticket_type_id: int, sold: Set[int]
-    ) -> ProposalList:
+    def _proposals(self, hall: Hall, kept: _Kept, wish: Wish, ticket_type_id: int, sold: Set[int]) -> ProposalList:
         assert hall.free_seats is not None
         # A ticket type without seats, or one that was added a moment ago, has nothing to propose.
         tickets = [hall.tickets[ticket_type_id]] if ticket_type_id else list(hall.tickets.values())

@@ -23,9 +23,9 @@ from gateway.pages.formats import (
     format_money,
     format_number,
     format_prose,
+    format_rate,
     format_returning,
     format_span,
-    format_rate,
     format_stock,
     format_tax,
 )

@@ -199,9 +199,7 @@ class Draft:
                     entrance=None
                     if change.entrance is msgspec.UNSET
                     else self._name(f"{path}.entrance", change.entrance, TYPE_NAME_MAX, may_be_empty=True),
-                    terms={
-                        name: value for name in TERMS if (value := getattr(change, name)) is not msgspec.UNSET
-                    },
+                    terms={name: value for name in TERMS if (value := getattr(change, name)) is not msgspec.UNSET},
                 )
             )
         return EventEdit(
@@ -224,9 +222,7 @@ class Draft:
     def allotment(self, body: AllotmentBody, allotment_id: uuid.UUID) -> EventEdit:
         """The seats that the body takes out of the sale, kept under its name."""
         name = self._name("$.name", body.name, TYPE_NAME_MAX)
-        return EventEdit(
-            removed_seats=self._parts("seats", body.seats), set_aside=NewAllotment(allotment_id, name)
-        )
+        return EventEdit(removed_seats=self._parts("seats", body.seats), set_aside=NewAllotment(allotment_id, name))
 
     def back(self, allotment_id: uuid.UUID) -> EventEdit:
         """The seats of an allotment come back."""
@@ -290,9 +286,7 @@ class Draft:
             self.fault(path, "a ticket type has one seat at least")
         entrance = self._name(f"{path}.entrance", kind.entrance, TYPE_NAME_MAX, may_be_empty=True)
         terms = self._terms(path, kind)
-        return NewTicketType(
-            path=path, ticket_type=name, price=kind.price, entrance=entrance, terms=terms, blocks=hall
-        )
+        return NewTicketType(path=path, ticket_type=name, price=kind.price, entrance=entrance, terms=terms, blocks=hall)
 
     def _parts(self, name: str, parts: Sequence[SeatsOfTypeBody]) -> tuple[SeatsOfType, ...]:
         found = []

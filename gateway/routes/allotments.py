@@ -51,9 +51,7 @@ async def make(
     draft = Draft(services.settings.event.seats_max)
     allotment_id = uuid.uuid4()
     edit = await services.programme.in_thread(lambda: draft.allotment(data, allotment_id))
-    await services.programme.edit(
-        event_id, draft, edit, operator.name, why=data.why, revision=None, dry_run=False
-    )
+    await services.programme.edit(event_id, draft, edit, operator.name, why=data.why, revision=None, dry_run=False)
     assert edit.set_aside is not None
     return Response(AllotmentMade(allotment_id=allotment_id, name=edit.set_aside.name), status_code=201)
 

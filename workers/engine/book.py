@@ -16,8 +16,8 @@ from db.booking.events import EventRow, TicketRow
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase
 from db.booking.seats import EventSeat, Seat, SeatNow
-from db.booking.vouchers import Voucher
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
+from db.booking.vouchers import Voucher
 from db.events.sale import PROBLEMS, EventState, SaleState
 from workers.engine.free_rows import FreeRows
 from workers.engine.refused import Refused

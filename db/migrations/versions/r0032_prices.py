@@ -1,4 +1,4 @@
-"""Ticket types have fees, taxes, sale windows and limits of their own, purchases keep what was charged; vouchers, allotments.
+"""Ticket types have fees, taxes, windows and limits, purchases keep what was charged; vouchers, allotments.
 
 Workers and gateways of the release before go on working: they read no column of these, and what they write has none of
 them.
@@ -77,9 +77,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_by", sa.Text(), nullable=True),
         sa.CheckConstraint("vouchers > 0 AND uses_max > 0", name=op.f("ck_voucher_issue_counts")),
-        sa.CheckConstraint(
-            "basis_points BETWEEN 0 AND 10000 AND amount >= 0", name=op.f("ck_voucher_issue_discount")
-        ),
+        sa.CheckConstraint("basis_points BETWEEN 0 AND 10000 AND amount >= 0", name=op.f("ck_voucher_issue_discount")),
         sa.CheckConstraint("(basis_points > 0) <> (amount > 0)", name=op.f("ck_voucher_issue_one_discount")),
         sa.CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name=op.f("ck_voucher_issue_revoked")),
         sa.ForeignKeyConstraint(

@@ -13,7 +13,6 @@ from db.currencies import MINOR_DIGITS, minor_digits
 from db.languages import LANGUAGE_TAGS
 from messages.money import money_in
 
-
 CURRENCIES = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: """AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW

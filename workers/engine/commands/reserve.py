@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from booking_lane.commands import BestAvailable, Proof, Reserve, command_id_new
-from db.booking.events import EventRow
 from db.booking.charges import charge_of, noted
+from db.booking.events import EventRow
 from db.booking.holds import Hold
 from db.booking.results import HoldResult, breakdown, held_seats, named_seats
 from db.booking.seats import Seat, SeatNow
