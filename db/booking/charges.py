@@ -6,7 +6,7 @@ purchase add up to its total, and a seat that is given back is worth exactly wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from db.events.terms import BASIS_POINTS, Terms
@@ -77,11 +77,13 @@ def noted(charges: Iterable[Charge]) -> Noted | None:
     return None if all(charge.is_plain for charge in kept) else tuple(charge[:4] for charge in kept)
 
 
-def charges_noted(amounts: Iterable[int], note: Iterable[Iterable[int]] | None) -> tuple[Charge, ...]:
+def charges_noted(amounts: Iterable[int], note: Iterable[Sequence[int]] | None) -> tuple[Charge, ...]:
     """The charges of a hold's seats from its amounts and `noted`."""
     if note is None:
         return tuple([plain(amount) for amount in amounts])
-    return tuple([Charge(*parts, amount) for parts, amount in zip(note, amounts, strict=True)])
+    return tuple(
+        [Charge(price, fee, tax, rate, amount) for (price, fee, tax, rate), amount in zip(note, amounts, strict=True)]
+    )
 
 
 CHARGED: Final = (

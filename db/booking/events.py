@@ -79,7 +79,10 @@ class TicketRow:
 
 
 def ticket_row(row: tuple[Any, ...]) -> TicketRow:
-    return TicketRow(*row[:7], terms=terms_of(row[7:]))
+    event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity, *terms = row
+    return TicketRow(
+        event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity, terms_of(tuple(terms))
+    )
 
 
 CLOCK: Final = "SELECT clock_timestamp()"

@@ -106,9 +106,12 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
                 until,
                 PurchaseStatus(status),
             )
-        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at, price, *parts, discount = detail
-        charge = plain(amount) if price is None else Charge(price, *parts, amount, discount)
-        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), charge, ticket_code, cancelled_at))
+        ticket_type_id, row_number, seat_number, amount, ticket_code, cancelled_at, price, fee, tax, rate, discount = (
+            detail
+        )
+        charge = plain(amount) if price is None else Charge(price, fee, tax, rate, amount, discount)
+        seat = ticket_type_id, row_number, seat_number
+        purchase.details.append(Detail(seat, charge, ticket_code, cancelled_at))
     return list(found.values())
 
 

@@ -48,4 +48,4 @@ class TakingsRow(NamedTuple):
 async def takings(connection: AsyncConnection, event_id: int) -> list[TakingsRow]:
     """What the event has taken, as it was charged at each sale."""
     rows = await connection.exec_driver_sql(TAKINGS, {"event_id": event_id})
-    return [TakingsRow(*row) for row in rows]
+    return [TakingsRow._make(row) for row in rows]

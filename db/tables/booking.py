@@ -64,8 +64,8 @@ class Reservation(Base):
     amounts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     network: Mapped[str] = mapped_column(server_default="")
     proven: Mapped[bool] = mapped_column(server_default="false")
-    charges: Mapped[list[list[int]] | None] = mapped_column(ARRAY(BigInteger))
     ended_at: Mapped[dt.datetime | None]
+    charges: Mapped[list[list[int]] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class Purchase(Base):
