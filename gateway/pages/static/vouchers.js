@@ -57,7 +57,9 @@ function issueLine(issue) {
   const facts = [
     `${basisPoints ? percent(basisPoints) : money(amount)} less a seat`,
     ticketTypeIds && `for ${ticketTypeIds.map(nameOf).join(", ")}`,
-    `${plural(issue.vouchers, "voucher")}, ${count(issue.uses)} of ${plural(issue.vouchers * issue.usesMax, "use")} taken`,
+    `${plural(issue.vouchers, "voucher")}, ${count(issue.uses)} of ${
+      plural(issue.vouchers * issue.usesMax, "use")
+    } taken`,
     endsAt && `until ${eventWords(endsAt, event.timeZone).words}`,
     `issued by ${issuedBy}, ${momentWords(issuedAt, "date")}`,
     revokedAt && `revoked by ${revokedBy}, ${momentWords(revokedAt, "date")}`,

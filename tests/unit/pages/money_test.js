@@ -4,14 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { moneyIn } from "../../../gateway/pages/static/words.js";
 
-for (const [currency, digits, words] of /** @type {const} */ ([
-  ["JPY", 0, "12,345"],
-  ["EUR", 2, "123.45"],
-  ["IQD", 3, "12.345"],
-  ["KWD", 3, "12.345"],
-  ["CLF", 4, "1.2345"],
-  ["UYW", 4, "1.2345"],
-])) {
+for (
+  const [currency, digits, words] of /** @type {const} */ ([
+    ["JPY", 0, "12,345"],
+    ["EUR", 2, "123.45"],
+    ["IQD", 3, "12.345"],
+    ["KWD", 3, "12.345"],
+    ["CLF", 4, "1.2345"],
+    ["UYW", 4, "1.2345"],
+  ])
+) {
   test(`12,345 minor units of ${currency}`, () => {
     assert.ok(moneyIn(currency, digits)(12_345).endsWith(words), moneyIn(currency, digits)(12_345));
   });
