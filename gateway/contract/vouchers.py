@@ -61,6 +61,7 @@ class VouchersBody(RequestBody, kw_only=True):
     def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
         above_0 = {"type": "integer", "minimum": 1}
         none = {"type": "integer", "maximum": 0}
+        schema["anyOf"] = [{"properties": {"count": {"const": 1}}}, {"properties": {"code": {"type": "null"}}}]
         schema["oneOf"] = [
             {"required": ["basisPoints"], "properties": {"basisPoints": above_0, "amount": none}},
             {"required": ["amount"], "properties": {"basisPoints": none, "amount": above_0}},

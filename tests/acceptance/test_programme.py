@@ -613,7 +613,7 @@ def test_house_seats_are_taken_out_of_the_sale_and_put_back(site: Site, operator
     held = operator.post(path, {"name": "House", "seats": [with_held]})
     assert (held.status, held.code) == (409, "seats_held")
     assert operator.get(path).json["allotments"] == []
-    answer = operator.post(path, {"name": " House  seats ", "seats": [boxes], "why": "the director's"})
+    answer = operator.post(path, {"name": " House seats ", "seats": [boxes], "why": "the director's"})
     assert answer.status == 201, answer.content
     (one,) = operator.get(path).json["allotments"]
     assert (one["allotmentId"], one["name"], one["madeBy"]) == (answer.json["allotmentId"], "House seats", OPERATOR)

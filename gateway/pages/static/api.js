@@ -7,7 +7,7 @@ import { below } from "./addresses.js";
 
 /**
  * A problem as the server describes it; some codes have members of their own.
- * @typedef {Partial<ProblemAnswer> & {seats?: SeatAnswer[], at?: string, changes?: RoomLogLine[], revision?: number}} ProblemBody
+ * @typedef {Partial<ProblemAnswer> & {seats?: SeatAnswer[], at?: string, changes?: RoomLogLine[], revision?: number, seatsPerFanMax?: number}} ProblemBody
  */
 
 /** A refusal by the server, or no answer at all (status 0). */

@@ -6,7 +6,7 @@ import { moneyIn } from "../../../gateway/pages/static/words.js";
 
 for (
   const [currency, digits, words] of /** @type {const} */ ([
-    ["JPY", 0, "12,345"],
+    ["JPY", 0, "12345"],
     ["EUR", 2, "123.45"],
     ["IQD", 3, "12.345"],
     ["KWD", 3, "12.345"],
@@ -15,6 +15,7 @@ for (
   ])
 ) {
   test(`12,345 minor units of ${currency}`, () => {
-    assert.ok(moneyIn(currency, digits)(12_345).endsWith(words), moneyIn(currency, digits)(12_345));
+    const written = moneyIn(currency, digits)(12_345).replaceAll(",", "");
+    assert.ok(written.endsWith(words), written);
   });
 }

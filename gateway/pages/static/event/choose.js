@@ -300,7 +300,7 @@ export class Choose {
       case "limit_exceeded":
         return page.mention(limitWords(event.seatsPerFanMax));
       case "type_limit_exceeded":
-        return page.mention(typeLimitWords(problem.body.seatsPerFanMax));
+        return page.mention(typeLimitWords(problem.body.seatsPerFanMax ?? 1));
       case "type_sale_over":
         return page.mention(t("These tickets are not on sale any more."));
       case "not_on_sale":
