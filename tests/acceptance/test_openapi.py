@@ -230,7 +230,7 @@ def test_parameters_and_bodies_are_described(document: dict[str, Any]) -> None:
     assert reserve["required"] == ["eventId"]
     body = document["paths"]["/api/checkout"]["put"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(resolved(document, body)["properties"]) == {
-        "userId", "eventId", "seatDetails", "reservationId", "captchaToken", "recaptchaToken",
+        "userId", "eventId", "seatDetails", "reservationId", "captchaToken", "recaptchaToken", "voucher",
     }  # fmt: skip
 
 
