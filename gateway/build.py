@@ -169,7 +169,7 @@ def build_services(settings: GatewaySettings) -> Services:
         passes=passes,
         open_passes=OpenPasses(ring),
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(line_redis, captcha, settings.limit, networks, seen),
+        permits=Permits(jobs, captcha, settings.limit, networks, seen),
         networks=networks,
         finding=finding,
         joining=Joining(

@@ -47,7 +47,7 @@ def prompt_client(url: str) -> redis.Redis:
     )
 
 
-def async_client(url: str, *, connections_max: int = 32) -> redis.asyncio.Redis:
+def async_client(url: str, *, connections_max: int = 32) -> GatheringRedis:
     """An asynchronous client for the gateway's own calls, which it gathers into few round trips."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,

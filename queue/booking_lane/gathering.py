@@ -6,13 +6,16 @@ connection, a system call and redis-py's bookkeeping; gathered commands share th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
 import redis.asyncio
 
 from db.gathering import Gathering
+
+from .pipelined import Pipelined
 
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -23,21 +26,53 @@ class GatheringRedis(redis.asyncio.Redis):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.gathering: Gathering[_Call, Any] = Gathering(self.ask_all, _given_up)
+        self._pipelined: Pipelined | None = None
+        self._opening = asyncio.Lock()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self.gathering.ask((args, options))
 
+    def begin(self, *args: Any) -> asyncio.Future[Any]:
+        """Begin a command, and give its answer, which comes later."""
+        return self.gathering.ask((args, {}))
+
+    def before_leaving(self, call: Callable[[], None]) -> None:
+        """See `Gathering.before_leaving`."""
+        self.gathering.before_leaving(call)
+
     async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
         """Send these in one round trip; give an answer, or its exception, for each."""
+        pipelined = self._pipelined
+        if pipelined is None or pipelined.is_closed:
+            pipelined = await self._open()
+        replies = await pipelined.ask([args for args, _ in calls])
+        return [self._answer(args[0], options, reply) for (args, options), reply in zip(calls, replies, strict=True)]
+
+    async def _open(self) -> Pipelined:
+        async with self._opening:
+            if self._pipelined is None or self._pipelined.is_closed:
+                try:
+                    self._pipelined = await Pipelined.open(self.connection_pool)
+                except RuntimeError as error:
+                    # uvloop raises RuntimeError for a connection that was just closed, where asyncio's own loop raises
+                    # OSError.
+                    raise redis.ConnectionError(str(error)) from error
+            return self._pipelined
+
+    def _answer(self, name: str, options: dict[str, Any], reply: Any) -> Any:
+        """What redis-py makes of the reply to a command of this name."""
+        make = self.response_callbacks.get(name)
+        if make is None or isinstance(reply, Exception):
+            return reply
         try:
-            async with self.pipeline(transaction=False) as pipe:
-                for args, options in calls:
-                    pipe.pipeline_execute_command(*args, **options)  # type: ignore[no-untyped-call]
-                answers: list[Any] = await pipe.execute(raise_on_error=False)
-                return answers
-        except RuntimeError as error:
-            # uvloop raises RuntimeError for a connection that was just closed, where asyncio's own loop raises OSError.
-            raise redis.ConnectionError(str(error)) from error
+            return make(reply, **{option: value for option, value in options.items() if option != "keys"})
+        except Exception as error:
+            return error
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        if self._pipelined is not None:
+            self._pipelined.close()
+        await super().aclose(close_connection_pool)
 
 
 def _given_up() -> Exception:

@@ -1,0 +1,131 @@
+"""A connection to Redis on which commands follow each other without waiting for answers.
+
+redis-py takes a connection from a pool for each round trip, and a gateway's processor pays a third of a millisecond for
+the trip. Here one connection serves all, and a trip costs a write and a read of its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+_MORE: Final = object()
+"""What the reader gives where it needs more bytes; RESP3 has a False of its own."""
+
+
+@dataclass(slots=True)
+class _Trip:
+    """Commands that left together."""
+
+    commands: int
+    left_at: float
+    answer: asyncio.Future[list[Any]]
+    replies: list[Any] = field(default_factory=list)
+
+
+class Pipelined(asyncio.Protocol):
+    """An open connection. Redis answers in the order in which it was asked.
+
+    Args:
+        connection: connected by redis-py, which knows of names, passwords, databases and TLS. Its socket is taken over.
+        answer_seconds_max: after so long without an answer the connection is given up.
+    """
+
+    def __init__(self, connection: AbstractConnection, answer_seconds_max: float) -> None:
+        self._connection = connection
+        self._answer_seconds_max = answer_seconds_max
+        self._loop = asyncio.get_running_loop()
+        self._trips: deque[_Trip] = deque()
+        self._looks: asyncio.TimerHandle | None = None
+        # redis-py must not close a socket that is no longer its own; the writer is kept until it is closed, because it
+        # warns of being forgotten before.
+        self._writer = cast(asyncio.StreamWriter, connection._writer)
+        connection._reader = connection._writer = None
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=connection._parser.parse_error, notEnoughData=_MORE
+        )
+        self._transport = self._writer.transport
+        self._transport.set_protocol(self)
+
+    @classmethod
+    async def open(cls, pool: ConnectionPool) -> Pipelined:
+        """Connect as the pool's connections do.
+
+        Raises:
+            redis.RedisError: Redis does not answer, or does not let us in.
+        """
+        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()
+        return cls(connection, connection.socket_timeout)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._transport.is_closing()
+
+    def ask(self, commands: Sequence[Sequence[Any]]) -> asyncio.Future[list[Any]]:
+        """Send commands; their replies come later, a `redis.ResponseError` in place of each that failed.
+
+        Raises:
+            redis.DataError: a command has a value that Redis has no form for. Nothing is sent.
+        """
+        packed = self._connection.pack_commands(commands)
+        answer: asyncio.Future[list[Any]] = self._loop.create_future()
+        now = time.monotonic()
+        self._trips.append(_Trip(len(commands), now, answer))
+        if self._looks is None:
+            self._looks = self._loop.call_later(self._answer_seconds_max, self._look)
+        self._transport.write(b"".join(packed))
+        return answer
+
+    def close(self) -> None:
+        """Close at once. Who waits for an answer is told so."""
+        self._end(RedisConnectionError("closed before Redis answered"))
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not _MORE:
+                if isinstance(reply, hiredis.PushNotification):
+                    continue
+                trip = self._trips[0]
+                trip.replies.append(reply)
+                if len(trip.replies) == trip.commands:
+                    self._trips.popleft()
+                    if not trip.answer.done():
+                        trip.answer.set_result(trip.replies)
+        except (InvalidResponse, IndexError) as error:
+            self._end(RedisConnectionError(f"Redis answers what nobody can read: {error!r}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(RedisConnectionError(f"Redis closed the connection: {exc}" if exc else "Redis closed the connection"))
+
+    def _look(self) -> None:
+        """Give the connection up if the trip that left first is too late; look again when the next one would be."""
+        self._looks = None
+        if not self._trips:
+            return
+        late_in = self._trips[0].left_at + self._answer_seconds_max - time.monotonic()
+        if late_in <= 0:
+            self._end(RedisTimeoutError("Timeout reading from Redis"))
+        else:
+            self._looks = self._loop.call_later(late_in, self._look)
+
+    def _end(self, error: Exception) -> None:
+        self._transport.abort()
+        if self._looks is not None:
+            self._looks.cancel()
+            self._looks = None
+        while self._trips:
+            answer = self._trips.popleft().answer
+            if not answer.done():
+                answer.set_exception(error)
