@@ -391,4 +391,4 @@ def _charge(detail: PurchaseDetailAnswer) -> Charge:
     of_seat = detail.charge
     if of_seat is None:
         return plain(detail.amount)
-    return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount)
+    return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount, of_seat.discount)

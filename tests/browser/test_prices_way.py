@@ -19,6 +19,7 @@ def test_a_fan_sees_fee_tax_and_voucher_before_buying(services: Services, databa
     hall = (one_type("General", rows=3, seats_per_row=4),)
     event_id = make_event(database_url, plan_event(hall=hall, room=RoomSeed(state="off")))
     gateway = services.gateway()
+    services.worker()
     added = services.run("operator", "add", "demo", "--password", PASSWORD)
     assert added.returncode == 0, added.stdout + added.stderr
 
