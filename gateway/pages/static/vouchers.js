@@ -1,5 +1,6 @@
 // @ts-check
 // An event's vouchers and takings, for its operators: what was charged, and issuing, counting and revoking vouchers.
+import { below } from "./addresses.js";
 import { call } from "./api.js";
 import { $, formOf, make, readData } from "./dom.js";
 import { eventWords, momentWords } from "./moments.js";
@@ -103,6 +104,7 @@ async function show() {
   $("taken").textContent = `${plural(taken.seats, "seat")} sold for ${money(taken.amount)}, of which ${
     money(taken.tax)
   } is tax.`;
+  /** @type {HTMLAnchorElement} */ ($("taken-csv")).href = below(`${path}/takings.csv`);
   $("lines").replaceChildren(...taken.lines.map(takenLine));
   $("issues").replaceChildren(...issues.map(issueLine));
   $("none").hidden = issues.length > 0;
