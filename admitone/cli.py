@@ -17,6 +17,7 @@ from admitone.commands import (
     processes,
     rooms,
     setup,
+    vouchers,
     webhooks,
 )
 
@@ -38,6 +39,7 @@ for command in (
     crowds.rehearse,
     rooms.room,
     rooms.codes,
+    vouchers.vouchers,
     messages.bounces,
     database.audit,
     setup.doctor,

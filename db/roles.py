@@ -27,7 +27,7 @@ READ_ALONE: Final = (
 )
 """Of these a gateway reads the rows and writes none."""
 
-COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until")}
+COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until"), "voucher": ("uses",)}
 """Of these tables a gateway writes the rows but not these columns."""
 
 

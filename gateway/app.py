@@ -26,6 +26,7 @@ from gateway.routes import (
     account_passkeys,
     accounts,
     alarms,
+    allotments,
     booking,
     codes,
     contacts,
@@ -45,6 +46,8 @@ from gateway.routes import (
     programme,
     rooms,
     sessions,
+    takings,
+    vouchers,
     waiting,
     webhooks,
 )
@@ -133,6 +136,9 @@ def _details() -> dict[str, Details]:
         webhooks,
         alarms,
         codes,
+        vouchers,
+        takings,
+        allotments,
         networks,
         desk,
         entries,
@@ -186,6 +192,9 @@ def create_app(settings: GatewaySettings) -> Litestar:
             pictures.router(settings.picture.bytes_max),
             *pictures.public.handlers,
             *_handlers(webhooks, alarms, codes, desk, entries, networks, operator_accounts, health),
+            *_handlers(
+                webhooks, alarms, codes, vouchers, takings, allotments, desk, networks, operator_accounts, health
+            ),
             pages.pages_router(),
         ],
         dependencies={"pages": Provide(lambda: PagesFromServices(services), sync_to_thread=False)},

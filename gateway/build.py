@@ -17,6 +17,7 @@ from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
+from gateway.booking.vouchers import Vouchers
 from gateway.captcha.providers import build_captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
@@ -218,6 +219,7 @@ def build_services(settings: GatewaySettings) -> Services:
         receipts=receipts,
         help=FanHelp(engine, line, rooms, counts, receipts, places),
         code_issues=CodeIssues(engine, codes.hasher),
+        vouchers=Vouchers(engine, line_redis, ring, settings.limit.wrong_codes_per_minute),
         line_streams=line_streams,
         readiness=Readiness(
             settings.db,

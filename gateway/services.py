@@ -17,6 +17,7 @@ from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
 from gateway.booking.tickets import Tickets
+from gateway.booking.vouchers import Vouchers
 from gateway.captcha.captcha import Captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
@@ -130,6 +131,7 @@ class Services:
     receipts: Receipts
     help: FanHelp
     code_issues: CodeIssues
+    vouchers: Vouchers
     readiness: Readiness
     programme: Programme
     pictures: Pictures

@@ -356,6 +356,7 @@ class Fan(Client):
         key: str = "",
         method: str = "PUT",
         token_name: str = "captchaToken",
+        voucher: str = "",
     ) -> Answer:
         """Buy a hold by its id or its seats; solves a captcha unless given a token, or "" for none."""
         body: dict[str, Any] = {"eventId": event_id}
@@ -366,6 +367,8 @@ class Fan(Client):
         token = solve_captcha(self) if captcha is None else captcha
         if token:
             body[token_name] = token
+        if voucher:
+            body["voucher"] = voucher
         return self.command("checkout", event_id, method, "/api/checkout", body, wait=wait, key=key)
 
     def release(self, event_id: int, reservation_id: str, *, wait: int = WAIT_SECONDS, key: str = "") -> Answer:

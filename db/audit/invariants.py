@@ -180,6 +180,64 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
          LIMIT %(rows_max)s
         """,
     ),
+    "detail_is_charged": (
+        "Every purchase detail's amount is price, fee and tax without the discount, as they were charged for its hold.",
+        """
+        SELECT d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.price, d.discount,
+               d.fee, d.tax, h.amount AS held_amount, h.price AS held_price, h.fee AS held_fee
+          FROM purchase_detail d
+          JOIN purchase p USING (event_id, purchase_id)
+          LEFT JOIN (SELECT r.event_id, r.reservation_id, s.ticket_type_id, s.row_number, s.seat_number, s.amount,
+                            coalesce(r.charges[s.place::int][1], s.amount) AS price,
+                            coalesce(r.charges[s.place::int][2], 0) AS fee
+                       FROM reservation r
+                      CROSS JOIN LATERAL unnest(r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts)
+                                         WITH ORDINALITY
+                                         AS s (ticket_type_id, row_number, seat_number, amount, place)
+                      WHERE r.state = 'purchased' AND r.amounts <> '{}') h
+            ON (h.event_id, h.reservation_id, h.ticket_type_id, h.row_number, h.seat_number)
+             = (d.event_id, p.reservation_id, d.ticket_type_id, d.row_number, d.seat_number)
+         WHERE d.amount NOT IN (coalesce(d.price, d.amount) - d.discount + d.fee,
+                                coalesce(d.price, d.amount) - d.discount + d.fee + d.tax)
+            OR d.discount = 0 AND d.amount <> h.amount
+            OR d.price IS NOT NULL AND (d.price, d.fee) <> (h.price, h.fee)
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "voucher_uses_equal_purchases": (
+        "A voucher has as many uses as purchases were made with it, and no more than it may have.",
+        """
+        SELECT event_id, encode(code_hash, 'hex') AS code_hash, v.uses, v.uses_max, p.purchases
+          FROM voucher v
+          FULL JOIN (SELECT event_id, voucher_hash AS code_hash, count(*) AS purchases
+                       FROM purchase
+                      WHERE voucher_hash IS NOT NULL
+                      GROUP BY event_id, voucher_hash) p USING (event_id, code_hash)
+         WHERE v.uses IS DISTINCT FROM coalesce(p.purchases, 0)
+            OR v.uses > v.uses_max
+         LIMIT %(rows_max)s
+        """,
+    ),
+    "fan_within_type_limit": (
+        "No fan has more seats of a ticket type, in live holds and bought, than its seats_per_fan_max.",
+        f"""
+        SELECT f.event_id, f.user_id, f.ticket_type_id, f.seats, t.seats_per_fan_max
+          FROM (SELECT event_id, user_id, ticket_type_id, count(*) AS seats
+                  FROM (SELECT r.event_id, r.user_id, s.ticket_type_id
+                          FROM reservation r
+                         CROSS JOIN LATERAL unnest(r.ticket_type_ids) AS s (ticket_type_id)
+                         WHERE {live("r", "%(now)s")}
+                         UNION ALL
+                        SELECT p.event_id, p.user_id, d.ticket_type_id
+                          FROM purchase p
+                          JOIN purchase_detail d USING (event_id, purchase_id)
+                         WHERE d.cancelled_at IS NULL) AS had
+                 GROUP BY event_id, user_id, ticket_type_id) f
+          JOIN ticket t USING (event_id, ticket_type_id)
+         WHERE f.seats > t.seats_per_fan_max
+         LIMIT %(rows_max)s
+        """,  # noqa: S608 - of constants alone
+    ),
     "cancelled_event_is_recorded": (
         "An event is cancelled if and only if its cancellation is recorded.",
         """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from db.events.sale import EventState, sale_end
+from db.events.terms import NO_TERMS, TERM_COLUMNS, Terms, terms_of
 
 ADVISORY_SPACE: Final = 0x0AD0_0000_0000_0000
 """An event's advisory lock has the key space + event_id, so that it is not the lock of anything else."""
@@ -70,11 +71,11 @@ def event_row(row: Sequence[Any]) -> EventRow:
     )
 
 
-READ_TICKETS: Final = """
-SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity
+READ_TICKETS: Final = f"""
+SELECT event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity, {TERM_COLUMNS}
   FROM ticket
  WHERE event_id = ANY (%(event_ids)s::bigint[])
-"""
+"""  # noqa: S608 - of constants alone
 
 
 @dataclass(slots=True)
@@ -86,10 +87,14 @@ class TicketRow:
     available_count: int
     held_count: int
     quantity: int
+    terms: Terms = NO_TERMS
 
 
-def ticket_row(row: Sequence[Any]) -> TicketRow:
-    return TicketRow(*row)
+def ticket_row(row: tuple[Any, ...]) -> TicketRow:
+    event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity, *terms = row
+    return TicketRow(
+        event_id, ticket_type_id, ticket_type, price, available_count, held_count, quantity, terms_of(tuple(terms))
+    )
 
 
 CLOCK: Final = "SELECT clock_timestamp()"

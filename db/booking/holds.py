@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from db.booking.charges import Charge, Noted, charges_noted
 from db.booking.seats import Seat
 from db.booking.states import NEXT_STATES, OPEN_STATES, HoldState, ends_at
 from db.events.sale import EventState
@@ -47,7 +48,7 @@ def due(hold: str, event: str) -> str:
 
 
 HOLD_COLUMNS: Final = """h.event_id, h.reservation_id, h.user_id, h.state, h.ticket_type_ids, h.row_numbers,
-       h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven, h.created_at"""
+       h.seat_numbers, h.total_amount, h.expires_at, h.amounts, h.network, h.proven, h.created_at, h.charges"""
 
 
 LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -55,7 +56,8 @@ LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 @dataclass(slots=True)
 class Hold:
-    """A fan's hold. ``amounts`` has the price of each seat as it was agreed, even if prices were changed since.
+    """A fan's hold. ``amounts`` has what each seat costs its fan as it was agreed, even if prices were changed since,
+    and ``charges_note`` what of it is fee and tax (`db.booking.charges.noted`).
 
     ``network`` is the address prefix that it was made from, and ``proven`` whether its fan proved to be a person
     (`db.booking.conduct`).
@@ -72,6 +74,12 @@ class Hold:
     network: str = ""
     proven: bool = False
     created_at: dt.datetime = LATEST
+    charges_note: Noted | None = None
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """What is charged for each seat."""
+        return charges_noted(self.amounts, self.charges_note)
 
     @property
     def is_open(self) -> bool:
@@ -151,20 +159,20 @@ SELECT {HOLD_COLUMNS}
 WRITE_NEW_HOLDS: Final = """
 INSERT INTO reservation (event_id, reservation_id, user_id, state, ticket_type_ids, row_numbers,
                          seat_numbers, amounts, total_amount, created_at, expires_at, lifetime_ends_at,
-                         network, proven, ended_at)
+                         network, proven, charges, ended_at)
 SELECT k.event_id, k.reservation_id, k.user_id, k.state, k.ticket_type_ids, k.row_numbers, k.seat_numbers,
        k.amounts, k.total_amount, %(now)s, k.expires_at, k.expires_at,
-       k.network, k.proven, CASE WHEN k.state IN ('held', 'paying') THEN NULL ELSE %(now)s::timestamptz END
+       k.network, k.proven, k.charges, CASE WHEN k.state IN ('held', 'paying') THEN NULL ELSE %(now)s::timestamptz END
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, reservation_id uuid, user_id bigint, state text, ticket_type_ids int[],
              row_numbers int[], seat_numbers int[], amounts bigint[], total_amount bigint,
-             expires_at timestamptz, network text, proven boolean)
+             expires_at timestamptz, network text, proven boolean, charges bigint[])
 """
 
 
 def new_hold(hold: Hold) -> dict[str, Any]:
     """A row of `WRITE_NEW_HOLDS`."""
-    return {
+    row = {
         "event_id": hold.event_id,
         "reservation_id": hold.reservation_id,
         "user_id": hold.user_id,
@@ -178,6 +186,7 @@ def new_hold(hold: Hold) -> dict[str, Any]:
         "network": hold.network,
         "proven": hold.proven,
     }
+    return row if hold.charges_note is None else row | {"charges": hold.charges_note}
 
 
 WRITE_HOLD_STATES: Final = """

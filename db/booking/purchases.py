@@ -8,11 +8,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from db.booking.charges import Charge, plain
 from db.booking.seats import Seat
 from db.booking.states import PurchaseStatus
 
 READ_BOUGHT: Final = """
-SELECT k.event_id, k.user_id, count(*)
+SELECT k.event_id, k.user_id, d.ticket_type_id, count(*)
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, user_id bigint)
  CROSS JOIN LATERAL (
@@ -26,21 +27,22 @@ SELECT k.event_id, k.user_id, count(*)
         WHERE d.purchase_id = p.purchase_id AND d.event_id = k.event_id
        OFFSET 0) AS d
  WHERE d.cancelled_at IS NULL
- GROUP BY k.event_id, k.user_id
+ GROUP BY k.event_id, k.user_id, d.ticket_type_id
 """
 
 
 class BoughtRow(NamedTuple):
-    """How many seats a fan has bought of an event and not cancelled."""
+    """How many seats of a ticket type a fan has bought and not cancelled."""
 
     event_id: int
     user_id: int
+    ticket_type_id: int
     seats: int
 
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
        p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
-       d.cancelled_at, d.issue_number, d.holder_user_id"""
+       d.cancelled_at, d.issue_number, d.holder_user_id, d.price, d.fee, d.tax, d.tax_basis_points, d.discount"""
 
 
 @dataclass(slots=True)
@@ -52,18 +54,24 @@ class Detail:
     """
 
     seat: Seat
-    amount: int
+    charge: Charge
     ticket_code: str
     cancelled_at: dt.datetime | None = None
     issue_number: int = 1
     holder_user_id: int | None = None
     cancel_fee: int = 0
 
+    @property
+    def amount(self) -> int:
+        """What its fan paid."""
+        return self.charge.amount
+
 
 @dataclass(slots=True)
 class Purchase:
     """A purchase. ``total_amount`` is the sum of its details that are not cancelled. ``cancel_until`` is what its fan
-    was promised when it was made; None for a purchase of a release before 0.2.
+    was promised when it was made; None for a purchase of a release before 0.2. ``voucher_hash`` is set of a new one
+    that is bought with a voucher.
     """
 
     event_id: int
@@ -76,6 +84,7 @@ class Purchase:
     details: list[Detail]
     cancel_until: dt.datetime | None = None
     status: PurchaseStatus = PurchaseStatus.CONFIRMED
+    voucher_hash: bytes | None = None
 
     @property
     def live(self) -> list[Detail]:
@@ -106,8 +115,24 @@ def purchase_rows(rows: Iterable[Sequence[Any]]) -> list[Purchase]:
                 until,
                 PurchaseStatus(status),
             )
-        ticket_type_id, row_number, seat_number, *facts = detail
-        purchase.details.append(Detail((ticket_type_id, row_number, seat_number), *facts))
+        (
+            ticket_type_id,
+            row_number,
+            seat_number,
+            amount,
+            ticket_code,
+            cancelled_at,
+            issue_number,
+            holder_user_id,
+            price,
+            fee,
+            tax,
+            rate,
+            discount,
+        ) = detail
+        charge = plain(amount) if price is None else Charge(price, fee, tax, rate, amount, discount)
+        seat = ticket_type_id, row_number, seat_number
+        purchase.details.append(Detail(seat, charge, ticket_code, cancelled_at, issue_number, holder_user_id))
     return list(found.values())
 
 
@@ -144,17 +169,18 @@ SELECT {_COLUMNS}
 
 WRITE_PURCHASES: Final = """
 INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at,
-                      cancel_until)
-SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until
+                      cancel_until, voucher_hash)
+SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until,
+       decode(k.voucher, 'hex')
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, user_id bigint, reservation_id uuid,
-             total_amount bigint, currency text, cancel_until timestamptz)
+             total_amount bigint, currency text, cancel_until timestamptz, voucher text)
 """
 
 
 def new_purchase(purchase: Purchase) -> dict[str, Any]:
     """A row of `WRITE_PURCHASES`."""
-    return {
+    row = {
         "event_id": purchase.event_id,
         "purchase_id": purchase.purchase_id,
         "user_id": purchase.user_id,
@@ -163,6 +189,7 @@ def new_purchase(purchase: Purchase) -> dict[str, Any]:
         "currency": purchase.currency,
         "cancel_until": None if purchase.cancel_until is None else purchase.cancel_until.isoformat(),
     }
+    return row if purchase.voucher_hash is None else row | {"voucher": purchase.voucher_hash.hex()}
 
 
 def cancellable_until(promised: dt.datetime | None, date: dt.datetime, hours: float) -> dt.datetime:
@@ -193,21 +220,25 @@ moves from the date ``before`` to ``after``; what was never promised and came wi
 
 WRITE_PURCHASE_DETAILS: Final = """
 INSERT INTO purchase_detail (event_id, purchase_id, ticket_type_id, row_number, seat_number, amount,
-                             ticket_code)
-SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code
+                             ticket_code, price, fee, tax, tax_basis_points, discount)
+SELECT k.event_id, k.purchase_id, k.ticket_type_id, k.row_number, k.seat_number, k.amount, k.ticket_code,
+       k.price, coalesce(k.fee, 0), coalesce(k.tax, 0), coalesce(k.tax_basis_points, 0),
+       coalesce(k.discount, 0)
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, ticket_type_id int, row_number int,
-             seat_number int, amount bigint, ticket_code text)
+             seat_number int, amount bigint, ticket_code text, price bigint, fee bigint, tax bigint,
+             tax_basis_points int, discount bigint)
 """
 
 
 def new_detail(purchase: Purchase, detail: Detail) -> dict[str, Any]:
     """A row of `WRITE_PURCHASE_DETAILS`."""
-    return {
+    row = {
         **detail_key(purchase, detail),
         "amount": detail.amount,
         "ticket_code": detail.ticket_code,
     }
+    return row if detail.charge.is_plain else row | detail.charge._asdict()
 
 
 WRITE_CANCELLED_DETAILS: Final = """

@@ -40,6 +40,9 @@ def _purchase(viewer: str) -> str:
                               'rowLabel', s.row_label, 'seatLabel', s.seat_label, 'section', s.section,
                               'entrance', t.entrance,
                               'amount', d.amount, 'cancelFee', d.cancel_fee,
+                              'charge', CASE WHEN d.price IS NOT NULL THEN json_build_object(
+                                  'price', d.price, 'fee', d.fee, 'tax', d.tax,
+                                  'taxBasisPoints', d.tax_basis_points, 'discount', d.discount) END,
                               'ticketCode', CASE WHEN {has_ticket} THEN d.ticket_code END,
                               'ticket', CASE WHEN {has_ticket}
                                              THEN concat_ws(':', d.event_id, d.purchase_id, d.ticket_type_id,

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from db.booking.charges import Charge
 from db.booking.seats import Seat
 from db.outbox.kinds import CancelledSeat
 
@@ -33,8 +34,63 @@ class NamedSeat(msgspec.Struct, rename="camel", frozen=True):
     seat_number: int
 
 
+class SeatCharge(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What a seat's ``amount`` is made of: the price without the discount of a voucher, the booking fee, and the tax.
+    The tax is in them where these make up the amount, and otherwise on top. ``taxBasisPoints`` is its rate in
+    hundredths of a percent.
+    """
+
+    price: int
+    fee: int
+    tax: int
+    tax_basis_points: int
+    discount: int = 0
+
+
+class TaxPart(msgspec.Struct, rename="camel", frozen=True):
+    """The tax of all seats of one rate. ``included``: it is in their prices and fees, and not on top."""
+
+    basis_points: int
+    included: bool
+    tax: int
+
+
+class Breakdown(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What a total is made of: prices without the discounts of a voucher, booking fees, and the tax by rate. Of the
+    tax, what is not included comes on top.
+    """
+
+    prices: int
+    fees: int
+    taxes: tuple[TaxPart, ...]
+    discounts: int = 0
+
+
+def seat_charge(charge: Charge) -> SeatCharge | None:
+    """What of a seat's amount is fee and tax; None where there is neither."""
+    return None if charge.is_plain else SeatCharge(*charge[:4], charge.discount)
+
+
+def breakdown(charges: Sequence[Charge]) -> Breakdown | None:
+    """What these charges add up to; None where they are prices alone."""
+    if all(charge.is_plain for charge in charges):
+        return None
+    taxes: dict[tuple[int, bool], int] = {}
+    for charge in charges:
+        if charge.tax_basis_points:
+            rate = charge.tax_basis_points, charge.amount == charge.price - charge.discount + charge.fee
+            taxes[rate] = taxes.get(rate, 0) + charge.tax
+    return Breakdown(
+        sum(charge.price for charge in charges),
+        sum(charge.fee for charge in charges),
+        tuple(TaxPart(*rate, tax) for rate, tax in sorted(taxes.items())),
+        sum(charge.discount for charge in charges),
+    )
+
+
 class HeldSeat(NamedSeat, frozen=True, omit_defaults=True):
-    """A seat of a hold. ``amount`` is its price when it was held, even if its ticket type has another price by now.
+    """A seat of a hold. ``amount`` is what it cost when it was held, even if its ticket type has another price by now.
+    ``charge`` says what of it is fee and tax, and is missing where there is neither.
 
     ``rowLabel`` and ``seatLabel`` are there where the event's hall plan calls the row or the seat by something else
     than its number, and ``section`` is the part of the hall. They say what the seat is called now: gateways add them to
@@ -45,10 +101,11 @@ class HeldSeat(NamedSeat, frozen=True, omit_defaults=True):
     row_label: str | None = None
     seat_label: str | None = None
     section: str | None = None
+    charge: SeatCharge | None = None
 
 
 class BoughtSeat(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """A seat that was bought, and the code of its ticket. It is called as a `HeldSeat` is.
+    """A seat that was bought, and the code of its ticket. It is called as a `HeldSeat` is, and charged as one.
 
     In what is recorded, and in Redis, the code is as it is stored; gateways open it for the fan
     (`db.booking.ticket_codes`).
@@ -63,18 +120,26 @@ class BoughtSeat(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True
     row_label: str | None = None
     seat_label: str | None = None
     section: str | None = None
+    charge: SeatCharge | None = None
 
 
 def named_seats(seats: Iterable[Seat]) -> tuple[NamedSeat, ...]:
     return tuple([NamedSeat(*seat) for seat in seats])
 
 
-def held_seats(seats: Sequence[Seat], amounts: Sequence[int]) -> tuple[HeldSeat, ...]:
-    return tuple([HeldSeat(*seat, amount) for seat, amount in zip(seats, amounts, strict=True)])
+def held_seats(seats: Sequence[Seat], charges: Sequence[Charge]) -> tuple[HeldSeat, ...]:
+    return tuple(
+        [
+            HeldSeat(*seat, charge.amount, charge=seat_charge(charge))
+            for seat, charge in zip(seats, charges, strict=True)
+        ]
+    )
 
 
-class HoldResult(Result, kw_only=True):
-    """The hold: a new one, or the fan's live hold of exactly these seats, whose end does not change."""
+class HoldResult(Result, kw_only=True, omit_defaults=True):
+    """The hold: a new one, or the fan's live hold of exactly these seats, whose end does not change. ``breakdown`` says
+    what of the total is fee and tax, and is missing where there is neither.
+    """
 
     reservation_id: uuid.UUID
     event_id: int
@@ -82,10 +147,13 @@ class HoldResult(Result, kw_only=True):
     total_amount: int
     currency: str
     seats: tuple[HeldSeat, ...]
+    breakdown: Breakdown | None = None
 
 
-class PurchaseResult(Result, kw_only=True):
-    """The purchase: a new one, or, if the hold was bought before, what is left of that purchase."""
+class PurchaseResult(Result, kw_only=True, omit_defaults=True):
+    """The purchase: a new one, or, if the hold was bought before, what is left of that purchase. ``breakdown`` is as of
+    a hold.
+    """
 
     purchase_id: uuid.UUID
     event_id: int
@@ -95,6 +163,7 @@ class PurchaseResult(Result, kw_only=True):
     purchase_at: Moment
     status: str
     details: tuple[BoughtSeat, ...]
+    breakdown: Breakdown | None = None
 
 
 class ReleaseResult(Result, kw_only=True):

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from db.events.blocks import SeatBlock, blocks_of_rows
 from db.events.sale import EventState, SaleState, sale_end, sale_state
+from db.events.terms import NO_TERMS, TERM_COLUMNS, TERMS, Terms
 
 EVENTS_LISTED_MAX: Final = 200
 
@@ -27,12 +28,12 @@ SELECT e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at, {sale_end("
  WHERE e.event_id = %(event_id)s
 """  # noqa: S608 - of constants alone
 
-READ_TICKET_TYPES: Final = """
-SELECT ticket_type_id, ticket_type, price, quantity, available_count, held_count, entrance
+READ_TICKET_TYPES: Final = f"""
+SELECT ticket_type_id, ticket_type, price, quantity, available_count, held_count, entrance, {TERM_COLUMNS}
   FROM ticket
  WHERE event_id = %(event_id)s
  ORDER BY ticket_type_id
-"""
+"""  # noqa: S608 - of constants alone
 
 READ_ROWS: Final = """
 SELECT ticket_type_id, row_number, array_agg(seat_number)
@@ -73,6 +74,7 @@ class TicketTypeRow:
     available_count: int
     held_count: int
     entrance: str = ""
+    terms: Terms = NO_TERMS
     blocks: tuple[SeatBlock, ...] = ()
 
 
@@ -159,8 +161,12 @@ def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: boo
     if with_seats:
         for ticket_type_id, row_number, seat_numbers in connection.execute(READ_ROWS, {"event_id": event_id}):
             rows.setdefault(ticket_type_id, []).append((row_number, seat_numbers))
-    types = tuple(TicketTypeRow(**row, blocks=blocks_of_rows(rows.get(row["ticket_type_id"], ()))) for row in type_rows)
-    return EventRow(event_id=event_id, **facts, ticket_types=types)
+    types = []
+    for row in type_rows:
+        terms = Terms(**{name: row.pop(name) for name in TERMS})
+        blocks = blocks_of_rows(rows.get(row["ticket_type_id"], ()))
+        types.append(TicketTypeRow(**row, terms=terms, blocks=blocks))
+    return EventRow(event_id=event_id, **facts, ticket_types=tuple(types))
 
 
 def list_events(

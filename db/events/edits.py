@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from db.change_log.changes import ChangeRow
 from db.events.blocks import SeatBlock
 from db.events.cancelling import Bookings
+from db.events.terms import NO_TERMS, Terms
 from db.events.ticket_types import block_row
 
 SEATS_NAMED_MAX: Final = 100
@@ -77,17 +79,19 @@ class NewTicketType:
     price: int
     blocks: tuple[SeatBlock, ...]
     entrance: str = ""
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedTicketType:
-    """A ticket type's new name, price or entrance; None leaves it as it is."""
+    """A ticket type's new name, price or entrance; None leaves it as it is. ``terms`` has the terms that are new."""
 
     path: str
     ticket_type_id: int
     ticket_type: str | None = None
     price: int | None = None
     entrance: str | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +103,22 @@ class SeatsOfType:
     blocks: tuple[SeatBlock, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NewAllotment:
+    """A name for seats that are taken out of the sale, to be put back later."""
+
+    allotment_id: uuid.UUID
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEdit:
     """What is to change: ``facts`` by their names in `EventRow` (`FACTS`), ticket types and seats.
 
     ``path`` of a part is where the caller's request names it. No seat is named twice among those to be added.
+
+    With ``set_aside`` the removed seats are kept as an allotment of that name. ``put_back`` names an allotment whose
+    seats come back.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +128,8 @@ class EventEdit:
     removed_types: tuple[tuple[str, int], ...] = ()
     added_seats: tuple[SeatsOfType, ...] = ()
     removed_seats: tuple[SeatsOfType, ...] = ()
+    set_aside: NewAllotment | None = None
+    put_back: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
 
+from db.booking.charges import AMOUNT_MAX, charge_of
 from db.booking.holds import live
 from db.booking.seats import TAKEN
+from db.events.allotments import is_allotment
 from db.events.definitions import EventRow
 from db.events.edits import SEATS_NAMED_MAX, EventEdit, Refusal, Seat, seat_rows
 from db.events.sale import EventState
+from db.events.terms import Terms
 from db.events.ticket_types import TICKET_TYPES_MAX
 from db.pictures import use_picture
 from db.texts import alike
@@ -36,6 +40,23 @@ SELECT coalesce(max(had), 0)::bigint
                   JOIN purchase_detail d USING (event_id, purchase_id)
                  WHERE p.event_id = %(event_id)s AND d.cancelled_at IS NULL) AS seats
          GROUP BY user_id) AS fans
+"""  # noqa: S608 - of constants alone
+
+MOST_OF_A_FAN_BY_TYPE: Final = f"""
+SELECT ticket_type_id, max(had)::bigint
+  FROM (SELECT user_id, ticket_type_id, count(*) AS had
+          FROM (SELECT r.user_id, t.ticket_type_id
+                  FROM reservation r
+                 CROSS JOIN LATERAL unnest(r.ticket_type_ids) AS t (ticket_type_id)
+                 WHERE r.event_id = %(event_id)s AND {live("r")}
+                 UNION ALL
+                SELECT p.user_id, d.ticket_type_id
+                  FROM purchase p
+                  JOIN purchase_detail d USING (event_id, purchase_id)
+                 WHERE p.event_id = %(event_id)s AND d.cancelled_at IS NULL) AS seats
+         WHERE ticket_type_id = ANY (%(ticket_type_ids)s::int[])
+         GROUP BY user_id, ticket_type_id) AS fans
+ GROUP BY ticket_type_id
 """  # noqa: S608 - of constants alone
 
 SOLD_OR_HELD: Final = f"""
@@ -75,7 +96,9 @@ SELECT k.item, s.ticket_type_id, s.row_number, s.seat_number, count(*) OVER (PAR
        AS k (item int, ticket_type_id int, first_row int, rows int, first_seat int, seats_per_row int)
  CROSS JOIN LATERAL generate_series(k.first_row, k.first_row + k.rows - 1) AS r (row_number)
  CROSS JOIN LATERAL generate_series(k.first_seat, k.first_seat + k.seats_per_row - 1) AS n (seat_number)
-  JOIN seat s
+  JOIN (SELECT event_id, ticket_type_id, row_number, seat_number FROM seat
+         UNION ALL
+        SELECT event_id, ticket_type_id, row_number, seat_number FROM allotment_seat) AS s
     ON s.event_id = %(event_id)s AND s.ticket_type_id = k.ticket_type_id
    AND s.row_number = r.row_number AND s.seat_number = n.seat_number
  ORDER BY k.item, s.row_number, s.seat_number
@@ -124,8 +147,13 @@ class Examination:
             self._refuse("event_invalid", "picture_hash", NO_SUCH_PICTURE)
         self._examine_order_of_times(facts)
         self._examine_types()
+        self._examine_terms()
         self._examine_removed_types()
         self._examine_seats()
+        if self._edit.put_back is not None and not is_allotment(
+            self._connection, self._event.event_id, self._edit.put_back
+        ):
+            self._refuse("unknown_allotment", "$", "there is no such allotment")
         return self._refusals
 
     def _refuse(self, code: str, path: str, message: str, seats: Iterable[Seat] = ()) -> None:
@@ -190,6 +218,25 @@ class Examination:
             self._refuse("event_invalid", "$", "an event has one ticket type at least")
         if len(taken) > TICKET_TYPES_MAX:
             self._refuse("event_invalid", "$", f"an event has {TICKET_TYPES_MAX} ticket types at most")
+
+    def _examine_terms(self) -> None:
+        limits: dict[int, tuple[str, int]] = {}
+        for change in self._edit.changed_types:
+            now = self._types.get(change.ticket_type_id)
+            if now is None:
+                continue
+            terms = dataclasses.replace(now.terms, **change.terms)
+            for name, message in faults_of_terms(now.price if change.price is None else change.price, terms):
+                self._refuse("event_invalid", f"{change.path}.{name}", message)
+            if terms.seats_per_fan_max not in (None, now.terms.seats_per_fan_max):
+                limits[change.ticket_type_id] = f"{change.path}.seatsPerFanMax", terms.seats_per_fan_max
+        if not limits:
+            return
+        asked = {"event_id": self._event.event_id, "ticket_type_ids": sorted(limits)}
+        for ticket_type_id, most in self._connection.execute(MOST_OF_A_FAN_BY_TYPE, asked).fetchall():
+            path, limit = limits[ticket_type_id]
+            if most > limit:
+                self._refuse("limit_too_low", path, f"a fan has {most} seats of it already")
 
     def _examine_removed_types(self) -> None:
         paths = {ticket_type_id: path for path, ticket_type_id in self._edit.removed_types}
@@ -270,6 +317,16 @@ class Examination:
                 self._refuse("event_invalid", part.path, words)
         if added and total > self._seats_max:
             self._refuse("event_invalid", "$", f"the event would have {total} seats; it has {self._seats_max} at most")
+
+
+def faults_of_terms(price: int, terms: Terms) -> list[tuple[str, str]]:
+    """What makes no sense in a ticket type's terms: (the field of the API, a sentence) of each fault."""
+    faults = []
+    if charge_of(price, terms).amount > AMOUNT_MAX:
+        faults.append(("price", f"with fee and tax a seat would cost more than {AMOUNT_MAX}"))
+    if terms.sold_from is not None and terms.sold_until is not None and terms.sold_until <= terms.sold_from:
+        faults.append(("soldUntil", "it would be sold until before it is sold"))
+    return faults
 
 
 def _of_these(count: int) -> str:

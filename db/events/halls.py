@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from db.booking.seats import LAPSED, TAKEN
 from db.events.sale import EventState, sale_end
+from db.events.terms import TERMS, Terms, terms_of
 from db.tables.events import Event, Seat, Ticket
 
 FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]] = (
@@ -94,6 +95,7 @@ class TicketTypeCounts:
     quantity: int
     available_count: int
     held_count: int
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ async def ticket_type_counts(connection: AsyncConnection, event_id: int) -> list
             Ticket.quantity,
             Ticket.available_count,
             Ticket.held_count,
+            *[getattr(Ticket, name) for name in TERMS],
         )
         .where(Ticket.event_id == event_id)
         .order_by(Ticket.ticket_type_id)
@@ -162,6 +165,7 @@ async def ticket_type_counts(connection: AsyncConnection, event_id: int) -> list
             quantity=row.quantity,
             available_count=row.available_count + lapsed.get(row.ticket_type_id, 0),
             held_count=row.held_count - lapsed.get(row.ticket_type_id, 0),
+            terms=terms_of(tuple(row[6:])),
         )
         for row in rows
     ]

@@ -13,6 +13,7 @@ from psycopg import sql
 from db.connections import primary
 from db.draws.draws import commit_seed_sync
 from db.events.blocks import SeatBlock
+from db.events.terms import NO_TERMS, Terms
 from db.events.ticket_types import TICKET_TYPES_MAX, add_ticket_types
 from db.events.time_zones import UNKNOWN_ZONE, is_time_zone, zone_of
 from db.plans.model import HallPlan
@@ -62,6 +63,7 @@ class TicketTypePlan:
     seats_per_row: int = 0
     blocks: tuple[SeatBlock, ...] = ()
     entrance: str = ""
+    terms: Terms = NO_TERMS
 
     @property
     def hall(self) -> tuple[SeatBlock, ...]:
@@ -162,7 +164,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         cursor.execute(_ADD_ROOM, {"event_id": event_id, **room})
         if lobby:
             commit_seed_sync(connection, event_id)
-        kinds = [(kind.ticket_type, kind.price, kind.entrance, kind.hall) for kind in plan.ticket_types]
+        kinds = [(kind.ticket_type, kind.price, kind.entrance, kind.terms, kind.hall) for kind in plan.ticket_types]
         add_ticket_types(connection, event_id, 1, kinds)
         if plan.hall_plan is not None:
             write_plan(connection, event_id, plan.hall_plan)

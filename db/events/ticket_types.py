@@ -13,14 +13,16 @@ from typing import Final
 import psycopg
 
 from db.events.blocks import SeatBlock
+from db.events.terms import RECORD_COLUMNS, TERM_COLUMNS, Terms, terms_row
 
 TICKET_TYPES_MAX: Final = 1000
 
-ADD_TICKET_TYPES: Final = """
-INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count)
-SELECT %(event_id)s, k.ticket_type_id, k.ticket_type, k.price, k.entrance, 0, 0
-  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint, entrance text)
-"""
+ADD_TICKET_TYPES: Final = f"""
+INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count, {TERM_COLUMNS})
+SELECT %(event_id)s, k.ticket_type_id, k.ticket_type, k.price, k.entrance, 0, 0, {TERM_COLUMNS}
+  FROM json_to_recordset(%(rows)s)
+       AS k (ticket_type_id int, ticket_type text, price bigint, entrance text, {RECORD_COLUMNS})
+"""  # noqa: S608 - of constants alone
 
 ADD_SEATS: Final = """
 WITH added AS (
@@ -43,9 +45,10 @@ def add_ticket_types(
     connection: psycopg.Connection,
     event_id: int,
     first_id: int,
-    types: Iterable[tuple[str, int, str, Sequence[SeatBlock]]],
+    types: Iterable[tuple[str, int, str, Terms, Sequence[SeatBlock]]],
 ) -> None:
-    """Write ticket types (name, price, entrance, blocks), numbered from ``first_id`` on, with their seats and counts.
+    """Write ticket types (name, price, entrance, terms, blocks), numbered from ``first_id`` on, with their seats and
+    counts.
 
     Raises:
         psycopg.errors.CheckViolation: a price below 0.
@@ -53,11 +56,11 @@ def add_ticket_types(
     """
     numbered = list(enumerate(types, first_id))
     rows = [
-        {"ticket_type_id": number, "ticket_type": name, "price": price, "entrance": entrance}
-        for number, (name, price, entrance, _) in numbered
+        {"ticket_type_id": number, "ticket_type": name, "price": price, "entrance": entrance, **terms_row(terms)}
+        for number, (name, price, entrance, terms, _) in numbered
     ]
     connection.execute(ADD_TICKET_TYPES, {"event_id": event_id, "rows": json.dumps(rows)})
-    add_seats(connection, event_id, [(number, blocks) for number, (_, _, _, blocks) in numbered])
+    add_seats(connection, event_id, [(number, blocks) for number, (*_, blocks) in numbered])
 
 
 def add_seats(connection: psycopg.Connection, event_id: int, types: Iterable[tuple[int, Sequence[SeatBlock]]]) -> None:

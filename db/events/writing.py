@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +12,26 @@ import psycopg
 
 from db.booking.purchases import COUNT_SHORTENED
 from db.change_log.changes import Change, Subject, as_text, insert_changes
+from db.events.allotments import keep_seats, put_back
 from db.events.blocks import SeatBlock
 from db.events.cancelling import Bookings, record_cancellation
 from db.events.definitions import EventRow
 from db.events.edits import FACTS, Edited, EventEdit, seat_rows
 from db.events.sale import EventState
+from db.events.terms import RECORD_COLUMNS, TERMS, terms_row
 from db.events.ticket_types import add_seats, add_ticket_types, describe
 from db.outbox.kinds import EventChanged, OutboxKind
 from db.outbox.writer import insert_news
 from db.plans.placing import place_added_seats
 
-CHANGE_TICKET_TYPES: Final = """
+CHANGE_TICKET_TYPES: Final = f"""
 UPDATE ticket t
-   SET ticket_type = k.ticket_type, price = k.price, entrance = k.entrance
-  FROM json_to_recordset(%(rows)s) AS k (ticket_type_id int, ticket_type text, price bigint, entrance text)
+   SET ticket_type = k.ticket_type, price = k.price, entrance = k.entrance,
+       {", ".join(f"{name} = k.{name}" for name in TERMS)}
+  FROM json_to_recordset(%(rows)s)
+       AS k (ticket_type_id int, ticket_type text, price bigint, entrance text, {RECORD_COLUMNS})
  WHERE t.event_id = %(event_id)s AND t.ticket_type_id = k.ticket_type_id
-"""
+"""  # noqa: S608 - of constants alone
 
 REMOVE_TICKET_TYPES: Final = """
 DELETE FROM ticket WHERE event_id = %(event_id)s AND ticket_type_id = ANY (%(ticket_type_ids)s::int[])
@@ -113,6 +118,7 @@ class Writing:
         self._change_types()
         self._remove_types()
         self._move_seats()
+        self._put_back()
         self._add_types()
         self._place_seats()
         if not self._lines:
@@ -180,17 +186,22 @@ class Writing:
             name = now.ticket_type if change.ticket_type is None else change.ticket_type
             price = now.price if change.price is None else change.price
             entrance = now.entrance if change.entrance is None else change.entrance
-            if (name, price, entrance) == (now.ticket_type, now.price, now.entrance):
+            terms = dataclasses.replace(now.terms, **change.terms)
+            if (name, price, entrance, terms) == (now.ticket_type, now.price, now.entrance, now.terms):
                 continue
-            rows.append(
-                {"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price, "entrance": entrance}
-            )
+            row = {"ticket_type_id": change.ticket_type_id, "ticket_type": name, "price": price, "entrance": entrance}
+            rows.append(row | terms_row(terms))
             if name != now.ticket_type:
                 self._lines.append(Change(f"ticket_type {change.ticket_type_id}", now.ticket_type, name))
             if price != now.price:
                 self._lines.append(Change(f"price of {name}", str(now.price), str(price)))
             if entrance != now.entrance:
                 self._lines.append(Change(f"entrance of {name}", now.entrance, entrance))
+            self._lines += [
+                Change(f"{term} of {name}", as_text(getattr(now.terms, term)), as_text(getattr(terms, term)))
+                for term in TERMS
+                if getattr(terms, term) != getattr(now.terms, term)
+            ]
         if rows:
             self._run(CHANGE_TICKET_TYPES, rows=json.dumps(rows))
 
@@ -210,6 +221,11 @@ class Writing:
 
     def _move_seats(self) -> None:
         quantities = {ticket_type.ticket_type_id: ticket_type.quantity for ticket_type in self._event.ticket_types}
+        if (allotment := self._edit.set_aside) is not None:
+            kept = keep_seats(
+                self._connection, self._event.event_id, allotment, self._edit.removed_seats, self._operator
+            )
+            self._lines.append(Change("allotments", "", f"{allotment.name}, {kept} seats"))
         if self._edit.removed_seats:
             self._run(REMOVE_SEATS, blocks=seat_rows(self._edit.removed_seats))
         if self._edit.added_seats:
@@ -226,13 +242,20 @@ class Writing:
                 name = f"seats of {self._types[part.ticket_type_id].ticket_type}"
                 self._lines.append(Change(name, str(before), f"{after} ({sign} {_in_words(part.blocks)})"))
 
+    def _put_back(self) -> None:
+        if self._edit.put_back is None:
+            return
+        name, seats = put_back(self._connection, self._event.event_id, self._edit.put_back)
+        place_added_seats(self._connection, self._event.event_id, seats)
+        self._lines.append(Change("allotments", f"{name}, {len(seats)} seats", ""))
+
     def _add_types(self) -> None:
         added = self._edit.added_types
         if not added:
             return
         # An id that was removed is never given again: a page that still has it would hold seats at another's price.
         first = max(self._event.ticket_types_made, *self._types, 0) + 1
-        types = [(one.ticket_type, one.price, one.entrance, one.blocks) for one in added]
+        types = [(one.ticket_type, one.price, one.entrance, one.terms, one.blocks) for one in added]
         add_ticket_types(self._connection, self._event.event_id, first, types)
         self._run(NOTE_TYPES_MADE, last=first + len(types) - 1)
         self._lines += [Change("ticket_types", "", describe(one.ticket_type, one.price, one.blocks)) for one in added]

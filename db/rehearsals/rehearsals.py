@@ -150,8 +150,10 @@ SELECT room.state, {of_room}
 """).format(dials=_DIALS, of_room=sql.SQL(", ").join(sql.Identifier("room", name) for name in DIALS))
 
 _COPY_TICKETS: Final[LiteralString] = """
-INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count)
-SELECT %(copy_id)s, ticket_type_id, ticket_type, price, entrance, quantity, quantity
+INSERT INTO ticket (event_id, ticket_type_id, ticket_type, price, entrance, quantity, available_count,
+                    fee_amount, fee_basis_points, tax_basis_points, tax_included, seats_per_fan_max)
+SELECT %(copy_id)s, ticket_type_id, ticket_type, price, entrance, quantity, quantity,
+       fee_amount, fee_basis_points, tax_basis_points, tax_included, seats_per_fan_max
   FROM ticket
  WHERE event_id = %(event_id)s
 """

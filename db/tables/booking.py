@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.booking.charges import CHARGED
 from db.booking.conduct import BOUGHT_UNPROVEN, UNPROVEN
 from db.booking.holds import OPEN
 from db.booking.states import HoldState, PurchaseStatus
@@ -30,8 +31,9 @@ class Reservation(Base):
     """A hold (`db.booking.holds`).
 
     Its seats stand in arrays of one length, with the ``amounts`` that were agreed (none of a hold made by
-    an older release); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made from
-    (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
+    an older release), and ``charges`` has price, fee, tax and rate of each where there is a fee or tax
+    (`db.booking.charges`); ``lifetime_ends_at`` caps any renewal. ``network`` is the address prefix that it was made
+    from (empty: none counts it), ``proven`` whether its fan proved to be a person, and ``ended_at`` when it was bought,
     given back or swept.
     """
 
@@ -63,13 +65,15 @@ class Reservation(Base):
     network: Mapped[str] = mapped_column(server_default="")
     proven: Mapped[bool] = mapped_column(server_default="false")
     ended_at: Mapped[dt.datetime | None]
+    charges: Mapped[list[list[int]] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class Purchase(Base):
     """A completed checkout. ``total_amount`` equals the sum of its live details' amounts.
 
     ``cancel_until`` is the time until which its fan was promised to be able to cancel; null for a purchase of an older
-    release, to which the event's date applies (`db.booking.purchases`).
+    release, to which the event's date applies (`db.booking.purchases`). ``voucher_hash`` names the voucher that it was
+    bought with.
     """
 
     __tablename__ = "purchase"
@@ -90,6 +94,7 @@ class Purchase(Base):
     purchase_at: Mapped[dt.datetime]
     status: Mapped[str] = mapped_column(server_default="confirmed")
     cancel_until: Mapped[dt.datetime | None]
+    voucher_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class PurchaseDetail(Base):
@@ -98,6 +103,9 @@ class PurchaseDetail(Base):
     ``issue_number`` rises each time the ticket is handed on, and ``holder_user_id`` is the fan who has it then; null:
     the fan who bought.
     ``cancel_fee`` is what is kept of the amount of a cancelled seat; the rest is owed to the fan.
+
+    ``amount`` is what the fan paid. ``price`` is null where that is the price alone, and otherwise stands beside
+    discount, fee and tax as they were charged at the sale (`db.booking.charges`); nothing computes them anew.
     """
 
     __tablename__ = "purchase_detail"
@@ -107,6 +115,7 @@ class PurchaseDetail(Base):
         CheckConstraint(
             "cancel_fee BETWEEN 0 AND amount AND (cancel_fee = 0 OR cancelled_at IS NOT NULL)", name="cancel_fee"
         ),
+        CheckConstraint(CHARGED, name="charged"),
         PrimaryKeyConstraint("purchase_id", "event_id", "ticket_type_id", "row_number", "seat_number"),
         Index(
             "uq_purchase_detail_live_seat",
@@ -135,6 +144,11 @@ class PurchaseDetail(Base):
     ticket_code: Mapped[str]
     cancelled_at: Mapped[dt.datetime | None]
     cancel_fee: Mapped[int] = mapped_column(server_default="0")
+    price: Mapped[int | None]
+    fee: Mapped[int] = mapped_column(server_default="0")
+    tax: Mapped[int] = mapped_column(server_default="0")
+    tax_basis_points: Mapped[int] = mapped_column(Integer, server_default="0")
+    discount: Mapped[int] = mapped_column(server_default="0")
     issue_number: Mapped[int] = mapped_column(Integer, server_default="1")
     holder_user_id: Mapped[int | None]
 

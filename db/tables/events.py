@@ -87,13 +87,17 @@ class Ticket(Base):
     """A ticket type: a price, and the counts of its seats, kept up once per batch.
 
     ``quantity = available_count + held_count + seats booked``. ``entrance`` is where its fans come in, empty where the
-    venue has one for all.
+    venue has one for all. The columns from ``fee_amount`` on are its terms (`db.events.terms`).
     """
 
     __tablename__ = "ticket"
     __table_args__ = (
         ForeignKeyConstraint(["event_id"], ["event.event_id"], ondelete="CASCADE"),
         CheckConstraint("price >= 0", name="price"),
+        CheckConstraint("fee_amount >= 0 AND fee_basis_points BETWEEN 0 AND 10000", name="fee"),
+        CheckConstraint("tax_basis_points BETWEEN 0 AND 10000", name="tax"),
+        CheckConstraint("sold_from < sold_until", name="sold"),
+        CheckConstraint("seats_per_fan_max BETWEEN 1 AND 1000", name="seats_per_fan"),
         CheckConstraint("available_count >= 0 AND held_count >= 0", name="counts_not_negative"),
         CheckConstraint("available_count + held_count <= quantity", name="counts_within_quantity"),
         {"postgresql_with": UPDATED_OFTEN},
@@ -107,6 +111,13 @@ class Ticket(Base):
     available_count: Mapped[int] = mapped_column(Integer)
     held_count: Mapped[int] = mapped_column(Integer, server_default="0")
     entrance: Mapped[str] = mapped_column(server_default="")
+    fee_amount: Mapped[int] = mapped_column(server_default="0")
+    fee_basis_points: Mapped[int] = mapped_column(Integer, server_default="0")
+    tax_basis_points: Mapped[int] = mapped_column(Integer, server_default="0")
+    tax_included: Mapped[bool] = mapped_column(server_default="true")
+    sold_from: Mapped[dt.datetime | None]
+    sold_until: Mapped[dt.datetime | None]
+    seats_per_fan_max: Mapped[int | None] = mapped_column(Integer)
 
 
 class Seat(Base):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Union
 import msgspec
 from msgspec import Meta
 
-from db.booking.results import RESULTS, HeldSeat
+from db.booking.results import RESULTS, Breakdown, HeldSeat, SeatCharge
 from gateway.contract.values import (
     LISTS_MAX,
     AnswerBody,
@@ -20,6 +20,7 @@ from gateway.contract.values import (
     SeatInt,
     TicketTypeId,
     UserId,
+    VoucherCode,
 )
 
 TOKEN_CHARS_MAX: Final = 128
@@ -111,6 +112,7 @@ class CheckoutBody(RequestBody, kw_only=True):
     reservation_id: uuid.UUID | None = None
     captcha_token: CaptchaToken | None = None
     recaptcha_token: CaptchaToken | None = None
+    voucher: VoucherCode | None = None
 
     def __post_init__(self) -> None:
         if (self.seat_details is None) == (self.reservation_id is None):
@@ -200,13 +202,16 @@ Job: Final[Any] = Union[tuple(JOBS.values())]  # noqa: UP007 - the kinds are not
 """A job of any kind, told apart by ``kind``."""
 
 
-class ReservationAnswer(AnswerBody, kw_only=True):
+class ReservationAnswer(AnswerBody, kw_only=True, omit_defaults=True):
+    """A live hold. ``breakdown`` says what of the total is fee and tax, and is missing where there is neither."""
+
     reservation_id: uuid.UUID
     event_id: int
     expires_at: Moment
     total_amount: int
     currency: str
     seats: tuple[HeldSeat, ...]
+    breakdown: Breakdown | None = None
 
 
 class ReservationList(AnswerBody, kw_only=True):
@@ -225,6 +230,8 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
     ``rowLabel`` and ``seatLabel`` are what the row and the seat are called where that is not their number, ``section``
     is the part of the hall; all three come from the hall plan that the event was given, and are null without one.
     ``cancelFee`` is what the event's rules kept of the ``amount`` when the seat was cancelled.
+
+    ``amount`` is what was paid, and ``charge`` what of it was fee and tax when it was bought; null where neither was.
     """
 
     ticket_type_id: int
@@ -236,6 +243,7 @@ class PurchaseDetailAnswer(AnswerBody, kw_only=True):
     section: str | None = None
     entrance: str = ""
     amount: int
+    charge: SeatCharge | None = None
     ticket_code: str | None
     ticket: str | None = None
     issue_number: int = 1

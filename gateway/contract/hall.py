@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Literal
 
 import msgspec
 
+from db.booking.charges import Charge
 from db.events.sale import EventState, SaleState
 from gateway.contract.values import AnswerBody, Moment, PictureHash, TimeZone
 
@@ -40,13 +42,40 @@ class EventAnswer(AnswerBody, kw_only=True):
     payments: str = ""
 
 
-class TicketAnswer(AnswerBody, kw_only=True):
+class TicketAnswer(AnswerBody, kw_only=True, omit_defaults=True):
+    """A ticket type. A seat of it costs ``amount``: the ``price``, the booking ``fee``, and the ``tax`` where it is not
+    included in both; where ``amount`` is missing, it costs the price. ``taxBasisPoints`` is the tax's rate in
+    hundredths of a percent. Nothing of it is sold before ``soldFrom`` and from ``soldUntil`` on, and one fan may have
+    ``seatsPerFanMax`` seats of it. Each of these fields is missing where the ticket type has no such thing.
+    """
+
     ticket_type_id: int
     ticket_type: str
     price: int
     quantity: int
     available_count: int
     held_count: int
+    fee: int = 0
+    tax: int = 0
+    tax_basis_points: int = 0
+    tax_included: bool = True
+    amount: int | None = None
+    sold_from: Moment | None = None
+    sold_until: Moment | None = None
+    seats_per_fan_max: int | None = None
+
+    @property
+    def cost(self) -> int:
+        """What a fan pays for a seat."""
+        return self.price if self.amount is None else self.amount
+
+    @property
+    def charge(self) -> Charge:
+        return Charge(self.price, self.fee, self.tax, self.tax_basis_points, self.cost)
+
+    def is_sold_at(self, now: dt.datetime) -> bool:
+        """Whether the ticket type's own sale window is open."""
+        return (self.sold_from is None or self.sold_from <= now) and (self.sold_until is None or now < self.sold_until)
 
 
 class RoomSummary(AnswerBody, kw_only=True):

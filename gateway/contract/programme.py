@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from db.events.sale import EventState, SaleState
+from db.events.terms import BASIS_POINTS
 from db.events.ticket_types import TICKET_TYPES_MAX
 from db.events.time_zones import UNKNOWN_ZONE
 from db.texts import END, ONE_LINE
@@ -57,6 +58,8 @@ Payments = Literal["", "test"]
 
 SeatsPerFan = Annotated[int, Meta(ge=1, le=1000)]
 
+BasisPoints = Annotated[int, Meta(ge=0, le=BASIS_POINTS)]
+
 
 class HallBlock(RequestBody, kw_only=True):
     """``rows`` rows of ``seatsPerRow`` seats, numbered from ``firstRow`` and ``firstSeat`` on."""
@@ -82,11 +85,25 @@ Rows = Annotated[tuple[HallRow, ...], Meta(max_length=20_000)]
 class TicketTypeBody(RequestBody, kw_only=True):
     """A new ticket type. Its seats are all of ``blocks``, of ``rows``, and of the CSV's lines that have its name.
     ``entrance`` is where its fans come in, as their tickets tell them; empty: the venue has one for all.
+
+    A seat costs its ``price``, and a booking fee of ``feeAmount`` and of ``feeBasisPoints`` of the price, in hundredths
+    of a percent. The tax on both, of ``taxBasisPoints`` (1900 is 19 %), is in them with ``taxIncluded``, and otherwise
+    comes on top. Fee and tax are rounded for each seat by itself, half up.
+
+    Nothing of it is sold before ``soldFrom`` and from ``soldUntil`` on, even while the event is on sale. One fan may
+    have ``seatsPerFanMax`` seats of it.
     """
 
     ticket_type: TypeName
     price: Price
     entrance: Entrance = ""
+    fee_amount: Price = 0
+    fee_basis_points: BasisPoints = 0
+    tax_basis_points: BasisPoints = 0
+    tax_included: bool = True
+    sold_from: Moment | None = None
+    sold_until: Moment | None = None
+    seats_per_fan_max: SeatsPerFan | None = None
     blocks: Blocks = ()
     rows: Rows = ()
 
@@ -146,6 +163,13 @@ class TicketTypePatch(RequestBody, kw_only=True):
     ticket_type: TypeName | msgspec.UnsetType = msgspec.UNSET
     price: Price | msgspec.UnsetType = msgspec.UNSET
     entrance: Entrance | msgspec.UnsetType = msgspec.UNSET
+    fee_amount: Price | msgspec.UnsetType = msgspec.UNSET
+    fee_basis_points: BasisPoints | msgspec.UnsetType = msgspec.UNSET
+    tax_basis_points: BasisPoints | msgspec.UnsetType = msgspec.UNSET
+    tax_included: bool | msgspec.UnsetType = msgspec.UNSET
+    sold_from: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    sold_until: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    seats_per_fan_max: SeatsPerFan | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class SeatsOfTypeBody(RequestBody, kw_only=True):
@@ -166,7 +190,7 @@ class EventPatch(RequestBody, kw_only=True):
     ``accountRequired`` has fans join the line and hold seats with an account alone. Set it before the sale: fans who
     wait without an account are asked to sign in, and take their places along; those who are let in cannot.
 
-    A new price is for later reservations: seats that are held or bought keep the price they had.
+    A new price, fee or tax is for later reservations: seats that are held or bought keep what they had.
     """
 
     EXAMPLES = (
@@ -221,7 +245,9 @@ class SeatsBody(RequestBody, kw_only=True):
 
 
 class DefinedTicketType(AnswerBody, kw_only=True):
-    """A ticket type with its seats as blocks that do not overlap. ``bookedCount`` of its ``quantity`` are sold."""
+    """A ticket type with its seats as blocks that do not overlap. ``bookedCount`` of its ``quantity`` are sold.
+    ``amount`` is what a fan pays for a seat: its price, the fee, and the tax where it comes on top.
+    """
 
     ticket_type_id: int
     ticket_type: str
@@ -231,6 +257,14 @@ class DefinedTicketType(AnswerBody, kw_only=True):
     held_count: int
     booked_count: int
     entrance: str = ""
+    fee_amount: int = 0
+    fee_basis_points: int = 0
+    tax_basis_points: int = 0
+    tax_included: bool = True
+    sold_from: Moment | None = None
+    sold_until: Moment | None = None
+    seats_per_fan_max: int | None = None
+    amount: int
     blocks: tuple[HallBlock, ...]
 
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from db.booking.charges import AMOUNT_MAX
 from db.texts import END, NO_NUL, ONE_LINE
+from waiting_room.access import CODE_MAX
 
 ID_MAX = 2**53 - 1
 
-PRICE_MAX = 10**10
-"""The highest price, in minor units: a thousand seats' total must still be exact in a browser."""
+PRICE_MAX = AMOUNT_MAX
 
 INT_MAX = 2**31 - 1
 
@@ -35,6 +36,16 @@ Moment = Annotated[dt.datetime, Meta(tz=True)]
 CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
+
+VoucherCode = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=CODE_MAX,
+        description="a voucher's code, however it is typed",
+        examples=["7K2M-Q0XD-93HA"],
+    ),
+]
 
 
 TimeZone = Annotated[

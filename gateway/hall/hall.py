@@ -15,7 +15,16 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from booking_lane.results import EventChange
-from db.events.halls import begin_snapshot, hall_row, labelled_rows, seat_rows, taken_seats, ticket_type_counts
+from db.booking.charges import charge_of
+from db.events.halls import (
+    TicketTypeCounts,
+    begin_snapshot,
+    hall_row,
+    labelled_rows,
+    seat_rows,
+    taken_seats,
+    ticket_type_counts,
+)
 from db.plans.best_seats import FreeSeats
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.hall.catalogue import event_answer
@@ -39,6 +48,28 @@ EVENT_SECONDS: Final = 60.0
 """An event's name, prices and hall are read anew after this long. Its bookings are followed by every message."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+def ticket_answer(counts: TicketTypeCounts) -> TicketAnswer:
+    """A ticket type as the API describes it."""
+    terms = counts.terms
+    charge = charge_of(counts.price, terms)
+    return TicketAnswer(
+        ticket_type_id=counts.ticket_type_id,
+        ticket_type=counts.ticket_type,
+        price=counts.price,
+        quantity=counts.quantity,
+        available_count=counts.available_count,
+        held_count=counts.held_count,
+        fee=charge.fee,
+        tax=charge.tax,
+        tax_basis_points=charge.tax_basis_points,
+        tax_included=terms.tax_included,
+        amount=None if charge.is_plain else charge.amount,
+        sold_from=terms.sold_from,
+        sold_until=terms.sold_until,
+        seats_per_fan_max=terms.seats_per_fan_max,
+    )
 
 
 class UnknownEventError(LookupError):
@@ -128,9 +159,9 @@ class Hall:
 
     @property
     def takings(self) -> int:
-        """What the sold seats cost by the prices now in force, in minor units."""
+        """What the sold seats cost by the prices, fees and taxes now in force, in minor units."""
         return sum(
-            ticket.price * (ticket.quantity - ticket.available_count - ticket.held_count)
+            ticket.cost * (ticket.quantity - ticket.available_count - ticket.held_count)
             for ticket in self.tickets.values()
         )
 
@@ -317,17 +348,7 @@ class Hall:
             self.read_whole_at, self.revision = now, row.revision
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
-        self.tickets = {
-            count.ticket_type_id: TicketAnswer(
-                ticket_type_id=count.ticket_type_id,
-                ticket_type=count.ticket_type,
-                price=count.price,
-                quantity=count.quantity,
-                available_count=count.available_count,
-                held_count=count.held_count,
-            )
-            for count in counts
-        }
+        self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
         self.taken = taken
         self.free_seats = None
         if row.version != self.version:

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from db.booking.results import HeldSeat
+from db.booking.charges import Charge
+from db.booking.results import HeldSeat, seat_charge
 from db.events.halls import LabelledRow, SeatKey
 
 
@@ -61,11 +62,11 @@ class HallLabels:
             if (label or str(seat_number)).casefold() == seat.casefold()
         ]
 
-    def held_seats(self, seats: Sequence[SeatKey], amounts: Sequence[int]) -> tuple[HeldSeat, ...]:
-        """The seats of a hold, each with its amount and labels."""
+    def held_seats(self, seats: Sequence[SeatKey], charges: Sequence[Charge]) -> tuple[HeldSeat, ...]:
+        """The seats of a hold, each with its charge and labels."""
         return tuple(
-            HeldSeat(*seat, amount, labels.row, labels.seat, labels.section)
-            for seat, amount in zip(seats, amounts, strict=True)
+            HeldSeat(*seat, charge.amount, labels.row, labels.seat, labels.section, seat_charge(charge))
+            for seat, charge in zip(seats, charges, strict=True)
             for labels in (self.of(seat),)
         )
 

@@ -205,8 +205,8 @@ def seated_types(types: Sequence[TicketTypeCounts], rows: Sequence[HallSeatRow])
 
 
 def _prices(ticket_type_ids: Sequence[int], tickets: Mapping[int, TicketAnswer]) -> list[int]:
-    """The prices of these ticket types; one may be gone since the plan was made."""
-    return [tickets[one].price for one in ticket_type_ids if one in tickets] or [0]
+    """What seats of these ticket types cost; one may be gone since the plan was made."""
+    return [tickets[one].cost for one in ticket_type_ids if one in tickets] or [0]
 
 
 def _summary(section: PlanSection) -> _Section:

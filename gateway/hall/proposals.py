@@ -7,9 +7,10 @@ message, so a proposal costs a look at a few rows.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -54,11 +55,11 @@ def propose(free: Mapping[int, FreeSeats], tickets: Sequence[TicketAnswer], wish
         ticket, nearest = min(found, key=lambda one: (one[1].alone, one[1].cost))
     else:
         # Without a plan nobody knows which ticket type is nearer; the dearest one is meant to be.
-        ticket, nearest = min(found, key=lambda one: (one[1].alone, -one[0].price))
+        ticket, nearest = min(found, key=lambda one: (one[1].alone, -one[0].cost))
     proposed = [Proposed("nearest", ticket.ticket_type_id, nearest)]
     seats = free[ticket.ticket_type_id]
-    cheapest, cheap = min(found, key=lambda one: (one[0].price, one[1].alone))
-    if cheapest.price < ticket.price:
+    cheapest, cheap = min(found, key=lambda one: (one[0].cost, one[1].alone))
+    if cheapest.cost < ticket.cost:
         proposed.append(Proposed("cheapest", cheapest.ticket_type_id, cheap))
     if len(tickets) == 1:
         aside = seats.ranked(wish._replace(at_aisle=True))
@@ -83,7 +84,7 @@ class _Kept:
 
     revision: int
     layouts: Mapping[int, SeatRows]
-    answers: dict[tuple[int, Wish], Rendered] = field(default_factory=dict)
+    answers: dict[tuple[int, Wish, Set[int]], Rendered] = field(default_factory=dict)
 
 
 class HallProposals:
@@ -94,23 +95,25 @@ class HallProposals:
         self._kept: WeakKeyDictionary[Hall, _Kept] = WeakKeyDictionary()
         self._lock = asyncio.Lock()
 
-    async def answer(self, hall: Hall, wish: Wish, ticket_type_id: int, version_min: int) -> Rendered:
+    async def answer(self, hall: Hall, wish: Wish, ticket_type_id: int, version_min: int, now: dt.datetime) -> Rendered:
         """The answer of `GET …/proposals`, at the hall's version, or at an earlier one where the hall is busy
         (`Hall.is_outdated`).
 
         Args:
             ticket_type_id: 0 for any.
+            now: ticket types that are not sold at this moment are not proposed.
 
         Raises:
             KeyError: the event has no such ticket type.
             sqlalchemy.exc.OperationalError: the seats must be read, and Postgres does not answer.
         """
         kept = await self._of(hall)
-        key = (ticket_type_id, wish)
+        sold = frozenset(one.ticket_type_id for one in hall.tickets.values() if one.is_sold_at(now))
+        key = (ticket_type_id, wish, sold)
         rendered = kept.answers.get(key)
         if rendered is None or hall.is_outdated(rendered, version_min):
             began_at = time.monotonic()
-            body = _encode(self._proposals(hall, kept, wish, ticket_type_id))
+            body = _encode(self._proposals(hall, kept, wish, ticket_type_id, sold))
             rendered = Rendered(hall.version, began_at, body, time.monotonic() - began_at)
             if len(kept.answers) >= ANSWERS_KEPT_MAX:
                 kept.answers.clear()
@@ -136,11 +139,11 @@ class HallProposals:
         focus = None if planned is None else (planned.focus_x, planned.focus_y)
         return await asyncio.to_thread(_kept, revision, rows, focus)
 
-    def _proposals(self, hall: Hall, kept: _Kept, wish: Wish, ticket_type_id: int) -> ProposalList:
+    def _proposals(self, hall: Hall, kept: _Kept, wish: Wish, ticket_type_id: int, sold: Set[int]) -> ProposalList:
         assert hall.free_seats is not None
         # A ticket type without seats, or one that was added a moment ago, has nothing to propose.
         tickets = [hall.tickets[ticket_type_id]] if ticket_type_id else list(hall.tickets.values())
-        tickets = [ticket for ticket in tickets if ticket.ticket_type_id in hall.free_seats]
+        tickets = [ticket for ticket in tickets if ticket.ticket_type_id in hall.free_seats.keys() & sold]
         return ProposalList(
             event_id=hall.event_id,
             version=hall.version,
@@ -163,7 +166,7 @@ def _proposal(proposed: Proposed, ticket: TicketAnswer, labels: HallLabels) -> P
         ticket_type=ticket.ticket_type,
         row_number=block.row_number,
         row_label=called[0].row or str(block.row_number),
-        total_amount=ticket.price * len(block.seats),
+        total_amount=ticket.cost * len(block.seats),
         leaves_single=block.alone > 0,
         seats=tuple(
             ProposedSeat(
@@ -171,7 +174,7 @@ def _proposal(proposed: Proposed, ticket: TicketAnswer, labels: HallLabels) -> P
                 row_number=block.row_number,
                 seat_number=seat,
                 label=labelled.seat or str(seat),
-                amount=ticket.price,
+                amount=ticket.cost,
             )
             for seat, labelled in zip(block.seats, called, strict=True)
         ),

@@ -95,6 +95,20 @@ export type AlarmRuleList = {
   rules: AlarmRuleAnswer[];
   exceptions: AlarmExceptionAnswer[];
 };
+export type AllotmentAnswer = {
+  allotmentId: string;
+  name: string;
+  madeAt: string;
+  madeBy: string;
+  seats: SeatAnswer[];
+};
+export type AllotmentList = {
+  allotments: AllotmentAnswer[];
+};
+export type AllotmentMade = {
+  allotmentId: string;
+  name: string;
+};
 export type BoughtSeat = {
   ticketTypeId: number;
   ticketType: string;
@@ -105,6 +119,13 @@ export type BoughtSeat = {
   rowLabel?: string | null;
   seatLabel?: string | null;
   section?: string | null;
+  charge?: SeatCharge | null;
+};
+export type Breakdown = {
+  prices: number;
+  fees: number;
+  taxes: TaxPart[];
+  discounts?: number;
 };
 export type CancelJob = {
   kind: "cancel";
@@ -237,6 +258,14 @@ export type DefinedTicketType = {
   heldCount: number;
   bookedCount: number;
   entrance?: string;
+  feeAmount?: number;
+  feeBasisPoints?: number;
+  taxBasisPoints?: number;
+  taxIncluded?: boolean;
+  soldFrom?: string | null;
+  soldUntil?: string | null;
+  seatsPerFanMax?: number | null;
+  amount: number;
   blocks: HallBlock[];
 };
 export type DeliveryAnswer = {
@@ -513,6 +542,7 @@ export type HeldSeat = {
   rowLabel?: string | null;
   seatLabel?: string | null;
   section?: string | null;
+  charge?: SeatCharge | null;
 };
 export type HoldResult = {
   version: number;
@@ -522,6 +552,7 @@ export type HoldResult = {
   totalAmount: number;
   currency: string;
   seats: HeldSeat[];
+  breakdown?: Breakdown | null;
 };
 export type InitialCall = {
   event: EventAnswer;
@@ -914,6 +945,7 @@ export type PurchaseDetailAnswer = {
   section?: string | null;
   entrance?: string;
   amount: number;
+  charge?: SeatCharge | null;
   ticketCode: string | null;
   ticket?: string | null;
   issueNumber?: number;
@@ -938,6 +970,15 @@ export type PurchaseResult = {
   purchaseAt: string;
   status: string;
   details: BoughtSeat[];
+  breakdown?: Breakdown | null;
+};
+export type Quote = {
+  reservationId: string;
+  eventId: number;
+  totalAmount: number;
+  currency: string;
+  seats: HeldSeat[];
+  breakdown?: Breakdown | null;
 };
 export type Receipt = {
   eventId: number;
@@ -978,6 +1019,7 @@ export type ReservationAnswer = {
   totalAmount: number;
   currency: string;
   seats: HeldSeat[];
+  breakdown?: Breakdown | null;
 };
 export type ReservationList = {
   reservations: ReservationAnswer[];
@@ -1108,6 +1150,13 @@ export type SeatAnswer = {
   rowNumber: number;
   seatNumber: number;
 };
+export type SeatCharge = {
+  price: number;
+  fee: number;
+  tax: number;
+  taxBasisPoints: number;
+  discount?: number;
+};
 export type SeatMap = {
   eventId: number;
   version: number;
@@ -1167,6 +1216,32 @@ export type TakeResult = {
   rowNumber: number;
   seatNumber: number;
   issueNumber: number;
+export type Takings = {
+  eventId: number;
+  currency: string;
+  seats: number;
+  amount: number;
+  tax: number;
+  lines: TakingsLine[];
+};
+export type TakingsLine = {
+  ticketTypeId: number;
+  ticketType: string;
+  taxBasisPoints: number;
+  taxIncluded: boolean;
+  seats: number;
+  prices: number;
+  discounts: number;
+  fees: number;
+  tax: number;
+  amount: number;
+  cancelledSeats: number;
+  cancelledAmount: number;
+};
+export type TaxPart = {
+  basisPoints: number;
+  included: boolean;
+  tax: number;
 };
 export type Texts = {
   en?: string;
@@ -1183,6 +1258,36 @@ export type TicketAnswer = {
   quantity: number;
   availableCount: number;
   heldCount: number;
+  fee?: number;
+  tax?: number;
+  taxBasisPoints?: number;
+  taxIncluded?: boolean;
+  amount?: number | null;
+  soldFrom?: string | null;
+  soldUntil?: string | null;
+  seatsPerFanMax?: number | null;
+};
+export type VoucherIssueAnswer = {
+  issueId: string;
+  label: string;
+  vouchers: number;
+  usesMax: number;
+  uses: number;
+  basisPoints: number;
+  amount: number;
+  ticketTypeIds: number[] | null;
+  endsAt: string | null;
+  issuedAt: string;
+  issuedBy: string;
+  revokedAt: string | null;
+  revokedBy: string | null;
+};
+export type VoucherIssueList = {
+  issues: VoucherIssueAnswer[];
+};
+export type VouchersIssued = {
+  issueId: string;
+  codes: string[];
 };
 export type WaitJob = {
   kind: "wait";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,8 +12,10 @@ import msgspec
 from litestar.datastructures import Cookie
 
 from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Leave, Release, Reserve, Take, Wait
+from db.booking.charges import Charge, plain
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancel_fee, cancellable_until
+from db.booking.results import breakdown
 from db.booking.seats import Seat
 from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
@@ -23,6 +26,7 @@ from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
+from gateway.contract.hall import TicketAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.hall.hall import Hall, UnknownEventError
 from gateway.identity.cookies import SAFE_METHODS
@@ -109,6 +113,7 @@ class PagesFromServices:
     async def _view(self, hall: Hall) -> EventView:
         counts = await self._services.counts.of(hall.event_id)
         event = hall.event
+        now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
         return EventView(
             event_id=event.event_id,
@@ -119,21 +124,14 @@ class PagesFromServices:
             time_zone=event.time_zone,
             on_sale_at=event.on_sale_at,
             off_sale_at=event.off_sale_at,
-            sale=sale_state(event, self._services.clock.moment()),
+            sale=sale_state(event, now),
             currency=event.currency,
             seats_per_fan_max=event.seats_per_fan_max,
             hold_seconds=self._services.settings.hold.seconds,
             absence_seconds=self._services.settings.line.absence_seconds,
             tickets=[
-                TicketView(
-                    ticket_type_id=ticket.ticket_type_id,
-                    ticket_type=ticket.ticket_type,
-                    price=ticket.price,
-                    quantity=ticket.quantity,
-                    available_count=ticket.available_count,
-                    held_count=ticket.held_count,
-                )
-                for ticket in sorted(hall.tickets.values(), key=lambda one: (one.price, one.ticket_type_id))
+                _ticket(ticket, now)
+                for ticket in sorted(hall.tickets.values(), key=lambda one: (one.cost, one.ticket_type_id))
             ],
             room_state="off" if counts is None else room_state(counts),
             waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
@@ -214,15 +212,16 @@ class PagesFromServices:
         return [
             HoldView(
                 reservation_id=hold.reservation_id,
-                seats=self._held_seats(hall, hold.seats, hold.amounts),
+                seats=self._held_seats(hall, hold.seats, hold.charges),
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
                 expires_at=hold.expires_at,
+                breakdown=breakdown(hold.charges),
             )
             for hold in holds
         ]
 
-    def _held_seats(self, hall: Hall, seats: Sequence[Seat], amounts: Sequence[int]) -> list[HeldSeatView]:
+    def _held_seats(self, hall: Hall, seats: Sequence[Seat], charges: Sequence[Charge]) -> list[HeldSeatView]:
         return [
             HeldSeatView(
                 ticket_type=ticket.ticket_type if (ticket := hall.tickets.get(seat.ticket_type_id)) else "",
@@ -230,7 +229,7 @@ class PagesFromServices:
                 label=seat.seat_label or str(seat.seat_number),
                 amount=seat.amount,
             )
-            for seat in hall.labels.held_seats(seats, amounts)
+            for seat in hall.labels.held_seats(seats, charges)
         ]
 
     async def hold_best(
@@ -269,16 +268,28 @@ class PagesFromServices:
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> str:
+    async def buy(
+        self, request: AnyRequest, event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
+    ) -> str:
         if self.captcha_provider != "off":
             raise PlainRefusedError("captcha_failed")
-        command = Checkout(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
+        hashes: tuple[bytes, ...] = ()
+        if voucher:
+            try:
+                hashes = await self._services.vouchers.hashes(event_id, user_id, network(request), voucher)
+            except ProblemError as problem:
+                raise PlainRefusedError(problem.document["code"]) from None
+        command = Checkout(
+            **UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id, vouchers=hashes
+        )
         try:
             hall = await self._services.halls.hall(event_id)
         except UnknownEventError:
             raise PlainRefusedError("unknown_event") from None
         # Where it is paid, a second try is another payment. One hold has one payment under way, whatever the key.
-        key = None if hall.event.payments else f"plain-buy-{reservation_id}"
+        # Without the voucher it is another purchase, where the one with it was refused.
+        with_voucher = f"-{hashes[0].hex()[:16]}" if hashes else ""
+        key = None if hall.event.payments else f"plain-buy-{reservation_id}{with_voucher}"
         job = await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS))
         return f"pay/{job['paymentId']}" if "paymentId" in job else f"purchases/{job['purchaseId']}"
 
@@ -292,7 +303,7 @@ class PagesFromServices:
         return PaymentView(
             payment_id=payment_id,
             event=await self._view(hall),
-            seats=self._held_seats(hall, seats, tuple(found.amounts)),
+            seats=self._held_seats(hall, seats, [plain(amount) for amount in found.amounts]),
             amount=found.amount,
             currency=found.currency,
             expires_at=found.expires_at,
@@ -448,6 +459,7 @@ class PagesFromServices:
                     section="" if detail.section in (None, detail.ticket_type) else str(detail.section),
                     entrance=detail.entrance,
                     amount=detail.amount,
+                    charge=_charge(detail),
                     ticket_code=detail.ticket_code,
                     ticket=detail.ticket,
                     issue_number=detail.issue_number,
@@ -549,3 +561,28 @@ class PagesFromServices:
 
         await self._booked(Ask(command, f"plain-take-{token}", PLAIN_WAIT_SECONDS, permit))
         return ticket.purchase_id
+
+
+def _ticket(ticket: TicketAnswer, now: dt.datetime) -> TicketView:
+    is_coming = ticket.sold_from is not None and now < ticket.sold_from
+    is_over = not is_coming and not ticket.is_sold_at(now)
+    return TicketView(
+        ticket_type_id=ticket.ticket_type_id,
+        ticket_type=ticket.ticket_type,
+        price=ticket.cost,
+        fee=ticket.fee,
+        tax_basis_points=ticket.tax_basis_points,
+        sold_from=ticket.sold_from if is_coming else None,
+        sold_until=ticket.sold_until if is_over else None,
+        seats_per_fan_max=ticket.seats_per_fan_max,
+        quantity=ticket.quantity,
+        available_count=ticket.available_count,
+        held_count=ticket.held_count,
+    )
+
+
+def _charge(detail: PurchaseDetailAnswer) -> Charge:
+    of_seat = detail.charge
+    if of_seat is None:
+        return plain(detail.amount)
+    return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount, of_seat.discount)

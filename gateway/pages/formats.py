@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from decimal import Decimal
 
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from markupsafe import Markup, escape
 
+from db.booking.results import TaxPart
+from db.events.terms import BASIS_POINTS
 from gateway.pages.languages import current, gettext, ngettext
 from gateway.pages.times import format_moment
 from messages.moments import CLOCK
@@ -25,6 +28,18 @@ def format_number(number: int) -> str:
 def format_money(amount: int, currency: str) -> str:
     """``amount`` minor units of an ISO 4217 currency, e.g. 4500 EUR is ``€45.00``, 4500 JPY is ``¥4,500``."""
     return money_in(current().locale, amount, currency)
+
+
+def format_rate(basis_points: int) -> str:
+    """A rate in hundredths of a percent as the page's language writes it, e.g. ``19%`` or ``7.25%``."""
+    rate = Decimal(basis_points) / BASIS_POINTS
+    return str(format_percent(rate, locale=current().locale, decimal_quantization=False))
+
+
+def format_tax(part: TaxPart) -> str:
+    """The line of a tax in a total, as the script says it."""
+    words = gettext("VAT {rate}, included") if part.included else gettext("VAT {rate}")
+    return words.format(rate=format_rate(part.basis_points))
 
 
 def format_stock(available: int, held: int) -> str:

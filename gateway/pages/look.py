@@ -23,9 +23,11 @@ from gateway.pages.formats import (
     format_money,
     format_number,
     format_prose,
+    format_rate,
     format_returning,
     format_span,
     format_stock,
+    format_tax,
 )
 from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, ngettext, prefix
 from gateway.pages.times import date_box, doors_time, event_time, reader_time, site_time
@@ -130,6 +132,8 @@ templates.globals.update(
     returning=format_returning,
     number=format_number,
     stock=format_stock,
+    tax_words=format_tax,
+    rate=format_rate,
     event_time=event_time,
     doors_time=doors_time,
     site_time=site_time,

@@ -18,6 +18,7 @@ from litestar.params import SkipValidation
 from gateway.contract.values import INT_MAX
 from gateway.pages.languages import N_, gettext, prefix
 from gateway.pages.views import PageData, PlainRefusedError
+from waiting_room.access import CODE_MAX
 
 Pages = NamedDependency[SkipValidation[PageData]]
 
@@ -31,6 +32,13 @@ WORDS: Final[Mapping[str, str]] = {
     "no_block": N_("There are not that many seats next to each other. Try fewer, or another kind of ticket."),
     "sold_out": N_("Every ticket of this kind is sold. Try another kind."),
     "limit_exceeded": N_("That is more tickets than one person can buy here."),
+    "type_limit_exceeded": N_("That is more tickets than one person can buy here."),
+    "type_not_on_sale": N_("These tickets are not on sale yet."),
+    "type_sale_over": N_("These tickets are not on sale any more."),
+    "voucher_unknown": N_("There is no such voucher here. Check it for typing errors."),
+    "voucher_used": N_("This voucher has been used up."),
+    "voucher_expired": N_("This voucher is not valid any more."),
+    "voucher_not_for_these": N_("This voucher is not for these tickets."),
     "not_admitted": N_("Your time to choose seats has ended. Please join the line again."),
     "not_called": N_("It is not your turn, or your turn has passed."),
     "account_required": N_("Here you need an account. Sign in first; a place in line that you have comes along."),
@@ -132,7 +140,9 @@ async def buy_form(request: Request[Any, Any, Any], pages: Pages, event_id: int)
     """Buy a hold, where the site asks for no captcha."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        path = await pages.buy(event_id, user_id, _hold_named(await form_fields(request)))
+        fields = await form_fields(request)
+        voucher = fields.get("voucher", "").strip()[:CODE_MAX]
+        path = await pages.buy(request, event_id, user_id, _hold_named(fields), voucher)
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
     return _to(path, cookie)

@@ -21,6 +21,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import Parameter, SkipValidation
 
 from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
+from db.currencies import MINOR_DIGITS, minor_digits
 from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
@@ -57,7 +58,6 @@ from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
 from gateway.wire.requests import origin_of
 from messages.calendars import MEDIA_TYPE
-from messages.money import EXPONENTS
 
 EVENTS_LISTED_MAX = 60
 SEARCH_CHARACTERS_MAX = 100
@@ -139,7 +139,7 @@ async def _event_page(
         "eventId": event.event_id,
         "name": event.name,
         "currency": event.currency,
-        "exponent": EXPONENTS.get(event.currency, 2),
+        "exponent": minor_digits(event.currency),
         "seatsPerFanMax": event.seats_per_fan_max,
         "seatsWholeMax": SEATS_WHOLE_MAX,
         "roomState": event.room_state,
@@ -335,7 +335,7 @@ async def purchase_page(
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
         wallets=pages.wallets,
-        exponent=EXPONENTS.get(purchase.currency, 2),
+        exponent=minor_digits(purchase.currency),
     )
 
 
@@ -376,7 +376,7 @@ async def event_calendar_file(
 @get("/ops")
 async def ops_page() -> Response[str]:
     """The operators' console. It holds nothing by itself: its script asks the operators' API."""
-    return page("ops.html", message_max=DIALS["message"].most, data={"exponents": EXPONENTS})
+    return page("ops.html", message_max=DIALS["message"].most, data={"exponents": MINOR_DIGITS})
 
 
 @get("/ops/events")
@@ -394,8 +394,14 @@ async def event_form_page(
         "programme.html",
         view="new" if event_id is None else "edit",
         room=pages.new_room,
-        data={"eventId": event_id, "exponents": EXPONENTS},
+        data={"eventId": event_id, "exponents": MINOR_DIGITS},
     )
+
+
+@get("/ops/events/{event_id:int}/vouchers")
+async def vouchers_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's vouchers and takings, for its operators; asked for by its script, as in the console."""
+    return page("vouchers.html", event_id=event_id, data={"eventId": event_id, "exponents": MINOR_DIGITS})
 
 
 @get("/ops/webhooks")
@@ -407,7 +413,7 @@ async def webhooks_page() -> Response[str]:
 @get("/ops/desk")
 async def desk_page() -> Response[str]:
     """The operators' desk for fans: find one, see the history, and help."""
-    return page("desk.html", data={"exponents": EXPONENTS})
+    return page("desk.html", data={"exponents": MINOR_DIGITS})
 
 
 @get("/scan")
@@ -573,6 +579,7 @@ def pages_router() -> Router:
             alarms_page,
             codes_page,
             waiting_list_page,
+            vouchers_page,
             account_page,
             desk_page,
             scan_page,

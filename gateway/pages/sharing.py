@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from db.currencies import minor_digits
 from db.events.sale import SaleState
 from db.events.time_zones import zone_of
 from gateway.pages.formats import format_money
@@ -13,7 +14,6 @@ from gateway.pages.languages import gettext
 from gateway.pages.times import format_moment
 from gateway.pages.views import EventView
 from gateway.wire.addresses import below
-from messages.money import EXPONENTS
 
 SCHEMA: Final = "https://schema.org"
 
@@ -90,4 +90,4 @@ def _availability(event: EventView) -> str:
 
 
 def _major(amount: int, currency: str) -> str:
-    return str(Decimal(amount).scaleb(-EXPONENTS.get(currency, 2)))
+    return str(Decimal(amount).scaleb(-minor_digits(currency)))

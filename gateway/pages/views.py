@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from litestar import Request
 from litestar.datastructures import Cookie
 
+from db.booking.charges import Charge
+from db.booking.results import Breakdown, breakdown
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
@@ -20,11 +22,20 @@ from tickets.wallets import Wallets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketView:
-    """A ticket type on sale. ``price`` in minor units of the event's currency; lapsed holds count as free."""
+    """A ticket type on sale. ``price`` is what a fan pays for a seat, with ``fee`` and tax, in minor units of the
+    event's currency; lapsed holds count as free. ``tax_basis_points`` is the rate of the tax that is in the price.
+
+    ``sold_from`` and ``sold_until`` are there while its own sale window is not open: it opens then, or has ended.
+    """
 
     ticket_type_id: int
     ticket_type: str
     price: int
+    fee: int = 0
+    tax_basis_points: int = 0
+    sold_from: dt.datetime | None = None
+    sold_until: dt.datetime | None = None
+    seats_per_fan_max: int | None = None
     quantity: int
     available_count: int
     held_count: int
@@ -154,6 +165,7 @@ class PurchasedSeat:
     section: str
     entrance: str
     amount: int
+    charge: Charge
     ticket_code: str | None
     ticket: str | None = None
     issue_number: int = 1
@@ -190,6 +202,11 @@ class PurchaseView:
     cancel_until: dt.datetime | None = None
     received: bool = False
 
+    @property
+    def breakdown(self) -> Breakdown | None:
+        """What of the seats that are left is fee and tax; None where neither is."""
+        return breakdown([seat.charge for seat in self.seats if not seat.cancelled])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedTicket:
@@ -214,13 +231,14 @@ class HeldSeatView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldView:
-    """A live hold of the fan's. ``total_amount`` in minor units."""
+    """A live hold of the fan's. ``total_amount`` in minor units; ``breakdown`` where fee or tax are in it."""
 
     reservation_id: uuid.UUID
     seats: Sequence[HeldSeatView]
     total_amount: int
     currency: str
     expires_at: dt.datetime
+    breakdown: Breakdown | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,8 +368,11 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    async def buy(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> str:
-        """Buy a hold where no captcha is asked for; return the path of the purchase, or of the page to pay it.
+    async def buy(
+        self, request: Request[Any, Any, Any], event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
+    ) -> str:
+        """Buy a hold where no captcha is asked for, with a voucher unless it is empty; return the path of the purchase,
+        or of the page to pay it.
 
         Raises:
             PlainRefusedError

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from db.booking.charges import charge_of
 from db.events.blocks import SeatBlock, blocks_of_seats
 from db.events.definitions import EventRow, TicketTypeRow
-from db.events.edits import ChangedTicketType, EventEdit, NewTicketType, Refusal, SeatsOfType
-from db.events.examination import BEGINS_AFTER_EVENT, DOORS_AFTER_EVENT, ENDS_BEFORE_BEGINNING
+from db.events.edits import ChangedTicketType, EventEdit, NewAllotment, NewTicketType, Refusal, SeatsOfType
+from db.events.examination import (
+    BEGINS_AFTER_EVENT,
+    DOORS_AFTER_EVENT,
+    ENDS_BEFORE_BEGINNING,
+    faults_of_terms,
+)
 from db.events.sale import EventState, SaleState, sale_state
 from db.events.seed import EventPlan, RoomSeed, TicketTypePlan
+from db.events.terms import TERMS, Terms
 from db.events.time_zones import is_time_zone
 from db.plans.checking import PlanFault, PlanPaths, faults_of_seats
 from db.plans.model import HallPlan
 from db.rooms.steering import has_lobby
 from db.texts import alike, fault_of_line, fault_of_name, tidy
+from gateway.contract.allotments import AllotmentBody
 from gateway.contract.plans import PlanBody
 from gateway.contract.programme import (
     ALT_MAX,
@@ -108,6 +117,7 @@ class Draft:
             self._name(f"$.ticketTypes[{index}].entrance", kind.entrance, TYPE_NAME_MAX, may_be_empty=True)
             for index, kind in enumerate(body.ticket_types)
         ]
+        terms = [self._terms(f"$.ticketTypes[{index}]", kind) for index, kind in enumerate(body.ticket_types)]
         keys = [alike(name) for name in names]
         listed = self._csv(body.csv, {key: keys.index(key) for key in keys}, {})
         hall_plan = None if body.plan is None else self._hall_plan(body.plan, names)
@@ -134,8 +144,10 @@ class Draft:
         return EventPlan(
             **{_ATTRIBUTES.get(name, name): value for name, value in facts.items()},
             ticket_types=tuple(
-                TicketTypePlan(ticket_type=name, price=kind.price, entrance=entrance, blocks=hall)
-                for name, kind, entrance, hall in zip(names, body.ticket_types, entrances, halls, strict=True)
+                TicketTypePlan(ticket_type=name, price=kind.price, entrance=entrance, terms=own, blocks=hall)
+                for name, kind, entrance, own, hall in zip(
+                    names, body.ticket_types, entrances, terms, halls, strict=True
+                )
             ),
             room=dataclasses.replace(room, **said),
             hall_plan=hall_plan,
@@ -190,6 +202,7 @@ class Draft:
                     entrance=None
                     if change.entrance is msgspec.UNSET
                     else self._name(f"{path}.entrance", change.entrance, TYPE_NAME_MAX, may_be_empty=True),
+                    terms={name: value for name in TERMS if (value := getattr(change, name)) is not msgspec.UNSET},
                 )
             )
         return EventEdit(
@@ -208,6 +221,15 @@ class Draft:
     def seats(self, body: SeatsBody) -> EventEdit:
         """The seats that the body adds and removes."""
         return EventEdit(added_seats=self._parts("add", body.add), removed_seats=self._parts("remove", body.remove))
+
+    def allotment(self, body: AllotmentBody, allotment_id: uuid.UUID) -> EventEdit:
+        """The seats that the body takes out of the sale, kept under its name."""
+        name = self._name("$.name", body.name, TYPE_NAME_MAX)
+        return EventEdit(removed_seats=self._parts("seats", body.seats), set_aside=NewAllotment(allotment_id, name))
+
+    def back(self, allotment_id: uuid.UUID) -> EventEdit:
+        """The seats of an allotment come back."""
+        return EventEdit(put_back=allotment_id)
 
     def seats_of_csv(self, text: str, types: Sequence[TicketTypeRow]) -> EventEdit:
         """The seats that a CSV adds to an event of these ticket types."""
@@ -248,6 +270,13 @@ class Draft:
             self.fault(path, message)
         return name
 
+    def _terms(self, path: str, kind: TicketTypeBody) -> Terms:
+        """The terms of a new ticket type; what is wrong with them is a fault."""
+        terms = Terms(**{name: getattr(kind, name) for name in TERMS})
+        for name, message in faults_of_terms(kind.price, terms):
+            self.fault(f"{path}.{name}", message)
+        return terms
+
     def _csv(self, text: str, names: Mapping[str, int], ids: Mapping[int, int]) -> CsvHall:
         listed = read_hall(text, names, ids, self.seats_max) if text else CsvHall()
         for line, message in listed.faults:
@@ -261,7 +290,8 @@ class Draft:
         if not hall:
             self.fault(path, "a ticket type has one seat at least")
         entrance = self._name(f"{path}.entrance", kind.entrance, TYPE_NAME_MAX, may_be_empty=True)
-        return NewTicketType(path=path, ticket_type=name, price=kind.price, entrance=entrance, blocks=hall)
+        terms = self._terms(path, kind)
+        return NewTicketType(path=path, ticket_type=name, price=kind.price, entrance=entrance, terms=terms, blocks=hall)
 
     def _parts(self, name: str, parts: Sequence[SeatsOfTypeBody]) -> tuple[SeatsOfType, ...]:
         found = []
@@ -426,7 +456,15 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
         ticket_types=tuple(
             _defined(
                 TicketTypeRow(
-                    number, kind.ticket_type, kind.price, kind.quantity, kind.quantity, 0, kind.entrance, kind.hall
+                    number,
+                    kind.ticket_type,
+                    kind.price,
+                    kind.quantity,
+                    kind.quantity,
+                    0,
+                    kind.entrance,
+                    kind.terms,
+                    kind.hall,
                 )
             )
             for number, kind in enumerate(plan.ticket_types, 1)
@@ -448,6 +486,8 @@ def _defined(kind: TicketTypeRow) -> DefinedTicketType:
         held_count=kind.held_count,
         booked_count=kind.quantity - kind.available_count - kind.held_count,
         entrance=kind.entrance,
+        **dataclasses.asdict(kind.terms),
+        amount=charge_of(kind.price, kind.terms).amount,
         blocks=tuple(
             HallBlock(
                 rows=block.rows,

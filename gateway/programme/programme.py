@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.change_log.changes import Change, ChangeRow, Subject, change_rows, insert_changes, select_changes
 from db.connections import primary
+from db.events.allotments import AllotmentRow, list_allotments
 from db.events.definitions import EventRow, ListedEvent, UnknownEventError, list_events, read_event
 from db.events.editing import edit_event
 from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError, Refusal
@@ -114,6 +115,15 @@ class Programme:
         await self.read(event_id, with_seats=False)
         latest = select_changes(Subject.EVENT, event_id)
         return await self._run(lambda connection: change_rows(connection.execute(*latest)))
+
+    async def allotments(self, event_id: int) -> list[AllotmentRow]:
+        """The event's allotments, the newest first.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        await self.read(event_id, with_seats=False)
+        return await self._run(lambda connection: list_allotments(connection, event_id))
 
     async def make(self, plan: EventPlan, operator: str, why: str) -> EventRow:
         """Make the event, log it, and make it known.

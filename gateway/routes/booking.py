@@ -13,6 +13,7 @@ from litestar.params import Parameter
 from booking_lane.commands import UNSTAMPED, BestAvailable, Cancel, Checkout, Command, Proof, Release, Reserve, Take
 from booking_lane.results import JobRecord
 from db.booking.live_holds import holds_of_fan
+from db.booking.results import breakdown
 from db.booking.seats import Seat
 from db.booking.ticket_codes import with_codes
 from db.events.sale import EventState
@@ -43,7 +44,7 @@ from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
 from gateway.routes.line import PASS_HEADER
 from gateway.routes.routers import fan_router
-from gateway.services import Services, address, services_of
+from gateway.services import Services, address, network, services_of
 from gateway.wire.addresses import below
 from gateway.wire.negotiation import field, wait_seconds
 from gateway.wire.openapi import header, link
@@ -260,7 +261,14 @@ def _note_end(services: Services, user_id: int, step: Step, booked: Booked) -> N
     weighed=BOUGHT,
     first=_refuse_if_full,
     status_code=202,
-    refuses=(*COMMAND_REFUSED, *BODY_REFUSED, "captcha_failed", "captcha_unavailable"),
+    refuses=(
+        *COMMAND_REFUSED,
+        *BODY_REFUSED,
+        "captcha_failed",
+        "captcha_unavailable",
+        "voucher_unknown",
+        "too_many_codes",
+    ),
     also=_answers("checkout"),
     links={"PUT 200": {"job": TO_JOB, "purchase": TO_PURCHASE}, "PUT 202": {"job": TO_JOBS_END}},
 )
@@ -271,12 +279,20 @@ async def checkout(
 
     Where the event takes payments the job stays queued and has a ``payment``: the fan pays at its ``href``. The job
     then succeeds with the purchase, or fails with ``payment_failed``.
+
+    A ``voucher`` lowers prices; what the hold costs with it is told by its quote. The job fails with ``voucher_used``,
+    ``voucher_expired`` or ``voucher_not_for_these`` where it is not good any more, and the hold stays.
     """
     services = services_of(request)
     seats = _seats(data.seat_details, services.settings.limit.seats_per_request_max) if data.seat_details else ()
     hall = await services.hall_access.to_book(request, data.event_id)
     hold_id = data.reservation_id
-    command = Checkout(**UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id)
+    vouchers: tuple[bytes, ...] = ()
+    if data.voucher is not None:
+        vouchers = await services.vouchers.hashes(data.event_id, user_id, network(request), data.voucher)
+    command = Checkout(
+        **UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id, vouchers=vouchers
+    )
     counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
 
     async def permit(command_id: uuid.UUID) -> Command:
@@ -433,7 +449,8 @@ async def reservations(request: AnyRequest, fan: Session, event_id: EventQuery) 
                 expires_at=hold.expires_at,
                 total_amount=hold.total_amount,
                 currency=hall.event.currency,
-                seats=hall.labels.held_seats(hold.seats, hold.amounts),
+                seats=hall.labels.held_seats(hold.seats, hold.charges),
+                breakdown=breakdown(hold.charges),
             )
             for hold in holds
         )

@@ -182,7 +182,9 @@ async def proposals(
     if ticket_type_id and ticket_type_id not in hall.tickets:
         raise ProblemError("unknown_seats", "There is no such ticket type.")
     wish = Wish(quantity, accessible)
-    return _cacheable(request, await services.hall_proposals.answer(hall, wish, ticket_type_id, min_version))
+    now = services.clock.moment()
+    answer = await services.hall_proposals.answer(hall, wish, ticket_type_id, min_version, now)
+    return _cacheable(request, answer)
 
 
 @public.get(

@@ -83,10 +83,14 @@ class Reserve(_Command, frozen=True, kw_only=True, tag="reserve"):
 
 
 class Checkout(_Command, frozen=True, kw_only=True, tag="checkout"):
-    """Buy a hold, named by exactly its seats (sorted) or by its id."""
+    """Buy a hold, named by exactly its seats (sorted) or by its id.
+
+    ``vouchers`` are the hashes of the one voucher that it is bought with, by each key that the site has.
+    """
 
     seats: tuple[Seat, ...] = ()
     reservation_id: uuid.UUID | None = None
+    vouchers: tuple[bytes, ...] = ()
 
 
 class Release(_Command, frozen=True, kw_only=True, tag="release"):
@@ -209,7 +213,7 @@ _PARAMETERS: Final[Mapping[type[Command], tuple[str, ...]]] = {
 }
 
 
-_ADDED: Final = frozenset({"accessible"})
+_ADDED: Final = frozenset({"accessible", "vouchers"})
 """Parameters that came after the first release. With their default they are not hashed, so that a request that is sent
 again after an upgrade has the hash of the first.
 """

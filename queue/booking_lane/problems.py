@@ -74,6 +74,11 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "sale_over": Problem(403, "The sale is over", "The sale of this event is over; its seats are not sold any more."),
     "event_unpublished": Problem(403, "Event off sale", "The organiser has taken this event off sale for now."),
     "event_cancelled": Problem(403, "Event cancelled", "This event was cancelled; its seats are not sold any more."),
+    "type_not_on_sale": Problem(403, "Not on sale yet", "Tickets of this type are not on sale yet."),
+    "type_sale_over": Problem(403, "Not on sale any more", "Tickets of this type are not on sale any more."),
+    "type_limit_exceeded": Problem(
+        403, "Too many seats", "That is more seats than one fan may have of this ticket type."
+    ),
     "limit_exceeded": Problem(403, "Too many seats", "That is more seats than one fan may have for this event."),
     "too_many_holds": Problem(
         403,
@@ -138,6 +143,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "already_waiting": Problem(409, "Already waiting", "You have another entry in this waiting list; leave it first."),
     "not_waiting": Problem(404, "Not waiting", "You are not in the waiting list of this event."),
+    "voucher_unknown": Problem(403, "Unknown voucher", "This event has no such voucher; check it for typing errors."),
+    "voucher_used": Problem(403, "Voucher used up", "This voucher has been used as often as it may be."),
+    "voucher_expired": Problem(403, "Voucher expired", "This voucher is not valid any more."),
+    "voucher_not_for_these": Problem(403, "Voucher not for these", "This voucher is for tickets of another type."),
+    "unknown_allotment": Problem(404, "Unknown allotment", "The event has no such allotment of seats."),
+    "unknown_vouchers": Problem(404, "Unknown vouchers", "No such vouchers were issued for this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(

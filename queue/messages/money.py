@@ -9,36 +9,14 @@ from typing import Final
 from babel import Locale
 from babel.numbers import format_currency
 
-# ISO 4217: currencies whose minor unit is not a hundredth.
-EXPONENTS: Final = dict.fromkeys(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ],
-    0,
-) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
+from db.currencies import minor_digits
 
 _DECIMALS: Final = re.compile(r"(?<=0)\.0+")
 
 
 def money_in(locale: Locale, amount: int, currency: str) -> str:
     """``amount`` minor units of an ISO 4217 currency, e.g. 4500 EUR is ``€45.00``, 4500 JPY is ``¥4,500``."""
-    exponent = EXPONENTS.get(currency, 2)
-    pattern = _DECIMALS.sub(f".{'0' * exponent}" if exponent else "", locale.currency_formats["standard"].pattern)
-    value = Decimal(amount).scaleb(-exponent)
+    digits = minor_digits(currency)
+    pattern = _DECIMALS.sub(f".{'0' * digits}" if digits else "", locale.currency_formats["standard"].pattern)
+    value = Decimal(amount).scaleb(-digits)
     return str(format_currency(value, currency, format=pattern, locale=locale, currency_digits=False))

@@ -1,4 +1,4 @@
-"""Access codes: how they are made, written and stored.
+"""Access codes, and vouchers, which are codes too: how they are made, written and stored.
 
 Of a code only an HMAC is stored, whose message includes the event. So a reader of the table learns no code, not even by
 guessing, and a code is valid at one event only. A code is good for as long as the site keeps the key of its HMAC.
@@ -23,6 +23,9 @@ LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's 32 characters, none of which looks like another. Each carries five bits."""
 GROUPS: Final = 3
 GROUP_LETTERS: Final = 4
+ACCESS_CODES: Final = b"admitone access code v1"
+VOUCHERS: Final = b"admitone voucher v1"
+"""What the keys of the hashes are derived for: a code has another hash as a voucher."""
 _LOOKALIKES: Final = str.maketrans("OIL", "011")
 
 
@@ -48,10 +51,11 @@ def plain(code: str) -> str:
 
 
 class CodeHasher:
-    """Makes the hashes of codes that Postgres stores."""
+    """Makes the hashes of codes that Postgres stores; ``purpose`` is `ACCESS_CODES` or `VOUCHERS`."""
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, purpose: bytes = ACCESS_CODES) -> None:
         self._ring = ring_of(secret)
+        self._purpose = purpose
 
     def hash(self, event: int, code: str) -> bytes:
         """32 bytes for the event's code, however it is typed."""
@@ -60,5 +64,5 @@ class CodeHasher:
     def hashes(self, event: int, code: str) -> tuple[bytes, ...]:
         """The code's hash by each key that the site has, for the code may have been issued before keys were rotated."""
         message = f"{event}:{plain(code)}".encode()
-        keys = self._ring.derived(KeyGroup.CODES, b"admitone access code v1")
+        keys = self._ring.derived(KeyGroup.CODES, self._purpose)
         return tuple(hmac.digest(key.secret, message, "sha256") for key in keys)

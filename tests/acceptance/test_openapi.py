@@ -41,6 +41,7 @@ CONTRACT = {
     "/api/checkout": {"put": 202, "post": 202},
     "/api/reservations": {"get": 200},
     "/api/reservations/{reservation_id}": {"delete": 202},
+    "/api/reservations/{reservation_id}/quote": {"post": 200},
     "/api/jobs/{job_id}": {"get": 200},
     "/api/purchases": {"get": 200},
     "/api/purchases/{purchase_id}": {"get": 200},
@@ -100,6 +101,12 @@ CONTRACT = {
     "/api/ops/networks/{rule_id}": {"delete": 204},
     "/api/ops/rooms/{event_id}/codes": {"get": 200, "post": 201},
     "/api/ops/rooms/{event_id}/codes/{issue_id}": {"delete": 204},
+    "/api/ops/events/{event_id}/takings": {"get": 200},
+    "/api/ops/events/{event_id}/takings.csv": {"get": 200},
+    "/api/ops/events/{event_id}/allotments": {"get": 200, "post": 201},
+    "/api/ops/events/{event_id}/allotments/{allotment_id}": {"delete": 204},
+    "/api/ops/events/{event_id}/vouchers": {"get": 200, "post": 201},
+    "/api/ops/events/{event_id}/vouchers/{issue_id}": {"delete": 204},
     "/api/ops/stream": {"get": 200},
     "/api/ops/events": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
@@ -237,7 +244,7 @@ def test_parameters_and_bodies_are_described(document: dict[str, Any]) -> None:
     assert reserve["required"] == ["eventId"]
     body = document["paths"]["/api/checkout"]["put"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(resolved(document, body)["properties"]) == {
-        "userId", "eventId", "seatDetails", "reservationId", "captchaToken", "recaptchaToken",
+        "userId", "eventId", "seatDetails", "reservationId", "captchaToken", "recaptchaToken", "voucher",
     }  # fmt: skip
 
 

@@ -496,3 +496,135 @@ def test_a_body_is_bounded(site: Site, operator: Client) -> None:
     off = site.event(room=RoomSeed(state="off"))
     assert operator.patch(f"/api/ops/events/{off}", {"name": "Seeded"}).json["name"] == "Seeded"
     assert OPEN_DOOR.state == "open"
+
+
+FEE_AND_TAX = {"feeAmount": 250, "taxBasisPoints": 825, "taxIncluded": False}
+
+
+def test_fees_and_taxes_are_shown_before_they_are_paid(site: Site, operator: Client) -> None:
+    stalls, boxes = body()["ticketTypes"]
+    event = made(operator, ticketTypes=[stalls | FEE_AND_TAX, boxes])
+    event_id = event["eventId"]
+    assert [one["amount"] for one in event["ticketTypes"]] == [5575, 12900]
+    fan = site.admitted_fan(event_id, 1)
+    first, second = fan.get(f"/api/initial-call/{event_id}").json["tickets"]
+    told = {name: first[name] for name in ("price", "fee", "tax", "taxBasisPoints", "taxIncluded", "amount")}
+    assert told == {
+        "price": 4900, "fee": 250, "tax": 425, "taxBasisPoints": 825, "taxIncluded": False, "amount": 5575,
+    }  # fmt: skip
+    assert second.keys() == {"ticketTypeId", "ticketType", "price", "quantity", "availableCount", "heldCount"}
+    (proposal, *_) = fan.get(f"/api/events/{event_id}/proposals?quantity=2&ticketTypeId=1").json["proposals"]
+    assert proposal["totalAmount"] == 11150
+    _, _, page = get(site, f"/events/{event_id}")
+    for words in ("incl. €2.50 booking fee", "incl. 8.25% VAT", "€55.75"):
+        assert words in page
+    bought = fan.buy(event_id, [(1, 1, 1), (2, 1, 5)])
+    assert bought["totalAmount"] == 18475
+    assert bought["breakdown"] == {
+        "prices": 17800, "fees": 250, "taxes": [{"basisPoints": 825, "included": False, "tax": 425}],
+    }  # fmt: skip
+    path = f"/api/ops/events/{event_id}"
+    taken = operator.get(f"{path}/takings").json
+    assert (taken["currency"], taken["seats"], taken["amount"], taken["tax"]) == ("EUR", 2, 18475, 425)
+    assert [one["fees"] for one in taken["lines"]] == [250, 0]
+    _, stalls_line, boxes_line = operator.get(f"{path}/takings.csv").content.decode().splitlines()
+    assert stalls_line == "1,Stalls,8.25,false,1,49.00,0.00,2.50,4.25,55.75,0,0.00,EUR"
+    assert boxes_line == "2,Boxes,0,true,1,129.00,0.00,0.00,0.00,129.00,0,0.00,EUR"
+    changed = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 1, "feeAmount": 0, "taxIncluded": True}]}).json
+    assert changed["ticketTypes"][0]["amount"] == 4900
+    logged = {entry["field"]: (entry["from"], entry["to"]) for entry in operator.get(f"{path}/log").json["entries"]}
+    assert logged["fee_amount of Stalls"] == ("250", "0")
+    (purchase,) = fan.get("/api/purchases").json["purchases"]
+    assert [one["charge"] for one in purchase["details"]] == [
+        {"price": 4900, "fee": 250, "tax": 425, "taxBasisPoints": 825, "discount": 0},
+        None,
+    ]
+
+
+def test_terms_that_make_no_sense_are_refused(operator: Client) -> None:
+    event_id = made(operator)["eventId"]
+    path = f"/api/ops/events/{event_id}"
+    soon, later = "2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"
+    for wrong, field in (
+        ({"soldFrom": later, "soldUntil": soon}, "soldUntil"),
+        ({"price": 10**10, "feeAmount": 1}, "price"),
+    ):
+        refused = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 1, **wrong}]})
+        assert (refused.status, refused.code) == (422, "event_invalid"), wrong
+        assert reasons(refused) == [("event_invalid", f"$.ticketTypes[0].{field}")]
+        refused = operator.post("/api/ops/events", body(ticketTypes=[body()["ticketTypes"][0] | wrong]))
+        assert reasons(refused) == [("event_invalid", f"$.ticketTypes[0].{field}")]
+    assert operator.patch(path, {"ticketTypes": [{"ticketTypeId": 1, "feeBasisPoints": 10_001}]}).status == 400
+
+
+def test_a_ticket_type_has_a_window_and_a_limit_of_its_own(site: Site, operator: Client) -> None:
+    stalls, boxes = body()["ticketTypes"]
+    later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).isoformat()
+    event_id = made(operator, ticketTypes=[stalls | {"soldFrom": later}, boxes | {"seatsPerFanMax": 2}])["eventId"]
+    fan = site.admitted_fan(event_id, 1)
+    early = fan.reserve(event_id, [(1, 1, 1)])
+    assert (early.code, early.problem["ticketTypeId"]) == ("type_not_on_sale", 1)
+    assert fan.reserve(event_id, [(2, 1, 1), (2, 1, 2), (2, 1, 5)]).code == "type_limit_exceeded"
+    found = fan.get(f"/api/events/{event_id}/proposals?quantity=2").json["proposals"]
+    assert {one["ticketTypeId"] for one in found} == {2}, "what is not sold is not proposed"
+    fan.hold(event_id, [(2, 1, 1), (2, 1, 2)])
+    path = f"/api/ops/events/{event_id}"
+    refused = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 2, "seatsPerFanMax": 1}]})
+    assert (refused.status, refused.code) == (409, "limit_too_low")
+    opened = {"ticketTypeId": 1, "soldFrom": None}
+    assert operator.patch(path, {"ticketTypes": [opened, {"ticketTypeId": 2, "seatsPerFanMax": None}]}).status == 200
+    fan.hold(event_id, [(1, 1, 1)])
+
+
+def test_a_voucher_is_issued_quoted_and_used_once(site: Site, operator: Client) -> None:
+    event_id = made(operator)["eventId"]
+    path = f"/api/ops/events/{event_id}/vouchers"
+    sent = {"label": "Students", "basisPoints": 5000, "ticketTypeIds": [1], "why": "as every year"}
+    answer = operator.post(path, sent)
+    assert (answer.status, answer.headers["Cache-Control"]) == (201, "no-store"), answer.content
+    (code,) = answer.json["codes"]
+    assert operator.post(path, sent | {"ticketTypeIds": [9]}).code == "unknown_ticket_type"
+    assert operator.post(path, sent | {"amount": 100}).status == 400
+    first, second = site.admitted_fan(event_id, 1), site.admitted_fan(event_id, 1)
+    hold, other = first.hold(event_id, [(1, 1, 1)]), second.hold(event_id, [(1, 1, 2)])
+    quote = f"/api/reservations/{hold['reservationId']}/quote"
+    told = first.post(quote, {"eventId": event_id, "voucher": code.lower().replace("-", " ")}).json
+    assert (told["totalAmount"], told["breakdown"]["discounts"]) == (2450, 2450)
+    assert first.post(quote, {"eventId": event_id, "voucher": "NO SUCH"}).code == "voucher_unknown"
+    assert second.post(quote, {"eventId": event_id, "voucher": code}).code == "hold_expired", "not the fan's own"
+    bought = first.checkout(event_id, hold["reservationId"], voucher=code)
+    assert bought.result["totalAmount"] == 2450
+    assert second.checkout(event_id, other["reservationId"], voucher=code).code == "voucher_used"
+    assert second.checkout(event_id, other["reservationId"]).result["totalAmount"] == 4900
+    (issue,) = operator.get(path).json["issues"]
+    assert (issue["label"], issue["vouchers"], issue["usesMax"], issue["uses"]) == ("Students", 1, 1, 1)
+    one = f"{path}/{issue['issueId']}"
+    assert operator.call("DELETE", one).status == operator.call("DELETE", one).status == 204
+    assert operator.call("DELETE", f"{path}/00000000-0000-0000-0000-000000000000").code == "unknown_vouchers"
+
+
+def test_house_seats_are_taken_out_of_the_sale_and_put_back(site: Site, operator: Client) -> None:
+    event_id = made(operator)["eventId"]
+    path = f"/api/ops/events/{event_id}/allotments"
+    fan = site.admitted_fan(event_id, 1)
+    fan.hold(event_id, [(2, 1, 5)])
+    boxes = {"ticketTypeId": 2, "rows": [{"rowNumber": 1, "seatNumbers": [1, 2]}]}
+    with_held = boxes | {"rows": [{"rowNumber": 1, "seatNumbers": [2, 5]}]}
+    held = operator.post(path, {"name": "House", "seats": [with_held]})
+    assert (held.status, held.code) == (409, "seats_held")
+    assert operator.get(path).json["allotments"] == []
+    answer = operator.post(path, {"name": " House seats ", "seats": [boxes], "why": "the director's"})
+    assert answer.status == 201, answer.content
+    (one,) = operator.get(path).json["allotments"]
+    assert (one["allotmentId"], one["name"], one["madeBy"]) == (answer.json["allotmentId"], "House seats", OPERATOR)
+    assert [seat["seatNumber"] for seat in one["seats"]] == [1, 2]
+    within(KNOWN_SECONDS, lambda: fan.reserve(event_id, [(2, 1, 1)]).code == "unknown_seats")
+    again = operator.post(f"/api/ops/events/{event_id}/seats", {"add": [boxes]})
+    assert (again.status, again.code) == (409, "seats_exist"), "they come back one day"
+    assert operator.call("DELETE", f"{path}/{one['allotmentId']}").status == 204
+    assert operator.call("DELETE", f"{path}/{one['allotmentId']}").code == "unknown_allotment"
+    boxes_again = read(operator, event_id)["ticketTypes"][1]
+    assert (boxes_again["quantity"], boxes_again["availableCount"], boxes_again["heldCount"]) == (4, 3, 1)
+    within(KNOWN_SECONDS, lambda: fan.reserve(event_id, [(2, 1, 1), (2, 1, 2)]).code == "")
+    logged = [entry["field"] for entry in operator.get(f"/api/ops/events/{event_id}/log").json["entries"]]
+    assert logged.count("allotments") == 2

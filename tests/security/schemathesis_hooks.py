@@ -22,8 +22,8 @@ VERSION_MAX = 1000
 
 
 HALLS = (
-    "EventBody", "EventPatch", "HallRow", "PlanBody", "PlanRowBody", "PlanSectionBody", "PlanShapeBody", "SeatsBody",
-    "SeatsOfTypeBody", "TicketTypeBody",
+    "AllotmentBody", "EventBody", "EventPatch", "HallRow", "PlanBody", "PlanRowBody", "PlanSectionBody",
+    "PlanShapeBody", "SeatsBody", "SeatsOfTypeBody", "TicketTypeBody",
 )  # fmt: skip
 """Bodies with long lists."""
 

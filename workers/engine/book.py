@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from db.booking.purchases import Detail, Purchase
 from db.booking.results import Result
 from db.booking.seats import EventSeat, Seat, SeatNow
 from db.booking.states import HoldState, PurchaseStatus, SeatStatus
+from db.booking.vouchers import Voucher
 from db.events.sale import PROBLEMS, EventState, SaleState
 from db.payments.rows import NewRefund, Payment, PaymentJob
 from db.waiting.entries import Entry, ListEnd
@@ -93,10 +95,12 @@ class Book:
 
     Attributes:
         lapsed: holds to be swept, by event: those that have lapsed, and all of a cancelled event.
+        bought_counts: how many seats each fan has bought; bought_of_types: the same by ticket type.
         purchases: purchases that are to be cancelled, by their ids.
         used_tickets: seats of these purchases by which somebody was let in.
         unbought: how many holds each fan let end unbought; network_seats, network_unbought: seats that each network has
             without a proof, and let end unbought (`db.booking.conduct`).
+        vouchers: those that a checkout names, by event and hash.
         bought_unproven: how many seats of an event were bought without a proof.
         fans: (event_id, user_id) of fans whose holds and bought seats were read.
         turns: who waits for a ticket type of which seats are free, or may become free in this batch; only of events
@@ -117,6 +121,7 @@ class Book:
     holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     lapsed: dict[int, list[uuid.UUID]] = field(default_factory=dict)
     bought_counts: dict[tuple[int, int], int] = field(default_factory=dict)
+    bought_of_types: dict[tuple[int, int, int], int] = field(default_factory=dict)
     purchases_of_holds: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     purchases: dict[uuid.UUID, Purchase] = field(default_factory=dict)
     used_tickets: set[tuple[uuid.UUID, Seat]] = field(default_factory=set)
@@ -132,6 +137,7 @@ class Book:
     networks_waiting: dict[tuple[int, str], int] = field(default_factory=dict)
     payments: dict[uuid.UUID, Payment] = field(default_factory=dict)
     payments_of_holds: dict[uuid.UUID, Payment] = field(default_factory=dict)
+    vouchers: dict[tuple[int, bytes], Voucher] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     grace: dt.timedelta = field(init=False)
     _holds_of_fans: dict[tuple[int, int], list[Hold]] = field(default_factory=dict)
@@ -157,6 +163,20 @@ class Book:
         """The fan's seats of the event that count against the limit: bought ones, and those of live holds."""
         held = sum(len(hold.seats) for hold in self.holds_of(event_id, user_id) if hold.is_live(self.now))
         return held + self.bought_counts.get((event_id, user_id), 0)
+
+    def seats_had_of(self, event_id: int, user_id: int, ticket_type_id: int) -> int:
+        """The fan's seats of a ticket type that count against its limit, as `seats_had` counts them."""
+        live = [hold for hold in self.holds_of(event_id, user_id) if hold.is_live(self.now)]
+        held = sum(seat[0] == ticket_type_id for hold in live for seat in hold.seats)
+        return held + self.bought_of_types.get((event_id, user_id, ticket_type_id), 0)
+
+    def count_bought(self, event_id: int, user_id: int, seats: Iterable[Seat], sign: int = 1) -> None:
+        """Count seats as bought by the fan, or with -1 as given back."""
+        fan = event_id, user_id
+        for seat in seats:
+            of_type = *fan, seat[0]
+            self.bought_counts[fan] = self.bought_counts.get(fan, 0) + sign
+            self.bought_of_types[of_type] = self.bought_of_types.get(of_type, 0) + sign
 
     def has_its_seats(self, hold: Hold) -> bool:
         return all(

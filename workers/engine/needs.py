@@ -23,6 +23,7 @@ class Needs:
         unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
         payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
+        vouchers: (event_id, hash) of vouchers.
         bought_unproven: event ids of which the seats bought without a proof are counted, from all networks.
         waiting_fans: (event_id, user_id) of fans whose entries in the waiting list are read.
         waiting_types: (event_id, ticket_type_id) in whose list somebody may enter.
@@ -38,6 +39,7 @@ class Needs:
     free_rows: set[tuple[int, int]] = field(default_factory=set)
     unbought: set[tuple[int, int]] = field(default_factory=set)
     networks: set[tuple[int, str]] = field(default_factory=set)
+    vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)
     waiting_fans: set[tuple[int, int]] = field(default_factory=set)
     waiting_types: set[tuple[int, int]] = field(default_factory=set)

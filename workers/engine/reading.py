@@ -10,7 +10,7 @@ from typing import Any
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
-from db.booking import conduct, events, holds, outcomes, purchases, seats
+from db.booking import conduct, events, holds, outcomes, purchases, seats, vouchers
 from db.booking.states import HoldState
 from db.entries import used
 from db.payments import rows as payments
@@ -106,6 +106,11 @@ def _read_rows(
         named = [{"event_id": event_id, "payment_id": payment_id} for event_id, payment_id in sorted(needs.payments)]
         payment_rows = read_rows(connection, payments.READ_PAYMENTS, named)
         job_rows = read_rows(connection, payments.READ_JOBS, named)
+        voucher_rows = read_rows(
+            connection,
+            vouchers.READ_VOUCHERS,
+            [vouchers.voucher_key(event_id, code_hash) for event_id, code_hash in sorted(needs.vouchers)],
+        )
         bought_unproven: Iterable[tuple[Any, ...]] = ()
         if needs.bought_unproven:
             bought_unproven = run(connection, conduct.READ_BOUGHT_UNPROVEN, event_ids=sorted(needs.bought_unproven))
@@ -157,7 +162,9 @@ def _read_rows(
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
     for row in bought:
         of_fan = purchases.BoughtRow._make(row)
-        book.bought_counts[of_fan.event_id, of_fan.user_id] = of_fan.seats
+        fan = of_fan.event_id, of_fan.user_id
+        book.bought_counts[fan] = book.bought_counts.get(fan, 0) + of_fan.seats
+        book.bought_of_types[*fan, of_fan.ticket_type_id] = of_fan.seats
     for row in unbought:
         of_user = conduct.UnboughtRow._make(row)
         book.unbought[of_user.event_id, of_user.user_id] = of_user.holds
@@ -173,6 +180,9 @@ def _read_rows(
     book.lists_begun.update((event_id, kind) for event_id, kind in begun)
     book.networks_waiting |= {(event_id, network): waiting for event_id, network, waiting in networks_waiting}
     book.list_ends |= {event_id: entries.ListEnd(number, bytes(link)) for event_id, number, link in list_ends}
+    for row in voucher_rows:
+        voucher = vouchers.voucher_row(row)
+        book.vouchers[voucher.event_id, voucher.code_hash] = voucher
     for purchase in purchases.purchase_rows(purchase_rows):
         book.purchases[purchase.purchase_id] = purchase
     for row in payment_rows:

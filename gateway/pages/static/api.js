@@ -7,7 +7,7 @@ import { below, pageAddress } from "./addresses.js";
 
 /**
  * A problem as the server describes it; some codes have members of their own.
- * @typedef {Partial<ProblemAnswer> & {seats?: SeatAnswer[], at?: string, changes?: RoomLogLine[], revision?: number, appeal?: string, reference?: string}} ProblemBody
+ * @typedef {Partial<ProblemAnswer> & {seats?: SeatAnswer[], at?: string, changes?: RoomLogLine[], revision?: number, appeal?: string, reference?: string, seatsPerFanMax?: number}} ProblemBody
  */
 
 /** A refusal by the server, or no answer at all (status 0). */

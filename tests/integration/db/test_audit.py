@@ -259,6 +259,23 @@ BREACHES: dict[str, tuple[LiteralString, set[str]]] = {
         "DELETE FROM booking_command WHERE kind = 'checkout' AND user_id = 1",
         {"purchase_has_checkout"},
     ),
+    "seat sold at another price than it was held at": (
+        "UPDATE reservation SET amounts = '{4800,5000}' WHERE user_id = 1",
+        {"detail_is_charged"},
+    ),
+    "voucher used more often than was bought with it": (
+        """
+        INSERT INTO voucher_issue (event_id, issue_id, label, vouchers, uses_max, basis_points, amount, issued_by)
+        SELECT event_id, gen_random_uuid(), 'Friends', 1, 2, 5000, 0, 'ops' FROM event;
+        INSERT INTO voucher (event_id, code_hash, issue_id, uses_max, uses)
+        SELECT event_id, 'hash', issue_id, uses_max, 1 FROM voucher_issue;
+        """,
+        {"voucher_uses_equal_purchases"},
+    ),
+    "fan over the limit of a ticket type": (
+        "UPDATE ticket SET seats_per_fan_max = 1 WHERE ticket_type_id = 1",
+        {"fan_within_type_limit"},
+    ),
     "event cancelled without a record": (
         "UPDATE event SET state = 'cancelled'",
         {"cancelled_event_is_recorded"},

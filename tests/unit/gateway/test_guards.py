@@ -167,6 +167,8 @@ ACTS: dict[str, OperatorRole | None] = {
     "GET /api/ops/rooms/{event_id:int}": VIEWER,
     "GET /api/ops/rooms/{event_id:int}/codes": VIEWER,
     "POST /api/ops/rooms/{event_id:int}/codes": STEWARD,
+    "GET /api/ops/events/{event_id:int}/vouchers": VIEWER,
+    "POST /api/ops/events/{event_id:int}/vouchers": STEWARD,
     "PATCH /api/ops/rooms/{event_id:int}": OWNER,
     "PATCH /api/ops/events/{event_id:int}": OWNER,
     "POST /api/ops/events": OWNER,

@@ -51,7 +51,7 @@ def decide(book: Book, command: Cancel) -> CancelResult:
         purchase.total_amount -= detail.amount
     if not purchase.live:
         purchase.status = PurchaseStatus.CANCELLED
-    book.bought_counts[purchase.event_id, purchase.user_id] -= len(details)
+    book.count_bought(purchase.event_id, purchase.user_id, [detail.seat for detail in details], -1)
     cancellation = Cancellation(purchase, details, purchase.status, purchase.total_amount)
     book.changes.cancellations.append(cancellation)
     return CancelResult(

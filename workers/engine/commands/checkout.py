@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from booking_lane.commands import Checkout, Proof, command_id_new
 from db.booking import purchases as sql
+from db.booking.charges import Charge
 from db.booking.holds import Hold
 from db.booking.purchases import Detail, Purchase, cancellable_until
-from db.booking.results import BoughtSeat, PurchaseResult
+from db.booking.results import BoughtSeat, PurchaseResult, breakdown, seat_charge
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
+from db.booking.vouchers import WRITE_VOUCHER_USES, Voucher, voucher_uses
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine import payments
@@ -17,8 +22,10 @@ from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
+from workers.engine.prices import price_of
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
+from workers.engine.terms import refuse_beyond_type_limits
 
 
 def needs(command: Checkout, batch: Needs) -> None:
@@ -26,6 +33,7 @@ def needs(command: Checkout, batch: Needs) -> None:
     batch.seats.update([(command.event_id, *seat) for seat in command.seats])
     if command.reservation_id is not None:
         batch.holds.add((command.event_id, command.reservation_id))
+    batch.vouchers.update([(command.event_id, one) for one in command.vouchers])
     if command.network and not command.proof:
         batch.bought_unproven.add(command.event_id)
 
@@ -51,29 +59,34 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
         book.count_with_network(hold, -len(hold.seats))
         hold.proven = True
     if pay_until is not None:
+        if command.vouchers:
+            raise Refused("voucher_not_for_these", "Vouchers lower no price where this event takes payments.")
         payments.begin(book, command, hold, pay_until)
-    return purchase_result(book, buy(book, hold))
+    charges, voucher = price_of(book, hold, command.vouchers)
+    return purchase_result(book, buy(book, hold, charges, voucher))
 
 
-def buy(book: Book, hold: Hold) -> Purchase:
-    """Make the purchase of a hold whose seats are its own or free."""
+def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher: Voucher | None = None) -> Purchase:
+    """Make the purchase of a hold whose seats are its own or free, for these charges."""
     event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
         purchase_id=command_id_new(),
         user_id=hold.user_id,
         reservation_id=hold.reservation_id,
-        total_amount=hold.total_amount,
+        total_amount=sum([charge.amount for charge in charges]),
         currency=event.currency,
         purchase_at=book.now,
-        details=[Detail(seat, amount, new_code()) for seat, amount in zip(hold.seats, hold.amounts, strict=True)],
+        details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, charges, strict=True)],
         cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
+        voucher_hash=None if voucher is None else voucher.code_hash,
     )
+    if voucher is not None:
+        voucher.uses += 1
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
     book.close(hold, HoldState.PURCHASED)
-    fan = (hold.event_id, hold.user_id)
-    book.bought_counts[fan] = book.bought_counts.get(fan, 0) + len(hold.seats)
+    book.count_bought(hold.event_id, hold.user_id, hold.seats)
     book.purchases_of_holds[hold.reservation_id] = purchase
     book.changes.purchases.append(purchase)
     return purchase
@@ -116,6 +129,7 @@ def _refuse_beyond_limit(book: Book, hold: Hold) -> None:
             f"This hold has ended, and you have {had} other seats since; one fan may have {limit} of this event.",
             seatsPerFanMax=limit,
         )
+    refuse_beyond_type_limits(book, hold.event_id, hold.user_id, hold.seats)
 
 
 def purchase_result(book: Book, purchase: Purchase) -> PurchaseResult:
@@ -137,16 +151,18 @@ def purchase_result(book: Book, purchase: Purchase) -> PurchaseResult:
                     seat_number=detail.seat[2],
                     amount=detail.amount,
                     ticket_code=detail.ticket_code,
+                    charge=seat_charge(detail.charge),
                 )
                 for detail in purchase.own
             ]
         ),
+        breakdown=breakdown([detail.charge for detail in purchase.live]),
         version=0,
     )
 
 
 def write(connection: Connection, book: Book) -> None:
-    """Write the purchases with their details, and the news of each."""
+    """Write the purchases with their details, the uses of vouchers, and the news of each."""
     made = book.changes.purchases
     if not made:
         return
@@ -156,6 +172,10 @@ def write(connection: Connection, book: Book) -> None:
         sql.WRITE_PURCHASE_DETAILS,
         [sql.new_detail(purchase, detail) for purchase in made for detail in purchase.details],
     )
+    uses = Counter((one.event_id, one.voucher_hash) for one in made if one.voucher_hash is not None)
+    if uses:
+        rows = [voucher_uses(event_id, code_hash, count) for (event_id, code_hash), count in sorted(uses.items())]
+        run_on(connection, WRITE_VOUCHER_USES, rows)
     news = [
         PurchaseMade(
             event_id=purchase.event_id,

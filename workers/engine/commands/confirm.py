@@ -43,7 +43,7 @@ def _settle(book: Book, payment: Payment) -> None:
         payments.give_back(book, payment, cause)
         return
     assert hold is not None
-    purchase = buy(book, hold)
+    purchase = buy(book, hold, hold.charges)
     payment.purchase_id = purchase.purchase_id
     payments.end(book, payment, PaymentState.BOOKED, purchase_result(book, purchase))
 

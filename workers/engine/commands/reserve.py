@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 from booking_lane.commands import BestAvailable, Proof, Reserve, command_id_new
+from db.booking.charges import charge_of, noted
 from db.booking.events import EventRow
 from db.booking.holds import Hold
-from db.booking.results import HoldResult, held_seats, named_seats
+from db.booking.results import HoldResult, breakdown, held_seats, named_seats
 from db.booking.seats import Seat, SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.events.sale import PROBLEMS, SaleState, sale_state
@@ -18,6 +19,7 @@ from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_by_conduct
 from workers.engine.needs import Needs
 from workers.engine.refused import Refused
+from workers.engine.terms import refuse_beyond_type_limits, refuse_outside_windows
 
 
 def needs(command: Reserve, batch: Needs) -> None:
@@ -55,7 +57,10 @@ def decide(book: Book, command: Reserve) -> HoldResult:
             f"One fan may have {event.seats_per_fan_max} seats of this event; you have {had}.",
             seatsPerFanMax=event.seats_per_fan_max,
         )
+    wanted = {seat[0] for seat in command.seats} if best is None else {best.ticket_type_id}
+    refuse_outside_windows(book, command.event_id, wanted)
     seats = command.seats if best is None else _best_available(book, command, best, in_grace)
+    refuse_beyond_type_limits(book, command.event_id, command.user_id, seats)
     try:
         refuse_by_conduct(book, command, count)
     except Refused:
@@ -87,19 +92,21 @@ def _refuse_unless_on_sale(event: EventRow, now: dt.datetime) -> None:
 
 def hold_seats(book: Book, command: Reserve, seats: tuple[Seat, ...], lasts: dt.timedelta) -> Hold:
     """Hold seats that are free for the command's fan."""
-    amounts = tuple([book.tickets[command.event_id, seat[0]].price for seat in seats])
+    tickets = [book.tickets[command.event_id, seat[0]] for seat in seats]
+    charges = [charge_of(ticket.price, ticket.terms) for ticket in tickets]
     hold = Hold(
         event_id=command.event_id,
         reservation_id=command_id_new(),
         user_id=command.user_id,
         state=HoldState.HELD,
         seats=seats,
-        total_amount=sum(amounts),
+        total_amount=sum([charge.amount for charge in charges]),
         expires_at=book.now + lasts,
-        amounts=amounts,
+        amounts=tuple([charge.amount for charge in charges]),
         network=command.network,
         proven=command.proof > Proof.NONE,
         created_at=book.now,
+        charges_note=noted(charges),
     )
     held_until = hold.expires_at + book.grace
     for seat in seats:
@@ -117,7 +124,8 @@ def _result(book: Book, hold: Hold) -> HoldResult:
         expires_at=hold.expires_at,
         total_amount=hold.total_amount,
         currency=book.events[hold.event_id].currency,
-        seats=held_seats(hold.seats, hold.amounts),
+        seats=held_seats(hold.seats, hold.charges),
+        breakdown=breakdown(hold.charges),
         version=0,
     )
 

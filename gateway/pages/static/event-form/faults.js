@@ -61,7 +61,8 @@ export function unfilled() {
   for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("input, select"))) {
     const path = field.dataset.path ?? /** @type {HTMLElement | null} */ (field.closest("[data-path]"))?.dataset.path;
     if (path === undefined) continue;
-    if (field.dataset.f === "price" && field.value && Number.isNaN(minorUnits(field.value))) {
+    const isMoney = field.dataset.f === "price" || field.dataset.f === "feeAmount";
+    if (isMoney && field.value && Number.isNaN(minorUnits(field.value))) {
       faults.push({ path, message: `a price is a number with at most ${exponent()} digits after the point` });
     } else if (!field.checkValidity()) faults.push({ path, message: field.validationMessage });
   }

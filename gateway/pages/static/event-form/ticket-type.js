@@ -4,6 +4,7 @@ import { $, copyTemplate } from "../dom.js";
 import { count } from "../text.js";
 import { majorUnits, minorUnits } from "./form.js";
 import { drawSeats } from "./picture.js";
+import { TypeTerms } from "./terms.js";
 
 /** @import { DefinedTicketType, SeatMap } from "../../contract.d.ts" */
 /** @import { HallBlock } from "./picture.js" */
@@ -30,6 +31,7 @@ export class TicketType {
       const { bookedCount, heldCount, availableCount } = known;
       words.textContent = `${count(bookedCount)} sold · ${count(heldCount)} held · ${count(availableCount)} free`;
     }
+    this.terms = new TypeTerms(known, (name) => this.field(name));
     this.button("remove-block").hidden = !known;
     this.button("add-block").addEventListener("click", () => this.addBlock(false).focus());
     this.button("remove-block").addEventListener("click", () => this.addBlock(true).focus());
@@ -116,13 +118,19 @@ export class TicketType {
 
   /** What the server has, but for its seats. */
   get facts() {
-    return { ticketType: this.field("ticketType").value, price: this.price, entrance: this.entrance };
+    return {
+      ticketType: this.field("ticketType").value,
+      price: this.price,
+      entrance: this.entrance,
+      ...this.terms.value,
+    };
   }
 
-  /** Whether name, price or entrance differ from what the server has. */
+  /** Whether name, price, entrance or terms differ from what the server has. */
   get changed() {
     const { ticketType, price, entrance = "" } = this.known ?? {};
-    return this.field("ticketType").value.trim() !== ticketType || this.price !== price || this.entrance !== entrance;
+    return this.field("ticketType").value.trim() !== ticketType || this.price !== price ||
+      this.entrance !== entrance || this.terms.changed;
   }
 
   get entrance() {
@@ -148,6 +156,7 @@ export class TicketType {
     this.field("ticketType").dataset.path = `${path}.ticketType`;
     this.field("price").dataset.path = `${path}.price`;
     this.field("entrance").dataset.path = `${path}.entrance`;
+    this.terms.placeAt(path);
     this.elements(false).forEach((element, index) => (element.dataset.path = `${seats}[${index}]`));
     this.elements(true).forEach((element, index) => (element.dataset.path = `${out}[${index}]`));
   }

@@ -6,11 +6,12 @@ import { $, buttonOf, make, setProgress } from "../dom.js";
 import { momentWords } from "../moments.js";
 import { clock, problemWords } from "../words.js";
 import { busy } from "./page.js";
+import { Voucher, voucherWords } from "./voucher.js";
 import { keep, readKept } from "./storage.js";
 import { pageAddress } from "../addresses.js";
-import { t, tn } from "../text.js";
+import { locale, t, tn } from "../text.js";
 
-/** @import { PurchaseAnswer, PurchaseList, ReservationAnswer } from "../../contract.d.ts" */
+/** @import { PurchaseAnswer, PurchaseList, Quote, ReservationAnswer, TaxPart } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
 /** @import { Choose } from "./choose.js" */
 /** @import { State } from "./state.js" */
@@ -39,6 +40,7 @@ export class Checkout {
       $("person").textContent = PERSON[state];
       $("person").className = `person is-${state}`;
     }, context.event.eventId);
+    this.voucher = new Voucher((quote) => this.showPrice(quote));
     $("buy").addEventListener("click", () => this.buy());
     $("release").addEventListener("click", () => this.release());
   }
@@ -66,8 +68,8 @@ export class Checkout {
       }),
     );
     $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, hold.seats.length) + 1.8}rem`);
-    $("hold-total").textContent = money(hold.totalAmount);
-    $("buy").textContent = buyWords(hold.seats.length, money(hold.totalAmount));
+    this.voucher.begin(hold);
+    this.showPrice(hold);
     page.announce(
       tn("{n} seat is yours until {time}.", "{n} seats are yours until {time}.", hold.seats.length, { time: until }),
     );
@@ -81,6 +83,28 @@ export class Checkout {
     this.captcha.needed("checkout").then((needed) => {
       if (needed) this.captcha.begin("checkout").catch(() => {});
     }, () => {});
+  }
+
+  /** The total, what it is made of where there is more than prices, and the button. @param {ReservationAnswer | Quote} hold */
+  showPrice({ breakdown, seats, totalAmount }) {
+    const { money } = this.context;
+    $("hold-total").textContent = money(totalAmount);
+    $("buy").textContent = buyWords(seats.length, money(totalAmount));
+    /** @type {[string, number][]} */
+    const lines = breakdown
+      ? [
+        [t("Tickets"), breakdown.prices],
+        ...(breakdown.discounts ? [discountLine(breakdown.discounts)] : []),
+        ...(breakdown.fees ? [feeLine(breakdown.fees)] : []),
+        ...breakdown.taxes.map(taxLine),
+      ]
+      : [];
+    $("hold-parts").hidden = !lines.length;
+    $("hold-parts").replaceChildren(...lines.map(([words, amount]) => {
+      const line = make("div");
+      line.append(make("dt", words), make("dd", money(amount)));
+      return line;
+    }));
   }
 
   /** @param {string} reservationId @param {number} ends ms @param {number} wholeMs */
@@ -167,7 +191,13 @@ export class Checkout {
     for (let tries = 0;; tries++) {
       try {
         const captchaToken = await this.captcha.token("checkout");
-        const body = { eventId, reservationId, ...(captchaToken ? { captchaToken } : {}) };
+        const voucher = this.voucher.code;
+        const body = {
+          eventId,
+          reservationId,
+          ...(captchaToken ? { captchaToken } : {}),
+          ...(voucher ? { voucher } : {}),
+        };
         const onPayment = (/** @type {string} */ href) => {
           keep(`buy:${reservationId}`, null); // One hold has one payment under way; a second try is a new one.
           return goAndPay(href);
@@ -182,7 +212,14 @@ export class Checkout {
 
   /** @param {Problem} problem @param {string} reservationId */
   async refused(problem, reservationId) {
-    const { page } = this.context;
+    const { page, store } = this.context;
+    if (voucherWords(problem)) {
+      // It was good when the fan asked: so the price without it is shown before anything is bought.
+      this.voucher.forget();
+      this.voucher.say(voucherWords(problem));
+      if (store.state.hold) this.showPrice(store.state.hold);
+      return page.say(voucherWords(problem));
+    }
     switch (problem.code) {
       case "hold_expired":
       case "not_your_hold":
@@ -190,7 +227,7 @@ export class Checkout {
         return this.lapse(reservationId);
       case "event_cancelled":
         page.say(problemWords(problem));
-        return this.context.store.dispatch({ type: "holdEnded", reservationId });
+        return store.dispatch({ type: "holdEnded", reservationId });
       case "payment_failed":
         return page.say(t("The payment did not go through. Your seats are still yours: please try again."));
       case "captcha_failed":
@@ -249,6 +286,20 @@ export class Checkout {
 
 /** @param {number} tickets @param {string} price */
 const buyWords = (tickets, price) => tn("Buy {n} ticket · {price}", "Buy {n} tickets · {price}", tickets, { price });
+
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
+
+/** @param {number} fees @returns {[string, number]} */
+const feeLine = (fees) => [t("Booking fees"), fees];
+
+/** @param {number} discounts @returns {[string, number]} */
+const discountLine = (discounts) => [t("Voucher"), -discounts];
+
+/** @param {TaxPart} part @returns {[string, number]} */
+function taxLine({ basisPoints, included, tax }) {
+  const rate = percent.format(basisPoints / 10_000);
+  return [included ? t("VAT {rate}, included", { rate }) : t("VAT {rate}", { rate }), tax];
+}
 
 /** How many tickets of a purchase are not cancelled. @param {PurchaseAnswer} purchase */
 const liveTickets = (purchase) => purchase.details.filter((detail) => !detail.cancelledAt).length;

@@ -299,7 +299,12 @@ export class Choose {
         );
       case "limit_exceeded":
         return page.mention(limitWords(event.seatsPerFanMax));
+      case "type_limit_exceeded":
+        return page.mention(typeLimitWords(problem.body.seatsPerFanMax ?? 1));
+      case "type_sale_over":
+        return page.mention(t("These tickets are not on sale any more."));
       case "not_on_sale":
+      case "type_not_on_sale":
         return page.mention(t("These tickets are not on sale yet."));
       case "not_admitted":
         await this.endTurn();
@@ -339,6 +344,10 @@ const keysOf = (holds) => new Set(holds.flatMap((hold) => hold.seats.map(keyOfSe
 /** @param {number} most */
 const limitWords = (most) =>
   tn("You can buy up to {n} ticket in total.", "You can buy up to {n} tickets in total.", most);
+
+/** @param {number} most */
+const typeLimitWords = (most) =>
+  tn("You can buy up to {n} ticket of this kind.", "You can buy up to {n} tickets of this kind.", most);
 
 /** @param {string} seats in words @param {number} number of them */
 const takenWords = (seats, number) =>
