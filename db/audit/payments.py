@@ -49,7 +49,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "refunds_equal_cancelled": (
-        "What goes back for a purchase is what was cancelled of it without fees, or all that was left of a cancelled event.",
+        "What goes back for a purchase is what was cancelled of it without fees; of a cancelled event, what was left.",
         f"""
         SELECT p.event_id, p.payment_id, p.purchase_id, {_CANCELLED} AS cancelled, {_REFUNDS} AS refunds,
                b.total_amount

@@ -1216,6 +1216,7 @@ export type TakeResult = {
   rowNumber: number;
   seatNumber: number;
   issueNumber: number;
+};
 export type Takings = {
   eventId: number;
   currency: string;
@@ -1266,6 +1267,40 @@ export type TicketAnswer = {
   soldFrom?: string | null;
   soldUntil?: string | null;
   seatsPerFanMax?: number | null;
+};
+export type TicketKeyAnswer = {
+  kid: string;
+  x: string;
+};
+export type TicketList = {
+  eventId: number;
+  readAt: string;
+  keys: TicketKeyAnswer[];
+  ticketTypes: Record<string, string>;
+  tickets: string[];
+  codes: string[];
+  ticketTypeIds: number[];
+  places: string[];
+  used: UsedTicket[];
+  next: string | null;
+};
+export type TicketPlace = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  place: string;
+};
+export type TypeCount = {
+  ticketTypeId: number;
+  ticketType: string;
+  sold: number;
+  entries: number;
+};
+export type UsedTicket = {
+  ticket: string;
+  gate: string;
+  scannedAt: string;
 };
 export type VoucherIssueAnswer = {
   issueId: string;
@@ -1347,39 +1382,6 @@ export type WaitingOfType = {
   lapsed?: number;
   left?: number;
   passed?: number;
-export type TicketKeyAnswer = {
-  kid: string;
-  x: string;
-};
-export type TicketList = {
-  eventId: number;
-  readAt: string;
-  keys: TicketKeyAnswer[];
-  ticketTypes: Record<string, string>;
-  tickets: string[];
-  codes: string[];
-  ticketTypeIds: number[];
-  places: string[];
-  used: UsedTicket[];
-  next: string | null;
-};
-export type TicketPlace = {
-  ticketTypeId: number;
-  ticketType: string;
-  rowNumber: number;
-  seatNumber: number;
-  place: string;
-};
-export type TypeCount = {
-  ticketTypeId: number;
-  ticketType: string;
-  sold: number;
-  entries: number;
-};
-export type UsedTicket = {
-  ticket: string;
-  gate: string;
-  scannedAt: string;
 };
 export type WebhookAnswer = {
   webhookId: number;
