@@ -169,7 +169,8 @@ export class Stream {
     this.heardAt = Date.now();
     this.triedAt = 0;
     this.failures = 0;
-    this.timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
     this.closed = false;
     this.open();
     this.watch = setInterval(() => this.look(), LOOK_MS);
