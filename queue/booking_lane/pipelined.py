@@ -58,7 +58,7 @@ class Pipelined(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     @classmethod
-    async def open(cls, make_connection: Callable[[], AbstractConnection]) -> Pipelined:
+    async def open(cls, make_connection: Callable[[], Any]) -> Pipelined:
         """Connect as a pool's connections do, with its ``make_connection``.
 
         Raises:
