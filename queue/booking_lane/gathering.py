@@ -52,7 +52,7 @@ class GatheringRedis(redis.asyncio.Redis):
         async with self._opening:
             if self._pipelined is None or self._pipelined.is_closed:
                 try:
-                    self._pipelined = await Pipelined.open(self.connection_pool)
+                    self._pipelined = await Pipelined.open(self.connection_pool.make_connection)
                 except RuntimeError as error:
                     # uvloop raises RuntimeError for a connection that was just closed, where asyncio's own loop raises
                     # OSError.

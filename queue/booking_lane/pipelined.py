@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -58,13 +58,13 @@ class Pipelined(asyncio.Protocol):
         self._transport.set_protocol(self)
 
     @classmethod
-    async def open(cls, pool: ConnectionPool) -> Pipelined:
-        """Connect as the pool's connections do.
+    async def open(cls, make_connection: Callable[[], Any]) -> Pipelined:
+        """Connect as a pool's connections do, with its ``make_connection``.
 
         Raises:
             redis.RedisError: Redis does not answer, or does not let us in.
         """
-        connection = pool.make_connection()  # type: ignore[no-untyped-call]
+        connection = make_connection()
         await connection.connect()
         return cls(connection, connection.socket_timeout)
 
