@@ -16,7 +16,14 @@ public = public_router("payments")
 SIGNED: Final = (header("x-test-signature", "the test provider's signature of the body"),)
 NOTICE: Final = {
     "required": True,
-    "content": {"application/json": {"schema": {"type": "object"}}},
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "examples": [{"eventId": 1, "paymentId": "019a5b1e-8d30-7c21-a5b6-1e2f3a4b5c6d"}],
+            }
+        }
+    },
 }
 
 

@@ -112,6 +112,28 @@ def test_what_costs_nothing_needs_no_payment(till: Till) -> None:
     assert bodies(till.engine.apply([asked]), asked)[0]["totalAmount"] == 0
 
 
+def test_fees_and_taxes_are_paid_and_stand_with_the_seat(till: Till) -> None:
+    till.books.connection.execute(
+        "UPDATE ticket SET fee_amount = 250, tax_basis_points = 1900 WHERE event_id = %s", (till.event,)
+    )
+    hold = till.hold(FAN, A1)
+    _, payment = till.check_out(FAN, hold)
+    assert till.row(payment)["amount"] == SEAT_PRICE + 250
+    till.pay(payment, SEAT_PRICE + 250)
+    assert told(till.confirm(payment, hold, A1))["result"]["totalAmount"] == SEAT_PRICE + 250
+    assert till.books.rows("SELECT amount, price, fee FROM purchase_detail") == [
+        {"amount": SEAT_PRICE + 250, "price": SEAT_PRICE, "fee": 250}
+    ]
+
+
+def test_a_voucher_lowers_no_payment_yet_and_is_refused(till: Till) -> None:
+    hold = till.hold(FAN, A1)
+    asked = checkout(till.event, FAN, hold=hold, vouchers=(b"v" * 32,))
+    applied = till.engine.apply([asked])
+    assert bodies(applied, asked)[0]["code"] == "voucher_not_for_these"
+    assert (applied.awaiting, till.hold_row(hold)["state"]) == ((), "held")
+
+
 def test_two_checkouts_of_a_hold_share_its_payment_and_its_outcome(till: Till) -> None:
     hold = till.hold(FAN, A1)
     first, payment = till.check_out(FAN, hold, body_hash=b"1" * 16)
