@@ -45,13 +45,15 @@ async def of_event(request: AnyRequest, event_id: PathEvent) -> Takings:
     )
 
 
-@operators.get("/api/ops/events/{event_id:int}/takings.csv", refuses=REFUSED, needs=at_event(VIEWER))
+@operators.get(
+    "/api/ops/events/{event_id:int}/takings.csv", refuses=REFUSED, needs=at_event(VIEWER), media_type="text/csv"
+)
 async def as_csv(request: AnyRequest, event_id: PathEvent) -> Response[str]:
     """The same as a CSV, with amounts in the currency's major unit."""
     currency, rows = await _read(request, event_id)
     return Response(
         spreadsheet(rows, currency),
-        media_type="text/csv; charset=utf-8",
+        media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="takings-{event_id}.csv"', "Cache-Control": "no-store"},
     )
 

@@ -437,7 +437,7 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     expect(page.locator("#found-none")).to_be_visible()
     looks.look(page, "desk")
     open_at("/ops/networks", "#rules li >> nth=0")
-    page.get_by_label("Networks or addresses").fill("203.0.113.0/24")
+    page.get_by_label("Networks, addresses").fill("203.0.113.0/24")
     page.get_by_label("Reason").fill("sells on")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#rules")).to_contain_text("203.0.113.0/24 is turned away")

@@ -149,7 +149,9 @@ def test_up_comes_up_refuses_a_second_mends_what_dies_and_leaves_nothing(data: P
     again = _Up(data, "--crowd", "0")
     try:
         assert (data / "secret").read_text() == secret
-        assert re.findall(r"/events/\d+", again.output.read_text()) == [re.sub("^.*(/events)", r"\1", pages[0])]
+        assert re.findall(r"/events/\d+", again.output.read_text()) == [
+            re.sub("^.*(/events)", r"\1", page) for page in pages
+        ]
         for name, program in (("Valkey", "valkey-server"), ("Postgres", "postgres")):
             (server,) = (child for child in psutil.Process(again.process.pid).children() if child.name() == program)
             server.kill()
