@@ -35,7 +35,7 @@ PAGES = (
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
-CHOOSING_BYTES_MAX = 60_000
+CHOOSING_BYTES_MAX = 61_000
 """With the map, whose script only fans load who may choose, and the seats of a hall of two sections; in the language
 whose texts are longest."""
 CHOOSING_REQUESTS = 10
