@@ -91,7 +91,7 @@ def test_an_operator_makes_an_event_and_a_fan_finds_it(
     expect(page.locator("#summary")).to_contain_text("172 seats")
     page.get_by_role("button", name="Check").click()
     boxes = page.locator(".type").nth(1)
-    expect(boxes.get_by_label("Price", exact=True)).to_be_focused()
+    expect(boxes.locator("[data-f=price]")).to_be_focused()
     expect(page.locator("#message")).to_contain_text("Please look at these again")
     boxes.get_by_label("Price", exact=True).fill("95")
     boxes.get_by_label("Ticket type").fill("Stalls")
