@@ -165,7 +165,7 @@ def test_a_plan_is_seen_before_it_is_saved(
     floor = page.locator(".type")
     expect(floor).to_have_count(1)
     expect(floor.get_by_label("Ticket type")).to_have_value("Floor")
-    floor.get_by_label("Price", exact=True).fill("10")
+    floor.locator("[data-f=price]").fill("10")
     page.get_by_role("button", name="Create event").click()
     expect(page.locator("#message")).to_contain_text("The event is made")
     expect(page.locator("#plan-said")).to_contain_text("Ours")
