@@ -286,6 +286,7 @@ def see_other_states(site: Site, browser: Browser, looks: Looks) -> None:
         looks.look_in_languages(page, name, f"/events/{event_id}", partial(is_in, shown))
     page.goto(f"{site.url}/events/{site.lobby}")
     page.get_by_role("button", name="Enter the lobby").click()
+    is_in("lobby", page)  # a page that is left at once asks for no place
     looks.look_in_languages(page, "lobby", f"/events/{site.lobby}", partial(is_in, "lobby"))
     page.goto(f"{site.url}/events/{site.full}")
     page.get_by_role("button", name=JOIN).click()
