@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ Pages = NamedDependency[SkipValidation[PageData]]
 
 AGAIN_SECONDS: Final = 1
 """A page that waits for news of a payment asks for it again after so long."""
+TOLD: Final = "told"
+"""The fan has said what becomes of the payment, and the page waits for what comes of it."""
 
 
 def _to(path: str, further: dict[str, str] | None = None) -> Response[str]:
@@ -35,6 +38,9 @@ async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
         raise NotFoundException
     if payment.purchase_id is not None:
         return _to(f"purchases/{payment.purchase_id}")
+    if TOLD in request.query_params and payment.stage == "open":
+        # The cashier has not heard of it yet, and nobody is to press twice.
+        payment = dataclasses.replace(payment, stage="waiting")
     shown = page("pay.html", cookie=cookie, payment=payment, event=payment.event, captcha="")
     if payment.stage == "waiting":
         shown.headers["Refresh"] = str(AGAIN_SECONDS)
@@ -52,7 +58,7 @@ async def pay_form(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
         raise NotFoundException
     act = (await form_fields(request)).get("act", "")
     await pages.act_on_payment(payment, act)
-    return _to(f"pay/{payment_id}")
+    return _to(f"pay/{payment_id}?{TOLD}=1" if act else f"pay/{payment_id}")
 
 
 PAYING: Final = (pay_page, pay_form)
