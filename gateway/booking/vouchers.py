@@ -1,11 +1,7 @@
-"""Vouchers: operators issue them, and a fan asks what a hold costs with one. The booking engine counts their uses.
-
-Wrong vouchers count, as wrong access codes do, towards the limits of a fan and of an address prefix; right ones do not.
-"""
+"""Vouchers: operators issue them, and a fan asks what a hold costs with one. The booking engine counts their uses."""
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Final, NoReturn
 
@@ -28,14 +24,12 @@ from db.vouchers.vouchers import (
     voucher_issues,
 )
 from gateway.contract.vouchers import VoucherIssueAnswer, VoucherIssueList, VouchersBody, VouchersIssued
-from gateway.identity.limits import over
+from gateway.identity.wrong_codes import WrongCodes
 from gateway.wire.problems import ProblemError
 from waiting_room.access import VOUCHERS, CodeHasher, random_codes
 from waiting_room.key_ring import Secret
-from waiting_room.limits import Allowance, allow
 
 LIMIT: Final = "voucher"
-FAN_WRONG_PER_MINUTE: Final = 10
 
 
 class Vouchers:
@@ -47,9 +41,8 @@ class Vouchers:
 
     def __init__(self, engine: AsyncEngine, line_redis: aioredis.Redis, secret: Secret, wrong_per_minute: int) -> None:
         self._engine = engine
-        self._redis = line_redis
         self._hasher = CodeHasher(secret, VOUCHERS)
-        self._wrong_per_minute = wrong_per_minute
+        self._wrong = WrongCodes(line_redis, LIMIT, wrong_per_minute)
 
     async def hashes(self, event_id: int, fan: int, prefix: str, code: str) -> tuple[bytes, ...]:
         """What a checkout names the voucher by.
@@ -59,7 +52,7 @@ class Vouchers:
             redis.RedisError: Redis does not answer.
             sqlalchemy.exc.OperationalError: Postgres does not answer.
         """
-        _require_allowed(await self._wrong(fan, prefix, count=False))
+        await self._wrong.refuse_too_many(fan, prefix)
         hashes = self._hasher.hashes(event_id, code)
         async with self._engine.connect() as connection:
             voucher, _ = await find_voucher(connection, event_id, hashes)
@@ -76,7 +69,7 @@ class Vouchers:
             redis.RedisError: Redis does not answer.
             sqlalchemy.exc.OperationalError: Postgres does not answer.
         """
-        _require_allowed(await self._wrong(hold.user_id, prefix, count=False))
+        await self._wrong.refuse_too_many(hold.user_id, prefix)
         async with self._engine.connect() as connection:
             voucher, now = await find_voucher(connection, hold.event_id, self._hasher.hashes(hold.event_id, code))
         if voucher is None:
@@ -86,16 +79,8 @@ class Vouchers:
         return voucher.applied(hold.seats, hold.charges)
 
     async def _refuse_unknown(self, fan: int, prefix: str) -> NoReturn:
-        _require_allowed(await self._wrong(fan, prefix, count=True))
+        await self._wrong.count(fan, prefix)
         raise ProblemError("voucher_unknown")
-
-    async def _wrong(self, fan: int, prefix: str, *, count: bool) -> Allowance:
-        """The allowance of the fan or of the prefix, whichever is stricter, read in one round trip."""
-        of_fan, of_prefix = await asyncio.gather(
-            allow(self._redis, LIMIT, f"fan:{fan}", FAN_WRONG_PER_MINUTE, count=count),
-            allow(self._redis, LIMIT, prefix, self._wrong_per_minute, count=count),
-        )
-        return of_prefix if of_fan.allowed else of_fan
 
     async def issue(self, event_id: int, body: VouchersBody, operator: str) -> VouchersIssued:
         """Issue random vouchers, or the one that the operator chose. No later answer contains their codes.
@@ -167,8 +152,3 @@ def _issue(row: VoucherIssueRow) -> VoucherIssueAnswer:
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
     )
-
-
-def _require_allowed(allowance: Allowance) -> None:
-    if not allowance.allowed:
-        raise over("too_many_codes", allowance)

@@ -1,8 +1,7 @@
 """Access codes: a fan redeems one, and then joins the line in the priority class.
 
 Postgres records the redemption before the fan joins. If the join fails afterwards, the fan's next try finds the code
-redeemed by this fan, and uses up nothing. Only wrong codes count towards the limits of a fan and of an address prefix,
-because many fans with right codes may come from one network at the same moment.
+redeemed by this fan, and uses up nothing.
 """
 
 from __future__ import annotations
@@ -27,15 +26,14 @@ from db.codes.access_codes import (
 from db.rooms.rooms import UnknownRoomError
 from db.texts import tidy
 from gateway.contract.rooms import CodeIssueAnswer, CodeIssueList, CodesBody, CodesIssued
-from gateway.identity.limits import over
+from gateway.identity.wrong_codes import WrongCodes, require_allowed
 from gateway.line.registry import NO_ROOM
 from gateway.wire.problems import ProblemError
 from waiting_room.access import CodeHasher, random_codes
 from waiting_room.key_ring import Secret
-from waiting_room.limits import Allowance, allow
+from waiting_room.limits import Allowance
 
 LIMIT: Final = "code"
-FAN_WRONG_PER_MINUTE: Final = 10
 REDEEMING_MAX: Final = 4
 """At most this many connections to Postgres redeem at a time: fans with the same code wait for the lock of one row."""
 WAITING_MAX: Final = 1000
@@ -52,8 +50,7 @@ class AccessCodes:
     def __init__(self, engine: AsyncEngine, line_redis: aioredis.Redis, secret: Secret, wrong_per_minute: int) -> None:
         self.hasher = CodeHasher(secret)
         self._engine = engine
-        self._redis = line_redis
-        self._wrong_per_minute = wrong_per_minute
+        self._wrong = WrongCodes(line_redis, LIMIT, wrong_per_minute)
         self._turns = asyncio.Semaphore(REDEEMING_MAX)
         self._waiting = 0
 
@@ -63,7 +60,7 @@ class AccessCodes:
         Raises:
             redis.RedisError: Redis does not answer.
         """
-        return await self._wrong_codes(fan, prefix, count=False)
+        return await self._wrong.allowance(fan, prefix)
 
     async def redeem(self, event_id: int, fan: int, prefix: str, code: str, allowance: Allowance) -> None:
         """Redeem the code for the fan. A code that this fan redeemed before is accepted again and uses up nothing.
@@ -74,7 +71,7 @@ class AccessCodes:
                 changed; ``too_many_codes`` after too many wrong codes; ``unavailable`` if too many fans redeem at a
                 time.
         """
-        _require_allowed(allowance)
+        require_allowed(allowance)
         if self._waiting >= WAITING_MAX:
             raise ProblemError("unavailable", retry_after_seconds=WAITING_RETRY_SECONDS)
         must_wait = self._turns.locked()
@@ -83,7 +80,7 @@ class AccessCodes:
             async with self._turns:
                 if must_wait:
                     # While this fan waited, other codes of the fan or of the prefix may have turned out to be wrong.
-                    _require_allowed(await self.allowance(fan, prefix))
+                    await self._wrong.refuse_too_many(fan, prefix)
                 await self._redeem(event_id, fan, prefix, code)
         finally:
             self._waiting -= 1
@@ -94,17 +91,9 @@ class AccessCodes:
                 await redeem(connection, event_id, fan, self.hasher.hashes(event_id, code))
         except CodeRefusedError as refused:
             if refused.code == "code_unknown":
-                _require_allowed(await self._wrong_codes(fan, prefix, count=True))
+                await self._wrong.count(fan, prefix)
             window: dict[str, Any] = {} if refused.at is None else {"at": refused.at.isoformat()}
             raise ProblemError(refused.code, **window) from None
-
-    async def _wrong_codes(self, fan: int, prefix: str, *, count: bool) -> Allowance:
-        """The allowance of the fan or of the prefix, whichever is stricter, read in one round trip."""
-        of_fan, of_prefix = await asyncio.gather(
-            allow(self._redis, LIMIT, f"fan:{fan}", FAN_WRONG_PER_MINUTE, count=count),
-            allow(self._redis, LIMIT, prefix, self._wrong_per_minute, count=count),
-        )
-        return of_prefix if of_fan.allowed else of_fan
 
 
 class CodeIssues:
@@ -175,8 +164,3 @@ def _issue(row: IssueRow) -> CodeIssueAnswer:
         revoked_at=row.revoked_at,
         revoked_by=row.revoked_by,
     )
-
-
-def _require_allowed(allowance: Allowance) -> None:
-    if not allowance.allowed:
-        raise over("too_many_codes", allowance)

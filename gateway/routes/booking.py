@@ -249,9 +249,8 @@ def _note_end(services: Services, user_id: int, step: Step, booked: Booked) -> N
     record = booked.record
     if record is None or not record.body:
         return
-    succeeded = record.body.startswith(SUCCEEDED)
-    code = "" if succeeded else "captcha_required" if b'"code":"captcha_required"' in record.body else ""
-    services.suspicions.ended(user_id, step, succeeded=succeeded, code=code)
+    code = "captcha_required" if b'"code":"captcha_required"' in record.body else ""
+    services.suspicions.ended(user_id, step, succeeded=record.body.startswith(SUCCEEDED), code=code)
 
 
 @fans.route(

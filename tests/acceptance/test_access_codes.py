@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from db.events.seed import RoomSeed
-from gateway.line.codes import FAN_WRONG_PER_MINUTE
+from gateway.identity.wrong_codes import FAN_WRONG_PER_MINUTE
 from tests import waiting
 from tests.acceptance.conftest import OPERATOR, Site
 from tests.client import Answer, Client, Fan

@@ -72,6 +72,9 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     shown = page(fan, payment["href"])
     assert shown.status == 200, shown.content
     assert b"49.00" in shown.content
+    await_that(lambda: b'name="act"' in page(fan, payment["href"]).content, what="the payment is open")
+    told = page(fan, f"{payment['href']}?told=1")
+    assert (told.headers["Refresh"], b'name="act"' in told.content) == ("1", False), "nobody is to press twice"
     again = fan.checkout(
         event_id, fan.get(f"/api/reservations?eventId={event_id}").json["reservations"][0]["reservationId"]
     )
@@ -81,7 +84,8 @@ def test_a_fan_pays_on_our_page_and_has_the_tickets(site: Site, event_id: int) -
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(asked)
     assert stranger.job(job["jobId"]).code == "unknown_job"
-    assert page(fan, payment["href"], "pay").status == 303
+    paid = page(fan, payment["href"], "pay")
+    assert (paid.status, paid.headers["Location"]) == (303, f"{payment['href']}?told=1")
     purchase = ended(fan, event_id, job["jobId"]).result
     assert purchase["totalAmount"] == 4900
     fan.note("checkout", event_id, ended(fan, event_id, again.json["jobId"]))

@@ -10,7 +10,8 @@ from booking_lane.clients import async_client
 from db.codes.access_codes import issue_codes
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
-from gateway.line.codes import FAN_WRONG_PER_MINUTE, REDEEMING_MAX, AccessCodes
+from gateway.identity.wrong_codes import FAN_WRONG_PER_MINUTE
+from gateway.line.codes import REDEEMING_MAX, AccessCodes
 from gateway.wire.problems import ProblemError
 
 FAN = 4 * 10**15
