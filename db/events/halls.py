@@ -37,6 +37,7 @@ FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]]
     Event.picture_alt,
     Event.account_required,
     Event.payments,
+    Event.asks,
 )
 
 SeatKey = tuple[int, int, int]
@@ -64,6 +65,7 @@ class EventFacts:
     picture_alt: str
     account_required: bool
     payments: str
+    asks: dict[str, Any] | None
 
     def __post_init__(self) -> None:
         # Postgres gives text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Integer, SmallInteger, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -28,6 +29,8 @@ class Event(Base):
     ``account_required``: fans join and hold seats with an account alone.
 
     ``payments`` is the provider that takes its payments (`db.payments.states`); empty: nothing is to be paid here.
+
+    ``asks`` is what a fan answers before buying (`db.orders.asks`); null: nothing.
 
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
@@ -62,6 +65,7 @@ class Event(Base):
     picture_alt: Mapped[str] = mapped_column(server_default="")
     account_required: Mapped[bool] = mapped_column(server_default="false")
     payments: Mapped[str] = mapped_column(server_default="")
+    asks: Mapped[dict[str, Any] | None]
 
 
 class EventCancellation(Base):

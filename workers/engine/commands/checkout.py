@@ -66,8 +66,17 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     return purchase_result(book, buy(book, hold, charges, voucher))
 
 
-def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher: Voucher | None = None) -> Purchase:
-    """Make the purchase of a hold whose seats are its own or free, for these charges."""
+def buy(
+    book: Book,
+    hold: Hold,
+    charges: Sequence[Charge],
+    voucher: Voucher | None = None,
+    *,
+    given_by: str | None = None,
+) -> Purchase:
+    """Make the purchase of a hold whose seats are its own or free, for these charges; ``given_by`` is the operator who
+    gave complimentary seats.
+    """
     event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
@@ -80,6 +89,7 @@ def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher: Voucher | No
         details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, charges, strict=True)],
         cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
         voucher_hash=None if voucher is None else voucher.code_hash,
+        given_by=given_by,
     )
     if voucher is not None:
         voucher.uses += 1
