@@ -194,8 +194,8 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts, and
-        alarms that are older than promised, and take the networks from old holds, a bounded number in each run.
+        """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts,
+        and alarms that are older than promised, and take the networks from old holds, a bounded number in each run.
         """
         keep = self._settings.keep
         for old, keep_hours in (

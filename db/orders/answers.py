@@ -80,6 +80,11 @@ SELECT EXISTS (
        AND terms_version >= %(terms_version)s)
 """
 
+FORGET_ONE: Final[LiteralString] = """
+DELETE FROM order_answers
+ WHERE reservation_id = %(reservation_id)s AND event_id = %(event_id)s AND user_id = %(user_id)s
+"""
+
 FORGET_UNBOUGHT: Final[LiteralString] = """
 DELETE FROM order_answers a
  USING (SELECT o.reservation_id, o.event_id

@@ -14,7 +14,7 @@ from db.booking.live_holds import holds_of_fan
 from db.booking.seats import Seat
 from db.change_log.changes import Change, Subject, insert_changes
 from db.ids import new_user_id, uuid7
-from db.messages.contacts import keep_contact
+from db.messages.contacts import keep_contact, remove_contact
 from db.messages.kinds import MAIL, MessageKind
 from db.messages.queue import WRITE, message_row, rows_of
 from db.orders import answers as db
@@ -172,7 +172,7 @@ class Orders:
     # -- the office
 
     async def page(self, event_id: int, text: str, before: int | None, limit: int) -> list[OrderRow]:
-        """The event's orders whose numbers are below ``before``, the newest first: all, or those that ``text`` finds."""
+        """The event's orders whose numbers are below ``before``, the newest first: all, or what ``text`` finds."""
         below = NUMBER_MAX if before is None else before
         async with self._engine.connect() as connection:
             if text:
@@ -268,6 +268,12 @@ class Orders:
             if self._contacts.takes_mail:
                 await keep_contact(connection, event_id, hold.user_id, MAIL, mail, language)
         return hold
+
+    async def forget_guest(self, hold: Hold) -> None:
+        """Forget who was to be given seats that were not free."""
+        async with self._engine.begin() as connection:
+            await connection.exec_driver_sql(db.FORGET_ONE, hold._asdict())
+            await remove_contact(connection, hold.event_id, hold.user_id, MAIL)
 
     async def log_gift(self, event_id: int, user_id: int, seats: int, operator: str, why: str) -> None:
         """Note that an operator gives seats away."""

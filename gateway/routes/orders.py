@@ -50,7 +50,7 @@ from gateway.identity.guards import PURCHASE_FAN
 from gateway.identity.needs import at_event
 from gateway.identity.sessions import Session
 from gateway.routes.accounts import refuse_visitor
-from gateway.routes.booking import KEY_HEADER, answer_of, in_order, owned_purchase
+from gateway.routes.booking import KEY_HEADER, SUCCEEDED, answer_of, in_order, owned_purchase
 from gateway.routes.routers import fan_router, operator_router, public_router
 from gateway.services import Services, network, services_of
 from gateway.wire.addresses import below
@@ -77,7 +77,7 @@ Sought = Annotated[
     Parameter(
         query="q",
         max_length=SOUGHT_CHARS_MAX,
-        description="an order's code or id, a mail address, whole words of a name, a ticket's code, or a row and a seat",
+        description="an order's code or id, a mail address, whole words of a name, a ticket's code, a row and a seat",
     ),
 ]
 Cursor = Annotated[int | None, Parameter(ge=1, le=NUMBER_MAX, description="the cursor of the page before")]
@@ -424,7 +424,10 @@ async def give(request: AnyRequest, operator: Session, event_id: PathEvent, data
     guest = await services.orders.new_guest(event_id, data)
     await services.orders.log_gift(event_id, guest.user_id, len(seats), operator.name, data.why)
     command = Give(**UNSTAMPED, **guest._asdict(), seats=seats, given_by=operator.name)
-    return await answer_of(services, await services.desk.book(Ask(command, None, WAIT_SECONDS)))
+    booked = await services.desk.book(Ask(command, None, WAIT_SECONDS))
+    if booked.record is not None and booked.record.body and not booked.record.body.startswith(SUCCEEDED):
+        await services.orders.forget_guest(guest)
+    return await answer_of(services, booked)
 
 
 def _seats(services: Services, named: tuple[SeatNamed, ...], path: str) -> tuple[Seat, ...]:
