@@ -9,6 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.booking.seats import Seat
 from db.booking.states import STATUS_OF_CANCELLED_EVENT, PurchaseStatus
 from db.booking.ticket_codes import beginnings_of
 from db.events.sale import EventState
@@ -110,6 +111,13 @@ SELECT r.amount, r.cause, r.state, r.created_at, r.done_at
   JOIN payment p ON p.payment_id = r.payment_id AND p.event_id = r.event_id
  WHERE p.event_id = %(event_id)s AND p.purchase_id = %(purchase_id)s
  ORDER BY r.created_at
+"""
+
+
+SEATS: Final[LiteralString] = """
+SELECT ticket_type_id, row_number, seat_number
+  FROM purchase_detail
+ WHERE purchase_id = %(purchase_id)s AND event_id = %(event_id)s
 """
 
 
@@ -220,6 +228,12 @@ async def read_order(connection: AsyncConnection, event_id: int, purchase_id: uu
     """One order of the event; None if it has no such purchase."""
     row = (await connection.exec_driver_sql(ONE, {"event_id": event_id, "purchase_id": purchase_id})).first()
     return None if row is None else _row(row)
+
+
+async def seats_of(connection: AsyncConnection, event_id: int, purchase_id: uuid.UUID) -> set[Seat]:
+    """The seats of an order, those that were given back too."""
+    rows = await connection.exec_driver_sql(SEATS, {"event_id": event_id, "purchase_id": purchase_id})
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 async def money_of(

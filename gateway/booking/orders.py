@@ -204,8 +204,11 @@ class Orders:
             if not name or mail is None:
                 raise invalid("this order has no name or address yet: give both", "$")
             named = {one.seat: one for one in before.attendees}
+            seats = await db_listing.seats_of(connection, event_id, purchase_id) if body.attendees else set()
             for one in body.attendees:
                 seat = (one.ticket_type_id, one.row_number, one.seat_number)
+                if seat not in seats:
+                    raise invalid("the order has no such seat", "$.attendees")
                 named[seat] = Attendee(*seat, _tidy_name(one.name, "$.attendees"))
             content = Content(name=name, attendees=tuple(named.values()), answers=before.answers)
             language = known(row.language or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -238,6 +238,10 @@ class RefundBody(RequestBody, kw_only=True):
     details: Annotated[tuple[SeatNamed, ...], Meta(min_length=1, max_length=LISTS_MAX)] | None = None
     why: Why = ""
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["details"]["anyOf"][0] |= {"maxItems": seats_max, "uniqueItems": True}
+
 
 class GiftBody(RequestBody, kw_only=True):
     """Free seats for a guest of the venue, who is sent the tickets."""
@@ -250,6 +254,10 @@ class GiftBody(RequestBody, kw_only=True):
     language: Language = "en"
     why: Why = ""
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], seats_max: int) -> None:
+        schema["properties"]["seats"] |= {"maxItems": seats_max, "uniqueItems": True}
+
 
 class FindTicketsBody(RequestBody, kw_only=True):
     """The address that was given with the tickets."""
@@ -260,7 +268,7 @@ class FindTicketsBody(RequestBody, kw_only=True):
     language: Language = "en"
 
 
-class FoundTickets(AnswerBody, kw_only=True):
+class FoundOrderAnswer(AnswerBody, kw_only=True):
     """An order of the address. ``href`` opens its tickets on any device."""
 
     order_code: str
@@ -272,5 +280,5 @@ class FoundTickets(AnswerBody, kw_only=True):
     href: str
 
 
-class FoundTicketsList(AnswerBody, kw_only=True):
-    purchases: tuple[FoundTickets, ...]
+class FoundOrders(AnswerBody, kw_only=True):
+    purchases: tuple[FoundOrderAnswer, ...]

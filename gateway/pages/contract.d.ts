@@ -490,6 +490,18 @@ export type FoundFanAnswer = {
 export type FoundFans = {
   fans: FoundFanAnswer[];
 };
+export type FoundOrderAnswer = {
+  orderCode: string;
+  eventId: number;
+  eventName: string;
+  purchaseId: string;
+  status: string;
+  purchaseAt: string;
+  href: string;
+};
+export type FoundOrders = {
+  purchases: FoundOrderAnswer[];
+};
 export type FoundTicketAnswer = {
   ticketTypeId: number;
   ticketType: string;
@@ -502,8 +514,8 @@ export type FoundTicketAnswer = {
   enteredAt: string | null;
   gate: string | null;
 };
-export type FoundTicketsList = {
-  purchases: gateway.contract.orders.FoundTickets[];
+export type FoundTickets = {
+  tickets: FoundTicketAnswer[];
 };
 export type GateCount = {
   gate: string;
@@ -1530,16 +1542,4 @@ export type WebhookLogList = {
 export type WebhookSecret = {
   webhook: WebhookAnswer;
   secret: string;
-};
-export type gateway.contract.entries.FoundTickets = {
-  tickets: FoundTicketAnswer[];
-};
-export type gateway.contract.orders.FoundTickets = {
-  orderCode: string;
-  eventId: number;
-  eventName: string;
-  purchaseId: string;
-  status: string;
-  purchaseAt: string;
-  href: string;
 };

@@ -29,7 +29,7 @@ LINK_ENDED_WORDS: Final = N_("Ask for a new link: each works for an hour.")
 async def find_page(sent: bool = False, problem: Annotated[str, Parameter(max_length=32)] = "") -> Response[str]:
     """Ask for a link to tickets that were bought with an address."""
     words = gettext(TOLD_WORDS.get(problem, OTHER)) if problem else ""
-    return page("find.html", sent=sent, problem=words, page_address="/purchases/find")
+    return page("find.html", sent=sent, problem=words)
 
 
 @post("/purchases/find")

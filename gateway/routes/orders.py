@@ -29,8 +29,8 @@ from gateway.contract.orders import (
     AsksBody,
     AttendeeAnswer,
     FindTicketsBody,
-    FoundTickets,
-    FoundTicketsList,
+    FoundOrderAnswer,
+    FoundOrders,
     GiftBody,
     OfficeOrder,
     OrderAnswer,
@@ -197,17 +197,17 @@ async def find_tickets(request: AnyRequest, data: FindTicketsBody) -> None:
     await services_of(request).orders.ask_link(data.mail, data.language, network(request))
 
 
-@public.get("/api/tickets/found/{token:str}", refuses=("invalid_request", "link_spent"), also={200: FoundTicketsList})
+@public.get("/api/tickets/found/{token:str}", refuses=("invalid_request", "link_spent"), also={200: FoundOrders})
 async def found_tickets(
     request: AnyRequest, token: Annotated[str, Parameter(max_length=TOKEN_CHARS_MAX, description="the end of the link")]
-) -> Response[FoundTicketsList]:
+) -> Response[FoundOrders]:
     """The tickets of the address to which the link was sent, those of the latest events first."""
     services = services_of(request)
     found = await services.orders.found(token)
     if found is None:
         raise ProblemError("link_spent")
     purchases = tuple(
-        FoundTickets(
+        FoundOrderAnswer(
             order_code=code_of(one.order_number),
             event_id=one.event_id,
             event_name=one.event_name,
@@ -219,7 +219,7 @@ async def found_tickets(
         )
         for one in found
     )
-    return Response(FoundTicketsList(purchases=purchases), headers=NO_STORE)
+    return Response(FoundOrders(purchases=purchases), headers=NO_STORE)
 
 
 # -- the office

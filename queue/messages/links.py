@@ -116,7 +116,6 @@ class LinkTokens:
         """
         return self._accounts.verify(token)[0]
 
-
     def sign_tickets_link(self, mail: str) -> str:
         """A token by which the owner of an address finds the tickets that were bought with it."""
         return self._tickets.sign(TicketsLink(mail=mail), int(self._now()) + TICKETS_LINK_SECONDS)

@@ -8,6 +8,7 @@ import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { moneyIn, plural } from "./words.js";
 
 /** @import { AsksAnswer, EventDefinition, OfficeOrder, OrderLine, OrderList, OrderSeat } from "../contract.d.ts" */
+/** What became of a command. @typedef {{status: string, problem?: {detail: string}}} JobEnd */
 
 const VIEW = "orders";
 /** `exponents` are the digits of each currency's minor unit. @type {{eventId: number, exponents: Record<string, number>}} */
@@ -38,7 +39,7 @@ function line(words, about, ...buttons) {
   return item;
 }
 
-/** @param {string} words @param {string} label @param {() => Promise<unknown>} act */
+/** @param {string} words @param {string} label @param {() => Promise<void>} act */
 function button(words, label, act) {
   const made = make("button", words, "button plain");
   made.type = "button";
@@ -134,8 +135,9 @@ async function refund(details) {
   const what = details ? "this ticket" : "all tickets of this order";
   if (!confirm(`Take back ${what}? The seats are sold again, and all that was paid for them goes back.`)) return;
   const body = { ...(details ? { details } : {}), why: text("act", "why") };
+  /** @type {JobEnd} */
   const job = await call("POST", `${path}/orders/${order.purchaseId}/cancel`, { body });
-  if (job.status === "failed") return say(job.problem.detail);
+  if (job.problem) return say(job.problem.detail);
   await show(order.purchaseId);
   say(job.status === "succeeded" ? "Taken back." : "It is being taken back.", [], true);
 }
@@ -182,8 +184,9 @@ formOf("gift").addEventListener("submit", (submit) => {
       seatNumber: first + index,
     }));
     const body = { name: text("gift", "name"), mail: text("gift", "mail"), seats, why: text("gift", "why") };
+    /** @type {JobEnd} */
     const job = await call("POST", `${path}/gifts`, { body });
-    if (job.status === "failed") return say(job.problem.detail);
+    if (job.problem) return say(job.problem.detail);
     await list();
     say(job.status === "succeeded" ? "Given." : "The tickets are being given.", [], true);
   });
@@ -199,7 +202,9 @@ formOf("asks").addEventListener("submit", (submit) => {
       terms: text("asks", "terms"),
       why: text("asks", "why"),
     };
-    showAsks(await call("PUT", `${path}/asks`, { body }));
+    /** @type {AsksAnswer} */
+    const asked = await call("PUT", `${path}/asks`, { body });
+    showAsks(asked);
     say("Saved. It holds for the next checkout.", [], true);
   });
 });
