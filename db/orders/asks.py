@@ -77,7 +77,8 @@ async def set_asks(connection: AsyncConnection, event_id: int, asks: Asks | None
     row = (await connection.exec_driver_sql(_READ, {"event_id": event_id})).first()
     if row is None:
         raise NoSuchEventError(event_id)
-    before, revision, version = asks_of(row[0]), int(row[1]), int(row[2])
+    stored, revision, version = tuple(row)
+    before = asks_of(stored)
     had = before.terms if before is not None else ""
     if asks is not None:
         is_new = bool(asks.terms) and asks.terms != had
@@ -89,8 +90,8 @@ async def set_asks(connection: AsyncConnection, event_id: int, asks: Asks | None
         asks = msgspec.structs.replace(asks, terms_version=version if asks.terms else 0)
     if asks == before:
         return False
-    stored = None if asks is None else msgspec.json.encode(asks).decode()
-    await connection.exec_driver_sql(_WRITE, {"event_id": event_id, "asks": stored})
+    text = None if asks is None else msgspec.json.encode(asks).decode()
+    await connection.exec_driver_sql(_WRITE, {"event_id": event_id, "asks": text})
     change = Change("asks", in_words(before), in_words(asks))
     logged = insert_changes(Subject.EVENT, event_id, [change], operator, why=why, revision=revision + 1)
     await connection.exec_driver_sql(*logged)

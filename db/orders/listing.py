@@ -9,13 +9,13 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.booking.order_codes import code_of, number_of
 from db.booking.seats import Seat
 from db.booking.states import STATUS_OF_CANCELLED_EVENT, PurchaseStatus
 from db.booking.ticket_codes import beginnings_of
 from db.events.sale import EventState
 from db.messages.addresses import hash_of, opened
 from db.orders.answers import Content, open_content, words_of
-from db.orders.codes import code_of, number_of
 from db.sealing.keyring import SealError
 
 NUMBER_MAX: Final = 2**62
@@ -170,7 +170,7 @@ class RefundRow(NamedTuple):
 
 def _row(row: Any) -> OrderRow:
     *first, mail, language, content, terms_version = row
-    return OrderRow(*first, _opened_mail(mail), language, _opened_content(content), terms_version)
+    return OrderRow._make((*first, _opened_mail(mail), language, _opened_content(content), terms_version))
 
 
 def _opened_mail(sealed: str | None) -> str | None:

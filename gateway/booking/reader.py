@@ -13,9 +13,9 @@ import msgspec
 
 from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
+from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
 from db.connections import primary
-from db.orders.codes import code_of
 from tickets.keys import TicketKeys
 from tickets.signed import SignedTicket
 

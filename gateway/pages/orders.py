@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 from litestar import MediaType, Request, Response, get, post
 from litestar.params import Parameter
 
+from db.booking.order_codes import code_of
 from db.currencies import MINOR_DIGITS
 from db.orders.asks import QUESTION_CHARS_MAX, QUESTIONS_MAX, TERMS_CHARS_MAX
-from db.orders.codes import code_of
 from gateway.contract.orders import MAIL_CHARS_MAX
 from gateway.contract.values import ID_MAX
 from gateway.pages.languages import N_, current, gettext, prefix

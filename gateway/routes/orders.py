@@ -15,11 +15,11 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from booking_lane.commands import UNSTAMPED, Cancel, Give
+from db.booking.order_codes import code_of
 from db.booking.seats import Seat
 from db.currencies import minor_digits
 from db.operators.roles import OWNER, STEWARD
 from db.orders.asks import Asks
-from db.orders.codes import code_of
 from db.orders.listing import NUMBER_MAX, OrderRow, PaymentRow, RefundRow
 from gateway.booking.desk import Ask
 from gateway.contract.booking import JOBS, JobAccepted, PurchaseAnswer, SeatNamed

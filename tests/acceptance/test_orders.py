@@ -12,11 +12,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from db.booking.order_codes import number_of
 from db.booking.states import SeatStatus
 from db.messages.addresses import hash_of
 from db.operators.accounts import add_operator
 from db.operators.roles import OperatorRole
-from db.orders.codes import number_of
 from tests.acceptance.conftest import PASSWORD, Site
 from tests.acceptance.test_languages import get
 from tests.client import Client, Fan
@@ -88,6 +88,7 @@ def test_an_event_that_asks_sells_nothing_before_it_was_answered(site: Site, ste
     assert [one["questionId"] for one in asked["questions"]] == [1, 2]
     assert fan.checkout(event_id, hold["reservationId"]).code == "answers_missing"
     path = f"/api/reservations/{hold['reservationId']}/answers"
+    wrong: dict[str, Any]
     for wrong in (
         {"attendees": [SEAT | {"name": "Ada"}]},
         {"answers": []},

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.orders.codes import CODE_CHARS, LETTERS, code_of, number_of
+from db.booking.order_codes import CODE_CHARS, LETTERS, code_of, number_of
 
 NUMBERS = 32**CODE_CHARS
 
