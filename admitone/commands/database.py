@@ -18,7 +18,7 @@ def migrate(
     gateway_role: Annotated[
         str,
         typer.Option(
-            help="Give this role what gateways need: it cannot write bookings. With ADMITONE_GATEWAY_PASSWORD it is made."
+            help="Give this role what gateways need: it cannot write bookings. ADMITONE_GATEWAY_PASSWORD makes it."
         ),
     ] = "",
 ) -> None:
