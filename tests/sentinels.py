@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import redis
 
-from admitone.embedded.process import spawn, stop
+from admitone.embedded.process import spawn
 from admitone.embedded.valkey import valkey_binary
 from booking_lane.clients import plain_client
 from tests.services import free_port

@@ -1,7 +1,7 @@
 """The makers of Redis clients: bytes in and out, explicit timeouts, bounded pools that wait.
 
-A URL names a server, or the sentinels that know the master (`booking_lane.sentinels`). Whoever needs a client asks here,
-so that both work everywhere.
+A URL names a server, or the sentinels that know the master (`booking_lane.sentinels`). Whoever needs a client asks
+here, so that both work everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ NO_MAINTENANCE = MaintNotificationsConfig(enabled=False)
 """Maintenance notifications must be off: with them redis-py 8 gives out pooled connections that the server has closed,
 so that calls fail long after a restart of the server.
 """
-
 
 
 def plain_client(url: str, **options: Any) -> redis.Redis:

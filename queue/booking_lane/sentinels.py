@@ -1,9 +1,9 @@
 """The form of a Redis URL that names sentinels, and the pools whose connections follow the master that they name.
 
-``redis+sentinel://[user:password@]host[:port],host[:port]…/service[/database]`` names the sentinels and the service that
-they watch; ``rediss+sentinel://`` speaks TLS with the servers and with the sentinels. User and password are those of the
-servers. The sentinels' own follow as ``?sentinel_username=…&sentinel_password=…``, beside the options of redis-py's own
-URLs.
+``redis+sentinel://[user:password@]host[:port],host[:port]…/service[/database]`` names the sentinels and the service
+that they watch; ``rediss+sentinel://`` speaks TLS with the servers and with the sentinels. User and password are those
+of the servers. The sentinels' own follow as ``?sentinel_username=…&sentinel_password=…``, beside the options of
+redis-py's own URLs.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +13,7 @@ import pytest
 from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from booking_lane.clients import async_client
 from db.connections.engines import create_engine
 from db.events.seed import RoomSeed, seed_demo
 from gateway.line import door as door_module
@@ -70,17 +70,17 @@ class Gateway:
 
     async def die(self) -> None:
         """End without a farewell: the lease stays until it ends by itself."""
-        for task in self.tasks:
-            task.cancel()
-        for task in self.tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        while running := [task for task in self.tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=1)
 
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[aioredis.Redis]:
-    async with aioredis.Redis.from_url(redis_url, socket_timeout=60) as client:
-        yield client
+    client = async_client(redis_url)
+    yield client
+    await client.aclose(close_connection_pool=True)
 
 
 @pytest.fixture
