@@ -18,7 +18,7 @@ from tests.faults.harness import Sale, running_sale
 from tests.sentinels import Watched
 from tests.waiting import await_that
 
-RECOVERY_SECONDS_MAX: Final = 30
+RECOVERY_SECONDS_MAX: Final = 60
 """On a quiet machine it takes two or three seconds, of which the sentinels wait one."""
 
 
@@ -34,15 +34,16 @@ def sale(servers_folder: Path, module_database_url: str, watched: Watched) -> It
         yield sale
 
 
+@pytest.mark.timeout(400)
 def test_a_failover_during_a_sale(sale: Sale, watched: Watched) -> None:
     event_id = sale.event()
-    fans = [Fan.arrive(gateway.url) for gateway in sale.gateways for _ in range(20)]
+    fans = [Fan.arrive(gateway.url) for gateway in sale.gateways for _ in range(5)]
     places = {fan.user_id: fan.join(event_id).json["ticketNumber"] for fan in fans}
     with sale.rush("master SIGKILL, failover by Sentinel") as rush:
-        rush.await_normal()
+        rush.await_normal(120)
         killed_at = time.monotonic()
         old = watched.kill_master()
-        rush.await_recovery(RECOVERY_SECONDS_MAX, ended=killed_at)
+        print(f"recovered after {rush.await_recovery(RECOVERY_SECONDS_MAX, ended=killed_at):.2f} s")
         assert watched.master() != old
         watched.restart(old)
         await_that(lambda: watched.server(old).info("replication")["role"] == "slave", 30)
