@@ -1,4 +1,5 @@
-"""The master is killed during a sale, and the sentinels make its replica the master: line and jobs go on there.
+"""The master is killed during a sale, and a sentinel with it, as where a host is lost that had both. The other
+sentinels make the replica the master: line and jobs go on there.
 
 What was acknowledged is kept in this fault, because a server answers its clients and feeds its replica in the same
 moment. docs/running.md says what a failover may cost, and what bounds it.
@@ -42,6 +43,7 @@ def test_a_failover_during_a_sale(sale: Sale, watched: Watched) -> None:
     with sale.rush("master SIGKILL, failover by Sentinel") as rush:
         rush.await_normal(120)
         killed_at = time.monotonic()
+        watched.kill_a_sentinel()
         old = watched.kill_master()
         print(f"recovered after {rush.await_recovery(RECOVERY_SECONDS_MAX, ended=killed_at):.2f} s")
         assert watched.master() != old
