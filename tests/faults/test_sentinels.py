@@ -14,6 +14,10 @@ from typing import Final
 
 import pytest
 
+from admitone.doctor.finding import Level
+from admitone.doctor.site import open_site
+from admitone.doctor.valkey import examine
+from admitone.settings import Settings
 from tests.client import Fan
 from tests.faults.harness import Sale, running_sale
 from tests.sentinels import Watched
@@ -33,6 +37,13 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def sale(servers_folder: Path, module_database_url: str, watched: Watched) -> Iterator[Sale]:
     with running_sale(servers_folder, module_database_url, redis_url=watched.url) as sale:
         yield sale
+
+
+def test_the_doctor_sees_what_a_failover_would_cost(sale: Sale, watched: Watched) -> None:
+    with open_site(Settings.load(sale.services.environ), (), "") as site:
+        found = {one.code: one.level for one in examine(site)}
+    assert "line_redis_replica" not in found
+    assert found["line_redis_min_replicas"] == Level.WARNING
 
 
 @pytest.mark.timeout(400)
