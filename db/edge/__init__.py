@@ -1,1 +1,1 @@
-"""The edge: caches in front of the site, the keys by which they know what shows an event, and the news they are sent."""
+"""The edge: caches before the site, the keys by which they know what shows an event, and the news they are sent."""

@@ -256,7 +256,8 @@ class Page(Response[str]):
     def to_asgi_response(self, app: Any, request: Any, **rest: Any) -> Any:
         chosen = coding(field(request, "accept-encoding"))
         if isinstance(self.content, str) and self.is_shared:
-            tag = f'"{hashlib.blake2b(self.content.encode(), digest_size=12).hexdigest()}{f"-{chosen}" if chosen else ""}"'
+            digest = hashlib.blake2b(self.content.encode(), digest_size=12).hexdigest()
+            tag = f'"{digest}-{chosen or "plain"}"'
             self.headers |= {"ETag": tag, "Vary": _shared_vary()}
             if has_already(field(request, "if-none-match"), tag):
                 self.status_code, self.content = 304, ""
@@ -274,8 +275,8 @@ class Page(Response[str]):
 
 
 def _shared_vary() -> str:
-    """What else than the address decides a page that is the same for everybody. Only the address without a language asks
-    for the reader's, and may send the reader on (`gateway.pages.routes`).
+    """What else than the address decides a page that is the same for everybody. Only the address without a language
+    asks for the reader's, and may send the reader on (`gateway.pages.routes`).
     """
     return "Accept-Encoding" if names_language() else "Accept-Encoding, Accept-Language"
 
@@ -294,8 +295,8 @@ def page(
     **context: Any,
 ) -> Response[str]:
     """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, with
-    ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera. ``shared``: it is the
-    same for everybody, so it sets no cookie.
+    ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera. ``shared``: it is
+    the same for everybody, so it sets no cookie.
     """
     assert shared is None or not (cookie or further_cookies)
     headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}

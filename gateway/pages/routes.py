@@ -230,7 +230,7 @@ async def events_page(
 
 
 def _shared_list(events: Sequence[EventView], pages: PageData) -> Shared:
-    """How long a list of these events may be kept. It carries no event's key, for a list can change by one it has not."""
+    """How long a list of these events may be kept. It has no event's key: an event that it lacks can change it too."""
     moments = [moment for event in events for moment in event.changes_at]
     return Shared(seconds_until_change(pages.now(), moments, pages.edge.list_seconds), (LISTS,))
 

@@ -75,7 +75,12 @@ async def waiting_page(
         takes_mail=pages.takes_mail,
         quantity_max=min(QUANTITY_MAX, event.seats_per_fan_max),
         problem=words_of(problem),
-        data={"eventId": event_id, "state": entry.state if entry else None, "offerEndsAt": ends_at, "own": user_id is not None},
+        data={
+            "eventId": event_id,
+            "state": entry.state if entry else None,
+            "offerEndsAt": ends_at,
+            "own": user_id is not None,
+        },
         site_url=origin_of(request),
     )
 

@@ -1,8 +1,8 @@
 """The headers of answers that are the same for everybody, so that a cache in front of the site may keep them.
 
 Such an answer sets no cookie and looks at none: only a request without a session is given one. Browsers ask anew each
-time (``max-age=0``), because their next look may come with a session. An edge keeps a copy for ``s-maxage`` seconds. While
-it fetches the next one it may serve the old one for a second more.
+time (``max-age=0``), because their next look may come with a session. An edge keeps a copy for ``s-maxage`` seconds.
+While it fetches the next one it may serve the old one for a second more.
 """
 
 from __future__ import annotations
