@@ -124,9 +124,9 @@ def reached(gateway: Program) -> Counter[str]:
     """How many reads of each route have reached the gateway."""
     _, body = apart(lambda: ask(gateway.address, request("GET", "/metrics")))
     found: Counter[str] = Counter()
-    for labels, number in re.findall(r"^admitone_http_requests_total\{([^}]*)\} ([\d.]+)", body.decode(), re.M):
-        if 'method="GET"' in labels and (route := re.search(r'route="([^"]*)"', labels)):
-            found[route[1]] += int(float(number))
+    pattern = r'^admitone_http_requests_total\{method="GET",route="([^"]+)",status="\d+"\} (\d+)'
+    for route, number in re.findall(pattern, body.decode(), re.MULTILINE):
+        found[route] += int(number)
     return found
 
 
