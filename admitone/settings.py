@@ -15,6 +15,7 @@ import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.payments.states import TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
@@ -161,6 +162,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep: KeepSettings = KeepSettings()
     wallet: WalletSettings = WalletSettings()
     payment: PaymentSettings = PaymentSettings()
+    edge: EdgeSettings = EdgeSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

@@ -231,7 +231,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings.db.url, settings.webhook, public_only=settings.site.production)
+            dispatch(settings)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:

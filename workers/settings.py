@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
@@ -41,6 +42,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneSettings
     hold: HoldSettings
     webhook: WebhookSettings
+    edge: EdgeSettings
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings

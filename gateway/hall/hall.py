@@ -91,8 +91,13 @@ class Rendered:
     @property
     def tag(self) -> str:
         if not self._tag:
-            self._tag = f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
-        return self._tag
+            self._tag = hashlib.blake2b(self.body, digest_size=12).hexdigest()
+        return f'"{self._tag}"'
+
+    @property
+    def gzipped_tag(self) -> str:
+        """The strong tag of the compressed form, which has other bytes."""
+        return f'{self.tag[:-1]}-gzip"'
 
     @property
     def gzipped(self) -> bytes:

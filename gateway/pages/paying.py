@@ -32,8 +32,8 @@ def _to(path: str, further: dict[str, str] | None = None) -> Response[str]:
 @get("/pay/{payment_id:uuid}")
 async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uuid.UUID) -> Response[str]:
     """Pay what a checkout waits for; or what came of it."""
-    user_id, cookie = await pages.ensure_session(request)
-    payment = await pages.payment(request, user_id, payment_id)
+    user_id = pages.visitor(request).user_id
+    payment = None if user_id is None else await pages.payment(request, user_id, payment_id)
     if payment is None:
         raise NotFoundException
     if payment.purchase_id is not None:
@@ -41,7 +41,7 @@ async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
     if TOLD in request.query_params and payment.stage == "open":
         # The cashier has not heard of it yet, and nobody is to press twice.
         payment = dataclasses.replace(payment, stage="waiting")
-    shown = page("pay.html", cookie=cookie, payment=payment, event=payment.event, captcha="")
+    shown = page("pay.html", payment=payment, event=payment.event, captcha="")
     if payment.stage == "waiting":
         shown.headers["Refresh"] = str(AGAIN_SECONDS)
     return shown

@@ -13,6 +13,7 @@ from litestar.datastructures import Cookie
 
 from db.booking.charges import Charge
 from db.booking.results import Breakdown, breakdown
+from db.edge.settings import EdgeSettings
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
@@ -80,6 +81,14 @@ class EventView:
     has_waiting_list: bool = False
     revision: int = 0
     """Goes up with each change by an operator."""
+    changes_at: Sequence[dt.datetime] = ()
+    """When the clock alone changes what is said of the event; moments that are past may be among them."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody books and nobody enters, so that what is shown changes by the clock or by an operator alone."""
+        is_early = self.sale is SaleState.COMING and self.room_state != "lobby"
+        return self.is_withdrawn or (is_early and (self.lobby is None or self.lobby.state == "early"))
 
     @property
     def is_withdrawn(self) -> bool:
@@ -298,6 +307,19 @@ class PaymentView:
     client_secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page: ``user_id`` is None without a valid session.
+
+    ``is_stranger``: the request brought no session at all, so it is shown what everybody is shown. ``cookie`` has the
+    browser forget a session that is not valid.
+    """
+
+    user_id: int | None
+    is_stranger: bool
+    cookie: Cookie | None = None
+
+
 class PageData(Protocol):
     """What the pages need of the gateway. Each method may raise litestar's `HTTPException`: an error page."""
 
@@ -314,12 +336,18 @@ class PageData(Protocol):
     new_room: RoomSeed
     """What a new event's room starts with."""
 
-    async def ensure_session(
-        self, request: Request[Any, Any, Any], *, for_tickets: bool = False
-    ) -> tuple[int, Cookie | None]:
-        """The fan's user id, and the session cookie to set if the request came without a valid one. `for_tickets` a
-        session that has ended is valid too, if `keep_session` says so.
+    edge: EdgeSettings
+
+    async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
+        """The user id of the fan who sends a form, and the session cookie to set if it came without a valid one."""
+
+    def visitor(self, request: Request[Any, Any, Any], *, for_tickets: bool = False) -> Visitor:
+        """Who looks at a page. To look makes no session. `for_tickets` a session that has ended is valid too, if
+        `keep_session` says so.
         """
+
+    def now(self) -> dt.datetime:
+        """The moment by the clock that sales go by."""
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
         """Events to come whose name, artist or venue holds ``q`` (all when empty), soonest first."""

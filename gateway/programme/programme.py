@@ -27,6 +27,8 @@ from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedEr
 from db.events.examination import NO_SUCH_PICTURE
 from db.events.seed import EventPlan, create_event
 from db.events.ticket_types import describe
+from db.outbox.kinds import EventEdited, OutboxKind
+from db.outbox.writer import insert_news
 from db.pictures import PictureForms, keep_picture, use_picture
 from db.plans.model import HallPlan
 from db.plans.writing import PlanChange, PlanRefusedError, change_plan, has_its_picture, read_plan
@@ -319,4 +321,5 @@ def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: s
         event_id = create_event(connection, plan)
         lines = [*types[::-1], Change("event", "", plan.name)]
         connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))
+        connection.execute(*insert_news(OutboxKind.EVENT_EDITED, [EventEdited(event_id=event_id, revision=1)]))
         return read_event(connection, event_id)

@@ -21,12 +21,15 @@ import msgspec
 import psycopg
 
 from db.connections import primary
+from db.edge.keys import Provider
 from db.events.cancelling import write_cancellation_news
+from db.outbox.channels import ChannelName
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
 from workers.channels.channel import Channel, Connection, Message, Outcome
+from workers.channels.edge.channel import Edge
 from workers.channels.webhooks.channel import Webhooks
-from workers.channels.webhooks.settings import WebhookSettings
+from workers.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +125,7 @@ class Dispatcher:
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._sending = [_Sending(channel, self._wake.set, probe) for channel in channels]
+        self._has_edge = any(channel.name is ChannelName.EDGE for channel in channels)
         self._rooms_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -180,7 +184,8 @@ class Dispatcher:
         """Work through one turn; gives whether there is more to do at once."""
         connection = await self._connected()
         await self._look_at_rooms(connection)
-        handed_over = await connection.execute(HAND_OVER, {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX}, prepare=True)
+        bounds = {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX, "has_edge": self._has_edge}
+        handed_over = await connection.execute(HAND_OVER, bounds, prepare=True)
         for sending in self._sending:
             await sending.note(connection)
             await sending.take(connection)
@@ -194,13 +199,7 @@ class Dispatcher:
             await write_cancellation_news(connection)
 
 
-def dispatch(
-    database_url: str,
-    webhook: WebhookSettings,
-    *,
-    public_only: bool = False,
-    probe: Callable[[str], None] = lambda point: None,
-) -> None:
+def dispatch(settings: WorkerSettings, *, probe: Callable[[str], None] = lambda point: None) -> None:
     """Run a dispatcher in this process until SIGTERM or SIGINT."""
 
     async def live() -> None:
@@ -214,6 +213,9 @@ def dispatch(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        await Dispatcher(database_url, [Webhooks(webhook, public_only=public_only)], probe=probe).run(stop)
+        channels: list[Channel[Any]] = [Webhooks(settings.webhook, public_only=settings.site.production)]
+        if settings.edge.provider is not Provider.NONE:
+            channels.append(Edge(settings.edge, public_url=settings.site.public_url))
+        await Dispatcher(settings.db.url, channels, probe=probe).run(stop)
 
     asyncio.run(live())

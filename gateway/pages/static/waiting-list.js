@@ -1,6 +1,6 @@
 // @ts-check
 // The fan's waiting list: the time left of an offer, and the page anew when something has changed.
-import { book, call, newKey, now, Problem } from "./api.js";
+import { beginSessions, book, call, newKey, now, Problem } from "./api.js";
 import { Captcha } from "./captcha.js";
 import { $, readData } from "./dom.js";
 import { clock, problemWords } from "./words.js";
@@ -9,8 +9,9 @@ import { clock, problemWords } from "./words.js";
 
 const TICK_MS = 500;
 const LOOK_MS = 10_000;
-/** @type {{eventId: number, state: string | null, offerEndsAt: string | null}} */
-const { eventId, state, offerEndsAt } = readData("waiting-data");
+/** @type {{eventId: number, state: string | null, offerEndsAt: string | null, own: boolean}} */
+const { eventId, state, offerEndsAt, own } = readData("waiting-data");
+beginSessions(own);
 const path = `/api/events/${eventId}/waiting-list`;
 
 if (offerEndsAt) {

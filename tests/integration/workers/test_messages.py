@@ -95,7 +95,7 @@ class Desk:
             edit_event(self.db, self.event_id, EventEdit(facts=facts), "ada", "why", seats_max=10_000)
 
     def hand_over(self) -> None:
-        self.db.execute(HAND_OVER, {"rows_max": 500})
+        self.db.execute(HAND_OVER, {"rows_max": 500, "has_edge": False})
 
     def messages(self) -> list[tuple[str, str, str, int, str]]:
         rows = self.db.execute("SELECT kind, address, state, tries, error FROM message ORDER BY kind, message_id")

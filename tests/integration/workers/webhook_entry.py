@@ -11,6 +11,7 @@ import signal
 from admitone.settings import Settings
 from db.sealing.keyring import Keyring, use
 from workers.channels.dispatcher import dispatch
+from workers.settings import WorkerSettings
 
 
 def die(point: str) -> None:
@@ -21,4 +22,4 @@ def die(point: str) -> None:
 if __name__ == "__main__":
     settings = Settings.load()
     use(Keyring.of(settings.site))
-    dispatch(settings.db.url, settings.webhook, probe=die)
+    dispatch(settings.part(WorkerSettings), probe=die)
