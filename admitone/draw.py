@@ -10,9 +10,9 @@ from typing import Annotated, Final
 
 import msgspec
 import psycopg
-import redis
 from msgspec import Meta
 
+from booking_lane.clients import plain_client
 from db.connections import replica
 from db.draws.draws import open_draw_key
 from db.sealing.keyring import SealError
@@ -100,7 +100,7 @@ def verify(database_url: str, redis_url: str, event: int) -> Checked:
     differences += _order_differences(seed, [hashed.hex() for _, hashed, _ in entries])
     numbers = {fan: recorded for fan, _, recorded in entries}
     in_line = 0
-    with redis.Redis.from_url(redis_url, socket_timeout=10) as client:
+    with plain_client(redis_url, socket_timeout=10) as client:
         for fan, at_epoch, number in Slots(client).places(event):
             # A fan who came back to the lobby too late for the draw has a number behind all drawn ones.
             if at_epoch == epoch and (fan in numbers or number <= participants):

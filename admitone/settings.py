@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.edge.settings import EdgeSettings
 from db.payments.states import TEST
@@ -211,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
+        self._refuse_sentinels()
         self._refuse_providers()
         if self.payment.unknown:
             raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")
@@ -237,6 +239,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("ADMITONE_PAYMENT_PROVIDERS: the test provider takes no money: not in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
+
+    def _refuse_sentinels(self) -> None:
+        for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
+            try:
+                sentinel_address(url)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: {error}") from None
 
     def _refuse_providers(self) -> None:
         providers = (

@@ -76,6 +76,7 @@ from tickets.wallets import Wallets
 from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.tickers import Tickers
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
@@ -179,7 +180,7 @@ def build_services(settings: GatewaySettings) -> Services:
         stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
-        door=Door(line, rooms, Draws(engine, line)),
+        door=Door(line, rooms, Draws(engine, line), Tickers(line_redis)),
         counts=counts,
         places=places,
         passes=passes,

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-import redis.asyncio
 from litestar import Litestar
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
+from booking_lane.clients import plain_async_client
 from booking_lane.results import BatchNews, channel, decode_news
 from db.channels import database_of
 from db.patience import Patience
@@ -83,6 +83,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.halls.verify,
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
+        services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
         services.steps.keep_setting,
@@ -112,7 +113,7 @@ def _listeners(services: Services) -> list[News]:
     )
     return [
         News(
-            redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
+            plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0),
             topics_of_url,
             services.halls.mark_stale,
         )
@@ -162,6 +163,7 @@ async def _keep(keeper: Keeper) -> None:
 
 
 async def _close(services: Services) -> None:
+    await services.door.close()
     await services.readiness.close()
     await services.captcha.close()
     services.programme.close()

@@ -22,14 +22,13 @@ from uuid import uuid4
 
 import msgspec
 import psycopg
-import redis.asyncio
 from psycopg import AsyncConnection, errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
-from booking_lane.clients import NO_MAINTENANCE
+from booking_lane.clients import NO_MAINTENANCE, plain_async_client
 from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
 from db.connections import look
@@ -259,7 +258,7 @@ class RedisLook:
     def __init__(
         self, url: str, parts: tuple[str, ...], lanes: int, gateway: str, presence: Callable[[], bytes]
     ) -> None:
-        self._client = redis.asyncio.Redis.from_url(
+        self._client = plain_async_client(
             url,
             socket_timeout=LOOK_SECONDS_MAX,
             socket_connect_timeout=LOOK_SECONDS_MAX,
