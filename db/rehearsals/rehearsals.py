@@ -126,10 +126,10 @@ def remove_copy(connection: Connection, copy_id: int) -> bool:
 
 _COPY_EVENT: Final = f"""
 INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency, seats_per_fan_max,
-                   ticket_types_made, doors_at, picture_hash, picture_alt, rehearsal_of)
+                   ticket_types_made, doors_at, picture_hash, picture_alt, town, tags, rehearsal_of)
 SELECT %(name)s::text || name, artist, venue, date, time_zone, least(on_sale_at, clock_timestamp() - interval '1 hour'),
        greatest({sale_end()}, clock_timestamp() + interval '1 day'), currency, seats_per_fan_max,
-       ticket_types_made, doors_at, picture_hash, picture_alt, event_id
+       ticket_types_made, doors_at, picture_hash, picture_alt, town, tags, event_id
   FROM event
  WHERE event_id = %(event_id)s AND rehearsal_of IS NULL
 RETURNING event_id, name
