@@ -120,6 +120,20 @@ class SeatsOffered(Payload, frozen=True, kw_only=True):
     ends_at: str
 
 
+class RefundMade(Payload, frozen=True, kw_only=True):
+    """``amount`` of a payment goes back, and its provider has taken it on. ``cause`` says why
+    (`db.payments.states.RefundCause`). ``purchase_id`` is null where the payment bought nothing.
+    """
+
+    refund_id: uuid.UUID
+    payment_id: uuid.UUID
+    purchase_id: uuid.UUID | None
+    user_id: int
+    amount: int
+    currency: str
+    cause: str
+
+
 class OutboxKind(StrEnum):
     """The kinds of news."""
 
@@ -170,6 +184,12 @@ class OutboxKind(StrEnum):
         EventChanged,
         "Event moved or changed",
         "an operator changed an event's name, venue, date or doors while it was on sale or sold",
+    )
+    REFUND_MADE = (
+        "refund.made",
+        RefundMade,
+        "Money paid back",
+        "a payment, or a part of it, goes back: its provider has taken the refund",
     )
     SEATS_OFFERED = (
         "waiting.offered",
