@@ -251,8 +251,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.mollie.method_names or self.mollie.slow_methods:
             wrong = ", ".join(self.mollie.slow_methods) or "none"
             raise SettingsError(
-                f"ADMITONE_MOLLIE_METHODS names {wrong}: holds last minutes, so that methods must be of those which are "
-                f"paid at once ({', '.join(sorted(MOLLIE_METHODS))})"
+                f"ADMITONE_MOLLIE_METHODS names {wrong}: holds last minutes, so name methods that are paid at once: "
+                f"{', '.join(sorted(MOLLIE_METHODS))}"
             )
         if self.site.production and (STRIPE in names or MOLLIE in names):
             if not PublicAddress.of(self.message.links or self.site.public_url or "/").origin:

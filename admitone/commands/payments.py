@@ -38,7 +38,8 @@ def reconcile(
     done = asyncio.run(compared())
     for difference in done.differences:
         mended = "; the payment process looks at it" if difference.mended else ""
-        named = "" if difference.payment_id is None else f"payment {difference.payment_id} of event {difference.event_id}: "
+        about = difference.payment_id
+        named = "" if about is None else f"payment {about} of event {difference.event_id}: "
         typer.echo(f"{named}{difference.sentence}{mended}")
     if done.differences:
         raise typer.Exit(1)

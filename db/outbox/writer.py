@@ -40,7 +40,9 @@ def insert_news(
     return WRITE_OUTBOX, _parameters(kind, payloads, at)
 
 
-def insert_news_after(change: LiteralString, kind: OutboxKind, payload: Payload) -> tuple[LiteralString, dict[str, Any]]:
+def insert_news_after(
+    change: LiteralString, kind: OutboxKind, payload: Payload
+) -> tuple[LiteralString, dict[str, Any]]:
     """The statement that makes a change and, if that changed a row, writes the news of it; with the parameters of the
     news. It is for connections that several tasks share, where no transaction can span two statements.
 
@@ -50,7 +52,7 @@ def insert_news_after(change: LiteralString, kind: OutboxKind, payload: Payload)
     Raises:
         TypeError: the payload is not of the kind's struct.
     """
-    statement: LiteralString = f"WITH changed AS ({change}) {WRITE_OUTBOX} WHERE EXISTS (SELECT FROM changed)"  # noqa: S608
+    statement: LiteralString = f"WITH changed AS ({change}) {WRITE_OUTBOX} WHERE EXISTS (SELECT FROM changed)"
     return statement, _parameters(kind, [payload], None)
 
 

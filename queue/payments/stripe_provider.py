@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, TypeVar
 
+import aiohttp
 import stripe
 
 from db.payments.states import STRIPE
@@ -53,7 +54,7 @@ class StripeProvider:
         self._secret = settings.secret_key
         self._is_live = settings.is_live
         self._site = site
-        self._http = stripe.AIOHTTPClient(timeout=call_seconds)
+        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=call_seconds))
         self._stripe = stripe.StripeClient(
             settings.secret_key,
             stripe_account=settings.account or None,

@@ -232,9 +232,7 @@ class Cashier:
 
     async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
         """Where the payment stands; None where it was just opened."""
-        ask = PaymentAsk(
-            due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "", due.event_name
-        )
+        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "", due.event_name)
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
             opened = await provider.open(ask)
@@ -328,9 +326,7 @@ class Cashier:
         provider = self._providers.get(due.provider)
         state, error = RefundState.PENDING, f"this site has no provider {due.provider}"
         if provider is not None:
-            ask = PaymentAsk(
-                due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref, due.event_name
-            )
+            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref, due.event_name)
             try:
                 reference = await self._called(provider.refund(ask, due.refund_id, due.amount))
                 self._probe("pay_refunded")
@@ -351,7 +347,6 @@ class Cashier:
             error=error[:ERROR_CHARS_MAX],
             wait_seconds=self._wait_seconds(due.tries),
         )
-
 
     async def _refunded(self, due: sql.DueRefund, reference: str) -> None:
         """Note that the provider took the refund, and tell of it once."""
