@@ -145,8 +145,8 @@ class Refund(Base):
 
 class PaymentHint(Base):
     """That somebody, a provider's webhook or a fan who came back, says there is news of a payment. The cashier asks the
-    provider itself. One row a payment, however often it is said. ``at_provider``: the fan wants to pay on the provider's
-    own page.
+    provider itself. One row a payment, however often it is said. ``at_provider``: the fan wants to pay on the
+    provider's own page.
     """
 
     __tablename__ = "payment_hint"

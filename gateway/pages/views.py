@@ -283,7 +283,8 @@ class JoinRefusedError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
     """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
-    it is over.
+    it is over. ``client_secret`` is for the provider's script, ``href`` its own page; one of them is empty, or both.
+    ``discount`` is what a voucher lowers the seats' amounts by.
     """
 
     payment_id: uuid.UUID
@@ -296,6 +297,8 @@ class PaymentView:
     stage: str
     purchase_id: uuid.UUID | None
     client_secret: str
+    href: str
+    discount: int
 
 
 class PageData(Protocol):
@@ -304,6 +307,8 @@ class PageData(Protocol):
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
     seats_per_request_max: int
+    stripe_key: str
+    """Stripe's publishable key; empty without Stripe."""
     takes_mail: bool
     takes_phone: bool
     """Whether this site sends mail, and whether it sends SMS."""
@@ -382,7 +387,9 @@ class PageData(Protocol):
         """The fan's own payment; None for somebody else's."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
-        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider; and look at the payment."""
+        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
+        provider's own page; and look at the payment.
+        """
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         """Give a hold back.

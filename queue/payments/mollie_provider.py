@@ -1,7 +1,8 @@
 """Mollie, by its HTTP interface, version 2: fans pay on Mollie's own page.
 
-Mollie's Python library waits in a thread for each call, while the cashier makes dozens at a time; and five calls are all that
-is needed. Each payment names the methods that it may be paid by, none of which takes days: a hold lasts minutes.
+Mollie's Python library waits in a thread for each call, while the cashier makes dozens at a time; and six calls are
+all that is needed. Each payment names the methods that it may be paid by, none of which takes days, because a hold lasts
+minutes.
 """
 
 from __future__ import annotations

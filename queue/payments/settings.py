@@ -16,7 +16,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     """
 
     providers: Annotated[
-        str, setting("providers that events may take payments by: stripe, mollie, test; empty: none is asked")
+        str, setting("providers that events may take payments by: stripe, mollie, test; empty: none")
     ] = ""
     call_seconds: Annotated[float, bounded("a call of a provider", 0.1, 60)] = 10
     again_seconds: Annotated[
@@ -34,9 +34,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
     ] = 4320
     reconcile_minutes: Annotated[
         int,
-        bounded(
-            "how often payments of three days are compared with the providers' books by itself; 0: never", 0, 10_080
-        ),
+        bounded("payments of three days are compared with the providers' books so often; 0: never", 0, 10_080),
     ] = 60
     stuck_minutes: Annotated[
         int, bounded("a refund that is not done, or a payment past its end, counts as stuck after so long", 1, 10_080)
@@ -57,9 +55,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
 class StripeSettings(Section, frozen=True, kw_only=True):
     """The keys of an account at Stripe. ``account`` is that of another one which the keys may act for (Connect)."""
 
-    secret_key: Annotated[
-        str, setting("Stripe's secret key (sk_… or rk_…); the payment process and `admitone payments` use it")
-    ] = ""
+    secret_key: Annotated[str, setting("Stripe's secret key (sk_… or rk_…), for the payment process alone")] = ""
     public_key: Annotated[str, setting("Stripe's publishable key (pk_…), which the page where fans pay shows")] = ""
     webhook_secret: Annotated[
         str, setting("secret of the webhook that Stripe posts to /api/payments/stripe/notices (whsec_…)")
@@ -86,10 +82,8 @@ MOLLIE_METHODS: Final = frozenset(
 class MollieSettings(Section, frozen=True, kw_only=True):
     """The key of a profile at Mollie."""
 
-    api_key: Annotated[str, setting("Mollie's API key (live_… or test_…); the payment process uses it")] = ""
-    profile: Annotated[
-        str, setting("the key's profile (pfl_…), which payments are checked for; empty: they are not")
-    ] = ""
+    api_key: Annotated[str, setting("Mollie's API key (live_… or test_…), for the payment process alone")] = ""
+    profile: Annotated[str, setting("the key's profile (pfl_…), which payments must be of; empty: any")] = ""
     methods: Annotated[
         str, setting("methods that fans may pay by, of those that are paid at once, as Mollie names them")
     ] = "creditcard ideal bancontact"

@@ -142,7 +142,7 @@ class StripeProvider:
             intent_id = intent.id
         made = await self._asked(self._stripe.refunds.list_async({"payment_intent": intent_id, "limit": PAGE}))
         async for refund in made.auto_paging_iter():
-            if (refund.metadata or {}).get(REFUND) == str(refund_id) and refund.status not in ("failed", "canceled"):
+            if _metadata(refund).get(REFUND) == str(refund_id) and refund.status not in ("failed", "canceled"):
                 return str(refund.id)
         refund = await self._asked(
             self._stripe.refunds.create_async(
@@ -170,7 +170,7 @@ class StripeProvider:
                 intent = await self._asked(anext(intents))
             except StopAsyncIteration:
                 return
-            named = dict(intent.metadata or {})
+            named = _metadata(intent)
             if intent.status == "succeeded" and PAYMENT in named:
                 currency = intent.currency.upper()
                 yield Taken(
@@ -219,7 +219,7 @@ class StripeProvider:
         Raises:
             ProviderRefusedError
         """
-        if (found.metadata or {}).get(PAYMENT) != str(ask.payment_id):
+        if _metadata(found).get(PAYMENT) != str(ask.payment_id):
             raise ProviderRefusedError("that is another payment")
         if found.livemode != self._is_live:
             raise ProviderRefusedError("that is money of Stripe's test mode" if self._is_live else "that is real money")
@@ -249,6 +249,11 @@ def _refunded(intent: Any) -> int:
     charge = intent.latest_charge
     refunded = charge.amount_refunded if charge is not None and not isinstance(charge, str) else 0
     return from_stripe(refunded, intent.currency.upper())
+
+
+def _metadata(found: Any) -> dict[str, str]:
+    metadata: dict[str, str] = {} if found.metadata is None else found.metadata.to_dict()
+    return metadata
 
 
 def _named(ask: PaymentAsk) -> dict[str, str]:

@@ -61,7 +61,7 @@ CONTRACT = {
     "/api/follows": {"post": 204},
     "/api/messages/replies": {"post": 200},
     "/api/messages/reports": {"post": 204},
-    "/api/payments/{provider}/notices": {"post": 204},
+    "/api/payments/{provider}/notices": {"post": 200},
     "/api/ops/messages/dead": {"get": 200},
     "/api/ops/messages/resend": {"post": 200},
     "/api/queue/{event_id}/push/end": {"post": 204},

@@ -1,10 +1,9 @@
-"""A local HTTP server in the place of a payment provider: it answers from its books, and makes the faults it is told."""
+"""A local HTTP server in the place of a payment provider: it answers from its books, and makes faults."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +16,8 @@ Answer = tuple[int, dict[str, Any]]
 LOST = "lost"
 """A call is carried out, and its answer is lost."""
 SLOW = "slow"
-"""A call is carried out, and its answer comes too late."""
-SLOW_SECONDS = 1.0
+"""A call is carried out, and its answer comes once the books are `released`."""
+SLOW_SECONDS_MAX = 10.0
 
 
 class Unanswered(Exception):  # noqa: N818 - no error of ours
@@ -44,6 +43,7 @@ class Books:
     calls: list[str] = field(default_factory=list)
     answered: dict[str, tuple[bytes, Answer]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    released: threading.Event = field(default_factory=threading.Event)
     address: str = ""
 
     def answer(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if fault == SLOW:
-            time.sleep(SLOW_SECONDS)
+            books.released.wait(SLOW_SECONDS_MAX)
         content = msgspec.json.encode(document)
         with contextlib.suppress(OSError):
             self.send_response(status)
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
 
-    do_GET = do_POST = do_DELETE = _handle
+    do_GET = do_POST = do_DELETE = _handle  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,5 +1,5 @@
-"""The part of Stripe's documented interface that we use: PaymentIntents, Checkout's sessions, refunds, idempotency keys,
-errors, and signed webhooks. It is not Stripe: what Stripe does beyond its documentation is not tested by it.
+"""The part of Stripe's documented interface that we use: PaymentIntents, Checkout's sessions, refunds, idempotency
+keys, errors, and signed webhooks. It is not Stripe: what Stripe does beyond its documentation is not tested by it.
 """
 
 from __future__ import annotations
