@@ -144,6 +144,7 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
+            takes_payments=bool(event.payments),
             has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
             lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )

@@ -232,7 +232,9 @@ camera, and the page of a payment provider's script alone a phone's own way to p
 
 def _permissions(*, camera: bool = False, payment: bool = False) -> str:
     # Phones' own ways to pay are asked for by the provider's frame.
-    allowed = ({"camera": "(self)"} if camera else {}) | ({"payment": '(self "https://js.stripe.com")'} if payment else {})
+    allowed = ({"camera": "(self)"} if camera else {}) | (
+        {"payment": '(self "https://js.stripe.com")'} if payment else {}
+    )
     return ", ".join(f"{feature}={allowed.get(feature, '()')}" for feature in FEATURES_UNUSED)
 
 

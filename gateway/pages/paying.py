@@ -23,8 +23,8 @@ NUMBER_CHARS_MAX: Final = 5
 AGAIN_SECONDS: Final = 1
 """A page that waits for news of a payment asks for it again after so long."""
 TOLD: Final = "told"
-"""The fan has said what becomes of the payment, or came back from the provider, and the page waits for what comes of it.
-The parameter counts how often it was looked at.
+"""The fan has said what becomes of the payment, or came back from the provider, and the page waits for what comes of
+it. The parameter counts how often it was looked at.
 """
 TOLD_MAX: Final = 20
 """After so many times the page lets the fan pay again: who came back may have turned round."""
@@ -86,7 +86,7 @@ async def paid_page(request: Request[Any, Any, Any], pages: Pages, payment_id: u
 
 @post("/pay/{payment_id:uuid}")
 async def pay_form(request: Request[Any, Any, Any], pages: Pages, payment_id: uuid.UUID) -> Response[str]:
-    """What the fan does with the test provider, or that the fan wants the provider's own page. `PageData.ensure_session`
+    """What the fan does with the test provider, or that the fan wants a provider's own page. `PageData.ensure_session`
     refuses another site's form.
     """
     user_id, _ = await pages.ensure_session(request)

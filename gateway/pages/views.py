@@ -78,6 +78,8 @@ class EventView:
     picture_alt: str = ""
     account_required: bool = False
     has_waiting_list: bool = False
+    takes_payments: bool = False
+    """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
 

@@ -1,7 +1,7 @@
 """Mollie, by its HTTP interface, version 2: fans pay on Mollie's own page.
 
-Mollie's Python library waits in a thread for each call, while the cashier makes dozens at a time; and six calls are
-all that is needed. Each payment names the methods that it may be paid by, none of which takes days, because a hold lasts
+Mollie's Python library waits in a thread for each call, while the cashier makes dozens at a time, and six calls are all
+that is needed. Each payment names the methods that it may be paid by. None of them takes days, because a hold lasts
 minutes.
 """
 
