@@ -1,4 +1,4 @@
-"""What payment providers post."""
+"""What payment providers post, and an event's payments for its operators."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Annotated, Final
 
 from litestar.params import Parameter
 
+from db.operators.roles import VIEWER
+from db.payments.overview import read_figures
+from db.payments.reconciling import read_latest
 from gateway.contract.booking import NoticeTaken
+from gateway.contract.payments import EventPayments, PaymentCounts, PaymentDifference, RefundCounts
 from gateway.contract.values import ID_MAX
-from gateway.routes.routers import public_router
+from gateway.identity.needs import at_event
+from gateway.routes.routers import operator_router, public_router
 from gateway.services import services_of
 from gateway.wire.openapi import header
 from gateway.wire.requests import AnyRequest
 from payments.notices import Posted
 
 public = public_router("payments")
+operators = operator_router("payments")
 
 SIGNED: Final = (
     header("x-test-signature", "the test provider's signature of the body"),
@@ -57,4 +63,36 @@ async def notice(
     return NoticeTaken()
 
 
-ROUTERS = (public,)
+@operators.get(
+    "/api/ops/events/{event_id:int}/payments", refuses=("invalid_request", "unknown_event"), needs=at_event(VIEWER)
+)
+async def of_event(
+    request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
+) -> EventPayments:
+    """An event's payments and refunds: how many are in which state, what is stuck, and what the last comparison with the
+    provider's books found.
+    """
+    services = services_of(request)
+    event = (await services.hall_access.to_read(request, event_id)).event
+    async with services.engine.connect() as connection:
+        minutes = services.settings.payment.stuck_minutes
+        payments, refunds = await read_figures(connection, event_id, stuck_minutes=minutes)
+        latest = await read_latest(connection)
+    return EventPayments(
+        event_id=event_id,
+        provider=event.payments,
+        currency=event.currency,
+        captured_amount=payments.captured_amount,
+        payments=PaymentCounts(**{name: getattr(payments, name) for name in PaymentCounts.__struct_fields__}),
+        refunds=RefundCounts(**{name: getattr(refunds, name) for name in RefundCounts.__struct_fields__}),
+        errors=tuple(error for error in (payments.error, refunds.error) if error),
+        compared_at=None if latest is None else latest.ended_at,
+        differences=tuple(
+            PaymentDifference(payment_id=one.payment_id, sentence=one.sentence, mended=one.mended)
+            for one in (() if latest is None else latest.differences)
+            if one.event_id == event_id and one.payment_id is not None
+        ),
+    )
+
+
+ROUTERS = (public, operators)

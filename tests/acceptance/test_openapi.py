@@ -101,6 +101,7 @@ CONTRACT = {
     "/api/ops/networks/{rule_id}": {"delete": 204},
     "/api/ops/rooms/{event_id}/codes": {"get": 200, "post": 201},
     "/api/ops/rooms/{event_id}/codes/{issue_id}": {"delete": 204},
+    "/api/ops/events/{event_id}/payments": {"get": 200},
     "/api/ops/events/{event_id}/takings": {"get": 200},
     "/api/ops/events/{event_id}/takings.csv": {"get": 200},
     "/api/ops/events/{event_id}/allotments": {"get": 200, "post": 201},

@@ -86,14 +86,14 @@ class FanOut:
                 payload={"seats": payload["seats"], "endsAt": payload["endsAt"]},
             )
         elif kind is OutboxKind.REFUND_MADE:
-            told = {name: payload[name] for name in ("amount", "currency", "cause", "purchaseId")}
+            facts = {name: payload[name] for name in ("amount", "currency", "cause", "purchaseId")}
             await self.to_fans(
                 connection,
                 MessageKind.REFUND,
                 event_id,
                 [payload["userId"]],
                 cause=payload["refundId"],
-                payload=told,
+                payload=facts,
             )
         elif kind is OutboxKind.PURCHASE_CANCELLED:
             await self._returned(connection, event_id)

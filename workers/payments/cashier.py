@@ -27,6 +27,7 @@ from db.connections import primary
 from db.outbox.kinds import OutboxKind, RefundMade
 from db.outbox.writer import insert_news_after
 from db.payments import cashier as sql
+from db.payments.overview import AT_THE_BANK
 from db.payments.states import RefundState
 from db.sealing.keyring import SealedField, keyring
 from payments.provider import (
@@ -55,8 +56,6 @@ STOP_SECONDS_MAX: Final = 3.0
 NOTE_SECONDS_MAX: Final = 2.0
 ERROR_CHARS_MAX: Final = 200
 TRIES_DOUBLED_MAX: Final = 16
-AT_THE_BANK: Final = "the provider or a bank works on it"
-"""What is noted of a payment that can be neither closed nor counted as paid now."""
 RECONCILE_LOOK_SECONDS: Final = 30.0
 RECONCILE_HOURS: Final = 72
 _SESSION: Final = {"timezone": "UTC", "statement_timeout": 10_000}

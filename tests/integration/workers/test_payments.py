@@ -1,7 +1,7 @@
 """Payments by real processes: a pool with its cashier, which is killed at each point, stormed and left without answers.
 
-One table for all providers. The test provider keeps books of its own in Postgres; Stripe and Mollie are local servers that
-speak what we use of their interfaces (`tests.tills`). What they kept is held against what we know.
+One table for all providers. The test provider keeps books of its own in Postgres; Stripe and Mollie are local servers
+that speak what we use of their interfaces (`tests.tills`). What they kept is held against what we know.
 """
 
 from __future__ import annotations
