@@ -167,7 +167,7 @@ def build_services(settings: GatewaySettings) -> Services:
         reader=Reader(
             settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
         ),
-        payments=Payments(engine, settings.payment, settings.site.secret),
+        payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
         tickets=Tickets(halls, identity),
         check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
         halls=halls,

@@ -11,7 +11,7 @@ from db.edge.settings import EdgeSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
-from payments.settings import PaymentSettings
+from payments.settings import MollieSettings, PaymentSettings, StripeSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -52,3 +52,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     alarm: AlarmSettings
     keep: KeepSettings
     payment: PaymentSettings
+    stripe: StripeSettings
+    mollie: MollieSettings
+
+    @property
+    def site_address(self) -> str:
+        """Where fans find the site from outside. A development site that does not know its address is on this
+        machine.
+        """
+        base = self.message.links or self.site.public_url
+        return base if "://" in base else "http://127.0.0.1:8000" + base

@@ -205,12 +205,17 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "voucher_uses_equal_purchases": (
-        "A voucher has as many uses as purchases were made with it, and no more than it may have.",
+        "A voucher has as many uses as purchases were made or are being paid with it, and no more than it may have.",
         """
         SELECT event_id, encode(code_hash, 'hex') AS code_hash, v.uses, v.uses_max, p.purchases
           FROM voucher v
           FULL JOIN (SELECT event_id, voucher_hash AS code_hash, count(*) AS purchases
-                       FROM purchase
+                       FROM (SELECT event_id, voucher_hash
+                               FROM purchase
+                              UNION ALL
+                             SELECT event_id, voucher_hash
+                               FROM payment
+                              WHERE state IN ('new', 'open')) AS used
                       WHERE voucher_hash IS NOT NULL
                       GROUP BY event_id, voucher_hash) p USING (event_id, code_hash)
          WHERE v.uses IS DISTINCT FROM coalesce(p.purchases, 0)

@@ -43,7 +43,7 @@ export type AlarmExceptionAnswer = {
   threshold: number;
   forSeconds: number;
 };
-export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "rebuilding" | "sold_out" | "sold_share";
+export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "payments_differ" | "payments_unopened" | "rebuilding" | "refunds_stuck" | "sold_out" | "sold_share";
 export type AlarmList = {
   firing: AlarmAnswer[];
   ended: AlarmAnswer[];
@@ -388,6 +388,17 @@ export type EventList = {
   events: EventAnswer[];
   cursor?: string | null;
 };
+export type EventPayments = {
+  eventId: number;
+  provider: string;
+  currency: string;
+  capturedAmount: number;
+  payments: PaymentCounts;
+  refunds: RefundCounts;
+  errors: string[];
+  comparedAt: string | null;
+  differences: PaymentDifference[];
+};
 export type EventPreview = {
   valid: boolean;
   faults: Fault[];
@@ -662,6 +673,9 @@ export type NewcomerView = {
   mayRunOut: boolean;
   stock: StockLeft | null;
 };
+export type NoticeTaken = {
+  taken?: true;
+};
 export type OpenPass = {
   token: string;
   expiresAt: string;
@@ -713,6 +727,7 @@ export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
 export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
 export type PasskeyAnswer = {
   passkeyId: string;
@@ -722,6 +737,21 @@ export type PasskeyAnswer = {
 };
 export type PasskeyOptions = {
   options: Record<string, unknown>;
+};
+export type PaymentCounts = {
+  opening: number;
+  open: number;
+  atTheBank: number;
+  captured: number;
+  booked: number;
+  failed: number;
+  returned: number;
+  stuck: number;
+};
+export type PaymentDifference = {
+  paymentId: string;
+  sentence: string;
+  mended: boolean;
 };
 export type PaymentStep = {
   href: string;
@@ -995,6 +1025,14 @@ export type ReceiptEntry = {
 export type ReceiverChannel = "chat" | "mail" | "push";
 export type RecoveryCodes = {
   codes: string[];
+};
+export type RefundCounts = {
+  pending: number;
+  done: number;
+  dead: number;
+  stuck: number;
+  doneAmount: number;
+  owedAmount: number;
 };
 export type ReleaseJob = {
   kind: "release";

@@ -21,7 +21,7 @@ from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
-from db.payments.states import TEST
+from db.payments.states import STRIPE, TEST
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -71,6 +71,7 @@ class PagesFromServices:
         self._services = services
         self.captcha_provider = services.captcha.provider
         self.seats_per_request_max = services.settings.limit.seats_per_request_max
+        self.stripe_key = services.settings.stripe.public_key
         self.takes_mail = services.contacts.takes_mail
         self.takes_phone = services.contacts.takes_phone
         self.push_key = services.alerts.public_key
@@ -161,6 +162,7 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
+            takes_payments=bool(event.payments),
             has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
             lobby=lobby,
             changes_at=changes_at,
@@ -329,6 +331,8 @@ class PagesFromServices:
             stage=stage,
             purchase_id=found.purchase_id,
             client_secret=self._services.payments.secret_of(found) if stage == "open" else "",
+            href=found.pay_href or "",
+            discount=sum(found.amounts) - found.amount,
         )
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
@@ -344,7 +348,9 @@ class PagesFromServices:
                 await payments.pay_test(found, amount=found.amount + 1)
             elif act in ("pay", "silent"):
                 await payments.pay_test(found)
-        if act != "silent":
+        if act == "there" and found.provider == STRIPE:
+            await payments.go_there(found.event_id, payment.payment_id)
+        elif act != "silent":
             await payments.hint(found.event_id, payment.payment_id)
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:

@@ -79,6 +79,8 @@ class EventView:
     picture_alt: str = ""
     account_required: bool = False
     has_waiting_list: bool = False
+    takes_payments: bool = False
+    """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
     changes_at: Sequence[dt.datetime] = ()
@@ -292,7 +294,8 @@ class JoinRefusedError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
     """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
-    it is over.
+    it is over. ``client_secret`` is for the provider's script, ``href`` its own page; one of them is empty, or both.
+    ``discount`` is what a voucher lowers the seats' amounts by.
     """
 
     payment_id: uuid.UUID
@@ -305,6 +308,8 @@ class PaymentView:
     stage: str
     purchase_id: uuid.UUID | None
     client_secret: str
+    href: str
+    discount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +331,8 @@ class PageData(Protocol):
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
     seats_per_request_max: int
+    stripe_key: str
+    """Stripe's publishable key; empty without Stripe."""
     takes_mail: bool
     takes_phone: bool
     """Whether this site sends mail, and whether it sends SMS."""
@@ -410,7 +417,9 @@ class PageData(Protocol):
         """The fan's own payment; None for somebody else's."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
-        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider; and look at the payment."""
+        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
+        provider's own page; and look at the payment.
+        """
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         """Give a hold back.
