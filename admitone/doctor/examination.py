@@ -17,6 +17,7 @@ from admitone.doctor import (
     gateways,
     networks,
     postgres,
+    replica,
     rooms,
     valkey,
     webhooks,
@@ -27,6 +28,7 @@ from admitone.doctor.site import Site
 
 SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("postgres", postgres.examine),
+    ("replica", replica.examine),
     ("redis", valkey.examine),
     ("gateways", gateways.examine),
     ("workers", workers.examine),
