@@ -74,6 +74,14 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
     ] = ""
     pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8
+    reader_pool_max: Annotated[int, bounded("as many more of one gateway process, for reads of bookings", 1, 100)] = 8
+    pooler: Annotated[
+        Literal["none", "transaction", "transaction_prepared"],
+        setting(
+            "what the URLs of Postgres lead to: Postgres itself, a pooler in transaction mode (PgBouncer), or one that"
+            " keeps prepared statements too (1.22 and later, with max_prepared_statements)"
+        ),
+    ] = "none"
     replica_url: Annotated[
         str,
         setting(

@@ -167,7 +167,10 @@ def build_services(settings: GatewaySettings) -> Services:
         issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
         reader=Reader(
-            settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
+            settings.db.url,
+            settings.db.reader_pool_max,
+            grace_seconds=settings.hold.grace_seconds,
+            ticket_keys=ticket_keys,
         ),
         payments=Payments(engine, settings.payment, settings.site.secret),
         tickets=Tickets(halls, identity),

@@ -16,6 +16,7 @@ from admitone.doctor import (
     front,
     gateways,
     networks,
+    pooler,
     postgres,
     replica,
     rooms,
@@ -28,6 +29,7 @@ from admitone.doctor.site import Site
 
 SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("postgres", postgres.examine),
+    ("pooler", pooler.examine),
     ("replica", replica.examine),
     ("redis", valkey.examine),
     ("gateways", gateways.examine),

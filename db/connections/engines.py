@@ -10,8 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Engine, NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.connections.primary import CONNECT_SECONDS, POOL_WAIT_SECONDS
-from db.connections.urls import psycopg_conninfo
+from db.connections.primary import CONNECT_SECONDS, POOL_WAIT_SECONDS, threshold
+from db.connections.urls import pooler_of, psycopg_conninfo
 
 
 def create_engine(
@@ -41,7 +41,7 @@ def create_engine(
         max_overflow=0,
         pool_timeout=wait_seconds,
         hide_parameters=True,
-        connect_args={"application_name": name},
+        connect_args={"application_name": name, "prepare_threshold": threshold(pooler_of(database_url))},
     )
 
 
@@ -63,7 +63,9 @@ def migration_engine(database_url: str) -> Engine:
         ValueError: the URL is not one of Postgres.
     """
     return sqlalchemy.create_engine(
-        sqlalchemy_url(database_url), poolclass=NullPool, connect_args={"application_name": "admitone-migrate"}
+        sqlalchemy_url(database_url),
+        poolclass=NullPool,
+        connect_args={"application_name": "admitone-migrate", "prepare_threshold": threshold(pooler_of(database_url))},
     )
 
 

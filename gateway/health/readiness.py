@@ -109,8 +109,9 @@ class Readiness:
             files_max=0,
             backlog=0,
             lanes=self._lanes,
-            # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`.
-            connections_max=2 * self._db.pool_max + 1,
+            # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`. Who reads a replica
+            # has one more, which asks the primary where it is.
+            connections_max=self._db.pool_max + self._db.reader_pool_max + 1 + bool(self._db.replica_url),
             key_print=key_print(self._keys.secret),
         )
 
