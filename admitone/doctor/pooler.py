@@ -1,4 +1,4 @@
-"""The pooler before Postgres: whether there is one where the settings say so, and whether it keeps what they rely on."""
+"""The pooler before Postgres: whether it is there as the settings say, and keeps what they rely on."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def examine(site: Site) -> Iterator[Finding]:
         yield warning(
             "setup",
             "pooler",
-            "DATABASE_URL leads to Postgres itself, though ADMITONE_DB_POOLER names a pooler: each transaction says its "
-            "settings anew, and statements are not prepared",
+            "DATABASE_URL leads to Postgres itself and not to a pooler: the settings that every transaction says there "
+            "cost time for nothing",
             "Unset ADMITONE_DB_POOLER, or let DATABASE_URL name the pooler.",
         )
     elif pooler == PREPARING and not _keeps_statements(site):

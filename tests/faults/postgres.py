@@ -106,12 +106,25 @@ class Standby(FaultyPostgres):
             )
             connection.execute("SELECT pg_reload_conf()")
 
+    def stop_following(self) -> None:
+        """Have it take nothing more from its primary."""
+        with self.connect() as connection:
+            connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute("SELECT FROM pg_stat_wal_receiver").fetchone() is not None:
+                time.sleep(0.02)
+
     def promote(self) -> None:
         """Make it the primary, which waits for no standby."""
         with self.connect() as connection:
             connection.execute("SELECT pg_promote(true, 30)")
             connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
             connection.execute("SELECT pg_reload_conf()")
+
+
+def url_of_both(primary: FaultyPostgres, standby: Standby) -> str:
+    """A URL by which libpq finds the one of two servers that takes writes."""
+    return f"{primary.url},{standby.data_dir}&target_session_attrs=read-write"
 
 
 def mounted_tmpfs(folder: Path, megabytes: int) -> bool:

@@ -32,6 +32,7 @@ from tests.client import Fan
 from tests.factories import environ_of, make_event, set_seats
 from tests.faults.postgres import FaultyPostgres, Standby
 from tests.faults.proxy import Proxy
+from tests.integration.gateway.test_own_reads import verifying
 from tests.services import Services
 from tests.waiting import await_that
 
@@ -176,10 +177,9 @@ async def test_a_hall_is_brought_up_to_the_primary_by_the_next_comparison(pair: 
         halls = Halls(reads._primary, reads)
         hall = await halls.hall(event_id)
         assert (hall.version, hall.taken) == (0, {}), "the first reading may be old"
-        verifying = asyncio.create_task(halls.verify())
-        await until(lambda: hall.version == 1)
+        async with verifying(halls):
+            await until(lambda: hall.version == 1)
         assert hall.taken == {(1, 1, 1): "booked"}
-        verifying.cancel()
 
 
 async def test_a_hall_shows_what_its_gateway_has_answered(pair: Pair) -> None:
