@@ -172,7 +172,8 @@ async def test_a_sale_through_the_pooler(pooler: Pooler, services: Services, dat
         "ADMITONE_DB_POOL_MAX": "2",
         "ADMITONE_DB_READER_POOL_MAX": "1",
     }
-    worker = services.worker()
+    # Traced connections to a pooler are a class of their own. Nobody takes these traces.
+    worker = services.worker(ADMITONE_OTLP_ENDPOINT="http://127.0.0.1:9", ADMITONE_TRACE_RATIO="1")
     gateway = services.gateway()
     ledger = tmp_path / "ledger.jsonl"
     plan = CrowdPlan(
