@@ -16,6 +16,7 @@ from msgspec.inspect import Metadata, StructType, type_info
 
 from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.connections.urls import NO_POOLER, with_pooler
 from db.edge.settings import EdgeSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
@@ -189,7 +190,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise SettingsError(_with_variables(str(error))) from None
         settings._refuse_unsafe()
-        return settings
+        return settings._through_pooler()
+
+    def _through_pooler(self) -> Self:
+        """The same settings, with URLs of Postgres that say what they lead to (`db.connections.urls`)."""
+        if self.db.pooler == NO_POOLER:
+            return self
+        urls = {
+            name: with_pooler(url, self.db.pooler) if url else ""
+            for name, url in (("url", self.db.url), ("replica_url", self.db.replica_url))
+        }
+        return msgspec.structs.replace(self, db=msgspec.structs.replace(self.db, **urls))
 
     def part(self, wanted: type[_Part]) -> _Part:
         """The sections that ``wanted`` names, for a group of processes that takes no others."""

@@ -225,6 +225,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         stream_slots=services.stream_slots,
         connections=services.connections,
         engine=services.engine,
+        old_reads=services.old_reads,
         reader=services.reader,
         desk=services.desk,
         sign_ins=services.sign_in.outcomes,
