@@ -46,6 +46,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending.listen()
     await _begin(services)
     await services.reader.open()
+    await services.check_in.open()
     _settle_memory()
     listeners = _listeners(services)
     services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
@@ -172,4 +173,5 @@ async def _close(services: Services) -> None:
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()
+    await services.check_in.close()
     await services.engine.dispose()
