@@ -87,8 +87,8 @@ async def test_of_many_scanners_at_once_one_lets_the_ticket_in(gates: Gates, wor
 
 
 async def test_a_scan_is_one_round_trip(gates: Gates, world: World, tmp_path: Path) -> None:
-    first, second, third = sold(world, (1, 1, 1), (1, 1, 2), (1, 1, 3))
-    tried: list[tuple[TicketKey | str, Outcome]] = [
+    first, second, third = (ticket._replace(issue_number=1) for ticket in sold(world, (1, 1, 1), (1, 1, 2), (1, 1, 3)))
+    tried = [
         (second, Outcome.ADMITTED),
         (second, Outcome.USED),
         (third._replace(issue_number=9), Outcome.HANDED_ON),
@@ -102,10 +102,9 @@ async def test_a_scan_is_one_round_trip(gates: Gates, world: World, tmp_path: Pa
                 assert (await check_in(connection, ticket, scan(world))).outcome is outcome
                 connection.pgconn.untrace()
                 trace.seek(0)
-                messages = [line.rstrip().split("\t") for line in trace]
+                messages = trace.read()
             # Postgres answers at each of these, and psycopg waits for the answer.
-            asked = [one for one in messages if one[1] == "F" and one[3] in ("Sync", "Query")]
-            assert len(asked) == 1, messages
+            assert messages.count("\tSync") + messages.count("\tQuery\t") == 1, messages
 
 
 async def test_tickets_are_found_by_keys_and_a_gateway_locks_them_by_the_view_alone(gates: Gates, world: World) -> None:
