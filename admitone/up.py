@@ -329,6 +329,7 @@ def _banner(
         "Fans": f"{url}/events/{event_id}",
         **({} if paid_event_id is None else {"Fans who pay": f"{url}/events/{paid_event_id} (no money moves)"}),
         "Console": f"{url}/ops",
+        "Gate": f"{url}/scan",
         "Operator": f"{OPERATOR}, password {password} (good until the next start)",
         "API": f"{url}/schema",
         "Crowd": f"{crowd} simulated fans" if crowd else "none; --crowd 40 sends one",

@@ -48,12 +48,16 @@ class OperatorSessions:
 
     Args:
         factor_roles: an operator with one of these roles has no role at all before enrolling a second factor.
+        now: the clock by which what Postgres said grows old (seconds).
     """
 
-    def __init__(self, engine: AsyncEngine, factor_roles: frozenset[OperatorRole]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, factor_roles: frozenset[OperatorRole], now: Callable[[], float] = time.monotonic
+    ) -> None:
         # One statement that commits by itself is one round trip in place of three.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._factor_roles = factor_roles
+        self._now = now
         self._read: dict[str, tuple[float, Session | None]] = {}
         self._asking: dict[str, asyncio.Task[Session | None]] = {}
         self._streams: dict[str, set[Stream]] = {}
@@ -65,7 +69,7 @@ class OperatorSessions:
         Raises:
             ProblemError: ``session_invalid`` if it was ended; ``unavailable`` if Postgres has not answered for long.
         """
-        now = time.monotonic()
+        now = self._now()
         read_at, standing = self._read.get(session.jti, (-BELIEVED_AWAY_SECONDS, None))
         if now - read_at > BELIEVED_SECONDS:
             try:
@@ -120,7 +124,7 @@ class OperatorSessions:
             try:
                 found = await self._ask(before)
             except _AWAY:
-                now = time.monotonic()
+                now = self._now()
                 for jti in before:
                     if now - self._read.get(jti, (0.0, None))[0] > BELIEVED_AWAY_SECONDS:
                         self._end(jti, None)
@@ -160,9 +164,9 @@ class OperatorSessions:
             async with asyncio.timeout(READ_SECONDS_MAX), self._engine.connect() as connection:
                 rows = await standings(connection, wanted)
         except _AWAY:
-            self._away_until = time.monotonic() + AWAY_PAUSE_SECONDS
+            self._away_until = self._now() + AWAY_PAUSE_SECONDS
             raise
-        now = time.monotonic()
+        now = self._now()
         if len(read) > SESSIONS_MAX:
             read.clear()
         found = {jti: self._session(rows.get(jti)) for jti in wanted}
