@@ -21,7 +21,6 @@ from tests.services import Service, Services
 
 pytestmark = pytest.mark.browser
 
-PAYS = {"ADMITONE_PAYMENT_PROVIDERS": "test"}
 BOX = 3
 """The ticket type of the demo's two dear seats."""
 
@@ -29,8 +28,8 @@ BOX = 3
 @pytest.fixture
 def site(services: Services, database_url: str) -> Iterator[tuple[Service, int]]:
     event_id = paid_event(database_url, Settings.load())
-    services.worker(**PAYS)
-    gateway = services.gateway(ADMITONE_CAPTCHA="off", **PAYS)
+    services.worker(ADMITONE_PAYMENT_PROVIDERS="test")
+    gateway = services.gateway(ADMITONE_CAPTCHA="off", ADMITONE_PAYMENT_PROVIDERS="test")
     added = services.run("operator", "add", "demo", "--password", PASSWORD)
     assert added.returncode == 0, added.stdout + added.stderr
     yield gateway, event_id

@@ -240,8 +240,9 @@ def test_a_moved_and_cancelled_event_tells_and_pays_back_all_though_the_cashier_
     assert [till.end(job) for job in jobs] == ["ok"] * 5
     for fan in (1, 2, 3):
         till.connection.execute(
-            "INSERT INTO contact (event_id, user_id, channel, address, language) VALUES (%s, %s, 'mail', %s, 'en')",
-            (till.event, fan, f"fan-{fan}@example.org"),
+            "INSERT INTO contact (event_id, user_id, channel, address, address_hash, language)"
+            " VALUES (%s, %s, 'mail', %s, %s, 'en')",
+            (till.event, fan, f"fan-{fan}@example.org", bytes([fan])),
         )
     with psycopg.connect(till.lanes.database_url, autocommit=True) as connection:
         assert progress() == Progress(None, is_written=True)
