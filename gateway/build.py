@@ -175,7 +175,7 @@ def build_services(settings: GatewaySettings) -> Services:
         ),
         payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
         tickets=Tickets(halls, identity),
-        check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
+        check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
         hall_plans=HallPlans(old_reads),

@@ -46,6 +46,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending.listen()
     await _begin(services)
     await services.reader.open()
+    await services.check_in.open()
     _settle_memory()
     listeners = _listeners(services)
     services.readiness.begin(
@@ -180,4 +181,5 @@ async def _close(services: Services) -> None:
         await client.aclose()
     await services.reader.close()
     await services.old_reads.close()
+    await services.check_in.close()
     await services.engine.dispose()

@@ -20,6 +20,10 @@ POOL_WAIT_SECONDS: Final = 5.0
 PREPARE_THRESHOLD: Final = 5
 """psycopg's own."""
 NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
+PLAN_BY_KEYS: Final[Mapping[str, object]] = MappingProxyType(
+    {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+)
+"""For statements that find rows by keys alone: a plan that was made while the tables were empty would scan them."""
 
 
 def connect(
@@ -72,10 +76,18 @@ async def connect_async(
 
 
 def pool(
-    database_url: str, name: str, connections_max: int, *, session: Mapping[str, object] = NO_SETTINGS
+    database_url: str,
+    name: str,
+    connections_max: int,
+    *,
+    connections_min: int = 1,
+    session: Mapping[str, object] = NO_SETTINGS,
 ) -> AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]:
     """A pool of psycopg's own connections, not opened yet. A caller that finds all of them taken waits five seconds at
     most.
+
+    Args:
+        connections_min: it keeps so many even where nobody needs one.
 
     Raises:
         ValueError: the URL is not one of Postgres.
@@ -92,7 +104,7 @@ def pool(
         conninfo_of(database_url, name=name, connect_seconds=CONNECT_SECONDS, session=of_session),
         connection_class=psycopg.AsyncConnection if pooler == NO_POOLER else PooledAsyncConnection,
         configure=configure,
-        min_size=1,
+        min_size=connections_min,
         max_size=connections_max,
         timeout=POOL_WAIT_SECONDS,
         kwargs={"autocommit": True, "prepare_threshold": threshold(pooler)},

@@ -404,6 +404,15 @@ export type EventPreview = {
   faults: Fault[];
   event: EventDefinition | null;
 };
+export type EventProgress = {
+  eventId: number;
+  complete: boolean;
+  cancelledAt: string | null;
+  told: ToldAnswer | null;
+  purchases: number;
+  purchasesTold: number;
+  paidBack: PaidBackAnswer | null;
+};
 export type EventState = "cancelled" | "published" | "unpublished";
 export type ExtendJob = {
   kind: "extend";
@@ -729,6 +738,14 @@ export type OperatorSessionList = {
 export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
+export type PaidBackAnswer = {
+  currency: string;
+  purchases: number;
+  amount: number;
+  done: number;
+  amountDone: number;
+  givenUp: number;
+};
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -1332,6 +1349,14 @@ export type TicketPlace = {
   rowNumber: number;
   seatNumber: number;
   place: string;
+};
+export type ToldAnswer = {
+  kind: "event_cancelled" | "event_moved";
+  messages: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  skipped: number;
 };
 export type TypeCount = {
   ticketTypeId: number;

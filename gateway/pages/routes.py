@@ -28,6 +28,7 @@ from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
+from gateway.contract.programme import TYPE_NAME_MAX
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -420,6 +421,12 @@ async def event_form_page(
     )
 
 
+@get("/ops/events/{event_id:int}/allotments")
+async def allotments_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's seats that are out of the sale, for its operators; asked for by its script, as in the console."""
+    return page("allotments.html", event_id=event_id, name_max=TYPE_NAME_MAX, data={"eventId": event_id})
+
+
 @get("/ops/events/{event_id:int}/vouchers")
 async def vouchers_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
     """An event's vouchers and takings, for its operators; asked for by its script, as in the console."""
@@ -605,6 +612,7 @@ def pages_router() -> Router:
             alarms_page,
             codes_page,
             waiting_list_page,
+            allotments_page,
             vouchers_page,
             account_page,
             desk_page,

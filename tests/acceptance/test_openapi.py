@@ -114,6 +114,7 @@ CONTRACT = {
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/events/{event_id}/seats": {"post": 200},
     "/api/ops/events/{event_id}/log": {"get": 200},
+    "/api/ops/events/{event_id}/progress": {"get": 200},
     "/api/ops/gates": {"get": 200},
     "/api/ops/events/{event_id}/entries": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}/entries/sync": {"post": 200},
