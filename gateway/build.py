@@ -14,6 +14,7 @@ from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -244,4 +245,13 @@ def build_services(settings: GatewaySettings) -> Services:
         picture_files=PictureFiles(old_reads),
         alerts=Alerts(engine, settings.push.public_key),
         contacts=contacts,
+        orders=Orders(
+            engine,
+            halls,
+            contacts,
+            limits,
+            link_tokens,
+            per_minute=settings.limit.contacts_per_minute,
+            now=clock.moment,
+        ),
     )

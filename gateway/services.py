@@ -14,6 +14,7 @@ from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -95,6 +96,7 @@ class Services:
     captcha: Captcha
     reader: Reader
     payments: Payments
+    orders: Orders
     tickets: Tickets
     check_in: CheckIn
     halls: Halls

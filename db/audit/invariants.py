@@ -267,7 +267,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                         SELECT p.event_id, p.user_id, d.ticket_type_id
                           FROM purchase p
                           JOIN purchase_detail d USING (event_id, purchase_id)
-                         WHERE d.cancelled_at IS NULL) AS had
+                         WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id, ticket_type_id) f
           JOIN ticket t USING (event_id, ticket_type_id)
          WHERE f.seats > t.seats_per_fan_max
@@ -387,7 +387,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                         SELECT p.event_id, p.user_id, 1
                           FROM purchase p
                           JOIN purchase_detail d USING (event_id, purchase_id)
-                         WHERE d.cancelled_at IS NULL) AS had
+                         WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id) f
           JOIN event e USING (event_id)
          WHERE f.seats > e.seats_per_fan_max
@@ -408,7 +408,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "purchase_has_checkout": (
-        "Every purchase has a checkout recorded as succeeded, for as long as commands are remembered.",
+        "Every purchase has a checkout, or its gift, recorded as succeeded, for as long as commands are remembered.",
         """
         SELECT p.event_id, p.purchase_id, p.user_id, p.purchase_at
           FROM purchase p
@@ -416,7 +416,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
            AND NOT EXISTS (
                SELECT FROM booking_command c
                 WHERE c.event_id = p.event_id
-                  AND c.kind = 'checkout'
+                  AND c.kind = CASE WHEN p.given_by IS NULL THEN 'checkout' ELSE 'give' END
                   AND c.outcome ->> 'status' = 'succeeded'
                   AND c.outcome #>> '{result,purchaseId}' = p.purchase_id::text)
          LIMIT %(rows_max)s

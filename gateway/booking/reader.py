@@ -13,6 +13,7 @@ import msgspec
 
 from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
+from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
 from db.connections import primary
 from tickets.keys import TicketKeys
@@ -25,6 +26,9 @@ COUNTED_MAX: Final = 100_000
 
 _UNSIGNED: Final = re.compile(rb'("ticket" ?: ?")(\d+):([0-9a-f-]{36}):(\d+):(\d+):(\d+):(\d+)"')
 """What a signed ticket is to say, in the JSON that `db.booking.reading_sql` makes."""
+
+_NUMBERED: Final = re.compile(rb'("orderCode" ?: ?")(\d+)"')
+"""The number of an order, in the same JSON."""
 
 _PurchaseRead = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
@@ -117,8 +121,8 @@ class Reader:
                 answer.set_result(purchases.get(index))
 
     def _answer(self, purchase: str) -> bytes:
-        """The contract's JSON: with the codes of the tickets, and the tickets signed."""
-        return _UNSIGNED.sub(self._signed, with_codes(purchase.encode()))
+        """The contract's JSON: with the codes of the order and of its tickets, and the tickets signed."""
+        return _UNSIGNED.sub(self._signed, _NUMBERED.sub(_coded, with_codes(purchase.encode()), count=1))
 
     def _signed(self, found: re.Match[bytes]) -> bytes:
         event_id, purchase_id, *numbers = found.groups()[1:]
@@ -126,3 +130,7 @@ class Reader:
         seat = (ticket_type_id, row_number, seat_number)
         ticket = SignedTicket(int(event_id), uuid.UUID(purchase_id.decode()), seat, issue_number)
         return found[1] + self._ticket_keys.sign(ticket).encode() + b'"'
+
+
+def _coded(found: re.Match[bytes]) -> bytes:
+    return found[1] + code_of(int(found[2])).encode() + b'"'

@@ -92,6 +92,7 @@ def event_answer(facts: EventFacts) -> EventAnswer:
         picture_alt=facts.picture_alt,
         account_required=facts.account_required,
         payments=facts.payments,
+        asks=facts.asks is not None,
     )
 
 

@@ -26,6 +26,7 @@ from db.events.halls import (
     taken_seats,
     ticket_type_counts,
 )
+from db.orders.asks import Asks, asks_of
 from db.plans.best_seats import FreeSeats
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.hall.catalogue import event_answer
@@ -120,6 +121,7 @@ class Hall:
         free_seats: the free seats of each ticket type, for proposals. They follow ``taken``; None until somebody asks
             for a proposal (`gateway.hall.proposals`).
         labels: what the rows and seats are called.
+        asks: what a fan answers before a checkout; None: nothing.
     """
 
     def __init__(self, event_id: int) -> None:
@@ -142,6 +144,7 @@ class Hall:
         self.deltas: deque[tuple[int, bytes]] = deque(maxlen=DELTAS_KEPT_MAX)
         self.free_seats: dict[int, FreeSeats] | None = None
         self.labels = NO_LABELS
+        self.asks: Asks | None = None
         self.lock = asyncio.Lock()
         self.changed = asyncio.Event()
         self._sections = b"[]"
@@ -376,6 +379,7 @@ class Hall:
         self.loaded_at = now
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
+        self.asks = asks_of(row.facts.asks)
         self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
         self.taken = taken
         self.free_seats = None

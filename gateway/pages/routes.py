@@ -48,6 +48,7 @@ from gateway.pages.languages import (
 from gateway.pages.letters import LETTERS
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
+from gateway.pages.orders import FINDING, orders_page
 from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
@@ -324,6 +325,7 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     return page(
         "purchases.html",
         purchases=purchases,
+        takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
         site_url=origin_of(request),
@@ -357,6 +359,7 @@ async def purchase_page(
         purchase=purchase,
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
+        order=None if purchase.received else await pages.order(purchase),
         wallets=pages.wallets,
         exponent=minor_digits(purchase.currency),
     )
@@ -585,6 +588,7 @@ def pages_router() -> Router:
             *WAITING_PAGES,
             *ACCOUNT_PAGES,
             *PAYING,
+            *FINDING,
             purchases_page,
             purchase_page,
             sign_out_form,
@@ -614,6 +618,7 @@ def pages_router() -> Router:
             waiting_list_page,
             allotments_page,
             vouchers_page,
+            orders_page,
             account_page,
             desk_page,
             scan_page,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from db.edge.settings import EdgeSettings
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
+from db.orders.asks import Asks
 from gateway.contract.line import DrawAnswer, Lobby
 from tickets.wallets import Wallets
 
@@ -78,6 +79,8 @@ class EventView:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    asks: Asks | None = None
+    """What a fan answers before buying."""
     has_waiting_list: bool = False
     takes_payments: bool = False
     """Money goes back by itself, in the way in which it was paid."""
@@ -212,11 +215,27 @@ class PurchaseView:
     seats: Sequence[PurchasedSeat]
     cancel_until: dt.datetime | None = None
     received: bool = False
+    order_code: str = ""
+    complimentary: bool = False
 
     @property
     def breakdown(self) -> Breakdown | None:
         """What of the seats that are left is fee and tax; None where neither is."""
         return breakdown([seat.charge for seat in self.seats if not seat.cancelled])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """An order's own facts, amounts in minor units. ``name`` is empty where the event asked for none, ``attendees`` are
+    (ticket type, row, seat) with the name of who comes.
+    """
+
+    name: str
+    mail: str
+    attendees: Mapping[tuple[int, int, int], str]
+    paid: int
+    returned: int
+    """Has gone back, or is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +417,23 @@ class PageData(Protocol):
         key: str,
     ) -> None:
         """Hold the best available seats; ``key`` is the form's Idempotency-Key.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def order(self, purchase: PurchaseView) -> OrderView:
+        """What the fan of a purchase answered and paid for it, and what went back."""
+
+    async def answer(
+        self,
+        request: Request[Any, Any, Any],
+        event_id: int,
+        user_id: int,
+        reservation_id: uuid.UUID,
+        fields: Mapping[str, str],
+    ) -> None:
+        """Keep what a form answers to what the event asks; nothing where it asks for nothing.
 
         Raises:
             PlainRefusedError
