@@ -258,6 +258,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 sentinel_address(url)
             except ValueError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+
     def _refuse_payments(self) -> None:
         names = self.payment.names
         if self.payment.unknown:

@@ -718,6 +718,7 @@ export type NewcomerView = {
 };
 export type NoticeTaken = {
   taken?: true;
+};
 export type OfficeOrder = {
   orderCode: string;
   purchaseId: string;
@@ -788,8 +789,6 @@ export type OperatorSessionAnswer = {
 export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type OrderAnswer = {
   orderCode: string;
   purchaseId: string;
@@ -849,7 +848,7 @@ export type OrderSeat = {
   cancelFee: number;
   handedOn: boolean;
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
 export type PaidBackAnswer = {
   currency: string;
