@@ -231,7 +231,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings)
+            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:

@@ -22,14 +22,16 @@ import psycopg
 
 from db.connections import primary
 from db.edge.keys import Provider
+from db.edge.settings import EdgeSettings
 from db.events.cancelling import write_cancellation_news
 from db.outbox.channels import ChannelName
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
+from db.settings import SiteSettings
 from workers.channels.channel import Channel, Connection, Message, Outcome
 from workers.channels.edge.channel import Edge
 from workers.channels.webhooks.channel import Webhooks
-from workers.settings import WorkerSettings
+from workers.channels.webhooks.settings import WebhookSettings
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +201,14 @@ class Dispatcher:
             await write_cancellation_news(connection)
 
 
-def dispatch(settings: WorkerSettings, *, probe: Callable[[str], None] = lambda point: None) -> None:
+def dispatch(
+    database_url: str,
+    site: SiteSettings,
+    webhook: WebhookSettings,
+    edge: EdgeSettings,
+    *,
+    probe: Callable[[str], None] = lambda point: None,
+) -> None:
     """Run a dispatcher in this process until SIGTERM or SIGINT."""
 
     async def live() -> None:
@@ -213,9 +222,9 @@ def dispatch(settings: WorkerSettings, *, probe: Callable[[str], None] = lambda 
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        channels: list[Channel[Any]] = [Webhooks(settings.webhook, public_only=settings.site.production)]
-        if settings.edge.provider is not Provider.NONE:
-            channels.append(Edge(settings.edge, public_url=settings.site.public_url))
-        await Dispatcher(settings.db.url, channels, probe=probe).run(stop)
+        channels: list[Channel[Any]] = [Webhooks(webhook, public_only=site.production)]
+        if edge.provider is not Provider.NONE:
+            channels.append(Edge(edge, public_url=site.public_url))
+        await Dispatcher(database_url, channels, probe=probe).run(stop)
 
     asyncio.run(live())

@@ -11,7 +11,6 @@ import signal
 from admitone.settings import Settings
 from db.sealing.keyring import Keyring, use
 from workers.channels.dispatcher import dispatch
-from workers.settings import WorkerSettings
 
 
 def die(point: str) -> None:
@@ -22,4 +21,4 @@ def die(point: str) -> None:
 if __name__ == "__main__":
     settings = Settings.load()
     use(Keyring.of(settings.site))
-    dispatch(settings.part(WorkerSettings), probe=die)
+    dispatch(settings.db.url, settings.site, settings.webhook, settings.edge, probe=die)
