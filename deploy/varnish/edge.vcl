@@ -38,8 +38,11 @@ sub vcl_recv {
         return (synth(200, "Forgotten"));
     }
 
-    # What a client claims of its address is worth nothing.
+    # What a client claims of its address is worth nothing. The scheme is for what ends TLS before this to say.
     set req.http.X-Forwarded-For = client.ip;
+    if (req.http.X-Forwarded-Proto !~ "^https?$") {
+        unset req.http.X-Forwarded-Proto;
+    }
 
     if ((req.method != "GET" && req.method != "HEAD") || req.http.Authorization) {
         return (pass);
@@ -78,6 +81,11 @@ sub read_language {
     } else {
         unset req.http.Accept-Language;
     }
+}
+
+# Pages have whole addresses of the site in them, unless ADMITONE_PUBLIC_URL says what these are.
+sub vcl_hash {
+    hash_data(req.http.X-Forwarded-Proto);
 }
 
 sub vcl_backend_response {

@@ -2,7 +2,6 @@
 // Calls of the public API: problems as exceptions, safe retries, streams, and the server's clock.
 
 import { below, pageAddress } from "./addresses.js";
-import { keep, readKept } from "./event/storage.js";
 
 /** @import { Job, ProblemAnswer, RoomLogLine, SeatAnswer } from "../contract.d.ts" */
 
@@ -41,67 +40,32 @@ export function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-const SESSION = "session"; // what the browser keeps while it has one: the session's own cookie is hidden from scripts
-const session = { mayBegin: false, sure: false, begun: 0 };
-
-/** Whether this browser has a session, as far as its pages know. */
-export const hasSession = () => session.sure || readKept(SESSION) !== null;
-
-/** What changes when a tab of this browser begins a session; without storage, when this one does. */
-const latestSession = () => `${session.begun} ${readKept(SESSION)}`;
-
-/** Whether this page knows that the server takes the browser's session. */
-export const isSessionSure = () => session.sure;
-
-/** Have a call that needs a session begin one. @param {boolean} own whether the server drew the page for a session */
-export function beginSessions(own) {
-  session.mayBegin = true;
-  session.sure = own;
-  if (own && readKept(SESSION) === null) keep(SESSION, newKey());
-}
-
-/** Begin a session, unless this tab or another has begun one since `latest` was. @param {string} latest */
-async function beginSession(latest) {
-  const begin = async () => {
-    if (latestSession() !== latest) return;
-    await send("POST", "/api/session");
-    keep(SESSION, newKey());
-    session.begun++;
-    session.sure = true;
-  };
-  // Browsers have no locks on plain http outside localhost.
-  await (navigator.locks ? navigator.locks.request(`admitone${below("")}:session`, begin) : begin());
-}
-
 /**
- * @typedef {{body?: object, headers?: Record<string, string>, patience?: number, cache?: RequestCache}} CallOptions
- *   patience in seconds; without a `cache` the browser keeps and uses no stored answer
+ * @typedef {{body?: object, headers?: Record<string, string>, patience?: number, cache?: RequestCache, begins?: boolean}} CallOptions
+ *   patience in seconds; without a `cache` the browser keeps and uses no stored answer; begins: whether the call may begin
+ *   a session, if it needs one
  */
+
+/** @typedef {(method: string, path: string, options?: CallOptions) => Promise<any>} Send */
+
+/** How a call goes: on a fan's page by way of the session (session.js). @type {Send} */
+let way = send;
+
+/** @param {(send: Send) => Send} wrap */
+export function callBy(wrap) {
+  way = wrap(send);
+}
 
 /**
  * One call of the API. Throws a Problem where it is refused or not answered.
  * @template [Answer=unknown] as gateway/pages/contract.d.ts has it
  * @param {string} method @param {string} path as the API's description has it
- * @param {CallOptions & {begins?: boolean}} [options] begins: whether it may begin a session, if it needs one
+ * @param {CallOptions} [options]
  * @returns {Promise<Answer>} null where the answer has no body
  */
-export async function call(method, path, { begins = true, ...options } = {}) {
-  const latest = latestSession();
-  try {
-    return await send(method, path, options);
-  } catch (error) {
-    if (!session.mayBegin || !(error instanceof Problem) || error.code !== "unauthenticated") throw error;
-    if (!begins) {
-      keep(SESSION, null);
-      session.sure = false;
-      throw error;
-    }
-    await beginSession(latest);
-    return await send(method, path, options);
-  }
-}
+export const call = (method, path, options) => way(method, path, options);
 
-/** @param {string} method @param {string} path @param {CallOptions} [options] */
+/** @type {Send} */
 async function send(method, path, { body, headers = {}, patience = 20, cache = "no-store" } = {}) {
   const started = Date.now();
   let response, answer;

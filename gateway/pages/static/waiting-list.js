@@ -1,8 +1,9 @@
 // @ts-check
 // The fan's waiting list: the time left of an offer, and the page anew when something has changed.
-import { beginSessions, book, call, newKey, now, Problem } from "./api.js";
+import { book, call, newKey, now, Problem } from "./api.js";
 import { Captcha } from "./captcha.js";
 import { $, readData } from "./dom.js";
+import { beginSessions } from "./session.js";
 import { clock, problemWords } from "./words.js";
 
 /** @import { WaitingEntryAnswer } from "../contract.d.ts" */

@@ -90,8 +90,8 @@ class Edge:
         if attempts >= self._settings.attempts_max:
             logger.error("the edge was not told of a change, and shows it late: %s", outcome.error)
             return None
-        wait = min(max(RETRY_FIRST_SECONDS * 2 ** (attempts - 1), outcome.retry_after_seconds), RETRY_SECONDS_MAX)
-        return wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
+        wait: float = max(RETRY_FIRST_SECONDS * 2 ** (attempts - 1), outcome.retry_after_seconds)
+        return min(wait, RETRY_SECONDS_MAX) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads retries
 
     async def note(self, connection: Connection, ended: Ended[Message]) -> None:
         """Nothing is noted of the one recipient."""

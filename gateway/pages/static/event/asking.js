@@ -1,7 +1,8 @@
 // @ts-check
 // Asks the server where the fan stands. Each question is a heartbeat too: it keeps the place.
-import { call, isSessionSure, Problem } from "../api.js";
+import { call, Problem } from "../api.js";
 import { keepsCookies, NO_COOKIES } from "../cookies.js";
+import { isSessionSure } from "../session.js";
 
 /** @import { Place } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */

@@ -1,7 +1,8 @@
 // @ts-check
 // The waiting part: the fan's place over a stream, or by asking while the stream is away.
-import { call, hasSession, Problem } from "../api.js";
+import { call, Problem } from "../api.js";
 import { $, setProgress, setText } from "../dom.js";
+import { hasSession } from "../session.js";
 import { SharedStream } from "../shared-stream.js";
 import { reloadSpread } from "./page.js";
 import { count, t } from "../text.js";

@@ -4,9 +4,10 @@
 import "../local-times.js";
 import { $, readData } from "../dom.js";
 import { below } from "../addresses.js";
-import { beginSessions, call, hasSession } from "../api.js";
+import { call } from "../api.js";
 import { OtherTabs } from "../other-tabs.js";
 import { seatWords } from "../seat-words.js";
+import { beginSessions, hasSession } from "../session.js";
 import { moneyIn } from "../words.js";
 import { askWith } from "./asking.js";
 import { Alert } from "./alert.js";
