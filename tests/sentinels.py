@@ -103,11 +103,15 @@ class Watched:
 
     def master(self) -> int:
         """The port of the master that the sentinels name."""
-        with redis.Redis(port=next(iter(self.sentinels)), socket_timeout=10) as sentinel:
+        alive = next(port for port, process in self.sentinels.items() if process.poll() is None)
+        with redis.Redis(port=alive, socket_timeout=10) as sentinel:
             return int(sentinel.sentinel_get_master_addr_by_name(SERVICE)[1])
 
-    def replica(self) -> int:
-        return next(port for port in self.servers if port != self.master())
+    def kill_a_sentinel(self) -> None:
+        """SIGKILL of the one that the URL names first: the other two are enough."""
+        port = next(iter(self.sentinels))
+        self.sentinels[port].kill()
+        self.sentinels[port].wait()
 
     def kill_master(self) -> int:
         """SIGKILL; gives its port."""

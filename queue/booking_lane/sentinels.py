@@ -16,8 +16,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import redis.asyncio.sentinel
 import redis.connection
 import redis.sentinel
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
 
 SCHEMES: Final = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 SENTINEL_PORT: Final = 26379
@@ -146,7 +150,7 @@ class SentinelPool(redis.sentinel.SentinelConnectionPool):
     """Connections to the master that sentinels name; they ask again for each new connection."""
 
     def __init__(self, address: SentinelAddress, **options: Any) -> None:
-        sentinels = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=_asking(address, options))
+        sentinels = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=_asking(address, Retry(NoBackoff(), 0)))
         super().__init__(
             address.service,
             sentinels,
@@ -167,7 +171,9 @@ class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
     """As `SentinelPool`, for asyncio."""
 
     def __init__(self, address: SentinelAddress, **options: Any) -> None:
-        sentinels = redis.asyncio.sentinel.Sentinel(address.sentinels, sentinel_kwargs=_asking(address, options))
+        sentinels = redis.asyncio.sentinel.Sentinel(
+            address.sentinels, sentinel_kwargs=_asking(address, AsyncRetry(NoBackoff(), 0))
+        )
         super().__init__(
             address.service,
             sentinels,
@@ -184,10 +190,16 @@ class AsyncBlockingSentinelPool(AsyncSentinelPool, redis.asyncio.BlockingConnect
     """The same, bounded: who wants one connection more waits for it."""
 
 
-def _asking(address: SentinelAddress, options: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: options[name] for name in ("retry", "maint_notifications_config") if name in options}
-    seconds = {"socket_timeout": SENTINEL_SECONDS_MAX, "socket_connect_timeout": SENTINEL_SECONDS_MAX}
-    return kept | seconds | address.asking
+def _asking(address: SentinelAddress, retry: Any) -> dict[str, Any]:
+    """redis-py's options of a connection to a sentinel. By itself it would ask a dead one for seconds, again and again,
+    before it turns to the next.
+    """
+    return {
+        "socket_timeout": SENTINEL_SECONDS_MAX,
+        "socket_connect_timeout": SENTINEL_SECONDS_MAX,
+        "retry": retry,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    } | address.asking
 
 
 def _keeping(address: SentinelAddress, options: dict[str, Any]) -> dict[str, Any]:
