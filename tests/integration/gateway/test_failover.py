@@ -50,6 +50,8 @@ async def test_a_hall_ahead_of_the_new_primary_follows_it_back(servers_folder: P
         halls.on_batch(BatchNews(uuid.uuid4(), "", 0, (), tuple(told)))
         assert (hall.version, len(hall.taken)) == (3, 3)
 
+        # A connection that its server ends would be closed by nobody.
+        await engine.dispose()
         primary.end(signal.SIGKILL)
         standby.promote()
         async with verifying(halls), asyncio.timeout(SECONDS_MAX):
