@@ -29,8 +29,8 @@ class PaymentCounts(AnswerBody, kw_only=True):
 
 
 class RefundCounts(AnswerBody, kw_only=True):
-    """How many refunds are under way, done, and given up (``dead``); ``stuck`` are tried for long. ``owedAmount`` is what
-    those that are not done come to, in minor units.
+    """How many refunds are under way, done, and given up (``dead``); ``stuck`` are tried for long. ``owedAmount`` is
+    what those that are not done come to, in minor units.
     """
 
     pending: int

@@ -69,8 +69,8 @@ async def notice(
 async def of_event(
     request: AnyRequest, event_id: Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 ) -> EventPayments:
-    """An event's payments and refunds: how many are in which state, what is stuck, and what the last comparison with the
-    provider's books found.
+    """An event's payments and refunds: how many are in which state, what is stuck, and what the last comparison with
+    the provider's books found.
     """
     services = services_of(request)
     event = (await services.hall_access.to_read(request, event_id)).event
