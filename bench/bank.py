@@ -1,4 +1,4 @@
-"""The bank of a benchmark with payments: it pays what the built-in test provider opened, and posts the notices of it."""
+"""The bank of a benchmark with payments: it pays what the test provider opened, and posts the notices of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ RETURNING i.event_id, i.payment_id
 
 
 class Bank:
-    """Pays at once, in a thread of its own, and tells a gateway of each payment as a provider does. The fans read no page
-    to pay.
+    """Pays at once, in a thread of its own, and tells a gateway of each payment as a provider does. The fans read no
+    page to pay.
     """
 
     def __init__(self, system: System, gateway: Address) -> None:

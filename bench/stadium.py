@@ -186,7 +186,7 @@ def run(
 
     ``profile`` says where gateway and worker spend their time, and slows them (py-spy).
     ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
-    ``payment_ms``: the event takes payments, by a test provider that takes so long for each answer; None: it takes none.
+    ``payment_ms``: the event takes payments, by a test provider that takes so long to answer; None: it takes none.
     """
     console = console or Console(width=200)
 

@@ -233,7 +233,8 @@ async def test_mollie_ends_by_itself_what_it_does_not_let_anybody_cancel() -> No
 
 
 def test_stripes_script_is_of_the_release_that_its_library_speaks() -> None:
-    assert STRIPE_SCRIPT == f"https://js.stripe.com/{stripe.api_version.rpartition('.')[2]}/stripe.js"
+    release = stripe.api_version.rpartition(".")[2]
+    assert f"/{release}/" in STRIPE_SCRIPT
 
 
 async def test_what_could_be_paid_by_a_debit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
