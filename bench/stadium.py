@@ -207,7 +207,7 @@ def run(
         if payment_ms is not None:
             connection.execute("UPDATE event SET payments = 'test' WHERE event_id = %s", (event_id,))
     environ = {} if payment_ms is None else {"ADMITONE_PAYMENT_PROVIDERS": "test"}
-    programs = system.gateways(gateways, **environ)
+    programs = system.gateways(gateways, place_seconds=None, **environ)
     worker = system.worker(**environ, **({"ADMITONE_PAYMENT_TEST_DELAY_MS": str(payment_ms)} if environ else {}))
     steward = Steward(system, event_id)
     processes = -(-fans_count // FANS_OF_A_PROCESS) if fans_count > 2_000 else 1
