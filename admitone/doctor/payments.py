@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import psycopg
-
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 from db.payments.overview import AT_THE_BANK, SITE, SiteFigures
@@ -23,11 +21,7 @@ def examine(site: Site) -> Iterator[Finding]:
     if site.postgres is None:
         return
     settings = site.settings.payment
-    try:
-        row = site.rows(SITE, {"stuck_minutes": settings.stuck_minutes, "at_the_bank": AT_THE_BANK})[0]
-    except psycopg.errors.UndefinedTable:
-        # The database is of an earlier release, which another finding says.
-        return
+    row = site.rows(SITE, {"stuck_minutes": settings.stuck_minutes, "at_the_bank": AT_THE_BANK})[0]
     figures = SiteFigures._make(row)
     if not figures.events:
         return

@@ -33,6 +33,9 @@ class Payments:
         self._settings = settings
         self._stripe = stripe
         self._secret = secret
+        if STRIPE in settings.names:
+            # It is large, so that it is loaded now, and not as the first notice comes.
+            import stripe
 
     async def seen(self, payment_id: uuid.UUID) -> PaymentSeen | None:
         """The payment of that id; None if there is none."""

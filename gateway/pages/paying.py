@@ -19,6 +19,8 @@ from gateway.pages.views import PageData
 
 Pages = NamedDependency[SkipValidation[PageData]]
 
+STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
+"""Of the same release as the interface that our library of Stripe speaks."""
 NUMBER_CHARS_MAX: Final = 5
 AGAIN_SECONDS: Final = 1
 """A page that waits for news of a payment asks for it again after so long."""
@@ -61,6 +63,7 @@ async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
         event=payment.event,
         pay_by=by_script,
         by_script=by_script,
+        stripe_script=STRIPE_SCRIPT,
         data={
             "publicKey": pages.stripe_key,
             "clientSecret": payment.client_secret,

@@ -55,7 +55,7 @@ class PaymentSettings(Section, frozen=True, kw_only=True):
 class StripeSettings(Section, frozen=True, kw_only=True):
     """The keys of an account at Stripe. ``account`` is that of another one which the keys may act for (Connect)."""
 
-    secret_key: Annotated[str, setting("Stripe's secret key (sk_… or rk_…), for the payment process alone")] = ""
+    secret_key: Annotated[str, setting("Stripe's secret key (sk_… or rk_…)")] = ""
     public_key: Annotated[str, setting("Stripe's publishable key (pk_…), which the page where fans pay shows")] = ""
     webhook_secret: Annotated[
         str, setting("secret of the webhook that Stripe posts to /api/payments/stripe/notices (whsec_…)")
@@ -82,7 +82,7 @@ MOLLIE_METHODS: Final = frozenset(
 class MollieSettings(Section, frozen=True, kw_only=True):
     """The key of a profile at Mollie."""
 
-    api_key: Annotated[str, setting("Mollie's API key (live_… or test_…), for the payment process alone")] = ""
+    api_key: Annotated[str, setting("Mollie's API key (live_… or test_…)")] = ""
     profile: Annotated[str, setting("the key's profile (pfl_…), which payments must be of; empty: any")] = ""
     methods: Annotated[
         str, setting("methods that fans may pay by, of those that are paid at once, as Mollie names them")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import aiohttp
 import stripe
@@ -33,7 +33,7 @@ from payments.settings import StripeSettings
 _T = TypeVar("_T")
 
 REFUND: Final = "admitone_refund"
-METHODS: Final = ["card"]
+METHODS: Final[list[Literal["card"]]] = ["card"]
 SESSION: Final = "cs_"
 """What the names of Checkout's sessions begin with."""
 PAGE: Final = 100
@@ -72,13 +72,14 @@ class StripeProvider:
                 {
                     "amount": to_stripe(ask.amount, ask.currency),
                     "currency": ask.currency.lower(),
-                    "payment_method_types": METHODS,
+                    "allowed_payment_method_types": [*METHODS],
                     "description": ask.words,
                     "metadata": _named(ask),
                 },
                 {"idempotency_key": f"admitone-open-{ask.payment_id}"},
             )
         )
+        _refuse_other_methods(intent)
         return Opened(intent.id, intent.client_secret or "")
 
     async def open_there(self, ask: PaymentAsk) -> Opened:
@@ -92,7 +93,9 @@ class StripeProvider:
             self._stripe.checkout.sessions.create_async(
                 {
                     "mode": "payment",
-                    "payment_method_types": ["card"],
+                    "allowed_payment_method_types": [*METHODS],
+                    # Otherwise a fan may pay in another currency than the one that was agreed.
+                    "adaptive_pricing": {"enabled": False},
                     "line_items": [
                         {
                             "quantity": 1,
@@ -111,6 +114,7 @@ class StripeProvider:
                 {"idempotency_key": f"admitone-session-{ask.payment_id}"},
             )
         )
+        _refuse_other_methods(session)
         return Opened(session.id, href=session.url or "")
 
     async def look(self, ask: PaymentAsk) -> Answer:
@@ -185,7 +189,7 @@ class StripeProvider:
                 )
 
     async def end(self) -> None:
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     # -- what Stripe says
 
@@ -246,6 +250,16 @@ class StripeProvider:
         """What an operator is told of an error: never the key, which Stripe may name."""
         words = f"{type(error).__name__}: {error.user_message or error}"
         return words.replace(self._secret, "…") if self._secret else words
+
+
+def _refuse_other_methods(opened: Any) -> None:
+    """Refuse what could be paid by other methods than ours: one of them may take days.
+
+    Raises:
+        ProviderRefusedError
+    """
+    if not {*opened.payment_method_types} <= {*METHODS}:
+        raise ProviderRefusedError(f"it could be paid by {', '.join(opened.payment_method_types)}")
 
 
 def _refunded(intent: Any) -> int:

@@ -42,7 +42,7 @@ export function showPayments({ capturedAmount, comparedAt, differences, errors, 
   );
   $("payments-lines").replaceChildren(...items);
   $("payments-compared").textContent = comparedAt
-    ? `Compared with the provider’s books ${momentWords(comparedAt, "both")}.`
+    ? `Compared with the provider’s books ${momentWords(comparedAt, "date")}.`
     : "Not yet compared with the provider’s books.";
   $("payments").hidden = false;
 }

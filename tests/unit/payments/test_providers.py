@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import stripe
 
+from gateway.pages.paying import STRIPE_SCRIPT
 from payments.minor_units import from_decimal, from_stripe, to_decimal, to_stripe
 from payments.mollie_provider import MollieProvider
 from payments.provider import (
@@ -228,6 +230,21 @@ async def test_mollie_ends_by_itself_what_it_does_not_let_anybody_cancel() -> No
         with pytest.raises(ProviderRefusedError, match="another profile"):
             await of_another.look(ask)
         await of_another.end()
+
+
+def test_stripes_script_is_of_the_release_that_its_library_speaks() -> None:
+    release = stripe.api_version.rpartition(".")[2]
+    assert f"/{release}/" in STRIPE_SCRIPT
+
+
+async def test_what_could_be_paid_by_a_debit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    books = StripeBooks()
+    monkeypatch.setattr("tests.tills.stripe_server._methods", lambda form: ["card", "sepa_debit"])
+    with serving(books) as address:
+        counter = Counter(stripe_at(address), books)
+        with pytest.raises(ProviderRefusedError, match="sepa_debit"):
+            await counter.opened()
+        await counter.provider.end()
 
 
 async def test_of_stripes_element_and_its_own_page_only_one_can_be_paid() -> None:
