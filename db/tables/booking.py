@@ -74,8 +74,8 @@ class Purchase(Base):
 
     ``cancel_until`` is the time until which its fan was promised to be able to cancel; null for a purchase of an older
     release, to which the event's date applies (`db.booking.purchases`). ``voucher_hash`` names the voucher that it was
-    bought with. ``order_number`` is what its code says (`db.booking.order_codes`). ``given_by`` is the operator who
-    gave it away as complimentary; null where it was bought.
+    bought with. ``order_number`` is what its code says (`db.booking.order_codes`). ``given_by`` is who gave it away
+    as complimentary; null where it was bought.
     """
 
     __tablename__ = "purchase"
