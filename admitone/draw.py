@@ -49,13 +49,13 @@ class Checked:
     differences: tuple[str, ...]
 
 
-def export(database_url: str, event: int) -> bytes:
+def export(database_url: str, event: int, *, replica_url: str = "") -> bytes:
     """The draw as JSON, without any user id.
 
     Raises:
         DrawError: the event has no lobby, or it is not drawn.
     """
-    with replica.connect(database_url, "admitone-draw") as connection:
+    with replica.connect(database_url, "admitone-draw", replica_url=replica_url) as connection:
         seed, seed_hash, _, participants, _ = _draw(connection, event)
         hashes = [hashed.hex() for _, hashed, _ in _entries(connection, event)]
     document = Export(

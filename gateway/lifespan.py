@@ -46,9 +46,14 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending.listen()
     await _begin(services)
     await services.reader.open()
+    await services.check_in.open()
     _settle_memory()
     listeners = _listeners(services)
-    services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
+    services.readiness.begin(
+        lambda: (services.stream_slots.open, services.desk.backlog),
+        services.rooms.revisions,
+        lambda: services.old_reads.is_fresh if services.old_reads.has_replica else None,
+    )
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in _keepers(services, listeners)]
     with contextlib.suppress(TimeoutError):
         connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
@@ -70,6 +75,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
     """The functions that run for as long as the process does."""
     return [
         services.readiness.keep,
+        *([services.old_reads.keep] if services.old_reads.has_replica else []),
         services.loop_lag.keep,
         services.clock.keep,
         services.networks.keep,
@@ -174,4 +180,6 @@ async def _close(services: Services) -> None:
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()
+    await services.old_reads.close()
+    await services.check_in.close()
     await services.engine.dispose()

@@ -239,7 +239,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings.db.url, settings.webhook, public_only=settings.site.production)
+            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:
@@ -247,7 +247,7 @@ class Pool(WorkerPool):
             from workers.payments.cashier import Cashier, cash
             from workers.payments.providers import providers_of
 
-            providers = providers_of(settings.payment, settings.site, settings.db.url)
+            providers = providers_of(settings)
             url, lane = settings.db.url, settings.lane
             cash(lambda: Cashier(url, client, lane, settings.payment, providers, probe=self._probe))
             return
