@@ -153,6 +153,9 @@ def stadium_(
     front: Annotated[float, typer.Option(min=0, max=1, help="Share of fans who go for the best seats.")] = 0.2,
     name: Annotated[str, typer.Option(help="Of the files in bench/results.")] = "stadium",
     profile: Annotated[bool, typer.Option("--profile", help="With py-spy; slows what it looks at.")] = False,
+    payment_ms: Annotated[
+        int | None, typer.Option(min=0, help="Each ticket is paid, by a test provider that takes so long to answer.")
+    ] = None,
 ) -> None:
     """Sell out a stadium, everything through real HTTP and SSE."""
     from bench import stadium
@@ -168,6 +171,7 @@ def stadium_(
             front_share=front,
             name=name,
             profile=profile,
+            payment_ms=payment_ms,
         )
     if result["failedRequests"] or not result["audit"]["clean"] or result["unfinishedFans"]:
         raise typer.Exit(1)

@@ -18,7 +18,7 @@ from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
-from payments.settings import PaymentSettings
+from payments.settings import PaymentSettings, StripeSettings
 from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 
@@ -57,3 +57,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     wallet: WalletSettings
     payment: PaymentSettings
     edge: EdgeSettings
+    stripe: StripeSettings

@@ -126,6 +126,20 @@ class SeatsOffered(Payload, frozen=True, kw_only=True):
     ends_at: str
 
 
+class RefundMade(Payload, frozen=True, kw_only=True):
+    """``amount`` of a payment goes back, and its provider has taken it on. ``cause`` says why
+    (`db.payments.states.RefundCause`). ``purchase_id`` is null where the payment bought nothing.
+    """
+
+    refund_id: uuid.UUID
+    payment_id: uuid.UUID
+    purchase_id: uuid.UUID | None
+    user_id: int
+    amount: int
+    currency: str
+    cause: str
+
+
 class OutboxKind(StrEnum):
     """The kinds of news."""
 
@@ -182,6 +196,12 @@ class OutboxKind(StrEnum):
         EventEdited,
         "Event made or edited",
         "an operator made an event, or changed anything about it, its tickets, its plan or its room",
+    )
+    REFUND_MADE = (
+        "refund.made",
+        RefundMade,
+        "Money paid back",
+        "a payment, or a part of it, goes back: its provider has taken the refund",
     )
     SEATS_OFFERED = (
         "waiting.offered",

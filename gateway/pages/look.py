@@ -193,14 +193,17 @@ _CAPTCHA_SOURCES = {
     "turnstile": ("https://challenges.cloudflare.com", "https://challenges.cloudflare.com", "", ""),
 }
 """What a provider's own scripts need, by its name: of scripts, frames, connections and styles."""
+_STRIPE = "https://js.stripe.com https://*.js.stripe.com"
+_PAYMENT_SOURCES = {"stripe": (_STRIPE, f"{_STRIPE} https://hooks.stripe.com", "https://api.stripe.com", "")}
+"""The same of payment providers, for the page where a fan pays, which alone loads their scripts."""
 
 
 def _further(sources: str) -> str:
     return f" {sources}" if sources else ""
 
 
-def _policy(*, captcha: str = "", own_frame: bool = False) -> str:
-    scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha, ("", "", "", ""))
+def _policy(*, captcha: str = "", pay_by: str = "", own_frame: bool = False) -> str:
+    scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha) or _PAYMENT_SOURCES.get(pay_by) or ("",) * 4
     frames = frames or ("'self'" if own_frame else "'none'")
     return (
         f"default-src 'none'; script-src 'self'{_further(scripts)}; style-src 'self'{_further(styles)}; "
@@ -225,12 +228,15 @@ FEATURES_UNUSED = (
     "xr-spatial-tracking",
 )
 """No page uses these features of a browser, so no script that slips into one may use them. Check-in alone has the
-camera.
+camera, and the page of a payment provider's script alone a phone's own way to pay.
 """
 
 
-def _permissions(*, camera: bool = False) -> str:
-    allowed = {"camera": "(self)"} if camera else {}
+def _permissions(*, camera: bool = False, payment: bool = False) -> str:
+    # Phones' own ways to pay are asked for by the provider's frame.
+    allowed = ({"camera": "(self)"} if camera else {}) | (
+        {"payment": '(self "https://js.stripe.com")'} if payment else {}
+    )
     return ", ".join(f"{feature}={allowed.get(feature, '()')}" for feature in FEATURES_UNUSED)
 
 
@@ -289,19 +295,22 @@ def page(
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
     captcha: str = "",
+    pay_by: str = "",
     own_frame: bool = False,
     camera: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, with
-    ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera. ``shared``: it is
-    the same for everybody, so it sets no cookie.
+    """Render a template with the headers every page has. ``captcha`` and ``pay_by`` let that provider's own scripts
+    load, with ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera.
+    ``shared``: it is the same for everybody, so it sets no cookie.
     """
     assert shared is None or not (cookie or further_cookies)
-    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, pay_by=pay_by, own_frame=own_frame)}
     if camera:
         headers["Permissions-Policy"] = _permissions(camera=True)
+    if pay_by:
+        headers["Permissions-Policy"] = _permissions(payment=True)
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     if shared is not None:

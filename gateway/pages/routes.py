@@ -28,6 +28,7 @@ from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
+from gateway.contract.programme import TYPE_NAME_MAX
 from gateway.contract.values import ID_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -47,6 +48,7 @@ from gateway.pages.languages import (
 from gateway.pages.letters import LETTERS
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
+from gateway.pages.orders import FINDING, orders_page
 from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
@@ -323,6 +325,7 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     return page(
         "purchases.html",
         purchases=purchases,
+        takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
         site_url=origin_of(request),
@@ -356,6 +359,7 @@ async def purchase_page(
         purchase=purchase,
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
+        order=None if purchase.received else await pages.order(purchase),
         wallets=pages.wallets,
         exponent=minor_digits(purchase.currency),
     )
@@ -418,6 +422,12 @@ async def event_form_page(
         room=pages.new_room,
         data={"eventId": event_id, "exponents": MINOR_DIGITS},
     )
+
+
+@get("/ops/events/{event_id:int}/allotments")
+async def allotments_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's seats that are out of the sale, for its operators; asked for by its script, as in the console."""
+    return page("allotments.html", event_id=event_id, name_max=TYPE_NAME_MAX, data={"eventId": event_id})
 
 
 @get("/ops/events/{event_id:int}/vouchers")
@@ -578,6 +588,7 @@ def pages_router() -> Router:
             *WAITING_PAGES,
             *ACCOUNT_PAGES,
             *PAYING,
+            *FINDING,
             purchases_page,
             purchase_page,
             sign_out_form,
@@ -605,7 +616,9 @@ def pages_router() -> Router:
             alarms_page,
             codes_page,
             waiting_list_page,
+            allotments_page,
             vouchers_page,
+            orders_page,
             account_page,
             desk_page,
             scan_page,
