@@ -9,6 +9,7 @@ from typing import Final, cast
 import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
@@ -79,6 +80,7 @@ LAST_OUTCOMES_SECONDS: Final = 1.0
 class Services:
     settings: GatewaySettings
     engine: AsyncEngine
+    old_reads: OldReads
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
     clock: Clock

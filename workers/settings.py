@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
-from payments.settings import PaymentSettings
+from payments.settings import MollieSettings, PaymentSettings, StripeSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -47,6 +48,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneSettings
     hold: HoldSettings
     webhook: WebhookSettings
+    edge: EdgeSettings
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings
@@ -56,3 +58,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     alarm: AlarmSettings
     keep: KeepSettings
     payment: PaymentSettings
+    stripe: StripeSettings
+    mollie: MollieSettings
+
+    @property
+    def site_address(self) -> str:
+        """Where fans find the site from outside. A development site that does not know its address is on this
+        machine.
+        """
+        base = self.message.links or self.site.public_url
+        return base if "://" in base else "http://127.0.0.1:8000" + base

@@ -24,9 +24,6 @@ READS_UNDER_WAY_MAX: Final = 2
 GATHERED_MAX: Final = 256
 COUNTED_MAX: Final = 100_000
 
-# Every read here finds rows by keys, but a plan made while the tables were empty would scan them.
-_PLAN_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-
 _UNSIGNED: Final = re.compile(rb'("ticket" ?: ?")(\d+):([0-9a-f-]{36}):(\d+):(\d+):(\d+):(\d+)"')
 """What a signed ticket is to say, in the JSON that `db.booking.reading_sql` makes."""
 
@@ -51,7 +48,7 @@ class Reader:
         self._grace_seconds = grace_seconds
         self._ticket_keys = ticket_keys
         # A fan looks for what was bought a moment ago, so the primary is read.
-        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_PLAN_BY_KEYS)
+        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=primary.PLAN_BY_KEYS)
         self._waiting: list[_PurchaseRead] = []
         self._reading: set[asyncio.Task[None]] = set()
 

@@ -153,6 +153,12 @@ class TakeBody(RequestBody, kw_only=True):
     token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARS_MAX)]
 
 
+class NoticeTaken(AnswerBody, kw_only=True):
+    """A provider's notice was taken."""
+
+    taken: Literal[True] = True
+
+
 class PaymentStep(AnswerBody, kw_only=True):
     """What the fan does next where an event takes payments: pay at ``href``, a page of this site. ``clientSecret`` is
     the payment provider's for its own element in a browser, null until the provider knows the payment. The seats are

@@ -43,7 +43,7 @@ export type AlarmExceptionAnswer = {
   threshold: number;
   forSeconds: number;
 };
-export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "rebuilding" | "sold_out" | "sold_share";
+export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "payments_differ" | "payments_unopened" | "rebuilding" | "refunds_stuck" | "sold_out" | "sold_share";
 export type AlarmList = {
   firing: AlarmAnswer[];
   ended: AlarmAnswer[];
@@ -403,10 +403,30 @@ export type EventList = {
   events: EventAnswer[];
   cursor?: string | null;
 };
+export type EventPayments = {
+  eventId: number;
+  provider: string;
+  currency: string;
+  capturedAmount: number;
+  payments: PaymentCounts;
+  refunds: RefundCounts;
+  errors: string[];
+  comparedAt: string | null;
+  differences: PaymentDifference[];
+};
 export type EventPreview = {
   valid: boolean;
   faults: Fault[];
   event: EventDefinition | null;
+};
+export type EventProgress = {
+  eventId: number;
+  complete: boolean;
+  cancelledAt: string | null;
+  told: ToldAnswer | null;
+  purchases: number;
+  purchasesTold: number;
+  paidBack: PaidBackAnswer | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
 export type ExtendJob = {
@@ -696,6 +716,9 @@ export type NewcomerView = {
   mayRunOut: boolean;
   stock: StockLeft | null;
 };
+export type NoticeTaken = {
+  taken?: true;
+};
 export type OfficeOrder = {
   orderCode: string;
   purchaseId: string;
@@ -825,8 +848,16 @@ export type OrderSeat = {
   cancelFee: number;
   handedOn: boolean;
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
+export type PaidBackAnswer = {
+  currency: string;
+  purchases: number;
+  amount: number;
+  done: number;
+  amountDone: number;
+  givenUp: number;
+};
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -835,6 +866,21 @@ export type PasskeyAnswer = {
 };
 export type PasskeyOptions = {
   options: Record<string, unknown>;
+};
+export type PaymentCounts = {
+  opening: number;
+  open: number;
+  atTheBank: number;
+  captured: number;
+  booked: number;
+  failed: number;
+  returned: number;
+  stuck: number;
+};
+export type PaymentDifference = {
+  paymentId: string;
+  sentence: string;
+  mended: boolean;
 };
 export type PaymentStep = {
   href: string;
@@ -1115,6 +1161,14 @@ export type ReceiptEntry = {
 export type ReceiverChannel = "chat" | "mail" | "push";
 export type RecoveryCodes = {
   codes: string[];
+};
+export type RefundCounts = {
+  pending: number;
+  done: number;
+  dead: number;
+  stuck: number;
+  doneAmount: number;
+  owedAmount: number;
 };
 export type ReleaseJob = {
   kind: "release";
@@ -1420,6 +1474,14 @@ export type TicketPlace = {
   rowNumber: number;
   seatNumber: number;
   place: string;
+};
+export type ToldAnswer = {
+  kind: "event_cancelled" | "event_moved";
+  messages: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  skipped: number;
 };
 export type TypeCount = {
   ticketTypeId: number;

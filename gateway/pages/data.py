@@ -21,7 +21,7 @@ from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
-from db.payments.states import TEST
+from db.payments.states import STRIPE, TEST
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -30,7 +30,6 @@ from gateway.contract.hall import TicketAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.contract.orders import AnswersBody
 from gateway.hall.hall import Hall, UnknownEventError
-from gateway.identity.cookies import SAFE_METHODS
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
@@ -48,6 +47,7 @@ from gateway.pages.views import (
     PurchaseView,
     Standing,
     TicketView,
+    Visitor,
     WaitingView,
 )
 from gateway.services import Services, address, network
@@ -73,24 +73,40 @@ class PagesFromServices:
         self._services = services
         self.captcha_provider = services.captcha.provider
         self.seats_per_request_max = services.settings.limit.seats_per_request_max
+        self.stripe_key = services.settings.stripe.public_key
         self.takes_mail = services.contacts.takes_mail
         self.takes_phone = services.contacts.takes_phone
         self.push_key = services.alerts.public_key
         self.new_room = room_seed(services.settings.room)
         self.wallets = services.wallets
+        self.edge = services.settings.edge
 
-    async def ensure_session(self, request: AnyRequest, *, for_tickets: bool = False) -> tuple[int, Cookie | None]:
+    async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
         # Lax keeps the cookie from another site's form, so without this the form would be given a new session, which
         # takes the place of the fan's own.
         identity.refuse_foreign(request)
-        session = identity.ticket_holder(request) if for_tickets else identity.known(request)
+        session = identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's page refused.
+        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's form refused.
         await self._services.limits.count("page", network(request), self._services.settings.limit.sessions_per_minute)
-        token, user_id = identity.new_fan(visits=request.method in SAFE_METHODS)
+        token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
+
+    def visitor(self, request: AnyRequest, *, for_tickets: bool = False) -> Visitor:
+        identity = self._services.identity
+        if not identity.has_token(request):
+            return Visitor(None, is_stranger=True)
+        session = identity.ticket_holder(request) if for_tickets else identity.known(request)
+        if session is not None and session.role == "fan" and not session.rehearses:
+            return Visitor(session.user_id, is_stranger=False)
+        # A browser that went on sending it would be refused by every call, and passed by every cache.
+        is_over = session is None and not for_tickets and identity.sends_cookie(request)
+        return Visitor(None, is_stranger=False, cookie=identity.no_cookie("fan") if is_over else None)
+
+    def now(self) -> dt.datetime:
+        return self._services.clock.moment()
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
         views = []
@@ -117,6 +133,9 @@ class PagesFromServices:
         event = hall.event
         now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
+        lobby = None if counts is None else self._services.places.lobby(event.event_id, counts)
+        changes_at = [event.on_sale_at, event.off_sale_at, *([] if lobby is None else [lobby.opens_at])]
+        changes_at += [at for ticket in hall.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at]
         return EventView(
             event_id=event.event_id,
             name=event.name,
@@ -145,9 +164,11 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
+            takes_payments=bool(event.payments),
             asks=hall.asks,
             has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
-            lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
+            lobby=lobby,
+            changes_at=changes_at,
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
@@ -360,6 +381,8 @@ class PagesFromServices:
             stage=stage,
             purchase_id=found.purchase_id,
             client_secret=self._services.payments.secret_of(found) if stage == "open" else "",
+            href=found.pay_href or "",
+            discount=sum(found.amounts) - found.amount,
         )
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
@@ -375,7 +398,9 @@ class PagesFromServices:
                 await payments.pay_test(found, amount=found.amount + 1)
             elif act in ("pay", "silent"):
                 await payments.pay_test(found)
-        if act != "silent":
+        if act == "there" and found.provider == STRIPE:
+            await payments.go_there(found.event_id, payment.payment_id)
+        elif act != "silent":
             await payments.hint(found.event_id, payment.payment_id)
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:

@@ -47,6 +47,8 @@ _PAYLOAD: Final = {
     "name": _EVENT.artist,
     "mail": "ada@example.org",
     "amount": 4900,
+    "currency": "EUR",
+    "cause": "cancelled",
     "seats": 2,
     "title": "Alarm: The line is long · A Night at the Lyceum",
     "short": "The line has 5,120 fans.",

@@ -3,6 +3,7 @@
 import { below } from "./addresses.js";
 import { call } from "./api.js";
 import { $, formOf, make, readData } from "./dom.js";
+import { showPayments } from "./event-payments.js";
 import { eventWords, momentWords } from "./moments.js";
 import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
@@ -107,6 +108,7 @@ async function show() {
   } is tax.`;
   /** @type {HTMLAnchorElement} */ ($("taken-csv")).href = below(`${path}/takings.csv`);
   $("lines").replaceChildren(...taken.lines.map(takenLine));
+  if (event.payments) showPayments(await call("GET", `${path}/payments`), money);
   $("issues").replaceChildren(...issues.map(issueLine));
   $("none").hidden = issues.length > 0;
   $("sign-in").hidden = true;
