@@ -86,8 +86,7 @@ UPDATE refund SET state = 'pending', tries = 0, due_at = clock_timestamp() WHERE
 """
 
 IS_DUE: Final[LiteralString] = """
-SELECT pg_try_advisory_lock(%(lock)s)
-   AND NOT EXISTS (SELECT
+SELECT NOT EXISTS (SELECT
                      FROM reconciliation
                     WHERE began_at > clock_timestamp() - make_interval(mins => %(minutes)s))
 """

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 
 from db.connections import primary
+from db.connections.alone import locked_async
 from db.ids import uuid7
 from db.payments import reconciling as sql
 from db.payments.cashier import HINT
@@ -68,10 +69,12 @@ async def reconcile_if_due(
     Raises:
         psycopg.OperationalError: Postgres is out of reach.
     """
-    connection = await primary.connect_async(database_url, "admitone-reconcile")
-    async with connection:
-        row = await (await connection.execute(sql.IS_DUE, {"lock": sql.LOCK, "minutes": minutes})).fetchone()
-        return await _compared_and_noted(connection, providers, hours) if row and row[0] else None
+    async with (
+        locked_async(database_url, "admitone-reconcile", sql.LOCK) as is_ours,
+        await primary.connect_async(database_url, "admitone-reconcile") as connection,
+    ):
+        row = await (await connection.execute(sql.IS_DUE, {"minutes": minutes})).fetchone()
+        return await _compared_and_noted(connection, providers, hours) if is_ours and row and row[0] else None
 
 
 async def _compared_and_noted(connection: Connection, providers: Mapping[str, Provider], hours: int) -> Reconciled:
