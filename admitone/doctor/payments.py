@@ -96,6 +96,4 @@ def _of_books(site: Site) -> Iterator[Finding]:
             COMPARE,
         )
     else:
-        yield fine(
-            "behind", "payments_compared", f"{latest.payments} payments are as their providers have them"
-        )
+        yield fine("behind", "payments_compared", f"{latest.payments} payments are as their providers have them")
