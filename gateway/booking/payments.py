@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from importlib import import_module
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
