@@ -27,7 +27,7 @@ PAGES = (
     ("/ops/alarms", ["alarms.js"], 22_500),
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/rooms/{event}/waiting-list", ["waiting-rules.js"], 19_500),
-    ("/ops/events/{event}/vouchers", ["vouchers.js"], 20_500),
+    ("/ops/events/{event}/vouchers", ["vouchers.js"], 22_000),
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
