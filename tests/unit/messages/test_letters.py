@@ -119,8 +119,8 @@ def test_a_mail_has_text_and_html_and_its_files() -> None:
 @pytest.mark.parametrize(
     ("cause", "purchase", "says", "leads"),
     [
-        ("cancelled", "p", "You cancelled tickets.", "/purchases/p?"),
-        ("event_cancelled", "p", "This event was cancelled.", "/purchases/p?"),
+        ("cancelled", "p", "You cancelled tickets.", "/purchases/p"),
+        ("event_cancelled", "p", "This event was cancelled.", "/purchases/p"),
         ("seats_gone", None, "could not buy these seats", "/events/1"),
     ],
 )
