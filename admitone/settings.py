@@ -14,7 +14,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.connections.urls import NO_POOLER, with_pooler
+from db.edge.settings import EdgeSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
@@ -161,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep: KeepSettings = KeepSettings()
     wallet: WalletSettings = WalletSettings()
     payment: PaymentSettings = PaymentSettings()
+    edge: EdgeSettings = EdgeSettings()
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
 
@@ -186,7 +190,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise SettingsError(_with_variables(str(error))) from None
         settings._refuse_unsafe()
-        return settings
+        return settings._through_pooler()
+
+    def _through_pooler(self) -> Self:
+        """The same settings, with URLs of Postgres that say what they lead to (`db.connections.urls`)."""
+        if self.db.pooler == NO_POOLER:
+            return self
+        urls = {
+            name: with_pooler(url, self.db.pooler) if url else ""
+            for name, url in (("url", self.db.url), ("replica_url", self.db.replica_url))
+        }
+        return msgspec.structs.replace(self, db=msgspec.structs.replace(self.db, **urls))
 
     def part(self, wanted: type[_Part]) -> _Part:
         """The sections that ``wanted`` names, for a group of processes that takes no others."""
@@ -211,6 +225,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
+        self._refuse_sentinels()
         self._refuse_providers()
         self._refuse_payments()
         if self.metrics.token and not _token_is_possible(self.metrics.token):
@@ -236,6 +251,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("ADMITONE_PAYMENT_PROVIDERS: the test provider takes no money: not in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
+
+    def _refuse_sentinels(self) -> None:
+        for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
+            try:
+                sentinel_address(url)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: {error}") from None
 
     def _refuse_payments(self) -> None:
         names = self.payment.names

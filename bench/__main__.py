@@ -10,7 +10,21 @@ import msgspec
 import typer
 
 from bench import report
-from bench.parts import bots, engine, generator, memory, overload, purchase, reads, reserve, room, scan, streams, told
+from bench.parts import (
+    bots,
+    edge,
+    engine,
+    generator,
+    memory,
+    overload,
+    purchase,
+    reads,
+    reserve,
+    room,
+    scan,
+    streams,
+    told,
+)
 from bench.report import Part
 from bench.servers import System, machine, system
 
@@ -73,6 +87,17 @@ def bots_(
 ) -> None:
     """Bots among fans: their share of the seats, precision and recall of the limits, what fans feel."""
     _run("bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds))
+
+
+@app.command("edge")
+def edge_(
+    per_minute: Annotated[int, typer.Option(min=60, help="Reads of the selling event.")] = 100_000,
+    seconds: Seconds = 30.0,
+    few: Annotated[int, typer.Option(min=1, help="Loads of the page before doors, for comparison.")] = 1_000,
+    many: Annotated[int, typer.Option(min=1, help="Loads of the page before doors.")] = 20_000,
+) -> None:
+    """A selling event and the page before doors, read through Varnish and nginx."""
+    _run("edge", lambda running: edge.measure(running, per_minute=per_minute, seconds=seconds, few=few, many=many))
 
 
 @app.command("engine")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
@@ -55,4 +56,5 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     sms: SmsSettings
     wallet: WalletSettings
     payment: PaymentSettings
+    edge: EdgeSettings
     stripe: StripeSettings

@@ -17,7 +17,9 @@ from admitone.doctor import (
     gateways,
     networks,
     payments,
+    pooler,
     postgres,
+    replica,
     rooms,
     valkey,
     webhooks,
@@ -28,6 +30,8 @@ from admitone.doctor.site import Site
 
 SUBJECTS: Final[tuple[tuple[str, Callable[[Site], Iterator[Finding]]], ...]] = (
     ("postgres", postgres.examine),
+    ("pooler", pooler.examine),
+    ("replica", replica.examine),
     ("redis", valkey.examine),
     ("gateways", gateways.examine),
     ("workers", workers.examine),

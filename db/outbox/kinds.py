@@ -97,6 +97,12 @@ class EventChanged(Payload, frozen=True, kw_only=True):
     revision: int
 
 
+class EventEdited(Payload, frozen=True, kw_only=True):
+    """``revision`` is that of what was changed: the event's or its room's."""
+
+    revision: int
+
+
 class PurchaseOfCancelledEvent(Payload, frozen=True, kw_only=True):
     """A purchase as it was left by its fan: ``details`` are the seats that were not cancelled before, ``seats`` is
     their number, and ``total_amount`` their sum, which is owed to the fan.
@@ -184,6 +190,12 @@ class OutboxKind(StrEnum):
         EventChanged,
         "Event moved or changed",
         "an operator changed an event's name, venue, date or doors while it was on sale or sold",
+    )
+    EVENT_EDITED = (
+        "event.edited",
+        EventEdited,
+        "Event made or edited",
+        "an operator made an event, or changed anything about it, its tickets, its plan or its room",
     )
     REFUND_MADE = (
         "refund.made",

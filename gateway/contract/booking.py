@@ -266,6 +266,8 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
 
     With ``received`` another fan bought, and handed these tickets on to this one; they alone are in ``details`` and
     in ``totalAmount``, and cannot be cancelled.
+
+    ``orderCode`` is what the fan tells the venue's office; ``complimentary`` tickets were given away by the venue.
     """
 
     purchase_id: uuid.UUID
@@ -278,6 +280,8 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     details: tuple[PurchaseDetailAnswer, ...]
     cancel_until: Moment | None = None
     received: bool = False
+    order_code: str = ""
+    complimentary: bool = False
 
 
 class HandOnLink(AnswerBody, kw_only=True):

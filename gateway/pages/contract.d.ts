@@ -109,6 +109,20 @@ export type AllotmentMade = {
   allotmentId: string;
   name: string;
 };
+export type AsksAnswer = {
+  eventId: number;
+  asks: boolean;
+  attendees: boolean;
+  questions: QuestionAnswer[];
+  terms: string;
+  termsVersion: number;
+};
+export type AttendeeAnswer = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
+  name: string;
+};
 export type BoughtSeat = {
   ticketTypeId: number;
   ticketType: string;
@@ -357,6 +371,7 @@ export type EventAnswer = {
   pictureAlt?: string;
   accountRequired?: boolean;
   payments?: string;
+  asks?: boolean;
 };
 export type EventDefinition = {
   eventId: number;
@@ -403,6 +418,15 @@ export type EventPreview = {
   valid: boolean;
   faults: Fault[];
   event: EventDefinition | null;
+};
+export type EventProgress = {
+  eventId: number;
+  complete: boolean;
+  cancelledAt: string | null;
+  told: ToldAnswer | null;
+  purchases: number;
+  purchasesTold: number;
+  paidBack: PaidBackAnswer | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
 export type ExtendJob = {
@@ -486,6 +510,18 @@ export type FoundFanAnswer = {
 export type FoundFans = {
   fans: FoundFanAnswer[];
 };
+export type FoundOrderAnswer = {
+  orderCode: string;
+  eventId: number;
+  eventName: string;
+  purchaseId: string;
+  status: string;
+  purchaseAt: string;
+  href: string;
+};
+export type FoundOrders = {
+  purchases: FoundOrderAnswer[];
+};
 export type FoundTicketAnswer = {
   ticketTypeId: number;
   ticketType: string;
@@ -519,6 +555,13 @@ export type GateEvents = {
 export type GateStanding = {
   counts: EntryCounts;
   conflicts: ConflictAnswer[];
+};
+export type GiveJob = {
+  kind: "give";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: PurchaseResult | null;
 };
 export type HallBlock = {
   rows: number;
@@ -571,7 +614,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob | GiveJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -676,6 +719,26 @@ export type NewcomerView = {
 export type NoticeTaken = {
   taken?: true;
 };
+export type OfficeOrder = {
+  orderCode: string;
+  purchaseId: string;
+  eventId: number;
+  status: string;
+  complimentary: boolean;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  name: string | null;
+  mail: string | null;
+  attendees: AttendeeAnswer[];
+  answers: ReplyAnswer[];
+  termsVersion: number;
+  payments: OrderPayment[];
+  refunds: OrderRefund[];
+  userId: number;
+  givenBy: string | null;
+  seats: OrderSeat[];
+};
 export type OpenPass = {
   token: string;
   expiresAt: string;
@@ -726,8 +789,75 @@ export type OperatorSessionAnswer = {
 export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type OrderAnswer = {
+  orderCode: string;
+  purchaseId: string;
+  eventId: number;
+  status: string;
+  complimentary: boolean;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  name: string | null;
+  mail: string | null;
+  attendees: AttendeeAnswer[];
+  answers: ReplyAnswer[];
+  termsVersion: number;
+  payments: OrderPayment[];
+  refunds: OrderRefund[];
+};
+export type OrderLine = {
+  orderCode: string;
+  purchaseId: string;
+  userId: number;
+  status: string;
+  seats: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  givenBy: string | null;
+  name: string | null;
+  mail: string | null;
+};
+export type OrderList = {
+  orders: OrderLine[];
+  cursor: number | null;
+};
+export type OrderPayment = {
+  provider: string;
+  amount: number;
+  currency: string;
+  paidAt: string;
+};
+export type OrderRefund = {
+  amount: number;
+  cause: string;
+  state: string;
+  createdAt: string;
+  doneAt: string | null;
+};
+export type OrderSeat = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  row: string;
+  seat: string;
+  amount: number;
+  cancelledAt: string | null;
+  cancelFee: number;
+  handedOn: boolean;
+};
+export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
+export type PaidBackAnswer = {
+  currency: string;
+  purchases: number;
+  amount: number;
+  done: number;
+  amountDone: number;
+  givenUp: number;
+};
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -963,6 +1093,8 @@ export type PurchaseAnswer = {
   details: PurchaseDetailAnswer[];
   cancelUntil?: string | null;
   received?: boolean;
+  orderCode?: string;
+  complimentary?: boolean;
 };
 export type PurchaseDetailAnswer = {
   ticketTypeId: number;
@@ -1000,6 +1132,11 @@ export type PurchaseResult = {
   status: string;
   details: BoughtSeat[];
   breakdown?: Breakdown | null;
+};
+export type QuestionAnswer = {
+  questionId: number;
+  text: string;
+  required: boolean;
 };
 export type Quote = {
   reservationId: string;
@@ -1045,6 +1182,11 @@ export type ReleaseResult = {
   reservationId: string;
   eventId: number;
   seats: NamedSeat[];
+};
+export type ReplyAnswer = {
+  questionId: number;
+  question: string;
+  answer: string;
 };
 export type Resent = {
   resent: number;
@@ -1279,6 +1421,7 @@ export type TakingsLine = {
   amount: number;
   cancelledSeats: number;
   cancelledAmount: number;
+  complimentarySeats: number;
 };
 export type TaxPart = {
   basisPoints: number;
@@ -1331,6 +1474,14 @@ export type TicketPlace = {
   rowNumber: number;
   seatNumber: number;
   place: string;
+};
+export type ToldAnswer = {
+  kind: "event_cancelled" | "event_moved";
+  messages: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  skipped: number;
 };
 export type TypeCount = {
   ticketTypeId: number;

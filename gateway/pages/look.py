@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -29,10 +30,11 @@ from gateway.pages.formats import (
     format_stock,
     format_tax,
 )
-from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, ngettext, prefix
+from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, names_language, ngettext, prefix
 from gateway.pages.times import date_box, doors_time, event_time, reader_time, site_time
 from gateway.wire.addresses import below
-from gateway.wire.negotiation import coding, field
+from gateway.wire.negotiation import coding, field, has_already
+from gateway.wire.shared import Shared
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -251,10 +253,21 @@ PAGE_HEADERS = {
 class Page(Response[str]):
     """A page, which goes compressed to who takes that: it is a third of a first visit. No page holds both a secret and
     a text of somebody else's choice, so its length tells nothing.
+
+    A page that is the same for everybody has an ETag for each coding, and is not sent to who has it already.
     """
+
+    is_shared = False
 
     def to_asgi_response(self, app: Any, request: Any, **rest: Any) -> Any:
         chosen = coding(field(request, "accept-encoding"))
+        if isinstance(self.content, str) and self.is_shared:
+            digest = hashlib.blake2b(self.content.encode(), digest_size=12).hexdigest()
+            tag = f'"{digest}-{chosen or "plain"}"'
+            self.headers |= {"ETag": tag, "Vary": _shared_vary()}
+            if has_already(field(request, "if-none-match"), tag):
+                self.status_code, self.content = 304, ""
+                return super().to_asgi_response(app, request, **rest)
         if isinstance(self.content, str) and chosen:
             plain = self.content.encode()
             packed: Any = (
@@ -263,14 +276,22 @@ class Page(Response[str]):
                 else gzip.compress(plain, GZIP_LEVEL, mtime=0)
             )
             self.content = packed
-            self.headers |= {"Content-Encoding": chosen, "Vary": "Accept-Encoding"}
+            self.headers = {"Vary": "Accept-Encoding"} | self.headers | {"Content-Encoding": chosen}
         return super().to_asgi_response(app, request, **rest)
+
+
+def _shared_vary() -> str:
+    """What else than the address decides a page that is the same for everybody. Only the address without a language
+    asks for the reader's, and may send the reader on (`gateway.pages.routes`).
+    """
+    return "Accept-Encoding" if names_language() else "Accept-Encoding, Accept-Language"
 
 
 def page(
     template: str,
     *,
     status: int = 200,
+    shared: Shared | None = None,
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
     captcha: str = "",
@@ -282,7 +303,9 @@ def page(
 ) -> Response[str]:
     """Render a template with the headers every page has. ``captcha`` and ``pay_by`` let that provider's own scripts
     load, with ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera.
+    ``shared``: it is the same for everybody, so it sets no cookie.
     """
+    assert shared is None or not (cookie or further_cookies)
     headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, pay_by=pay_by, own_frame=own_frame)}
     if camera:
         headers["Permissions-Policy"] = _permissions(camera=True)
@@ -290,13 +313,17 @@ def page(
         headers["Permissions-Policy"] = _permissions(payment=True)
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
-    return Page(
+    if shared is not None:
+        headers |= shared.headers
+    made = Page(
         templates.get_template(template).render(**context),
         media_type=MediaType.HTML,
         status_code=status,
         headers=headers,
         cookies=[*([cookie] if cookie else []), *further_cookies],
     )
+    made.is_shared = shared is not None
+    return made
 
 
 ERROR_WORDS = {

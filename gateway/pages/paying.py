@@ -42,8 +42,8 @@ def _to(path: str, further: dict[str, str] | None = None) -> Response[str]:
 @get("/pay/{payment_id:uuid}")
 async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uuid.UUID) -> Response[str]:
     """Pay what a checkout waits for; or what came of it."""
-    user_id, cookie = await pages.ensure_session(request)
-    payment = await pages.payment(request, user_id, payment_id)
+    user_id = pages.visitor(request).user_id
+    payment = None if user_id is None else await pages.payment(request, user_id, payment_id)
     if payment is None:
         raise NotFoundException
     if payment.purchase_id is not None:
@@ -59,7 +59,6 @@ async def pay_page(request: Request[Any, Any, Any], pages: Pages, payment_id: uu
     by_script = STRIPE if payment.stage == "open" and payment.provider == STRIPE and not payment.href else ""
     shown = page(
         "pay.html",
-        cookie=cookie,
         payment=payment,
         event=payment.event,
         pay_by=by_script,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,9 +13,11 @@ from litestar.datastructures import Cookie
 
 from db.booking.charges import Charge
 from db.booking.results import Breakdown, breakdown
+from db.edge.settings import EdgeSettings
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
+from db.orders.asks import Asks
 from gateway.contract.line import DrawAnswer, Lobby
 from tickets.wallets import Wallets
 
@@ -77,11 +79,21 @@ class EventView:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    asks: Asks | None = None
+    """What a fan answers before buying."""
     has_waiting_list: bool = False
     takes_payments: bool = False
     """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
+    changes_at: Sequence[dt.datetime] = ()
+    """When the clock alone changes what is said of the event; moments that are past may be among them."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody books and nobody enters, so that what is shown changes by the clock or by an operator alone."""
+        is_early = self.sale is SaleState.COMING and self.room_state != "lobby"
+        return self.is_withdrawn or (is_early and (self.lobby is None or self.lobby.state == "early"))
 
     @property
     def is_withdrawn(self) -> bool:
@@ -203,11 +215,27 @@ class PurchaseView:
     seats: Sequence[PurchasedSeat]
     cancel_until: dt.datetime | None = None
     received: bool = False
+    order_code: str = ""
+    complimentary: bool = False
 
     @property
     def breakdown(self) -> Breakdown | None:
         """What of the seats that are left is fee and tax; None where neither is."""
         return breakdown([seat.charge for seat in self.seats if not seat.cancelled])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """An order's own facts, amounts in minor units. ``name`` is empty where the event asked for none, ``attendees`` are
+    (ticket type, row, seat) with the name of who comes.
+    """
+
+    name: str
+    mail: str
+    attendees: Mapping[tuple[int, int, int], str]
+    paid: int
+    returned: int
+    """Has gone back, or is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +331,19 @@ class PaymentView:
     discount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page: ``user_id`` is None without a valid session.
+
+    ``is_stranger``: the request brought no session at all, so it is shown what everybody is shown. ``cookie`` has the
+    browser forget a session that is not valid.
+    """
+
+    user_id: int | None
+    is_stranger: bool
+    cookie: Cookie | None = None
+
+
 class PageData(Protocol):
     """What the pages need of the gateway. Each method may raise litestar's `HTTPException`: an error page."""
 
@@ -321,12 +362,18 @@ class PageData(Protocol):
     new_room: RoomSeed
     """What a new event's room starts with."""
 
-    async def ensure_session(
-        self, request: Request[Any, Any, Any], *, for_tickets: bool = False
-    ) -> tuple[int, Cookie | None]:
-        """The fan's user id, and the session cookie to set if the request came without a valid one. `for_tickets` a
-        session that has ended is valid too, if `keep_session` says so.
+    edge: EdgeSettings
+
+    async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
+        """The user id of the fan who sends a form, and the session cookie to set if it came without a valid one."""
+
+    def visitor(self, request: Request[Any, Any, Any], *, for_tickets: bool = False) -> Visitor:
+        """Who looks at a page. To look makes no session. `for_tickets` a session that has ended is valid too, if
+        `keep_session` says so.
         """
+
+    def now(self) -> dt.datetime:
+        """The moment by the clock that sales go by."""
 
     async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
         """Events to come whose name, artist or venue holds ``q`` (all when empty), soonest first."""
@@ -370,6 +417,23 @@ class PageData(Protocol):
         key: str,
     ) -> None:
         """Hold the best available seats; ``key`` is the form's Idempotency-Key.
+
+        Raises:
+            PlainRefusedError
+        """
+
+    async def order(self, purchase: PurchaseView) -> OrderView:
+        """What the fan of a purchase answered and paid for it, and what went back."""
+
+    async def answer(
+        self,
+        request: Request[Any, Any, Any],
+        event_id: int,
+        user_id: int,
+        reservation_id: uuid.UUID,
+        fields: Mapping[str, str],
+    ) -> None:
+        """Keep what a form answers to what the event asks; nothing where it asks for nothing.
 
         Raises:
             PlainRefusedError

@@ -38,6 +38,8 @@ METHODS: Final[list[Literal["card"]]] = ["card"]
 SESSION: Final = "cs_"
 """What the names of Checkout's sessions begin with."""
 PAGE: Final = 100
+IN_PROGRESS: Final = 409
+"""Stripe answers so while it still works on a call with the same idempotency key: the call is made again later."""
 
 
 class StripeProvider:
@@ -240,6 +242,8 @@ class StripeProvider:
         try:
             return await call
         except (stripe.InvalidRequestError, stripe.IdempotencyError, stripe.CardError) as error:
+            if error.http_status == IN_PROGRESS:
+                raise ProviderAwayError(self._said(error)) from None
             raise ProviderRefusedError(self._said(error)) from None
         except stripe.StripeError as error:
             # No connection, a limit, a fault over there, or a key that an operator has to mend.

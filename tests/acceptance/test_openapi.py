@@ -49,6 +49,11 @@ CONTRACT = {
     "/api/purchases/{purchase_id}/cancel": {"post": 202},
     "/api/purchases/{purchase_id}/hand-on": {"get": 200},
     "/api/tickets/take": {"post": 202},
+    "/api/tickets/find": {"post": 204},
+    "/api/tickets/found/{token}": {"get": 200},
+    "/api/events/{event_id}/asks": {"get": 200},
+    "/api/reservations/{reservation_id}/answers": {"put": 204},
+    "/api/purchases/{purchase_id}/order": {"get": 200},
     "/api/queue/{event_id}": {"post": 201, "get": 200, "delete": 204},
     "/api/queue/{event_id}/stream": {"get": 200},
     "/api/queue/{event_id}/claim": {"post": 200},
@@ -109,11 +114,19 @@ CONTRACT = {
     "/api/ops/events/{event_id}/allotments/{allotment_id}": {"delete": 204},
     "/api/ops/events/{event_id}/vouchers": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}/vouchers/{issue_id}": {"delete": 204},
+    "/api/ops/events/{event_id}/asks": {"put": 200},
+    "/api/ops/events/{event_id}/orders": {"get": 200},
+    "/api/ops/events/{event_id}/orders.csv": {"get": 200},
+    "/api/ops/events/{event_id}/orders/{purchase_id}": {"get": 200, "patch": 204},
+    "/api/ops/events/{event_id}/orders/{purchase_id}/tickets": {"post": 204},
+    "/api/ops/events/{event_id}/orders/{purchase_id}/cancel": {"post": 202},
+    "/api/ops/events/{event_id}/gifts": {"post": 202},
     "/api/ops/stream": {"get": 200},
     "/api/ops/events": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}": {"get": 200, "patch": 200},
     "/api/ops/events/{event_id}/seats": {"post": 200},
     "/api/ops/events/{event_id}/log": {"get": 200},
+    "/api/ops/events/{event_id}/progress": {"get": 200},
     "/api/ops/gates": {"get": 200},
     "/api/ops/events/{event_id}/entries": {"get": 200, "post": 201},
     "/api/ops/events/{event_id}/entries/sync": {"post": 200},
@@ -261,7 +274,7 @@ def test_a_jobs_result_is_described_by_its_kind(document: dict[str, Any]) -> Non
         for kind, reference in job["discriminator"]["mapping"].items()
     }
     assert job["discriminator"]["propertyName"] == "kind"
-    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "take", "wait", "leave"}
+    assert set(of_kind) == {"reserve", "checkout", "release", "extend", "cancel", "take", "wait", "leave", "give"}
     for kind, path, method in (
         ("reserve", "/api/reserve", "post"),
         ("checkout", "/api/checkout", "put"),

@@ -41,10 +41,11 @@ function entry(title, facts) {
 
 /** @param {TakingsLine} line */
 function takenLine(line) {
-  const { amount, cancelledAmount, cancelledSeats, discounts, fees, prices, seats, tax, taxBasisPoints, ticketType } =
-    line;
+  const { amount, cancelledAmount, cancelledSeats, complimentarySeats, discounts, fees, prices, seats, tax } = line;
+  const { taxBasisPoints, ticketType } = line;
   const facts = [
     `${plural(seats, "seat")}: ${money(prices)} in prices`,
+    complimentarySeats && `${plural(complimentarySeats, "seat")} of them complimentary`,
     discounts && `${money(discounts)} less by vouchers`,
     fees && `${money(fees)} in fees`,
     taxBasisPoints && `${money(tax)} tax of ${percent(taxBasisPoints)}, ${line.taxIncluded ? "included" : "on top"}`,

@@ -7,6 +7,7 @@ that speak what we use of their interfaces (`tests.tills`). What they kept is he
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import random
 import signal
@@ -25,6 +26,10 @@ from booking_lane.commands import Checkout
 from booking_lane.results import decode_record, job_key
 from booking_lane.settings import LaneSettings
 from db.audit.invariants import audit
+from db.events.editing import edit_event
+from db.events.edits import EventEdit
+from db.events.progress import PaidBack, Progress, Told, read_progress
+from db.events.sale import EventState
 from db.payments import intents
 from db.payments.cashier import HINT, HINT_AT_PROVIDER
 from payments.own import TestProvider
@@ -272,6 +277,50 @@ def _with_cashier(till: Till, provider: TestProvider, work: Any) -> None:
             await cashing
 
     asyncio.run(both())
+
+
+def test_a_moved_and_cancelled_event_tells_and_pays_back_all_though_the_cashier_is_killed(till: Till) -> None:
+    def edit(**facts: object) -> None:
+        with psycopg.connect(till.lanes.database_url) as connection:
+            edit_event(connection, till.event, EventEdit(facts=facts), "ada", "it rains", seats_max=1000)
+
+    def progress() -> Progress:
+        return read_progress(connection, till.event)
+
+    def all_is_done() -> bool:
+        return progress().is_complete
+
+    pool(till)
+    jobs = till.buy(5)
+    for job in jobs:
+        till.pay(till.payment(job))
+    assert [till.end(job) for job in jobs] == ["ok"] * 5
+    for fan in (1, 2, 3):
+        till.connection.execute(
+            "INSERT INTO contact (event_id, user_id, channel, address, address_hash, language)"
+            " VALUES (%s, %s, 'mail', %s, %s, 'en')",
+            (till.event, fan, f"fan-{fan}@example.org", bytes([fan])),
+        )
+    with psycopg.connect(till.lanes.database_url, autocommit=True) as connection:
+        assert progress() == Progress(None, is_written=True)
+        edit(date=dt.datetime.now(dt.UTC) + dt.timedelta(weeks=9))
+        await_that(all_is_done, 30, what="all are told of the move")
+        assert progress() == Progress(Told("event_moved", 3, 0, 3, 0, 0), is_written=True)
+
+        till.lanes.stop_at("pay_refunded")
+        edit(event_state=EventState.CANCELLED)
+        till.lanes.reached()
+        halfway = progress()
+        assert halfway.paid_back == PaidBack("EUR", 5, 5 * PRICE, 0, 0, 0)
+        assert (halfway.is_complete, halfway.cancelled_at is None) == (False, False)
+        till.lanes.kill_at("pay_refunded")
+        await_that(all_is_done, 40, what="all are told of the cancellation, and paid back")
+        done = progress()
+        assert done.told == Told("event_cancelled", 3, 0, 3, 0, 0)
+        assert done.paid_back == PaidBack("EUR", 5, 5 * PRICE, 5, 5 * PRICE, 0)
+        assert (done.purchases, done.purchases_told) == (5, 5)
+    assert till.number("SELECT sum(refunded_amount) FROM provider_intent") == 5 * PRICE
+    assert audit(till.lanes.database_url) == []
 
 
 def test_lost_answers_delays_and_an_hour_without_the_provider(till: Till) -> None:

@@ -66,9 +66,16 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     return purchase_result(book, buy(book, hold, charges, voucher.code_hash))
 
 
-def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher_hash: bytes | None = None) -> Purchase:
-    """Make the purchase of a hold whose seats are its own or free, for these charges. The voucher's use is counted
-    already.
+def buy(
+    book: Book,
+    hold: Hold,
+    charges: Sequence[Charge],
+    voucher_hash: bytes | None = None,
+    *,
+    given_by: str | None = None,
+) -> Purchase:
+    """Make the purchase of a hold whose seats are its own or free, for these charges; ``given_by`` is the operator who
+    gave complimentary seats. The voucher's use is counted already.
     """
     event = book.events[hold.event_id]
     purchase = Purchase(
@@ -82,6 +89,7 @@ def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher_hash: bytes |
         details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, charges, strict=True)],
         cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
         voucher_hash=voucher_hash,
+        given_by=given_by,
     )
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
