@@ -253,11 +253,12 @@ async def open_pass(request: AnyRequest, fan: Session, event_id: PathEvent) -> R
 
 @public.get("/.well-known/jwks.json", media_type="application/jwk-set+json")
 async def key_set(request: AnyRequest) -> Response[JsonWebKeySet]:
-    """The public keys that verify open passes and signed tickets, also those that will sign soon. Ask again for a key
-    that is missing.
+    """The public keys that verify open passes, passes to shops and signed tickets, also those that will sign soon. Ask
+    again for a key that is missing.
     """
     services = services_of(request)
-    keys = [*services.open_passes.key_set()["keys"], *services.ticket_keys.key_set()["keys"]]
+    key_sets = (services.open_passes.key_set(), services.shop_checks.passes.key_set(), services.ticket_keys.key_set())
+    keys = [key for key_set in key_sets for key in key_set["keys"]]
     return Response(
         msgspec.convert({"keys": keys}, JsonWebKeySet), headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"}
     )

@@ -1,0 +1,486 @@
+"""The check that a shop's proxy or edge asks of each request: whether its fan has a pass.
+
+A pass that this process has verified is found by its bytes; nothing is asked of Redis until its renewal is due. The
+answers are plain ASGI, because the check stands before each request of a shop (ADR 101).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from redis import asyncio as aioredis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from booking_lane.problems import problem
+from db.ids import new_user_id
+from db.rooms.rooms import RoomRow
+from db.rooms.states import RoomState
+from db.shops.model import Shop
+from gateway.contract.values import ID_MAX
+from gateway.health.metrics import Traffic
+from gateway.identity.limits import JOINS, RateLimits
+from gateway.identity.networks import Networks
+from gateway.line.counts import Counts
+from gateway.line.registry import RoomRegistry
+from gateway.line.restoring import Restoring
+from gateway.shops.addresses import ARRIVAL, address_of, arrival_in, waiting_address, without_arrival
+from gateway.shops.seen import Crowd, SeenPass, SeenPasses
+from gateway.wire.addresses import origin
+from gateway.wire.connections import write_whole
+from gateway.wire.problems import MEDIA_TYPE, ProblemError
+from gateway.wire.settings import LimitSettings
+from waiting_room.errors import RoomError, TokenInvalid
+from waiting_room.limits import address_prefix
+from waiting_room.line import Line
+from waiting_room.model import News, Renewed
+from waiting_room.shop_passes import ARRIVAL_SECONDS, ShopPass, ShopPasses, agent_hash, audience
+from waiting_room.tokens import AdmissionPass
+
+logger = logging.getLogger(__name__)
+
+PATH: Final = "/gate/"
+ROUTE: Final = "/gate/{event_id}"
+PASS_HEADER: Final = b"x-admitone-pass"
+RENEW_SECONDS_MAX: Final = 30
+"""A pass that is used is renewed no more often, and at the latest after a quarter of its idle life."""
+RENEWING_SECONDS: Final = 2.0
+"""Other requests with the same pass wait no longer for one that renews it: they pass meanwhile."""
+AWAY_SECONDS: Final = 1.0
+"""After Redis or Postgres did not answer, none is asked for so long."""
+COOKIE: Final = "admitone_shop_"
+ALLOWED: Final = (
+    (b"content-length", b"0"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_ARRIVAL_IN_QUERY: Final = f"{ARRIVAL}="
+_AWAY: Final = (RedisError, SQLAlchemyError, OSError)
+
+
+class Asked(NamedTuple):
+    """A request of the shop, as its proxy tells of it.
+
+    Attributes:
+        dialect: how the proxy told of it: ``""`` (nginx and others that take a 401), ``forward`` or ``envoy``; ``end``
+            ends the pass.
+        host: of the shop, empty where the proxy does not say.
+        path: with its query.
+        is_page: a person would see the answer.
+        is_read: it can be asked again by its address.
+    """
+
+    event_id: int
+    dialect: str
+    host: str
+    path: str
+    agent: bytes
+    token: bytes
+    address: str
+    is_page: bool
+    is_read: bool
+
+
+class Verdict(NamedTuple):
+    """The answer: 200 lets through; ``to`` is where the fan is sent otherwise; ``cookie`` comes along with either."""
+
+    status: int
+    to: str = ""
+    cookie: bytes = b""
+    code: str = "pass_required"
+
+
+THROUGH: Final = Verdict(200)
+
+
+def cookie_name(shop: Shop, event_id: int) -> str:
+    """The cookie of a pass at the shop's host. Its prefix has browsers take it from this very host alone."""
+    return f"{'__Host-' if shop.origin.startswith('https:') else ''}{COOKIE}{event_id}"
+
+
+def renew_seconds(pass_seconds: int) -> int:
+    """How long a pass is used before it is renewed."""
+    return max(1, min(RENEW_SECONDS_MAX, pass_seconds // 4))
+
+
+class ShopChecks:
+    """Answers a shop's proxy.
+
+    Args:
+        now: the clock that ends passes (Unix time, seconds).
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        line_redis: aioredis.Redis,
+        rooms: RoomRegistry,
+        counts: Counts,
+        restoring: Restoring,
+        limits: RateLimits,
+        networks: Networks,
+        passes: ShopPasses,
+        settings: LimitSettings,
+        traffic: Traffic,
+        now: Callable[[], float],
+    ) -> None:
+        self._line = line
+        self._redis = line_redis
+        self._rooms = rooms
+        self._counts = counts
+        self._restoring = restoring
+        self._limits = limits
+        self._networks = networks
+        self.passes = passes
+        self._settings = settings
+        self._traffic = traffic
+        self._now = now
+        self._seen = SeenPasses(now())
+        self._verified_by = passes.made_of
+        self._away_until = 0.0
+
+    # -- what the line says
+
+    def on_news(self, news: News) -> None:
+        """Take a message about a room."""
+        row = self._rooms.rows.get(news.event)
+        if row is not None and row.shop is not None:
+            self._seen.on_news(news, self._now())
+
+    def on_gap(self) -> None:
+        """News may have been missed."""
+        self._seen.forget(self._now())
+
+    # -- the wire
+
+    async def answers(self, scope: Any, send: Any) -> None:
+        """Answer a request for a check, whose path begins with `PATH`."""
+        began_at = time.perf_counter()
+        asked = read(scope, scope["path"])
+        verdict = None if asked is None else self.known(asked)
+        if verdict is None:
+            verdict = await self._judged(scope["method"], asked)
+        await _answer(scope, send, asked, verdict)
+        self._traffic.note("GET", ROUTE, verdict.status, time.perf_counter() - began_at)
+
+    def known(self, asked: Asked) -> Verdict | None:
+        """Let a pass through that was verified before; None where it takes a closer look."""
+        seen = self._seen.by_token.get(asked.token)
+        if (
+            seen is None
+            or seen.event_id != asked.event_id
+            or seen.agent != asked.agent
+            or self._now() >= seen.good_until
+            or asked.address not in seen.crowd.addresses
+            or self.passes.made_of is not self._verified_by
+            or asked.dialect == "end"
+            or _ARRIVAL_IN_QUERY in asked.path
+        ):
+            return None
+        return THROUGH
+
+    async def _judged(self, method: str, asked: Asked | None) -> Verdict:
+        if asked is None:
+            return Verdict(404, code="unknown_event")
+        try:
+            row = await self._rooms.row(asked.event_id)
+        except _AWAY as error:
+            logger.warning("event %d: a check found no room: %s", asked.event_id, error)
+            return Verdict(503, code="unavailable")
+        if row is None or row.shop is None:
+            return Verdict(404, code="unknown_event")
+        if asked.dialect == "end":
+            return await self._ended(asked, row) if method == "POST" else Verdict(405, code="method_not_allowed")
+        return await self.check(asked, row, row.shop)
+
+    async def check(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict:
+        """Judge a request of the shop."""
+        if self.passes.made_of is not self._verified_by:
+            self._seen.forget(self._now())
+            self._verified_by = self.passes.made_of
+        if row.state is RoomState.OFF:
+            return THROUGH
+        token = arrival_in(asked.path)
+        if token is not None:
+            arrived = await self._arrived(asked, row, shop, token.encode("latin-1", "replace"))
+            if arrived is not None:
+                return arrived
+        if asked.token:
+            passed = await self._passed(asked, row, shop)
+            if passed is not None:
+                return passed
+        if not shop.protects(asked.path):
+            return THROUGH
+        return await self._without_pass(asked, row, shop)
+
+    # -- with a pass
+
+    async def _passed(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict | None:
+        """Let a pass through, renewed where that is due; None for one that is not good."""
+        now = self._now()
+        seen = self._seen.by_token.get(asked.token)
+        if seen is None or seen.event_id != asked.event_id or seen.agent != asked.agent:
+            try:
+                claims = self.passes.verify(asked.token, "pass", asked.event_id)
+            except TokenInvalid:
+                return None
+            if claims.ua != agent_hash(asked.agent):
+                return None
+            good_until: float = min(claims.exp, claims.iat + renew_seconds(row.pass_seconds))
+            if self._seen.must_ask(asked.event_id, claims.fan, claims.iat):
+                good_until = now
+            seen = SeenPass(asked.event_id, claims.fan, asked.agent, good_until, claims.exp)
+            self._seen.keep(asked.token, seen)
+        if seen.is_refused or now >= seen.ends or not seen.crowd.takes(asked.address):
+            return None
+        if now < seen.good_until:
+            return THROUGH
+        return await self._renewed(asked, row, shop, seen)
+
+    async def _renewed(self, asked: Asked, row: RoomRow, shop: Shop, seen: SeenPass) -> Verdict | None:
+        now = self._now()
+        if not self._may_ask():
+            return THROUGH
+        seen.good_until = min(seen.ends, now + RENEWING_SECONDS)
+        try:
+            renewed = await self._line_renews(row.event_id, seen.fan, seen.ends)
+        except _AWAY:
+            # The signature proves the pass until its end; there is nobody to ask whether it was called back.
+            self._note_away()
+            return THROUGH
+        if renewed is None:
+            seen.is_refused, seen.good_until = True, 0.0
+            return None
+        seen.good_until = min(seen.ends, now + renew_seconds(row.pass_seconds))
+        return Verdict(200, cookie=self._pass_cookie(asked, row, shop, seen.fan, renewed, seen.crowd))
+
+    async def _line_renews(self, event_id: int, fan: int, ends: int) -> Renewed | None:
+        """Have the slot last longer; one that Redis lost is given back first."""
+        try:
+            renewed = await self._line.renew(event_id, fan)
+        except RoomError:
+            await self._rooms.configure(self._rooms.rows[event_id])
+            renewed = None
+        if renewed is None:
+            await self._restoring.restore(
+                event_id, fan, None, AdmissionPass(event=event_id, fan=fan, until_ms=ends * 1000)
+            )
+            renewed = await self._line.renew(event_id, fan)
+        return renewed
+
+    def _pass_cookie(
+        self, asked: Asked, row: RoomRow, shop: Shop, fan: int, renewed: Renewed, crowd: Crowd | None = None
+    ) -> bytes:
+        """The cookie of a new pass, which is noted as verified."""
+        now = int(self._now())
+        claims = ShopPass(
+            iss=origin(),
+            aud=audience("pass", row.event_id),
+            sub=str(fan),
+            jti=secrets.token_urlsafe(8),
+            iat=now,
+            exp=renewed.until_ms // 1000,
+            end=renewed.ends_at_ms // 1000,
+            ua=agent_hash(asked.agent),
+        )
+        token = self.passes.sign(claims)
+        good_until = min(claims.exp, now + renew_seconds(row.pass_seconds))
+        seen = SeenPass(row.event_id, fan, asked.agent, good_until, claims.exp, crowd or Crowd())
+        seen.crowd.takes(asked.address)
+        self._seen.keep(token.encode(), seen)
+        secure = shop.origin.startswith("https:")
+        # A payment provider sends fans back by another site's form, with which no Lax cookie comes.
+        return (
+            f"{cookie_name(shop, row.event_id)}={token}; Path=/; Max-Age={max(1, claims.exp - now)}; HttpOnly; "
+            f"{'SameSite=None; Secure' if secure else 'SameSite=Lax'}"
+        ).encode()
+
+    async def _ended(self, asked: Asked, row: RoomRow) -> Verdict:
+        """End the pass that the request carries: its slot is free for the next fan."""
+        try:
+            claims = self.passes.verify(asked.token, "pass", row.event_id)
+            await self._line.leave(row.event_id, claims.fan)
+        except TokenInvalid:
+            return Verdict(401)
+        except (RoomError, *_AWAY):
+            return Verdict(503, code="unavailable")
+        self._seen.end(row.event_id, claims.fan, self._now())
+        return THROUGH
+
+    # -- without one
+
+    async def _arrived(self, asked: Asked, row: RoomRow, shop: Shop, token: bytes) -> Verdict | None:
+        """Give the fan a pass who comes from the waiting page, and send them to the address without its token."""
+        try:
+            claims = self.passes.verify(token, "arrival", row.event_id)
+        except TokenInvalid:
+            return None
+        if claims.ua != agent_hash(asked.agent):
+            return None
+        try:
+            used = f"shop:arrived:{{{row.event_id}}}:{claims.jti}"
+            if not await self._redis.set(used, "1", nx=True, ex=2 * ARRIVAL_SECONDS):
+                return None
+            renewed = await self._line_renews(row.event_id, claims.fan, claims.exp)
+        except _AWAY:
+            self._note_away()
+            renewed = Renewed((int(self._now()) + row.pass_seconds) * 1000, claims.end * 1000)
+        if renewed is None:
+            return None
+        cookie = self._pass_cookie(asked, row, shop, claims.fan, renewed)
+        return Verdict(401, self._return_to(asked, shop), cookie)
+
+    async def _without_pass(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict:
+        if not self._may_ask():
+            return THROUGH if shop.fail_open else self._to_wait(asked, shop)
+        try:
+            counts = await self._counts.of(row.event_id)
+            has_room = counts is not None and counts.state == RoomState.OPEN and not counts.waiting
+            if not shop.always and has_room and counts is not None and counts.slots_free > 0:
+                let_in = await self._let_straight_in(asked, row, shop)
+                if let_in is not None:
+                    return let_in
+        except _AWAY as error:
+            logger.warning("event %d: the line does not answer a check: %s", row.event_id, error)
+            self._note_away()
+            if shop.fail_open:
+                return THROUGH
+        return self._to_wait(asked, shop)
+
+    async def _let_straight_in(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict | None:
+        """Admit a fan who comes while there is room; None where the waiting page has to see to it."""
+        network = address_prefix(asked.address)
+        try:
+            self._networks.refuse(asked.address)
+        except ProblemError:
+            return None
+        allowance = await self._limits.take(JOINS, network, self._settings.joins_per_minute)
+        if not allowance.allowed or allowance.used > self._settings.joins_free_per_minute:
+            return None
+        fan = new_user_id()
+        try:
+            standing = await self._line.join(row.event_id, fan)
+            if standing.pass_until_ms is None:
+                await self._line.leave(row.event_id, fan)
+                return None
+        except RoomError:
+            return None
+        life_seconds = max(row.pass_life_seconds, row.pass_seconds) if row.pass_life_seconds else 2 * row.pass_seconds
+        renewed = Renewed(standing.pass_until_ms, standing.now_ms + life_seconds * 1000)
+        return Verdict(200, cookie=self._pass_cookie(asked, row, shop, fan, renewed))
+
+    def _to_wait(self, asked: Asked, shop: Shop) -> Verdict:
+        return Verdict(401, waiting_address(origin(), asked.event_id, self._return_to(asked, shop)))
+
+    @staticmethod
+    def _return_to(asked: Asked, shop: Shop) -> str:
+        path = asked.path if asked.is_read else (shop.paths[0] if "/" not in shop.paths else "/")
+        return address_of(shop, asked.host, without_arrival(path))
+
+    # -- while the line is away
+
+    def _may_ask(self) -> bool:
+        return time.monotonic() >= self._away_until
+
+    def _note_away(self) -> None:
+        self._away_until = time.monotonic() + AWAY_SECONDS
+
+
+DIALECTS: Final = frozenset({"", "forward", "envoy", "end"})
+_ROOM_DIGITS_MAX: Final = len(str(ID_MAX))
+
+
+def read(scope: Any, path: str) -> Asked | None:
+    """What a proxy asks, of which room; None where the address names none.
+
+    Each dialect takes the shop's address from the headers that its proxies set themselves: a client that sends another
+    proxy's headers is not believed.
+    """
+    room, _, tail = path[len(PATH) :].partition("/")
+    dialect = tail.partition("/")[0]
+    if dialect not in DIALECTS or not (room.isascii() and room.isdigit() and 0 < len(room) <= _ROOM_DIGITS_MAX):
+        return None
+    event_id = int(room)
+    if not 1 <= event_id <= ID_MAX or room[0] == "0":
+        return None
+    headers = dict(scope["headers"])
+    method = b"GET"
+    if dialect == "forward":
+        host = headers.get(b"x-forwarded-host", b"").decode("latin-1")
+        path = headers.get(b"x-forwarded-uri", b"/").decode("latin-1")
+        method = headers.get(b"x-forwarded-method", method)
+    elif dialect == "envoy":
+        host = headers.get(b"host", b"").decode("latin-1")
+        path = scope["raw_path"].decode("latin-1").partition("/envoy")[2] or "/"
+        if scope["query_string"]:
+            path = f"{path}?{scope['query_string'].decode('latin-1')}"
+        method = scope["method"].encode()
+    else:
+        host, path = _split(headers.get(b"x-original-url", b"/").decode("latin-1"))
+        method = headers.get(b"x-original-method", method)
+    client = scope["client"]
+    return Asked(
+        event_id,
+        dialect,
+        host,
+        path,
+        headers.get(b"user-agent", b""),
+        headers.get(PASS_HEADER) or _token_in(headers.get(b"cookie", b""), room.encode()),
+        client[0] if client else "",
+        b"text/html" in headers.get(b"accept", b""),
+        method in (b"GET", b"HEAD"),
+    )
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Host and path of an address that may be a path alone."""
+    if address.startswith("/"):
+        return "", address
+    host, slash, path = address.partition("://")[2].partition("/")
+    return host, slash + path or "/"
+
+
+def _token_in(cookies: bytes, room: bytes) -> bytes:
+    """The pass in a Cookie header; empty where there is none."""
+    name = b"admitone_shop_" + room + b"="
+    for whole in (b"__Host-" + name, name):
+        at = cookies.find(whole)
+        while at > 0 and cookies[at - 1] not in b"; ":
+            at = cookies.find(whole, at + 1)
+        if at >= 0:
+            begins = at + len(whole)
+            ends = cookies.find(b";", begins)
+            return cookies[begins:] if ends < 0 else cookies[begins:ends]
+    return b""
+
+
+async def _answer(scope: Any, send: Any, asked: Asked | None, verdict: Verdict) -> None:
+    status, body = verdict.status, b""
+    headers: Sequence[tuple[bytes, bytes]] = ALLOWED
+    if status != 200 or verdict.cookie:
+        added = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+        if verdict.cookie:
+            added.append((b"set-cookie", verdict.cookie))
+        if verdict.to:
+            added.append((b"location", verdict.to.encode()))
+        hands_on = asked is not None and asked.dialect in ("forward", "envoy")
+        if asked is not None and hands_on and status == 401 and (asked.is_page or verdict.cookie):
+            # These proxies hand the answer on as it is: people are sent on, programs are told where to.
+            status = 302 if asked.is_read else 303
+        if status >= 400:
+            document = problem(verdict.code, **({"href": verdict.to} if verdict.to else {}))
+            status, body = status if status == 401 else document["status"], msgspec.json.encode(document)
+            added.append((b"content-type", MEDIA_TYPE))
+            if status == 401:
+                added.append((b"www-authenticate", b"Admitone"))
+            if status == 503:
+                added.append((b"retry-after", b"2"))
+        headers = [*added, (b"content-length", b"%d" % len(body))]
+    if not write_whole(send, status, headers, body):
+        await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await send({"type": "http.response.body", "body": body})
