@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass, fields
 from typing import Final
 
-import msgspec
 from sqlalchemy import literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +16,7 @@ from db.shops.model import Shop
 from db.tables.draws import Draw
 from db.tables.events import Event
 from db.tables.rooms import Room
+from db.tables.shops import SHOP_OF_ROOM, ShopType
 
 ROOMS_MAX: Final = 1000
 
@@ -55,9 +55,7 @@ class RoomRow(RoomDials):
     shop: Shop | None = None
 
     def __post_init__(self) -> None:
-        # Postgres gives text, and a shop's row as JSON.
-        if isinstance(self.shop, dict):
-            object.__setattr__(self, "shop", msgspec.convert(self.shop, Shop))
+        # Postgres gives text.
         object.__setattr__(self, "state", RoomState(self.state))
         object.__setattr__(self, "event_state", EventState(self.event_state))
 
@@ -71,7 +69,7 @@ ROOMS: Final = (
         Event.rehearsal_of,
         Event.account_required,
         Draw.event_id.is_not(None).label("has_draw"),
-        literal_column("(SELECT to_jsonb(shop) FROM shop WHERE shop.event_id = room.event_id)").label("shop"),
+        literal_column(SHOP_OF_ROOM, ShopType).label("shop"),
     )
     .join(Event, Event.event_id == Room.event_id)
     .outerjoin(Draw, Draw.event_id == Room.event_id)

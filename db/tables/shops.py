@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKeyConstraint, Text
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ARRAY, CheckConstraint, Dialect, ForeignKeyConstraint, Text, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.shops.model import Shop
 from db.tables.base import Base
+
+SHOP_OF_ROOM: Final = "(SELECT to_jsonb(shop) FROM shop WHERE shop.event_id = room.event_id)"
+
+
+class ShopType(TypeDecorator[Shop]):
+    """A row of ``shop`` as JSON, which is read and never written."""
+
+    impl = JSONB
+    cache_ok = True
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Shop | None:
+        return None if value is None else msgspec.convert(value, Shop)
 
 
 class ShopRow(Base):

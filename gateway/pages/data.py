@@ -49,6 +49,7 @@ from gateway.pages.views import (
     WaitingView,
 )
 from gateway.services import Services, address, network
+from gateway.shops.addresses import with_arrival
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from messages.look import Look
@@ -115,6 +116,7 @@ class PagesFromServices:
         event = hall.event
         now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
+        row = self._services.rooms.rows.get(event.event_id)
         return EventView(
             event_id=event.event_id,
             name=event.name,
@@ -143,7 +145,8 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
-            has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
+            has_waiting_list=row is not None and row.waiting_list,
+            shop=None if row is None else row.shop,
             lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
         )
 
@@ -194,6 +197,12 @@ class PagesFromServices:
 
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.line.leave(event_id, user_id)
+
+    async def way_to_shop(self, request: AnyRequest, shop: EventView, user_id: int, to: str) -> str | None:
+        arrival = await self._services.shop_checks.arrival(
+            shop.event_id, user_id, request.headers.get("user-agent", "").encode("latin-1")
+        )
+        return None if arrival is None else with_arrival(to, arrival)
 
     async def claim(self, request: AnyRequest, event_id: int, user_id: int) -> Sequence[Cookie]:
         services = self._services

@@ -16,6 +16,7 @@ from db.booking.results import Breakdown, breakdown
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
+from db.shops.model import Shop
 from gateway.contract.line import DrawAnswer, Lobby
 from tickets.wallets import Wallets
 
@@ -80,6 +81,8 @@ class EventView:
     has_waiting_list: bool = False
     revision: int = 0
     """Goes up with each change by an operator."""
+    shop: Shop | None = None
+    """What the line stands before, where that is no hall of ours."""
 
     @property
     def is_withdrawn(self) -> bool:
@@ -340,6 +343,12 @@ class PageData(Protocol):
         """
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
+
+    async def way_to_shop(self, request: Request[Any, Any, Any], shop: EventView, user_id: int, to: str) -> str | None:
+        """The address by which an admitted fan comes to a shop, with what gives a pass there; None for one who is not
+        admitted.
+        """
+        ...
 
     async def claim(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> Sequence[Cookie]:
         """Claim the call; return the cookie of the pass.

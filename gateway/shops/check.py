@@ -335,6 +335,35 @@ class ShopChecks:
         cookie = self._pass_cookie(asked, row, shop, claims.fan, renewed)
         return Verdict(401, self._return_to(asked, shop), cookie)
 
+    async def arrival(self, event_id: int, fan: int, agent: bytes) -> str | None:
+        """The token by which an admitted fan is given a pass at the shop; None for one who is not admitted.
+
+        Args:
+            agent: the ``User-Agent`` of the fan's browser.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        try:
+            renewed = await self._line.renew(event_id, fan)
+        except RoomError:
+            return None
+        if renewed is None:
+            return None
+        now = int(self._now())
+        return self.passes.sign(
+            ShopPass(
+                iss=origin(),
+                aud=audience("arrival", event_id),
+                sub=str(fan),
+                jti=secrets.token_urlsafe(8),
+                iat=now,
+                exp=min(now + ARRIVAL_SECONDS, renewed.until_ms // 1000),
+                end=renewed.ends_at_ms // 1000,
+                ua=agent_hash(agent),
+            )
+        )
+
     async def _without_pass(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict:
         if not self._may_ask():
             return THROUGH if shop.fail_open else self._to_wait(asked, shop)

@@ -8,7 +8,7 @@ import { count, t } from "../text.js";
 import { paceWords, waitWords } from "../wait-words.js";
 import { returnWords } from "../words.js";
 
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { News, Stage, State } from "./state.js" */
 
 const LOOK_MS = 5000; // between two looks whether the stream has fallen silent
