@@ -39,7 +39,7 @@ from waiting_room.errors import RoomError, TokenInvalid
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.model import News, Renewed
-from waiting_room.shop_passes import ARRIVAL_SECONDS, ShopPass, ShopPasses, agent_hash, audience
+from waiting_room.shop_passes import ARRIVAL_SECONDS, Kind, ShopPass, ShopPasses, agent_hash, audience
 from waiting_room.tokens import AdmissionPass
 
 logger = logging.getLogger(__name__)
@@ -278,16 +278,7 @@ class ShopChecks:
     ) -> bytes:
         """The cookie of a new pass, which is noted as verified."""
         now = int(self._now())
-        claims = ShopPass(
-            iss=origin(),
-            aud=audience("pass", row.event_id),
-            sub=str(fan),
-            jti=secrets.token_urlsafe(8),
-            iat=now,
-            exp=renewed.until_ms // 1000,
-            end=renewed.ends_at_ms // 1000,
-            ua=agent_hash(asked.agent),
-        )
+        claims = self._claims("pass", row.event_id, fan, asked.agent, renewed)
         token = self.passes.sign(claims)
         good_until = min(claims.exp, now + renew_seconds(row.pass_seconds))
         seen = SeenPass(row.event_id, fan, asked.agent, good_until, claims.exp, crowd or Crowd())
@@ -344,24 +335,42 @@ class ShopChecks:
         Raises:
             redis.RedisError: Redis does not answer.
         """
-        try:
-            renewed = await self._line.renew(event_id, fan)
-        except RoomError:
-            return None
+        renewed = await self._admitted(event_id, fan)
         if renewed is None:
             return None
+        return self.passes.sign(self._claims("arrival", event_id, fan, agent, renewed))
+
+    async def token(self, event_id: int, fan: int, agent: bytes) -> tuple[str, int] | None:
+        """An admitted fan's pass and its end (Unix time, seconds), for an app that keeps no cookies; None for a fan who
+        is not admitted.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        renewed = await self._admitted(event_id, fan)
+        if renewed is None:
+            return None
+        claims = self._claims("pass", event_id, fan, agent, renewed)
+        return self.passes.sign(claims), claims.exp
+
+    async def _admitted(self, event_id: int, fan: int) -> Renewed | None:
+        try:
+            return await self._line.renew(event_id, fan)
+        except RoomError:
+            return None
+
+    def _claims(self, kind: Kind, event_id: int, fan: int, agent: bytes, renewed: Renewed) -> ShopPass:
         now = int(self._now())
-        return self.passes.sign(
-            ShopPass(
-                iss=origin(),
-                aud=audience("arrival", event_id),
-                sub=str(fan),
-                jti=secrets.token_urlsafe(8),
-                iat=now,
-                exp=min(now + ARRIVAL_SECONDS, renewed.until_ms // 1000),
-                end=renewed.ends_at_ms // 1000,
-                ua=agent_hash(agent),
-            )
+        until = renewed.until_ms // 1000
+        return ShopPass(
+            iss=origin(),
+            aud=audience(kind, event_id),
+            sub=str(fan),
+            jti=secrets.token_urlsafe(8),
+            iat=now,
+            exp=until if kind == "pass" else min(now + ARRIVAL_SECONDS, until),
+            end=renewed.ends_at_ms // 1000,
+            ua=agent_hash(agent),
         )
 
     async def _without_pass(self, asked: Asked, row: RoomRow, shop: Shop) -> Verdict:
