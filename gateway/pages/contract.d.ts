@@ -1084,6 +1084,7 @@ export type RoomAnswer = {
   revision: number;
   gateways: number;
   gatewaysInForce: number;
+  shop: string | null;
 };
 export type RoomHistory = {
   seconds: number;

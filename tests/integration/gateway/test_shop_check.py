@@ -27,6 +27,7 @@ from gateway.health.metrics import Traffic
 from gateway.identity.limits import RateLimits
 from gateway.identity.networks import Networks
 from gateway.identity.sightings import Sightings
+from gateway.line.autopilot import sight_of_shop
 from gateway.line.counts import Counts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
@@ -34,6 +35,8 @@ from gateway.shops import seen as seen_passes
 from gateway.shops.addresses import with_arrival
 from gateway.shops.check import ShopChecks
 from gateway.wire.settings import LimitSettings
+from waiting_room.autopilot import start
+from waiting_room.autopilot import steer as steering
 from waiting_room.line import Line
 from waiting_room.model import read_news
 from waiting_room.settings import LineSettings
@@ -461,6 +464,17 @@ async def test_a_shops_room_is_steered_and_changed_as_every_room_and_stands_in_n
         ]
     await site.rooms.configure(changed)
     assert (await site.ask(event_id, "/about")).status == 200
+
+
+async def test_the_autopilot_raises_a_shops_rate_whatever_the_lanes_do(site: Site) -> None:
+    event_id = await site.make({"capacity": 0})
+    await site.line.join(event_id, 7)
+    full = sight_of_shop(await site.line.counts(event_id))
+    assert (full.waiting, full.slots_free, full.p95_ms, full.backlog) == (1, 0, None, 0)
+    first = start(1200, full.at_seconds)
+    assert steering(first, full, 1200, 500).cause == "capacity"
+    free = msgspec.structs.replace(full, slots_free=10)
+    assert steering(first, free, 1200, 500).shows_per_minute > first.shows_per_minute
 
 
 def test_many_passes_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
