@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from admitone.commands import (
+    alarms,
     crowds,
     data,
     database,
@@ -74,6 +75,17 @@ webhook_app.command("list")(webhooks.list_all)
 webhook_app.command("remove")(webhooks.remove)
 webhook_app.command("resend")(webhooks.resend)
 app.add_typer(webhook_app, name="webhook")
+
+alarm_app = typer.Typer(no_args_is_help=True, help="Alarms: what stands, from which thresholds on, and who is told.")
+alarm_app.command("list")(alarms.list_all)
+alarm_app.command("rules")(alarms.rules)
+alarm_app.command("set")(alarms.set_one)
+alarm_app.command("reset")(alarms.reset)
+alarm_app.command("receivers")(alarms.receivers)
+alarm_app.command("add")(alarms.add)
+alarm_app.command("remove")(alarms.remove)
+alarm_app.command("test")(alarms.test)
+app.add_typer(alarm_app, name="alarm")
 
 networks_app = typer.Typer(no_args_is_help=True, help="Networks that are let through or turned away.")
 networks_app.command("deny")(networks.deny)

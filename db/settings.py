@@ -74,6 +74,13 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
     ] = ""
     pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8
+    gateway_password: Annotated[
+        str,
+        setting(
+            "`admitone migrate --gateway-role NAME` gives the role this password, and makes it where there is none",
+            variable="ADMITONE_GATEWAY_PASSWORD",
+        ),
+    ] = ""
 
     @property
     def replica_url(self) -> str:

@@ -205,7 +205,7 @@ def build_services(settings: GatewaySettings) -> Services:
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(jobs, captcha, settings.limit, networks, seen),
+        permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,
         suspicions=Suspicions(
             seen,

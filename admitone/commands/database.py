@@ -16,18 +16,21 @@ from admitone.commands.environment import (
 
 def migrate(
     gateway_role: Annotated[
-        str, typer.Option(help="Give this role, which exists, what gateways need: it cannot write bookings.")
+        str,
+        typer.Option(
+            help="Give this role what gateways need: it cannot write bookings. ADMITONE_GATEWAY_PASSWORD makes it."
+        ),
     ] = "",
 ) -> None:
     """Bring the database's tables up to date."""
     from db.migrate import migrate as run
     from db.roles import grant_gateway
 
-    database_url = load_settings().db.url
-    run(database_url)
+    database = load_settings().db
+    run(database.url)
     if gateway_role:
         try:
-            grant_gateway(database_url, gateway_role)
+            grant_gateway(database.url, gateway_role, database.gateway_password)
         except (LookupError, ValueError) as error:
             raise fail(sentence(error)) from None
 

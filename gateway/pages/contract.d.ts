@@ -1146,6 +1146,10 @@ export type ScriptToken = {
 export type ScriptTokenList = {
   tokens: ScriptToken[];
 };
+export type ScriptTokenMade = {
+  tokenId: string;
+  token: string;
+};
 export type SeatAnswer = {
   ticketTypeId: number;
   rowNumber: number;

@@ -258,10 +258,9 @@ class PagesFromServices:
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
-        permits = self._services.permits
-        counting = permits.counting(command, address(request))
-
         async def permit(command_id: uuid.UUID) -> Command:
+            permits = self._services.permits
+            counting = permits.counting(command, address(request))
             await self._services.admission.require(request, event_id, user_id)
             return await permits.permit(
                 command, address(request), command_id, action="reserve", token=None, counting=counting

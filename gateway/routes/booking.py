@@ -217,10 +217,9 @@ async def reserve(
         accessible=wanted is not None and wanted.accessible,
     )
 
-    # This leaves for Redis together with the question whether the command came before.
-    counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
-
     async def permit(command_id: uuid.UUID) -> Command:
+        # What this asks of Redis leaves together with what the admission asks.
+        counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
         await services.admission.require(request, data.event_id, user_id)
         permitted = await services.permits.permit(
             command,
@@ -292,7 +291,6 @@ async def checkout(
     command = Checkout(
         **UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id, vouchers=vouchers
     )
-    counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
 
     async def permit(command_id: uuid.UUID) -> Command:
         # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
@@ -304,7 +302,7 @@ async def checkout(
             command_id,
             action="checkout",
             token=token,
-            counting=counting,
+            counting=None if hall.rehearsal_of is not None else services.permits.counting(command, address(request)),
         )
         if token is None and not permitted.proof and services.captcha.provider != "off" and not is_exempt:
             services.permits.require_token()
@@ -325,11 +323,10 @@ def counted(
     """Counts a command that needs no permit beside; a rehearsal's fan may ask for any number."""
     if fan.rehearses:
         return None
-    permits = services_of(request).permits
-    counting = permits.counting(command, address(request))
 
     async def permit(_: uuid.UUID) -> None:
-        await permits.count(counting, address(request))
+        permits = services_of(request).permits
+        await permits.count(permits.counting(command, address(request)), address(request))
 
     return permit
 

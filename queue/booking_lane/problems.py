@@ -123,6 +123,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_operator": Problem(404, "Unknown operator", "There is no such operator."),
     "unknown_token": Problem(404, "Unknown token", "There is no such token; it was revoked, or has ended."),
     "operator_exists": Problem(409, "Operator exists", "There is an operator of this name already."),
+    "too_many_tokens": Problem(409, "Too many tokens", "There are as many tokens of scripts as there may be."),
     "too_many_operators": Problem(409, "Too many operators", "There are as many operators as there may be."),
     "last_owner": Problem(409, "Last owner", "Nobody else is owner of the whole site; make another owner first."),
     "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
