@@ -53,7 +53,7 @@ from gateway.routes import (
 )
 from gateway.services import Services
 from gateway.settings import GatewaySettings
-from gateway.shops.check import PATH as CHECKS_PATH
+from gateway.shops.asked import PATH as CHECKS_PATH
 from gateway.shops.check import ShopChecks
 from gateway.wire import addresses, request_ids
 from gateway.wire.bodies import StrictRequest

@@ -76,6 +76,8 @@ def add(
     except ShopRefusedError as refused:
         raise fail(sentence(refused)) from None
     typer.echo(f"room {row.event_id}")
+    if not settings.site.public_url.startswith(("http://", "https://")):
+        typer.echo("Set ADMITONE_PUBLIC_URL to the whole address of this site: the check sends fans there.", err=True)
 
 
 def list_all() -> None:

@@ -197,7 +197,6 @@ async def _page_of(
         cookie=cookie,
         further_cookies=(*further_cookies, *(standing.pass_cookies if standing else ())),
         captcha=pages.captcha_provider,
-        script="event/main.js" if event.shop is None else "event/shop.js",
         shop_lost_pass=shop_lost_pass,
         event=event,
         standing=standing,

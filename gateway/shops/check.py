@@ -9,20 +9,17 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final
 
-import msgspec
 from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from booking_lane.problems import problem
 from db.ids import new_user_id
 from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
 from db.shops.model import Shop
-from gateway.contract.values import ID_MAX
 from gateway.health.metrics import Traffic
 from gateway.identity.limits import JOINS, RateLimits
 from gateway.identity.networks import Networks
@@ -30,12 +27,14 @@ from gateway.line.counts import Counts
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.shops.addresses import ARRIVAL, address_of, arrival_in, waiting_address, without_arrival
+from gateway.shops.asked import COOKIE, Asked, read
 from gateway.shops.seen import Crowd, SeenPass, SeenPasses
+from gateway.shops.verdict import THROUGH, Verdict, answer
 from gateway.wire.addresses import origin
-from gateway.wire.connections import write_whole
-from gateway.wire.problems import MEDIA_TYPE, ProblemError
+from gateway.wire.problems import ProblemError
 from gateway.wire.settings import LimitSettings
 from waiting_room.errors import RoomError, TokenInvalid
+from waiting_room.keys import arrived_key
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.model import News, Renewed
@@ -44,58 +43,15 @@ from waiting_room.tokens import AdmissionPass
 
 logger = logging.getLogger(__name__)
 
-PATH: Final = "/gate/"
 ROUTE: Final = "/gate/{event_id}"
-PASS_HEADER: Final = b"x-admitone-pass"
 RENEW_SECONDS_MAX: Final = 30
 """A pass that is used is renewed no more often, and at the latest after a quarter of its idle life."""
 RENEWING_SECONDS: Final = 2.0
 """Other requests with the same pass wait no longer for one that renews it: they pass meanwhile."""
 AWAY_SECONDS: Final = 1.0
 """After Redis or Postgres did not answer, none is asked for so long."""
-COOKIE: Final = "admitone_shop_"
-ALLOWED: Final = (
-    (b"content-length", b"0"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
 _ARRIVAL_IN_QUERY: Final = f"{ARRIVAL}="
 _AWAY: Final = (RedisError, SQLAlchemyError, OSError)
-
-
-class Asked(NamedTuple):
-    """A request of the shop, as its proxy tells of it.
-
-    Attributes:
-        dialect: how the proxy told of it: ``""`` (nginx and others that take a 401), ``forward`` or ``envoy``; ``end``
-            ends the pass.
-        host: of the shop, empty where the proxy does not say.
-        path: with its query.
-        is_page: a person would see the answer.
-        is_read: it can be asked again by its address.
-    """
-
-    event_id: int
-    dialect: str
-    host: str
-    path: str
-    agent: bytes
-    token: bytes
-    address: str
-    is_page: bool
-    is_read: bool
-
-
-class Verdict(NamedTuple):
-    """The answer: 200 lets through; ``to`` is where the fan is sent otherwise; ``cookie`` comes along with either."""
-
-    status: int
-    to: str = ""
-    cookie: bytes = b""
-    code: str = "pass_required"
-
-
-THROUGH: Final = Verdict(200)
 
 
 def cookie_name(shop: Shop, event_id: int) -> str:
@@ -165,7 +121,7 @@ class ShopChecks:
         verdict = None if asked is None else self.known(asked)
         if verdict is None:
             verdict = await self._judged(scope["method"], asked)
-        await _answer(scope, send, asked, verdict)
+        await answer(send, asked, verdict)
         self._traffic.note("GET", ROUTE, verdict.status, time.perf_counter() - began_at)
 
     def known(self, asked: Asked) -> Verdict | None:
@@ -261,17 +217,16 @@ class ShopChecks:
 
     async def _line_renews(self, event_id: int, fan: int, ends: int) -> Renewed | None:
         """Have the slot last longer; one that Redis lost is given back first."""
-        try:
-            renewed = await self._line.renew(event_id, fan)
-        except RoomError:
-            await self._rooms.configure(self._rooms.rows[event_id])
-            renewed = None
-        if renewed is None:
-            await self._restoring.restore(
-                event_id, fan, None, AdmissionPass(event=event_id, fan=fan, until_ms=ends * 1000)
-            )
-            renewed = await self._line.renew(event_id, fan)
-        return renewed
+        renewed = await self._admitted(event_id, fan)
+        if renewed is not None:
+            return renewed
+        # Redis may have lost the slot, or the room. If it has not, restoring changes nothing.
+        row = self._rooms.rows.get(event_id)
+        if row is not None:
+            await self._rooms.configure(row)
+        lost = AdmissionPass(event=event_id, fan=fan, until_ms=ends * 1000)
+        await self._restoring.restore(event_id, fan, None, lost)
+        return await self._admitted(event_id, fan)
 
     def _pass_cookie(
         self, asked: Asked, row: RoomRow, shop: Shop, fan: int, renewed: Renewed, crowd: Crowd | None = None
@@ -314,7 +269,7 @@ class ShopChecks:
         if claims.ua != agent_hash(asked.agent):
             return None
         try:
-            used = f"shop:arrived:{{{row.event_id}}}:{claims.jti}"
+            used = arrived_key(row.event_id, claims.jti)
             if not await self._redis.set(used, "1", nx=True, ex=2 * ARRIVAL_SECONDS):
                 return None
             renewed = await self._line_renews(row.event_id, claims.fan, claims.exp)
@@ -427,98 +382,3 @@ class ShopChecks:
 
     def _note_away(self) -> None:
         self._away_until = time.monotonic() + AWAY_SECONDS
-
-
-DIALECTS: Final = frozenset({"", "forward", "envoy", "end"})
-_ROOM_DIGITS_MAX: Final = len(str(ID_MAX))
-
-
-def read(scope: Any, path: str) -> Asked | None:
-    """What a proxy asks, of which room; None where the address names none.
-
-    Each dialect takes the shop's address from the headers that its proxies set themselves: a client that sends another
-    proxy's headers is not believed.
-    """
-    room, _, tail = path[len(PATH) :].partition("/")
-    dialect = tail.partition("/")[0]
-    if dialect not in DIALECTS or not (room.isascii() and room.isdigit() and 0 < len(room) <= _ROOM_DIGITS_MAX):
-        return None
-    event_id = int(room)
-    if not 1 <= event_id <= ID_MAX or room[0] == "0":
-        return None
-    headers = dict(scope["headers"])
-    method = b"GET"
-    if dialect == "forward":
-        host = headers.get(b"x-forwarded-host", b"").decode("latin-1")
-        path = headers.get(b"x-forwarded-uri", b"/").decode("latin-1")
-        method = headers.get(b"x-forwarded-method", method)
-    elif dialect == "envoy":
-        host = headers.get(b"host", b"").decode("latin-1")
-        path = scope["raw_path"].decode("latin-1").partition("/envoy")[2] or "/"
-        if scope["query_string"]:
-            path = f"{path}?{scope['query_string'].decode('latin-1')}"
-        method = scope["method"].encode()
-    else:
-        host, path = _split(headers.get(b"x-original-url", b"/").decode("latin-1"))
-        method = headers.get(b"x-original-method", method)
-    client = scope["client"]
-    return Asked(
-        event_id,
-        dialect,
-        host,
-        path,
-        headers.get(b"user-agent", b""),
-        headers.get(PASS_HEADER) or _token_in(headers.get(b"cookie", b""), room.encode()),
-        client[0] if client else "",
-        b"text/html" in headers.get(b"accept", b""),
-        method in (b"GET", b"HEAD"),
-    )
-
-
-def _split(address: str) -> tuple[str, str]:
-    """Host and path of an address that may be a path alone."""
-    if address.startswith("/"):
-        return "", address
-    host, slash, path = address.partition("://")[2].partition("/")
-    return host, slash + path or "/"
-
-
-def _token_in(cookies: bytes, room: bytes) -> bytes:
-    """The pass in a Cookie header; empty where there is none."""
-    name = b"admitone_shop_" + room + b"="
-    for whole in (b"__Host-" + name, name):
-        at = cookies.find(whole)
-        while at > 0 and cookies[at - 1] not in b"; ":
-            at = cookies.find(whole, at + 1)
-        if at >= 0:
-            begins = at + len(whole)
-            ends = cookies.find(b";", begins)
-            return cookies[begins:] if ends < 0 else cookies[begins:ends]
-    return b""
-
-
-async def _answer(scope: Any, send: Any, asked: Asked | None, verdict: Verdict) -> None:
-    status, body = verdict.status, b""
-    headers: Sequence[tuple[bytes, bytes]] = ALLOWED
-    if status != 200 or verdict.cookie:
-        added = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-        if verdict.cookie:
-            added.append((b"set-cookie", verdict.cookie))
-        if verdict.to:
-            added.append((b"location", verdict.to.encode()))
-        hands_on = asked is not None and asked.dialect in ("forward", "envoy")
-        if asked is not None and hands_on and status == 401 and (asked.is_page or verdict.cookie):
-            # These proxies hand the answer on as it is: people are sent on, programs are told where to.
-            status = 302 if asked.is_read else 303
-        if status >= 400:
-            document = problem(verdict.code, **({"href": verdict.to} if verdict.to else {}))
-            status, body = status if status == 401 else document["status"], msgspec.json.encode(document)
-            added.append((b"content-type", MEDIA_TYPE))
-            if status == 401:
-                added.append((b"www-authenticate", b"Admitone"))
-            if status == 503:
-                added.append((b"retry-after", b"2"))
-        headers = [*added, (b"content-length", b"%d" % len(body))]
-    if not write_whole(send, status, headers, body):
-        await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-        await send({"type": "http.response.body", "body": body})

