@@ -6,6 +6,7 @@ import typer
 
 from admitone.commands import (
     alarms,
+    allotments,
     crowds,
     data,
     database,
@@ -68,6 +69,12 @@ draw_app = typer.Typer(no_args_is_help=True, help="The draw of a lobby, which an
 draw_app.command("verify")(draws.verify)
 draw_app.command("export")(draws.export)
 app.add_typer(draw_app, name="draw")
+
+allotment_app = typer.Typer(no_args_is_help=True, help="Allotments: seats that are out of the sale under a name.")
+allotment_app.command("make")(allotments.make)
+allotment_app.command("list")(allotments.list_all)
+allotment_app.command("back")(allotments.put_back)
+app.add_typer(allotment_app, name="allotment")
 
 webhook_app = typer.Typer(no_args_is_help=True, help="Webhooks: where news of rooms and purchases is sent.")
 webhook_app.command("add")(webhooks.add)

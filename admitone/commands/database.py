@@ -71,6 +71,7 @@ def audit(
     try:
         violations = check(
             settings.db.url,
+            replica_url=settings.db.replica_url,
             grace_seconds=settings.hold.grace_seconds,
             command_keep_hours=settings.lane.command_keep_hours,
             ledger=ledger,

@@ -20,7 +20,7 @@ READ_EVENT: Final = f"""
 SELECT e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at, {sale_end("e")} AS off_sale_at,
        e.off_sale_at AS off_sale_set, e.state AS event_state, e.currency, e.seats_per_fan_max, e.version, e.revision,
        e.ticket_types_made, e.notice, e.doors_at, e.picture_hash, e.picture_alt, e.account_required,
-       e.payments,
+       e.payments, e.town, e.tags,
        clock_timestamp() AS now,
        d.event_id IS NOT NULL AS has_draw
   FROM event e
@@ -108,13 +108,16 @@ class EventRow:
     picture_alt: str
     account_required: bool
     payments: str
+    town: str
+    tags: tuple[str, ...]
     now: dt.datetime
     has_draw: bool
     ticket_types: tuple[TicketTypeRow, ...]
 
     def __post_init__(self) -> None:
-        # Postgres gives text.
+        # Postgres gives text, and a list.
         object.__setattr__(self, "event_state", EventState(self.event_state))
+        object.__setattr__(self, "tags", tuple(self.tags))
 
     @property
     def sale_has_begun(self) -> bool:

@@ -32,6 +32,8 @@ FACTS: Final = (
     "picture_alt",
     "account_required",
     "payments",
+    "town",
+    "tags",
 )
 
 Seat = tuple[int, int, int]

@@ -37,6 +37,9 @@ FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]]
     Event.picture_alt,
     Event.account_required,
     Event.payments,
+    Event.town,
+    Event.tags,
+    Event.asks,
 )
 
 SeatKey = tuple[int, int, int]
@@ -64,10 +67,14 @@ class EventFacts:
     picture_alt: str
     account_required: bool
     payments: str
+    town: str
+    tags: tuple[str, ...]
+    asks: dict[str, Any] | None
 
     def __post_init__(self) -> None:
-        # Postgres gives text.
+        # Postgres gives text, and a list.
         object.__setattr__(self, "event_state", EventState(self.event_state))
+        object.__setattr__(self, "tags", tuple(self.tags))
 
 
 def event_facts(row: Sequence[Any]) -> EventFacts:

@@ -22,6 +22,7 @@ from db.rooms.dials import DIALS, RoomDials, dials_of
 from db.rooms.settings import RoomSettings
 from db.rooms.states import RoomState
 from db.rooms.steering import has_lobby, state_at_start
+from db.search.writing import index_event
 
 SEATS_MAX = 500_000
 
@@ -100,6 +101,8 @@ class EventPlan:
     picture_alt: str = ""
     account_required: bool = False
     payments: str = ""
+    town: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def _times(self) -> tuple[dt.datetime | None, ...]:
@@ -132,8 +135,9 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
             """
             INSERT INTO event (name, artist, venue, date, time_zone, on_sale_at, off_sale_at, currency,
                                seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt,
-                               account_required, payments)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id, clock_timestamp()
+                               account_required, payments, town, tags)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            RETURNING event_id, clock_timestamp()
             """,
             (
                 plan.name,
@@ -151,6 +155,8 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                 plan.picture_alt,
                 plan.account_required,
                 plan.payments,
+                plan.town,
+                list(plan.tags),
             ),
         )
         row = cursor.fetchone()
@@ -168,6 +174,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         add_ticket_types(connection, event_id, 1, kinds)
         if plan.hall_plan is not None:
             write_plan(connection, event_id, plan.hall_plan)
+        index_event(connection, event_id)
     return int(event_id)
 
 
@@ -179,11 +186,13 @@ def seed_demo(
     on_sale_minutes: float = SALE_BEGUN_MINUTES,
     time_zone: str = SEED_ZONE,
     payments: str = "",
+    boxes: int = 0,
 ) -> int:
     """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
 
     Args:
         payments: the provider that takes its payments; empty: nothing is to be paid.
+        boxes: so many seats in a box besides, which are soon sold out.
         on_sale_minutes: until its sale begins; less than 0: it has begun.
         time_zone: IANA's name of the venue's; the event begins at eight in the evening there.
 
@@ -203,6 +212,7 @@ def seed_demo(
         ticket_types=(
             TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
             TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
+            *([TicketTypePlan(ticket_type="Box", price=15900, rows=1, seats_per_row=boxes)] if boxes else []),
         ),
     )
 

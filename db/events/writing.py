@@ -20,9 +20,10 @@ from db.events.edits import FACTS, Edited, EventEdit, seat_rows
 from db.events.sale import EventState
 from db.events.terms import RECORD_COLUMNS, TERMS, terms_row
 from db.events.ticket_types import add_seats, add_ticket_types, describe
-from db.outbox.kinds import EventChanged, OutboxKind
+from db.outbox.kinds import EventChanged, EventEdited, OutboxKind
 from db.outbox.writer import insert_news
 from db.plans.placing import place_added_seats
+from db.search.writing import index_event
 
 CHANGE_TICKET_TYPES: Final = f"""
 UPDATE ticket t
@@ -66,6 +67,7 @@ UPDATE event
        seats_per_fan_max = %(seats_per_fan_max)s, notice = %(notice)s,
        doors_at = %(doors_at)s, picture_hash = %(picture_hash)s, picture_alt = %(picture_alt)s,
        account_required = %(account_required)s, payments = %(payments)s,
+       town = %(town)s, tags = %(tags)s::text[],
        version = version + 1, revision = revision + 1
  WHERE event_id = %(event_id)s
 """
@@ -123,8 +125,11 @@ class Writing:
         self._place_seats()
         if not self._lines:
             return Edited(changed=False, sale_moved=False)
-        self._connection.execute(CHANGE_EVENT, {"event_id": event.event_id, **facts})
+        self._connection.execute(CHANGE_EVENT, {"event_id": event.event_id, **facts, "tags": list(facts["tags"])})
+        index_event(self._connection, event.event_id)
         self._log(Subject.EVENT, event.revision + 1, self._lines)
+        edited = EventEdited(event_id=event.event_id, revision=event.revision + 1)
+        self._connection.execute(*insert_news(OutboxKind.EVENT_EDITED, [edited]))
         self._tell(facts)
         off_sale_at = facts["off_sale_set"] or facts["date"]
         moved = [

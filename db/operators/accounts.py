@@ -297,8 +297,7 @@ async def make_token(
     if fault is not None:
         raise ValueError(f"a token's name: {fault}")
     session_id = new_session_id()
-    which = {"event_id": event_id, "made_by": by, "seconds": seconds}
-    if not await add_token(connection, session_id, label, role, **which):
+    if not await add_token(connection, session_id, label, role, event_id=event_id, made_by=by, seconds=seconds):
         if len(await tokens(connection)) >= TOKENS_MAX:
             raise TooManyTokensError
         raise LookupError("there is no such event")

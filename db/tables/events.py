@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Integer, SmallInteger, Uuid, func, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.booking.states import SeatStatus
@@ -27,7 +40,11 @@ class Event(Base):
 
     ``account_required``: fans join and hold seats with an account alone.
 
+    ``town`` is where the venue lies, and ``tags`` are a few words of what it is, such as jazz; both are searched.
+
     ``payments`` is the provider that takes its payments (`db.payments.states`); empty: nothing is to be paid here.
+
+    ``asks`` is what a fan answers before buying (`db.orders.asks`); null: nothing.
 
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
@@ -62,6 +79,9 @@ class Event(Base):
     picture_alt: Mapped[str] = mapped_column(server_default="")
     account_required: Mapped[bool] = mapped_column(server_default="false")
     payments: Mapped[str] = mapped_column(server_default="")
+    asks: Mapped[dict[str, Any] | None]
+    town: Mapped[str] = mapped_column(server_default="")
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 
 
 class EventCancellation(Base):

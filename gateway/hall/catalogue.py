@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from functools import partial
 from typing import Final
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connections.old_reads import OldReads
 from db.events.catalogue import find_events
 from db.events.halls import EventFacts
 from gateway.contract.hall import EventAnswer, EventList
@@ -22,8 +23,8 @@ SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
 class Catalogue:
     """Searches the events that are on show."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, old_reads: OldReads) -> None:
+        self._old_reads = old_reads
 
     async def search(
         self,
@@ -45,9 +46,9 @@ class Catalogue:
         """
         _refuse_nul(q=text, venue=venue)
         after = None if cursor is None else _read_cursor(cursor)
-        async with self._engine.connect() as connection:
-            events = await find_events(
-                connection,
+        events = await self._old_reads.read(
+            partial(
+                find_events,
                 limit=limit + 1,
                 text=text,
                 venue=venue,
@@ -55,6 +56,7 @@ class Catalogue:
                 date_max=date_max,
                 after=after,
             )
+        )
         answers = tuple(event_answer(facts) for facts in events[:limit])
         return EventList(events=answers, cursor=_cursor(answers[-1]) if len(events) > limit else None)
 
@@ -65,8 +67,8 @@ class Catalogue:
             ProblemError: ``invalid_request`` for a NUL.
         """
         _refuse_nul(q=text)
-        async with self._engine.connect() as connection:
-            events = await find_events(connection, limit=limit, text=text, date_min=now - SHOWN_AFTER_BEGIN)
+        date_min = now - SHOWN_AFTER_BEGIN
+        events = await self._old_reads.read(partial(find_events, limit=limit, text=text, date_min=date_min))
         return [facts.event_id for facts in events]
 
 
@@ -90,6 +92,7 @@ def event_answer(facts: EventFacts) -> EventAnswer:
         picture_alt=facts.picture_alt,
         account_required=facts.account_required,
         payments=facts.payments,
+        asks=facts.asks is not None,
     )
 
 

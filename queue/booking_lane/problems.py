@@ -152,6 +152,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_allotment": Problem(404, "Unknown allotment", "The event has no such allotment of seats."),
     "unknown_vouchers": Problem(404, "Unknown vouchers", "No such vouchers were issued for this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
+    "answers_missing": Problem(
+        409, "Answers missing", "This event asks for something first: put the answers of your hold, then check out."
+    ),
+    "terms_changed": Problem(409, "Terms changed", "The terms are new: read them, and agree to this version."),
+    "unknown_order": Problem(404, "Unknown order", "This event has no such order."),
+    "no_address": Problem(409, "No address", "The order has no mail address: give it one first."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(
         409, "Not to be cancelled", "These seats are not live seats of this purchase; nothing was cancelled."

@@ -4,6 +4,7 @@ import { $, readData } from "../dom.js";
 import { below } from "../addresses.js";
 import { OtherTabs } from "../other-tabs.js";
 import { seatWords } from "../seat-words.js";
+import { beginSessions } from "../session.js";
 import { moneyIn } from "../words.js";
 import { askWith } from "./asking.js";
 import { Alert } from "./alert.js";
@@ -42,6 +43,7 @@ import { t } from "../text.js";
 export function drawnContext() {
   /** @type {EventData} */
   const event = readData("event-data");
+  beginSessions(event.own);
   const drawn =
     /** @type {Stage} */ (document.querySelector(".stage:not([hidden])")?.getAttribute("data-stage") ?? "join");
   const page = new Page();

@@ -2,6 +2,8 @@
 // One event's page, from the line to the checkout. The server's words change one state (state.js); every room of this
 // page shows its part of it.
 import "../local-times.js";
+import { call } from "../api.js";
+import { hasSession } from "../session.js";
 import { Called } from "./called.js";
 import { Checkout } from "./checkout.js";
 import { Choose } from "./choose.js";
@@ -53,21 +55,27 @@ const NEEDS_PLACE = ["lobby", "waiting", "called", "choose"];
 async function begin() {
   await handover.take();
   joining.show(store.state, store.state);
-  try {
-    await otherHolds.read();
-    const [hold] = store.state.holds;
-    if (hold) return store.dispatch({ type: "held", hold });
-  } catch {
-    // No hold can be read now; the place still can.
+  if (hasSession()) {
+    try {
+      await otherHolds.read();
+      const [hold] = store.state.holds;
+      if (hold) return store.dispatch({ type: "held", hold });
+    } catch {
+      // No hold can be read now; the place still can.
+    }
   }
   const { opensAt, roomState, stage, standing, token } = store.state;
+  // A page that a cache has kept does not tell the server's clock, and a stranger has asked for nothing yet.
+  if (stage === "early" && !hasSession()) await call("GET", `/api/initial-call/${event.eventId}`).catch(() => {});
   if (roomState === "off") {
     if (stage === "early") return lobby.awaitOpening(Date.parse(opensAt));
     // Where nothing is sold any more, the page goes on saying so.
     if (stage === "choose") store.dispatch({ type: "news", news: { roomState } });
     return;
   }
-  if (standing || token) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
+  // A cache may have given everybody's page to a fan who has a place.
+  const isUnsaid = !event.own && hasSession();
+  if (standing || token || isUnsaid) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
   if (stage === "sold_out") line.watchForReturns();
   if (stage === "early") lobby.awaitOpening(Date.parse(opensAt));
   if (stage === "rebuilding") store.dispatch({ type: "retryLater", seconds: REBUILDING_SECONDS });

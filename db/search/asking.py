@@ -1,0 +1,159 @@
+"""What a search asks for: its words with all that they may stand for, and how much each of these is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from rapidfuzz.distance import OSA, Prefix
+
+from db.search.dates import date_meanings, take_dates
+from db.search.folding import words
+from db.search.terms import Where, lexeme
+
+WORDS_MAX: Final = 8
+"""Further words of a search are left out."""
+
+_SMALL_WORDS: Final = """
+a an and the of in on at to for with by live der die das und im am von zu mit bei le la les et du de des au en el los
+las y del al
+"""
+OPTIONAL: Final = frozenset(_SMALL_WORDS.split())
+"""Words that say nothing beside others."""
+
+NEAR_MIN: Final = 4
+"""A shorter word is never taken for a misspelt one."""
+
+WITHIN_MIN: Final = 4
+"""A shorter word is not looked for within others, except at their beginning."""
+
+PREFIX_MIN: Final = 2
+STEM_MIN: Final = 6
+ENDING_MAX: Final = 3
+"""Words that begin with `STEM_MIN` letters alike, and have other endings of so many letters, are forms of one word."""
+
+EXACT, BEGINS, DATE, NEAR, WITHIN, FURTHER, FORM = 100, 85, 80, 70, 60, 45, 40
+"""What a meaning is worth: the word itself, the beginning of one, a date, one letter off, within one, two off, and
+another form of it.
+"""
+
+WORTH_OF_PLACE: Final[Mapping[Where, int]] = {Where.ARTIST: 100, Where.NAME: 95, Where.VENUE: 90, Where.TAG: 75}
+"""What a word is worth by where it stands in the event, in hundredths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a word may stand for: an event's word, or with ``begins`` any that begins so. ``worth`` is of 100."""
+
+    word: str
+    worth: int
+    begins: bool = False
+
+    def query(self, where: str = "") -> str:
+        """The meaning as a part of a ``tsquery``, in these places (letters of `Where`) only."""
+        flags = f"{where}{'*' if self.begins else ''}"
+        return f"{lexeme(self.word)}:{flags}" if flags else lexeme(self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of a search, each with its meanings; ``key`` is the whole text folded."""
+
+    key: str
+    groups: tuple[tuple[Meaning, ...], ...]
+
+    def query(self, *, every: bool) -> str:
+        """The ``tsquery`` that finds events with every word, or with any of them."""
+        sides = ["(" + " | ".join(meaning.query() for meaning in group) + ")" for group in self.groups]
+        return (" & " if every else " | ").join(sides)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A search text in its words. ``joined`` are two neighbours as one word, each with the first one's index."""
+
+    words: tuple[str, ...]
+    dates: tuple[str, ...]
+    joined: tuple[tuple[int, str], ...]
+
+    @property
+    def looked_up(self) -> list[str]:
+        """The words whose like is to be looked up among all that there are."""
+        return [*self.words, *(word for _, word in self.joined)]
+
+
+def typed(text: str) -> Typed:
+    """The words of a search text."""
+    dated = take_dates(text)
+    found = list(dict.fromkeys(words(dated.text)))
+    telling = [word for word in found if word not in OPTIONAL] or ([] if dated.dates else found)
+    kept = telling[:WORDS_MAX]
+    joined = tuple((index, left + right) for index, (left, right) in enumerate(pairwise(kept)))
+    return Typed(tuple(kept), dated.dates, joined)
+
+
+def asked(what: Typed, like: Mapping[str, Iterable[str]]) -> Asked:
+    """The words with their meanings.
+
+    Args:
+        like: for each word of `Typed.looked_up` the words of events that are spelt like it, itself too if it is one.
+    """
+    groups = [_meanings(word, set(like.get(word, ()))) for word in what.words]
+    for index, word in what.joined:
+        if word in like.get(word, ()):
+            for group in groups[index : index + 2]:
+                group.append(Meaning(word, EXACT))
+    for first, behind, date in date_meanings(what.words):
+        for group in groups[first:behind]:
+            group.append(Meaning(date, DATE))
+    dates = [[Meaning(date, EXACT)] for date in what.dates]
+    ordered = [tuple(sorted(group, key=lambda one: -one.worth)) for group in (*groups, *dates)]
+    return Asked(" ".join(what.words), tuple(ordered))
+
+
+def _meanings(word: str, like: set[str]) -> list[Meaning]:
+    found = [Meaning(word, EXACT)]
+    if len(word) >= PREFIX_MIN or not word.isascii():
+        found.append(Meaning(word, BEGINS, begins=True))
+    is_known = word in like
+    for other in sorted(like):
+        if other.startswith(word):
+            continue
+        if word in other and len(word) >= WITHIN_MIN:
+            found.append(Meaning(other, WITHIN))
+        elif not is_known and (off := _off(word, other)):
+            found.append(Meaning(other, NEAR if off == 1 else FURTHER))
+        elif not is_known and _is_form(word, other):
+            found.append(Meaning(other, FORM))
+    return found
+
+
+def _off(word: str, other: str) -> int:
+    """By how many letters the words differ, two neighbours that changed places counting once; 0: by too many."""
+    if len(word) < NEAR_MIN or any(one.isdigit() for one in word):
+        return 0
+    off_max = 1 if len(word) < 6 else 2
+    off = int(OSA.distance(word, other, score_cutoff=off_max))
+    return off if off <= off_max else 0
+
+
+def _is_form(word: str, other: str) -> bool:
+    stem = int(Prefix.similarity(word, other))
+    return stem >= STEM_MIN and max(len(word), len(other)) - stem <= ENDING_MAX
+
+
+def scored(what: Asked) -> Sequence[tuple[tuple[int, str], ...]]:
+    """For each word what it is worth in an event: (worth, ``tsquery``), the best first; the first that holds counts."""
+    found = []
+    for group in what.groups:
+        by_worth: dict[int, list[Meaning]] = {}
+        for meaning in group:
+            by_worth.setdefault(meaning.worth, []).append(meaning)
+        tiers: dict[int, list[str]] = {}
+        for worth, meanings in by_worth.items():
+            for where, of_place in WORTH_OF_PLACE.items():
+                tiers.setdefault(worth * of_place // 10, []).extend(one.query(where.value) for one in meanings)
+        found.append(tuple((worth, " | ".join(tiers[worth])) for worth in sorted(tiers, reverse=True)))
+    return found
