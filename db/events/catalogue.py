@@ -1,4 +1,4 @@
-"""The list of events for everybody, by date; the copies that rehearsals make are not in it."""
+"""The list of events for everybody, by date; neither the copies that rehearsals make nor shops' rooms are in it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from db.events.halls import FACT_COLUMNS, EventFacts, event_facts
 from db.events.sale import EventState
 from db.tables.events import Event
+from db.tables.shops import ShopRow
 from db.texts import INVISIBLE, sought
 
 
@@ -35,6 +36,7 @@ async def find_events(
     query = (
         select(*FACT_COLUMNS)
         .where(Event.rehearsal_of.is_(None), Event.state != EventState.UNPUBLISHED)
+        .where(Event.event_id.not_in(select(ShopRow.event_id)))
         .order_by(Event.date, Event.event_id)
         .limit(limit)
     )
