@@ -14,6 +14,7 @@ from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSe
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.search.settings import SearchSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
@@ -55,3 +56,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     sms: SmsSettings
     wallet: WalletSettings
     payment: PaymentSettings
+    search: SearchSettings

@@ -12,14 +12,26 @@ from litestar.params import Parameter
 
 from db.events.sale import REASONS, sale_state
 from db.plans.best_seats import Wish
+from db.search.reading import Wanted
 from db.texts import END
 from gateway.contract.hall import EventList, InitialCall, ProposalList, SeatMap
 from gateway.contract.plans import PlanOverview, PlanSectionSeats
-from gateway.contract.values import ID_MAX, INT_MAX, LISTS_MAX, Moment
+from gateway.contract.values import (
+    CURRENCY,
+    CURSOR_CHARACTERS_MAX,
+    ID_MAX,
+    INT_MAX,
+    LISTS_MAX,
+    MONTH,
+    PRICE_MAX,
+    Moment,
+)
 from gateway.hall.hall import Hall, Rendered, UnknownEventError
 from gateway.hall.plans import PlanAnswers, UnknownPlanError
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
+from gateway.search.answers import as_of, event_list, read_cursor
+from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, network, services_of
 from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
@@ -42,6 +54,8 @@ PathPlanVersion = Annotated[
 ]
 PathSection = Annotated[int, Parameter(ge=0, le=INT_MAX, description="section id")]
 IMMUTABLE = b"public, max-age=31536000, immutable"
+SHARED_SHORTLY = b"public, max-age=0, s-maxage=5, stale-while-revalidate=30"
+"""A search is nobody's own, and a popular one is asked by many at once."""
 IMMUTABLE_PRIVATE = b"private, max-age=31536000, immutable"
 # Not `int | None`: Litestar would read the word "null" as None.
 MinVersion = Annotated[
@@ -214,26 +228,68 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     return StreamResponse(subscribe, slot)
 
 
-@public.get("/api/events", refuses=("invalid_request",))
+@public.get(
+    "/api/events",
+    refuses=("invalid_request",),
+    also={200: EventList, 304: None},
+    headers=(KNOWN_HEADER,),
+)
 async def events(
     request: AnyRequest,
-    q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
+    q: Annotated[
+        str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist, venue, town, tags or date")
+    ] = "",
     venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
     # Texts, since Litestar would read a number as seconds of the epoch.
     from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
     to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
-    cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
+    cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
-) -> EventList:
-    """Events by date, the soonest first; go on with ``cursor`` while there is one."""
-    return await services_of(request).catalogue.search(
-        text=q,
-        venue=venue,
-        date_min=_moment(from_, "from"),
-        date_max=_moment(to, "to"),
-        cursor=cursor,
+    sort: Annotated[Sort, Parameter(description="the soonest first, or what fits best and can be bought")] = Sort.DATE,
+    town: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in this town")] = "",
+    tag: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="with this tag")] = "",
+    month: Annotated[str, Parameter(pattern=MONTH, description="in this month at the venue, as 2027-06")] = "",
+    currency: Annotated[str, Parameter(pattern=CURRENCY, description="of the prices")] = "",
+    price_min: Annotated[
+        int, Parameter(query="priceMin", ge=0, le=PRICE_MAX, description="the cheapest seat costs so much at least")
+    ] = 0,
+    price_max: Annotated[
+        int | None, Parameter(query="priceMax", ge=1, le=PRICE_MAX, description="the cheapest seat costs less")
+    ] = None,
+    available: Annotated[bool, Parameter(description="only events with a seat that is neither sold nor held")] = False,
+    facets: Annotated[bool, Parameter(description="count the events that were found by town, month and price")] = False,
+    suggest: Annotated[bool, Parameter(description="name what a fan who types `q` may mean")] = False,
+) -> Response[bytes]:
+    """Events that are found by words of their name, artist, venue, town, tags or date, in any script and with
+    mistakes; go on with ``cursor`` while there is one. Shared caches may keep the answer for some seconds.
+    """
+    for name, text in (("q", q), ("venue", venue), ("town", town), ("tag", tag)):
+        if "\0" in text:
+            raise invalid("no text holds a NUL", name)
+    services = services_of(request)
+    ask = Search(
+        wanted=Wanted(
+            text=q,
+            venue=venue,
+            town=town,
+            tag=tag,
+            month=month,
+            currency=currency,
+            price_min=price_min or None,
+            price_max=price_max,
+            date_min=_moment(from_, "from"),
+            date_max=_moment(to, "to"),
+            available=available,
+        ),
+        sort=sort,
         limit=limit,
+        now=as_of(services.clock.moment()),
+        after=None if cursor is None else read_cursor(cursor, sort),
+        facets=facets,
+        suggestions=suggest,
     )
+    answer = event_list(await services.catalogue.search(ask), sort)
+    return _cacheable(request, Rendered(0, 0.0, msgspec.json.encode(answer)), SHARED_SHORTLY)
 
 
 def _moment(text: str | None, name: str) -> dt.datetime | None:
