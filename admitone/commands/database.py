@@ -22,9 +22,13 @@ def migrate(
     """Bring the database's tables up to date."""
     from db.migrate import migrate as run
     from db.roles import grant_gateway
+    from db.search.extension import NoTrigramsError
 
     database_url = load_settings().db.url
-    run(database_url)
+    try:
+        run(database_url)
+    except NoTrigramsError as error:
+        raise fail(str(error)) from None
     if gateway_role:
         try:
             grant_gateway(database_url, gateway_role)

@@ -69,4 +69,4 @@ class SearchWord(Base):
 
 
 # Only for the tables as the models make them; a migration does it for a site.
-event.listen(SearchWord.__table__, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+event.listen(SearchWord.__table__, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types

@@ -58,14 +58,14 @@ def read_cursor(cursor: str, sort: Sort) -> Place:
         ProblemError: ``invalid_request``: it was never given, or for another order.
     """
     try:
-        order, *place = msgspec.json.decode(
+        order, now, score, date, event_id, every = msgspec.json.decode(
             base64.urlsafe_b64decode(cursor), type=tuple[Sort, Moment, int, Moment, EventId, bool]
         )
     except ValueError:
         raise invalid("not a cursor of ours", "cursor") from None
     if order is not sort:
         raise invalid("a cursor of another order", "cursor")
-    return Place(*place)
+    return Place(now, score, date, event_id, every)
 
 
 def _cursor(place: Place, sort: Sort) -> str:

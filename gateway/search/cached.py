@@ -12,7 +12,8 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
 import msgspec
 import redis.asyncio
@@ -50,7 +51,15 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 class CachedCatalogue:
     """`Catalogue` over another one."""
 
-    def __init__(self, catalogue: Catalogue, client: redis.asyncio.Redis, settings: SearchSettings) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        client: redis.asyncio.Redis,
+        settings: SearchSettings,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._now = now
         self._catalogue = catalogue
         self._redis = client
         self._seconds = settings.cache_seconds
@@ -80,7 +89,7 @@ class CachedCatalogue:
         try:
             kept, generation = await self._read(key)
             if kept is not None:
-                if time.time() - kept.at >= kept.seconds * RENEWED_AT_SHARE and await self._gets_right(key):
+                if self._now() - kept.at >= kept.seconds * RENEWED_AT_SHARE and await self._gets_right(key):
                     return await self._run(key, ask, generation)
                 return kept.hits
             if await self._gets_right(key):
@@ -101,7 +110,7 @@ class CachedCatalogue:
         if raw is None:
             return None, generation
         try:
-            kept = _decode(raw)
+            kept = _decode(cast(bytes, raw))
         except msgspec.DecodeError:
             # Another release wrote it.
             return None, generation
@@ -113,7 +122,7 @@ class CachedCatalogue:
     async def _run(self, key: str, ask: Search, generation: int) -> Hits:
         hits = await self._catalogue.search(ask)
         seconds = self._seconds if self._is_asked_again(key) else min(FIRST_SECONDS, self._seconds)
-        kept = _Kept(generation, time.time(), seconds, hits)
+        kept = _Kept(generation, self._now(), seconds, hits)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(KEY + key, _encode(kept), px=int(seconds * 1000))
             pipe.delete(RIGHT + key)
