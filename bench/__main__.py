@@ -10,7 +10,21 @@ import msgspec
 import typer
 
 from bench import report
-from bench.parts import bots, engine, generator, memory, overload, purchase, reads, reserve, room, scan, streams, told
+from bench.parts import (
+    bots,
+    engine,
+    generator,
+    memory,
+    overload,
+    purchase,
+    reads,
+    reserve,
+    room,
+    scan,
+    search,
+    streams,
+    told,
+)
 from bench.report import Part
 from bench.servers import System, machine, system
 
@@ -91,6 +105,16 @@ def purchase_(seconds: Seconds = 10.0, baseline: Baseline = True) -> None:
 def reads_(seconds: Seconds = 6.0) -> None:
     """Initial call and seats map of the 80,000-seat event against the no-op GET."""
     _run("reads", lambda running: reads.measure(running, seconds=seconds))
+
+
+@app.command("search")
+def search_(
+    events: Annotated[int, typer.Option(min=1_000)] = search.EVENTS,
+    per_second: Annotated[float, typer.Option(min=1, help="Queries a second.")] = search.PER_SECOND,
+    seconds: Seconds = 20.0,
+) -> None:
+    """Search, half of the queries never asked before. tests/relevance says how well it finds."""
+    _run("search", lambda running: search.measure(running, seconds=seconds, events=events, per_second=per_second))
 
 
 @app.command("streams")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import quote
 
 import psycopg
 
+from bench.client import request
+from bench.load import open_loop, repeat
+from bench.processes import Apart
+from bench.report import Part
+from bench.servers import System
+from bench.stats import Load, percentile
 from db.search.writing import index_events
 
 EVENTS: Final = 100_000
@@ -121,3 +129,52 @@ def load(connection: psycopg.Connection[Any], world: World, count: int) -> None:
         with connection.transaction():
             index_events(connection, event_ids[first : first + INDEXED_AT_ONCE])
     connection.execute("VACUUM ANALYZE event, ticket, event_search, search_word")
+
+
+def _requests(texts: Iterator[str]) -> Iterator[bytes]:
+    for text in texts:
+        yield request("GET", f"/api/events?sort=relevance&facets=true&q={quote(text)}")
+
+
+def measure(system: System, *, seconds: float = 20.0, events: int = EVENTS, per_second: float = PER_SECOND) -> Part:
+    """Queries a second over HTTP, half of them favourites and half new: how long each kind takes."""
+    part = Part("search")
+    world = World()
+    with system.connect() as connection:
+        load(connection, world, events)
+    (gateway,) = system.gateways()
+    texts = dict.fromkeys(
+        itertools.islice(world.queries(), int(FAVOURITES + per_second * (seconds + WARM_SECONDS) * 2))
+    )
+    favourites, fresh = list(texts)[:FAVOURITES], iter(list(texts)[FAVOURITES:])
+    chance = random.Random(17)
+    popular = (favourites[int(FAVOURITES ** chance.random()) - 1] for _ in itertools.count())
+    flows = (
+        flow
+        for pair in zip(repeat("popular", _requests(popular)), repeat("cold", _requests(fresh)), strict=False)
+        for flow in pair
+    )
+    measured: Load = Apart(
+        lambda: open_loop(
+            [gateway.address],
+            flows,
+            per_second=per_second,
+            seconds=seconds,
+            connections_max=400,
+            warm_seconds=WARM_SECONDS,
+        )
+    ).result()
+    for step in ("popular", "cold"):
+        took = sorted(measured.steps[step].seconds) if step in measured.steps else []
+        part.add(
+            f"{step} queries over {events:,} events, p95",
+            percentile(took, 0.95) * 1000,
+            "ms",
+            aim=f"≤ {AIM_MS}",
+            note=f"{measured.rate(step, '200'):.0f}/s, p50 {percentile(took, 0.5) * 1000:.1f} ms",
+        )
+    every = sorted([*measured.steps["popular"].seconds, *measured.steps["cold"].seconds])
+    part.add("all queries, p95", percentile(every, 0.95) * 1000, "ms", aim=f"≤ {AIM_MS}")
+    part.details = {"load": measured.document(), "uses": {name: use.cpu_seconds for name, use in system.uses().items()}}
+    system.stop(gateway)
+    return part

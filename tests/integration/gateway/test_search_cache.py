@@ -34,9 +34,9 @@ class Counting(PostgresCatalogue):
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
-    client = async_client(redis_url, connections_max=8)
-    yield client
-    await client.aclose()
+    async with async_client(redis_url, connections_max=8) as client:
+        yield client
+        await client.connection_pool.disconnect()
 
 
 @pytest.fixture
