@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from admitone.commands import (
+    alarms,
+    allotments,
     crowds,
     data,
     database,
@@ -67,12 +69,29 @@ draw_app.command("verify")(draws.verify)
 draw_app.command("export")(draws.export)
 app.add_typer(draw_app, name="draw")
 
+allotment_app = typer.Typer(no_args_is_help=True, help="Allotments: seats that are out of the sale under a name.")
+allotment_app.command("make")(allotments.make)
+allotment_app.command("list")(allotments.list_all)
+allotment_app.command("back")(allotments.put_back)
+app.add_typer(allotment_app, name="allotment")
+
 webhook_app = typer.Typer(no_args_is_help=True, help="Webhooks: where news of rooms and purchases is sent.")
 webhook_app.command("add")(webhooks.add)
 webhook_app.command("list")(webhooks.list_all)
 webhook_app.command("remove")(webhooks.remove)
 webhook_app.command("resend")(webhooks.resend)
 app.add_typer(webhook_app, name="webhook")
+
+alarm_app = typer.Typer(no_args_is_help=True, help="Alarms: what stands, from which thresholds on, and who is told.")
+alarm_app.command("list")(alarms.list_all)
+alarm_app.command("rules")(alarms.rules)
+alarm_app.command("set")(alarms.set_one)
+alarm_app.command("reset")(alarms.reset)
+alarm_app.command("receivers")(alarms.receivers)
+alarm_app.command("add")(alarms.add)
+alarm_app.command("remove")(alarms.remove)
+alarm_app.command("test")(alarms.test)
+app.add_typer(alarm_app, name="alarm")
 
 networks_app = typer.Typer(no_args_is_help=True, help="Networks that are let through or turned away.")
 networks_app.command("deny")(networks.deny)

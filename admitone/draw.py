@@ -10,9 +10,9 @@ from typing import Annotated, Final
 
 import msgspec
 import psycopg
-import redis
 from msgspec import Meta
 
+from booking_lane.clients import plain_client
 from db.connections import replica
 from db.draws.draws import open_draw_key
 from db.sealing.keyring import SealError
@@ -49,13 +49,13 @@ class Checked:
     differences: tuple[str, ...]
 
 
-def export(database_url: str, event: int) -> bytes:
+def export(database_url: str, event: int, *, replica_url: str = "") -> bytes:
     """The draw as JSON, without any user id.
 
     Raises:
         DrawError: the event has no lobby, or it is not drawn.
     """
-    with replica.connect(database_url, "admitone-draw") as connection:
+    with replica.connect(database_url, "admitone-draw", replica_url=replica_url) as connection:
         seed, seed_hash, _, participants, _ = _draw(connection, event)
         hashes = [hashed.hex() for _, hashed, _ in _entries(connection, event)]
     document = Export(
@@ -100,7 +100,7 @@ def verify(database_url: str, redis_url: str, event: int) -> Checked:
     differences += _order_differences(seed, [hashed.hex() for _, hashed, _ in entries])
     numbers = {fan: recorded for fan, _, recorded in entries}
     in_line = 0
-    with redis.Redis.from_url(redis_url, socket_timeout=10) as client:
+    with plain_client(redis_url, socket_timeout=10) as client:
         for fan, at_epoch, number in Slots(client).places(event):
             # A fan who came back to the lobby too late for the draw has a number behind all drawn ones.
             if at_epoch == epoch and (fan in numbers or number <= participants):

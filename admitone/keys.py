@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admitone.settings import Settings
+from booking_lane.clients import plain_async_client
 from db.change_log.changes import Change
 from db.connections.engines import transaction
 from db.keys import signing_keys
@@ -82,7 +82,7 @@ async def rotate(settings: Settings, groups: Iterable[KeyGroup]) -> list[str]:
 
 
 async def _all_know(settings: Settings, names: set[str]) -> None:
-    async with contextlib.aclosing(redis.asyncio.Redis.from_url(settings.redis.jobs)) as jobs:
+    async with contextlib.aclosing(plain_async_client(settings.redis.jobs)) as jobs:
         deadline = time.monotonic() + KNOWN_SECONDS_MAX
         while behind := [one for one in await present(jobs) if not names.issubset(one.keys)]:
             if time.monotonic() > deadline:

@@ -9,11 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admitone.settings import Settings
 from db.change_log.changes import Change
 from db.connections.engines import transaction
-from db.ids import new_session_id
-from db.operators import accounts, factors, sessions
+from db.operators import accounts, sessions
 from db.operators.roles import OperatorRole
 from db.passwords import hash_password
-from db.texts import fault_of_name, tidy
+from db.texts import tidy
 from gateway.identity.sessions import Identity
 
 BY = "command line"
@@ -101,10 +100,7 @@ async def reset_factors(settings: Settings, name: str) -> None:
         UnknownOperatorError: there is no such operator.
     """
     async with _transaction(settings) as connection:
-        stored = await accounts.stored_name(connection, name)
-        await factors.remove_factors(connection, stored)
-        await sessions.end_sessions(connection, stored, "second factors reset")
-        await accounts.log(connection, Change(f"{stored} second factors", "", "reset"), BY)
+        await accounts.reset_factors(connection, await accounts.stored_name(connection, name), BY)
 
 
 async def add_token(
@@ -116,19 +112,12 @@ async def add_token(
         ValueError: a token cannot be called so.
         LookupError: there is no such event, or there are as many tokens as there may be.
     """
-    label = tidy(label)
-    fault = fault_of_name(label, sessions.LABEL_CHARS_MAX)
-    if fault is not None:
-        raise ValueError(f"a token's name: {fault}")
-    session_id = new_session_id()
     async with _transaction(settings) as connection:
-        added = await sessions.add_token(
-            connection, session_id, label, role, event_id=event_id, made_by=BY, seconds=seconds
-        )
-        if not added:
-            raise LookupError(f"there is no such event, or there are {sessions.TOKENS_MAX} tokens already")
-        await accounts.log(connection, Change(f"token {label}", "", role), BY)
-    return identity.operator_token(session_id, f"token {label}", seconds)
+        try:
+            session_id = await accounts.make_token(connection, label, role, event_id=event_id, by=BY, seconds=seconds)
+        except accounts.TooManyTokensError:
+            raise LookupError(f"there are {sessions.TOKENS_MAX} tokens already") from None
+    return identity.operator_token(session_id, f"token {tidy(label)}", seconds)
 
 
 async def tokens(settings: Settings) -> list[str]:

@@ -14,8 +14,11 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
-from db.payments.states import TEST
+from db.connections.urls import NO_POOLER, with_pooler
+from db.edge.settings import EdgeSettings
+from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
@@ -44,7 +47,7 @@ from messages.settings import (
     is_public_key,
     provider_of,
 )
-from payments.settings import PaymentSettings
+from payments.settings import MOLLIE_METHODS, MollieSettings, PaymentSettings, StripeSettings
 from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
@@ -162,6 +165,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep: KeepSettings = KeepSettings()
     wallet: WalletSettings = WalletSettings()
     payment: PaymentSettings = PaymentSettings()
+    edge: EdgeSettings = EdgeSettings()
+    stripe: StripeSettings = StripeSettings()
+    mollie: MollieSettings = MollieSettings()
     search: SearchSettings = SearchSettings()
 
     @classmethod
@@ -186,7 +192,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise SettingsError(_with_variables(str(error))) from None
         settings._refuse_unsafe()
-        return settings
+        return settings._through_pooler()
+
+    def _through_pooler(self) -> Self:
+        """The same settings, with URLs of Postgres that say what they lead to (`db.connections.urls`)."""
+        if self.db.pooler == NO_POOLER:
+            return self
+        urls = {
+            name: with_pooler(url, self.db.pooler) if url else ""
+            for name, url in (("url", self.db.url), ("replica_url", self.db.replica_url))
+        }
+        return msgspec.structs.replace(self, db=msgspec.structs.replace(self.db, **urls))
 
     def part(self, wanted: type[_Part]) -> _Part:
         """The sections that ``wanted`` names, for a group of processes that takes no others."""
@@ -211,9 +227,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
+        self._refuse_sentinels()
         self._refuse_providers()
-        if self.payment.unknown:
-            raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")
+        self._refuse_payments()
         if self.metrics.token and not _token_is_possible(self.metrics.token):
             raise SettingsError("ADMITONE_METRICS_TOKEN may have letters, digits and -._~+/=, and no blank")
         if not self.site.production:
@@ -237,6 +253,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("ADMITONE_PAYMENT_PROVIDERS: the test provider takes no money: not in production")
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
+
+    def _refuse_sentinels(self) -> None:
+        for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
+            try:
+                sentinel_address(url)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: {error}") from None
+
+    def _refuse_payments(self) -> None:
+        names = self.payment.names
+        if self.payment.unknown:
+            raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")
+        if STRIPE in names and not self.stripe.is_whole:
+            raise SettingsError(
+                "ADMITONE_PAYMENT_PROVIDERS has stripe: set ADMITONE_STRIPE_SECRET_KEY, ADMITONE_STRIPE_PUBLIC_KEY and "
+                "ADMITONE_STRIPE_WEBHOOK_SECRET"
+            )
+        if MOLLIE in names and not self.mollie.api_key:
+            raise SettingsError("ADMITONE_PAYMENT_PROVIDERS has mollie: set ADMITONE_MOLLIE_API_KEY")
+        if not self.mollie.method_names or self.mollie.slow_methods:
+            wrong = ", ".join(self.mollie.slow_methods) or "none"
+            raise SettingsError(
+                f"ADMITONE_MOLLIE_METHODS names {wrong}: holds last minutes, so name methods that are paid at once: "
+                f"{', '.join(sorted(MOLLIE_METHODS))}"
+            )
+        if self.site.production and (STRIPE in names or MOLLIE in names):
+            if not PublicAddress.of(self.message.links or self.site.public_url or "/").origin:
+                raise SettingsError(
+                    "Fans come back from a payment provider: name the site's whole address in ADMITONE_PUBLIC_URL or "
+                    "ADMITONE_MESSAGE_LINKS"
+                )
+            for variable, url, own in (
+                ("ADMITONE_STRIPE_URL", self.stripe.url, StripeSettings().url),
+                ("ADMITONE_MOLLIE_URL", self.mollie.url, MollieSettings().url),
+            ):
+                if url != own:
+                    raise SettingsError(f"{variable} is for tests alone: in production it is {own}")
 
     def _refuse_providers(self) -> None:
         providers = (

@@ -60,6 +60,10 @@ DEMO_CAPACITY_SHARE = 2  # one in so many of the crowd may be inside
 # Most of the crowd gives its seats back, so that the map moves and the hall lasts for half an hour. Few walk away from
 # a hold: each keeps a slot until the pass ends, and at one in ten nobody else was inside within minutes.
 DEMO_CROWD = ("--release-hold", "0.88", "--abandon-hold", "0.02", "--abandon-in-line", "0.1", "--think", "20")
+# Two fans suffice to see a ticket given back and offered to the next in line.
+DEMO_BOXES = 2
+DEMO_CANCEL_HOURS = 24
+DEMO_CANCEL_FEE_PERCENT = 10
 
 
 class UpError(RuntimeError):
@@ -152,7 +156,7 @@ def _run(
     if not settings.payment.names and not settings.site.production:
         environ["ADMITONE_PAYMENT_PROVIDERS"] = TEST
     if TEST in environ.get("ADMITONE_PAYMENT_PROVIDERS", ""):
-        paid_event_id = _paid_event(environ["DATABASE_URL"], settings)
+        paid_event_id = paid_event(environ["DATABASE_URL"], settings)
     password = secrets.token_urlsafe(12)
     add_operator(environ["DATABASE_URL"], OPERATOR, password)
 
@@ -284,12 +288,21 @@ def _demo_event(database_url: str, settings: Settings, crowd: int) -> int:
     return seed_demo(database_url, room=room)
 
 
-def _paid_event(database_url: str, settings: Settings) -> int:
-    """The demo event whose tickets are paid, with the test provider; a new one if there is none."""
+def paid_event(database_url: str, settings: Settings) -> int:
+    """The demo event whose tickets are paid, with the test provider; a new one if there is none.
+
+    It shows the whole way: its box is sold out after one purchase, and what is given back is offered to those who wait.
+    """
     event_id = find_demo(database_url, name=PAID_DEMO_NAME)
     if event_id is not None:
         return event_id
-    return seed_demo(database_url, room=room_seed(settings.room), name=PAID_DEMO_NAME, payments=TEST)
+    room = replace(
+        room_seed(settings.room),
+        waiting_list=True,
+        cancel_hours=DEMO_CANCEL_HOURS,
+        cancel_fee_percent=DEMO_CANCEL_FEE_PERCENT,
+    )
+    return seed_demo(database_url, room=room, name=PAID_DEMO_NAME, payments=TEST, boxes=DEMO_BOXES)
 
 
 def _await_ready(url: str, children: list[Child]) -> None:
@@ -316,6 +329,7 @@ def _banner(
         "Fans": f"{url}/events/{event_id}",
         **({} if paid_event_id is None else {"Fans who pay": f"{url}/events/{paid_event_id} (no money moves)"}),
         "Console": f"{url}/ops",
+        "Gate": f"{url}/scan",
         "Operator": f"{OPERATOR}, password {password} (good until the next start)",
         "API": f"{url}/schema",
         "Crowd": f"{crowd} simulated fans" if crowd else "none; --crowd 40 sends one",

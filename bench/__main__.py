@@ -12,6 +12,7 @@ import typer
 from bench import report
 from bench.parts import (
     bots,
+    edge,
     engine,
     generator,
     memory,
@@ -89,6 +90,17 @@ def bots_(
     _run("bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds))
 
 
+@app.command("edge")
+def edge_(
+    per_minute: Annotated[int, typer.Option(min=60, help="Reads of the selling event.")] = 100_000,
+    seconds: Seconds = 30.0,
+    few: Annotated[int, typer.Option(min=1, help="Loads of the page before doors, for comparison.")] = 1_000,
+    many: Annotated[int, typer.Option(min=1, help="Loads of the page before doors.")] = 20_000,
+) -> None:
+    """A selling event and the page before doors, read through Varnish and nginx."""
+    _run("edge", lambda running: edge.measure(running, per_minute=per_minute, seconds=seconds, few=few, many=many))
+
+
 @app.command("engine")
 def engine_(seconds: Seconds = 5.0) -> None:
     """The booking engine against pgbench."""
@@ -152,6 +164,9 @@ def stadium_(
     front: Annotated[float, typer.Option(min=0, max=1, help="Share of fans who go for the best seats.")] = 0.2,
     name: Annotated[str, typer.Option(help="Of the files in bench/results.")] = "stadium",
     profile: Annotated[bool, typer.Option("--profile", help="With py-spy; slows what it looks at.")] = False,
+    payment_ms: Annotated[
+        int | None, typer.Option(min=0, help="Each ticket is paid, by a test provider that takes so long to answer.")
+    ] = None,
 ) -> None:
     """Sell out a stadium, everything through real HTTP and SSE."""
     from bench import stadium
@@ -167,6 +182,7 @@ def stadium_(
             front_share=front,
             name=name,
             profile=profile,
+            payment_ms=payment_ms,
         )
     if result["failedRequests"] or not result["audit"]["clean"] or result["unfinishedFans"]:
         raise typer.Exit(1)

@@ -24,8 +24,13 @@ Pair = tuple[int, int, int]
 """(ticket_type_id, row_number, first seat_number): that seat and the next."""
 
 
-def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None = None) -> int:
-    """A hall of ``seats`` in blocks of up to 10,000, on sale, its room off unless given."""
+def new_event(
+    connection: psycopg.Connection,
+    seats: int,
+    room: RoomSeed | None = None,
+    on_sale_in: dt.timedelta = dt.timedelta(hours=-1),
+) -> int:
+    """A hall of ``seats`` in blocks of up to 10,000, on sale ``on_sale_in`` from now, its room off unless given."""
     blocks: list[TicketTypePlan] = []
     left = seats
     while left > 0:
@@ -40,7 +45,7 @@ def new_event(connection: psycopg.Connection, seats: int, room: RoomSeed | None 
         artist="The Paper Lanterns",
         venue="Rheinauen-Stadion, Köln",
         date=now + dt.timedelta(weeks=20),
-        on_sale_at=now - dt.timedelta(hours=1),
+        on_sale_at=now + on_sale_in,
         currency="EUR",
         ticket_types=tuple(blocks),
         room=room or RoomSeed(state="off", network_limits_max=NETWORK_LIMITS_OFF),

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import fans, picture, report
+from bench.bank import Bank
 from bench.client import ask, request
 from bench.processes import Apart
 from bench.profiling import Profile, busiest_child
@@ -178,12 +179,14 @@ def run(
     front_share: float = 0.2,
     name: str = "stadium",
     profile: bool = False,
+    payment_ms: int | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Sell it out; gives the result's document, which is written to ``bench/results`` with its picture.
 
     ``profile`` says where gateway and worker spend their time, and slows them (py-spy).
     ``rate_per_minute`` and ``capacity`` are the door's; ``front_share`` of the fans goes for the best seats.
+    ``payment_ms``: the event takes payments, by a test provider that takes so long to answer; None: it takes none.
     """
     console = console or Console(width=200)
 
@@ -201,8 +204,11 @@ def run(
     )
     with system.connect() as connection:
         event_id = fans.new_event(connection, seats, room)
-    programs = system.gateways(gateways)
-    worker = system.worker()
+        if payment_ms is not None:
+            connection.execute("UPDATE event SET payments = 'test' WHERE event_id = %s", (event_id,))
+    environ = {} if payment_ms is None else {"ADMITONE_PAYMENT_PROVIDERS": "test"}
+    programs = system.gateways(gateways, place_seconds=None, **environ)
+    worker = system.worker(**environ, **({"ADMITONE_PAYMENT_TEST_DELAY_MS": str(payment_ms)} if environ else {}))
     steward = Steward(system, event_id)
     processes = -(-fans_count // FANS_OF_A_PROCESS) if fans_count > 2_000 else 1
     fork = multiprocessing.get_context("fork")
@@ -221,6 +227,7 @@ def run(
     say(f"{fans_count:,} fans arrived in {arrived_seconds:.0f} s; the doors open")
 
     timeline = Timeline(system, steward, crowds, say)
+    bank = None if payment_ms is None else Bank(system, addresses[0])
     go.set()
     doors_wall = time.time()
     doors = timeline.began = time.perf_counter()
@@ -235,6 +242,8 @@ def run(
         if profile and not profiles and time.perf_counter() - doors > PROFILE_AFTER_SECONDS:
             for what, pid in (("gateway", programs[0].process.pid), ("worker", busiest_child(worker.process.pid))):
                 profiles.append(Profile(pid, system.folder, PROFILE_SECONDS, name=what))
+    if bank is not None:
+        bank.close()
     for one in profiles:
         console.print(one.text(), highlight=False, markup=False)
     sales = [crowd.result() for crowd in crowds]
@@ -255,6 +264,7 @@ def run(
             "ratePerMinute": rate_per_minute,
             "capacity": capacity,
             "frontShare": front_share,
+            "paymentMs": payment_ms,
             "arrivedSeconds": round(arrived_seconds, 1),
         },
         name,

@@ -31,28 +31,18 @@ class Gathering(Generic[Question, Answer]):
         self._ask_all = ask_all
         self._given_up = given_up
         self._asked: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._last_calls: list[Callable[[], None]] = []
         self.sending: set[asyncio.Task[None]] = set()
 
     def ask(self, question: Question) -> asyncio.Future[Answer]:
         """The question's answer, which comes later."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        if not (self._asked or self._last_calls):
+        if not self._asked:
             loop.call_soon(self._send_gathered)
         self._asked.append((question, answer))
         return answer
 
-    def before_leaving(self, call: Callable[[], None]) -> None:
-        """Have this called when the questions of this turn are about to leave, to ask one for several of them."""
-        if not (self._asked or self._last_calls):
-            asyncio.get_running_loop().call_soon(self._send_gathered)
-        self._last_calls.append(call)
-
     def _send_gathered(self) -> None:
-        last_calls, self._last_calls = self._last_calls, []
-        for call in last_calls:
-            call()
         asked, self._asked = self._asked, []
         for start in range(0, len(asked), GATHERED_MAX):
             together = asked[start : start + GATHERED_MAX]

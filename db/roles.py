@@ -32,23 +32,37 @@ COLUMNS_OF_WORKERS: Final = {"seat": ("status", "reservation_id", "held_until"),
 
 
 class UnknownRoleError(LookupError):
-    """The server has no such role: an administrator makes it first, as docs/running.md says."""
+    """The server has no such role: an administrator makes it first, or ADMITONE_GATEWAY_PASSWORD is set
+    (docs/running.md).
+    """
 
 
-def grant_gateway(database_url: str, role: str) -> None:
+def grant_gateway(database_url: str, role: str, password: str = "") -> None:
     """Give a role the rights of a gateway, and take all others that it has in this schema. Run it after each migration.
 
+    Args:
+        password: where one is given, the role logs in with it from now on, and is made if the server has none.
+
     Raises:
-        UnknownRoleError: there is no such role.
-        psycopg.errors.InsufficientPrivilege: the tables belong to another role than this URL's.
+        UnknownRoleError: there is no such role, and no password to make it with.
+        ValueError: the role is a superuser.
+        psycopg.errors.InsufficientPrivilege: the tables belong to another role than this URL's, or that one makes no
+            roles.
     """
+    name = sql.Identifier(role)
     with primary.connect(database_url, "admitone-migrate", autocommit=False) as connection:
         row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-        if row is None:
-            raise UnknownRoleError(UnknownRoleError.__doc__)
-        if row[0]:
+        if row is None and not password:
+            raise UnknownRoleError(" ".join((UnknownRoleError.__doc__ or "").split()))
+        if row is not None and row[0]:
             raise ValueError("a superuser may do everything, whatever is granted: name another role")
-        _grant(connection, sql.Identifier(role))
+        if row is None:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+        if password:
+            # The server's log may show a statement, so what it is sent is the hash that it would keep.
+            kept = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, sql.Literal(kept)))
+        _grant(connection, name)
 
 
 def _grant(connection: psycopg.Connection[tuple[object, ...]], role: sql.Identifier) -> None:

@@ -74,8 +74,29 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
         setting("Postgres, e.g. postgresql://user:password@host/db; empty: embedded", variable="DATABASE_URL"),
     ] = ""
     pool_max: Annotated[int, bounded("Postgres connections of one gateway process", 1, 100)] = 8
-
-    @property
-    def replica_url(self) -> str:
-        """Where reads go that may be a little old (`db.connections.replica`): no replica can be configured yet."""
-        return self.url
+    gateway_password: Annotated[
+        str,
+        setting(
+            "`admitone migrate --gateway-role NAME` gives the role this password, and makes it where there is none",
+            variable="ADMITONE_GATEWAY_PASSWORD",
+        ),
+    ] = ""
+    reader_pool_max: Annotated[int, bounded("as many more of one gateway process, for reads of bookings", 1, 100)] = 8
+    pooler: Annotated[
+        Literal["none", "transaction", "transaction_prepared"],
+        setting(
+            "what the URLs of Postgres lead to: Postgres itself, a pooler in transaction mode (PgBouncer), or one that"
+            " keeps prepared statements too (1.22 and later, with max_prepared_statements)"
+        ),
+    ] = "none"
+    replica_url: Annotated[
+        str,
+        setting(
+            "a standby of that Postgres, which answers reads that may be a little old: halls, lists, draws, the audit;"
+            " empty: none"
+        ),
+    ] = ""
+    replica_pool_max: Annotated[int, bounded("connections of one gateway process to the standby", 1, 100)] = 4
+    replica_lag_seconds_max: Annotated[
+        float, bounded("how old reads of the standby may be; the primary is read while it is further behind", 0.5, 60)
+    ] = 1.0

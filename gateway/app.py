@@ -40,6 +40,7 @@ from gateway.routes import (
     networks,
     operator_accounts,
     operators,
+    orders,
     payments,
     pictures,
     plans,
@@ -61,6 +62,7 @@ from gateway.wire.hosts import has_one_host
 from gateway.wire.openapi import Details
 from gateway.wire.path_parameters import require_canonical
 from gateway.wire.problems import answer_to, invalid
+from gateway.wire.shared import name_keys_for
 from gateway.wire.stream import serve
 
 
@@ -139,6 +141,7 @@ def _details() -> dict[str, Details]:
         vouchers,
         takings,
         allotments,
+        orders,
         networks,
         desk,
         entries,
@@ -164,6 +167,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     services = build_services(settings)
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
     look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and services.issuer.is_named))
+    name_keys_for(settings.edge.provider)
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
     # Below a path the host is not ours alone, and another site there may be served without TLS.
@@ -198,6 +202,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 vouchers,
                 takings,
                 allotments,
+                orders,
                 desk,
                 entries,
                 networks,
@@ -223,6 +228,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         stream_slots=services.stream_slots,
         connections=services.connections,
         engine=services.engine,
+        old_reads=services.old_reads,
         reader=services.reader,
         desk=services.desk,
         sign_ins=services.sign_in.outcomes,

@@ -7,12 +7,14 @@ from typing import Final
 
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
+from db.connections.old_reads import OldReads
 from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -77,6 +79,7 @@ from tickets.wallets import Wallets
 from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.tickers import Tickers
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
 REDIS_CONNECTIONS_MAX: Final = 32
@@ -88,7 +91,8 @@ def build_services(settings: GatewaySettings) -> Services:
     engine = create_engine(settings.db.url, settings.db.pool_max)
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
-    halls = Halls(engine)
+    old_reads = OldReads(engine, settings.db)
+    halls = Halls(engine, old_reads)
     clock = Clock(line_redis)
     keys = SiteKeys(engine, settings.site.secret)
     ring = keys.ring
@@ -131,14 +135,15 @@ def build_services(settings: GatewaySettings) -> Services:
     line_streams = LineStreams(line, rooms, counts, places, restoring)
     ended.on_ended(line_streams.end_session)
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
-    draws = PublicDraws(engine, rooms, counts, places)
+    draws = PublicDraws(engine, old_reads, rooms, counts, places)
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
-    catalogue = CachedCatalogue(PostgresCatalogue(engine), line_redis, settings.search)
+    catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
     return Services(
         settings=settings,
         engine=engine,
+        old_reads=old_reads,
         line_redis=line_redis,
         jobs=jobs,
         clock=clock,
@@ -166,22 +171,25 @@ def build_services(settings: GatewaySettings) -> Services:
         issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
         reader=Reader(
-            settings.db.url, settings.db.pool_max, grace_seconds=settings.hold.grace_seconds, ticket_keys=ticket_keys
+            settings.db.url,
+            settings.db.reader_pool_max,
+            grace_seconds=settings.hold.grace_seconds,
+            ticket_keys=ticket_keys,
         ),
-        payments=Payments(engine, settings.payment, settings.site.secret),
+        payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
         tickets=Tickets(halls, identity),
-        check_in=CheckIn(engine, halls, ticket_keys, settings.scan),
+        check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
-        hall_plans=HallPlans(engine),
-        hall_proposals=HallProposals(engine),
+        hall_plans=HallPlans(old_reads),
+        hall_proposals=HallProposals(old_reads),
         catalogue=catalogue,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
-        door=Door(line, rooms, Draws(engine, line)),
+        door=Door(line, rooms, Draws(engine, line), Tickers(line_redis)),
         counts=counts,
         places=places,
         passes=passes,
@@ -190,7 +198,7 @@ def build_services(settings: GatewaySettings) -> Services:
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),
         admission=Admission(line, rooms, restoring, passes),
-        permits=Permits(jobs, captcha, settings.limit, networks, seen),
+        permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,
         suspicions=Suspicions(
             seen,
@@ -242,7 +250,16 @@ def build_services(settings: GatewaySettings) -> Services:
             catalogue.forget,
         ),
         pictures=Pictures(settings.picture),
-        picture_files=PictureFiles(engine),
+        picture_files=PictureFiles(old_reads),
         alerts=Alerts(engine, settings.push.public_key),
         contacts=contacts,
+        orders=Orders(
+            engine,
+            halls,
+            contacts,
+            limits,
+            link_tokens,
+            per_minute=settings.limit.contacts_per_minute,
+            now=clock.moment,
+        ),
     )

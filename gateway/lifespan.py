@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-import redis.asyncio
 from litestar import Litestar
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane import tracing
+from booking_lane.clients import plain_async_client
 from booking_lane.results import BatchNews, channel, decode_news
 from db.channels import database_of
 from db.patience import Patience
@@ -46,9 +46,14 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     ending.listen()
     await _begin(services)
     await services.reader.open()
+    await services.check_in.open()
     _settle_memory()
     listeners = _listeners(services)
-    services.readiness.begin(lambda: (services.stream_slots.open, services.desk.backlog), services.rooms.revisions)
+    services.readiness.begin(
+        lambda: (services.stream_slots.open, services.desk.backlog),
+        services.rooms.revisions,
+        lambda: services.old_reads.is_fresh if services.old_reads.has_replica else None,
+    )
     tasks = [asyncio.create_task(_keep(keeper)) for keeper in _keepers(services, listeners)]
     with contextlib.suppress(TimeoutError):
         connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
@@ -70,6 +75,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
     """The functions that run for as long as the process does."""
     return [
         services.readiness.keep,
+        *([services.old_reads.keep] if services.old_reads.has_replica else []),
         services.loop_lag.keep,
         services.clock.keep,
         services.networks.keep,
@@ -83,6 +89,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.halls.verify,
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
+        services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
         services.steps.keep_setting,
@@ -112,7 +119,7 @@ def _listeners(services: Services) -> list[News]:
     )
     return [
         News(
-            redis.asyncio.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=2.0),
+            plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0),
             topics_of_url,
             services.halls.mark_stale,
         )
@@ -162,6 +169,7 @@ async def _keep(keeper: Keeper) -> None:
 
 
 async def _close(services: Services) -> None:
+    await services.door.close()
     await services.readiness.close()
     await services.captcha.close()
     services.programme.close()
@@ -172,4 +180,6 @@ async def _close(services: Services) -> None:
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()
+    await services.old_reads.close()
+    await services.check_in.close()
     await services.engine.dispose()

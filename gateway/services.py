@@ -9,10 +9,12 @@ from typing import Final, cast
 import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
 from gateway.booking.reader import Reader
@@ -78,6 +80,7 @@ LAST_OUTCOMES_SECONDS: Final = 1.0
 class Services:
     settings: GatewaySettings
     engine: AsyncEngine
+    old_reads: OldReads
     line_redis: redis.asyncio.Redis
     jobs: redis.asyncio.Redis
     clock: Clock
@@ -93,6 +96,7 @@ class Services:
     captcha: Captcha
     reader: Reader
     payments: Payments
+    orders: Orders
     tickets: Tickets
     check_in: CheckIn
     halls: Halls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
@@ -18,7 +19,7 @@ from gateway.search.settings import SearchSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
-from payments.settings import PaymentSettings
+from payments.settings import PaymentSettings, StripeSettings
 from tickets.settings import WalletSettings
 from waiting_room.settings import LineSettings
 
@@ -56,4 +57,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     sms: SmsSettings
     wallet: WalletSettings
     payment: PaymentSettings
+    edge: EdgeSettings
+    stripe: StripeSettings
     search: SearchSettings

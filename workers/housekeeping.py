@@ -16,6 +16,7 @@ from db.booking import housekeeping_sql as sql
 from db.ids import first_id_of
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
+from db.orders.answers import FORGET_PAST, FORGET_UNBOUGHT
 from db.outbox.deliveries import FORGET as FORGET_NEWS
 from db.patience import Turns
 from db.push.subscriptions import FORGET_SUBSCRIPTIONS
@@ -195,8 +196,8 @@ class Housekeeping:
             self._slots.extend(event_id, ends)
 
     def forget(self) -> None:
-        """Delete outcomes, departures, delivered news, messages, addresses, subscriptions to alerts, and alarms that
-        are older than promised, and take the networks from old holds, a bounded number in each run.
+        """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts,
+        and alarms that are older than promised, and take the networks from old holds, a bounded number in each run.
         """
         keep = self._settings.keep
         for old, keep_hours in (
@@ -207,6 +208,8 @@ class Housekeeping:
             (FORGET_MESSAGES, self._settings.message.keep_hours),
             (FORGET_CONTACTS, self._settings.message.contact_keep_hours),
             (FORGET_UNCONFIRMED, keep.unconfirmed_hours),
+            (FORGET_UNBOUGHT, keep.answers_hours),
+            (FORGET_PAST, keep.order_days * HOURS_OF_DAY),
             (FORGET_NOTICES, self._settings.alarm.keep_hours),
             (FORGET_ALARMS, self._settings.alarm.keep_hours),
             (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -41,6 +41,7 @@ from workers.cron import Cron
 from workers.engine.engine import Engine
 from workers.housekeeping import Housekeeping
 from workers.lane_worker import LaneWorker
+from workers.parts import Part
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
 from workers.settings import WorkerSettings
@@ -70,6 +71,8 @@ class Pool(WorkerPool):
     Args:
         lanes: the lanes that this pool works on; all by default. Several pools may share a lane, which is correct but
             slower.
+        parts: what this pool does; everything by default. Of each part some pool of the site must do it, and several
+            may.
         telemetry: entered by each process for as long as it works, with its queue's name, ``cron`` or ``pool``.
         probe, locks: the engine's switches for tests (`workers.engine.engine.Engine`).
 
@@ -82,6 +85,7 @@ class Pool(WorkerPool):
         settings: WorkerSettings,
         lanes: tuple[int, ...] | None = None,
         *,
+        parts: Collection[Part] = frozenset(Part),
         telemetry: Callable[[str], AbstractContextManager[None]] = lambda process: nullcontext(),
         probe: Callable[[str], None] = lambda point: None,
         locks: bool = True,
@@ -93,9 +97,13 @@ class Pool(WorkerPool):
         self._telemetry = telemetry
         self._probe = probe
         self._locks = locks
-        numbers = tuple(range(settings.lane.count)) if lanes is None else lanes
-        self._queues = [*(queue_name(number) for number in numbers), HOUSEKEEPING_QUEUE, MESSAGES_QUEUE]
-        self._roles = [*self._queues, CRON, WEBHOOKS, *([PAYMENTS] if settings.payment.names else [])]
+        numbers: Collection[int] = ()
+        if Part.LANES in parts:
+            numbers = range(settings.lane.count) if lanes is None else lanes
+        queues = (HOUSEKEEPING_QUEUE, MESSAGES_QUEUE)
+        others = (CRON, WEBHOOKS, *((PAYMENTS,) if settings.payment.names else ()))
+        self._queues = [*map(queue_name, numbers), *(queue for queue in queues if queue in parts)]
+        self._roles = [*self._queues, *(role for role in others if role in parts)]
         self._role_of: dict[str, str] = {}
         self._stopping = threading.RLock()
         client = jobs_client(settings.redis.jobs)
@@ -231,7 +239,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings.db.url, settings.webhook, public_only=settings.site.production)
+            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:
@@ -239,7 +247,7 @@ class Pool(WorkerPool):
             from workers.payments.cashier import Cashier, cash
             from workers.payments.providers import providers_of
 
-            providers = providers_of(settings.payment, settings.site, settings.db.url)
+            providers = providers_of(settings)
             url, lane = settings.db.url, settings.lane
             cash(lambda: Cashier(url, client, lane, settings.payment, providers, probe=self._probe))
             return

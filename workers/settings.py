@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
+from db.edge.settings import EdgeSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
-from payments.settings import PaymentSettings
+from payments.settings import MollieSettings, PaymentSettings, StripeSettings
 from waiting_room.settings import LineSettings
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -25,6 +26,12 @@ class KeepSettings(Section, frozen=True, kw_only=True):
         int,
         bounded("how long a follower's address is kept that nobody confirmed, at most as long as its link", 24, 168),
     ] = 168
+    answers_hours: Annotated[
+        int, bounded("how long it is kept what a fan answered for a hold that was not bought", 2, 8760)
+    ] = 24
+    order_days: Annotated[
+        int, bounded("how long names, addresses and answers of orders are kept after the event; 0: for good", 0, 36_500)
+    ] = 365
     subscription_hours: Annotated[
         int, bounded("how long subscriptions to alerts are kept after the sale, which may be taken up again", 1, 8760)
     ] = 24
@@ -41,6 +48,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneSettings
     hold: HoldSettings
     webhook: WebhookSettings
+    edge: EdgeSettings
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings
@@ -50,3 +58,13 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     alarm: AlarmSettings
     keep: KeepSettings
     payment: PaymentSettings
+    stripe: StripeSettings
+    mollie: MollieSettings
+
+    @property
+    def site_address(self) -> str:
+        """Where fans find the site from outside. A development site that does not know its address is on this
+        machine.
+        """
+        base = self.message.links or self.site.public_url
+        return base if "://" in base else "http://127.0.0.1:8000" + base

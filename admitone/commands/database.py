@@ -16,7 +16,10 @@ from admitone.commands.environment import (
 
 def migrate(
     gateway_role: Annotated[
-        str, typer.Option(help="Give this role, which exists, what gateways need: it cannot write bookings.")
+        str,
+        typer.Option(
+            help="Give this role what gateways need: it cannot write bookings. ADMITONE_GATEWAY_PASSWORD makes it."
+        ),
     ] = "",
 ) -> None:
     """Bring the database's tables up to date."""
@@ -24,14 +27,14 @@ def migrate(
     from db.roles import grant_gateway
     from db.search.extension import NoTrigramsError
 
-    database_url = load_settings().db.url
+    database = load_settings().db
     try:
-        run(database_url)
+        run(database.url)
     except NoTrigramsError as error:
         raise fail(str(error)) from None
     if gateway_role:
         try:
-            grant_gateway(database_url, gateway_role)
+            grant_gateway(database.url, gateway_role, database.gateway_password)
         except (LookupError, ValueError) as error:
             raise fail(sentence(error)) from None
 
@@ -72,6 +75,7 @@ def audit(
     try:
         violations = check(
             settings.db.url,
+            replica_url=settings.db.replica_url,
             grace_seconds=settings.hold.grace_seconds,
             command_keep_hours=settings.lane.command_keep_hours,
             ledger=ledger,

@@ -47,6 +47,7 @@ def export(event: Annotated[int, typer.Argument(min=1, help="Event id.")]) -> No
     from admitone.draw import export as published
 
     try:
-        typer.echo(published(load_settings().db.url, event))
+        db = load_settings().db
+        typer.echo(published(db.url, event, replica_url=db.replica_url))
     except DrawError as error:
         raise fail(f"{error}.".capitalize()) from None

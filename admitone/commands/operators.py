@@ -16,10 +16,9 @@ from admitone.commands.environment import (
     sentence,
 )
 from db.operators.roles import OperatorRole
+from db.operators.sessions import TOKEN_HOURS_MAX
 
 HOURS_DEFAULT = 12
-HOURS_MAX = 8784
-"""A year."""
 
 Password = Annotated[str | None, typer.Option(help="Asked for on a terminal when left out; made up otherwise.")]
 Event = Annotated[int | None, typer.Option(min=1, help="The role is for this event alone.")]
@@ -123,7 +122,9 @@ def token(
     ] = None,
     name: Annotated[str, typer.Option(help="What an operator's token is called in lists and logs.")] = "script",
     event: Event = None,
-    hours: Annotated[int, typer.Option(min=1, max=HOURS_MAX, help="An operator's token ends then.")] = HOURS_DEFAULT,
+    hours: Annotated[
+        int, typer.Option(min=1, max=TOKEN_HOURS_MAX, help="An operator's token ends then.")
+    ] = HOURS_DEFAULT,
 ) -> None:
     """Print a session's token, for scripts."""
     if context.invoked_subcommand is not None:

@@ -22,10 +22,11 @@ def reconcile(
     from workers.payments.providers import providers_of
     from workers.payments.reconciling import Reconciled
     from workers.payments.reconciling import reconcile as compare
+    from workers.settings import WorkerSettings
 
     settings = load_settings()
     use(Keyring.of(settings.site))
-    providers = providers_of(settings.payment, settings.site, settings.db.url)
+    providers = providers_of(settings.part(WorkerSettings))
 
     async def compared() -> Reconciled:
         try:
@@ -36,9 +37,10 @@ def reconcile(
 
     done = asyncio.run(compared())
     for difference in done.differences:
-        payment = difference.payment
         mended = "; the payment process looks at it" if difference.mended else ""
-        typer.echo(f"payment {payment.payment_id} of event {payment.event_id}: {difference.sentence}{mended}")
+        about = difference.payment_id
+        named = "" if about is None else f"payment {about} of event {difference.event_id}: "
+        typer.echo(f"{named}{difference.sentence}{mended}")
     if done.differences:
         raise typer.Exit(1)
     typer.echo(f"{done.payments} payments are with the providers as they are here.")

@@ -19,6 +19,7 @@ from admitone.settings import Settings, SettingsError
 from gateway.branding.brand import BrandError, brand_of
 from gateway.wire.proxies import TrustedProxies
 from tickets.wallets import WalletError, Wallets
+from workers.parts import Part
 
 GRACE_SECONDS = 5
 SOCKETS_WAITING_MAX = 16_384
@@ -98,8 +99,11 @@ def worker(
     lane: Annotated[
         list[int] | None, typer.Option(help="Work only this lane (may be given again); all by default.")
     ] = None,
+    part: Annotated[
+        list[Part] | None, typer.Option(help="Do only this part of the work (may be given again); all by default.")
+    ] = None,
 ) -> None:
-    """Apply bookings: one process a lane, one each for housekeeping, cron and webhooks."""
+    """Apply bookings: one process a lane, and one for each other part of the work."""
     from admitone.telemetry import telemetry
     from workers.pool import Pool
     from workers.settings import WorkerSettings
@@ -109,9 +113,13 @@ def worker(
     lanes = None if not lane else tuple(lane)
     if lanes is not None and not all(0 <= number < settings.lane.count for number in lanes):
         raise fail(f"Lanes are numbered 0 to {settings.lane.count - 1}.")
+    parts = frozenset(part or Part)
+    if lanes is not None and Part.LANES not in parts:
+        raise fail("--lane names lanes, and --part leaves them out: give --part lanes as well.")
     Pool(
         settings.part(WorkerSettings),
         lanes,
+        parts=parts,
         # Only the way of a booking is traced, and only lanes work on bookings.
         telemetry=lambda process: telemetry(settings, f"worker {process}", traces=process.startswith("lane-")),
     ).start()

@@ -8,6 +8,7 @@ from typing import Final
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
 from db.connections.schema_head import head
+from db.connections.urls import NO_POOLER
 
 DURABLE: Final = {
     "fsync": "a crash of the machine can destroy the whole database",
@@ -88,6 +89,9 @@ def _connections(site: Site) -> Finding:
     gateways = sum(one.connections_max for one in site.gateways)
     workers = settings.lane.count + WORKERS_BESIDE_LANES
     wanted = gateways + workers + others + TOOLS
+    if settings.db.pooler != NO_POOLER:
+        says = f"{gateways + workers} connections to the pooler at most, which its max_client_conn must allow"
+        return fine("setup", "postgres_connections", says)
     says = (
         f"{wanted} Postgres connections at most ({gateways} of {len(site.gateways)} gateway processes, {workers} of "
         f"workers, {others} of others, {TOOLS} for tools) of {most}"

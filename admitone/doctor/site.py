@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from admitone.doctor.finding import Finding, Kind, Level
 from admitone.settings import Settings
+from booking_lane.clients import plain_client
 from db.connections import look
 from gateway.health.presence import GATEWAYS_KEY, GATEWAYS_READ_MAX, Presence, decode_presence, presence_key
 
@@ -84,7 +85,7 @@ def open_site(settings: Settings, embedded: tuple[str, ...], public_url: str) ->
 
 def _redis(site: Site, opened: contextlib.ExitStack, name: str, url: str) -> redis.Redis | None:
     try:
-        client = redis.Redis.from_url(
+        client = plain_client(
             url,
             socket_timeout=ANSWER_SECONDS_MAX,
             socket_connect_timeout=CONNECT_SECONDS_MAX,

@@ -1,4 +1,6 @@
-"""Redis or Valkey, the line's and the jobs': whether each is up, writable and durable, and evicts no key."""
+"""Redis or Valkey, the line's and the jobs': whether each is up, writable, durable and replicated where sentinels watch
+it, and evicts no key.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,19 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
+from booking_lane.sentinels import sentinel_address
 
 FULL: Final = 0.8
 """The doctor warns once this share of maxmemory is used."""
 
 
 def examine(site: Site) -> Iterator[Finding]:
-    same = site.settings.redis.one_server
-    yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=same)
-    if not same:
+    urls = site.settings.redis
+    yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=urls.one_server)
+    yield from _failover("line_redis", urls.line, site.line)
+    if not urls.one_server:
         yield from _one(site, "jobs_redis", "ADMITONE_JOBS_REDIS_URL", site.jobs, holds_jobs=True)
+        yield from _failover("jobs_redis", urls.jobs, site.jobs)
 
 
 def _one(site: Site, name: str, variable: str, client: redis.Redis | None, *, holds_jobs: bool) -> Iterator[Finding]:
@@ -76,6 +81,30 @@ def _persistence(site: Site, name: str, product: str, client: redis.Redis, facts
             f"{name}_appendfsync",
             f"{product} leaves it to the system when its append-only file reaches the disk (appendfsync no)",
             "Set appendfsync everysec, or always where not even a second of queued bookings may be lost.",
+        )
+
+
+def _failover(name: str, url: str, client: redis.Redis | None) -> Iterator[Finding]:
+    """Where sentinels watch the server: whether they have a replica to turn to, and what a failover may lose."""
+    if client is None or sentinel_address(url) is None:
+        return
+    if not client.info("replication")["connected_slaves"]:
+        yield error(
+            "behind",
+            f"{name}_replica",
+            "The master has no replica, so that the sentinels could make nobody its successor",
+            "Start one, and see that it reaches the master.",
+        )
+    try:
+        replicas_min = client.config_get("min-replicas-to-write").get("min-replicas-to-write", "")
+    except redis.ResponseError:
+        return  # This user of Redis may not read the configuration.
+    if replicas_min == "0":
+        yield warning(
+            "setup",
+            f"{name}_min_replicas",
+            "A master that is cut off goes on taking joins and bookings, which a failover loses",
+            "Set min-replicas-to-write 1 and min-replicas-max-lag 2, with two replicas or more (docs/running.md).",
         )
 
 

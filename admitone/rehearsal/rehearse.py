@@ -120,7 +120,7 @@ def _servers(settings: Settings, event_id: int) -> Iterator[psycopg.Connection[t
     try:
         with (
             primary.connect(settings.db.url, "admitone-rehearsal") as connection,
-            rehearsals.alone(connection, event_id),
+            rehearsals.alone(settings.db.url, event_id),
         ):
             yield connection
     except (rehearsals.UnknownEventError, rehearsals.RehearsingError) as error:

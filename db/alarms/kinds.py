@@ -177,6 +177,45 @@ class AlarmKind(StrEnum):
         "The line was lost, and its places are being restored; nobody is let in meanwhile.",
         "The line was lost and is being restored",
     )
+    PAYMENTS_UNOPENED = (
+        "payments_unopened",
+        EVENT,
+        Unit.SECONDS,
+        60,
+        (10, 3600),
+        0,
+        1.0,
+        True,
+        "Fans cannot pay",
+        "A payment has waited {figure} for its provider to open it.",
+        "For how long the payment provider has not opened the oldest payment that it was asked for",
+    )
+    REFUNDS_STUCK = (
+        "refunds_stuck",
+        EVENT,
+        Unit.SECONDS,
+        1800,
+        (60, 604_800),
+        0,
+        1.0,
+        True,
+        "Refunds are stuck",
+        "Money is owed to a fan for {figure}.",
+        "For how long the oldest refund is not done; also once the sale is over",
+    )
+    PAYMENTS_DIFFER = (
+        "payments_differ",
+        EVENT,
+        Unit.NONE,
+        1,
+        (1, 1),
+        0,
+        1.0,
+        True,
+        "The provider’s books differ",
+        "What the payment provider took or gave back is not what is known here.",
+        "The last comparison with the payment provider’s books found something that nobody mends by itself",
+    )
     SOLD_SHARE = (
         "sold_share",
         EVENT,

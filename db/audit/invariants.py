@@ -1,15 +1,17 @@
 """The public audit of all bookings: each invariant is one SQL statement that finds the rows that break it.
 
-All statements see one snapshot, so the audit can run while tickets are sold. `db.audit.ledger` adds the answers that
-clients got.
+All statements see one snapshot, so the audit can run while tickets are sold, on a standby too. `db.audit.ledger` adds
+the answers that clients got, for which it needs the primary.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
+import psycopg
 from psycopg.rows import dict_row
 
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
@@ -17,7 +19,9 @@ from db.audit.ledger import load_ledger
 from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
 from db.audit.payments import SETTLE_SECONDS_MAX
 from db.booking.holds import OPEN, keeps_seats, live
-from db.connections import primary
+from db.connections import primary, replica
+
+logger = logging.getLogger(__name__)
 
 ROWS_MAX: Final = 20
 SWEEP_SECONDS_MAX: Final = 5
@@ -34,11 +38,17 @@ class Violation:
 
 
 def audit(
-    database_url: str, *, grace_seconds: int = 15, command_keep_hours: int = 24, ledger: Path | None = None
+    database_url: str,
+    *,
+    replica_url: str = "",
+    grace_seconds: int = 15,
+    command_keep_hours: int = 24,
+    ledger: Path | None = None,
 ) -> list[Violation]:
     """Check every invariant; an empty list means that all hold.
 
     Args:
+        replica_url: a standby to be read in place of the primary, as long as it has caught up.
         grace_seconds: how long past its end a hold keeps its seats for its owner's checkout.
         command_keep_hours: how long rows of ``booking_command`` are kept; older purchases need no command.
         ledger: JSON Lines with the answers that clients got, to be compared with Postgres.
@@ -47,37 +57,58 @@ def audit(
         db.audit.ledger.LedgerError: a line of the ledger is malformed.
         psycopg.OperationalError: the database is out of reach.
     """
-    with primary.connect(database_url, "admitone-audit") as connection:
-        invariants = dict(INVARIANTS)
+    parameters: dict[str, object] = {
+        "grace_seconds": grace_seconds,
+        "sweep_seconds_max": SWEEP_SECONDS_MAX,
+        "command_keep_hours": command_keep_hours,
+        "settle_seconds_max": SETTLE_SECONDS_MAX,
+        "rows_max": ROWS_MAX,
+    }
+    if replica_url and ledger is None:
+        try:
+            with replica.connect(database_url, "admitone-audit", replica_url=replica_url) as connection:
+                return _violations(connection, parameters, None)
+        except psycopg.OperationalError as error:
+            # A standby cancels what reads for so long that it is in the way of what is replayed.
+            logger.warning("the audit of the replica failed, the primary is audited: %s", error)
+    with primary.connect(database_url, "admitone-audit", autocommit=False) as connection:
+        return _violations(connection, parameters, ledger)
+
+
+def _violations(
+    connection: psycopg.Connection[Any], parameters: dict[str, object], ledger: Path | None
+) -> list[Violation]:
+    invariants = dict(INVARIANTS)
+    # What is in the ledger before the snapshot had been committed by then.
+    ledger_bytes = 0 if ledger is None else ledger.stat().st_size
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with connection.transaction(force_rollback=True):
         if ledger is not None:
-            # The ledger is read before the snapshot, so that everything in it had been committed by then.
-            load_ledger(connection, ledger)
+            load_ledger(connection, ledger, ledger_bytes)
             invariants |= LEDGER_INVARIANTS
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute("SET TRANSACTION READ ONLY")
         # Whole tables are compared by several columns, which only a hash join does in linear time; the LIMIT
         # and stale statistics make the others look cheaper.
         connection.execute("SET LOCAL enable_nestloop = off")
         connection.execute("SET LOCAL enable_mergejoin = off")
         # The snapshot comes first and the clock second: no decision in the snapshot is younger than `now`.
         connection.execute("SELECT 1 FROM event LIMIT 1")
-        now = connection.execute("SELECT clock_timestamp()").fetchone()
+        now = connection.execute(_NOW).fetchone()
         assert now is not None
-        parameters = {
-            "now": now[0],
-            "grace_seconds": grace_seconds,
-            "sweep_seconds_max": SWEEP_SECONDS_MAX,
-            "command_keep_hours": command_keep_hours,
-            "settle_seconds_max": SETTLE_SECONDS_MAX,
-            "rows_max": ROWS_MAX,
-        }
         violations = []
         with connection.cursor(row_factory=dict_row) as cursor:
             for invariant, (sentence, sql) in invariants.items():
-                rows = tuple(cursor.execute(sql, parameters).fetchall())
+                rows = tuple(cursor.execute(sql, {**parameters, "now": now[0]}).fetchall())
                 if rows:
                     violations.append(Violation(invariant, sentence, rows))
-        return violations
+    return violations
 
+
+_NOW: Final[LiteralString] = """
+SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_xact_replay_timestamp(), clock_timestamp())
+            ELSE clock_timestamp() END
+"""
+"""A standby shows the moment of what it replayed last, which may be a while ago."""
 
 INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
     "seat_sold_once": (
@@ -205,12 +236,17 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "voucher_uses_equal_purchases": (
-        "A voucher has as many uses as purchases were made with it, and no more than it may have.",
+        "A voucher has as many uses as purchases were made or are being paid with it, and no more than it may have.",
         """
         SELECT event_id, encode(code_hash, 'hex') AS code_hash, v.uses, v.uses_max, p.purchases
           FROM voucher v
           FULL JOIN (SELECT event_id, voucher_hash AS code_hash, count(*) AS purchases
-                       FROM purchase
+                       FROM (SELECT event_id, voucher_hash
+                               FROM purchase
+                              UNION ALL
+                             SELECT event_id, voucher_hash
+                               FROM payment
+                              WHERE state IN ('new', 'open')) AS used
                       WHERE voucher_hash IS NOT NULL
                       GROUP BY event_id, voucher_hash) p USING (event_id, code_hash)
          WHERE v.uses IS DISTINCT FROM coalesce(p.purchases, 0)
@@ -231,7 +267,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                         SELECT p.event_id, p.user_id, d.ticket_type_id
                           FROM purchase p
                           JOIN purchase_detail d USING (event_id, purchase_id)
-                         WHERE d.cancelled_at IS NULL) AS had
+                         WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id, ticket_type_id) f
           JOIN ticket t USING (event_id, ticket_type_id)
          WHERE f.seats > t.seats_per_fan_max
@@ -351,7 +387,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
                         SELECT p.event_id, p.user_id, 1
                           FROM purchase p
                           JOIN purchase_detail d USING (event_id, purchase_id)
-                         WHERE d.cancelled_at IS NULL) AS had
+                         WHERE d.cancelled_at IS NULL AND p.given_by IS NULL) AS had
                  GROUP BY event_id, user_id) f
           JOIN event e USING (event_id)
          WHERE f.seats > e.seats_per_fan_max
@@ -372,7 +408,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "purchase_has_checkout": (
-        "Every purchase has a checkout recorded as succeeded, for as long as commands are remembered.",
+        "Every purchase has a checkout, or its gift, recorded as succeeded, for as long as commands are remembered.",
         """
         SELECT p.event_id, p.purchase_id, p.user_id, p.purchase_at
           FROM purchase p
@@ -380,7 +416,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
            AND NOT EXISTS (
                SELECT FROM booking_command c
                 WHERE c.event_id = p.event_id
-                  AND c.kind = 'checkout'
+                  AND c.kind = CASE WHEN p.given_by IS NULL THEN 'checkout' ELSE 'give' END
                   AND c.outcome ->> 'status' = 'succeeded'
                   AND c.outcome #>> '{result,purchaseId}' = p.purchase_id::text)
          LIMIT %(rows_max)s

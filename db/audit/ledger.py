@@ -39,8 +39,12 @@ class LedgerLine(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fie
     code: str | None = None
 
 
-def load_ledger(connection: psycopg.Connection, path: Path) -> None:
-    """Copy the file into the temporary tables that `INVARIANTS` read; they last as long as the connection.
+def load_ledger(connection: psycopg.Connection, path: Path, bytes_max: int) -> None:
+    """Copy the file into the temporary tables that `INVARIANTS` read. They last as long as the transaction, so that
+    nothing is left in a pooler's connection.
+
+    Args:
+        bytes_max: lines beyond are left out.
 
     Raises:
         LedgerError: a line is no `LedgerLine`, or its result is not of its kind's shape.
@@ -53,6 +57,9 @@ def load_ledger(connection: psycopg.Connection, path: Path) -> None:
         cursor.copy("COPY ledger (line, at, user_id, event_id, kind, job_id, status, result, code) FROM STDIN") as copy,
     ):
         for number, text in enumerate(lines, 1):
+            bytes_max -= len(text)
+            if bytes_max < 0:
+                break
             try:
                 line = decoder.decode(text)
                 if line.kind not in RESULTS:

@@ -1,16 +1,16 @@
-"""What a hold costs and what a cancelled seat gives back: the one place where fees and taxes are added."""
+"""What a hold costs and what a cancelled seat gives back: the one place where they are added up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from db.booking.holds import Hold
+from db.booking.charges import Charge
 from db.booking.purchases import Detail
 
 
-def amount_to_pay(hold: Hold) -> int:
-    """What the fan pays for the hold, in minor units."""
-    return hold.total_amount
+def amount_to_pay(charges: Iterable[Charge]) -> int:
+    """What the fan pays for a hold with these charges, in minor units."""
+    return sum(charge.amount for charge in charges)
 
 
 def amount_to_refund(details: Iterable[Detail]) -> int:

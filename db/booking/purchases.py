@@ -71,7 +71,7 @@ class Detail:
 class Purchase:
     """A purchase. ``total_amount`` is the sum of its details that are not cancelled. ``cancel_until`` is what its fan
     was promised when it was made; None for a purchase of a release before 0.2. ``voucher_hash`` is set of a new one
-    that is bought with a voucher.
+    that is bought with a voucher, and ``given_by`` of a new one that an operator gave away.
     """
 
     event_id: int
@@ -85,6 +85,7 @@ class Purchase:
     cancel_until: dt.datetime | None = None
     status: PurchaseStatus = PurchaseStatus.CONFIRMED
     voucher_hash: bytes | None = None
+    given_by: str | None = None
 
     @property
     def live(self) -> list[Detail]:
@@ -169,12 +170,12 @@ SELECT {_COLUMNS}
 
 WRITE_PURCHASES: Final = """
 INSERT INTO purchase (event_id, purchase_id, user_id, reservation_id, total_amount, currency, purchase_at,
-                      cancel_until, voucher_hash)
+                      cancel_until, voucher_hash, given_by)
 SELECT k.event_id, k.purchase_id, k.user_id, k.reservation_id, k.total_amount, k.currency, %(now)s, k.cancel_until,
-       decode(k.voucher, 'hex')
+       decode(k.voucher, 'hex'), k.given_by
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, purchase_id uuid, user_id bigint, reservation_id uuid,
-             total_amount bigint, currency text, cancel_until timestamptz, voucher text)
+             total_amount bigint, currency text, cancel_until timestamptz, voucher text, given_by text)
 """
 
 
@@ -189,6 +190,8 @@ def new_purchase(purchase: Purchase) -> dict[str, Any]:
         "currency": purchase.currency,
         "cancel_until": None if purchase.cancel_until is None else purchase.cancel_until.isoformat(),
     }
+    if purchase.given_by is not None:
+        row["given_by"] = purchase.given_by
     return row if purchase.voucher_hash is None else row | {"voucher": purchase.voucher_hash.hex()}
 
 

@@ -14,7 +14,8 @@ def _purchase(viewer: str) -> str:
     """A purchase as JSON, as a fan sees it: the fan who bought sees all its seats, and a fan to whom some of its
     tickets were handed sees those. A ticket has its code only for the fan who has it now.
 
-    ``ticket`` is what a signed ticket says, its parts with colons between; the gateway signs it.
+    ``ticket`` is what a signed ticket says, its parts with colons between; the gateway signs it. ``orderCode`` is the
+    order's number, of which the gateway makes the code.
 
     Args:
         viewer: the expression of the fan's user id.
@@ -29,7 +30,8 @@ def _purchase(viewer: str) -> str:
                                      FROM purchase_detail h
                                     WHERE h.event_id = p.event_id AND h.purchase_id = p.purchase_id
                                       AND h.holder_user_id = {viewer} AND h.cancelled_at IS NULL) END,
-         'currency', p.currency, 'received', p.user_id <> {viewer},
+         'currency', p.currency, 'orderCode', p.order_number::text, 'complimentary', p.given_by IS NOT NULL,
+         'received', p.user_id <> {viewer},
          'purchaseAt', to_char(p.purchase_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
          'cancelUntil', to_char(p.cancel_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
          'status', CASE WHEN {_OF_CANCELLED_EVENT} AND p.status = '{PurchaseStatus.CONFIRMED}'

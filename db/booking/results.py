@@ -252,5 +252,6 @@ RESULTS: Final[Mapping[str, type[Result]]] = {
     "take": TakeResult,
     "wait": WaitResult,
     "leave": LeaveResult,
+    "give": PurchaseResult,
 }
 """Result by the kind of command. These are the kinds whose outcomes are recorded."""

@@ -16,8 +16,10 @@ SELECT d.ticket_type_id, t.ticket_type, d.tax_basis_points,
        coalesce(sum(d.tax) FILTER (WHERE d.cancelled_at IS NULL), 0)::bigint,
        coalesce(sum(d.amount) FILTER (WHERE d.cancelled_at IS NULL), 0)::bigint,
        count(d.cancelled_at),
-       coalesce(sum(d.amount) FILTER (WHERE d.cancelled_at IS NOT NULL), 0)::bigint
+       coalesce(sum(d.amount) FILTER (WHERE d.cancelled_at IS NOT NULL), 0)::bigint,
+       count(p.given_by) FILTER (WHERE d.cancelled_at IS NULL)
   FROM purchase_detail d
+  JOIN purchase p USING (event_id, purchase_id)
   JOIN ticket t USING (event_id, ticket_type_id)
  WHERE d.event_id = %(event_id)s
  GROUP BY 1, 2, 3, 4
@@ -29,6 +31,7 @@ class TakingsRow(NamedTuple):
     """Seats that were sold, in minor units: prices, discounts, fees and tax, and ``amount``, what their fans paid.
 
     The seats that were cancelled are not in these; ``cancelled_amount`` is what was paid for them.
+    ``complimentary_seats`` are those of ``seats`` that an operator gave away.
     """
 
     ticket_type_id: int
@@ -43,6 +46,7 @@ class TakingsRow(NamedTuple):
     amount: int
     cancelled_seats: int
     cancelled_amount: int
+    complimentary_seats: int
 
 
 async def takings(connection: AsyncConnection, event_id: int) -> list[TakingsRow]:

@@ -10,30 +10,38 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Engine, NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.connections.primary import CONNECT_SECONDS, POOL_WAIT_SECONDS
-from db.connections.urls import psycopg_conninfo
+from db.connections.primary import CONNECT_SECONDS, POOL_WAIT_SECONDS, threshold
+from db.connections.urls import pooler_of, psycopg_conninfo
 
 
-def create_engine(database_url: str, pool_max: int, name: str = "admitone-gateway") -> AsyncEngine:
-    """A pool of at most ``pool_max`` connections. A caller that finds all of them taken waits five seconds at most.
+def create_engine(
+    database_url: str,
+    pool_max: int,
+    name: str = "admitone-gateway",
+    *,
+    connect_seconds: int = CONNECT_SECONDS,
+    wait_seconds: float = POOL_WAIT_SECONDS,
+) -> AsyncEngine:
+    """A pool of at most ``pool_max`` connections.
 
     Args:
         name: how Postgres lists the connections (``application_name``).
+        wait_seconds: how long a caller waits at most that finds all connections taken.
 
     Raises:
         ValueError: the URL is not one of Postgres.
     """
     url = sqlalchemy_url(database_url)
     if "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+        url = url.update_query_dict({"connect_timeout": str(connect_seconds)})
     # A log shows no parameters, for they say what a fan searched for or what an operator is called.
     return create_async_engine(
         url,
         pool_size=pool_max,
         max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
+        pool_timeout=wait_seconds,
         hide_parameters=True,
-        connect_args={"application_name": name},
+        connect_args={"application_name": name, "prepare_threshold": threshold(pooler_of(database_url))},
     )
 
 
@@ -55,7 +63,9 @@ def migration_engine(database_url: str) -> Engine:
         ValueError: the URL is not one of Postgres.
     """
     return sqlalchemy.create_engine(
-        sqlalchemy_url(database_url), poolclass=NullPool, connect_args={"application_name": "admitone-migrate"}
+        sqlalchemy_url(database_url),
+        poolclass=NullPool,
+        connect_args={"application_name": "admitone-migrate", "prepare_threshold": threshold(pooler_of(database_url))},
     )
 
 

@@ -1,4 +1,8 @@
-"""DATABASE_URL as psycopg takes it. SQLAlchemy's form is in `db.connections.engines`."""
+"""DATABASE_URL as psycopg takes it. SQLAlchemy's form is in `db.connections.engines`.
+
+A URL says whether it leads to a pooler, by a parameter that `admitone.settings` adds and that libpq never sees. So each
+maker of connections knows it without being told.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,10 @@ from typing import Any, Final
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+NO_POOLER: Final = "none"
+PREPARING: Final = "transaction_prepared"
+"""The pooler in between keeps prepared statements."""
+_POOLER: Final = "admitone_pooler="
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -21,10 +29,25 @@ def psycopg_conninfo(database_url: str) -> str:
     if scheme is None:
         raise ValueError("the database URL must start with postgresql://")
     try:
-        return make_conninfo("postgresql://" + database_url.removeprefix(scheme))
+        return make_conninfo("postgresql://" + with_pooler(database_url, NO_POOLER).removeprefix(scheme))
     except ProgrammingError:
         # libpq's sentence quotes the URL, which holds the password.
         raise ValueError("the database URL is malformed") from None
+
+
+def with_pooler(database_url: str, pooler: str) -> str:
+    """The URL, saying that it leads to this sort of pooler (`db.settings.DatabaseSettings.pooler`)."""
+    address, _, query = database_url.partition("?")
+    parts = [part for part in query.split("&") if part and not part.startswith(_POOLER)]
+    if pooler != NO_POOLER:
+        parts.append(_POOLER + pooler)
+    return "?".join([address, "&".join(parts)] if parts else [address])
+
+
+def pooler_of(database_url: str) -> str:
+    """The sort of pooler that the URL leads to, `NO_POOLER` for none."""
+    parts = database_url.partition("?")[2].split("&")
+    return next((part.removeprefix(_POOLER) for part in parts if part.startswith(_POOLER)), NO_POOLER)
 
 
 # A server that went silent, as after a failover, is noticed within about ten seconds.

@@ -1,9 +1,10 @@
-"""Checks tickets in, once each, and takes that back. Gateways write these rows; the caller commits.
+"""Checks tickets in, once each, and takes that back. Gateways write these rows.
 
 Two scanners are decided between by the unique index of living entries. An entry and a cancellation of the same ticket
-are decided between by the ticket's row: the entry's foreign key takes a lock on it that the engine's cancellation waits
-for, and the other way round (`workers.engine.reading`). So each looks at what the other wrote only after it has that
-lock: `check_in` looks at the ticket a second time, and the engine looks for entries after it locked the tickets.
+are decided between by the ticket's row: `check_in` reads it through the view `ticket_at_gate`, which locks it, so that
+the engine's cancellation waits for the entry, and the other way round (`workers.engine.reading`). Whoever waited sees
+what the other wrote: Postgres reads a row again that changed while it was waited for, and the engine looks for entries
+after it locked the tickets. The view is there because a gateway's role may read tickets but not lock them (ADR 93).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, LiteralString, NamedTuple
 
+import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.booking.seats import Seat
@@ -76,14 +78,14 @@ _CHECK_IN: Final[LiteralString] = """
 WITH ticket AS (
     SELECT d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.cancelled_at IS NOT NULL AS is_cancelled,
            e.state = 'cancelled' AS is_off,
-           d.issue_number, coalesce(%(issue_number)s::int, d.issue_number) <> d.issue_number AS is_dead,
+           coalesce(%(issue_number)s::int, d.issue_number) <> d.issue_number AS is_dead,
            EXISTS (
                SELECT FROM entry x
                 WHERE x.device = %(device)s AND x.scan_id = %(scan_id)s AND x.event_id = d.event_id
                   AND (x.undone_at IS NOT NULL
                        OR (x.purchase_id, x.ticket_type_id, x.row_number, x.seat_number)
                           <> (d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number))) AS is_repeated
-      FROM purchase_detail d
+      FROM ticket_at_gate d
       JOIN event e USING (event_id)
      WHERE d.event_id = %(event_id)s AND {which}
      LIMIT 1
@@ -101,19 +103,13 @@ WITH ticket AS (
     RETURNING e.entry_id, e.gate, e.device, e.operator, e.is_offline, e.scanned_at, e.entered_at, e.scan_id
 )
 SELECT t.purchase_id, t.ticket_type_id, t.row_number, t.seat_number, t.is_off, t.is_cancelled, t.is_dead, t.is_repeated,
-       m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at, t.issue_number
+       m.scan_id, m.entry_id, m.gate, m.device, m.operator, m.is_offline, m.scanned_at, m.entered_at
   FROM ticket t
   LEFT JOIN made m ON true
 """
 
 _CHECK_IN_NAMED: Final[LiteralString] = _CHECK_IN.format(which=_NAMED)
 _CHECK_IN_CODED: Final[LiteralString] = _CHECK_IN.format(which=_CODED)
-
-_READ_AGAIN: Final[LiteralString] = f"""
-SELECT d.cancelled_at IS NOT NULL, d.issue_number <> %(issue_number)s
-  FROM purchase_detail d
- WHERE d.event_id = %(event_id)s AND {_NAMED}
-"""  # noqa: S608 - of constants alone
 
 _UNDO: Final[LiteralString] = """
 UPDATE entry SET undone_at = clock_timestamp(), undone_by = %(operator)s
@@ -160,10 +156,13 @@ def _of_ticket(purchase_id: uuid.UUID | None, seat: Seat | None) -> dict[str, An
     }
 
 
-async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: Scan) -> Checked:
+async def check_in(
+    connection: psycopg.AsyncConnection[tuple[Any, ...]], ticket: TicketKey | str, scan: Scan
+) -> Checked:
     """Let a ticket in, if it is valid and nobody was let in by it. The same scan once more has the same outcome.
 
-    Where the outcome is neither ``admitted`` nor ``used``, the caller must roll back.
+    It is one statement, which writes nothing unless the outcome is ``admitted`` or ``used``. On a connection that
+    commits each statement it is one round trip.
 
     Args:
         ticket: a seat of a purchase, or a ticket's code.
@@ -174,12 +173,14 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
         statement, which = _CHECK_IN_NAMED, which | _of_ticket(ticket.purchase_id, ticket.seat)
     else:
         statement, which = _CHECK_IN_CODED, which | {"beginnings": beginnings_of(ticket)}
-    found = (await connection.exec_driver_sql(statement, which)).first()
-    if found is None:
+    try:
+        row = await (await connection.execute(statement, which, prepare=True)).fetchone()
+    except psycopg.errors.UniqueViolation:
+        # The same device sends the same scan twice at the same moment, for two tickets.
+        return Checked(Outcome.REPEATED)
+    if row is None:
         return Checked(Outcome.UNKNOWN)
-    row: Sequence[Any] = found
-    seat: Seat
-    purchase_id, seat, made = row[0], (row[1], row[2], row[3]), row[8:]
+    purchase_id, seat = row[0], (row[1], row[2], row[3])
     is_off, is_cancelled, is_dead, is_repeated = row[4:8]
     checked = Checked(Outcome.ADMITTED, purchase_id, seat)
     for is_wrong, outcome in (
@@ -190,16 +191,10 @@ async def check_in(connection: AsyncConnection, ticket: TicketKey | str, scan: S
     ):
         if is_wrong:
             return replace(checked, outcome=outcome)
-    scan_id, *of_entry, valid_issue = made
+    scan_id, *of_entry = row[8:]
     entry = EntryRow(*of_entry)
-    if (entry.device, scan_id) != (scan.device, scan.scan_id):
-        return replace(checked, outcome=Outcome.USED, entry=entry)
-    again = which | _of_ticket(purchase_id, seat) | {"issue_number": valid_issue}
-    now: Sequence[Any] = (await connection.exec_driver_sql(_READ_AGAIN, again)).one()
-    is_cancelled, is_dead = now
-    if is_cancelled or is_dead:
-        return replace(checked, outcome=Outcome.CANCELLED if is_cancelled else Outcome.HANDED_ON)
-    return replace(checked, entry=entry)
+    is_of_scan = (entry.device, scan_id) == (scan.device, scan.scan_id)
+    return replace(checked, outcome=Outcome.ADMITTED if is_of_scan else Outcome.USED, entry=entry)
 
 
 async def undo(connection: AsyncConnection, event_id: int, entry_id: uuid.UUID, operator: str) -> bool:

@@ -39,6 +39,7 @@ FACT_COLUMNS: Final[tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]]
     Event.payments,
     Event.town,
     Event.tags,
+    Event.asks,
 )
 
 SeatKey = tuple[int, int, int]
@@ -68,6 +69,7 @@ class EventFacts:
     payments: str
     town: str
     tags: tuple[str, ...]
+    asks: dict[str, Any] | None
 
     def __post_init__(self) -> None:
         # Postgres gives text, and a list.

@@ -186,11 +186,13 @@ def seed_demo(
     on_sale_minutes: float = SALE_BEGUN_MINUTES,
     time_zone: str = SEED_ZONE,
     payments: str = "",
+    boxes: int = 0,
 ) -> int:
     """A hall of 150 seats, 100 General and 50 VIP; returns the event's id.
 
     Args:
         payments: the provider that takes its payments; empty: nothing is to be paid.
+        boxes: so many seats in a box besides, which are soon sold out.
         on_sale_minutes: until its sale begins; less than 0: it has begun.
         time_zone: IANA's name of the venue's; the event begins at eight in the evening there.
 
@@ -210,6 +212,7 @@ def seed_demo(
         ticket_types=(
             TicketTypePlan(ticket_type="General", price=4900, rows=10, seats_per_row=10),
             TicketTypePlan(ticket_type="VIP", price=12900, rows=5, seats_per_row=10),
+            *([TicketTypePlan(ticket_type="Box", price=15900, rows=1, seats_per_row=boxes)] if boxes else []),
         ),
     )
 

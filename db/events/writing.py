@@ -20,7 +20,7 @@ from db.events.edits import FACTS, Edited, EventEdit, seat_rows
 from db.events.sale import EventState
 from db.events.terms import RECORD_COLUMNS, TERMS, terms_row
 from db.events.ticket_types import add_seats, add_ticket_types, describe
-from db.outbox.kinds import EventChanged, OutboxKind
+from db.outbox.kinds import EventChanged, EventEdited, OutboxKind
 from db.outbox.writer import insert_news
 from db.plans.placing import place_added_seats
 from db.search.writing import index_event
@@ -128,6 +128,8 @@ class Writing:
         self._connection.execute(CHANGE_EVENT, {"event_id": event.event_id, **facts, "tags": list(facts["tags"])})
         index_event(self._connection, event.event_id)
         self._log(Subject.EVENT, event.revision + 1, self._lines)
+        edited = EventEdited(event_id=event.event_id, revision=event.revision + 1)
+        self._connection.execute(*insert_news(OutboxKind.EVENT_EDITED, [edited]))
         self._tell(facts)
         off_sale_at = facts["off_sale_set"] or facts["date"]
         moved = [

@@ -21,6 +21,7 @@ TOLD_TO_FANS: Final = (
     OutboxKind.EVENT_CHANGED,
     OutboxKind.EVENT_CANCELLED,
     OutboxKind.SEATS_OFFERED,
+    OutboxKind.REFUND_MADE,
 )
 """The kinds of news of which fans are told."""
 

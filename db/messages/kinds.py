@@ -70,14 +70,16 @@ class MessageKind(StrEnum):
     RETURNED_TICKETS = "returned_tickets", False, (MAIL,), BULK, DAY_SECONDS, True, "Returned tickets"
     CONFIRM = "confirm", True, (MAIL,), SOON, DAY_SECONDS, False, "Confirm your address"
     ACCOUNT_LINK = "account_link", True, (MAIL,), URGENT, 3600, False, "Make an account, or set a new password"
+    TICKETS_LINK = "tickets_link", True, (MAIL,), URGENT, 3600, False, "Find your tickets"
     ALARM = "alarm", True, (MAIL, PUSH), URGENT, 3600, False, "An alarm for operators"
 
 
-CHOOSABLE = tuple(
-    kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, MessageKind.ACCOUNT_LINK, MessageKind.ALARM)
-)
-"""The kinds that a person may switch off for an address. A confirmation or an account's link is only sent because it
-was asked for."""
+SIGNED_LINKS = (MessageKind.ACCOUNT_LINK, MessageKind.TICKETS_LINK)
+"""The kinds whose link is signed for the address that reads it."""
+
+CHOOSABLE = tuple(kind for kind in MessageKind if kind not in (MessageKind.CONFIRM, *SIGNED_LINKS, MessageKind.ALARM))
+"""The kinds that a person may switch off for an address. A confirmation or a signed link is only sent because it was
+asked for."""
 
 
 class MessageState(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 import msgspec
 
+from db.booking.order_codes import code_of
 from db.booking.ticket_codes import open_code
 from db.messages.addresses import opened, stored
 from db.messages.kinds import MessageChannel, MessageKind, SuppressionReason
@@ -266,7 +267,7 @@ DELETE FROM push_subscription WHERE address_hash = %(hash)s AND event_id = %(eve
 TICKETS: Final[LiteralString] = """
 SELECT p.total_amount, p.currency, t.ticket_type, coalesce(s.section, ''), coalesce(s.row_label, d.row_number::text),
        coalesce(s.seat_label, d.seat_number::text), d.amount, d.ticket_code, t.entrance, d.event_id, d.purchase_id,
-       d.ticket_type_id, d.row_number, d.seat_number, d.issue_number
+       d.ticket_type_id, d.row_number, d.seat_number, d.issue_number, p.order_number
   FROM purchase p
   JOIN purchase_detail d ON d.purchase_id = p.purchase_id AND d.event_id = p.event_id
   JOIN ticket t ON t.event_id = d.event_id AND t.ticket_type_id = d.ticket_type_id
@@ -281,7 +282,7 @@ SELECT p.total_amount, p.currency, t.ticket_type, coalesce(s.section, ''), coale
 
 class TicketFacts(NamedTuple):
     """One ticket of a purchase, with what the purchase cost in all. ``ticket`` is the signed ticket; where it is empty
-    the QR code says the ticket's code.
+    the QR code says the ticket's code. ``order_code`` is the purchase's.
     """
 
     total_amount: int
@@ -294,6 +295,7 @@ class TicketFacts(NamedTuple):
     ticket_code: str
     entrance: str = ""
     ticket: str = ""
+    order_code: str = ""
 
     @property
     def qr(self) -> str:
@@ -317,5 +319,5 @@ def ticket_facts(row: Sequence[Any]) -> tuple[TicketFacts, Issued]:
     Raises:
         SealError: no key of this site opens the ticket's code.
     """
-    facts, issued = TicketFacts(*row[:9]), Issued._make(row[9:])
-    return facts._replace(ticket_code=open_code(facts.ticket_code)), issued
+    facts, issued = TicketFacts(*row[:9]), Issued._make(row[9:15])
+    return facts._replace(ticket_code=open_code(facts.ticket_code), order_code=code_of(row[15])), issued

@@ -12,8 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.change_log.changes import Change, Subject, insert_changes
 from db.connections import primary
+from db.ids import new_session_id
+from db.operators.factors import remove_factors
 from db.operators.roles import OperatorRole
-from db.operators.sessions import END_OF_OPERATOR
+from db.operators.sessions import (
+    END_OF_OPERATOR,
+    LABEL_CHARS_MAX,
+    TOKENS_MAX,
+    add_token,
+    end_sessions,
+    tokens,
+)
 from db.passwords import hash_password, is_password_of
 from db.texts import fault_of_name, tidy
 
@@ -98,6 +107,10 @@ class UnknownOperatorError(LookupError):
 
 class OperatorExistsError(Exception):
     """There is an operator of this name."""
+
+
+class TooManyTokensError(Exception):
+    """There are `TOKENS_MAX` tokens already."""
 
 
 class TooManyOperatorsError(Exception):
@@ -254,6 +267,42 @@ async def remove_operator(connection: AsyncConnection, name: str, by: str) -> No
     """Remove an operator, with sessions, roles and second factors. What they did stays in the logs."""
     await connection.exec_driver_sql(_REMOVE, {"name": name})
     await log(connection, Change(name, "", "removed"), by)
+
+
+async def reset_factors(connection: AsyncConnection, name: str, by: str) -> None:
+    """Forget an operator's second factors, for one who has lost them, and end the sessions."""
+    await remove_factors(connection, name)
+    await end_sessions(connection, name, "second factors reset")
+    await log(connection, Change(f"{name} second factors", "", "reset"), by)
+
+
+async def make_token(
+    connection: AsyncConnection,
+    label: str,
+    role: OperatorRole,
+    *,
+    event_id: int | None,
+    by: str,
+    seconds: int,
+) -> str:
+    """Note a script's token that ends by itself; returns its id.
+
+    Raises:
+        ValueError: a token cannot be called so.
+        TooManyTokensError: there are as many as there may be.
+        LookupError: there is no such event.
+    """
+    label = tidy(label)
+    fault = fault_of_name(label, LABEL_CHARS_MAX)
+    if fault is not None:
+        raise ValueError(f"a token's name: {fault}")
+    session_id = new_session_id()
+    if not await add_token(connection, session_id, label, role, event_id=event_id, made_by=by, seconds=seconds):
+        if len(await tokens(connection)) >= TOKENS_MAX:
+            raise TooManyTokensError
+        raise LookupError("there is no such event")
+    await log(connection, Change(f"token {label}", "", role), by)
+    return session_id
 
 
 async def log(connection: AsyncConnection, change: Change, by: str) -> None:

@@ -16,6 +16,8 @@ KEPT_DAYS: Final = 90
 AGENT_CHARS_MAX: Final = 200
 LABEL_CHARS_MAX: Final = 80
 TOKENS_MAX: Final = 200
+TOKEN_HOURS_MAX: Final = 8784
+"""A year."""
 
 _LIVE: Final[LiteralString] = "s.ended_at IS NULL AND s.ends_at > now()"
 

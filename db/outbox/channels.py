@@ -12,6 +12,7 @@ class ChannelName(StrEnum):
 
     WEBHOOK = "webhook"
     MESSAGE = "message"
+    EDGE = "edge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from db.edge.channel import EDGE
 from db.messages.fan_out import MESSAGES
 from db.outbox.channels import ChannelSql
 from db.webhooks.channel import WEBHOOKS
 
-CHANNELS: Final = (WEBHOOKS, MESSAGES)
+CHANNELS: Final = (WEBHOOKS, MESSAGES, EDGE)
 """Every channel. News that was handed over before a channel stood here does not leave by it."""
 
 
@@ -43,7 +44,10 @@ UPDATE outbox o
   FROM taken t
  WHERE o.event_id = t.event_id AND o.outbox_id = t.outbox_id
 """  # noqa: S608 - of constants alone
-"""Makes the deliveries of new outbox rows, for every channel at once. News of a rehearsal is not delivered."""
+"""Makes the deliveries of new outbox rows, for every channel at once. News of a rehearsal is not delivered.
+
+``has_edge``: the site has a cache before it that is to be told.
+"""
 
 NOTE: Final[LiteralString] = """
 UPDATE delivery d

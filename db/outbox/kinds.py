@@ -97,6 +97,12 @@ class EventChanged(Payload, frozen=True, kw_only=True):
     revision: int
 
 
+class EventEdited(Payload, frozen=True, kw_only=True):
+    """``revision`` is that of what was changed: the event's or its room's."""
+
+    revision: int
+
+
 class PurchaseOfCancelledEvent(Payload, frozen=True, kw_only=True):
     """A purchase as it was left by its fan: ``details`` are the seats that were not cancelled before, ``seats`` is
     their number, and ``total_amount`` their sum, which is owed to the fan.
@@ -118,6 +124,20 @@ class SeatsOffered(Payload, frozen=True, kw_only=True):
     user_id: int
     seats: int
     ends_at: str
+
+
+class RefundMade(Payload, frozen=True, kw_only=True):
+    """``amount`` of a payment goes back, and its provider has taken it on. ``cause`` says why
+    (`db.payments.states.RefundCause`). ``purchase_id`` is null where the payment bought nothing.
+    """
+
+    refund_id: uuid.UUID
+    payment_id: uuid.UUID
+    purchase_id: uuid.UUID | None
+    user_id: int
+    amount: int
+    currency: str
+    cause: str
 
 
 class OutboxKind(StrEnum):
@@ -170,6 +190,18 @@ class OutboxKind(StrEnum):
         EventChanged,
         "Event moved or changed",
         "an operator changed an event's name, venue, date or doors while it was on sale or sold",
+    )
+    EVENT_EDITED = (
+        "event.edited",
+        EventEdited,
+        "Event made or edited",
+        "an operator made an event, or changed anything about it, its tickets, its plan or its room",
+    )
+    REFUND_MADE = (
+        "refund.made",
+        RefundMade,
+        "Money paid back",
+        "a payment, or a part of it, goes back: its provider has taken the refund",
     )
     SEATS_OFFERED = (
         "waiting.offered",

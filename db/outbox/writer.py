@@ -37,8 +37,28 @@ def insert_news(
     Raises:
         TypeError: a payload is not of the kind's struct.
     """
+    return WRITE_OUTBOX, _parameters(kind, payloads, at)
+
+
+def insert_news_after(
+    change: LiteralString, kind: OutboxKind, payload: Payload
+) -> tuple[LiteralString, dict[str, Any]]:
+    """The statement that makes a change and, if that changed a row, writes the news of it; with the parameters of the
+    news. It is for connections that several tasks share, where no transaction can span two statements.
+
+    Args:
+        change: an ``UPDATE … RETURNING`` of one row, whose parameters the caller adds.
+
+    Raises:
+        TypeError: the payload is not of the kind's struct.
+    """
+    statement: LiteralString = f"WITH changed AS ({change}) {WRITE_OUTBOX} WHERE EXISTS (SELECT FROM changed)"
+    return statement, _parameters(kind, [payload], None)
+
+
+def _parameters(kind: OutboxKind, payloads: Sequence[Payload], at: dt.datetime | None) -> dict[str, Any]:
     for payload in payloads:
         if type(payload) is not kind.payload:
             raise TypeError(f"{kind} says {kind.payload.__name__}, not {type(payload).__name__}")
     rows = [{"outbox_id": uuid7(), "payload": payload} for payload in payloads]
-    return WRITE_OUTBOX, {"kind": kind.value, "at": at, "rows": msgspec.json.encode(rows).decode()}
+    return {"kind": kind.value, "at": at, "rows": msgspec.json.encode(rows).decode()}

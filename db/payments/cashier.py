@@ -6,11 +6,13 @@ import datetime as dt
 import uuid
 from typing import Final, LiteralString, NamedTuple
 
-from db.payments.states import RefundCause
+from db.payments.states import RefundCause, RefundState
 
 
 class DuePayment(NamedTuple):
-    """A payment that the cashier has until ``taken_until``. The seats are the hold's, as three arrays."""
+    """A payment that the cashier has until ``taken_until``. The seats are the hold's, as three arrays. ``goes_there``:
+    its fan asked for the provider's own page, which is not open yet.
+    """
 
     event_id: int
     payment_id: uuid.UUID
@@ -26,6 +28,8 @@ class DuePayment(NamedTuple):
     is_captured: bool
     tries: int
     taken_until: dt.datetime
+    goes_there: bool
+    event_name: str
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]
@@ -42,6 +46,10 @@ class DueRefund(NamedTuple):
     tries: int
     provider: str
     provider_ref: str
+    cause: str
+    user_id: int
+    purchase_id: uuid.UUID | None
+    event_name: str
 
 
 USE_HINTS: Final[LiteralString] = """
@@ -52,10 +60,10 @@ WITH used AS (
                                        ORDER BY at
                                        LIMIT %(rows_max)s
                                          FOR UPDATE SKIP LOCKED)
-    RETURNING event_id, payment_id
+    RETURNING event_id, payment_id, at_provider
 )
 UPDATE payment p
-   SET due_at = clock_timestamp()
+   SET due_at = clock_timestamp(), at_provider = p.at_provider OR used.at_provider
   FROM used
  WHERE p.event_id = used.event_id AND p.payment_id = used.payment_id AND p.state IN ('new', 'open', 'failed')
 """
@@ -78,8 +86,9 @@ WITH due AS (
 )
 SELECT t.event_id, t.payment_id, t.reservation_id, t.user_id, t.provider, t.state, t.amount, t.currency, t.expires_at,
        t.expires_at <= clock_timestamp(), t.provider_ref, t.captured_at IS NOT NULL, t.tries,
-       t.due_at, r.ticket_type_ids, r.row_numbers, r.seat_numbers
+       t.due_at, t.at_provider AND t.pay_href IS NULL, e.name, r.ticket_type_ids, r.row_numbers, r.seat_numbers
   FROM taken t
+  JOIN event e ON e.event_id = t.event_id
   JOIN reservation r ON r.event_id = t.event_id AND r.reservation_id = t.reservation_id
 """
 """Takes payments for a time, after which another cashier takes those whose cashier died."""
@@ -87,7 +96,7 @@ SELECT t.event_id, t.payment_id, t.reservation_id, t.user_id, t.provider, t.stat
 NOTE_OPENED: Final[LiteralString] = """
 UPDATE payment
    SET state = CASE state WHEN 'new' THEN 'open' ELSE state END, provider_ref = %(provider_ref)s,
-       client_secret = %(client_secret)s, tries = 0, error = '',
+       client_secret = %(client_secret)s, pay_href = %(pay_href)s, tries = 0, error = '',
        due_at = CASE due_at
                 WHEN %(taken_until)s THEN least(expires_at, clock_timestamp() + make_interval(secs => %(look_seconds)s))
                 ELSE due_at END
@@ -108,13 +117,17 @@ UPDATE payment
        due_at = CASE WHEN state IN ('new', 'open')
                      THEN clock_timestamp() + make_interval(secs => %(again_seconds)s) END
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND captured_at IS NULL
+   AND (provider_ref IS NULL OR %(provider_ref)s::text IS NULL OR provider_ref = %(provider_ref)s)
+   AND NOT (at_provider AND pay_href IS NULL AND state <> 'failed' AND expires_at > clock_timestamp())
+RETURNING payment_id
 """
+"""What was closed to open the provider's own page in its place is not the end of the payment."""
 
 NOTE_LATER: Final[LiteralString] = """
 UPDATE payment
    SET due_at = least(clock_timestamp() + make_interval(secs => %(wait_seconds)s),
                       CASE WHEN expires_at > clock_timestamp() THEN expires_at END),
-       error = %(error)s, tries = CASE WHEN %(error)s = '' THEN 0 ELSE tries END
+       error = %(error)s, tries = CASE WHEN %(is_fault)s THEN tries ELSE 0 END
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open', 'failed')
    AND due_at = %(taken_until)s
 """
@@ -136,18 +149,26 @@ WITH due AS (
     RETURNING r.*
 )
 SELECT t.event_id, t.refund_id, t.payment_id, t.amount, coalesce(nullif(p.captured_currency, ''), p.currency), t.tries,
-       p.provider, p.provider_ref
+       p.provider, p.provider_ref, t.cause, p.user_id, p.purchase_id, e.name
   FROM taken t
   JOIN payment p USING (event_id, payment_id)
+  JOIN event e USING (event_id)
 """
 
 NOTE_REFUND: Final[LiteralString] = """
 UPDATE refund
-   SET state = %(state)s, provider_ref = coalesce(%(provider_ref)s, provider_ref), error = %(error)s,
-       done_at = CASE %(state)s WHEN 'done' THEN clock_timestamp() END,
-       due_at = clock_timestamp() + make_interval(secs => %(wait_seconds)s)
+   SET state = %(state)s, error = %(error)s, due_at = clock_timestamp() + make_interval(secs => %(wait_seconds)s)
  WHERE event_id = %(event_id)s AND refund_id = %(refund_id)s AND state = 'pending'
 """
+"""The refund was not taken by the provider."""
+
+NOTE_REFUND_DONE: Final[LiteralString] = f"""
+UPDATE refund
+   SET state = '{RefundState.DONE}', provider_ref = %(provider_ref)s, error = '', done_at = clock_timestamp()
+ WHERE event_id = %(event_id)s AND refund_id = %(refund_id)s AND state = '{RefundState.PENDING}'
+RETURNING refund_id
+"""  # noqa: S608 - of constants alone
+"""The provider took the refund; it is told in the same statement (`db.outbox.writer.insert_news_after`)."""
 
 REFUND_CANCELLED_EVENTS: Final[LiteralString] = f"""
 INSERT INTO refund (event_id, refund_id, payment_id, amount, cause, created_at, due_at)
@@ -166,32 +187,6 @@ SELECT p.event_id, gen_random_uuid(), p.payment_id, b.total_amount, '{RefundCaus
 """  # noqa: S608 - of constants alone
 """What is left of the purchases of cancelled events goes back, a bounded number at a time."""
 
-READ_SETTLED: Final[LiteralString] = """
-SELECT p.event_id, p.payment_id, p.provider, p.provider_ref, p.state, p.currency, p.captured_amount,
-       coalesce((SELECT sum(r.amount)
-                   FROM refund r
-                  WHERE r.event_id = p.event_id AND r.payment_id = p.payment_id AND r.state = 'done'), 0)::bigint
-  FROM payment p
- WHERE p.created_at > clock_timestamp() - make_interval(hours => %(hours)s) AND p.payment_id > %(after)s
-   AND p.provider_ref IS NOT NULL
- ORDER BY p.payment_id
- LIMIT %(rows_max)s
-"""
-
-
-class KnownPayment(NamedTuple):
-    """A payment as we have it, to be held against the provider. ``refunded`` is what the provider took back for us."""
-
-    event_id: int
-    payment_id: uuid.UUID
-    provider: str
-    provider_ref: str
-    state: str
-    currency: str
-    captured_amount: int | None
-    refunded: int
-
-
 HINT: Final[LiteralString] = """
 INSERT INTO payment_hint (event_id, payment_id)
 SELECT p.event_id, p.payment_id
@@ -201,6 +196,11 @@ SELECT p.event_id, p.payment_id
 """
 """Says that there may be news of a payment; nothing where there is no such payment."""
 
-SEND_DEAD_AGAIN: Final[LiteralString] = """
-UPDATE refund SET state = 'pending', tries = 0, due_at = clock_timestamp() WHERE state = 'dead'
+HINT_AT_PROVIDER: Final[LiteralString] = """
+INSERT INTO payment_hint (event_id, payment_id, at_provider)
+SELECT p.event_id, p.payment_id, true
+  FROM payment p
+ WHERE p.event_id = %(event_id)s AND p.payment_id = %(payment_id)s
+    ON CONFLICT (payment_id, event_id) DO UPDATE SET at = clock_timestamp(), at_provider = true
 """
+"""Says that the fan wants to pay on the provider's own page."""

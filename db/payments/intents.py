@@ -12,6 +12,7 @@ VALUES (%(event_id)s, %(payment_id)s, %(amount)s, %(currency)s)
 
 READ_INTENT: Final[LiteralString] = """
 SELECT CASE WHEN state = 'open' AND pays_at <= clock_timestamp() THEN 'captured' ELSE state END,
+       state = 'open' AND pays_at > clock_timestamp(),
        CASE WHEN state = 'open' AND pays_at <= clock_timestamp() THEN amount ELSE captured_amount END,
        currency, refunded_amount
   FROM provider_intent
@@ -60,3 +61,11 @@ SELECT position(%(refund_id)s::text IN refund_ids) > 0
   FROM provider_intent
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s
 """
+
+TAKEN: Final[LiteralString] = """
+SELECT event_id, payment_id, CASE state WHEN 'open' THEN amount ELSE captured_amount END, currency,
+       refunded_amount
+  FROM provider_intent
+ WHERE state = 'captured' OR state = 'open' AND pays_at <= clock_timestamp()
+"""
+"""These books have no dates: all that was taken."""

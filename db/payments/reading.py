@@ -12,7 +12,7 @@ from db.payments.states import OPEN_PAYMENTS, PaymentState
 
 READ_PAYMENT: Final[LiteralString] = """
 SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency, p.expires_at,
-       p.client_secret, p.captured_at IS NOT NULL, p.purchase_id,
+       p.client_secret, p.captured_at IS NOT NULL, p.purchase_id, p.pay_href,
        r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts
   FROM payment p
   JOIN reservation r ON r.reservation_id = p.reservation_id AND r.event_id = p.event_id
@@ -27,7 +27,9 @@ SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
 
 
 class PaymentSeen(NamedTuple):
-    """A payment as its fan sees it; ``client_secret`` is sealed. The seats are the hold's, as three arrays."""
+    """A payment as its fan sees it; ``client_secret`` is sealed. The seats are the hold's, as three arrays, and
+    ``amounts`` what each costs without a voucher. ``pay_href`` is the provider's own page, where it is open.
+    """
 
     event_id: int
     payment_id: uuid.UUID
@@ -41,6 +43,7 @@ class PaymentSeen(NamedTuple):
     client_secret: str | None
     is_captured: bool
     purchase_id: uuid.UUID | None
+    pay_href: str | None
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]

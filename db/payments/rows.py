@@ -14,7 +14,8 @@ OPEN: Final = "state IN (" + ", ".join(f"'{state}'" for state in OPEN_PAYMENTS) 
 """SQL: nobody knows yet what becomes of the payment."""
 
 _COLUMNS: Final = """p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency,
-       p.expires_at, p.captured_amount, p.captured_currency, p.closed_at, p.purchase_id"""
+       p.expires_at, p.captured_amount, p.captured_currency, p.closed_at, p.purchase_id,
+       p.voucher_hash, p.discounts"""
 
 
 @dataclass(slots=True)
@@ -29,7 +30,9 @@ class PaymentJob:
 
 @dataclass(slots=True)
 class Payment:
-    """The payment of a hold (`db.tables.payments.Payment`), with the checkouts that wait for it."""
+    """The payment of a hold (`db.tables.payments.Payment`), with the checkouts that wait for it. ``discounts`` has one
+    for each seat of the hold; None where it is paid without a voucher.
+    """
 
     event_id: int
     payment_id: uuid.UUID
@@ -44,6 +47,8 @@ class Payment:
     captured_currency: str = ""
     closed_at: dt.datetime | None = None
     purchase_id: uuid.UUID | None = None
+    voucher_hash: bytes | None = None
+    discounts: list[int] | None = None
     jobs: list[PaymentJob] = field(default_factory=list)
 
     @property
@@ -103,12 +108,12 @@ SELECT j.payment_id, j.command_id, j.user_id, j.body_hash, c.outcome::text
 
 WRITE_NEW_PAYMENTS: Final = """
 INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, state, amount, currency, created_at,
-                     expires_at, due_at)
+                     expires_at, due_at, voucher_hash, discounts)
 SELECT k.event_id, k.payment_id, k.reservation_id, k.user_id, k.provider, k.state, k.amount, k.currency, %(now)s,
-       k.expires_at, %(now)s
+       k.expires_at, %(now)s, k.voucher_hash, k.discounts
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, payment_id uuid, reservation_id uuid, user_id bigint, provider text, state text,
-             amount bigint, currency text, expires_at timestamptz)
+             amount bigint, currency text, expires_at timestamptz, voucher_hash bytea, discounts bigint[])
 """
 
 
@@ -124,6 +129,8 @@ def new_payment(payment: Payment) -> dict[str, Any]:
         "amount": payment.amount,
         "currency": payment.currency,
         "expires_at": payment.expires_at,
+        "voucher_hash": None if payment.voucher_hash is None else "\\x" + payment.voucher_hash.hex(),
+        "discounts": payment.discounts,
     }
 
 

@@ -9,7 +9,9 @@ NONE: Final = ""
 """The provider of an event that takes no payments."""
 TEST: Final = "test"
 """The built-in provider, for the demo and for tests."""
-PROVIDERS: Final = (NONE, TEST)
+STRIPE: Final = "stripe"
+MOLLIE: Final = "mollie"
+PROVIDERS: Final = (NONE, TEST, STRIPE, MOLLIE)
 
 
 class PaymentState(StrEnum):

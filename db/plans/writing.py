@@ -19,6 +19,8 @@ from db.events.definitions import EventRow, read_event
 from db.events.editing import LOCK_EVENT, SESSION, edit_event
 from db.events.edits import EventEdit, SeatsOfType
 from db.events.examination import NO_SUCH_PICTURE
+from db.outbox.kinds import EventEdited, OutboxKind
+from db.outbox.writer import insert_news
 from db.pictures import use_picture
 from db.plans.checking import Paths, PlanFault, faults_of_seats
 from db.plans.model import HallPlan, Seat
@@ -113,6 +115,8 @@ def change_plan(
     assert row is not None
     line = Change("plan", described(before), described(plan))
     connection.execute(*insert_changes(Subject.EVENT, event_id, [line], operator, why=why, revision=row[0]))
+    edited = EventEdited(event_id=event_id, revision=row[0])
+    connection.execute(*insert_news(OutboxKind.EVENT_EDITED, [edited]))
     return True
 
 

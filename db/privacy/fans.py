@@ -1,7 +1,8 @@
 """What Postgres has of a person: found by the fan's number or by an address, exported, and erased.
 
-Fans have no names here. A person is a number (`user_id`), which a session has, and the addresses that were given. An
-address was typed by somebody and proves nothing: whoever asks for data must show that the address is theirs.
+A person is a number (`user_id`), which a session has, and the addresses that were given. Names stand in the orders of
+events that ask for them, and nowhere else. An address was typed by somebody and proves nothing: whoever asks for data
+must show that the address is theirs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from db.booking.ticket_codes import open_code
 from db.change_log.changes import Change, Subject, insert_changes
 from db.events.editing import LOCK_EVENT, SESSION
 from db.messages.addresses import hash_of, opened
+from db.orders.answers import open_text
 from db.sealing.keyring import SealError
 
 NUMBER_MAX: Final = 2**53 - 1
@@ -31,6 +33,8 @@ _FANS_OF_ADDRESS: Final[LiteralString] = """
 SELECT DISTINCT user_id FROM contact WHERE address_hash = %(hash)s
  UNION
 SELECT DISTINCT user_id FROM message WHERE address_hash = %(hash)s AND user_id <> 0
+ UNION
+SELECT DISTINCT user_id FROM order_answers WHERE address_hash = %(hash)s
  UNION
 SELECT user_id FROM account WHERE address_hash = %(hash)s
  UNION
@@ -60,10 +64,15 @@ OF_FAN: Final[dict[str, LiteralString]] = {
          WHERE user_id = ANY (%(fans)s)
          ORDER BY entered_at""",
     "purchase": """
-        SELECT event_id, purchase_id, status, total_amount, currency, purchase_at, cancel_until
+        SELECT event_id, purchase_id, order_number, status, total_amount, currency, purchase_at, cancel_until
           FROM purchase
          WHERE user_id = ANY (%(fans)s)
          ORDER BY purchase_at""",
+    "order_answers": """
+        SELECT event_id, reservation_id, address, content, terms_version, language, made_at
+          FROM order_answers
+         WHERE user_id = ANY (%(fans)s)
+         ORDER BY made_at""",
     "purchase_detail": """
         SELECT d.event_id, d.purchase_id, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,
                d.cancelled_at
@@ -124,6 +133,8 @@ SELECT event_id FROM push_subscription WHERE user_id = %(fan)s
  UNION
 SELECT event_id FROM message WHERE user_id = %(fan)s
  UNION
+SELECT event_id FROM order_answers WHERE user_id = %(fan)s
+ UNION
 SELECT event_id FROM booking_command WHERE user_id = %(fan)s
  ORDER BY event_id
 """
@@ -136,6 +147,7 @@ _ERASE: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM contact WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "DELETE FROM push_subscription WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     "DELETE FROM message WHERE event_id = %(event_id)s AND user_id = %(fan)s",
+    "DELETE FROM order_answers WHERE event_id = %(event_id)s AND user_id = %(fan)s",
     """UPDATE booking_command
           SET user_id = %(nobody)s,
               outcome = CASE WHEN outcome #> '{result,userId}' IS NULL THEN outcome
@@ -170,6 +182,7 @@ _ERASE_ADDRESS: Final[tuple[LiteralString, ...]] = (
     "DELETE FROM follower WHERE address_hash = %(hash)s",
     "DELETE FROM quiet_hours WHERE address_hash = %(hash)s",
     "DELETE FROM contact WHERE address_hash = %(hash)s",
+    "DELETE FROM order_answers WHERE address_hash = %(hash)s",
     "DELETE FROM message WHERE address_hash = %(hash)s",
 )
 
@@ -211,7 +224,7 @@ def exported(connection: Connection, person: Person) -> dict[str, list[dict[str,
 
 def _legible(row: dict[str, Any]) -> dict[str, Any]:
     legible = {name: _plain(value) for name, value in row.items()}
-    for name, open_it in (("address", opened), ("ticket_code", open_code)):
+    for name, open_it in (("address", opened), ("ticket_code", open_code), ("content", open_text)):
         if row.get(name) is not None:
             try:
                 legible[name] = open_it(row[name])

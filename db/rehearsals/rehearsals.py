@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from db.booking.events import ADVISORY_SPACE, LOCK_EVENTS
+from db.connections.alone import locked
 from db.events.sale import sale_end
 from db.languages import Texts
 from db.rooms.dials import DIALS, RoomDials
@@ -52,20 +53,16 @@ class Copy(RoomDials):
 
 
 @contextlib.contextmanager
-def alone(connection: Connection, event_id: int) -> Iterator[None]:
-    """Allow one rehearsal of an event at a time, for as long as the connection lives.
+def alone(database_url: str, event_id: int) -> Iterator[None]:
+    """Allow one rehearsal of an event at a time, for as long as the ``with`` block lasts.
 
     Raises:
         RehearsingError: the event is being rehearsed already.
     """
-    row = connection.execute("SELECT pg_try_advisory_lock(%s::bigint)", (LOCK_SPACE + event_id,)).fetchone()
-    if row is None or not row[0]:
-        raise RehearsingError(f"event {event_id} is being rehearsed already")
-    try:
+    with locked(database_url, "admitone-rehearsal", LOCK_SPACE + event_id) as is_ours:
+        if not is_ours:
+            raise RehearsingError(f"event {event_id} is being rehearsed already")
         yield
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s::bigint)", (LOCK_SPACE + event_id,))
 
 
 def copy_event(connection: Connection, event_id: int) -> Copy:

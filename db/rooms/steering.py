@@ -20,7 +20,7 @@ from db.change_log.changes import Change, ChangeRow, Subject, as_text, change_ro
 from db.draws.draws import commit_seed
 from db.events.sale import EventState
 from db.languages import Texts
-from db.outbox.kinds import OutboxKind, RoomSteered
+from db.outbox.kinds import EventEdited, OutboxKind, RoomSteered
 from db.outbox.writer import insert_news
 from db.rooms.dials import DIALS, DialValue
 from db.rooms.rooms import ROOMS, RoomRow, UnknownRoomError
@@ -232,6 +232,9 @@ async def steer(
     if kind is not None:
         news = RoomSteered(event_id=event_id, state=after.state, revision=after.revision)
         await connection.exec_driver_sql(*insert_news(kind, [news]))
+    if changes.keys() - {"state"}:
+        edited = EventEdited(event_id=event_id, revision=after.revision)
+        await connection.exec_driver_sql(*insert_news(OutboxKind.EVENT_EDITED, [edited]))
     lines = [Change(name, as_text(getattr(before, name)), as_text(value)) for name, value in changes.items()]
     logged = insert_changes(Subject.ROOM, event_id, lines, operator, why=why, revision=after.revision)
     await connection.exec_driver_sql(*logged)

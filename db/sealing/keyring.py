@@ -40,6 +40,7 @@ class SealedField(StrEnum):
     DRAW_KEY = "draw key"
     TICKET_CODE = "ticket code"
     PAYMENT_SECRET = "payment secret"  # noqa: S105 - a name
+    ORDER = "order"
 
 
 class SealError(ValueError):

@@ -16,10 +16,12 @@ from psycopg.errors import UniqueViolation
 
 from db.booking.ticket_codes import BEGINNING_CHARS, open_code, stored_code
 from db.messages.addresses import hash_of
+from db.orders.answers import open_content, words_in
 from db.sealing.keyring import PREFIX, PREFIX_BYTES, SealedField, SealError, keyring
 
 HASH: Final = "address_hash"
 CODE: Final = "ticket_code"
+ORDERS: Final = "order_answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ TABLES: Final = (
         {"event_id": "bigint", "user_id": "bigint", "endpoint": "text"},
         {"endpoint": _ADDRESS, "p256dh": _PUSH_KEY, "auth": _PUSH_KEY},
         "endpoint",
+    ),
+    SealedTable(
+        ORDERS,
+        {"reservation_id": "uuid", "event_id": "bigint"},
+        {"address": _ADDRESS, "content": ("text", SealedField.ORDER)},
+        "address",
     ),
     SealedTable("account", {"user_id": "bigint"}, {"mail": _ADDRESS}, "mail"),
     SealedTable("message", {"message_id": "uuid", "event_id": "bigint"}, {"address": _ADDRESS}, "address"),
@@ -228,6 +236,8 @@ def _changed(table: SealedTable, values: Sequence[Any], step: Sealed) -> dict[st
     if table.name == "message":
         row["reached_before"] = address if before is None else bytes(before).hex()
         row["reached"] = now.hex()
+    if table.name == ORDERS:
+        row["words"] = ["\\x" + word.hex() for word in words_in(open_content(stored["content"]))]
     return row
 
 
@@ -275,6 +285,9 @@ def _update(table: SealedTable) -> sql.Composed:
     if table.name == "message":
         types |= {"reached_before": "text", "reached": "text"}
         sets.append(sql.SQL("dedup_key = replace(t.dedup_key, k.reached_before, k.reached)"))
+    if table.name == ORDERS:
+        types["words"] = "bytea[]"
+        sets.append(sql.SQL("words = k.words"))
     return sql.SQL("UPDATE {} AS t SET {} FROM json_to_recordset(%(rows)s) AS k ({}) WHERE {}").format(
         sql.Identifier(table.name), sql.SQL(", ").join(sets), _typed(types), _same_key(table)
     )

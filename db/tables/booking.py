@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -73,7 +74,8 @@ class Purchase(Base):
 
     ``cancel_until`` is the time until which its fan was promised to be able to cancel; null for a purchase of an older
     release, to which the event's date applies (`db.booking.purchases`). ``voucher_hash`` names the voucher that it was
-    bought with.
+    bought with. ``order_number`` is what its code says (`db.booking.order_codes`). ``given_by`` is who gave it away
+    as complimentary; null where it was bought.
     """
 
     __tablename__ = "purchase"
@@ -83,6 +85,7 @@ class Purchase(Base):
         CheckConstraint("total_amount >= 0", name="total"),
         Index("ix_purchase_user", "user_id", "event_id"),
         PrimaryKeyConstraint("purchase_id", "event_id"),
+        Index("uq_purchase_order", "event_id", "order_number", unique=True),
     )
 
     event_id: Mapped[int]
@@ -95,6 +98,8 @@ class Purchase(Base):
     status: Mapped[str] = mapped_column(server_default="confirmed")
     cancel_until: Mapped[dt.datetime | None]
     voucher_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    order_number: Mapped[int] = mapped_column(Identity(always=False))
+    given_by: Mapped[str | None]
 
 
 class PurchaseDetail(Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -43,6 +44,8 @@ class Event(Base):
 
     ``payments`` is the provider that takes its payments (`db.payments.states`); empty: nothing is to be paid here.
 
+    ``asks`` is what a fan answers before buying (`db.orders.asks`); null: nothing.
+
     ``rehearsal_of``: it is a copy of that event, for a rehearsal (`db.rehearsals`), which only its own fans know.
     """
 
@@ -76,6 +79,7 @@ class Event(Base):
     picture_alt: Mapped[str] = mapped_column(server_default="")
     account_required: Mapped[bool] = mapped_column(server_default="false")
     payments: Mapped[str] = mapped_column(server_default="")
+    asks: Mapped[dict[str, Any] | None]
     town: Mapped[str] = mapped_column(server_default="")
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
 

@@ -133,6 +133,13 @@ class Message(Base):
         Index("ix_message_dead", "ended_at", postgresql_where=text("state = 'dead'")),
         Index("ix_message_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_message_plain", "message_id", postgresql_where=text("address_hash IS NULL")),
+        Index(
+            "ix_message_told",
+            "event_id",
+            "kind",
+            "state",
+            postgresql_where=text("kind IN ('event_moved', 'event_cancelled')"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 

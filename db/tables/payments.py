@@ -6,6 +6,8 @@ import datetime as dt
 import uuid
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.payments.states import PaymentState, RefundCause, RefundState
@@ -27,7 +30,10 @@ class Payment(Base):
 
     ``provider_ref`` is the provider's name for it, ``client_secret`` (sealed) lets the fan's browser pay it.
     ``captured_…`` is what the provider says it took. ``closed_at``: the provider says that nothing can be paid any
-    more. At ``due_at`` the cashier looks at it next; null where there is nothing to do.
+    more. At ``due_at`` the cashier looks at it next; null where there is nothing to do. ``voucher_hash`` and
+    ``discounts`` (one for each seat of the hold) are those of the voucher that it is paid with; its use is counted as
+    long as the payment is under way or booked. ``at_provider``: the fan asked to pay on the provider's own page, which
+    is at ``pay_href``.
     """
 
     __tablename__ = "payment"
@@ -78,6 +84,10 @@ class Payment(Base):
     due_at: Mapped[dt.datetime | None]
     tries: Mapped[int] = mapped_column(Integer, server_default="0")
     error: Mapped[str] = mapped_column(server_default="")
+    voucher_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    discounts: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    at_provider: Mapped[bool] = mapped_column(server_default="false")
+    pay_href: Mapped[str | None]
 
 
 class PaymentJob(Base):
@@ -135,7 +145,8 @@ class Refund(Base):
 
 class PaymentHint(Base):
     """That somebody, a provider's webhook or a fan who came back, says there is news of a payment. The cashier asks the
-    provider itself. One row a payment, however often it is said.
+    provider itself. One row a payment, however often it is said. ``at_provider``: the fan wants to pay on the
+    provider's own page.
     """
 
     __tablename__ = "payment_hint"
@@ -147,6 +158,23 @@ class PaymentHint(Base):
     event_id: Mapped[int]
     payment_id: Mapped[uuid.UUID] = mapped_column(Uuid)
     at: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
+    at_provider: Mapped[bool] = mapped_column(server_default="false")
+
+
+class Reconciliation(Base):
+    """A comparison of our payments with the providers' books; ``differences`` is what was found, an array of JSON
+    (`db.payments.reconciling.Found`).
+    """
+
+    __tablename__ = "reconciliation"
+    __table_args__ = (PrimaryKeyConstraint("reconciliation_id"),)
+
+    reconciliation_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    began_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime]
+    hours: Mapped[int] = mapped_column(Integer)
+    payments: Mapped[int] = mapped_column(Integer)
+    differences: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
 
 
 class ProviderIntent(Base):

@@ -13,12 +13,12 @@ import uuid
 from base64 import urlsafe_b64encode
 from typing import Any, Final, LiteralString
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.problems import CATALOGUE
 from db.booking.seats import Seat, seat_keys
 from db.booking.ticket_codes import beginnings_of, open_code
+from db.connections import primary
 from db.entries import reading
 from db.entries.entries import (
     Checked,
@@ -83,14 +83,36 @@ class OtherEventError(Exception):
 
 
 class CheckIn:
-    """Lets tickets in, for every gate of every event."""
+    """Lets tickets in, for every gate of every event.
 
-    def __init__(self, engine: AsyncEngine, halls: Halls, keys: TicketKeys, settings: ScanSettings) -> None:
+    Scans have connections of their own, so that a queue does not wait for what the rest of the site reads.
+
+    Raises (every scan):
+        psycopg.OperationalError: Postgres is away, or (psycopg_pool.PoolTimeout) no connection came free in time.
+    """
+
+    def __init__(
+        self, database_url: str, engine: AsyncEngine, halls: Halls, keys: TicketKeys, settings: ScanSettings
+    ) -> None:
+        # Most gateways never see a scan, so none is kept open for it.
+        self._gates = primary.pool(
+            database_url,
+            "admitone-gates",
+            settings.connections_max,
+            connections_min=0,
+            session=primary.PLAN_BY_KEYS,
+        )
         self._engine = engine
         self._halls = halls
         self._keys = keys
         self._settings = settings
         self._counts: dict[int, tuple[float, EntryCounts]] = {}
+
+    async def open(self) -> None:
+        await self._gates.open()
+
+    async def close(self) -> None:
+        await self._gates.close()
 
     # -- entries
 
@@ -114,7 +136,6 @@ class CheckIn:
             raise self._refusal(hall, checked)
         assert checked.entry is not None
         assert checked.seat is not None
-        self._counts.pop(scan.event_id, None)
         logger.info("%s let a ticket in at gate %s of event %s", scan.operator, scan.gate, scan.event_id)
         return EntryAnswer(
             entry_id=checked.entry.entry_id,
@@ -130,18 +151,8 @@ class CheckIn:
         """What becomes of a scan; None is no ticket of this site."""
         if ticket is None:
             return Checked(Outcome.UNKNOWN)
-        async with self._engine.connect() as connection:
-            try:
-                checked = await check_in(connection, ticket, scan)
-            except IntegrityError:
-                # The same device sends the same scan twice at the same moment, for two tickets.
-                await connection.rollback()
-                return Checked(Outcome.REPEATED)
-            if checked.outcome in (Outcome.ADMITTED, Outcome.USED):
-                await connection.commit()
-            else:
-                await connection.rollback()
-        return checked
+        async with self._gates.connection() as connection:
+            return await check_in(connection, ticket, scan)
 
     def _refusal(self, hall: Hall, checked: Checked) -> ProblemError:
         members: dict[str, Any] = {}
@@ -182,7 +193,6 @@ class CheckIn:
             is_there = await undo(connection, event_id, entry_id, operator)
         if not is_there:
             raise ProblemError("unknown_entry")
-        self._counts.pop(event_id, None)
         logger.info("%s took entry %s of event %s back", operator, entry_id, event_id)
 
     async def sync(self, scans: list[tuple[str, Scan]]) -> list[SyncedScan]:
@@ -215,7 +225,6 @@ class CheckIn:
                     scan.operator,
                     checked.outcome,
                 )
-            self._counts.pop(scan.event_id, None)
         entry = checked.entry
         return SyncedScan(
             scan_id=scan.scan_id,

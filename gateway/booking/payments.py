@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.payments import intents
-from db.payments.cashier import HINT
+from db.payments.cashier import HINT, HINT_AT_PROVIDER
 from db.payments.reading import JobAwaiting, PaymentSeen, job_awaiting, read_payment
-from db.payments.states import TEST, PaymentState
+from db.payments.states import MOLLIE, STRIPE, TEST, PaymentState
 from db.sealing.keyring import SealedField, keyring
 from gateway.contract.booking import PaymentStep
 from gateway.wire.addresses import below
 from gateway.wire.problems import ProblemError, invalid
-from payments.notices import Noticed, NoticeError, read_test_notice
-from payments.settings import PaymentSettings
+from payments.notices import Noticed, NoticeError, Posted, read_mollie_notice, read_stripe_notice, read_test_notice
+from payments.settings import PaymentSettings, StripeSettings
 
 EVENT_MAX: Final = 2**53
 
@@ -26,13 +25,17 @@ class Payments:
     """Reads payments and hints at news of them.
 
     Args:
-        secret: the site's, which signs the test provider's notices.
+        secret: the site's, which signs the test provider's notices, and the addresses of Mollie's.
     """
 
-    def __init__(self, engine: AsyncEngine, settings: PaymentSettings, secret: str) -> None:
+    def __init__(self, engine: AsyncEngine, settings: PaymentSettings, stripe: StripeSettings, secret: str) -> None:
         self._engine = engine
         self._settings = settings
+        self._stripe = stripe
         self._secret = secret
+        if STRIPE in settings.names:
+            # It is large, so that it is loaded now, and not as the first notice comes.
+            import stripe
 
     async def seen(self, payment_id: uuid.UUID) -> PaymentSeen | None:
         """The payment of that id; None if there is none."""
@@ -52,7 +55,7 @@ class Payments:
         is_open = payment.state == PaymentState.OPEN
         return PaymentStep(
             href=below(f"/pay/{payment_id}"),
-            client_secret=self.secret_of(payment) if is_open else None,
+            client_secret=(self.secret_of(payment) or None) if is_open else None,
             expires_at=payment.expires_at,
         )
 
@@ -65,7 +68,12 @@ class Payments:
         async with self._engine.begin() as connection:
             await connection.exec_driver_sql(HINT, {"event_id": event_id, "payment_id": payment_id})
 
-    async def notice(self, provider: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def go_there(self, event_id: int, payment_id: uuid.UUID) -> None:
+        """The fan wants to pay on the provider's own page."""
+        async with self._engine.begin() as connection:
+            await connection.exec_driver_sql(HINT_AT_PROVIDER, {"event_id": event_id, "payment_id": payment_id})
+
+    async def notice(self, provider: str, posted: Posted) -> None:
         """Take what a provider posted.
 
         Raises:
@@ -74,7 +82,7 @@ class Payments:
         if provider not in self._settings.names:
             raise ProblemError("payments_off")
         try:
-            noticed = self._noticed(provider, headers, body)
+            noticed = self._noticed(provider, posted)
         except NoticeError:
             raise ProblemError("signature_invalid") from None
         if noticed is not None:
@@ -82,9 +90,13 @@ class Payments:
                 raise invalid("there is no such event", "$.eventId")
             await self.hint(*noticed)
 
-    def _noticed(self, provider: str, headers: Mapping[str, str], body: bytes) -> Noticed | None:
+    def _noticed(self, provider: str, posted: Posted) -> Noticed | None:
+        if provider == STRIPE:
+            return read_stripe_notice(self._stripe, posted)
+        if provider == MOLLIE:
+            return read_mollie_notice(self._secret, posted)
         assert provider == TEST
-        return read_test_notice(self._secret, headers, body)
+        return read_test_notice(self._secret, posted)
 
     # -- the fan's side of the built-in test provider
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable
 from typing import Final, NoReturn
 
 import msgspec
+from redis import asyncio as aioredis
 
 from booking_lane.commands import Command, Proof
-from booking_lane.gathering import GatheringRedis
 from gateway.captcha.captcha import Captcha, Solver
 from gateway.captcha.checks import require_solved
 from gateway.identity.networks import Networks
@@ -30,7 +30,7 @@ class Permits:
 
     def __init__(
         self,
-        jobs: GatheringRedis,
+        line_redis: aioredis.Redis,
         captcha: Captcha,
         settings: LimitSettings,
         networks: Networks,
@@ -38,9 +38,9 @@ class Permits:
     ) -> None:
         self._seen = seen
         self._networks = networks
-        self._jobs = jobs
+        self._redis = line_redis
         self._paces = Paces(
-            jobs,
+            line_redis,
             fan_per_minute=settings.commands_per_minute,
             network_per_minute=settings.network_commands_per_minute,
         )
@@ -48,8 +48,8 @@ class Permits:
         self._settings = settings
 
     def counting(self, command: Command, address: str) -> asyncio.Future[Paced]:
-        """Begin to count the command with its fan and network; `count` or `permit` takes what comes of it. What else
-        this request asks the jobs' Redis in this turn of the loop leaves together with it.
+        """Begin to count the command with its fan and network; `count` or `permit` takes what comes of it. Meanwhile
+        other questions of this request may leave for Redis together with it.
 
         Raises:
             ProblemError: ``network_denied``.
@@ -114,7 +114,7 @@ class Permits:
             address, self._verify(command, address, command_id, action, token)
         )
         if fresh and action != "checkout":
-            await stand_proof(self._jobs, command.event_id, command.user_id, self._settings.proof_stands_seconds)
+            await stand_proof(self._redis, command.event_id, command.user_id, self._settings.proof_stands_seconds)
         proof = Proof.FRESH if fresh else Proof.STANDS if paced.proof_stands else Proof.NONE
         network = "" if self._networks.lets_through(address) else address_prefix(address)
         return msgspec.structs.replace(command, network=network, proof=int(proof))

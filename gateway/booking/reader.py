@@ -13,6 +13,7 @@ import msgspec
 
 from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
+from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
 from db.connections import primary
 from tickets.keys import TicketKeys
@@ -23,11 +24,11 @@ READS_UNDER_WAY_MAX: Final = 2
 GATHERED_MAX: Final = 256
 COUNTED_MAX: Final = 100_000
 
-# Every read here finds rows by keys, but a plan made while the tables were empty would scan them.
-_PLAN_BY_KEYS: Final = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-
 _UNSIGNED: Final = re.compile(rb'("ticket" ?: ?")(\d+):([0-9a-f-]{36}):(\d+):(\d+):(\d+):(\d+)"')
 """What a signed ticket is to say, in the JSON that `db.booking.reading_sql` makes."""
+
+_NUMBERED: Final = re.compile(rb'("orderCode" ?: ?")(\d+)"')
+"""The number of an order, in the same JSON."""
 
 _PurchaseRead = tuple[int, uuid.UUID, "asyncio.Future[bytes | None]"]
 
@@ -47,7 +48,7 @@ class Reader:
         self._grace_seconds = grace_seconds
         self._ticket_keys = ticket_keys
         # A fan looks for what was bought a moment ago, so the primary is read.
-        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=_PLAN_BY_KEYS)
+        self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=primary.PLAN_BY_KEYS)
         self._waiting: list[_PurchaseRead] = []
         self._reading: set[asyncio.Task[None]] = set()
 
@@ -120,8 +121,8 @@ class Reader:
                 answer.set_result(purchases.get(index))
 
     def _answer(self, purchase: str) -> bytes:
-        """The contract's JSON: with the codes of the tickets, and the tickets signed."""
-        return _UNSIGNED.sub(self._signed, with_codes(purchase.encode()))
+        """The contract's JSON: with the codes of the order and of its tickets, and the tickets signed."""
+        return _UNSIGNED.sub(self._signed, _NUMBERED.sub(_coded, with_codes(purchase.encode()), count=1))
 
     def _signed(self, found: re.Match[bytes]) -> bytes:
         event_id, purchase_id, *numbers = found.groups()[1:]
@@ -129,3 +130,7 @@ class Reader:
         seat = (ticket_type_id, row_number, seat_number)
         ticket = SignedTicket(int(event_id), uuid.UUID(purchase_id.decode()), seat, issue_number)
         return found[1] + self._ticket_keys.sign(ticket).encode() + b'"'
+
+
+def _coded(found: re.Match[bytes]) -> bytes:
+    return found[1] + code_of(int(found[2])).encode() + b'"'

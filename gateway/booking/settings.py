@@ -8,6 +8,12 @@ from db.settings import Section, bounded
 
 
 class ScanSettings(Section, frozen=True, kw_only=True):
+    connections_max: Annotated[
+        int,
+        bounded(
+            "connections to Postgres that a gateway process keeps for scans alone, once tickets are scanned", 1, 16
+        ),
+    ] = 2
     list_max: Annotated[
         int,
         bounded("tickets in one part of the list that a gate's device keeps for when it has no network", 100, 20_000),

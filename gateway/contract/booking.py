@@ -153,6 +153,12 @@ class TakeBody(RequestBody, kw_only=True):
     token: Annotated[str, Meta(min_length=1, max_length=TOKEN_CHARS_MAX)]
 
 
+class NoticeTaken(AnswerBody, kw_only=True):
+    """A provider's notice was taken."""
+
+    taken: Literal[True] = True
+
+
 class PaymentStep(AnswerBody, kw_only=True):
     """What the fan does next where an event takes payments: pay at ``href``, a page of this site. ``clientSecret`` is
     the payment provider's for its own element in a browser, null until the provider knows the payment. The seats are
@@ -260,6 +266,8 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
 
     With ``received`` another fan bought, and handed these tickets on to this one; they alone are in ``details`` and
     in ``totalAmount``, and cannot be cancelled.
+
+    ``orderCode`` is what the fan tells the venue's office; ``complimentary`` tickets were given away by the venue.
     """
 
     purchase_id: uuid.UUID
@@ -272,6 +280,8 @@ class PurchaseAnswer(AnswerBody, kw_only=True):
     details: tuple[PurchaseDetailAnswer, ...]
     cancel_until: Moment | None = None
     received: bool = False
+    order_code: str = ""
+    complimentary: bool = False
 
 
 class HandOnLink(AnswerBody, kw_only=True):

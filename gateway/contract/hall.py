@@ -19,6 +19,7 @@ class EventAnswer(AnswerBody, kw_only=True):
     With ``accountRequired`` fans join the line and hold seats in a session of an account alone.
 
     ``payments`` is the provider that takes its payments; empty where nothing is to be paid: a checkout buys at once.
+    With ``asks`` a fan answers some questions before a checkout (`GET /api/events/{eventId}/asks`).
 
     The event's picture is at ``/pictures/{pictureHash}.webp``, and smaller at ``/pictures/{pictureHash}-small.webp``.
     """
@@ -40,6 +41,7 @@ class EventAnswer(AnswerBody, kw_only=True):
     picture_alt: str = ""
     account_required: bool = False
     payments: str = ""
+    asks: bool = False
     town: str = ""
     tags: tuple[str, ...] = ()
 

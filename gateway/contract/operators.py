@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from db.operators.accounts import NAME_CHARS_MAX
 from db.operators.roles import OperatorRole
+from db.operators.sessions import LABEL_CHARS_MAX, TOKEN_HOURS_MAX
 from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from db.texts import ONE_LINE
 from gateway.contract.values import ID_MAX, AnswerBody, RequestBody
@@ -57,6 +58,34 @@ class OperatorPasswordBody(RequestBody, kw_only=True):
     name: Name
     new_password: NewPassword
     password: OwnPassword
+
+
+class OperatorFactorsBody(RequestBody, kw_only=True):
+    """The operator whose authenticator and passkeys are forgotten, for one who has lost them."""
+
+    EXAMPLES = ({"name": "Grace", "password": "correct horse battery staple"},)
+
+    name: Name
+    password: OwnPassword
+
+
+class ScriptTokenBody(RequestBody, kw_only=True):
+    """A script's token to be; with ``eventId`` its role is for this event alone. It ends after ``hours``."""
+
+    EXAMPLES = ({"name": "wall", "role": "viewer", "hours": 24, "password": "correct horse battery staple"},)
+
+    name: Annotated[str, Meta(min_length=1, max_length=LABEL_CHARS_MAX, pattern=ONE_LINE)]
+    role: OperatorRole
+    event_id: Event | None = None
+    hours: Annotated[int, Meta(ge=1, le=TOKEN_HOURS_MAX)] = 24
+    password: OwnPassword
+
+
+class ScriptTokenMade(AnswerBody, kw_only=True):
+    """A script's new token: ``token`` is shown this once, and goes into ``Authorization: Bearer``."""
+
+    token_id: str
+    token: str
 
 
 class OperatorListed(AnswerBody, kw_only=True):

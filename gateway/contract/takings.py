@@ -8,7 +8,7 @@ from gateway.contract.values import AnswerBody
 class TakingsLine(AnswerBody, kw_only=True):
     """Sold seats of a ticket type at one rate of tax, in minor units: ``amount`` is what their fans paid, which is
     ``prices`` without ``discounts``, ``fees``, and the ``tax`` where it is not included. Cancelled seats are not in it;
-    ``cancelledAmount`` is what was paid for them.
+    ``cancelledAmount`` is what was paid for them. ``complimentarySeats`` are those of ``seats`` that were given away.
     """
 
     ticket_type_id: int
@@ -23,6 +23,7 @@ class TakingsLine(AnswerBody, kw_only=True):
     amount: int
     cancelled_seats: int
     cancelled_amount: int
+    complimentary_seats: int
 
 
 class Takings(AnswerBody, kw_only=True):

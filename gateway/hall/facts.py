@@ -15,4 +15,5 @@ def event_answer(facts: EventFacts) -> EventAnswer:
 
 def answered_facts(facts: EventFacts) -> dict[str, Any]:
     """The fields of `EventAnswer`, which have the facts' own names."""
-    return {name: getattr(facts, name) for name in EventAnswer.__struct_fields__}
+    answered = {name: getattr(facts, name) for name in EventAnswer.__struct_fields__}
+    return answered | {"asks": facts.asks is not None}

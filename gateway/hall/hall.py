@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from booking_lane.results import EventChange
 from db.booking.charges import charge_of
 from db.events.halls import (
+    HallRow,
     TicketTypeCounts,
     begin_snapshot,
     hall_row,
@@ -25,6 +26,7 @@ from db.events.halls import (
     taken_seats,
     ticket_type_counts,
 )
+from db.orders.asks import Asks, asks_of
 from db.plans.best_seats import FreeSeats
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
 from gateway.hall.facts import event_answer
@@ -91,8 +93,13 @@ class Rendered:
     @property
     def tag(self) -> str:
         if not self._tag:
-            self._tag = f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
-        return self._tag
+            self._tag = hashlib.blake2b(self.body, digest_size=12).hexdigest()
+        return f'"{self._tag}"'
+
+    @property
+    def gzipped_tag(self) -> str:
+        """The strong tag of the compressed form, which has other bytes."""
+        return f'{self.tag[:-1]}-gzip"'
 
     @property
     def gzipped(self) -> bytes:
@@ -114,6 +121,7 @@ class Hall:
         free_seats: the free seats of each ticket type, for proposals. They follow ``taken``; None until somebody asks
             for a proposal (`gateway.hall.proposals`).
         labels: what the rows and seats are called.
+        asks: what a fan answers before a checkout; None: nothing.
     """
 
     def __init__(self, event_id: int) -> None:
@@ -136,6 +144,7 @@ class Hall:
         self.deltas: deque[tuple[int, bytes]] = deque(maxlen=DELTAS_KEPT_MAX)
         self.free_seats: dict[int, FreeSeats] | None = None
         self.labels = NO_LABELS
+        self.asks: Asks | None = None
         self.lock = asyncio.Lock()
         self.changed = asyncio.Event()
         self._sections = b"[]"
@@ -337,17 +346,40 @@ class Hall:
         row = await hall_row(connection, self.event_id)
         if row is None:
             raise UnknownEventError(self.event_id)
+        await self._load(connection, row, may_be_old=False)
+
+    async def load_old(self, connection: AsyncConnection, version_min: int) -> bool:
+        """As `load`, from a replica that may be a little behind. Where the replica has not reached ``version_min`` or
+        the changes that were told meanwhile, this gives False and changes nothing.
+        """
+        await begin_snapshot(connection)
+        row = await hall_row(connection, self.event_id)
+        return row is not None and row.version >= version_min and await self._load(connection, row, may_be_old=True)
+
+    async def _load(self, connection: AsyncConnection, row: HallRow, *, may_be_old: bool) -> bool:
         counts = await ticket_type_counts(connection, self.event_id)
         taken = await taken_seats(connection, self.event_id)
-        self.loaded_at = now = time.monotonic()
-        if row.revision != self.revision or now - self.read_whole_at > EVENT_SECONDS:
-            await self._load_sections(connection)
+        now = time.monotonic()
+        is_changed = row.revision != self.revision
+        is_read_whole = is_changed or now - self.read_whole_at > EVENT_SECONDS
+        sections: tuple[Section, ...] = ()
+        labels = self.labels
+        if is_read_whole:
+            sections = await self._read_sections(connection)
             # Whatever changes a label raises the revision, unless Postgres has gone back.
-            if row.revision != self.revision or self.is_abandoned:
-                self.labels = HallLabels(await labelled_rows(connection, self.event_id))
+            if is_changed or self.is_abandoned:
+                labels = HallLabels(await labelled_rows(connection, self.event_id))
+        told = [change.version for change in self.missed if change.version > row.version]
+        if may_be_old and told and told[0] != row.version + 1:
+            return False
+        if is_read_whole:
+            self.set_sections(sections)
             self.read_whole_at, self.revision = now, row.revision
+        self.labels = labels
+        self.loaded_at = now
         self.rehearsal_of = row.rehearsal_of
         self.event = event_answer(row.facts)
+        self.asks = asks_of(row.facts.asks)
         self.tickets = {count.ticket_type_id: ticket_answer(count) for count in counts}
         self.taken = taken
         self.free_seats = None
@@ -360,11 +392,12 @@ class Hall:
         for change in missed:
             self.apply(change)
         self._signal_change()
+        return True
 
-    async def _load_sections(self, connection: AsyncConnection) -> None:
+    async def _read_sections(self, connection: AsyncConnection) -> tuple[Section, ...]:
         sections: dict[int, list[SeatRow]] = {}
         for row in await seat_rows(connection, self.event_id):
             sections.setdefault(row.ticket_type_id, []).append(
                 SeatRow(row_number=row.row_number, seat_numbers=row.seat_numbers)
             )
-        self.set_sections(tuple(Section(ticket_type_id=key, rows=tuple(rows)) for key, rows in sections.items()))
+        return tuple(Section(ticket_type_id=key, rows=tuple(rows)) for key, rows in sections.items())

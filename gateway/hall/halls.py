@@ -2,6 +2,9 @@
 
 A worker's message carries the changes of each version. If a version is missing, the event is read anew. So no request
 scans a table, and an answer is only as old as a message is on its way, or about a second if messages are lost.
+
+Whole events are read from the replica, if there is one that has the version which is wanted, and versions are compared
+with the primary.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import time
 from collections import OrderedDict
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from booking_lane.results import BatchNews, EventChange, JobRecord, version_told
+from db.connections.old_reads import OldReads
 from db.events.halls import event_versions
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
@@ -26,6 +30,9 @@ logger = logging.getLogger(__name__)
 HALLS_MAX: Final = 64
 UNKNOWN_MAX: Final = 10_000
 UNKNOWN_SECONDS: Final = 2.0
+WANTED_AT_FIRST_MAX: Final = 10_000
+NEWEST: Final = ID_MAX
+"""A version that no event reaches, so that only the primary will do."""
 BEHIND_SECONDS: Final = 0.2
 VERIFY_SECONDS: Final = 0.35
 KEEP_SECONDS: Final = 0.5
@@ -35,10 +42,17 @@ LABELS_SECONDS_MAX: Final = 1.0
 
 
 class Halls:
-    """The halls of the events that requests named. Beyond `HALLS_MAX`, the least recently used one is dropped."""
+    """The halls of the events that requests named. Beyond `HALLS_MAX`, the least recently used one is dropped.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: connections to the primary.
+        old_reads: read whole events; of the primary, if none are given.
+    """
+
+    def __init__(self, engine: AsyncEngine, old_reads: OldReads | None = None) -> None:
         self._engine = engine
+        self._old_reads = old_reads or OldReads(engine)
+        self._wanted_at_first: dict[int, int] = {}
         self._halls: OrderedDict[int, Hall] = OrderedDict()
         self._unknown: dict[int, float] = {}
         self._reloads: set[asyncio.Task[None]] = set()
@@ -86,12 +100,22 @@ class Halls:
         the job changed.
         """
         hall = self._halls.get(record.event_id)
-        if hall is None:
-            return
         version = version_told(record.body)
+        if hall is None:
+            self._want_at_first(record.event_id, version)
+            return
         # A job may be older than a version that Postgres has lost.
         if version > hall.abandoned:
             hall.note_answered(record.user_id, version)
+
+    def _want_at_first(self, event_id: int, version: int) -> None:
+        """Have the first reading of an event show this version, which a replica may not have yet."""
+        if not self._old_reads.has_replica:
+            return
+        version = max(version, self._wanted_at_first.pop(event_id, -1))
+        if len(self._wanted_at_first) >= WANTED_AT_FIRST_MAX:
+            del self._wanted_at_first[next(iter(self._wanted_at_first))]
+        self._wanted_at_first[event_id] = version
 
     async def labels(self, event_id: int) -> HallLabels:
         """What the event's rows and seats are called; nothing where Postgres does not say it in time, because a job's
@@ -108,7 +132,8 @@ class Halls:
             if hall.version >= 0:
                 return
             try:
-                await self._load(hall)
+                await self._load(hall, self._wanted_at_first.get(hall.event_id, -1))
+                self._wanted_at_first.pop(hall.event_id, None)
             except UnknownEventError:
                 self._halls.pop(hall.event_id, None)
                 if len(self._unknown) >= UNKNOWN_MAX:
@@ -135,13 +160,25 @@ class Halls:
         # A request may name a version that never comes, so one reading serves every request that waits.
         async with hall.lock:
             if hall.version < version_min and hall.loaded_at < began_at:
-                await self._load_anew(hall)
+                await self._load_anew(hall, version_min)
                 if hall.version < version_min == hall.answered:
                     hall.abandon()
 
-    async def _load(self, hall: Hall) -> None:
-        async with self._engine.connect() as connection:
-            await hall.load(connection)
+    async def _load(self, hall: Hall, version_min: int = -1) -> None:
+        """Read the event. The replica is asked only for what has not gone back before anything that is known."""
+        version_min = max(version_min, hall.version, hall.answered)
+        if hall.is_abandoned or not await self._load_old(hall, version_min):
+            await self._old_reads.read_primary(hall.load)
+
+    async def _load_old(self, hall: Hall, version_min: int) -> bool:
+        async def load(connection: AsyncConnection) -> bool | None:
+            return await hall.load_old(connection, version_min) or None
+
+        if not await self._old_reads.read_replica(load):
+            return False
+        # The next comparison decides whether it is read from the primary after all.
+        hall.behind_since = time.monotonic() - BEHIND_SECONDS
+        return True
 
     async def renew(self, event_id: int) -> None:
         """Read an event at once that an operator has just made or changed here. Other processes notice the new version
@@ -149,17 +186,19 @@ class Halls:
         """
         self._unknown.pop(event_id, None)
         hall = self._halls.get(event_id)
-        if hall is not None and hall.version >= 0:
-            await self.reload(hall)
+        if hall is None:
+            self._want_at_first(event_id, NEWEST)
+        elif hall.version >= 0:
+            await self.reload(hall, NEWEST)
 
-    async def reload(self, hall: Hall) -> None:
-        """Read the event anew; its streams get a snapshot."""
+    async def reload(self, hall: Hall, version_min: int) -> None:
+        """Read the event anew, at ``version_min`` if Postgres has reached it; its streams get a snapshot."""
         async with hall.lock:
-            await self._load_anew(hall)
+            await self._load_anew(hall, version_min)
 
-    async def _load_anew(self, hall: Hall) -> None:
+    async def _load_anew(self, hall: Hall, version_min: int) -> None:
         before = hall.version
-        await self._load(hall)
+        await self._load(hall, version_min)
         is_abandoned, hall.is_abandoned = hall.is_abandoned, False
         if hall.version != before or is_abandoned:
             snapshot = hall.snapshot_frame()
@@ -180,7 +219,7 @@ class Halls:
             # this change.
             hall.missed.append(change)
         elif hall.version >= 0 and not hall.apply(change):
-            self._reload_soon(hall)
+            self._reload_soon(hall, change.version)
 
     def mark_stale(self) -> None:
         """Have `verify` read every outdated event anew at its next look, because messages may have been missed."""
@@ -231,15 +270,15 @@ class Halls:
                         version,
                     )
                     hall.abandon()
-                    self._reload_soon(hall)
+                    self._reload_soon(hall, version)
                 elif now - hall.read_whole_at > EVENT_SECONDS:
-                    self._reload_soon(hall)
+                    self._reload_soon(hall, version)
                 elif version <= hall.version:
                     hall.behind_since = None
                 elif hall.behind_since is None:
                     hall.behind_since = now
                 elif now - hall.behind_since >= BEHIND_SECONDS:
-                    self._reload_soon(hall)
+                    self._reload_soon(hall, version)
 
     def _forget(self, hall: Hall) -> None:
         """Drop the hall of an event that is gone, for example of a rehearsal's copy."""
@@ -248,14 +287,14 @@ class Halls:
         for stream in list(hall.streams):
             stream.end()
 
-    def _reload_soon(self, hall: Hall) -> None:
+    def _reload_soon(self, hall: Hall, version_min: int) -> None:
         if hall.lock.locked():
             return
-        self._reloads.add(task := asyncio.get_running_loop().create_task(self._reload_quietly(hall)))
+        self._reloads.add(task := asyncio.get_running_loop().create_task(self._reload_quietly(hall, version_min)))
         task.add_done_callback(self._reloads.discard)
 
-    async def _reload_quietly(self, hall: Hall) -> None:
+    async def _reload_quietly(self, hall: Hall, version_min: int) -> None:
         try:
-            await self.reload(hall)
+            await self.reload(hall, version_min)
         except Exception as error:
             logger.warning("event %d not read anew: %s", hall.event_id, error)

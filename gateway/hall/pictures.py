@@ -7,8 +7,9 @@ from collections import OrderedDict
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connections.old_reads import OldReads
 from db.pictures import READ
 
 KEPT_BYTES_MAX: Final = 33_554_432
@@ -25,8 +26,8 @@ _name: Final = re.compile(r"([0-9a-f]{32})(\.webp|-small\.webp|-card\.jpg)").ful
 class PictureFiles:
     """Reads pictures by the names of their files, e.g. ``0123…cdef-small.webp``."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, old_reads: OldReads) -> None:
+        self._old_reads = old_reads
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
 
@@ -38,8 +39,13 @@ class PictureFiles:
         form, media_type = FORMS[found[2]]
         content = self._kept.get(name)
         if content is None:
-            async with self._engine.connect() as connection:
-                content = (await connection.execute(text(READ[form]), {"hash": found[1]})).scalar()
+            statement, which = text(READ[form]), {"hash": found[1]}
+
+            async def read(connection: AsyncConnection) -> bytes | None:
+                content: bytes | None = (await connection.execute(statement, which)).scalar()
+                return content
+
+            content = await self._old_reads.read(read)
             if content is None:
                 return None
             self._keep(name, content)

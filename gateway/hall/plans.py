@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connections.old_reads import OldReads
 from db.events.halls import HallSeatRow, TicketTypeCounts, begin_snapshot, hall_row, seat_rows, ticket_type_counts
 from db.plans.fitting import fit
 from db.plans.generated import SeatedType, generate
@@ -145,11 +146,20 @@ class PlanAnswers:
         return Counter(of_seat.get(seat) or of_row.get(seat[:2], 0) for seat in taken)
 
 
+class _Read(NamedTuple):
+    """What a plan is made of, at a revision of its event."""
+
+    revision: int
+    types: Sequence[TicketTypeCounts]
+    rows: Sequence[HallSeatRow]
+    document: bytes | None
+
+
 class HallPlans:
     """Makes the plans of halls. Each is kept with its hall, until the event's revision changes."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, old_reads: OldReads) -> None:
+        self._old_reads = old_reads
         self._kept: WeakKeyDictionary[Hall, tuple[int, PlanAnswers]] = WeakKeyDictionary()
         self._lock = asyncio.Lock()
 
@@ -167,7 +177,7 @@ class HallPlans:
                 plan = self._current(hall)
                 if plan is None:
                     revision = hall.revision
-                    plan = await self._make(hall.event_id)
+                    plan = await self._make(hall.event_id, revision)
                     self._kept[hall] = (revision, plan)
         return plan
 
@@ -175,22 +185,27 @@ class HallPlans:
         revision, plan = self._kept.get(hall, (-1, None))
         return plan if revision == hall.revision else None
 
-    async def _make(self, event_id: int) -> PlanAnswers:
-        async with self._engine.connect() as connection:
+    async def _make(self, event_id: int, revision: int) -> PlanAnswers:
+        async def read(connection: AsyncConnection) -> _Read | None:
             await begin_snapshot(connection)
-            if await hall_row(connection, event_id) is None:
-                raise UnknownEventError(event_id)
+            row = await hall_row(connection, event_id)
+            if row is None:
+                return None
             types = await ticket_type_counts(connection, event_id)
             rows = await seat_rows(connection, event_id)
-            document = await plan_document(connection, event_id)
-        return await asyncio.to_thread(_made, types, rows, document)
+            return _Read(row.revision, types, rows, await plan_document(connection, event_id))
+
+        found = await self._old_reads.read(read, lambda read: read is not None and read.revision >= revision)
+        if found is None:
+            raise UnknownEventError(event_id)
+        return await asyncio.to_thread(_made, found)
 
 
-def _made(types: Sequence[TicketTypeCounts], rows: Sequence[HallSeatRow], document: bytes | None) -> PlanAnswers:
-    seated = seated_types(types, rows)
-    if document is None:
+def _made(read: _Read) -> PlanAnswers:
+    seated = seated_types(read.types, read.rows)
+    if read.document is None:
         return PlanAnswers(generate(seated), is_generated=True)
-    return PlanAnswers(fit(plan_of(document), seated), is_generated=False)
+    return PlanAnswers(fit(plan_of(read.document), seated), is_generated=False)
 
 
 def seated_types(types: Sequence[TicketTypeCounts], rows: Sequence[HallSeatRow]) -> list[SeatedType]:

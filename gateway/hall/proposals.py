@@ -16,8 +16,10 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connections.old_reads import OldReads
+from db.events.halls import begin_snapshot, hall_row
 from db.plans.best_seats import Block, FreeSeats, PlannedRow, SeatRows, Wish, planned_rows
 from db.plans.model import SEAT_PITCH, Point
 from db.plans.reading import READ_FOCUSES, READ_HALL
@@ -90,8 +92,8 @@ class _Kept:
 class HallProposals:
     """Answers with proposals. What it knows of a hall's seats is kept with the hall until its revision changes."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, old_reads: OldReads) -> None:
+        self._old_reads = old_reads
         self._kept: WeakKeyDictionary[Hall, _Kept] = WeakKeyDictionary()
         self._lock = asyncio.Lock()
 
@@ -133,9 +135,14 @@ class HallProposals:
         return kept
 
     async def _read(self, event_id: int, revision: int) -> _Kept:
-        async with self._engine.connect() as connection:
+        async def read(connection: AsyncConnection) -> tuple[int, Sequence[Any], Any]:
+            await begin_snapshot(connection)
+            row = await hall_row(connection, event_id)
             rows = (await connection.exec_driver_sql(READ_HALL, {"event_id": event_id})).all()
-            planned: Any = (await connection.exec_driver_sql(READ_FOCUSES, {"event_ids": [event_id]})).one_or_none()
+            planned = (await connection.exec_driver_sql(READ_FOCUSES, {"event_ids": [event_id]})).one_or_none()
+            return -1 if row is None else row.revision, rows, planned
+
+        _, rows, planned = await self._old_reads.read(read, lambda read: read[0] >= revision)
         focus = None if planned is None else (planned.focus_x, planned.focus_y)
         return await asyncio.to_thread(_kept, revision, rows, focus)
 

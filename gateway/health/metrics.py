@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 
 from booking_lane.figures import WAIT_BOUNDS_MS, Figures
 from db.booking.backlog import Backlog
+from db.connections.old_reads import SERVERS, OldReads
 from db.rooms.states import RoomState
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
@@ -145,6 +146,7 @@ def exposition(
     streams: tuple[int, int],
     clients: Connections,
     connections: Mapping[str, tuple[int, int]],
+    old_reads: OldReads,
     lanes: Sequence[LaneFigures],
     queues: tuple[Sequence[QueueFigures], float | None] | None,
     rooms: Sequence[RoomAnswer] | None,
@@ -157,6 +159,7 @@ def exposition(
         streams: how many streams are open, and how many may be.
         clients: the connections of clients.
         connections: for each pool of Postgres connections, how many are in use, and how many there may be.
+        old_reads: reads of the replica; left out where there is none.
         sign_ins, fan_sign_ins: sign-ins of operators, and of fans to accounts, by what became of them.
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
         alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
@@ -173,6 +176,7 @@ def exposition(
         _Fixed(
             [
                 *_process(parts, ready, streams, clients, connections, loop_lag, read),
+                *_old_reads(old_reads),
                 *_traffic(traffic, problems),
                 *_sign_ins(sign_ins),
                 *_fan_sign_ins(fan_sign_ins),
@@ -238,6 +242,25 @@ def _process(
         busy.add_metric([pool], at_work)
         most.add_metric([pool], may_be)
     yield from (busy, most)
+
+
+def _old_reads(old_reads: OldReads) -> Iterator[Metric]:
+    if old_reads.lag_seconds is None:
+        return
+    yield GaugeMetricFamily(
+        "admitone_replica_lag_seconds",
+        "How far the replica may be behind the primary, as this process knows.",
+        value=old_reads.lag_seconds,
+    )
+    yield GaugeMetricFamily(
+        "admitone_replica_fresh", "1 while reads that may be a little old go to the replica.", value=old_reads.is_fresh
+    )
+    reads = CounterMetricFamily(
+        "admitone_old_reads", "Reads that may be a little old, by the server that answered them.", labels=["server"]
+    )
+    for server in SERVERS:
+        reads.add_metric([server], old_reads.made[server])
+    yield reads
 
 
 def _traffic(traffic: Traffic, problems: Mapping[str, int]) -> Iterator[Metric]:

@@ -22,7 +22,8 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
 
     ``files_max`` is its limit of open files. ``key_print`` differs for different secrets and reveals none of them.
     ``rooms`` maps the event ids of rooms that were ever changed to the revision that the gateway uses. ``keys`` are the
-    signing keys that it verifies with, as `KeyRing.names` writes them.
+    signing keys that it verifies with, as `KeyRing.names` writes them. ``replica_fresh`` says whether it reads of the
+    replica at this moment; None if it knows of none.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Presence(msgspec.Struct, frozen=True, kw_only=True):
     failing: tuple[str, ...] = ()
     rooms: dict[int, int] = {}
     keys: tuple[str, ...] = ()
+    replica_fresh: bool | None = None
 
     def knows(self, event_id: int, revision: int) -> bool:
         """Whether the gateway uses this revision of the room, or a later one."""

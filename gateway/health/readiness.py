@@ -22,14 +22,13 @@ from uuid import uuid4
 
 import msgspec
 import psycopg
-import redis.asyncio
 from psycopg import AsyncConnection, errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
-from booking_lane.clients import NO_MAINTENANCE
+from booking_lane.clients import NO_MAINTENANCE, plain_async_client
 from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
 from db.connections import look
@@ -86,12 +85,18 @@ class Readiness:
         self._redis: list[RedisLook] = []
         self.stopping = False
 
-    def begin(self, counts: Callable[[], tuple[int, int]], revisions: Callable[[], dict[int, int]]) -> None:
+    def begin(
+        self,
+        counts: Callable[[], tuple[int, int]],
+        revisions: Callable[[], dict[int, int]],
+        replica_fresh: Callable[[], bool | None],
+    ) -> None:
         """Prepare the checks and the gateway's presence.
 
         Args:
             counts: returns how many streams are open and how many commands wait.
             revisions: returns the revisions of the rooms by event id.
+            replica_fresh: returns whether the replica is read; None without one.
         """
         gateway = uuid4().hex
         begun = Presence(
@@ -103,8 +108,9 @@ class Readiness:
             files_max=0,
             backlog=0,
             lanes=self._lanes,
-            # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`.
-            connections_max=2 * self._db.pool_max + 1,
+            # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`. Who reads a replica
+            # has one more, which asks the primary where it is.
+            connections_max=self._db.pool_max + self._db.reader_pool_max + 1 + bool(self._db.replica_url),
             key_print=key_print(self._keys.secret),
         )
 
@@ -119,6 +125,7 @@ class Readiness:
                 failing=self.failing,
                 rooms=revisions(),
                 keys=self._keys.names,
+                replica_fresh=replica_fresh(),
             )
             return encode_presence(current)
 
@@ -211,7 +218,7 @@ class PostgresLook:
     async def _read_state(self, connection: AsyncConnection[Any]) -> tuple[str, bool]:
         # A timeout must not cancel the statement, for psycopg would first ask the silent server to cancel it. Shutting
         # the connection makes psycopg give up at once.
-        timer = asyncio.get_running_loop().call_later(LOOK_SECONDS_MAX, _hang_up, connection.fileno())
+        timer = asyncio.get_running_loop().call_later(LOOK_SECONDS_MAX, look.hang_up, connection.fileno())
         try:
             row = await (await connection.execute(_READ_STATE)).fetchone()
         except errors.UndefinedTable:
@@ -242,11 +249,6 @@ async def _knock(connection: AsyncConnection[Any]) -> None:
             writer.transport.abort()
 
 
-def _hang_up(fileno: int) -> None:
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fileno)) as same:
-        same.shutdown(socket.SHUT_RDWR)
-
-
 class RedisLook:
     """Checks a Redis by writing the gateway's presence to it: a Redis that answers but takes no writes is down.
 
@@ -259,7 +261,7 @@ class RedisLook:
     def __init__(
         self, url: str, parts: tuple[str, ...], lanes: int, gateway: str, presence: Callable[[], bytes]
     ) -> None:
-        self._client = redis.asyncio.Redis.from_url(
+        self._client = plain_async_client(
             url,
             socket_timeout=LOOK_SECONDS_MAX,
             socket_connect_timeout=LOOK_SECONDS_MAX,

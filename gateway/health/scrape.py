@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
 from db.alarms.standing import LOOKED_KEY, NOW_MS, firing_alarms
+from db.connections.old_reads import OldReads
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.contract.rooms import RoomAnswer
@@ -61,6 +62,7 @@ class Scrape:
     stream_slots: StreamSlots
     connections: Connections
     engine: AsyncEngine
+    old_reads: OldReads
     reader: Reader
     desk: Desk
     sign_ins: Mapping[str, int]
@@ -79,7 +81,7 @@ class Scrape:
         queues, rooms, backlog, alarms = await asyncio.gather(
             self._queues.now(), self._rooms.now(), self._backlog.now(), self._alarms.now()
         )
-        engine_pool = cast(Any, self.engine.pool)
+        pools = {"engine": self.engine, "replica": self.old_reads.engine}
         return exposition(
             self.traffic,
             problems=problems.answered,
@@ -91,9 +93,10 @@ class Scrape:
             streams=(self.stream_slots.open, self.stream_slots.streams_max),
             clients=self.connections,
             connections={
-                "engine": (engine_pool.checkedout(), engine_pool.size()),
                 "reader": self.reader.connections(),
+                **{name: _busy(engine) for name, engine in pools.items() if engine is not None},
             },
+            old_reads=self.old_reads,
             lanes=[
                 LaneFigures(self.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
                 for lane in self.desk.lanes
@@ -136,6 +139,11 @@ class Scrape:
         ]
         alive = await jobs.exists(*workers) if workers else 0
         return QueueFigures(name, int(alive), int(queued), int(under_way), int(failed))
+
+
+def _busy(engine: AsyncEngine) -> tuple[int, int]:
+    pool = cast(Any, engine.pool)
+    return pool.checkedout(), pool.size()
 
 
 class _Reading(Generic[_T]):

@@ -235,6 +235,15 @@ class Identity:
         else:
             add_header(request.scope, RENEWED_HEADER, token.encode())
 
+    def has_token(self, request: AnyRequest) -> bool:
+        """Whether the request brings a fan's token at all, valid or not; a cache must not answer such a request."""
+        return self._token(request, "fan")[0] is not None or "authorization" in request.headers
+
+    def sends_cookie(self, request: AnyRequest) -> bool:
+        """Whether the request brings a fan's token, valid or not, as a cookie."""
+        token, by_cookie = self._token(request, "fan")
+        return by_cookie and token is not None
+
     def ticket_holder(self, request: AnyRequest) -> Session | None:
         """The request's fan, also of a session that has ended: it still shows the tickets that were bought in it, if
         `keep` says so. None without either.

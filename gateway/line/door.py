@@ -1,71 +1,121 @@
 """The door: at each tick of a room, calls, passes and places that lapsed are ended, and the next fans are called.
 
-There is no leader. Every gateway ticks every open room, and the script lets in no more fans than the rate allows.
+There is no leader. Each room has a gateway that ticks it and another one that looks whether it is ticked
+(`waiting_room.tickers`), and any gateway may tick any room: the script lets in no more fans than the rate allows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.patience import Turns
+from db.patience import Turns, repeat
 from db.rooms.rooms import RoomRow
 from gateway.line.draws import Draws
-from gateway.line.registry import RoomRegistry
+from gateway.line.registry import REFRESH_SECONDS, RoomRegistry
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Line
+from waiting_room.tickers import DEPUTY, RENEW_SECONDS, TICKER, Tickers
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 EMPTY_TICK_SECONDS: Final = 1.0
 """An empty room is ticked this rarely, so that a venue's many other events do not cost as much as a sale."""
+UNTICKED_SECONDS: Final = 0.6
+"""A room that nobody ticked for so long is ticked by its deputy: it has fans, and its door must not stand still."""
+EMPTY_UNTICKED_SECONDS: Final = 1.6
+NEW_SECONDS: Final = 2 * REFRESH_SECONDS
+"""A gateway is the deputy of every room that it has known for a shorter time: others may not know of it yet."""
 TICKS_AT_ONCE_MAX: Final = 20
 
 
 class Door:
-    """The ticks of all rooms; a tick that finds a lobby due to be drawn begins its draw."""
+    """The ticks of rooms; a tick that finds a lobby due to be drawn begins its draw."""
 
-    def __init__(self, line: Line, rooms: RoomRegistry, draws: Draws) -> None:
+    def __init__(self, line: Line, rooms: RoomRegistry, draws: Draws, tickers: Tickers) -> None:
         self._line = line
         self._rooms = rooms
         self._draws = draws
-        self._empty_until: dict[int, float] = {}
+        self._tickers = tickers
+        self._rests_until: dict[int, float] = {}
+        self._is_empty: set[int] = set()
+        self._known_since: dict[int, float] = {}
         rooms.on_stale(self._wake)
 
     def _wake(self, event_id: int) -> None:
-        """Have the room's next tick done at once, because fans may have come to it while it was empty."""
-        self._empty_until.pop(event_id, None)
+        """Have an empty room's next tick done at once, because fans may have come to it."""
+        if event_id in self._is_empty:
+            self._is_empty.discard(event_id)
+            self._rests_until.pop(event_id, None)
+
+    async def keep_lease(self) -> None:
+        """Renew this process' lease for as long as it runs."""
+        away = (RedisError, OSError)
+        await repeat(self._tickers.renew, every_seconds=RENEW_SECONDS, on=away, what="no lease", level=logging.DEBUG)
+
+    async def close(self) -> None:
+        """Leave the rooms to others."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._tickers.give_up()
 
     async def keep_admitting(self) -> None:
-        """Tick every room for as long as the process runs."""
+        """Tick this process' rooms for as long as it runs."""
         while True:
             await asyncio.sleep(TICK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
             turns = Turns("the tick", (RedisError, SQLAlchemyError, OSError))
-            for event_id, row in list(self._rooms.rows.items()):
-                if row.state == "off" or self._empty_until.get(event_id, 0) > time.monotonic():
+            rows = dict(self._rooms.rows)
+            self._meet(rows)
+            for event_id, row in rows.items():
+                now = time.monotonic()
+                if row.state == "off" or self._rests_until.get(event_id, 0) > now:
                     continue
-                with turns.of(f"event {event_id}"):
-                    await self._tick(event_id, row)
+                rank = self._tickers.rank(event_id)
+                if rank in (TICKER, DEPUTY) or now < self._known_since[event_id] + NEW_SECONDS:
+                    with turns.of(f"event {event_id}"):
+                        await self._tick(event_id, row, 0 if rank == TICKER else self._unticked_ms(event_id))
             turns.end()
 
-    async def _tick(self, event_id: int, row: RoomRow) -> None:
+    def _meet(self, rows: Mapping[int, RoomRow]) -> None:
+        """Note since when each room is known, and forget those that are gone."""
+        now = time.monotonic()
+        for event_id in rows.keys() - self._known_since.keys():
+            self._known_since[event_id] = now
+        for event_id in self._known_since.keys() - rows.keys():
+            del self._known_since[event_id]
+            self._rests_until.pop(event_id, None)
+            self._is_empty.discard(event_id)
+
+    def _unticked_ms(self, event_id: int) -> int:
+        return round(1000 * (EMPTY_UNTICKED_SECONDS if event_id in self._is_empty else UNTICKED_SECONDS))
+
+    async def _tick(self, event_id: int, row: RoomRow, unless_within_ms: int) -> None:
         for _ in range(TICKS_AT_ONCE_MAX):
             try:
-                tick = await self._line.admit(event_id)
+                tick = await self._line.admit(event_id, unless_within_ms=unless_within_ms)
             except RoomUnknown:
                 logger.warning("event %d: Redis knows no such room, configuring it anew", event_id)
                 await self._rooms.configure(row)
                 return
+            if tick.is_empty:
+                self._is_empty.add(event_id)
+            else:
+                self._is_empty.discard(event_id)
+            if tick.due_in_ms:
+                self._rests_until[event_id] = time.monotonic() + tick.due_in_ms / 1000
+                return
             if tick.draw_due:
                 self._draws.begin(event_id)
             if tick.is_empty:
-                self._empty_until[event_id] = time.monotonic() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
+                self._rests_until[event_id] = time.monotonic() + EMPTY_TICK_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - spreads gateways
             if not tick.more:
                 return
+            unless_within_ms = 0

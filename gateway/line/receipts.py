@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connections.old_reads import OldReads
 from db.draws.draws import HASHES_MAX, DrawRow, draw_row, drawn_number, fan_hashes
 from gateway.contract.line import DrawAnswer, DrawList, DrawProof, Receipt, ReceiptEntry
 from gateway.line.counts import Counts
@@ -48,8 +50,11 @@ class EventDraw:
 class PublicDraws:
     """Reads the public facts of draws."""
 
-    def __init__(self, engine: AsyncEngine, rooms: RoomRegistry, counts: Counts, places: Places) -> None:
+    def __init__(
+        self, engine: AsyncEngine, old_reads: OldReads, rooms: RoomRegistry, counts: Counts, places: Places
+    ) -> None:
         self._engine = engine
+        self._old_reads = old_reads
         self._rooms = rooms
         self._counts = counts
         self._places = places
@@ -93,8 +98,11 @@ class PublicDraws:
         """The hashes of the fans who took part, in the drawn order from number ``first`` on; none before the draw."""
         if draw.row.participants is None:
             return DrawList(first=first, fan_hashes=(), next=None)
-        async with self._engine.connect() as connection:
-            hashes = await fan_hashes(connection, event_id, first, HASHES_MAX)
+        # A page never changes once the draw is made, so it is kept everywhere: a replica must have all of it.
+        wanted = max(0, min(HASHES_MAX, draw.row.participants - first + 1))
+        hashes = await self._old_reads.read(
+            partial(fan_hashes, event_id=event_id, first=first, limit=HASHES_MAX), lambda found: len(found) == wanted
+        )
         next_number = first + len(hashes)
         return DrawList(
             first=first,

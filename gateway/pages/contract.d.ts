@@ -43,7 +43,7 @@ export type AlarmExceptionAnswer = {
   threshold: number;
   forSeconds: number;
 };
-export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "rebuilding" | "sold_out" | "sold_share";
+export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "payments_differ" | "payments_unopened" | "rebuilding" | "refunds_stuck" | "sold_out" | "sold_share";
 export type AlarmList = {
   firing: AlarmAnswer[];
   ended: AlarmAnswer[];
@@ -107,6 +107,20 @@ export type AllotmentList = {
 };
 export type AllotmentMade = {
   allotmentId: string;
+  name: string;
+};
+export type AsksAnswer = {
+  eventId: number;
+  asks: boolean;
+  attendees: boolean;
+  questions: QuestionAnswer[];
+  terms: string;
+  termsVersion: number;
+};
+export type AttendeeAnswer = {
+  ticketTypeId: number;
+  rowNumber: number;
+  seatNumber: number;
   name: string;
 };
 export type BoughtSeat = {
@@ -357,6 +371,7 @@ export type EventAnswer = {
   pictureAlt?: string;
   accountRequired?: boolean;
   payments?: string;
+  asks?: boolean;
   town?: string;
   tags?: string[];
 };
@@ -395,10 +410,30 @@ export type EventList = {
   facets?: Facets | null;
   suggestions?: Suggestion[] | null;
 };
+export type EventPayments = {
+  eventId: number;
+  provider: string;
+  currency: string;
+  capturedAmount: number;
+  payments: PaymentCounts;
+  refunds: RefundCounts;
+  errors: string[];
+  comparedAt: string | null;
+  differences: PaymentDifference[];
+};
 export type EventPreview = {
   valid: boolean;
   faults: Fault[];
   event: EventDefinition | null;
+};
+export type EventProgress = {
+  eventId: number;
+  complete: boolean;
+  cancelledAt: string | null;
+  told: ToldAnswer | null;
+  purchases: number;
+  purchasesTold: number;
+  paidBack: PaidBackAnswer | null;
 };
 export type EventState = "cancelled" | "published" | "unpublished";
 export type ExtendJob = {
@@ -502,6 +537,7 @@ export type FoundEvent = {
   pictureAlt?: string;
   accountRequired?: boolean;
   payments?: string;
+  asks?: boolean;
   town?: string;
   tags?: string[];
   priceFrom?: number | null;
@@ -515,6 +551,18 @@ export type FoundFanAnswer = {
 };
 export type FoundFans = {
   fans: FoundFanAnswer[];
+};
+export type FoundOrderAnswer = {
+  orderCode: string;
+  eventId: number;
+  eventName: string;
+  purchaseId: string;
+  status: string;
+  purchaseAt: string;
+  href: string;
+};
+export type FoundOrders = {
+  purchases: FoundOrderAnswer[];
 };
 export type FoundTicketAnswer = {
   ticketTypeId: number;
@@ -549,6 +597,13 @@ export type GateEvents = {
 export type GateStanding = {
   counts: EntryCounts;
   conflicts: ConflictAnswer[];
+};
+export type GiveJob = {
+  kind: "give";
+  jobId: string;
+  status: "failed" | "queued" | "succeeded";
+  problem?: Record<string, unknown> | null;
+  result?: PurchaseResult | null;
 };
 export type HallBlock = {
   rows: number;
@@ -601,7 +656,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob | GiveJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -703,6 +758,29 @@ export type NewcomerView = {
   mayRunOut: boolean;
   stock: StockLeft | null;
 };
+export type NoticeTaken = {
+  taken?: true;
+};
+export type OfficeOrder = {
+  orderCode: string;
+  purchaseId: string;
+  eventId: number;
+  status: string;
+  complimentary: boolean;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  name: string | null;
+  mail: string | null;
+  attendees: AttendeeAnswer[];
+  answers: ReplyAnswer[];
+  termsVersion: number;
+  payments: OrderPayment[];
+  refunds: OrderRefund[];
+  userId: number;
+  givenBy: string | null;
+  seats: OrderSeat[];
+};
 export type OpenPass = {
   token: string;
   expiresAt: string;
@@ -753,8 +831,75 @@ export type OperatorSessionAnswer = {
 export type OperatorSessionList = {
   sessions: OperatorSessionAnswer[];
 };
-export type OutboxKind = "event.cancelled" | "event.changed" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
+export type OrderAnswer = {
+  orderCode: string;
+  purchaseId: string;
+  eventId: number;
+  status: string;
+  complimentary: boolean;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  name: string | null;
+  mail: string | null;
+  attendees: AttendeeAnswer[];
+  answers: ReplyAnswer[];
+  termsVersion: number;
+  payments: OrderPayment[];
+  refunds: OrderRefund[];
+};
+export type OrderLine = {
+  orderCode: string;
+  purchaseId: string;
+  userId: number;
+  status: string;
+  seats: number;
+  totalAmount: number;
+  currency: string;
+  purchaseAt: string;
+  givenBy: string | null;
+  name: string | null;
+  mail: string | null;
+};
+export type OrderList = {
+  orders: OrderLine[];
+  cursor: number | null;
+};
+export type OrderPayment = {
+  provider: string;
+  amount: number;
+  currency: string;
+  paidAt: string;
+};
+export type OrderRefund = {
+  amount: number;
+  cause: string;
+  state: string;
+  createdAt: string;
+  doneAt: string | null;
+};
+export type OrderSeat = {
+  ticketTypeId: number;
+  ticketType: string;
+  rowNumber: number;
+  seatNumber: number;
+  row: string;
+  seat: string;
+  amount: number;
+  cancelledAt: string | null;
+  cancelFee: number;
+  handedOn: boolean;
+};
+export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
+export type PaidBackAnswer = {
+  currency: string;
+  purchases: number;
+  amount: number;
+  done: number;
+  amountDone: number;
+  givenUp: number;
+};
 export type PasskeyAnswer = {
   passkeyId: string;
   label: string;
@@ -763,6 +908,21 @@ export type PasskeyAnswer = {
 };
 export type PasskeyOptions = {
   options: Record<string, unknown>;
+};
+export type PaymentCounts = {
+  opening: number;
+  open: number;
+  atTheBank: number;
+  captured: number;
+  booked: number;
+  failed: number;
+  returned: number;
+  stuck: number;
+};
+export type PaymentDifference = {
+  paymentId: string;
+  sentence: string;
+  mended: boolean;
 };
 export type PaymentStep = {
   href: string;
@@ -981,6 +1141,8 @@ export type PurchaseAnswer = {
   details: PurchaseDetailAnswer[];
   cancelUntil?: string | null;
   received?: boolean;
+  orderCode?: string;
+  complimentary?: boolean;
 };
 export type PurchaseDetailAnswer = {
   ticketTypeId: number;
@@ -1019,6 +1181,11 @@ export type PurchaseResult = {
   details: BoughtSeat[];
   breakdown?: Breakdown | null;
 };
+export type QuestionAnswer = {
+  questionId: number;
+  text: string;
+  required: boolean;
+};
 export type Quote = {
   reservationId: string;
   eventId: number;
@@ -1043,6 +1210,14 @@ export type ReceiverChannel = "chat" | "mail" | "push";
 export type RecoveryCodes = {
   codes: string[];
 };
+export type RefundCounts = {
+  pending: number;
+  done: number;
+  dead: number;
+  stuck: number;
+  doneAmount: number;
+  owedAmount: number;
+};
 export type ReleaseJob = {
   kind: "release";
   jobId: string;
@@ -1055,6 +1230,11 @@ export type ReleaseResult = {
   reservationId: string;
   eventId: number;
   seats: NamedSeat[];
+};
+export type ReplyAnswer = {
+  questionId: number;
+  question: string;
+  answer: string;
 };
 export type Resent = {
   resent: number;
@@ -1192,6 +1372,10 @@ export type ScriptToken = {
 export type ScriptTokenList = {
   tokens: ScriptToken[];
 };
+export type ScriptTokenMade = {
+  tokenId: string;
+  token: string;
+};
 export type SeatAnswer = {
   ticketTypeId: number;
   rowNumber: number;
@@ -1289,6 +1473,7 @@ export type TakingsLine = {
   amount: number;
   cancelledSeats: number;
   cancelledAmount: number;
+  complimentarySeats: number;
 };
 export type TaxPart = {
   basisPoints: number;
@@ -1341,6 +1526,14 @@ export type TicketPlace = {
   rowNumber: number;
   seatNumber: number;
   place: string;
+};
+export type ToldAnswer = {
+  kind: "event_cancelled" | "event_moved";
+  messages: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  skipped: number;
 };
 export type TypeCount = {
   ticketTypeId: number;

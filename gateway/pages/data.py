@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from db.booking.states import PurchaseStatus
 from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
-from db.payments.states import TEST
+from db.payments.states import STRIPE, TEST
 from db.search.reading import Found, Wanted
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
@@ -30,8 +30,8 @@ from gateway.booking.tickets import KEPT_AFTER_EVENT
 from gateway.contract.booking import PurchaseAnswer, PurchaseDetailAnswer
 from gateway.contract.hall import TicketAnswer
 from gateway.contract.line import DrawAnswer
+from gateway.contract.orders import AnswersBody
 from gateway.hall.hall import Hall, UnknownEventError
-from gateway.identity.cookies import SAFE_METHODS
 from gateway.identity.sessions import Session
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
@@ -44,12 +44,14 @@ from gateway.pages.views import (
     ListedView,
     ListView,
     OfferedTicket,
+    OrderView,
     PaymentView,
     PlainRefusedError,
     PurchasedSeat,
     PurchaseView,
     Standing,
     TicketView,
+    Visitor,
     WaitingView,
 )
 from gateway.search.answers import as_of, event_list, read_cursor
@@ -78,24 +80,40 @@ class PagesFromServices:
         self._services = services
         self.captcha_provider = services.captcha.provider
         self.seats_per_request_max = services.settings.limit.seats_per_request_max
+        self.stripe_key = services.settings.stripe.public_key
         self.takes_mail = services.contacts.takes_mail
         self.takes_phone = services.contacts.takes_phone
         self.push_key = services.alerts.public_key
         self.new_room = room_seed(services.settings.room)
         self.wallets = services.wallets
+        self.edge = services.settings.edge
 
-    async def ensure_session(self, request: AnyRequest, *, for_tickets: bool = False) -> tuple[int, Cookie | None]:
+    async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
         # Lax keeps the cookie from another site's form, so without this the form would be given a new session, which
         # takes the place of the fan's own.
         identity.refuse_foreign(request)
-        session = identity.ticket_holder(request) if for_tickets else identity.known(request)
+        session = identity.known(request)
         if session is not None and session.role == "fan" and not session.rehearses:
             return session.user_id, None
-        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's page refused.
+        # Counted apart from the sessions of programs, so that a neighbour's program has no fan's form refused.
         await self._services.limits.count("page", network(request), self._services.settings.limit.sessions_per_minute)
-        token, user_id = identity.new_fan(visits=request.method in SAFE_METHODS)
+        token, user_id = identity.new_fan()
         return user_id, identity.cookie(token)
+
+    def visitor(self, request: AnyRequest, *, for_tickets: bool = False) -> Visitor:
+        identity = self._services.identity
+        if not identity.has_token(request):
+            return Visitor(None, is_stranger=True)
+        session = identity.ticket_holder(request) if for_tickets else identity.known(request)
+        if session is not None and session.role == "fan" and not session.rehearses:
+            return Visitor(session.user_id, is_stranger=False)
+        # A browser that went on sending it would be refused by every call, and passed by every cache.
+        is_over = session is None and not for_tickets and identity.sends_cookie(request)
+        return Visitor(None, is_stranger=False, cookie=identity.no_cookie("fan") if is_over else None)
+
+    def now(self) -> dt.datetime:
+        return self._services.clock.moment()
 
     async def list_events(self, wanted: Wanted, *, by_date: bool, cursor: str | None, limit: int) -> ListView:
         now = self._services.clock.moment()
@@ -122,6 +140,7 @@ class PagesFromServices:
     async def _listed(self, found: Found, now: dt.datetime) -> ListedView:
         facts = found.facts
         counts = await self._services.counts.of(facts.event_id)
+        lobby = None if counts is None else self._services.places.lobby(facts.event_id, counts)
         return ListedView(
             event_id=facts.event_id,
             name=facts.name,
@@ -139,9 +158,10 @@ class PagesFromServices:
             held=found.held,
             room_state="off" if counts is None else room_state(counts),
             waiting=_waiting(counts),
-            lobby=None if counts is None else self._services.places.lobby(facts.event_id, counts),
+            lobby=lobby,
             picture_hash=facts.picture_hash,
             picture_alt=facts.picture_alt,
+            changes_at=[facts.on_sale_at, facts.off_sale_at, *([] if lobby is None else [lobby.opens_at])],
         )
 
     async def event_view(self, event_id: int) -> EventView | None:
@@ -161,6 +181,9 @@ class PagesFromServices:
         event = hall.event
         now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
+        lobby = None if counts is None else self._services.places.lobby(event.event_id, counts)
+        changes_at = [event.on_sale_at, event.off_sale_at, *([] if lobby is None else [lobby.opens_at])]
+        changes_at += [at for ticket in hall.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at]
         return EventView(
             event_id=event.event_id,
             name=event.name,
@@ -189,8 +212,11 @@ class PagesFromServices:
             picture_hash=event.picture_hash,
             picture_alt=event.picture_alt,
             account_required=event.account_required,
+            takes_payments=bool(event.payments),
+            asks=hall.asks,
             has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
-            lobby=None if counts is None else self._services.places.lobby(event.event_id, counts),
+            lobby=lobby,
+            changes_at=changes_at,
         )
 
     async def standing(self, event_id: int, user_id: int) -> Standing | None:
@@ -295,10 +321,9 @@ class PagesFromServices:
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
-        permits = self._services.permits
-        counting = permits.counting(command, address(request))
-
         async def permit(command_id: uuid.UUID) -> Command:
+            permits = self._services.permits
+            counting = permits.counting(command, address(request))
             await self._services.admission.require(request, event_id, user_id)
             return await permits.permit(
                 command, address(request), command_id, action="reserve", token=None, counting=counting
@@ -313,6 +338,49 @@ class PagesFromServices:
             raise PlainRefusedError("unknown_event") from None
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
+
+    async def answer(
+        self,
+        request: AnyRequest,
+        event_id: int,
+        user_id: int,
+        reservation_id: uuid.UUID,
+        fields: Mapping[str, str],
+    ) -> None:
+        try:
+            hall = await self._services.halls.hall(event_id)
+            if hall.asks is None or hall.rehearsal_of is not None:
+                return
+            async with self._services.engine.connect() as connection:
+                holds = await holds_of_fan(connection, event_id, user_id)
+            seats = next((hold.seats for hold in holds if hold.reservation_id == reservation_id), ())
+            agreed = fields.get("termsVersion", "") if "agreed" in fields else "0"
+            body = {
+                "eventId": event_id,
+                "name": fields.get("name", ""),
+                "mail": fields.get("mail", ""),
+                "attendees": [
+                    {"ticketTypeId": seat[0], "rowNumber": seat[1], "seatNumber": seat[2], "name": name}
+                    for index, seat in enumerate(seats)
+                    if (name := fields.get(f"attendee-{index}", ""))
+                ],
+                "answers": [
+                    {"questionId": question.question_id, "answer": answer}
+                    for question in hall.asks.questions
+                    if (answer := fields.get(f"question-{question.question_id}", ""))
+                ],
+                "termsVersion": int(agreed) if agreed.isascii() and agreed.isdigit() else 0,
+                "language": current().tag,
+            }
+            answers = msgspec.convert(body, AnswersBody)
+            await self._services.orders.answer(hall, user_id, reservation_id, answers, network(request))
+        except UnknownEventError:
+            raise PlainRefusedError("unknown_event") from None
+        except msgspec.ValidationError:
+            raise PlainRefusedError("answers_missing") from None
+        except ProblemError as problem:
+            code = problem.document["code"]
+            raise PlainRefusedError("answers_missing" if code == "invalid_request" else code) from None
 
     async def buy(
         self, request: AnyRequest, event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
@@ -332,6 +400,10 @@ class PagesFromServices:
             hall = await self._services.halls.hall(event_id)
         except UnknownEventError:
             raise PlainRefusedError("unknown_event") from None
+        try:
+            await self._services.orders.require_answers(hall, user_id, reservation_id, ())
+        except ProblemError as problem:
+            raise PlainRefusedError(problem.document["code"]) from None
         # Where it is paid, a second try is another payment. One hold has one payment under way, whatever the key.
         # Without the voucher it is another purchase, where the one with it was refused.
         with_voucher = f"-{hashes[0].hex()[:16]}" if hashes else ""
@@ -357,6 +429,8 @@ class PagesFromServices:
             stage=stage,
             purchase_id=found.purchase_id,
             client_secret=self._services.payments.secret_of(found) if stage == "open" else "",
+            href=found.pay_href or "",
+            discount=sum(found.amounts) - found.amount,
         )
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
@@ -372,7 +446,9 @@ class PagesFromServices:
                 await payments.pay_test(found, amount=found.amount + 1)
             elif act in ("pay", "silent"):
                 await payments.pay_test(found)
-        if act != "silent":
+        if act == "there" and found.provider == STRIPE:
+            await payments.go_there(found.event_id, payment.payment_id)
+        elif act != "silent":
             await payments.hint(found.event_id, payment.payment_id)
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
@@ -524,6 +600,18 @@ class PagesFromServices:
                 else None
             ),
             received=purchase.received,
+            order_code=purchase.order_code,
+            complimentary=purchase.complimentary,
+        )
+
+    async def order(self, purchase: PurchaseView) -> OrderView:
+        row, payments, refunds = await self._services.orders.order(purchase.event.event_id, purchase.purchase_id)
+        return OrderView(
+            name="" if row.content is None else row.content.name,
+            mail="" if row.content is None else row.mail or "",
+            attendees={} if row.content is None else {one.seat: one.name for one in row.content.attendees},
+            paid=sum(one.amount for one in payments),
+            returned=sum(one.amount for one in refunds),
         )
 
     def _hand_on(self, purchase: PurchaseAnswer, detail: PurchaseDetailAnswer) -> str:

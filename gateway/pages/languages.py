@@ -157,6 +157,11 @@ def enter(scope: Any) -> Any:
     return {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
 
 
+def reader_decides(request: Request[Any, Any, Any]) -> bool:
+    """Whether this reader's own choice of a language decides the answer: no other reader may be given the same."""
+    return not names_language() and CHOICE_COOKIE in request.cookies
+
+
 def preferred(request: Request[Any, Any, Any]) -> Language:
     """The language that the fan chose before, or else the first of the browser's that we have, or else English."""
     chosen = LANGUAGES.get(request.cookies.get(CHOICE_COOKIE, ""))

@@ -35,7 +35,8 @@ _EVENT: Final = EventFacts(
     revision=1,
 )
 _TICKETS: Final = tuple(
-    TicketFacts(9800, "EUR", "Stalls", "A", "3", seat, 4900, f"AO-7F3K-{seat}") for seat in ("7", "8")
+    TicketFacts(9800, "EUR", "Stalls", "A", "3", seat, 4900, f"AO-7F3K-{seat}", order_code="K7XP4MQ2")
+    for seat in ("7", "8")
 )
 _PAYLOAD: Final = {
     "minutes": 5,
@@ -46,6 +47,8 @@ _PAYLOAD: Final = {
     "name": _EVENT.artist,
     "mail": "ada@example.org",
     "amount": 4900,
+    "currency": "EUR",
+    "cause": "cancelled",
     "seats": 2,
     "title": "Alarm: The line is long · A Night at the Lyceum",
     "short": "The line has 5,120 fans.",

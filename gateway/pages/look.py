@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -29,10 +30,11 @@ from gateway.pages.formats import (
     format_stock,
     format_tax,
 )
-from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, ngettext, prefix
+from gateway.pages.languages import LANGUAGES, N_, address, current, gettext, names_language, ngettext, prefix
 from gateway.pages.times import date_box, doors_time, event_time, reader_time, site_time
 from gateway.wire.addresses import below
-from gateway.wire.negotiation import coding, field
+from gateway.wire.negotiation import coding, field, has_already
+from gateway.wire.shared import Shared
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -191,14 +193,17 @@ _CAPTCHA_SOURCES = {
     "turnstile": ("https://challenges.cloudflare.com", "https://challenges.cloudflare.com", "", ""),
 }
 """What a provider's own scripts need, by its name: of scripts, frames, connections and styles."""
+_STRIPE = "https://js.stripe.com https://*.js.stripe.com"
+_PAYMENT_SOURCES = {"stripe": (_STRIPE, f"{_STRIPE} https://hooks.stripe.com", "https://api.stripe.com", "")}
+"""The same of payment providers, for the page where a fan pays, which alone loads their scripts."""
 
 
 def _further(sources: str) -> str:
     return f" {sources}" if sources else ""
 
 
-def _policy(*, captcha: str = "", own_frame: bool = False) -> str:
-    scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha, ("", "", "", ""))
+def _policy(*, captcha: str = "", pay_by: str = "", own_frame: bool = False) -> str:
+    scripts, frames, connections, styles = _CAPTCHA_SOURCES.get(captcha) or _PAYMENT_SOURCES.get(pay_by) or ("",) * 4
     frames = frames or ("'self'" if own_frame else "'none'")
     return (
         f"default-src 'none'; script-src 'self'{_further(scripts)}; style-src 'self'{_further(styles)}; "
@@ -223,12 +228,15 @@ FEATURES_UNUSED = (
     "xr-spatial-tracking",
 )
 """No page uses these features of a browser, so no script that slips into one may use them. Check-in alone has the
-camera.
+camera, and the page of a payment provider's script alone a phone's own way to pay.
 """
 
 
-def _permissions(*, camera: bool = False) -> str:
-    allowed = {"camera": "(self)"} if camera else {}
+def _permissions(*, camera: bool = False, payment: bool = False) -> str:
+    # Phones' own ways to pay are asked for by the provider's frame.
+    allowed = ({"camera": "(self)"} if camera else {}) | (
+        {"payment": '(self "https://js.stripe.com")'} if payment else {}
+    )
     return ", ".join(f"{feature}={allowed.get(feature, '()')}" for feature in FEATURES_UNUSED)
 
 
@@ -245,10 +253,21 @@ PAGE_HEADERS = {
 class Page(Response[str]):
     """A page, which goes compressed to who takes that: it is a third of a first visit. No page holds both a secret and
     a text of somebody else's choice, so its length tells nothing.
+
+    A page that is the same for everybody has an ETag for each coding, and is not sent to who has it already.
     """
+
+    is_shared = False
 
     def to_asgi_response(self, app: Any, request: Any, **rest: Any) -> Any:
         chosen = coding(field(request, "accept-encoding"))
+        if isinstance(self.content, str) and self.is_shared:
+            digest = hashlib.blake2b(self.content.encode(), digest_size=12).hexdigest()
+            tag = f'"{digest}-{chosen or "plain"}"'
+            self.headers |= {"ETag": tag, "Vary": _shared_vary()}
+            if has_already(field(request, "if-none-match"), tag):
+                self.status_code, self.content = 304, ""
+                return super().to_asgi_response(app, request, **rest)
         if isinstance(self.content, str) and chosen:
             plain = self.content.encode()
             packed: Any = (
@@ -257,37 +276,54 @@ class Page(Response[str]):
                 else gzip.compress(plain, GZIP_LEVEL, mtime=0)
             )
             self.content = packed
-            self.headers |= {"Content-Encoding": chosen, "Vary": "Accept-Encoding"}
+            self.headers = {"Vary": "Accept-Encoding"} | self.headers | {"Content-Encoding": chosen}
         return super().to_asgi_response(app, request, **rest)
+
+
+def _shared_vary() -> str:
+    """What else than the address decides a page that is the same for everybody. Only the address without a language
+    asks for the reader's, and may send the reader on (`gateway.pages.routes`).
+    """
+    return "Accept-Encoding" if names_language() else "Accept-Encoding, Accept-Language"
 
 
 def page(
     template: str,
     *,
     status: int = 200,
+    shared: Shared | None = None,
     cookie: Cookie | None = None,
     further_cookies: Sequence[Cookie] = (),
     captcha: str = "",
+    pay_by: str = "",
     own_frame: bool = False,
     camera: bool = False,
     retry_after_seconds: int | None = None,
     **context: Any,
 ) -> Response[str]:
-    """Render a template with the headers every page has. ``captcha`` lets that provider's own scripts load, with
-    ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera.
+    """Render a template with the headers every page has. ``captcha`` and ``pay_by`` let that provider's own scripts
+    load, with ``own_frame`` the page may frame others of this site, and with ``camera`` it may use the camera.
+    ``shared``: it is the same for everybody, so it sets no cookie.
     """
-    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, own_frame=own_frame)}
+    assert shared is None or not (cookie or further_cookies)
+    headers = PAGE_HEADERS | {"Content-Security-Policy": _policy(captcha=captcha, pay_by=pay_by, own_frame=own_frame)}
     if camera:
         headers["Permissions-Policy"] = _permissions(camera=True)
+    if pay_by:
+        headers["Permissions-Policy"] = _permissions(payment=True)
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
-    return Page(
+    if shared is not None:
+        headers |= shared.headers
+    made = Page(
         templates.get_template(template).render(**context),
         media_type=MediaType.HTML,
         status_code=status,
         headers=headers,
         cookies=[*([cookie] if cookie else []), *further_cookies],
     )
+    made.is_shared = shared is not None
+    return made
 
 
 ERROR_WORDS = {

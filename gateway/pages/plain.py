@@ -23,7 +23,7 @@ from waiting_room.access import CODE_MAX
 Pages = NamedDependency[SkipValidation[PageData]]
 
 KEY_CHARACTERS_MAX: Final = 64
-FIELD_CHARACTERS_MAX: Final = 512
+FIELD_CHARACTERS_MAX: Final = 1000
 
 _SLOW = N_(
     "This takes a little longer. Reload this page in a few seconds, and look at “Your tickets” before you try again."
@@ -46,6 +46,8 @@ WORDS: Final[Mapping[str, str]] = {
     "sale_over": N_("The sale is over."),
     "kept_for_waiting": N_("Tickets that come back go to the people on the waiting list first."),
     "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
+    "answers_missing": N_("Something is missing in what the organiser asks. Please fill in all fields below."),
+    "terms_changed": N_("Please agree to the terms of the organiser first."),
     "captcha_failed": N_("Buying needs JavaScript here, because this site checks that you are a person."),
     "ticket_link_ended": N_("Somebody took this ticket already, or it was cancelled, or the event has begun."),
     "timed_out": _SLOW,
@@ -142,6 +144,7 @@ async def buy_form(request: Request[Any, Any, Any], pages: Pages, event_id: int)
     try:
         fields = await form_fields(request)
         voucher = fields.get("voucher", "").strip()[:CODE_MAX]
+        await pages.answer(request, event_id, user_id, _hold_named(fields), fields)
         path = await pages.buy(request, event_id, user_id, _hold_named(fields), voucher)
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,12 +23,14 @@ from litestar.params import Parameter, SkipValidation
 
 from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
 from db.currencies import MINOR_DIGITS, minor_digits
+from db.edge.keys import LISTS, event_key
 from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
+from gateway.contract.programme import TYPE_NAME_MAX
 from gateway.contract.values import CURRENCY, CURSOR_CHARACTERS_MAX, ID_MAX, MONTH, PRICE_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
@@ -42,25 +45,30 @@ from gateway.pages.languages import (
     names_language,
     preferred,
     prefix,
+    reader_decides,
 )
 from gateway.pages.letters import LETTERS
 from gateway.pages.listing import EVENTS_LISTED_MAX, Asked, choices, groups
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
+from gateway.pages.orders import FINDING, orders_page
 from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.pages.views import EventView, JoinRefusedError, ListedView, PageData, Standing
 from gateway.pages.waiting import WAITING_PAGES
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
 from gateway.wire.requests import origin_of
+from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
+REDIRECT_SECONDS = 60
+"""An edge keeps for so long where the readers of a language are sent on to."""
 SEARCH_CHARACTERS_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
 _of_this_site = re.compile(r"/(?:(?:account|events|pay|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
@@ -122,21 +130,25 @@ async def _event_page(
     request: Request[Any, Any, Any],
     pages: PageData,
     event_id: int,
-    user_id: int,
+    user_id: int | None,
     cookie: Cookie | None,
     refused: JoinRefusedError | None = None,
     problem: str = "",
     told: str = "",
+    is_shared: bool = False,
 ) -> Response[str]:
+    """The event as the fan sees it, or as a stranger does without ``user_id``. ``is_shared``: for every stranger."""
     event = await pages.event_view(event_id)
     if event is None:
         raise NotFoundException
-    standing = None if event.room_state == "off" else await pages.standing(event_id, user_id)
+    is_own = user_id is not None
+    standing = None if user_id is None or event.room_state == "off" else await pages.standing(event_id, user_id)
     stage = _stage(event, standing)
     if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
         stage = refused.code
     may_hold = stage in {"choose", "expired", "done"}
     data = {
+        "own": is_own,
         "eventId": event.event_id,
         "name": event.name,
         "currency": event.currency,
@@ -166,6 +178,7 @@ async def _event_page(
         "event.html",
         status=refused.status if refused else 200,
         retry_after_seconds=refused.retry_after_seconds if refused else None,
+        shared=_shared([event], pages, event_key(event_id)) if is_shared else None,
         cookie=cookie,
         further_cookies=standing.pass_cookies if standing else (),
         captcha=pages.captcha_provider,
@@ -181,8 +194,9 @@ async def _event_page(
         takes_phone=pages.takes_phone,
         plain_seats_max=pages.seats_per_request_max,
         needs_script_to_buy=pages.captcha_provider != "off",
-        holds=await pages.holds(event_id, user_id) if may_hold else (),
-        form_key=key_new(),
+        holds=await pages.holds(event_id, user_id) if user_id is not None and may_hold else (),
+        # Strangers would all have the same one.
+        form_key=key_new() if is_own else "",
         needs_account=event.account_required and not pages.is_account(request),
         data=data,
         page_address=f"/events/{event_id}",
@@ -190,6 +204,13 @@ async def _event_page(
         sharing=sharing_of(event, origin_of(request), f"{prefix()}/events/{event_id}", brand().name),
         closed_words=[gettext(words) for words in CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR)],
     )
+
+
+def _shared(events: Sequence[EventView], pages: PageData, *keys: str) -> Shared:
+    """How long words about these events stay true, and the keys of the answer that has them."""
+    most = pages.edge.quiet_seconds if all(event.is_quiet for event in events) else MOVING_SECONDS
+    moments = [moment for event in events for moment in event.changes_at]
+    return Shared(seconds_until_change(pages.now(), moments, most), keys)
 
 
 @get("/")
@@ -206,8 +227,7 @@ async def events_page(
     sort: Annotated[str, Parameter(pattern="^(date)?" + END)] = "",
     cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
 ) -> Response[str]:
-    """The events to come, and a search of them."""
-    _, cookie = await pages.ensure_session(request)
+    """The events to come, and a search of them. It is the same for every fan."""
     asked = Asked(
         q=q.replace("\0", "").strip(),
         town=town,
@@ -224,7 +244,7 @@ async def events_page(
     )
     return page(
         "events.html",
-        cookie=cookie,
+        shared=None if reader_decides(request) else _shared_list(found.events, pages),
         q=asked.q,
         asked=asked,
         found=found,
@@ -234,6 +254,12 @@ async def events_page(
         other_order=replace(asked, by_date=not asked.by_date, cursor=None).address,
         site_url=origin_of(request),
     )
+
+
+def _shared_list(events: Sequence[ListedView], pages: PageData) -> Shared:
+    """How long a list of these events may be kept. It has no event's key: an event that it lacks can change it too."""
+    moments = [moment for event in events for moment in event.changes_at]
+    return Shared(seconds_until_change(pages.now(), moments, pages.edge.list_seconds), (LISTS,))
 
 
 @get("/events/{event_id:int}")
@@ -246,23 +272,23 @@ async def event_page(
     told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """One event: the line, then the seats, then the checkout."""
-    user_id, cookie = await pages.ensure_session(request)
+    visitor = pages.visitor(request)
     # A form without a session was just sent here with one, which the browser has not kept.
-    refused = JoinRefusedError("no_cookies", 200) if session == "new" and cookie is not None else None
-    return await _event_page(request, pages, event_id, user_id, cookie, refused, problem, told)
+    refused = JoinRefusedError("no_cookies", 200) if session == "new" and visitor.user_id is None else None
+    is_shared = visitor.is_stranger and not (session or problem or told or reader_decides(request))
+    return await _event_page(
+        request, pages, event_id, visitor.user_id, visitor.cookie, refused, problem, told, is_shared
+    )
 
 
 @get("/events/{event_id:int}/draw")
 async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
     """The draw of an event's lobby, and a way to recheck it in the browser."""
-    _, cookie = await pages.ensure_session(request)
     event = await pages.event_view(event_id)
     draw = await pages.draw(request, event_id)
     if event is None or draw is None:
         raise NotFoundException
-    return page(
-        "draw.html", cookie=cookie, event=event, draw=draw, data={"eventId": event_id}, site_url=origin_of(request)
-    )
+    return page("draw.html", event=event, draw=draw, data={"eventId": event_id}, site_url=origin_of(request))
 
 
 def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
@@ -302,15 +328,16 @@ async def leave_form(request: Request[Any, Any, Any], pages: Pages, event_id: in
 @get("/purchases")
 async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Response[str]:
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
-    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
-    purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
-    if cookie is None and not pages.keep_session(request, purchases):
-        _, cookie = await pages.ensure_session(request)
-        purchases = []
+    user_id = pages.visitor(request, for_tickets=True).user_id
+    purchases = []
+    if user_id is not None:
+        purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
+        if not pages.keep_session(request, purchases):
+            purchases = []
     return page(
         "purchases.html",
-        cookie=cookie,
         purchases=purchases,
+        takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
         site_url=origin_of(request),
@@ -334,17 +361,17 @@ async def purchase_page(
     told: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """The tickets, each with its QR code. Somebody else's are not found, and the page says what opens them."""
-    purchase, cookie = await purchase_shown(request, pages, purchase_id, key)
+    purchase = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         return error_page(404, gettext(TICKETS_ELSEWHERE[0]), gettext(TICKETS_ELSEWHERE[1]))
     return page(
         "purchase.html",
         told=told_words(told),
         told_well=told == TICKETS_SENT,
-        cookie=cookie,
         purchase=purchase,
         is_by_link=bool(key),
         takes_mail=pages.takes_mail,
+        order=None if purchase.received else await pages.order(purchase),
         wallets=pages.wallets,
         exponent=minor_digits(purchase.currency),
     )
@@ -375,7 +402,7 @@ async def event_calendar_file(
     key: Annotated[str, Parameter(max_length=KEY_TYPED_MAX)] = "",
 ) -> Response[bytes]:
     """The evening of the fan's own tickets, for a calendar."""
-    purchase, _ = await purchase_shown(request, pages, purchase_id, key)
+    purchase = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None:
         raise NotFoundException
     site_origin = origin_of(request)
@@ -407,6 +434,12 @@ async def event_form_page(
         room=pages.new_room,
         data={"eventId": event_id, "exponents": MINOR_DIGITS},
     )
+
+
+@get("/ops/events/{event_id:int}/allotments")
+async def allotments_page(event_id: Annotated[int, Parameter(ge=1, le=ID_MAX)]) -> Response[str]:
+    """An event's seats that are out of the sale, for its operators; asked for by its script, as in the console."""
+    return page("allotments.html", event_id=event_id, name_max=TYPE_NAME_MAX, data={"eventId": event_id})
 
 
 @get("/ops/events/{event_id:int}/vouchers")
@@ -492,12 +525,14 @@ async def static_file(request: StrictRequest, version: str, name: Path) -> Respo
     asset = assets.find(version, name.as_posix().lstrip("/"))
     if asset is None:
         raise NotFoundException
+    chosen = coding(field(request, "accept-encoding"))
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "Vary": "Accept-Encoding",
+        "ETag": f'"{version}{f"-{chosen}" if chosen else ""}"',
     }
     body = asset.plain
-    if chosen := coding(field(request, "accept-encoding")):
+    if chosen:
         headers["Content-Encoding"] = chosen
         body = await asset.brotli() if chosen == "br" else asset.gzipped
     return Response(body, media_type=asset.media_type, headers=headers)
@@ -531,6 +566,8 @@ def _in_preferred_language(request: Request[Any, Any, Any]) -> Response[str] | N
         "Cache-Control": "no-store",
         "Vary": "Accept-Language, Cookie",
     }
+    if (address() == "/" or address().startswith("/events/")) and not reader_decides(request):
+        headers |= Shared(REDIRECT_SECONDS, ()).headers | {"Vary": "Accept-Language"}
     return Response("", status_code=302, media_type=MediaType.HTML, headers=headers)
 
 
@@ -563,6 +600,7 @@ def pages_router() -> Router:
             *WAITING_PAGES,
             *ACCOUNT_PAGES,
             *PAYING,
+            *FINDING,
             purchases_page,
             purchase_page,
             sign_out_form,
@@ -590,7 +628,9 @@ def pages_router() -> Router:
             alarms_page,
             codes_page,
             waiting_list_page,
+            allotments_page,
             vouchers_page,
+            orders_page,
             account_page,
             desk_page,
             scan_page,

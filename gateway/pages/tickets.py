@@ -31,14 +31,13 @@ LINK_ENDED: Final = N_("This link has ended")
 
 async def purchase_shown(
     request: Request[Any, Any, Any], pages: PageData, purchase_id: uuid.UUID, key: str
-) -> tuple[PurchaseView | None, Cookie | None]:
+) -> PurchaseView | None:
     """The purchase that the key opens, or else the fan's session; None if neither does."""
     if key:
-        return await pages.purchase_by_key(purchase_id, key), None
-    user_id, cookie = await pages.ensure_session(request, for_tickets=True)
-    purchase = await pages.purchase(user_id, purchase_id)
-    is_shown = purchase is not None and pages.keep_session(request, [purchase])
-    return (purchase if is_shown else None), cookie
+        return await pages.purchase_by_key(purchase_id, key)
+    user_id = pages.visitor(request, for_tickets=True).user_id
+    purchase = None if user_id is None else await pages.purchase(user_id, purchase_id)
+    return purchase if purchase is not None and pages.keep_session(request, [purchase]) else None
 
 
 @get("/purchases/{purchase_id:uuid}/tickets.pdf")
@@ -46,7 +45,7 @@ async def tickets_file(
     request: Request[Any, Any, Any], pages: Pages, purchase_id: uuid.UUID, key: Key = ""
 ) -> Response[bytes] | Response[str]:
     """The valid tickets as a PDF, each a page."""
-    purchase, _ = await purchase_shown(request, pages, purchase_id, key)
+    purchase = await purchase_shown(request, pages, purchase_id, key)
     if purchase is None or all(seat.ticket_code is None for seat in purchase.seats):
         raise NotFoundException
     content = await pages.tickets_pdf(request, purchase, f"{gettext('Your tickets')} · {purchase.event.name}")
@@ -95,7 +94,7 @@ async def google_wallet(
 async def _wallet_ticket(
     request: Request[Any, Any, Any], pages: PageData, purchase_id: uuid.UUID, number: int, key: str
 ) -> WalletTicket:
-    purchase, _ = await purchase_shown(request, pages, purchase_id, key)
+    purchase = await purchase_shown(request, pages, purchase_id, key)
     valid = [] if purchase is None else [seat for seat in purchase.seats if seat.ticket is not None]
     if purchase is None or not 1 <= number <= len(valid):
         raise NotFoundException
@@ -131,17 +130,15 @@ def _in_wallet(purchase: PurchaseView, seat: PurchasedSeat) -> WalletTicket:
 
 @get("/purchases/take/{token:str}")
 async def take_page(
-    request: Request[Any, Any, Any],
     pages: Pages,
     token: Token,
     problem: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """A ticket that somebody hands on: who presses the button has it."""
-    _, cookie = await pages.ensure_session(request)
     offered = await pages.offered(token)
     if offered is None:
         return error_page(404, gettext(LINK_ENDED), words_of("ticket_link_ended"))
-    return page("take.html", cookie=cookie, offered=offered, token=token, problem=words_of(problem))
+    return page("take.html", offered=offered, token=token, problem=words_of(problem))
 
 
 @post("/purchases/take/{token:str}")

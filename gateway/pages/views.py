@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,9 +13,11 @@ from litestar.datastructures import Cookie
 
 from db.booking.charges import Charge
 from db.booking.results import Breakdown, breakdown
+from db.edge.settings import EdgeSettings
 from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
+from db.orders.asks import Asks
 from db.search.reading import Wanted
 from gateway.contract.hall import Facets
 from gateway.contract.line import DrawAnswer, Lobby
@@ -94,6 +96,8 @@ class ListedView:
     lobby: Lobby | None
     picture_hash: str | None
     picture_alt: str
+    changes_at: Sequence[dt.datetime]
+    """When the clock alone changes what is said of the event; moments that are past may be among them."""
 
     @property
     def is_on_sale(self) -> bool:
@@ -150,9 +154,21 @@ class EventView:
     picture_hash: str | None = None
     picture_alt: str = ""
     account_required: bool = False
+    asks: Asks | None = None
+    """What a fan answers before buying."""
     has_waiting_list: bool = False
+    takes_payments: bool = False
+    """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
+    changes_at: Sequence[dt.datetime] = ()
+    """When the clock alone changes what is said of the event; moments that are past may be among them."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody books and nobody enters, so that what is shown changes by the clock or by an operator alone."""
+        is_early = self.sale is SaleState.COMING and self.room_state != "lobby"
+        return self.is_withdrawn or (is_early and (self.lobby is None or self.lobby.state == "early"))
 
     @property
     def is_withdrawn(self) -> bool:
@@ -272,11 +288,27 @@ class PurchaseView:
     seats: Sequence[PurchasedSeat]
     cancel_until: dt.datetime | None = None
     received: bool = False
+    order_code: str = ""
+    complimentary: bool = False
 
     @property
     def breakdown(self) -> Breakdown | None:
         """What of the seats that are left is fee and tax; None where neither is."""
         return breakdown([seat.charge for seat in self.seats if not seat.cancelled])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """An order's own facts, amounts in minor units. ``name`` is empty where the event asked for none, ``attendees`` are
+    (ticket type, row, seat) with the name of who comes.
+    """
+
+    name: str
+    mail: str
+    attendees: Mapping[tuple[int, int, int], str]
+    paid: int
+    returned: int
+    """Has gone back, or is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +386,8 @@ class JoinRefusedError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
     """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
-    it is over.
+    it is over. ``client_secret`` is for the provider's script, ``href`` its own page; one of them is empty, or both.
+    ``discount`` is what a voucher lowers the seats' amounts by.
     """
 
     payment_id: uuid.UUID
@@ -367,6 +400,21 @@ class PaymentView:
     stage: str
     purchase_id: uuid.UUID | None
     client_secret: str
+    href: str
+    discount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page: ``user_id`` is None without a valid session.
+
+    ``is_stranger``: the request brought no session at all, so it is shown what everybody is shown. ``cookie`` has the
+    browser forget a session that is not valid.
+    """
+
+    user_id: int | None
+    is_stranger: bool
+    cookie: Cookie | None = None
 
 
 class PageData(Protocol):
@@ -375,6 +423,8 @@ class PageData(Protocol):
     captcha_provider: str
     """``altcha``, ``recaptcha``, ``recaptcha_enterprise`` or ``off``: decides what the page may load."""
     seats_per_request_max: int
+    stripe_key: str
+    """Stripe's publishable key; empty without Stripe."""
     takes_mail: bool
     takes_phone: bool
     """Whether this site sends mail, and whether it sends SMS."""
@@ -385,12 +435,18 @@ class PageData(Protocol):
     new_room: RoomSeed
     """What a new event's room starts with."""
 
-    async def ensure_session(
-        self, request: Request[Any, Any, Any], *, for_tickets: bool = False
-    ) -> tuple[int, Cookie | None]:
-        """The fan's user id, and the session cookie to set if the request came without a valid one. `for_tickets` a
-        session that has ended is valid too, if `keep_session` says so.
+    edge: EdgeSettings
+
+    async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
+        """The user id of the fan who sends a form, and the session cookie to set if it came without a valid one."""
+
+    def visitor(self, request: Request[Any, Any, Any], *, for_tickets: bool = False) -> Visitor:
+        """Who looks at a page. To look makes no session. `for_tickets` a session that has ended is valid too, if
+        `keep_session` says so.
         """
+
+    def now(self) -> dt.datetime:
+        """The moment by the clock that sales go by."""
 
     async def list_events(self, wanted: Wanted, *, by_date: bool, cursor: str | None, limit: int) -> ListView:
         """The events that are wanted and are to come, or began some hours ago.
@@ -443,6 +499,23 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
+    async def order(self, purchase: PurchaseView) -> OrderView:
+        """What the fan of a purchase answered and paid for it, and what went back."""
+
+    async def answer(
+        self,
+        request: Request[Any, Any, Any],
+        event_id: int,
+        user_id: int,
+        reservation_id: uuid.UUID,
+        fields: Mapping[str, str],
+    ) -> None:
+        """Keep what a form answers to what the event asks; nothing where it asks for nothing.
+
+        Raises:
+            PlainRefusedError
+        """
+
     async def buy(
         self, request: Request[Any, Any, Any], event_id: int, user_id: int, reservation_id: uuid.UUID, voucher: str
     ) -> str:
@@ -457,7 +530,9 @@ class PageData(Protocol):
         """The fan's own payment; None for somebody else's."""
 
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
-        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider; and look at the payment."""
+        """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
+        provider's own page; and look at the payment.
+        """
 
     async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         """Give a hold back.

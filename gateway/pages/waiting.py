@@ -55,26 +55,32 @@ async def waiting_page(
     problem: Annotated[str, Parameter(max_length=32)] = "",
 ) -> Response[str]:
     """The fan's place in the list, the offer, or the form to enter."""
-    user_id, cookie = await pages.ensure_session(request)
+    visitor = pages.visitor(request)
+    user_id = visitor.user_id
     event = await pages.event_view(event_id)
-    entry = None if event is None else await pages.waiting(event_id, user_id)
+    entry = None if event is None or user_id is None else await pages.waiting(event_id, user_id)
     if event is None or not (event.has_waiting_list or entry):
         raise NotFoundException
     is_offered = entry is not None and entry.state == "offered"
     ends_at = entry.offer_ends_at.isoformat() if entry and entry.offer_ends_at else None
     return page(
         "waiting_list.html",
-        cookie=cookie,
+        cookie=visitor.cookie,
         event=event,
         entry=entry,
         stage="held",
-        holds=await pages.holds(event_id, user_id) if is_offered else (),
+        holds=await pages.holds(event_id, user_id) if user_id is not None and is_offered else (),
         needs_script_to_buy=pages.captcha_provider != "off",
         needs_account=event.account_required and not pages.is_account(request),
         takes_mail=pages.takes_mail,
         quantity_max=min(QUANTITY_MAX, event.seats_per_fan_max),
         problem=words_of(problem),
-        data={"eventId": event_id, "state": entry.state if entry else None, "offerEndsAt": ends_at},
+        data={
+            "eventId": event_id,
+            "state": entry.state if entry else None,
+            "offerEndsAt": ends_at,
+            "own": user_id is not None,
+        },
         site_url=origin_of(request),
     )
 

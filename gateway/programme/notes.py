@@ -44,11 +44,12 @@ def standing_notes(event: Dated) -> tuple[str, ...]:
     return ()
 
 
-def change_notes(edited: Edited, in_line: int) -> tuple[str, ...]:
+def change_notes(edited: Edited, in_line: int, *, pays_back: bool) -> tuple[str, ...]:
     """Sentences on what follows from a change that was made, or that would be.
 
     Args:
         in_line: how many fans are in line, called or admitted.
+        pays_back: the event takes payments, so what was paid goes back by itself.
     """
     notes = []
     if edited.cancelled is not None:
@@ -58,7 +59,11 @@ def change_notes(edited: Edited, in_line: int) -> tuple[str, ...]:
             f"{_count(had.holds, 'hold')}, and closes the line for {_count(in_line, 'fan')}."
         )
         if had.purchases:
-            notes.append("No money moves here: the venue pays the fans back.")
+            notes.append(
+                "What was paid here goes back by itself, whole, the way it was paid."
+                if pays_back
+                else "No money moves here: the venue pays the fans back."
+            )
     if edited.shortened:
         notes.append(
             f"The earlier date takes time to cancel from {_count(edited.shortened, 'purchase')}: nobody can cancel "

@@ -25,8 +25,11 @@ from db.events.definitions import EventRow, ListedEvent, UnknownEventError, list
 from db.events.editing import edit_event
 from db.events.edits import Edited, EventChangedError, EventEdit, EventRefusedError, Refusal
 from db.events.examination import NO_SUCH_PICTURE
+from db.events.progress import Progress, read_progress
 from db.events.seed import EventPlan, create_event
 from db.events.ticket_types import describe
+from db.outbox.kinds import EventEdited, OutboxKind
+from db.outbox.writer import insert_news
 from db.pictures import PictureForms, keep_picture, use_picture
 from db.plans.model import HallPlan
 from db.plans.writing import PlanChange, PlanRefusedError, change_plan, has_its_picture, read_plan
@@ -128,6 +131,15 @@ class Programme:
         await self.read(event_id, with_seats=False)
         return await self._run(lambda connection: list_allotments(connection, event_id))
 
+    async def progress(self, event_id: int) -> Progress:
+        """How far an event has come that was moved or cancelled.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        await self.read(event_id, with_seats=False)
+        return await self._run(lambda connection: read_progress(connection, event_id))
+
     async def make(self, plan: EventPlan, operator: str, why: str) -> EventRow:
         """Make the event, log it, and make it known.
 
@@ -194,7 +206,7 @@ class Programme:
         event = None
         if found is not None and not faults:
             in_line = 0 if edited.cancelled is None else await self._in_line(event_id)
-            event = definition(found, change_notes(edited, in_line))
+            event = definition(found, change_notes(edited, in_line, pays_back=bool(found.payments)))
         if dry_run:
             return EventPreview(valid=not faults, faults=tuple(faults), event=event)
         if event is None:
@@ -323,4 +335,5 @@ def _make(connection: psycopg.Connection, plan: EventPlan, operator: str, why: s
         event_id = create_event(connection, plan)
         lines = [*types[::-1], Change("event", "", plan.name)]
         connection.execute(*insert_changes(Subject.EVENT, event_id, lines, operator, why=why, revision=1))
+        connection.execute(*insert_news(OutboxKind.EVENT_EDITED, [EventEdited(event_id=event_id, revision=1)]))
         return read_event(connection, event_id)

@@ -120,10 +120,15 @@ def _seats(details: tuple[SeatDetail, ...], seats_max: int) -> tuple[Seat, ...]:
         for detail in details
         for row, number in zip(detail.meta_data.row_numbers, detail.meta_data.seat_numbers, strict=True)
     ]
-    return _in_order(named, seats_max, "$.seatDetails")
+    return in_order(named, seats_max, "$.seatDetails")
 
 
-def _in_order(named: list[Seat], seats_max: int, path: str) -> tuple[Seat, ...]:
+def in_order(named: list[Seat], seats_max: int, path: str) -> tuple[Seat, ...]:
+    """The seats in their lock order; ``path`` is where the request names them.
+
+    Raises:
+        ProblemError: ``invalid_request`` for too many or a seat named twice.
+    """
     if len(named) > seats_max:
         raise invalid(f"{len(named)} seats in one request; at most {seats_max} are taken", path)
     seats = tuple(sorted(set(named)))
@@ -217,10 +222,9 @@ async def reserve(
         accessible=wanted is not None and wanted.accessible,
     )
 
-    # This leaves for Redis together with the question whether the command came before.
-    counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
-
     async def permit(command_id: uuid.UUID) -> Command:
+        # What this asks of Redis leaves together with what the admission asks.
+        counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
         await services.admission.require(request, data.event_id, user_id)
         permitted = await services.permits.permit(
             command,
@@ -267,6 +271,7 @@ def _note_end(services: Services, user_id: int, step: Step, booked: Booked) -> N
         "captcha_unavailable",
         "voucher_unknown",
         "too_many_codes",
+        "answers_missing",
     ),
     also=_answers("checkout"),
     links={"PUT 200": {"job": TO_JOB, "purchase": TO_PURCHASE}, "PUT 202": {"job": TO_JOBS_END}},
@@ -278,6 +283,8 @@ async def checkout(
 
     Where the event takes payments the job stays queued and has a ``payment``: the fan pays at its ``href``. The job
     then succeeds with the purchase, or fails with ``payment_failed``.
+
+    Where the event ``asks``, the fan has put the hold's answers before, or is refused with ``answers_missing``.
 
     A ``voucher`` lowers prices; what the hold costs with it is told by its quote. The job fails with ``voucher_used``,
     ``voucher_expired`` or ``voucher_not_for_these`` where it is not good any more, and the hold stays.
@@ -292,9 +299,10 @@ async def checkout(
     command = Checkout(
         **UNSTAMPED, event_id=data.event_id, user_id=user_id, seats=seats, reservation_id=hold_id, vouchers=vouchers
     )
-    counting = None if hall.rehearsal_of is not None else services.permits.counting(command, address(request))
 
     async def permit(command_id: uuid.UUID) -> Command:
+        if hall.asks is not None:
+            await services.orders.require_answers(hall, user_id, hold_id, seats)
         # A rehearsal's fans solve ours like everybody; one for people alone, of Google, no machine solves.
         is_exempt = hall.rehearsal_of is not None and not isinstance(services.captcha, Altcha)
         token = None if is_exempt else data.captcha_token or data.recaptcha_token
@@ -304,7 +312,7 @@ async def checkout(
             command_id,
             action="checkout",
             token=token,
-            counting=counting,
+            counting=None if hall.rehearsal_of is not None else services.permits.counting(command, address(request)),
         )
         if token is None and not permitted.proof and services.captcha.provider != "off" and not is_exempt:
             services.permits.require_token()
@@ -325,11 +333,10 @@ def counted(
     """Counts a command that needs no permit beside; a rehearsal's fan may ask for any number."""
     if fan.rehearses:
         return None
-    permits = services_of(request).permits
-    counting = permits.counting(command, address(request))
 
     async def permit(_: uuid.UUID) -> None:
-        await permits.count(counting, address(request))
+        permits = services_of(request).permits
+        await permits.count(permits.counting(command, address(request)), address(request))
 
     return permit
 
@@ -360,7 +367,7 @@ async def release(
     return await answer_of(services, booked)
 
 
-async def _owned(services: Services, fan: Session, purchase_id: uuid.UUID) -> tuple[int, bytes] | None:
+async def owned_purchase(services: Services, fan: Session, purchase_id: uuid.UUID) -> tuple[int, bytes] | None:
     """A purchase of the fan's, and as whom the fan made it: an account's fan may have been another one before."""
     found = await services.reader.purchase(fan.user_id, purchase_id)
     if found is not None:
@@ -399,12 +406,12 @@ async def cancel(
     """
     services = services_of(request)
     details: tuple[SeatNamed, ...] = (data.details if data is not None else None) or ()
-    seats = _in_order(
+    seats = in_order(
         [(detail.ticket_type_id, detail.row_number, detail.seat_number) for detail in details],
         services.settings.limit.seats_per_request_max,
         "$.details",
     )
-    owned = await _owned(services, fan, purchase_id)
+    owned = await owned_purchase(services, fan, purchase_id)
     if owned is None:
         raise ProblemError("unknown_purchase")
     user_id, found = owned
@@ -481,7 +488,7 @@ async def purchase(request: AnyRequest, holder: Session, purchase_id: uuid.UUID)
     key of the purchase's own link opens it without a session, at any time.
     """
     services = services_of(request)
-    owned = await _owned(services, holder, purchase_id)
+    owned = await owned_purchase(services, holder, purchase_id)
     await services.tickets.keep(request, holder, () if owned is None else (owned[1],))
     if owned is None:
         raise ProblemError("unknown_purchase")
@@ -492,7 +499,7 @@ async def purchase(request: AnyRequest, holder: Session, purchase_id: uuid.UUID)
 async def purchase_link(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> Response[PurchaseLink]:
     """The purchase's own link, which opens the tickets on any device. Who has the link has the tickets."""
     services = services_of(request)
-    owned = await _owned(services, fan, purchase_id)
+    owned = await owned_purchase(services, fan, purchase_id)
     if owned is None:
         raise ProblemError("unknown_purchase")
     key = services.identity.purchase_keys.key(purchase_id, owned[0])
@@ -506,7 +513,7 @@ async def hand_on(request: AnyRequest, fan: Session, purchase_id: uuid.UUID) -> 
     it had are no longer valid. A ticket that was issued as often as it may be has none.
     """
     services = services_of(request)
-    owned = await _owned(services, fan, purchase_id)
+    owned = await owned_purchase(services, fan, purchase_id)
     if owned is None:
         raise ProblemError("unknown_purchase")
     purchase = msgspec.json.decode(owned[1], type=PurchaseAnswer)

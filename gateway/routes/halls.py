@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response
 from litestar.params import Parameter
 
+from db.edge.keys import LISTS, event_key
 from db.events.sale import REASONS, sale_state
 from db.plans.best_seats import Wish
 from db.search.reading import Wanted
@@ -37,6 +38,7 @@ from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
 from gateway.wire.problems import ProblemError, invalid
 from gateway.wire.requests import Answer, AnyRequest
+from gateway.wire.shared import MOVING_SECONDS, Shared
 from gateway.wire.stream import Stream, StreamResponse
 
 public = public_router("events")
@@ -54,9 +56,8 @@ PathPlanVersion = Annotated[
 ]
 PathSection = Annotated[int, Parameter(ge=0, le=INT_MAX, description="section id")]
 IMMUTABLE = b"public, max-age=31536000, immutable"
-SHARED_SHORTLY = b"public, max-age=0, s-maxage=5, stale-while-revalidate=30"
-"""A search is nobody's own, and a popular one is asked by many at once."""
 IMMUTABLE_PRIVATE = b"private, max-age=31536000, immutable"
+NO_CACHE: Final[Mapping[bytes, bytes]] = {b"cache-control": b"no-cache"}
 # Not `int | None`: Litestar would read the word "null" as None.
 MinVersion = Annotated[
     int, Parameter(query="minVersion", ge=0, le=ID_MAX, description="answer with this version at least")
@@ -76,18 +77,35 @@ async def _room_json(services: Services, hall: Hall) -> bytes:
     )
 
 
-def _cacheable(request: AnyRequest, rendered: Rendered, control: bytes = b"no-cache") -> Response[bytes]:
-    """The answer with an ETag and this Cache-Control, gzipped where that pays, or 304 where the client has it."""
-    headers = {b"etag": rendered.tag.encode(), b"cache-control": control}
-    if has_already(field(request, "if-none-match"), rendered.tag):
+def _cacheable(request: AnyRequest, rendered: Rendered, control: Mapping[bytes, bytes] = NO_CACHE) -> Response[bytes]:
+    """The answer with an ETag and these headers, gzipped where that pays, or 304 where the client has it."""
+    pays = len(rendered.body) >= GZIP_BYTES_MIN
+    is_gzipped = pays and takes_gzip(field(request, "accept-encoding"))
+    tag = rendered.gzipped_tag if is_gzipped else rendered.tag
+    headers = {b"etag": tag.encode(), **control}
+    if pays:
+        headers[b"vary"] = b"Accept-Encoding"
+    if has_already(field(request, "if-none-match"), tag):
         return Answer(b"", status_code=304, headers=headers)
-    if len(rendered.body) < GZIP_BYTES_MIN:
-        return Answer(rendered.body, headers=headers)
-    headers[b"vary"] = b"Accept-Encoding"
-    if not takes_gzip(field(request, "accept-encoding")):
+    if not is_gzipped:
         return Answer(rendered.body, headers=headers)
     headers[b"content-encoding"] = b"gzip"
     return Answer(rendered.gzipped, headers=headers)
+
+
+def _moving(request: AnyRequest, hall: Hall, version_min: int) -> Mapping[bytes, bytes]:
+    """How long an edge may keep what changes with every booking. It must not answer a fan of a session, a reader who
+    asks for a version, or the simulated fans of a rehearsal.
+    """
+    if version_min or hall.rehearsal_of is not None or services_of(request).identity.has_token(request):
+        return NO_CACHE
+    return _shared(MOVING_SECONDS, event_key(hall.event_id))
+
+
+def _shared(seconds: int, key: str) -> Mapping[bytes, bytes]:
+    """The headers by which an edge keeps an answer for so long, under this key."""
+    shared = Shared(seconds, (key,))
+    return {name.lower().encode(): value.encode() for name, value in shared.headers.items()}
 
 
 READ_REFUSED = ("invalid_request", "unknown_event")
@@ -103,7 +121,8 @@ async def initial_call(request: AnyRequest, event_id: PathEvent, min_version: Mi
     """The event, its ticket types with their counts, and its room."""
     services = services_of(request)
     hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
-    return _cacheable(request, hall.initial_call(await _room_json(services, hall)))
+    answer = hall.initial_call(await _room_json(services, hall))
+    return _cacheable(request, answer, _moving(request, hall, min_version))
 
 
 @public.get(
@@ -122,7 +141,7 @@ async def seats(request: AnyRequest, event_id: PathEvent, min_version: MinVersio
         fan = services.identity.known(request)
         if fan is not None:
             rendered = await hall.seats_for(fan.user_id)
-    return _cacheable(request, rendered)
+    return _cacheable(request, rendered, _moving(request, hall, min_version))
 
 
 @public.get(
@@ -139,7 +158,7 @@ async def plan(request: AnyRequest, event_id: PathEvent, min_version: MinVersion
     services = services_of(request)
     hall = await services.hall_access.to_read(request, event_id, version_min=min_version)
     answers = await _plan_of(services, hall)
-    return _cacheable(request, answers.overview(hall, min_version))
+    return _cacheable(request, answers.overview(hall, min_version), _moving(request, hall, min_version))
 
 
 @public.get(
@@ -159,7 +178,8 @@ async def plan_section(
         rendered = answers.seats_of(plan_version, section_id)
     except UnknownPlanError:
         raise ProblemError("unknown_plan") from None
-    return _cacheable(request, rendered, IMMUTABLE if hall.rehearsal_of is None else IMMUTABLE_PRIVATE)
+    control = IMMUTABLE if hall.rehearsal_of is None else IMMUTABLE_PRIVATE
+    return _cacheable(request, rendered, {b"cache-control": control})
 
 
 async def _plan_of(services: Services, hall: Hall) -> PlanAnswers:
@@ -289,7 +309,8 @@ async def events(
         suggestions=suggest,
     )
     answer = event_list(await services.catalogue.search(ask), sort)
-    return _cacheable(request, Rendered(0, 0.0, msgspec.json.encode(answer)), SHARED_SHORTLY)
+    rendered = Rendered(0, 0.0, msgspec.json.encode(answer))
+    return _cacheable(request, rendered, _shared(services.settings.edge.list_seconds, LISTS))
 
 
 def _moment(text: str | None, name: str) -> dt.datetime | None:

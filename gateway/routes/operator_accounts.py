@@ -11,8 +11,10 @@ from db.change_log.changes import Change, Subject, change_rows, select_changes
 from db.operators import accounts, sessions
 from db.operators.roles import OWNER, OperatorRole
 from db.passwords import hash_password
+from db.texts import tidy
 from gateway.contract.operators import (
     NewOperatorBody,
+    OperatorFactorsBody,
     OperatorList,
     OperatorListed,
     OperatorLog,
@@ -20,7 +22,9 @@ from gateway.contract.operators import (
     OperatorPasswordBody,
     OperatorRoleBody,
     ScriptToken,
+    ScriptTokenBody,
     ScriptTokenList,
+    ScriptTokenMade,
 )
 from gateway.identity.needs import Need, at_site
 from gateway.identity.sessions import Session
@@ -157,6 +161,23 @@ async def give_password(request: AnyRequest, operator: Session, data: OperatorPa
     services.operators.forget()
 
 
+@operators.post(
+    "/api/ops/operators/factors/reset",
+    status_code=204,
+    needs=IN_PERSON_OWNER,
+    refuses=(*PROVED_REFUSED, "unknown_operator"),
+)
+async def reset_factors(request: AnyRequest, operator: Session, data: OperatorFactorsBody) -> None:
+    """Forget an operator's authenticator and passkeys, which ends the operator's sessions. The owner who asks sends
+    the own password once more.
+    """
+    await _prove(request, operator, data.password)
+    services = services_of(request)
+    async with services.engine.begin() as connection:
+        await accounts.reset_factors(connection, await _stored(connection, data.name), operator.name)
+    services.operators.forget()
+
+
 @operators.get("/api/ops/operators/log", needs=at_site(OWNER))
 async def log(request: AnyRequest) -> OperatorLog:
     """Who changed what about operators, tokens and keys."""
@@ -173,7 +194,7 @@ async def log(request: AnyRequest) -> OperatorLog:
 
 @operators.get("/api/ops/tokens", needs=at_site(OWNER))
 async def script_tokens(request: AnyRequest) -> ScriptTokenList:
-    """Scripts' tokens that are good. `admitone token` makes them."""
+    """Scripts' tokens that are good."""
     async with services_of(request).engine.connect() as connection:
         rows = await sessions.tokens(connection)
     return ScriptTokenList(
@@ -189,6 +210,33 @@ async def script_tokens(request: AnyRequest) -> ScriptTokenList:
             )
             for row in rows
         )
+    )
+
+
+@operators.post(
+    "/api/ops/tokens",
+    status_code=201,
+    needs=IN_PERSON_OWNER,
+    refuses=(*PROVED_REFUSED, "unknown_event", "too_many_tokens"),
+)
+async def make_token(request: AnyRequest, operator: Session, data: ScriptTokenBody) -> ScriptTokenMade:
+    """Make a script's token, as `admitone token` does. The owner who asks sends the own password once more."""
+    await _prove(request, operator, data.password)
+    services = services_of(request)
+    seconds = data.hours * 3600
+    try:
+        async with services.engine.begin() as connection:
+            token_id = await accounts.make_token(
+                connection, data.name, data.role, event_id=data.event_id, by=operator.name, seconds=seconds
+            )
+    except accounts.TooManyTokensError:
+        raise ProblemError("too_many_tokens") from None
+    except ValueError as error:
+        raise ProblemError("invalid_request", f"{error}.") from None
+    except LookupError:
+        raise ProblemError("unknown_event") from None
+    return ScriptTokenMade(
+        token_id=token_id, token=services.identity.operator_token(token_id, f"token {tidy(data.name)}", seconds)
     )
 
 

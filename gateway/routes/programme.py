@@ -20,6 +20,7 @@ from gateway.contract.programme import (
     EventPreview,
     SeatsBody,
 )
+from gateway.contract.progress import EventProgress, PaidBackAnswer, ToldAnswer
 from gateway.contract.rooms import RoomLogList, log_line
 from gateway.contract.values import ID_MAX, Fault
 from gateway.identity.needs import at_event, at_site, somewhere
@@ -169,6 +170,26 @@ async def log(request: AnyRequest, event_id: PathEvent) -> RoomLogList:
     """Who changed what of the event, the newest first."""
     rows = await services_of(request).programme.log(event_id)
     return RoomLogList(entries=tuple(log_line(row) for row in rows))
+
+
+@operators.get(
+    "/api/ops/events/{event_id:int}/progress",
+    refuses=(*READ_REFUSED, "unknown_event"),
+    needs=at_event(VIEWER),
+)
+async def progress(request: AnyRequest, event_id: PathEvent) -> EventProgress:
+    """How far an event has come that was moved or cancelled: who was told, and what was paid back."""
+    found = await services_of(request).programme.progress(event_id)
+    told, paid = found.told, found.paid_back
+    return EventProgress(
+        event_id=event_id,
+        complete=found.is_complete,
+        cancelled_at=found.cancelled_at,
+        told=None if told is None else ToldAnswer(**told._asdict()),
+        purchases=found.purchases,
+        purchases_told=found.purchases_told,
+        paid_back=None if paid is None else PaidBackAnswer(**paid._asdict()),
+    )
 
 
 def _preview(faults: Sequence[Fault], event: EventDefinition | None) -> Response[EventPreview]:

@@ -39,7 +39,9 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     # Another site's form would else put a new cookie in the place of the fan's own, and the fan out of the line.
     refuse_cross_site(request)
     services.networks.refuse(address(request))
-    await services.limits.count("session", network(request), services.settings.limit.sessions_per_minute)
+    # A fan's page is counted apart from programs, so that a neighbour's program has no fan's page refused.
+    what = "page" if request.headers.get("sec-fetch-site") == "same-origin" else "session"
+    await services.limits.count(what, network(request), services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan(visits=True)
     return Response(
         SessionAnswer(token=token, user_id=user_id),

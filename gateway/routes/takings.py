@@ -19,6 +19,7 @@ from gateway.identity.needs import at_event
 from gateway.routes.routers import operator_router
 from gateway.services import services_of
 from gateway.wire.requests import AnyRequest
+from gateway.wire.spreadsheets import cell
 
 operators = operator_router("takings")
 
@@ -26,9 +27,8 @@ PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 REFUSED: Final = ("invalid_request", "unknown_event")
 COLUMNS: Final = (
     "ticketTypeId", "ticketType", "taxPercent", "taxIncluded", "seats", "prices", "discounts", "fees", "tax", "amount",
-    "cancelledSeats", "cancelledAmount", "currency",
+    "cancelledSeats", "cancelledAmount", "currency", "complimentarySeats",
 )  # fmt: skip
-BEGIN_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @operators.get("/api/ops/events/{event_id:int}/takings", refuses=REFUSED, needs=at_event(VIEWER))
@@ -75,7 +75,7 @@ def spreadsheet(rows: list[TakingsRow], currency: str) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in rows:
-        name = f"'{row.ticket_type}" if row.ticket_type.startswith(BEGIN_FORMULAS) else row.ticket_type
+        name = cell(row.ticket_type)
         writer.writerow(
             [
                 row.ticket_type_id,
@@ -87,6 +87,7 @@ def spreadsheet(rows: list[TakingsRow], currency: str) -> str:
                 row.cancelled_seats,
                 major(row.cancelled_amount),
                 currency,
+                row.complimentary_seats,
             ]
         )
     return text.getvalue()

@@ -19,7 +19,9 @@ from gateway.wire.requests import Answer
 
 logger = logging.getLogger(__name__)
 
-_reader_tokens: Final = re.compile(r"(?<!/api)(?<!/ops)(/messages/(?:confirm/)?|/purchases/take/)[^/]+")
+_reader_tokens: Final = re.compile(
+    r"((?<!/api)(?<!/ops)/messages/(?:confirm/)?|/purchases/(?:take|found)/|/tickets/found/)[^/]+"
+)
 
 MEDIA_TYPE = b"application/problem+json"
 UNAVAILABLE_RETRY_SECONDS = 2

@@ -1,6 +1,12 @@
-"""Redis clients for RQ: bytes in and out, explicit timeouts, a bounded pool that waits."""
+"""The makers of Redis clients: bytes in and out, explicit timeouts, bounded pools that wait.
+
+A URL names a server, or the sentinels that know the master (`booking_lane.sentinels`). Whoever needs a client asks
+here, so that both work everywhere.
+"""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import redis
 import redis.asyncio
@@ -9,6 +15,13 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from booking_lane.gathering import GatheringRedis
+from booking_lane.sentinels import (
+    AsyncBlockingSentinelPool,
+    AsyncSentinelPool,
+    BlockingSentinelPool,
+    SentinelPool,
+    sentinel_address,
+)
 
 SOCKET_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
@@ -19,25 +32,42 @@ so that calls fail long after a restart of the server.
 """
 
 
+def plain_client(url: str, **options: Any) -> redis.Redis:
+    """A synchronous client with redis-py's own pool.
+
+    Args:
+        options: redis-py's, as for `redis.Redis.from_url`.
+
+    Raises:
+        ValueError: the URL is malformed.
+    """
+    address = sentinel_address(url)
+    if address is None:
+        return redis.Redis.from_url(url, **options)
+    return redis.Redis.from_pool(SentinelPool(address, **options))
+
+
+def plain_async_client(url: str, **options: Any) -> redis.asyncio.Redis:
+    """As `plain_client`, for asyncio."""
+    address = sentinel_address(url)
+    if address is None:
+        return cast(redis.asyncio.Redis, redis.asyncio.Redis.from_url(url, **options))
+    return redis.asyncio.Redis.from_pool(AsyncSentinelPool(address, **options))
+
+
 def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
     """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ)."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections_max,
-        timeout=SOCKET_SECONDS,
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        health_check_interval=30,
-        maint_notifications_config=NO_MAINTENANCE,
-    )
-    return redis.Redis(connection_pool=pool)
+    address, options = sentinel_address(url), _options(connections_max)
+    if address is None:
+        return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(url, **options))
+    return redis.Redis(connection_pool=BlockingSentinelPool(address, **options))
 
 
 def prompt_client(url: str) -> redis.Redis:
     """A client with one connection that fails at once if Redis does not answer, for work that is repeated a moment
     later anyway. The other clients wait for seconds between their own tries.
     """
-    return redis.Redis.from_url(
+    return plain_client(
         url,
         max_connections=1,
         socket_timeout=PROMPT_SECONDS,
@@ -49,13 +79,18 @@ def prompt_client(url: str) -> redis.Redis:
 
 def async_client(url: str, *, connections_max: int = 32) -> GatheringRedis:
     """An asynchronous client for the gateway's own calls, which it gathers into few round trips."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections_max,
-        timeout=SOCKET_SECONDS,
-        socket_timeout=SOCKET_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        health_check_interval=30,
-        maint_notifications_config=NO_MAINTENANCE,
-    )
-    return GatheringRedis(connection_pool=pool)
+    address, options = sentinel_address(url), _options(connections_max)
+    if address is None:
+        return GatheringRedis(connection_pool=redis.asyncio.BlockingConnectionPool.from_url(url, **options))
+    return GatheringRedis(connection_pool=AsyncBlockingSentinelPool(address, **options))
+
+
+def _options(connections_max: int) -> dict[str, Any]:
+    return {
+        "max_connections": connections_max,
+        "timeout": SOCKET_SECONDS,
+        "socket_timeout": SOCKET_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "health_check_interval": 30,
+        "maint_notifications_config": NO_MAINTENANCE,
+    }

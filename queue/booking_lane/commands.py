@@ -107,10 +107,24 @@ class Extend(_Command, frozen=True, kw_only=True, tag="extend"):
 
 
 class Cancel(_Command, frozen=True, kw_only=True, tag="cancel"):
-    """Give bought seats back: ``seats`` (sorted, distinct), or all that are left of the purchase if it is empty."""
+    """Give bought seats back: ``seats`` (sorted, distinct), or all that are left of the purchase if it is empty.
+
+    ``by_venue``: an operator asks for it, in the fan's name, so it is never too late and no fee is kept.
+    """
 
     purchase_id: uuid.UUID
     seats: tuple[Seat, ...] = ()
+    by_venue: bool = False
+
+
+class Give(_Command, frozen=True, kw_only=True, tag="give"):
+    """Give free ``seats`` (sorted, distinct) away as complimentary tickets. The operator ``given_by`` asks for it, in
+    the name of a new fan; ``reservation_id`` is that of the hold that it makes and buys.
+    """
+
+    reservation_id: uuid.UUID
+    seats: tuple[Seat, ...]
+    given_by: str
 
 
 class Take(_Command, frozen=True, kw_only=True, tag="take"):
@@ -164,7 +178,7 @@ class Fail(_Command, frozen=True, kw_only=True, tag="fail"):
     is_recorded = False
 
 
-Command = Reserve | Checkout | Release | Extend | Cancel | Take | Wait | Leave | Sweep | Confirm | Fail
+Command = Reserve | Checkout | Release | Extend | Cancel | Give | Take | Wait | Leave | Sweep | Confirm | Fail
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -213,7 +227,7 @@ _PARAMETERS: Final[Mapping[type[Command], tuple[str, ...]]] = {
 }
 
 
-_ADDED: Final = frozenset({"accessible", "vouchers"})
+_ADDED: Final = frozenset({"accessible", "vouchers", "by_venue"})
 """Parameters that came after the first release. With their default they are not hashed, so that a request that is sent
 again after an upgrade has the hash of the first.
 """

@@ -7,7 +7,7 @@ connection, a system call and redis-py's bookkeeping; gathered commands share th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -31,14 +31,6 @@ class GatheringRedis(redis.asyncio.Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         return await self.gathering.ask((args, options))
-
-    def begin(self, *args: Any) -> asyncio.Future[Any]:
-        """Begin a command, and give its answer, which comes later."""
-        return self.gathering.ask((args, {}))
-
-    def before_leaving(self, call: Callable[[], None]) -> None:
-        """See `Gathering.before_leaving`."""
-        self.gathering.before_leaving(call)
 
     async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
         """Send these in one round trip; give an answer, or its exception, for each."""

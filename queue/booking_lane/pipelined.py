@@ -16,8 +16,10 @@ from typing import Any, Final, cast
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from .sentinels import REFUSED, is_refusal
 
 _MORE: Final = object()
 """What the reader gives where it needs more bytes; RESP3 has a False of its own."""
@@ -36,6 +38,9 @@ class _Trip:
 class Pipelined(asyncio.Protocol):
     """An open connection. Redis answers in the order in which it was asked.
 
+    A server that refuses writes may not be the master any more. The connection ends with the trip that was told so, and
+    the next one is made to whoever is the master then.
+
     Args:
         connection: connected by redis-py, which knows of names, passwords, databases and TLS. Its socket is taken over.
         answer_seconds_max: after so long without an answer the connection is given up.
@@ -47,6 +52,7 @@ class Pipelined(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._trips: deque[_Trip] = deque()
         self._looks: asyncio.TimerHandle | None = None
+        self._is_refused = False
         # redis-py must not close a socket that is no longer its own; the writer is kept until it is closed, because it
         # warns of being forgotten before.
         self._writer = cast(asyncio.StreamWriter, connection._writer)
@@ -97,12 +103,17 @@ class Pipelined(asyncio.Protocol):
             while (reply := self._reader.gets()) is not _MORE:
                 if isinstance(reply, hiredis.PushNotification):
                     continue
+                if isinstance(reply, ResponseError) and is_refusal(reply):
+                    self._is_refused, reply = True, RedisConnectionError(REFUSED)
                 trip = self._trips[0]
                 trip.replies.append(reply)
                 if len(trip.replies) == trip.commands:
                     self._trips.popleft()
                     if not trip.answer.done():
                         trip.answer.set_result(trip.replies)
+                    if self._is_refused:
+                        self._end(RedisConnectionError(REFUSED))
+                        return
         except (InvalidResponse, IndexError) as error:
             self._end(RedisConnectionError(f"Redis answers what nobody can read: {error!r}"))
 

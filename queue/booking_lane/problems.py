@@ -122,6 +122,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_operator": Problem(404, "Unknown operator", "There is no such operator."),
     "unknown_token": Problem(404, "Unknown token", "There is no such token; it was revoked, or has ended."),
     "operator_exists": Problem(409, "Operator exists", "There is an operator of this name already."),
+    "too_many_tokens": Problem(409, "Too many tokens", "There are as many tokens of scripts as there may be."),
     "too_many_operators": Problem(409, "Too many operators", "There are as many operators as there may be."),
     "last_owner": Problem(409, "Last owner", "Nobody else is owner of the whole site; make another owner first."),
     "unknown_step": Problem(404, "Unknown step", "The room has no such step to come; it was set, or taken back."),
@@ -150,6 +151,12 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_allotment": Problem(404, "Unknown allotment", "The event has no such allotment of seats."),
     "unknown_vouchers": Problem(404, "Unknown vouchers", "No such vouchers were issued for this event."),
     "hold_expired": Problem(409, "Hold expired", "The hold has ended; choose seats anew."),
+    "answers_missing": Problem(
+        409, "Answers missing", "This event asks for something first: put the answers of your hold, then check out."
+    ),
+    "terms_changed": Problem(409, "Terms changed", "The terms are new: read them, and agree to this version."),
+    "unknown_order": Problem(404, "Unknown order", "This event has no such order."),
+    "no_address": Problem(409, "No address", "The order has no mail address: give it one first."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(
         409, "Not to be cancelled", "These seats are not live seats of this purchase; nothing was cancelled."

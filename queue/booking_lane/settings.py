@@ -12,7 +12,11 @@ class RedisSettings(Section, frozen=True, kw_only=True):
 
     url: Annotated[
         str,
-        setting("Redis or Valkey, e.g. redis://:password@host:6379/0; empty: embedded", variable="REDIS_URL"),
+        setting(
+            "Redis or Valkey, e.g. redis://:password@host:6379/0, or its sentinels:"
+            " redis+sentinel://:password@host:26379,host:26379/service/0; empty: embedded",
+            variable="REDIS_URL",
+        ),
     ] = ""
     jobs_url: Annotated[
         str, setting("Redis for RQ's jobs, if it is another than the line's", variable="ADMITONE_JOBS_REDIS_URL")

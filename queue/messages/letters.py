@@ -131,9 +131,11 @@ def _url(occasion: Occasion, language: str, links: Links) -> str:
         return links.confirm(links.tokens.sign_confirmation(str(payload["followerId"])), language)
     if kind is MessageKind.ACCOUNT_LINK:
         return links.account(links.tokens.sign_account_link(str(payload["mail"])), language)
+    if kind is MessageKind.TICKETS_LINK:
+        return links.tickets(links.tokens.sign_tickets_link(str(payload["mail"])), language)
     if kind is MessageKind.ALARM:
         return links.page(str(payload["path"]))
-    if kind in (MessageKind.PURCHASE, MessageKind.REFUND):
+    if kind is MessageKind.PURCHASE or (kind is MessageKind.REFUND and payload["purchaseId"]):
         return links.purchase(str(payload["purchaseId"]), occasion.user_id, language)
     return links.event(occasion.event_id, language, str(payload.get("place") or ""))
 

@@ -23,6 +23,7 @@ TOKEN_SECONDS: Final = 400 * 86_400
 """A link to unsubscribe works for as long as somebody keeps a mail."""
 CONFIRM_SECONDS: Final = 7 * 86_400
 ACCOUNT_LINK_SECONDS: Final = 3600
+TICKETS_LINK_SECONDS: Final = 3600
 _PHONE_BYTES: Final = 7
 _MAC_BYTES: Final = 11
 _is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
@@ -50,6 +51,12 @@ class AccountLink(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class TicketsLink(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who lost the way to the tickets read the mail to this address."""
+
+    mail: str
+
+
 class LinkTokens:
     """Signs and verifies the tokens of links."""
 
@@ -58,6 +65,7 @@ class LinkTokens:
         self._readers = Signer(self._ring, KeyGroup.LINKS, "admitone reader v1", Reader, now=now)
         self._confirmations = Signer(self._ring, KeyGroup.LINKS, "admitone confirmation v1", Confirmation, now=now)
         self._accounts = Signer(self._ring, KeyGroup.LINKS, "admitone account link v1", AccountLink, now=now)
+        self._tickets = Signer(self._ring, KeyGroup.LINKS, "admitone tickets link v1", TicketsLink, now=now)
         self.purchases = PurchaseKeys(self._ring)
         self._now = now
 
@@ -108,6 +116,18 @@ class LinkTokens:
         """
         return self._accounts.verify(token)[0]
 
+    def sign_tickets_link(self, mail: str) -> str:
+        """A token by which the owner of an address finds the tickets that were bought with it."""
+        return self._tickets.sign(TicketsLink(mail=mail), int(self._now()) + TICKETS_LINK_SECONDS)
+
+    def verify_tickets_link(self, token: str) -> str:
+        """The address.
+
+        Raises:
+            TokenInvalid: we did not sign it, or it has ended.
+        """
+        return self._tickets.verify(token)[0].mail
+
 
 class Links:
     """Makes the addresses in messages.
@@ -145,6 +165,10 @@ class Links:
         scripts; it is good once, and for an hour.
         """
         return self.page(f"/account/links/{token}", language)
+
+    def tickets(self, token: str, language: str) -> str:
+        """Where the owner of an address finds the tickets, for an hour."""
+        return self.page(f"/purchases/found/{token}", language)
 
     def confirm(self, token: str, language: str) -> str:
         return self.page(f"/messages/confirm/{token}", language)

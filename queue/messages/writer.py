@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from db.messages.kinds import MAIL, MessageChannel, MessageKind
+from db.messages.kinds import MAIL, SIGNED_LINKS, MessageChannel
 from messages.files import files_of
 from messages.languages import known
 from messages.letters import Letter, Occasion, compose
@@ -119,7 +119,7 @@ class Writer:
         reader = Reader(channel=channel, address=address, kind=occasion.kind)
         token = self._links.tokens.sign_reader(reader)
         own = [(TOKEN_MARK, token)]
-        if occasion.kind is MessageKind.ACCOUNT_LINK:
+        if occasion.kind in SIGNED_LINKS:
             occasion = replace(occasion, payload={"mail": address})
         if place := str(occasion.payload.get("place") or ""):
             own.append((PLACE_MARK, place))
@@ -127,7 +127,7 @@ class Writer:
         return Written(self._draft(occasion, channel, known(language), TOKEN_MARK if token else ""), tuple(own))
 
     def _draft(self, occasion: Occasion, channel: MessageChannel, language: str, token: str) -> Draft:
-        if occasion.tickets or occasion.kind is MessageKind.ACCOUNT_LINK:
+        if occasion.tickets or occasion.kind in SIGNED_LINKS:
             return self._new(occasion, channel, language, token)
         payload = msgspec.json.encode(occasion.payload, order="sorted")
         key = (occasion.kind, occasion.event_id, occasion.event, payload, channel, language, token)

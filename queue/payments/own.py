@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hmac
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import psycopg
@@ -13,7 +14,15 @@ import psycopg
 from db.connections import primary
 from db.payments import intents as sql
 from db.payments.states import TEST
-from payments.provider import Answer, Opened, PaymentAsk, ProviderAwayError, ProviderRefusedError, Standing
+from payments.provider import (
+    Answer,
+    Opened,
+    PaymentAsk,
+    ProviderAwayError,
+    ProviderRefusedError,
+    Standing,
+    Taken,
+)
 
 CONNECT_SECONDS = 3
 
@@ -54,6 +63,9 @@ class TestProvider:
         secret = hmac.digest(self._secret.encode(), f"test payment {ask.payment_id}".encode(), "sha256").hex()
         return Opened(f"test_{ask.payment_id.hex}", secret)
 
+    async def open_there(self, ask: PaymentAsk) -> Opened:
+        return await self.open(ask)
+
     async def look(self, ask: PaymentAsk) -> Answer:
         return await self._answer("look", ask)
 
@@ -69,6 +81,15 @@ class TestProvider:
             raise ProviderRefusedError("there is not so much to pay back")
         return f"test_{refund_id.hex}"
 
+    async def taken(self, since: dt.datetime) -> AsyncIterator[Taken]:
+        try:
+            connection = await self._connected()
+            rows = await (await connection.execute(sql.TAKEN)).fetchall()
+        except (psycopg.Error, OSError) as error:
+            raise ProviderAwayError(str(error)) from error
+        for event_id, payment_id, amount, currency, refunded in rows:
+            yield Taken(event_id, payment_id, f"test_{payment_id.hex}", amount, currency, refunded)
+
     async def end(self) -> None:
         if self._connection is not None:
             await self._connection.close()
@@ -77,7 +98,9 @@ class TestProvider:
         row = await self._run(call, sql.READ_INTENT, ask)
         if row is None:
             raise ProviderRefusedError("there is no such payment")
-        state, amount, currency, refunded = row
+        state, is_at_bank, amount, currency, refunded = row
+        if is_at_bank:
+            return Answer(Standing.PENDING)
         if state == "captured":
             return Answer(Standing.CAPTURED, amount, currency, refunded)
         return Answer(Standing.OPEN if state == "open" else Standing.CLOSED)

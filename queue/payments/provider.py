@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 
 class Standing(StrEnum):
-    """Where a payment stands at its provider. ``open``: it may still be paid. ``captured``: it was paid. ``closed``: it
-    was declined or cancelled, and is never paid.
+    """Where a payment stands at its provider. ``open``: it may still be paid. ``pending``: it may still be paid, and
+    cannot be closed: the fan's bank works on it, or only the provider ends it, by itself. ``captured``: it was paid.
+    ``closed``: it was declined or cancelled, and is never paid.
     """
 
     OPEN = "open"
+    PENDING = "pending"
     CAPTURED = "captured"
     CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentAsk:
-    """A payment as a provider is asked for it. ``provider_ref`` is empty until the provider has given it one."""
+    """A payment as a provider is asked for it. ``provider_ref`` is empty until the provider has given it one;
+    ``words`` say what is paid for.
+    """
 
     event_id: int
     payment_id: uuid.UUID
     amount: int
     currency: str
     provider_ref: str = ""
+    words: str = "Tickets"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A payment that the fan can pay now; ``client_secret`` is for the fan's browser."""
+    """A payment that the fan can pay now: ``client_secret`` is for the provider's script in the fan's browser, ``href``
+    the provider's own page. One of them is empty, or both with the test provider.
+    """
 
     provider_ref: str
-    client_secret: str
+    client_secret: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +57,28 @@ class Answer:
     refunded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Money that a provider says it took for a payment of ours; ``refunded`` is what it gave back of it."""
+
+    event_id: int
+    payment_id: uuid.UUID
+    provider_ref: str
+    amount: int
+    currency: str
+    refunded: int
+
+
 class ProviderAwayError(Exception):
     """The provider gave no answer, or asks for patience. Whether it did what it was asked is not known."""
 
 
 class ProviderRefusedError(Exception):
     """The provider refuses, and would again."""
+
+
+class AlreadySettledError(Exception):
+    """The payment is paid, closed, or on its way: nothing else can be opened in its place."""
 
 
 class Provider(Protocol):
@@ -69,6 +95,15 @@ class Provider(Protocol):
         """Let the fan pay. One payment id is one payment, however often it is asked for."""
         ...
 
+    async def open_there(self, ask: PaymentAsk) -> Opened:
+        """Let the fan pay the payment, which was opened, on the provider's own page, which needs no script. What was
+        opened before cannot be paid any more: of both only one can.
+
+        Raises:
+            AlreadySettledError: it was paid, or closed, meanwhile.
+        """
+        ...
+
     async def look(self, ask: PaymentAsk) -> Answer:
         """How the payment stands."""
         ...
@@ -79,6 +114,10 @@ class Provider(Protocol):
 
     async def refund(self, ask: PaymentAsk, refund_id: uuid.UUID, amount: int) -> str:
         """Pay back a part of what was paid, once for each refund id; the provider's name of it."""
+        ...
+
+    def taken(self, since: dt.datetime) -> AsyncIterator[Taken]:
+        """Whatever the provider took for payments that it opened since then, the newest first."""
         ...
 
     async def end(self) -> None:

@@ -13,6 +13,9 @@ NEWS_CHANNEL: Final = "room:news"
 FIGURES_HISTORY: Final = "hour"
 """The key of a stream with the figures of a room's last hour. No script uses it (`gateway.line.history`)."""
 
+TICKERS: Final = "door:tickers"
+"""The key of the leases of the processes that tick doors (`waiting_room.tickers`)."""
+
 ROOM_KEYS: Final = (
     "config",  # hash: RoomConfig's fields, and epoch, number, ended_top, forgotten, ticked_at, resumed_at …
     "line",  # zset fan → score: in line, of the ordinary class

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, Final, NamedTuple, Protocol, cast
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from redis import asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
+from redis.exceptions import RedisError
+
+from db.gathering import Gathering
 
 from .keys import allow_key, pace_keys, proof_key
-from .scripts import run, script
+from .scripts import run
 
 IPV4_PREFIX_BITS: Final = 24
 IPV6_PREFIX_BITS: Final = 56
@@ -51,7 +53,8 @@ async def allow(
     return Allowance(bool(allowed), math.ceil(retry_after_ms / 1000), used, name, per_minute, window_seconds)
 
 
-class Paced(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Paced:
     """Whether a command of a fan was taken and counted.
 
     Attributes:
@@ -67,108 +70,64 @@ class Paced(NamedTuple):
     proof_stands: bool
 
 
-class _Counting(NamedTuple):
-    """A command that is being counted."""
-
+class _Command(NamedTuple):
     event: int
     fan: int
     network: str
-    paced: asyncio.Future[Paced]
-
-
-class Gatherer(Protocol):
-    """A Redis client that gathers the commands of one turn of the event loop into one round trip."""
-
-    def begin(self, *args: Any) -> asyncio.Future[Any]: ...
-
-    def before_leaving(self, call: Callable[[], None]) -> None: ...
 
 
 class Paces:
     """Counts fans' commands, each with its fan and its network at its event; 0 a minute bounds neither.
 
     Those of one turn of the event loop are counted by one script for each event.
-
-    Args:
-        jobs: the Redis of the jobs. A command asks it whether it came before, and its count leaves together with that:
-            a trip of its own would cost a gateway a fifth more for each command.
     """
 
-    def __init__(self, jobs: Gatherer, *, fan_per_minute: int, network_per_minute: int) -> None:
-        self._jobs = jobs
+    def __init__(self, client: aioredis.Redis, *, fan_per_minute: int, network_per_minute: int) -> None:
+        self._client = client
         self._per_minute = fan_per_minute, network_per_minute
-        self._waiting: list[_Counting] = []
-        self._counting: set[asyncio.Task[None]] = set()
+        self._gathering: Gathering[_Command, Paced] = Gathering(self._count_all, _given_up)
 
     def count(self, event: int, fan: int, network: str) -> asyncio.Future[Paced]:
         """Count a command. The answer is a `redis.RedisError` where Redis gives none."""
-        paced: asyncio.Future[Paced] = asyncio.get_running_loop().create_future()
+        counted = self._gathering.ask(_Command(event, fan, network))
         # Who is refused for another reason does not wait for the answer.
-        paced.add_done_callback(_take_note)
-        if not self._waiting:
-            self._jobs.before_leaving(self._leave)
-        self._waiting.append(_Counting(event, fan, network, paced))
-        return paced
+        counted.add_done_callback(lambda answer: None if answer.cancelled() else answer.exception())
+        return counted
 
-    def _leave(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        by_event: dict[int, list[_Counting]] = {}
-        for counting in waiting:
-            by_event.setdefault(counting.event, []).append(counting)
-        for event, countings in by_event.items():
-            keys = [*pace_keys(event), *(proof_key(event, counting.fan) for counting in countings)]
-            args: list[str | int] = [*self._per_minute]
-            for counting in countings:
-                args += counting.fan, counting.network
-            answer = self._jobs.begin("EVALSHA", script("pace").sha, len(keys), *keys, *args)
-            answer.add_done_callback(partial(self._on_answer, countings, keys, args))
+    async def _count_all(self, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
+        by_event: dict[int, list[int]] = {}
+        for number, command in enumerate(commands):
+            by_event.setdefault(command.event, []).append(number)
+        answers: list[Paced | Exception] = [_given_up()] * len(commands)
+        for event, numbers in by_event.items():
+            of_event = [commands[number] for number in numbers]
+            try:
+                found = await self._count(event, of_event)
+            except RedisError as error:
+                found = [error] * len(numbers)
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+        return answers
 
-    def _on_answer(
-        self, countings: list[_Counting], keys: list[str], args: list[str | int], answer: asyncio.Future[Any]
-    ) -> None:
-        error = None if answer.cancelled() else answer.exception()
-        if isinstance(error, NoScriptError):
-            again = asyncio.get_running_loop().create_task(self._count_by_text(countings, keys, args))
-            self._counting.add(again)
-            again.add_done_callback(self._counting.discard)
-        elif error is not None or answer.cancelled():
-            _fail(countings, error or _given_up())
-        else:
-            _tell(countings, answer.result())
-
-    async def _count_by_text(self, countings: list[_Counting], keys: list[str], args: list[str | int]) -> None:
-        try:
-            flat = await run(cast(aioredis.Redis, self._jobs), "pace", keys, args)
-        except BaseException as error:
-            _fail(countings, error if isinstance(error, Exception) else _given_up())
-            raise
-        _tell(countings, flat)
-
-
-def _tell(countings: list[_Counting], flat: list[int]) -> None:
-    for counting, (who, retry_ms, left, stands) in zip(countings, zip(*[iter(flat)] * 4, strict=True), strict=True):
-        if not counting.paced.done():
-            counting.paced.set_result(Paced(_OVER[who], math.ceil(retry_ms / 1000), left, bool(stands)))
-
-
-def _fail(countings: list[_Counting], error: BaseException) -> None:
-    for counting in countings:
-        if not counting.paced.done():
-            counting.paced.set_exception(error)
-
-
-def _take_note(paced: asyncio.Future[Paced]) -> None:
-    if not paced.cancelled():
-        paced.exception()
+    async def _count(self, event: int, commands: Sequence[_Command]) -> Sequence[Paced | Exception]:
+        keys = [*pace_keys(event), *(proof_key(event, command.fan) for command in commands)]
+        args: list[str | int] = [*self._per_minute]
+        for command in commands:
+            args += command.fan, command.network
+        flat = await run(self._client, "pace", keys, args)
+        return [
+            Paced(_OVER[who], math.ceil(retry_ms / 1000), left, bool(stands))
+            for who, retry_ms, left, stands in zip(*[iter(flat)] * 4, strict=True)
+        ]
 
 
 def _given_up() -> Exception:
     return RedisConnectionError("given up before Redis answered")
 
 
-async def stand_proof(jobs: aioredis.Redis, event: int, fan: int, seconds: int) -> None:
+async def stand_proof(client: aioredis.Redis, event: int, fan: int, seconds: int) -> None:
     """Record that the fan just proved to be a person; it stands for so long at this event."""
-    await jobs.set(proof_key(event, fan), "1", ex=seconds)
+    await client.set(proof_key(event, fan), "1", ex=seconds)
 
 
 @lru_cache(maxsize=65_536)

@@ -156,16 +156,19 @@ class Line:
             gone += part
         return gone
 
-    async def admit(self, event: int) -> Tick:
+    async def admit(self, event: int, *, unless_within_ms: int = 0) -> Tick:
         """Do one tick of the door: end what lapsed, and call the fans whose turn it is. Any process may call this.
 
         Some process must call it about once a second. If no tick came for `RoomConfig.connected_seconds`, the room
         takes this for an outage: it does not end the places of absent fans, and calls nobody for as long again.
 
+        Args:
+            unless_within_ms: do nothing if the room was ticked within so many ms; 0 ticks it in any case.
+
         Raises:
             RoomUnknown: Redis has no such room.
         """
-        return await self._run(operations.admit(event))
+        return await self._run(operations.admit(event, unless_within_ms))
 
     async def lobby_page(self, event: int, after: int, size: int) -> LobbyPage | None:
         """A page of the lobby's fans, the ones after ``after`` (0 for the first page); None if its draw is not due.

@@ -183,6 +183,8 @@ class Tick:
         more: there is more to do; call again at once.
         draw_due: the lobby is due to be drawn.
         is_empty: nobody holds a place.
+        due_in_ms: this call did nothing, because the room was ticked so shortly before; in so many ms a call with the
+            same ``unless_within_ms`` would do something. 0 where it did.
     """
 
     called: int
@@ -190,6 +192,7 @@ class Tick:
     more: bool
     draw_due: bool = False
     is_empty: bool = False
+    due_in_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

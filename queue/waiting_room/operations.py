@@ -153,8 +153,8 @@ def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int
     return _on(event, "heartbeat", lambda reply: [int(fan) for fan in reply], pairs)
 
 
-def admit(event: int) -> Operation[Tick]:
-    return _on(event, "admit", _tick)
+def admit(event: int, unless_within_ms: int = 0) -> Operation[Tick]:
+    return _on(event, "admit", _tick, unless_within_ms)
 
 
 def steer(event: int, after_ms: int, steering: Steering) -> Operation[bool]:
@@ -300,7 +300,8 @@ def _ends(reply: Sequence[int]) -> list[int | None]:
 
 def _tick(reply: Sequence[Any]) -> Tick:
     _refuse(reply)
-    return Tick(called=reply[1], ended=reply[2], more=bool(reply[3]), draw_due=bool(reply[4]), is_empty=bool(reply[5]))
+    called, ended, more, draw_due, is_empty, due_in_ms = reply[1:]
+    return Tick(called, ended, bool(more), bool(draw_due), bool(is_empty), due_in_ms)
 
 
 def _lobby_page(reply: Sequence[Any], size: int) -> LobbyPage | None:

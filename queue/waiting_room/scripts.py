@@ -23,10 +23,10 @@ from db.channels import database_of
 from .keys import NEWS_CHANNEL, news_channel
 from .reading import channel_line, reading
 
-Args: TypeAlias = Sequence[str | int | float]
+Args: TypeAlias = Sequence[str | bytes | int | float]
 
 ALONE = frozenset(
-    "admitted admitted_page allow departing extend front history pace positions recorded stock try".split()  # noqa: SIM905
+    "admitted admitted_page allow departing extend front history pace positions recorded stock tickers try".split()  # noqa: SIM905
 )
 """The scripts that run without the shared files before them. They take only the keys that they name."""
 

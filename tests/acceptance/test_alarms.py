@@ -104,6 +104,32 @@ def test_what_cannot_be_is_refused(office: Client, method: str, path: str, body:
     assert (answer.status, answer.code) == (status, code), answer.content
 
 
+def test_the_command_line_sets_them_too(site: Site, office: Client, chat: HttpServer) -> None:
+    def said(*words: str, status: int = 0) -> str:
+        done = site.services.run("alarm", *words)
+        assert done.returncode == status, (words, done.stdout, done.stderr)
+        return (done.stdout + done.stderr).strip()
+
+    assert said("set", "line_long", "--threshold", "70", "--off").startswith("line_long  off  from 70 fans")
+    assert "line_long  off  from 70 fans" in said("rules")
+    (rule,) = (one for one in office.get(f"{API}/rules").json["rules"] if one["kind"] == "line_long")
+    assert (rule["enabled"], rule["threshold"]) == (False, 70)
+    assert {"operator": "command line"}.items() <= office.get(f"{API}/log").json["entries"][0].items()
+    said("reset", "line_long")
+    assert "Nothing was set." in said("reset", "line_long", status=1)
+    assert "from 1 to 99" in said("set", "sold_share", "--threshold", "100", status=1)
+    assert "no such event" in said("set", "line_long", "--event", "999999", status=1)
+
+    receiver = said("add", "--chat", f"{chat.url}/hooks/secret", "--name", "The office", "--kind", "sold_out")
+    (line,) = (one for one in said("receivers").splitlines() if one.startswith(f"{receiver}  "))
+    assert "sold_out" in line
+    assert "secret" not in line
+    said("test", receiver)
+    said("remove", receiver)
+    assert "no such receiver" in said("remove", receiver, status=1)
+    assert "either --mail or --chat" in said("add", status=1)
+
+
 def test_what_is_set_is_logged_and_defaults_come_back(office: Client) -> None:
     assert office.call("PUT", f"{API}/rules/no_shows", {"enabled": False, "threshold": 7}).status == 200
     (rule,) = (one for one in office.get(f"{API}/rules").json["rules"] if one["kind"] == "no_shows")

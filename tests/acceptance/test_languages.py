@@ -71,7 +71,7 @@ def test_an_address_without_a_language_follows_the_choice_then_the_browser(
         assert '<html lang="en" dir="ltr">' in text
     else:
         assert (status, answered["Location"]) == (302, f"/{tag}/events/{event_id}?q=1")
-        assert answered["Vary"] == "Accept-Language, Cookie"
+        assert answered["Vary"] == ("Accept-Language, Cookie" if "Cookie" in headers else "Accept-Language")
 
 
 def test_a_chosen_language_is_kept(site: Site) -> None:

@@ -266,6 +266,31 @@ def test_the_last_owner_stays(site: Site) -> None:
     assert owner.get("/api/ops/session").json["role"] == "owner"
 
 
+def test_an_owner_makes_a_scripts_token_and_forgets_lost_factors_in_the_console(site: Site) -> None:
+    owner = site.operator()
+    wanted = {"name": "the wall", "role": "viewer", "hours": 1}
+    assert owner.post("/api/ops/tokens", {**wanted, "password": "not mine"}).code == "wrong_password"
+    assert owner.post("/api/ops/tokens", {**wanted, "eventId": 999_999, "password": PASSWORD}).code == "unknown_event"
+    made = owner.post("/api/ops/tokens", {**wanted, "password": PASSWORD})
+    assert made.status == 201, made.content
+    script = site.client()
+    script.headers["Authorization"] = f"Bearer {made.json['token']}"
+    assert script.get("/api/ops/session").json["role"] == "viewer"
+    listed = {one["tokenId"]: one["madeBy"] for one in owner.get("/api/ops/tokens").json["tokens"]}
+    assert listed[made.json["tokenId"]] == OPERATOR
+
+    add_operator(site.database_url, "lost", PASSWORD_BEFORE)
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute(
+            "INSERT INTO operator_totp (name, secret, confirmed_at) VALUES ('lost', 'sealed elsewhere', now())"
+        )
+    body = {"name": "lost", "password": PASSWORD}
+    assert guess(site, "127.45.0.1", "lost", PASSWORD_BEFORE).code == "second_factor_required"
+    assert owner.post("/api/ops/operators/factors/reset", {**body, "name": "nobody"}).code == "unknown_operator"
+    assert owner.post("/api/ops/operators/factors/reset", body).status == 204
+    assert guess(site, "127.45.0.2", "lost", PASSWORD_BEFORE).status == 201
+
+
 def test_an_owner_revokes_a_scripts_token_which_itself_makes_no_operators(site: Site) -> None:
     owner, script = site.operator(), site.client()
     script.headers["Authorization"] = f"Bearer {cli(site, 'token', '--role', 'owner', '--name', 'robot')}"

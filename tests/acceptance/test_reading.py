@@ -351,7 +351,7 @@ def test_the_list_reads_no_hall(site: Site) -> None:
     assert event_id in [event["eventId"] for event in found.json["events"]]
     assert found.json["facets"]["total"] == len(found.json["events"])
     assert {"text": "Nachtflug", "kind": "event"} not in found.json["suggestions"], "only the artist is guessed"
-    assert found.headers["cache-control"] == "public, max-age=0, s-maxage=5, stale-while-revalidate=30"
+    assert found.headers["cache-control"].startswith("public, max-age=0, s-maxage=5")
     again = client.get(
         "/api/events?q=nachtflgu&sort=relevance&facets=true&suggest=true", {"If-None-Match": found.headers["etag"]}
     )

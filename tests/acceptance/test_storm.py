@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from admitone.fan.ledger import Ledger
 from booking_lane.lane import queue_name
@@ -106,6 +107,7 @@ def test_with_locks_each_seat_is_sold_once(site: Site, tmp_path: Path) -> None:
     assert audit(site.database_url, ledger=path) == [], [worker.text()[-2000:] for worker in workers]
 
 
+@pytest.mark.long
 def test_without_locks_the_audit_or_the_database_notices(site: Site, tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     found = Storm()

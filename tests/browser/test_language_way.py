@@ -15,12 +15,21 @@ from tests.services import Services
 pytestmark = pytest.mark.browser
 
 
-def test_a_fan_gets_to_the_ticket_in_every_language(services: Services, database_url: str, browser: Browser) -> None:
+EVERYDAY = "ar"
+"""It is read from the right. German is walked by `test_path_way`, and `make test-long` walks the others."""
+
+
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(one, id=one.tag, marks=[] if one.tag == EVERYDAY else [pytest.mark.long]) for one in OTHERS],
+)
+def test_a_fan_gets_to_the_ticket_in_each_language(
+    services: Services, database_url: str, browser: Browser, language: Language
+) -> None:
     event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=60_000, capacity=50))
     services.worker()
     gateway = services.gateway()
-    for language in OTHERS:
-        walk(browser, gateway.url, event_id, language)
+    walk(browser, gateway.url, event_id, language)
 
 
 def walk(browser: Browser, url: str, event_id: int, language: Language) -> None:

@@ -83,9 +83,10 @@ def test_a_question_without_a_session_does_not_give_the_place_up(
         expect(page.locator("#position")).to_have_text("2")
         last = Rival(gateway.url)
         assert last.join(event_id)["position"] == 3
+        before = kept_token(page, event_id)
         context.clear_cookies()
-        with page.expect_navigation():
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # A phone that wakes up asks.
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # A phone that wakes up asks.
+        await_that(lambda: kept_token(page, event_id) != before, what="the place in a new session")
         stage(page, "waiting")
         expect(page.locator("#position")).to_have_text("2")
         # A token of no use is given up, and the page does not load again and again for it.

@@ -258,6 +258,7 @@ def test_over_http_2_each_event_has_its_stream(
         await_streams(pages[0], gateway, TABS)
 
 
+@pytest.mark.long
 def test_six_consoles_can_still_steer(services: Services, database_url: str, browser: Browser) -> None:
     event_id = seed_demo(database_url, room=SHUT)
     gateway = services.gateway()

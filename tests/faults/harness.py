@@ -39,6 +39,7 @@ from admitone.crowd import CrowdPlan, CrowdReport, run_crowd
 from admitone.embedded.valkey import EmbeddedValkey
 from admitone.fan.ledger import Ledger
 from bench.servers import free_port
+from booking_lane.clients import plain_client
 from db.audit.invariants import Violation, audit
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.client import Fan
@@ -157,7 +158,7 @@ class Sale:
 
     def redis(self) -> redis.Redis:
         """Straight to the server, past any proxy."""
-        return redis.Redis.from_url(self.valkey_url, socket_timeout=10)
+        return plain_client(self.valkey_url, socket_timeout=10)
 
     def kill_gateway(self, number: int) -> None:
         """SIGKILL."""
@@ -208,6 +209,7 @@ def running_sale(
     workers: int = 1,
     valkey_proxied: bool = False,
     postgres_proxied: bool = False,
+    redis_url: str = "",
     **environ: str,
 ) -> Iterator[Sale]:
     """Everything started and ready; everything stopped in the end.
@@ -215,16 +217,18 @@ def running_sale(
     Args:
         folder: short, open to other users (the fixture ``servers_folder``); the sale makes one in it.
         database_url: a migrated database.
+        redis_url: of servers that the test itself has started, in place of the sale's own Valkey.
         environ: further environment variables of gateways and workers.
     """
     folder = folder / f"sale-{free_port()}"
     folder.mkdir(mode=0o755)
     with contextlib.ExitStack() as stack:
         valkey = EmbeddedValkey(folder / "valkey", appendonly=True, port=free_port())
-        valkey.start()
+        if not redis_url:
+            redis_url = valkey.start()
+        valkey_url, gateways_database_url = redis_url, database_url
         # Not a context of the stack: a test may have stopped or restarted it, and either is fine.
         stack.callback(valkey.stop)
-        redis_url, gateways_database_url = valkey.url, database_url
         valkey_proxy = postgres_proxy = None
         if valkey_proxied:
             valkey_proxy, redis_url = Proxy.before(redis_url)
@@ -236,7 +240,7 @@ def running_sale(
         services = Services(environ_of(gateways_database_url, redis_url, further), folder)
         stack.callback(services.stop)
         balancer = stack.enter_context(Proxy([]))
-        sale = Sale(folder, database_url, valkey, valkey.url, services, balancer)
+        sale = Sale(folder, database_url, valkey, valkey_url, services, balancer)
         sale.valkey_proxy, sale.postgres_proxy = valkey_proxy, postgres_proxy
         sale.workers += [services.worker() for _ in range(workers)]
         for _ in range(gateways):

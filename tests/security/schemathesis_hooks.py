@@ -79,6 +79,12 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
         for name, address in ADDRESSES.items():
             if body.get(name):
                 body[name] = address
+        if "mail" in body and "name" in body:
+            # A person's name, and a question, have letters that are seen.
+            body["name"] = "Ada"
+        for question in body.get("questions") or ():
+            if isinstance(question, dict):
+                question["text"] = "How?"
         if body.get("networks"):
             body["networks"] = ["198.51.100.0/24"]
         if body.get("quietUntil"):

@@ -56,7 +56,7 @@ def test_a_slow_database_slows_the_door_and_its_recovery_opens_it() -> None:
     never_idle(seconds)
 
 
-@pytest.mark.parametrize("no_show", [0.3, 0.6])
+@pytest.mark.parametrize("no_show", [pytest.param(0.3, marks=pytest.mark.long), 0.6])
 def test_no_shows_are_called_for(no_show: float) -> None:
     sale = crowd(300_000)
     sale.ceiling_per_minute = 20_000

@@ -83,6 +83,7 @@ def naive(room: RoomCounts, ahead: int) -> Eta:
     return Eta(math.ceil(seconds), (math.floor(seconds * 0.8), math.ceil(seconds * 1.2)))
 
 
+@pytest.mark.long
 def test_control_people_over_rate_lies(client: Redis) -> None:
     """Negative control: the same check, of what most waiting rooms tell."""
     for scenario in ("60 % no-shows", "half are ghosts", "slow buyers fill the room"):

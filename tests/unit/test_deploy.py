@@ -28,19 +28,40 @@ SECRETS = {
     "POSTGRES_PASSWORD": "p",
     "VALKEY_PASSWORD": "v",
 }
+VARIABLE = r"(?<!\$)\$(?:\{(\w+)(:[?+-])?([^}]*)\}|(\w+))"
+
+
+def composed(given: dict[str, str]) -> dict[str, Any]:
+    """compose.yaml with these variables put in, as Compose does it."""
+
+    def value(found: re.Match[str]) -> str:
+        name, operator, other = found[1] or found[4], found[2] or "", found[3] or ""
+        said = given.get(name, "")
+        if operator == ":?" or not operator:
+            return given[name]
+        if operator == ":+":
+            return other if said else ""
+        return said or re.sub(VARIABLE, value, other)
+
+    text = re.sub(VARIABLE, value, (ROOT / "compose.yaml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """compose.yaml with its variables put in, as Compose does it."""
+    return composed(SECRETS)
 
-    def value(found: re.Match[str]) -> str:
-        name, default = found[1], found[2]
-        return SECRETS[name] if default.startswith(":?") else default.removeprefix(":-")
 
-    text = re.sub(r"\$\{(\w+)(:[?-][^}]*)\}", value, (ROOT / "compose.yaml").read_text())
-    loaded: dict[str, Any] = yaml.safe_load(text)
-    return loaded
+def test_a_fourth_secret_gives_gateways_a_role_of_their_own() -> None:
+    services = composed(SECRETS | {"GATEWAY_PASSWORD": "g"})["services"]
+    settings = Settings.load(services["gateway"]["environment"])
+    given = psycopg.conninfo.conninfo_to_dict(settings.db.url)
+    assert (given["user"], given["password"]) == ("admitone_gateway", "g")
+    assert _option(services["migrate"]["command"], "--gateway-role") == given["user"]
+    assert Settings.load(services["migrate"]["environment"]).db.gateway_password == "g"
+    worker = Settings.load(services["worker"]["environment"])
+    assert psycopg.conninfo.conninfo_to_dict(worker.db.url)["user"] == "admitone"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from booking_lane.figures import CHOICES, Figures, from_hash
 from booking_lane.lane import lane_of
 from db.alarms.kinds import AlarmKind
 from db.alarms.standing import WatchedEvent
+from db.payments.overview import WatchedMoney
 from db.rooms.states import RoomState
 from waiting_room.model import RoomCounts
 from workers.alarms.deciding import Look
@@ -103,6 +104,15 @@ def looks_of(
         yield from _of_lane(memory, reading, lane, _about_lane(lane, len(reading.lanes), events))
     for event in events:
         yield from _of_event(memory, reading.at, event, counts)
+
+
+def money_looks(money: Sequence[WatchedMoney]) -> Iterator[Look]:
+    """What is watched of events that take payments, also once their sale is over."""
+    for one in money:
+        about = {"names": [one.name], "more": 0, "timeZone": one.time_zone, "eventId": one.event_id}
+        yield Look(AlarmKind.PAYMENTS_UNOPENED, one.event_id, one.unopened_seconds, about)
+        yield Look(AlarmKind.REFUNDS_STUCK, one.event_id, one.refund_seconds, about)
+        yield Look(AlarmKind.PAYMENTS_DIFFER, one.event_id, float(one.differences), about)
 
 
 def _about_lane(lane: int, lanes: int, events: Sequence[WatchedEvent]) -> dict[str, Any]:

@@ -27,12 +27,13 @@ from db.alarms.receivers import READ_RECEIVERS, RECEIVERS_MAX, ReceiverRow, rece
 from db.alarms.rules import READ_RULES, SITE, Rules
 from db.alarms.standing import AlarmRow, WatchedEvent, alarm_row
 from db.alarms.states import AlarmState, Notice
+from db.payments.overview import WATCHED, WatchedMoney
 from messages.settings import AlarmSettings
 from waiting_room.errors import RoomError
 from waiting_room.line import Slots
 from waiting_room.model import RoomCounts
 from workers.alarms.deciding import Decision, Look, decide
-from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of
+from workers.alarms.sight import LaneReading, Memory, Reading, decode_memory, encode_memory, looks_of, money_looks
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,8 @@ class Watch:
             rules = Rules(connection.execute(READ_RULES).fetchall())
             found = connection.execute(sql.EVENTS_TO_WATCH, {"events_max": EVENTS_MAX})
             looks = self._looks([WatchedEvent._make(row) for row in found], now)
+            money = connection.execute(WATCHED, {"events_max": EVENTS_MAX})
+            looks += money_looks([WatchedMoney._make(row) for row in money])
             standing = [alarm_row(row) for row in connection.execute(sql.READ_STANDING)]
             decisions = decisions_of(standing, looks, rules, now)
             self._write(connection, decisions)

@@ -21,10 +21,15 @@ import msgspec
 import psycopg
 
 from db.connections import primary
+from db.edge.keys import Provider
+from db.edge.settings import EdgeSettings
 from db.events.cancelling import write_cancellation_news
+from db.outbox.channels import ChannelName
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
+from db.settings import SiteSettings
 from workers.channels.channel import Channel, Connection, Message, Outcome
+from workers.channels.edge.channel import Edge
 from workers.channels.webhooks.channel import Webhooks
 from workers.channels.webhooks.settings import WebhookSettings
 
@@ -122,6 +127,7 @@ class Dispatcher:
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._sending = [_Sending(channel, self._wake.set, probe) for channel in channels]
+        self._has_edge = any(channel.name is ChannelName.EDGE for channel in channels)
         self._rooms_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -180,7 +186,8 @@ class Dispatcher:
         """Work through one turn; gives whether there is more to do at once."""
         connection = await self._connected()
         await self._look_at_rooms(connection)
-        handed_over = await connection.execute(HAND_OVER, {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX}, prepare=True)
+        bounds = {"rows_max": HANDED_OVER_IN_ONE_TURN_MAX, "has_edge": self._has_edge}
+        handed_over = await connection.execute(HAND_OVER, bounds, prepare=True)
         for sending in self._sending:
             await sending.note(connection)
             await sending.take(connection)
@@ -196,9 +203,10 @@ class Dispatcher:
 
 def dispatch(
     database_url: str,
+    site: SiteSettings,
     webhook: WebhookSettings,
+    edge: EdgeSettings,
     *,
-    public_only: bool = False,
     probe: Callable[[str], None] = lambda point: None,
 ) -> None:
     """Run a dispatcher in this process until SIGTERM or SIGINT."""
@@ -214,6 +222,9 @@ def dispatch(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        await Dispatcher(database_url, [Webhooks(webhook, public_only=public_only)], probe=probe).run(stop)
+        channels: list[Channel[Any]] = [Webhooks(webhook, public_only=site.production)]
+        if edge.provider is not Provider.NONE:
+            channels.append(Edge(edge, public_url=site.public_url))
+        await Dispatcher(database_url, channels, probe=probe).run(stop)
 
     asyncio.run(live())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,7 @@ class Changes:
     hold_states: dict[uuid.UUID, Hold] = field(default_factory=dict)
     extended_holds: dict[uuid.UUID, Hold] = field(default_factory=dict)
     purchases: list[Purchase] = field(default_factory=list)
+    voucher_uses: Counter[tuple[int, bytes]] = field(default_factory=Counter)
     cancellations: list[Cancellation] = field(default_factory=list)
     takings: list[Taking] = field(default_factory=list)
     new_entries: list[Entry] = field(default_factory=list)

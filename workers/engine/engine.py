@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import msgspec
 import psycopg
@@ -22,6 +22,7 @@ from booking_lane.results import EventChange
 from booking_lane.settings import HoldSettings
 from db.booking.results import Result
 from db.connections import primary
+from db.connections.pooled import PooledConnection
 from db.patience import Trouble, trouble_of
 from db.payments.rows import PaymentJob
 from workers.engine.awaits import AwaitsPayment
@@ -58,6 +59,11 @@ _SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+
+
+class _Classes(TypedDict, total=False):
+    connection_class: type[Connection]
+    pooled_class: type[PooledConnection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Engine:
                 "admitone-worker",
                 connect_seconds=CONNECT_SECONDS,
                 session=_SESSION,
-                connection_class=_connection_class(),
+                **_connection_classes(),
             )
         return self._connection
 
@@ -276,10 +282,13 @@ class Engine:
         )
 
     def _plan_anew(self) -> None:
-        """Forget plans that are older than a second, because they were made for smaller tables."""
+        """Forget plans that are older than a second, because they were made for smaller tables. A pooler's connections
+        keep none (`db.connections.pooled`).
+        """
         now = time.monotonic()
         if now - self._planned_at > PLANS_SECONDS_MAX:
-            self.connection().execute("DISCARD PLANS")
+            if not isinstance(self.connection(), PooledConnection):
+                self.connection().execute("DISCARD PLANS")
             self._planned_at = now
 
     def _keep_rows(self, book: Book) -> None:
@@ -348,12 +357,12 @@ class Engine:
             return refusal.document
 
 
-def _connection_class() -> type[Connection]:
+def _connection_classes() -> _Classes:
     if not tracing.tracer.is_on:
-        return psycopg.Connection
-    from workers.engine.traced import TracedConnection
+        return {}
+    from workers.engine.traced import TracedConnection, TracedPooledConnection
 
-    return TracedConnection
+    return {"connection_class": TracedConnection, "pooled_class": TracedPooledConnection}
 
 
 def _awaiting(command: Command, payment_id: uuid.UUID) -> Awaiting:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from booking_lane.commands import Checkout, command_id_new
 from booking_lane.problems import problem
 from db.booking.amounts import amount_to_pay
+from db.booking.charges import Charge
 from db.booking.holds import Hold
 from db.booking.results import Result
 from db.booking.states import HoldState
+from db.booking.vouchers import Voucher
 from db.payments import rows as sql
 from db.payments.rows import NewRefund, Payment, PaymentJob
 from db.payments.states import PaymentState, RefundCause
 from workers.engine.awaits import AwaitsPayment
 from workers.engine.book import Book
+from workers.engine.prices import count_use
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run_on
 
 
-def pay_until(book: Book, hold: Hold) -> dt.datetime | None:
+def pay_until(book: Book, hold: Hold, charges: Sequence[Charge]) -> dt.datetime | None:
     """Until when the hold lasts if its payment begins now; None where nothing is to be paid.
 
     Raises:
         Refused: ``hold_expired``, where the hold may last no longer.
     """
-    if not book.events[hold.event_id].payments or amount_to_pay(hold) == 0:
+    if not book.events[hold.event_id].payments or amount_to_pay(charges) == 0:
         return None
     longer = book.now + dt.timedelta(seconds=book.settings.paying_seconds)
     last = hold.created_at + dt.timedelta(seconds=book.settings.life_seconds_max)
@@ -36,8 +40,17 @@ def pay_until(book: Book, hold: Hold) -> dt.datetime | None:
     return until
 
 
-def begin(book: Book, command: Checkout, hold: Hold, until: dt.datetime) -> NoReturn:
-    """Begin the hold's payment, and let the hold last until then.
+def begin(
+    book: Book,
+    command: Checkout,
+    hold: Hold,
+    until: dt.datetime,
+    charges: Sequence[Charge],
+    voucher: Voucher | None,
+) -> NoReturn:
+    """Begin the hold's payment for these charges, and let the hold last until then.
+
+    The voucher's use counts from now on: of two fans who pay with its last use one would have to be paid back.
 
     Raises:
         AwaitsPayment: always.
@@ -53,10 +66,14 @@ def begin(book: Book, command: Checkout, hold: Hold, until: dt.datetime) -> NoRe
         user_id=hold.user_id,
         provider=event.payments,
         state=PaymentState.NEW,
-        amount=amount_to_pay(hold),
+        amount=amount_to_pay(charges),
         currency=event.currency,
         expires_at=hold.expires_at,
     )
+    if voucher is not None:
+        payment.voucher_hash = voucher.code_hash
+        payment.discounts = [charge.discount for charge in charges]
+        count_use(book, hold.event_id, voucher.code_hash, 1)
     book.payments[payment.payment_id] = book.payments_of_holds[hold.reservation_id] = payment
     book.changes.new_payments.append(payment)
     join(book, command, payment)
@@ -66,8 +83,13 @@ def join(book: Book, command: Checkout, payment: Payment) -> NoReturn:
     """Let the checkout wait for a payment that is under way.
 
     Raises:
-        AwaitsPayment: always.
+        AwaitsPayment: it waits.
+        Refused: ``voucher_not_for_these``, where it names a voucher and the payment was begun without it.
     """
+    if command.vouchers and payment.voucher_hash not in command.vouchers:
+        raise Refused(
+            "voucher_not_for_these", "A payment without this voucher is under way. Let it end, or give the seats back."
+        )
     job = PaymentJob(command.command_id, command.user_id, command.body_hash)
     if all(one.command_id != job.command_id for one in payment.jobs):
         payment.jobs.append(job)
@@ -77,6 +99,8 @@ def join(book: Book, command: Checkout, payment: Payment) -> NoReturn:
 
 def end(book: Book, payment: Payment, state: PaymentState, answer: Result | dict[str, Any]) -> None:
     """End the payment, and all checkouts that wait for it with the same answer."""
+    if payment.voucher_hash is not None and payment.is_open and state is not PaymentState.BOOKED:
+        count_use(book, payment.event_id, payment.voucher_hash, -1)
     payment.state = state
     book.changes.payments[payment.payment_id] = payment
     for job in payment.jobs:

@@ -1,10 +1,15 @@
-"""What a hold costs when it is bought, with a voucher or without: the one place where a purchase's total comes from."""
+"""What a hold costs when it is bought, with a voucher or without: the one place where a purchase's total comes from.
+
+A voucher's use is counted once: by the purchase, or as a payment with it begins. One that ends without a purchase gives
+the use back.
+"""
 
 from __future__ import annotations
 
-from db.booking.charges import Charge
+from db.booking.charges import Charge, discounted
 from db.booking.holds import Hold
 from db.booking.vouchers import Voucher
+from db.payments.rows import Payment
 from workers.engine.book import Book
 from workers.engine.refused import Refused
 
@@ -27,3 +32,23 @@ def price_of(book: Book, hold: Hold, hashes: tuple[bytes, ...]) -> tuple[tuple[C
     if fault := voucher.fault(hold.seats, book.now):
         raise Refused(fault)
     return voucher.applied(hold.seats, hold.charges), voucher
+
+
+def price_agreed(hold: Hold, payment: Payment) -> tuple[Charge, ...]:
+    """What is charged for each seat of the hold that the payment pays: as it was agreed when the payment began."""
+    if payment.discounts is None:
+        return hold.charges
+    return tuple(
+        [
+            discounted(charge, discount) if discount else charge
+            for charge, discount in zip(hold.charges, payment.discounts, strict=True)
+        ]
+    )
+
+
+def count_use(book: Book, event_id: int, code_hash: bytes, uses: int) -> None:
+    """Count so many uses of a voucher more, or with -1 give one back."""
+    book.changes.voucher_uses[event_id, code_hash] += uses
+    voucher = book.vouchers.get((event_id, code_hash))
+    if voucher is not None:
+        voucher.uses += uses

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanKind
 from booking_lane import tracing
 from booking_lane.spans import Spans
 from db.booking import events, holds, outcomes, purchases, seats
+from db.connections.pooled import PooledConnection
 from db.outbox.writer import WRITE_OUTBOX
 
 _NAMES: Final = {
@@ -84,3 +85,7 @@ class TracedConnection(psycopg.Connection[Any]):
     def transaction(self, *args: Any, **kwargs: Any) -> Iterator[psycopg.Transaction]:
         with tracing.tracer.part("postgres transaction"), super().transaction(*args, **kwargs) as transaction:
             yield transaction
+
+
+class TracedPooledConnection(TracedConnection, PooledConnection):
+    """The same through a pooler."""

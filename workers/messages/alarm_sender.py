@@ -31,7 +31,7 @@ from waiting_room.key_ring import KeyRing
 from workers.channels.channel import Connection
 from workers.messages.alarm_letters import CONSOLE_PAGE, Told, chat_text, occasion_of
 from workers.messages.chat import Chat
-from workers.messages.making import links_base, providers
+from workers.messages.making import providers
 from workers.messages.provider import Failure, Provider, Tried
 from workers.messages.sender import JITTER, retry_wait_seconds
 from workers.settings import WorkerSettings
@@ -63,7 +63,7 @@ class AlarmSender:
     """Sends alarms, in the running loop in which it is made; in Redis it keeps pace with other processes."""
 
     def __init__(self, settings: WorkerSettings, client: redis.asyncio.Redis, keys: KeyRing) -> None:
-        base = links_base(settings)
+        base = settings.site_address
         self._settings = settings
         self._links = Links(base, LinkTokens(keys))
         self._writer = Writer(Look.of(settings.brand), self._links)

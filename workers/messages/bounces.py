@@ -21,6 +21,7 @@ from urllib.parse import unquote
 import psycopg
 
 from db.connections import primary
+from db.connections.alone import locked
 from db.messages.addresses import opened
 from db.messages.kinds import MAIL, SuppressionReason
 from db.messages.queue import ADDRESS_OF, CAME_BACK, SUPPRESS, suppression_row, without_address
@@ -76,11 +77,10 @@ def read_mailbox(database_url: str, settings: MailSettings) -> list[tuple[Return
     """
     found = []
     until = time.monotonic() + TURN_SECONDS_MAX
-    with primary.connect(database_url, "admitone-bounces") as connection:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if row is None or not row[0]:
+    with locked(database_url, "admitone-bounces", _LOCK) as is_ours:
+        if not is_ours:
             return []
-        with _mailbox(settings) as box:
+        with primary.connect(database_url, "admitone-bounces") as connection, _mailbox(settings) as box:
             for uid in _unseen(box):
                 taken = take(connection, _content(box, uid))
                 box.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)" if taken is None else r"(\Seen \Deleted)")

@@ -85,6 +85,16 @@ class FanOut:
                 cause=payload["reservationId"],
                 payload={"seats": payload["seats"], "endsAt": payload["endsAt"]},
             )
+        elif kind is OutboxKind.REFUND_MADE:
+            facts = {name: payload[name] for name in ("amount", "currency", "cause", "purchaseId")}
+            await self.to_fans(
+                connection,
+                MessageKind.REFUND,
+                event_id,
+                [payload["userId"]],
+                cause=payload["refundId"],
+                payload=facts,
+            )
         elif kind is OutboxKind.PURCHASE_CANCELLED:
             await self._returned(connection, event_id)
 

@@ -22,17 +22,11 @@ from workers.settings import WorkerSettings
 
 def make_sender(settings: WorkerSettings, client: redis.asyncio.Redis, keys: KeyRing) -> Sender:
     """The sender of one process, in its running loop; in Redis it keeps pace with other processes."""
-    links = Links(links_base(settings), LinkTokens(keys))
+    links = Links(settings.site_address, LinkTokens(keys))
     look = Look.of(settings.brand)
     return Sender(
         settings.message, settings.mail, providers(settings, links.base, client), look, links, TicketKeys(keys)
     )
-
-
-def links_base(settings: WorkerSettings) -> str:
-    """Where links in messages lead. A development site that does not know its address leads to this machine."""
-    base = settings.message.links or settings.site.public_url
-    return base if "://" in base else "http://127.0.0.1:8000" + base
 
 
 def providers(

@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
-import redis.asyncio
+import redis.exceptions
 import uvloop
 
+from booking_lane.clients import plain_async_client
 from db.alarms.notices import ANY_DUE as ANY_ALARM_DUE
 from db.connections import primary
 from db.keys.signing_keys import READ_KEYS, KeyRow
@@ -68,7 +69,7 @@ class Told:
     async def _make(self) -> None:
         settings = self._settings
         self._fan_out = FanOut(settings.message)
-        self._line_redis = redis.asyncio.Redis.from_url(
+        self._line_redis = plain_async_client(
             settings.redis.line, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
         )
         self._keys = KeyRing(settings.site.secret)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -23,11 +24,16 @@ import redis
 from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
+from db.outbox.kinds import OutboxKind, RefundMade
+from db.outbox.writer import insert_news_after
 from db.payments import cashier as sql
+from db.payments.overview import AT_THE_BANK
 from db.payments.states import RefundState
 from db.sealing.keyring import SealedField, keyring
 from payments.provider import (
+    AlreadySettledError,
     Answer,
+    Opened,
     PaymentAsk,
     Provider,
     ProviderAwayError,
@@ -35,6 +41,7 @@ from payments.provider import (
     Standing,
 )
 from payments.settings import PaymentSettings
+from workers.payments.reconciling import reconcile_if_due
 from workers.payments.sending import Sending
 
 logger = logging.getLogger(__name__)
@@ -49,6 +56,8 @@ STOP_SECONDS_MAX: Final = 3.0
 NOTE_SECONDS_MAX: Final = 2.0
 ERROR_CHARS_MAX: Final = 200
 TRIES_DOUBLED_MAX: Final = 16
+RECONCILE_LOOK_SECONDS: Final = 30.0
+RECONCILE_HOURS: Final = 72
 _SESSION: Final = {"timezone": "UTC", "statement_timeout": 10_000}
 
 Connection = psycopg.AsyncConnection[Any]
@@ -88,6 +97,7 @@ class Cashier:
         """Work until ``stop`` is set; then wait for the calls under way, `STOP_SECONDS_MAX` at most."""
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
+        comparing = asyncio.create_task(self._compare())
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -103,6 +113,8 @@ class Cashier:
                     await asyncio.wait_for(self._wake.wait(), TURN_SECONDS)
         finally:
             stopping.cancel()
+            comparing.cancel()
+            await asyncio.gather(comparing, return_exceptions=True)
             await self._end()
 
     async def _end(self) -> None:
@@ -214,31 +226,41 @@ class Cashier:
                 await self._close(due)
             case Standing.OPEN:
                 await self._later(due, "")
+            case Standing.PENDING:
+                await self._later(due, AT_THE_BANK, is_fault=False)
 
     async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
         """Where the payment stands; None where it was just opened."""
-        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "")
+        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "", due.event_name)
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
             opened = await provider.open(ask)
-            self._probe("pay_opened")
-            await self._note(
-                sql.NOTE_OPENED,
-                due,
-                provider_ref=opened.provider_ref,
-                client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
-                look_seconds=self._settings.look_seconds,
-                taken_until=due.taken_until,
-            )
-            self._probe("pay_noted")
+            await self._opened(due, opened)
             if not due.is_over:
                 return None
-            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, opened.provider_ref)
+            ask = dataclasses.replace(ask, provider_ref=opened.provider_ref)
+        elif due.goes_there and not due.is_over:
+            with contextlib.suppress(AlreadySettledError):
+                await self._opened(due, await provider.open_there(ask))
+                return None
         return await (provider.close(ask) if due.is_over else provider.look(ask))
+
+    async def _opened(self, due: sql.DuePayment, opened: Opened) -> None:
+        self._probe("pay_opened")
+        await self._note(
+            sql.NOTE_OPENED,
+            due,
+            provider_ref=opened.provider_ref,
+            client_secret=keyring().seal(SealedField.PAYMENT_SECRET, opened.client_secret),
+            pay_href=opened.href or None,
+            look_seconds=self._settings.look_seconds,
+            taken_until=due.taken_until,
+        )
+        self._probe("pay_noted")
 
     async def _called(self, call: Any) -> Any:
         try:
-            # Opening and closing are two calls.
+            # Opening and closing are two calls; a list of refunds and a refund too.
             return await asyncio.wait_for(call, 2 * self._settings.call_seconds)
         except TimeoutError:
             raise ProviderAwayError("no answer in time") from None
@@ -257,7 +279,11 @@ class Cashier:
         )
 
     async def _close(self, due: sql.DuePayment) -> None:
-        await self._note(sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds)
+        noted = await self._note(
+            sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds, provider_ref=due.provider_ref
+        )
+        if not noted:
+            return
         self._sending.add(
             Fail(
                 **_stamp(),
@@ -268,34 +294,43 @@ class Cashier:
             )
         )
 
-    async def _later(self, due: sql.DuePayment, error: str) -> None:
-        wait = self._wait_seconds(due.tries) if error else float(self._settings.look_seconds)
+    async def _later(self, due: sql.DuePayment, error: str, *, is_fault: bool = True) -> None:
+        """Look at the payment again; ``is_fault``: if there is an error, it is one."""
+        is_fault = is_fault and bool(error)
+        wait = self._wait_seconds(due.tries) if is_fault else float(self._settings.look_seconds)
         await self._note(
-            sql.NOTE_LATER, due, wait_seconds=wait, error=error[:ERROR_CHARS_MAX], taken_until=due.taken_until
+            sql.NOTE_LATER,
+            due,
+            wait_seconds=wait,
+            error=error[:ERROR_CHARS_MAX],
+            is_fault=is_fault,
+            taken_until=due.taken_until,
         )
 
     def _wait_seconds(self, tries: int) -> float:
         doubled: float = 2 ** min(max(0, tries - 1), TRIES_DOUBLED_MAX)
         return min(self._settings.retry_first_seconds * doubled, self._settings.retry_seconds_max)
 
-    async def _note(self, statement: str, due: sql.DuePayment | sql.DueRefund, **values: object) -> None:
+    async def _note(self, statement: str, due: sql.DuePayment | sql.DueRefund, **values: object) -> int:
+        """Run a statement about this payment or refund; how many rows it changed."""
         connection = await self._connected()
         which = {"event_id": due.event_id, "payment_id": due.payment_id}
         if isinstance(due, sql.DueRefund):
             which["refund_id"] = due.refund_id
-        await connection.execute(statement, {**which, **values}, prepare=True)
+        return (await connection.execute(statement, {**which, **values}, prepare=True)).rowcount
 
     # -- refunds
 
     async def _refund(self, due: sql.DueRefund) -> None:
         provider = self._providers.get(due.provider)
-        state, reference, error = RefundState.PENDING, None, f"this site has no provider {due.provider}"
+        state, error = RefundState.PENDING, f"this site has no provider {due.provider}"
         if provider is not None:
-            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref)
+            ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref, due.event_name)
             try:
                 reference = await self._called(provider.refund(ask, due.refund_id, due.amount))
                 self._probe("pay_refunded")
-                state, error = RefundState.DONE, ""
+                await self._refunded(due, reference)
+                return
             except ProviderAwayError as away:
                 error = f"no answer: {away}"
             except ProviderRefusedError as refused:
@@ -308,10 +343,41 @@ class Cashier:
             sql.NOTE_REFUND,
             due,
             state=state,
-            provider_ref=reference,
             error=error[:ERROR_CHARS_MAX],
             wait_seconds=self._wait_seconds(due.tries),
         )
+
+    async def _refunded(self, due: sql.DueRefund, reference: str) -> None:
+        """Note that the provider took the refund, and tell of it once."""
+        news = RefundMade(
+            event_id=due.event_id,
+            refund_id=due.refund_id,
+            payment_id=due.payment_id,
+            purchase_id=due.purchase_id,
+            user_id=due.user_id,
+            amount=due.amount,
+            currency=due.currency,
+            cause=due.cause,
+        )
+        statement, parameters = insert_news_after(sql.NOTE_REFUND_DONE, OutboxKind.REFUND_MADE, news)
+        await self._note(statement, due, provider_ref=reference, **parameters)
+
+    # -- the providers' books
+
+    async def _compare(self) -> None:
+        """Compare with the providers' books from time to time, on a connection of its own."""
+        minutes = self._settings.reconcile_minutes
+        while minutes:
+            await asyncio.sleep(RECONCILE_LOOK_SECONDS)
+            try:
+                done = await reconcile_if_due(
+                    self._database_url, self._providers, minutes=minutes, hours=RECONCILE_HOURS
+                )
+            except (psycopg.Error, OSError) as error:
+                logger.warning("payments are compared later: %s", error)
+                continue
+            if done is not None and done.differences:
+                logger.error("%d payments are not with their providers as they are here", len(done.differences))
 
 
 def _stamp() -> Stamp:

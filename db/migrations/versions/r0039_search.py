@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from db.search.extension import require_trigrams
 
 revision = "0039"
-down_revision = "0035"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 

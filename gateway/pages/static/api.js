@@ -41,14 +41,32 @@ export function newKey() {
 }
 
 /**
+ * @typedef {{body?: object, headers?: Record<string, string>, patience?: number, cache?: RequestCache, begins?: boolean}} CallOptions
+ *   patience in seconds; without a `cache` the browser keeps and uses no stored answer; begins: whether the call may begin
+ *   a session, if it needs one
+ */
+
+/** @typedef {(method: string, path: string, options?: CallOptions) => Promise<any>} Send */
+
+/** How a call goes: on a fan's page by way of the session (session.js). @type {Send} */
+let way = send;
+
+/** @param {(send: Send) => Send} wrap */
+export function callBy(wrap) {
+  way = wrap(send);
+}
+
+/**
  * One call of the API. Throws a Problem where it is refused or not answered.
  * @template [Answer=unknown] as gateway/pages/contract.d.ts has it
  * @param {string} method @param {string} path as the API's description has it
- * @param {{body?: object, headers?: Record<string, string>, patience?: number, cache?: RequestCache}} [options] patience
- *   in seconds; without a `cache` the browser keeps and uses no stored answer
+ * @param {CallOptions} [options]
  * @returns {Promise<Answer>} null where the answer has no body
  */
-export async function call(method, path, { body, headers = {}, patience = 20, cache = "no-store" } = {}) {
+export const call = (method, path, options) => way(method, path, options);
+
+/** @type {Send} */
+async function send(method, path, { body, headers = {}, patience = 20, cache = "no-store" } = {}) {
   const started = Date.now();
   let response, answer;
   const abort = new AbortController();
@@ -74,8 +92,9 @@ export async function call(method, path, { body, headers = {}, patience = 20, ca
     clearTimeout(timer);
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
+  const ageMs = 1000 * Number(response.headers.get("Age")); // how long a cache has kept the answer
   // The header is cut to whole seconds; the latest it can mean, so that no deadline is shown too late.
-  if (date && Date.now() - started < 2000) skew = date + 1000 - (started + Date.now()) / 2;
+  if (date && Date.now() - started < 2000) skew = date + ageMs + 1000 - (started + Date.now()) / 2;
   if (!response.ok) {
     const problem = new Problem(response.status, answer);
     const after = Number(response.headers.get("Retry-After"));

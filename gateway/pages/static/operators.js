@@ -7,7 +7,7 @@ import { momentWords } from "./moments.js";
 import { attempt, readOperator, say, watchSession, watchSignIn } from "./operator.js";
 import { plural } from "./words.js";
 
-/** @import { OperatorList, OperatorListed, OperatorLog, ScriptToken, ScriptTokenList } from "../contract.d.ts" */
+/** @import { OperatorList, OperatorListed, OperatorLog, ScriptToken, ScriptTokenList, ScriptTokenMade } from "../contract.d.ts" */
 
 const VIEW = "operators";
 const API = "/api/ops/operators";
@@ -26,15 +26,30 @@ function fieldsOf(form) {
   return { ...fields, ...(eventId ? { eventId: Number(eventId) } : {}) };
 }
 
-/** @param {OperatorListed} one @param {boolean} isPassword */
-function open({ name, role }, isPassword) {
+/** What the form changes of an operator: its title, its address below `API`, how it is sent, and what is said then. */
+const CHANGES = {
+  role: { title: "Role of", path: "/role", method: "PUT", done: "has another role, in force at once." },
+  password: { title: "New password for", path: "/password", method: "PUT", done: "has a new password." },
+  factors: {
+    title: "Forget the second factors of",
+    path: "/factors/reset",
+    method: "POST",
+    done: "signs in by password alone, and can set up second factors anew.",
+  },
+};
+/** @typedef {keyof typeof CHANGES} What */
+/** @type {What} */
+let what = "role";
+
+/** @param {OperatorListed} one @param {What} chosen */
+function open({ name, role }, chosen) {
   change.reset();
-  changed = name;
-  $("change-title").textContent = isPassword ? `New password for ${name}` : `Role of ${name}`;
+  [changed, what] = [name, chosen];
+  $("change-title").textContent = `${CHANGES[what].title} ${name}`;
   field(change, "role").value = role ?? "";
-  $("change-role").hidden = isPassword;
-  $("change-password").hidden = !isPassword;
-  field(change, "newPassword").required = isPassword;
+  $("change-role").hidden = what !== "role";
+  $("change-password").hidden = what !== "password";
+  field(change, "newPassword").required = what === "password";
   change.hidden = false;
   $("change-title").focus();
 }
@@ -62,8 +77,11 @@ function operatorLine(one) {
   return line(
     one.name,
     facts.join(" · "),
-    lineButton("Role", `Role of ${one.name}`, () => open(one, false)),
-    lineButton("Password", `New password for ${one.name}`, () => open(one, true)),
+    lineButton("Role", `Role of ${one.name}`, () => open(one, "role")),
+    lineButton("Password", `New password for ${one.name}`, () => open(one, "password")),
+    ...(one.authenticator || one.passkeys
+      ? [lineButton("Second factors", `Forget the second factors of ${one.name}`, () => open(one, "factors"))]
+      : []),
     lineButton("Dismiss", `Dismiss ${one.name}`, () => remove(one.name)),
   );
 }
@@ -113,16 +131,13 @@ async function show() {
 change.addEventListener("submit", (submit) => {
   submit.preventDefault();
   attempt(VIEW, async () => {
-    const { role, newPassword, ...fields } = /** @type {Record<string, unknown>} */ (fieldsOf(change));
-    const isPassword = $("change-role").hidden;
-    const { password } = fields;
-    const body = isPassword
-      ? { name: changed, newPassword, password }
-      : { name: changed, role: role || null, ...fields };
-    await call("PUT", `${API}/${isPassword ? "password" : "role"}`, { body });
+    const { role, newPassword, eventId, password } = /** @type {Record<string, unknown>} */ (fieldsOf(change));
+    const fields = { role: { role: role || null, eventId: eventId ?? null }, password: { newPassword }, factors: {} };
+    const { path, method, done } = CHANGES[what];
+    await call(method, API + path, { body: { name: changed, password, ...fields[what] } });
     change.hidden = true;
     await show();
-    say(isPassword ? `${changed} has a new password.` : `${changed} has another role, in force at once.`, [], true);
+    say(`${changed} ${done}`, [], true);
   });
 });
 $("change-cancel").addEventListener("click", () => change.hidden = true);
@@ -135,6 +150,22 @@ formOf("add").addEventListener("submit", (submit) => {
     form.reset();
     await show();
     say(`${name} may sign in.`, [], true);
+  });
+});
+
+formOf("make-token").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  attempt(VIEW, async () => {
+    const form = formOf("make-token");
+    const { hours, ...fields } = /** @type {Record<string, unknown>} */ (fieldsOf(form));
+    const body = { ...fields, hours: Number(hours) };
+    const { token } = /** @type {ScriptTokenMade} */ (await call("POST", "/api/ops/tokens", { body }));
+    form.reset();
+    await show();
+    const made = /** @type {HTMLInputElement} */ ($("made-token"));
+    made.value = token;
+    $("made").hidden = false;
+    made.select();
   });
 });
 

@@ -17,6 +17,7 @@ import { plural } from "./words.js";
 /** @import { KeptScan } from "./scan/store.js" */
 
 const VIEW = "scan";
+const COUNTED_SECONDS = 1;
 const ENTER_SECONDS = 4; // A steward does not wait longer: then the signature and the list decide.
 const SYNC_MS = 5000;
 const LIST_MS = 300_000;
@@ -43,6 +44,8 @@ let takeBack = null;
 let isOnline = true;
 let isSyncing = false;
 let isBusy = false;
+/** @type {number | undefined} */
+let standingDue;
 
 /** The path of the chosen event's check-in. @param {string} [rest] */
 const path = (rest = "") => `/api/ops/events/${event?.eventId}/${rest}`;
@@ -133,7 +136,7 @@ async function enter(which) {
     const result = error.code === "ticket_used" ? "used" : "refused";
     show({ result, words: error.message, place: body.place ?? "", ticketType: "", use });
   }
-  readStanding();
+  readStandingSoon();
 }
 
 /** @param {string} text @param {string} at @param {string} scannedAt */
@@ -182,7 +185,7 @@ async function undo() {
   $("verdict-title").textContent = "Undone";
   $("verdict-words").textContent = "The ticket can be scanned again.";
   showNetwork(isOnline);
-  if (isOnline) readStanding();
+  if (isOnline) readStandingSoon();
 }
 
 // -- sync
@@ -256,6 +259,14 @@ async function useList(kept) {
 }
 
 // -- counts, conflicts, search
+
+/** Show the counts after a scan or what undid one. The server counts once a second, however many gates ask. */
+function readStandingSoon() {
+  standingDue ??= setTimeout(() => {
+    standingDue = undefined;
+    readStanding();
+  }, 1000 * COUNTED_SECONDS);
+}
 
 async function readStanding() {
   if (!event) return;

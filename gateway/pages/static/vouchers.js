@@ -3,6 +3,7 @@
 import { below } from "./addresses.js";
 import { call } from "./api.js";
 import { $, formOf, make, readData } from "./dom.js";
+import { showPayments } from "./event-payments.js";
 import { eventWords, momentWords } from "./moments.js";
 import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { count } from "./text.js";
@@ -40,10 +41,11 @@ function entry(title, facts) {
 
 /** @param {TakingsLine} line */
 function takenLine(line) {
-  const { amount, cancelledAmount, cancelledSeats, discounts, fees, prices, seats, tax, taxBasisPoints, ticketType } =
-    line;
+  const { amount, cancelledAmount, cancelledSeats, complimentarySeats, discounts, fees, prices, seats, tax } = line;
+  const { taxBasisPoints, ticketType } = line;
   const facts = [
     `${plural(seats, "seat")}: ${money(prices)} in prices`,
+    complimentarySeats && `${plural(complimentarySeats, "seat")} of them complimentary`,
     discounts && `${money(discounts)} less by vouchers`,
     fees && `${money(fees)} in fees`,
     taxBasisPoints && `${money(tax)} tax of ${percent(taxBasisPoints)}, ${line.taxIncluded ? "included" : "on top"}`,
@@ -106,6 +108,7 @@ async function show() {
   } is tax.`;
   /** @type {HTMLAnchorElement} */ ($("taken-csv")).href = below(`${path}/takings.csv`);
   $("lines").replaceChildren(...taken.lines.map(takenLine));
+  if (event.payments) showPayments(await call("GET", `${path}/payments`), money);
   $("issues").replaceChildren(...issues.map(issueLine));
   $("none").hidden = issues.length > 0;
   $("sign-in").hidden = true;

@@ -3,14 +3,16 @@
 import { book, call, newKey, now, Problem } from "./api.js";
 import { Captcha } from "./captcha.js";
 import { $, readData } from "./dom.js";
+import { beginSessions } from "./session.js";
 import { clock, problemWords } from "./words.js";
 
 /** @import { WaitingEntryAnswer } from "../contract.d.ts" */
 
 const TICK_MS = 500;
 const LOOK_MS = 10_000;
-/** @type {{eventId: number, state: string | null, offerEndsAt: string | null}} */
-const { eventId, state, offerEndsAt } = readData("waiting-data");
+/** @type {{eventId: number, state: string | null, offerEndsAt: string | null, own: boolean}} */
+const { eventId, state, offerEndsAt, own } = readData("waiting-data");
+beginSessions(own);
 const path = `/api/events/${eventId}/waiting-list`;
 
 if (offerEndsAt) {

@@ -1,8 +1,8 @@
 -- admit.lua: one tick of the door; any process may call it at any time.
 -- KEYS  a room's keys (room.lua)
--- ARGV  1 event
--- Returns {ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due, 1 if nobody holds a place},
--- or {unknown_room, 0, 0, 0, 0, 0}
+-- ARGV  1 event, 2 ms: nothing is done if the room was ticked within so many (0: it is ticked in any case)
+-- Returns {ok, fans called, places ended, 1 if more work is due now, 1 if the draw is due, 1 if nobody holds a place, ms
+-- until a call like this one would do something, where it did nothing}, or {unknown_room, 0, 0, 0, 0, 0, 0}
 
 local PURGE_CHUNK = 50 -- of lapsed passes, of lapsed claims, of absences that ran out, each
 local WALK_CHUNK = 150 -- places looked at from the front of the line, half of each class where both wait
@@ -24,7 +24,11 @@ local function bound_histories()
 end
 
 if not room.state then
-  return { 'unknown_room', 0, 0, 0, 0, 0 }
+  return { 'unknown_room', 0, 0, 0, 0, 0, 0 }
+end
+local ticked_ago, unless_within = now - room.ticked_at, tonumber(ARGV[2] or 0)
+if ticked_ago >= 0 and ticked_ago < unless_within then
+  return { 'ok', 0, 0, 0, 0, redis.call('HLEN', PLACES) == 0 and 1 or 0, unless_within - ticked_ago }
 end
 redis.call('HSET', CONFIG, 'ticked_at', int(now), 'resumed_at', int(room.resumed_at))
 bound_histories()
@@ -218,4 +222,4 @@ if door_open() then
 end
 close()
 local empty = redis.call('HLEN', PLACES) == 0
-return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0, empty and 1 or 0 }
+return { 'ok', calls, #news.ended, more and 1 or 0, room.draw_due and 1 or 0, empty and 1 or 0, 0 }

@@ -45,7 +45,7 @@ def world(database_url: str) -> Iterator[World]:
         yield world
 
 
-def broken(database_url: str, ledger: Path | None = None, **arguments: int) -> set[str]:
+def broken(database_url: str, ledger: Path | None = None, **arguments: Any) -> set[str]:
     return {violation.invariant for violation in audit(database_url, ledger=ledger, **arguments)}
 
 

@@ -128,6 +128,7 @@ REFERENCE_TABLES = {
     "operator_totp",
     "picture",
     "quiet_hours",
+    "reconciliation",
     "search_word",
     "signing_key",
     "suppression",

@@ -68,6 +68,14 @@ def test_what_the_role_may_not_write_is_there(database_url: str) -> None:
         assert set(columns) < set(METADATA.tables[table].columns.keys())
     with pytest.raises(UnknownRoleError):
         grant_gateway(database_url, "nobody of this server")
+    named = f"made_by_migrate_{database_url.rpartition('/')[2]}"
+    for password in ("the first", "the second"):
+        grant_gateway(database_url, named, password)
+        with psycopg.connect(database_url, user=named, password=password) as gateway:
+            assert gateway.execute("SELECT has_table_privilege('purchase', 'INSERT')").fetchone() == (False,)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP OWNED BY {0}").format(sql.Identifier(named)))
+        connection.execute(sql.SQL("DROP ROLE {0}").format(sql.Identifier(named)))
     with psycopg.connect(database_url) as connection:
         owner = connection.info.user
         row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (owner,)).fetchone()

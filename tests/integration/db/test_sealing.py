@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from db.help.fans import FIND_BY_ADDRESS, FIND_BY_TICKET, find_fans
 from db.messages.addresses import hash_of, opened
 from db.messages.contacts import contacts_of, follow, keep_contact, keep_quiet, suppress, unwanted
 from db.messages.kinds import MAIL, SMS, Followed, MessageKind, SuppressionReason
+from db.orders.answers import Answer, Attendee, Content, Hold, keep_answers, open_content, words_of
 from db.push.subscriptions import keep_subscription
 from db.sealing.keyring import Keyring, SealError, keyring, use
 from db.sealing.rows import TABLES, Sealed, seal_anew, seal_plain
@@ -37,6 +39,7 @@ from tests.factories import SECRET, make_event, plan_event
 from tests.integration.db.world import World
 
 FAN = 7
+ADA = "Augusta Lovelace"
 ADDRESS, PHONE = "ada.lovelace@example.org", "+4930123456"
 ENDPOINT = "https://push.example.org/send/secret-of-a-browser"
 KEY = "a-browsers-key"
@@ -94,6 +97,9 @@ def fill(database_url: str, event_id: int) -> list[bytes]:
                 connection, url="https://x.example", kinds=["x"], event_id=None, description="", operator="ada"
             )
             await keep_identity(connection, "https://issuer.example", "ada", ADDRESS, "en")
+            content = Content(ADA, (Attendee(1, 1, 1, ADA),), (Answer(1, "How?", ADA),))
+            hold = Hold(event_id, uuid.UUID(int=1), FAN)
+            await keep_answers(connection, hold, ADDRESS, content, terms_version=1, language="en")
             draw = await draw_row(connection, event_id)
             assert draw is not None
             return [secret, draw.fan_key]
@@ -122,7 +128,7 @@ def buy(connection: psycopg.Connection[Any], event_id: int) -> tuple[Any, list[s
 def test_no_dump_shows_what_is_sealed(database_url: str, event_id: int) -> None:
     secrets = fill(database_url, event_id)
     shown = dump(database_url)
-    for text in (b"lovelace", PHONE.encode(), b"secret-of-a-browser", b"secret-of-a-chat", b"a-browsers-"):
+    for text in (b"lovelace", b"Augusta", PHONE.encode(), b"secret-of-a-browser", b"secret-of-a-chat", b"a-browsers-"):
         assert text not in shown
     for secret in secrets:
         assert secret.hex().encode() not in shown
@@ -230,6 +236,9 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
                 assert draw.fan_key == secrets[1]
                 (found,) = await find_fans(again, FIND_BY_TICKET, beginnings_of(plain), None, None)
                 assert found.user_id == FAN
+                row = (await again.exec_driver_sql("SELECT content, words FROM order_answers")).one()
+                assert open_content(row.content).name == ADA
+                assert set(words_of(["augusta"])) < {bytes(word) for word in row.words}
 
         asyncio.run(read())
     with keys(SECRET), pytest.raises(SealError):

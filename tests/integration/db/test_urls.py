@@ -9,7 +9,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from db.connections.engines import create_engine as create_async_engine
 from db.connections.engines import sqlalchemy_url
-from db.connections.urls import psycopg_conninfo
+from db.connections.urls import NO_POOLER, pooler_of, psycopg_conninfo, with_pooler
 
 FORMS: dict[str, dict[str, str]] = {
     "postgresql://u:p%40x@h:5433/d": {
@@ -35,6 +35,16 @@ def test_both_readers_get_the_same_parameters(url: str) -> None:
     engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
     parameters = engine.dialect.create_connect_args(engine.url)[1]
     assert {key: value for key, value in parameters.items() if key != "context"} == FORMS[url]
+
+
+@pytest.mark.parametrize("url", FORMS)
+def test_a_url_says_whether_it_leads_to_a_pooler_and_libpq_never_sees_it(url: str) -> None:
+    assert pooler_of(url) == NO_POOLER
+    pooled = with_pooler(url, "transaction")
+    assert pooler_of(pooled) == "transaction"
+    assert conninfo_to_dict(psycopg_conninfo(pooled)) == FORMS[url]
+    assert pooler_of(with_pooler(pooled, "transaction_prepared")) == "transaction_prepared"
+    assert with_pooler(pooled, NO_POOLER) == url
 
 
 @pytest.mark.parametrize("url", ["", "mysql://u:hush@h/d", "/run/pg", "postgresql://u:hush@[h/d"])

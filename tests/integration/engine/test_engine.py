@@ -9,7 +9,7 @@ from booking_lane.commands import Command
 from booking_lane.results import Count, SeatChange
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
-from tests.unit.booking_lane.asks import best, cancel, checkout, extend, release, reserve, sweep
+from tests.unit.booking_lane.asks import best, cancel, checkout, extend, give, release, reserve, sweep
 from workers.engine.engine import NOTHING
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
@@ -130,6 +130,23 @@ def test_an_extended_hold_keeps_its_seats_longer(books: Books) -> None:
     assert dt.datetime.fromisoformat(bounded["expiresAt"]) < after + dt.timedelta(hours=1)
     foreign = extend(books.event, 2, hold["reservationId"], 60)
     assert codes(engine.apply([foreign]), foreign) == ["hold_mismatch"]
+
+
+def test_seats_are_given_once_and_past_what_holds_for_fans(books: Books) -> None:
+    engine = books.engine()
+    books.connection.execute("UPDATE event SET seats_per_fan_max = 1, on_sale_at = now() + interval '1 day'")
+    gift = give(books.event, 8, A1, A2)
+    first = bodies(engine.apply([gift]), gift)
+    assert bodies(engine.apply([gift]), gift) == first, "a batch that runs twice gives once"
+    assert (first[0]["totalAmount"], first[0]["userId"]) == (0, 8)
+    (purchase,) = books.rows("SELECT given_by, reservation_id, total_amount FROM purchase")
+    assert purchase == {"given_by": "ada", "reservation_id": gift.reservation_id, "total_amount": 0}
+    assert books.statuses() == {A1: "booked", A2: "booked"}
+    again, gone = give(books.event, 9, A2, A3), give(books.event, 9, (1, 999, 9))
+    assert codes(engine.apply([again, gone]), again, gone) == ["seats_taken", "unknown_seats"]
+    books.connection.execute("UPDATE event SET date = now()")
+    late = give(books.event, 9, A3)
+    assert codes(engine.apply([late]), late) == ["sale_over"]
 
 
 def test_commands_past_their_deadline_change_nothing(books: Books) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from booking_lane.commands import Command
+from db.audit.invariants import audit
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, body
+from tests.integration.engine.test_prices import issued
 from tests.unit.booking_lane.asks import cancel, checkout, confirm, fail, release, reserve, sweep
 from workers.engine.engine import Applied, Engine
 
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+VOUCHER = b"v" * 32
 FAN, OTHER = 1, 2
 SEAT_PRICE = 4900
 
@@ -72,6 +75,10 @@ def till(books: Books) -> Till:
     return Till(books, books.engine())
 
 
+def uses(till: Till) -> int:
+    return till.books.number("SELECT uses FROM voucher")
+
+
 def told(applied: Applied) -> dict[str, Any]:
     (outcome,) = applied.outcomes
     return body(outcome)
@@ -126,12 +133,52 @@ def test_fees_and_taxes_are_paid_and_stand_with_the_seat(till: Till) -> None:
     ]
 
 
-def test_a_voucher_lowers_no_payment_yet_and_is_refused(till: Till) -> None:
+def test_a_voucher_lowers_the_payment_and_its_use_is_counted_from_its_beginning(till: Till) -> None:
+    issued(till.books, VOUCHER, basis_points=0, amount=900)
+    hold = till.hold(FAN, A1, A2)
+    _, payment = till.check_out(FAN, hold, vouchers=(VOUCHER,))
+    asked = 2 * (SEAT_PRICE - 900)
+    assert till.row(payment)["amount"] == asked
+    assert uses(till) == 1
+    assert audit(till.books.database_url, grace_seconds=GRACE_SECONDS) == []
+    other = till.hold(OTHER, A3)
+    late = checkout(till.event, OTHER, hold=other, vouchers=(VOUCHER,))
+    assert bodies(till.engine.apply([late]), late)[0]["code"] == "voucher_used", "its only use is being paid"
+    till.books.connection.execute("UPDATE voucher_issue SET revoked_at = now(), revoked_by = 'ops', amount = 100")
+    till.pay(payment, asked)
+    assert told(till.confirm(payment, hold, A1, A2))["result"]["totalAmount"] == asked, "the price was agreed before"
+    assert (uses(till), till.books.number("SELECT count(*) FROM purchase WHERE voucher_hash IS NOT NULL")) == (1, 1)
+    till.books.connection.execute("UPDATE payment SET captured_at = captured_at - interval '5 min'")
+    assert audit(till.books.database_url, grace_seconds=GRACE_SECONDS) == []
+
+
+def test_a_payment_that_buys_nothing_gives_the_use_back_once(till: Till) -> None:
+    issued(till.books, VOUCHER, basis_points=0, amount=900)
     hold = till.hold(FAN, A1)
-    asked = checkout(till.event, FAN, hold=hold, vouchers=(b"v" * 32,))
-    applied = till.engine.apply([asked])
-    assert bodies(applied, asked)[0]["code"] == "voucher_not_for_these"
-    assert (applied.awaiting, till.hold_row(hold)["state"]) == ((), "held")
+    _, payment = till.check_out(FAN, hold, vouchers=(VOUCHER,))
+    plain = checkout(till.event, FAN, hold=hold)
+    other = checkout(till.event, FAN, hold=hold, vouchers=(b"w" * 32,))
+    applied = till.engine.apply([plain, other])
+    assert [one.payment_id for one in applied.awaiting] == [payment], "who asks without it pays the lower price"
+    assert bodies(applied, other)[0]["code"] == "voucher_not_for_these"
+    failed = fail(till.event, FAN, payment, hold)
+    again = checkout(till.event, FAN, hold=hold, vouchers=(VOUCHER,))
+    (second,) = till.engine.apply([failed, failed, again]).awaiting
+    assert uses(till) == 1, "given back, and taken anew in the same batch"
+    till.pay(payment, SEAT_PRICE - 900)
+    till.confirm(payment, hold, A1)
+    assert uses(till) == 1, "what came too late gives nothing back again"
+    till.pay(second.payment_id, SEAT_PRICE)
+    assert told(till.confirm(second.payment_id, hold, A1))["problem"]["refundCause"] == "wrong_amount"
+    assert uses(till) == 0
+
+
+def test_a_voucher_that_leaves_nothing_to_pay_needs_no_provider(till: Till) -> None:
+    issued(till.books, VOUCHER, basis_points=10_000)
+    hold = till.hold(FAN, A1)
+    asked = checkout(till.event, FAN, hold=hold, vouchers=(VOUCHER,))
+    assert bodies(till.engine.apply([asked]), asked)[0]["totalAmount"] == 0
+    assert (till.books.number("SELECT count(*) FROM payment"), uses(till)) == (0, 1)
 
 
 def test_two_checkouts_of_a_hold_share_its_payment_and_its_outcome(till: Till) -> None:

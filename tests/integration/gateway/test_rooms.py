@@ -18,6 +18,7 @@ from gateway.line.registry import RoomRegistry
 from waiting_room.line import Line
 from waiting_room.model import News
 from waiting_room.settings import LineSettings
+from waiting_room.tickers import Tickers
 
 
 async def test_a_change_made_while_rooms_are_read_is_not_undone(database_url: str, redis_url: str) -> None:
@@ -85,7 +86,7 @@ async def test_one_room_in_trouble_takes_no_other_rooms_turn(database_url: str, 
         rooms = RoomRegistry(engine, line, LineSettings())
         await rooms.refresh()
         broken, sound = rooms.rows  # Rooms have their turns in this order.
-        door = Door(line, rooms, Draws(engine, line))
+        door = Door(line, rooms, Draws(engine, line), Tickers(client))
         for event_id in (broken, sound):
             await client.hset(f"room:{{{event_id}}}:config", "capacity", "0")
             await line.join(event_id, 7)

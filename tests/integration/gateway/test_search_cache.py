@@ -11,6 +11,7 @@ import redis.asyncio
 
 from booking_lane.clients import async_client
 from db.connections.engines import create_engine
+from db.connections.old_reads import OldReads
 from db.search.reading import Wanted
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Hits, Search, Sort
@@ -42,7 +43,7 @@ async def client(redis_url: str) -> AsyncIterator[redis.asyncio.Redis]:
 @pytest.fixture
 async def catalogue(database_url: str) -> AsyncIterator[Counting]:
     engine = create_engine(database_url, pool_max=2)
-    yield Counting(engine)
+    yield Counting(OldReads(engine))
     await engine.dispose()
 
 

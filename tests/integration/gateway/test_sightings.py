@@ -10,7 +10,6 @@ import pytest
 from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from booking_lane.clients import async_client
 from booking_lane.commands import UNSTAMPED, Extend
 from db.booking.conduct import PictureRow
 from db.networks.rules import Rule
@@ -102,7 +101,7 @@ async def test_a_network_that_is_turned_away_is_seen(redis_url: str) -> None:
 
 async def test_proofs_and_commands_that_are_too_many_are_seen_and_a_rehearsals_are_not(redis_url: str) -> None:
     command = Extend(**UNSTAMPED, event_id=1, user_id=7, reservation_id=uuid.uuid4(), seconds=60)
-    async with async_client(redis_url) as client:
+    async with aioredis.Redis.from_url(redis_url) as client:
         seen = Sightings(client, Clock())
         captcha = Altcha(client, secret=SECRET, work_max=10, ttl_seconds=60)
         permits = Permits(client, captcha, LimitSettings(commands_per_minute=2), rules(seen), seen)
@@ -125,7 +124,6 @@ async def test_proofs_and_commands_that_are_too_many_are_seen_and_a_rehearsals_a
         await permit(solved(SECRET, work_max=10, ttl_seconds=60), is_counted=False)
         await seen.flush()
         assert await seen.lately() == {HERE: Counter({PROOF: 1, "captcha_failed": 1, "rate_limited": 1})}
-        await client.connection_pool.disconnect()
 
 
 def test_a_network_that_only_joins_is_in_the_picture() -> None:

@@ -21,4 +21,4 @@ def die(point: str) -> None:
 if __name__ == "__main__":
     settings = Settings.load()
     use(Keyring.of(settings.site))
-    dispatch(settings.db.url, settings.webhook, probe=die)
+    dispatch(settings.db.url, settings.site, settings.webhook, settings.edge, probe=die)

@@ -14,6 +14,7 @@ from booking_lane.commands import (
     Confirm,
     Extend,
     Fail,
+    Give,
     Leave,
     Release,
     Reserve,
@@ -64,6 +65,10 @@ def extend(event: int, fan: int, hold: uuid.UUID | str, seconds: int, **fields: 
 def cancel(event: int, fan: int, purchase: uuid.UUID | str, *seats: Seat, **fields: Any) -> Cancel:
     purchase = uuid.UUID(purchase) if isinstance(purchase, str) else purchase
     return Cancel(**_head(event, fan, fields), purchase_id=purchase, seats=seats)
+
+
+def give(event: int, guest: int, *seats: Seat, **fields: Any) -> Give:
+    return Give(**_head(event, guest, fields), reservation_id=uuid.uuid4(), seats=seats, given_by="ada")
 
 
 def take(event: int, fan: int, purchase: uuid.UUID | str, seat: Seat, issue: int = 1, **fields: Any) -> Take:

@@ -118,22 +118,3 @@ async def test_what_redis_has_no_form_for_fails_before_it_leaves(redis_url: str)
     assert await client.get("key") is None
     await client.aclose()
     await client.connection_pool.disconnect()
-
-
-async def test_the_last_calls_question_leaves_with_the_turns(redis_url: str) -> None:
-    client = async_client(redis_url)
-    trips: list[int] = []
-    ask_all = client.gathering._ask_all
-
-    async def counted(calls: object) -> object:
-        trips.append(len(calls))  # type: ignore[arg-type]
-        return await ask_all(calls)  # type: ignore[arg-type]
-
-    client.gathering._ask_all = counted  # type: ignore[assignment]
-    late: list[asyncio.Future[bytes]] = []
-    client.before_leaving(lambda: late.append(client.begin("ECHO", "late")))
-    assert await client.echo("early") == b"early"
-    assert await late[0] == b"late"
-    assert trips == [2]
-    await client.aclose()
-    await client.connection_pool.disconnect()

@@ -56,6 +56,8 @@ PAYLOAD = {
     "endsAt": "2026-12-01T18:00:00+00:00",
     "purchaseId": "p",
     "amount": 4500,
+    "currency": "EUR",
+    "cause": "cancelled",
     "seats": 2,
     "followerId": "f",
     "mail": "ada@example.org",
@@ -112,6 +114,25 @@ def test_a_mail_has_text_and_html_and_its_files() -> None:
     assert types == ["text/plain", "text/html", "image/png", "image/png", "application/pdf", "text/calendar"]
     assert read["From"].addresses[0].display_name == 'Café, "X"'
     assert read["Message-ID"] == "<id@venue.example>"
+
+
+@pytest.mark.parametrize(
+    ("cause", "purchase", "says", "leads"),
+    [
+        ("cancelled", "p", "You cancelled tickets.", "/purchases/p?"),
+        ("event_cancelled", "p", "This event was cancelled.", "/purchases/p?"),
+        ("seats_gone", None, "could not buy these seats", "/events/1"),
+    ],
+)
+def test_a_refund_says_why_and_leads_to_what_the_fan_has(
+    cause: str, purchase: str | None, says: str, leads: str
+) -> None:
+    payload = {"amount": 4500, "currency": "JPY", "cause": cause, "purchaseId": purchase}
+    occasion = Occasion(kind=MessageKind.REFUND, event_id=1, event=EVENT, payload=payload, user_id=7)
+    written = write_letter(occasion, MAIL, "ada@example.org", "en", Look(), LINKS)
+    assert says in written.text
+    assert "¥4,500" in written.text, "in the currency in which it was paid"
+    assert leads in written.url
 
 
 def test_an_sms_has_no_links_but_its_own() -> None:

@@ -9,6 +9,7 @@ import { initialState, reduce, Store } from "../../../gateway/pages/static/event
 
 /** @type {EventData} */
 const EVENT = {
+  own: false,
   eventId: 7,
   name: "Kammerspiel",
   currency: "EUR",

@@ -24,6 +24,7 @@ SCRIPTS = sorted(path for path in (FOLDER / "static").rglob("*.js") if "vendor" 
 NO_ADDRESSES = {
     ("accounts/issuer.py", "/.well-known/openid-configuration"): "the end of another site's address",
     ("accounts/issuer.py", "/"): "the end of another site's address",
+    ("pages/orders.py", "/purchases/find"): "what the choice of a language comes back to, as the routes know it",
     ("pages/accounts.py", "/account"): "what the choice of a language comes back to, as the routes know it",
     ("app.py", "/"): "what the setting means where it is empty",
     ("captcha/altcha.py", "/api/captcha/challenge"): "as the routes know it; put below the root where it is told",

@@ -34,6 +34,18 @@ async def test_a_tick_that_changes_nothing_is_silent(room: Room) -> None:
     assert news == []
 
 
+async def test_a_deputys_tick_does_nothing_where_another_tick_was_just_now(room: Room) -> None:
+    await room.fill(1, 2, capacity=1)
+    assert (await room.line.admit(42)).called == 1
+    await room.line.leave(42, 1)
+    in_vain = await room.line.admit(42, unless_within_ms=60_000)
+    assert (in_vain.called, in_vain.is_empty) == (0, False)
+    assert 0 < in_vain.due_in_ms <= 60_000
+    await room.client.hincrby(room.keys["config"], "ticked_at", -60_000)
+    assert (await room.line.admit(42, unless_within_ms=60_000)).due_in_ms == 0
+    assert (await room.line.admit(42)).due_in_ms == 0, "the room's ticker asks nobody"
+
+
 @pytest.mark.parametrize("state", ["off", "lobby", "paused", "rebuilding", "sold_out", "closed"])
 async def test_calls_nobody_unless_open_but_ends_what_lapsed(room: Room, state: str) -> None:
     await room.admitted(1)

@@ -15,6 +15,7 @@ from booking_lane.commands import (
     Confirm,
     Extend,
     Fail,
+    Give,
     Leave,
     Release,
     Reserve,
@@ -142,8 +143,8 @@ class Model:
                 return {self._expect_cancel(command, now)}
             case Take():
                 raise AssertionError("this model has one fan for all seats of a purchase: see test_handing_on")
-            case Wait() | Leave():
-                raise NotImplementedError("the model knows no waiting list")
+            case Wait() | Leave() | Give():
+                raise NotImplementedError("the model knows no waiting list, and no guests")
             case Sweep() | Confirm() | Fail():
                 return {"ok"}
 

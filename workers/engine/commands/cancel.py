@@ -41,12 +41,13 @@ def decide(book: Book, command: Cancel) -> CancelResult:
     event = book.events[command.event_id]
     hours = event.cancel_hours or book.settings.cancel_until_hours
     until = cancellable_until(purchase.cancel_until, event.date, hours)
-    if book.now >= until:
+    if book.now >= until and not command.by_venue:
         raise Refused("cancel_closed", cancelUntil=until)
     details = [live[seat] for seat in seats]
     for detail in details:
         detail.cancelled_at = book.now
-        detail.cancel_fee = cancel_fee(detail.amount, event.cancel_fee_percent, event.cancel_fee_amount)
+        if not command.by_venue:
+            detail.cancel_fee = cancel_fee(detail.amount, event.cancel_fee_percent, event.cancel_fee_amount)
         book.move(purchase.event_id, detail.seat, SeatNow(SeatStatus.AVAILABLE))
         purchase.total_amount -= detail.amount
     if not purchase.live:

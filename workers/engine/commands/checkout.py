@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from booking_lane.commands import Checkout, Proof, command_id_new
@@ -14,7 +13,7 @@ from db.booking.results import BoughtSeat, PurchaseResult, breakdown, seat_charg
 from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
-from db.booking.vouchers import WRITE_VOUCHER_USES, Voucher, voucher_uses
+from db.booking.vouchers import WRITE_VOUCHER_USES, voucher_uses
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine import payments
@@ -22,7 +21,7 @@ from workers.engine.book import Book
 from workers.engine.commands.rule import Rule
 from workers.engine.conduct import refuse_unproven_mass
 from workers.engine.needs import Needs
-from workers.engine.prices import price_of
+from workers.engine.prices import count_use, price_of
 from workers.engine.refused import Refused
 from workers.engine.statements import Connection, run, run_on
 from workers.engine.terms import refuse_beyond_type_limits
@@ -54,20 +53,30 @@ def decide(book: Book, command: Checkout) -> PurchaseResult:
     if not hold.is_live(book.now):
         _refuse_beyond_limit(book, hold)
     refuse_unproven_mass(book, command, hold)
-    pay_until = payments.pay_until(book, hold)
+    charges, voucher = price_of(book, hold, command.vouchers)
+    pay_until = payments.pay_until(book, hold, charges)
     if command.proof > Proof.NONE and not hold.proven:
         book.count_with_network(hold, -len(hold.seats))
         hold.proven = True
     if pay_until is not None:
-        if command.vouchers:
-            raise Refused("voucher_not_for_these", "Vouchers lower no price where this event takes payments.")
-        payments.begin(book, command, hold, pay_until)
-    charges, voucher = price_of(book, hold, command.vouchers)
-    return purchase_result(book, buy(book, hold, charges, voucher))
+        payments.begin(book, command, hold, pay_until, charges, voucher)
+    if voucher is None:
+        return purchase_result(book, buy(book, hold, charges))
+    count_use(book, hold.event_id, voucher.code_hash, 1)
+    return purchase_result(book, buy(book, hold, charges, voucher.code_hash))
 
 
-def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher: Voucher | None = None) -> Purchase:
-    """Make the purchase of a hold whose seats are its own or free, for these charges."""
+def buy(
+    book: Book,
+    hold: Hold,
+    charges: Sequence[Charge],
+    voucher_hash: bytes | None = None,
+    *,
+    given_by: str | None = None,
+) -> Purchase:
+    """Make the purchase of a hold whose seats are its own or free, for these charges; ``given_by`` is the operator who
+    gave complimentary seats. The voucher's use is counted already.
+    """
     event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
@@ -79,10 +88,9 @@ def buy(book: Book, hold: Hold, charges: Sequence[Charge], voucher: Voucher | No
         purchase_at=book.now,
         details=[Detail(seat, charge, new_code()) for seat, charge in zip(hold.seats, charges, strict=True)],
         cancel_until=cancellable_until(None, event.date, event.cancel_hours or book.settings.cancel_until_hours),
-        voucher_hash=None if voucher is None else voucher.code_hash,
+        voucher_hash=voucher_hash,
+        given_by=given_by,
     )
-    if voucher is not None:
-        voucher.uses += 1
     for seat in hold.seats:
         book.move(hold.event_id, seat, SeatNow(SeatStatus.BOOKED))
     book.close(hold, HoldState.PURCHASED)
@@ -163,6 +171,9 @@ def purchase_result(book: Book, purchase: Purchase) -> PurchaseResult:
 
 def write(connection: Connection, book: Book) -> None:
     """Write the purchases with their details, the uses of vouchers, and the news of each."""
+    if uses := sorted((key, count) for key, count in book.changes.voucher_uses.items() if count):
+        rows = [voucher_uses(event_id, code_hash, count) for (event_id, code_hash), count in uses]
+        run_on(connection, WRITE_VOUCHER_USES, rows)
     made = book.changes.purchases
     if not made:
         return
@@ -172,10 +183,6 @@ def write(connection: Connection, book: Book) -> None:
         sql.WRITE_PURCHASE_DETAILS,
         [sql.new_detail(purchase, detail) for purchase in made for detail in purchase.details],
     )
-    uses = Counter((one.event_id, one.voucher_hash) for one in made if one.voucher_hash is not None)
-    if uses:
-        rows = [voucher_uses(event_id, code_hash, count) for (event_id, code_hash), count in sorted(uses.items())]
-        run_on(connection, WRITE_VOUCHER_USES, rows)
     news = [
         PurchaseMade(
             event_id=purchase.event_id,

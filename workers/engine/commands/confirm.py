@@ -14,6 +14,7 @@ from workers.engine.book import Book
 from workers.engine.commands.checkout import buy, purchase_result
 from workers.engine.commands.rule import Rule
 from workers.engine.needs import Needs
+from workers.engine.prices import price_agreed
 
 
 def needs(command: Confirm, batch: Needs) -> None:
@@ -43,7 +44,7 @@ def _settle(book: Book, payment: Payment) -> None:
         payments.give_back(book, payment, cause)
         return
     assert hold is not None
-    purchase = buy(book, hold, hold.charges)
+    purchase = buy(book, hold, price_agreed(hold, payment), payment.voucher_hash)
     payment.purchase_id = purchase.purchase_id
     payments.end(book, payment, PaymentState.BOOKED, purchase_result(book, purchase))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
+from collections.abc import Sequence
 
-from booking_lane.commands import BestAvailable, Proof, Reserve, command_id_new
-from db.booking.charges import charge_of, noted
+from booking_lane.commands import BestAvailable, Give, Proof, Reserve, command_id_new
+from db.booking.charges import Charge, charge_of, noted
 from db.booking.events import EventRow
 from db.booking.holds import Hold
 from db.booking.results import HoldResult, breakdown, held_seats, named_seats
@@ -48,7 +50,7 @@ def decide(book: Book, command: Reserve) -> HoldResult:
     asked = [best.ticket_type_id] if best is not None else [seat[0] for seat in command.seats]
     refuse_what_others_await(book, command.event_id, asked, (seat for hold in in_grace for seat in hold.seats))
     if best is None:
-        _refuse_unless_free(book, command, in_grace)
+        refuse_unless_free(book, command.event_id, command.seats, in_grace)
     count = best.quantity if best is not None else len(command.seats)
     had = book.seats_had(command.event_id, command.user_id)
     if had + count > event.seats_per_fan_max:
@@ -90,13 +92,22 @@ def _refuse_unless_on_sale(event: EventRow, now: dt.datetime) -> None:
     raise Refused(PROBLEMS[state])
 
 
-def hold_seats(book: Book, command: Reserve, seats: tuple[Seat, ...], lasts: dt.timedelta) -> Hold:
-    """Hold seats that are free for the command's fan."""
-    tickets = [book.tickets[command.event_id, seat[0]] for seat in seats]
-    charges = [charge_of(ticket.price, ticket.terms) for ticket in tickets]
+def hold_seats(
+    book: Book,
+    command: Reserve | Give,
+    seats: tuple[Seat, ...],
+    lasts: dt.timedelta,
+    *,
+    charges: Sequence[Charge] | None = None,
+    reservation_id: uuid.UUID | None = None,
+) -> Hold:
+    """Hold seats that are free for the command's fan, for these charges, or else for what the seats cost."""
+    if charges is None:
+        tickets = [book.tickets[command.event_id, seat[0]] for seat in seats]
+        charges = [charge_of(ticket.price, ticket.terms) for ticket in tickets]
     hold = Hold(
         event_id=command.event_id,
-        reservation_id=command_id_new(),
+        reservation_id=reservation_id or command_id_new(),
         user_id=command.user_id,
         state=HoldState.HELD,
         seats=seats,
@@ -130,12 +141,12 @@ def _result(book: Book, hold: Hold) -> HoldResult:
     )
 
 
-def _refuse_unless_free(book: Book, command: Reserve, in_grace: list[Hold]) -> None:
-    """Refuse the command unless its seats are free. Those of the fan's own hold in its grace count as free for it."""
+def refuse_unless_free(book: Book, event_id: int, seats: Sequence[Seat], in_grace: Sequence[Hold] = ()) -> None:
+    """Refuse a command unless its seats are free. Those of the fan's own holds in their grace count as free for it."""
     unknown: list[Seat] = []
     taken: list[Seat] = []
-    for seat in command.seats:
-        now = book.seats.get((command.event_id, *seat))
+    for seat in seats:
+        now = book.seats.get((event_id, *seat))
         if now is None:
             unknown.append(seat)
         elif not now.is_free(book.now) and not any(now.reservation_id == hold.reservation_id for hold in in_grace):

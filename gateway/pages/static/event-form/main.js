@@ -23,6 +23,7 @@ import { zones } from "../zones.js";
 import { conflictLine, showLog } from "./log.js";
 import { removePicture, showPicture, upload } from "./event-picture.js";
 import { showPlan, watchPlan } from "./plan.js";
+import { Progress } from "./progress.js";
 import { Sale } from "./sale.js";
 import { TicketType } from "./ticket-type.js";
 
@@ -42,11 +43,14 @@ const sale = data.eventId === null ? null : new Sale(
   async (event, words) => {
     known = event;
     sale?.show(event);
+    progress?.watch();
     await showLog(event.eventId);
     say(words, [], true);
   },
   refuse,
 );
+
+const progress = data.eventId === null ? null : new Progress(data.eventId, (code) => data.exponents[code] ?? 2);
 
 /** @param {DefinedTicketType | null} type as the server has it; null for a new one */
 function addType(type) {
@@ -117,6 +121,7 @@ async function send(dry) {
     input("why").value = "";
     await showLog(event.eventId);
     await showPlan(event.eventId);
+    progress?.watch();
     say("Saved. Every page shows it within a second.", notes, true);
   } catch (error) {
     await refuse(error);
@@ -161,6 +166,7 @@ async function showTaken(eventId) {
 async function begin() {
   if (data.eventId !== null) {
     show(await call("GET", `/api/ops/events/${data.eventId}`));
+    progress?.watch();
     await showLog(data.eventId);
     await showPlan(data.eventId);
     return;

@@ -2,6 +2,7 @@
 // Asks the server where the fan stands. Each question is a heartbeat too: it keeps the place.
 import { call, Problem } from "../api.js";
 import { keepsCookies, NO_COOKIES } from "../cookies.js";
+import { isSessionSure } from "../session.js";
 
 /** @import { Place } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
@@ -33,8 +34,8 @@ export function askWith({ queue, store, page, tell }) {
       if (error.code === "rebuilding") waitFor(store, "rebuilding", error);
       else if (error.status === 404) store.dispatch({ type: "noPlace", stage: stageWithoutPlace });
       else if (error.status === 401) {
-        // The server gave this page a session when it drew it, so the first question can only fail for the token.
-        if (error.code === "session_invalid" && tokenMayBeBad) {
+        // With a session that is good the first question can only fail for the token.
+        if (error.code === "session_invalid" && tokenMayBeBad && isSessionSure()) {
           store.dispatch({ type: "noPlace", stage: stageWithoutPlace });
         } else findSession(page);
       }
@@ -50,8 +51,8 @@ export const waitFor = (store, stage, problem) =>
   store.dispatch({ type: "retryLater", stage, seconds: problem.retryAfter || RETRY_SECONDS });
 
 /**
- * The page's next load gives a session, where the browser keeps its cookie, and the place token brings the place into it.
- * Elsewhere the fan is told.
+ * The page's next load gives up a session that has ended, and a new one begins, where the browser keeps its cookie. The
+ * place token brings the place into it. Elsewhere the fan is told.
  * @param {Context["page"]} page
  */
 export function findSession(page) {

@@ -14,6 +14,7 @@ import { locale, t, tn } from "../text.js";
 /** @import { PurchaseAnswer, PurchaseList, Quote, ReservationAnswer, TaxPart } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
 /** @import { Choose } from "./choose.js" */
+/** @import { OrderAnswers } from "./answers.js" */
 /** @import { State } from "./state.js" */
 
 const TICK_MS = 500;
@@ -26,6 +27,9 @@ const PERSON = {
   done: t("Security check passed"),
   failed: t("The security check failed. Press Buy to try it again."),
 };
+
+/** What the event asks before buying; undefined where it asks for nothing. */
+const answers = () => /** @type {{orderAnswers?: OrderAnswers}} */ (globalThis).orderAnswers;
 
 export class Checkout {
   /** @param {Context} context @param {Choose} choose */
@@ -69,6 +73,7 @@ export class Checkout {
     );
     $("hold-seats").parentElement?.style.setProperty("--edge", `${2 * Math.max(2, hold.seats.length) + 1.8}rem`);
     this.voucher.begin(hold);
+    answers()?.begin(hold, nameOf);
     this.showPrice(hold);
     page.announce(
       tn("{n} seat is yours until {time}.", "{n} seats are yours until {time}.", hold.seats.length, { time: until }),
@@ -150,7 +155,7 @@ export class Checkout {
   async buy() {
     const { page, store, tell } = this.context;
     const { hold } = store.state;
-    if (this.buying || !hold) return;
+    if (this.buying || !hold || answers()?.isMissing()) return;
     page.hush();
     this.buying = true;
     buttonOf("release").disabled = true; // Seats cannot be given back while they are being bought.
@@ -161,6 +166,7 @@ export class Checkout {
     try {
       await busy(buttonOf("buy"), t("Buying…"), async () => {
         try {
+          await answers()?.send(hold);
           const { purchaseId } = await this.pay(hold, key);
           keep(name, null);
           this.leaving = store.state.holds.length < 2;
@@ -220,6 +226,8 @@ export class Checkout {
       if (store.state.hold) this.showPrice(store.state.hold);
       return page.say(voucherWords(problem));
     }
+    const words = answers()?.wordsOf(problem.code);
+    if (words) return page.say(words);
     switch (problem.code) {
       case "hold_expired":
       case "not_your_hold":

@@ -2,12 +2,14 @@
 // The waiting part: the fan's place over a stream, or by asking while the stream is away.
 import { call, Problem } from "../api.js";
 import { $, setProgress, setText } from "../dom.js";
+import { hasSession } from "../session.js";
 import { SharedStream } from "../shared-stream.js";
 import { reloadSpread } from "./page.js";
 import { count, t } from "../text.js";
 import { paceWords, waitWords } from "../wait-words.js";
 import { returnWords } from "../words.js";
 
+/** @import { InitialCall } from "../../contract.d.ts" */
 /** @import { Context } from "./main.js" */
 /** @import { News, Stage, State } from "./state.js" */
 
@@ -162,8 +164,22 @@ export class Line {
       this.soldOutTimer = 0;
       if (store.state.stage !== "sold_out") return;
       this.watchForReturns();
-      ask();
+      if (hasSession()) ask();
+      else this.askRoom();
     }, least + (most - least) * Math.random());
+  }
+
+  /** A stranger asks what everybody is told, which a cache can answer. */
+  async askRoom() {
+    const { event, store } = this.context;
+    try {
+      /** @type {InitialCall} */
+      const { room } = await call("GET", `/api/initial-call/${event.eventId}`);
+      if (room.state !== "sold_out") store.dispatch({ type: "noPlace", stage: "join" });
+    } catch (error) {
+      // The next look may find it.
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 
   async leave() {

@@ -4,8 +4,10 @@
 import "../local-times.js";
 import { $, readData } from "../dom.js";
 import { below } from "../addresses.js";
+import { call } from "../api.js";
 import { OtherTabs } from "../other-tabs.js";
 import { seatWords } from "../seat-words.js";
+import { beginSessions, hasSession } from "../session.js";
 import { moneyIn } from "../words.js";
 import { askWith } from "./asking.js";
 import { Alert } from "./alert.js";
@@ -55,6 +57,7 @@ const REBUILDING_SECONDS = 10;
 
 /** @type {EventData} */
 const event = readData("event-data");
+beginSessions(event.own);
 const drawn =
   /** @type {Stage} */ (document.querySelector(".stage:not([hidden])")?.getAttribute("data-stage") ?? "join");
 const page = new Page();
@@ -124,21 +127,27 @@ const NEEDS_PLACE = ["lobby", "waiting", "called", "choose"];
 async function begin() {
   await handover.take();
   joining.show(store.state, store.state);
-  try {
-    await otherHolds.read();
-    const [hold] = store.state.holds;
-    if (hold) return store.dispatch({ type: "held", hold });
-  } catch {
-    // No hold can be read now; the place still can.
+  if (hasSession()) {
+    try {
+      await otherHolds.read();
+      const [hold] = store.state.holds;
+      if (hold) return store.dispatch({ type: "held", hold });
+    } catch {
+      // No hold can be read now; the place still can.
+    }
   }
   const { opensAt, roomState, stage, standing, token } = store.state;
+  // A page that a cache has kept does not tell the server's clock, and a stranger has asked for nothing yet.
+  if (stage === "early") await call("GET", `/api/initial-call/${event.eventId}`).catch(() => {});
   if (roomState === "off") {
     if (stage === "early") return lobby.awaitOpening(Date.parse(opensAt));
     // Where nothing is sold any more, the page goes on saying so.
     if (stage === "choose") store.dispatch({ type: "news", news: { roomState } });
     return;
   }
-  if (standing || token) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
+  // A cache may have given everybody's page to a fan who has a place.
+  const isUnsaid = !event.own && hasSession();
+  if (standing || token || isUnsaid) return context.ask(NEEDS_PLACE.includes(stage) ? "join" : stage);
   if (stage === "sold_out") line.watchForReturns();
   if (stage === "early") lobby.awaitOpening(Date.parse(opensAt));
   if (stage === "rebuilding") store.dispatch({ type: "retryLater", seconds: REBUILDING_SECONDS });

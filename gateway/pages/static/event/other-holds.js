@@ -72,7 +72,7 @@ export class OtherHolds {
   async read() {
     const { event, store } = this.context;
     /** @type {ReservationList} */
-    const { reservations } = await call("GET", `/api/reservations?eventId=${event.eventId}`);
+    const { reservations } = await call("GET", `/api/reservations?eventId=${event.eventId}`, { begins: false });
     store.dispatch({ type: "holdsRead", holds: reservations });
   }
 

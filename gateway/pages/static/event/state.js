@@ -15,6 +15,7 @@
 /**
  * What the server wrote into the page.
  * @typedef {object} EventData
+ * @property {boolean} own whether it was drawn for a fan's session; otherwise it is everybody's, perhaps from a cache
  * @property {number} eventId
  * @property {string} name
  * @property {string} currency ISO 4217

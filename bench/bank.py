@@ -1,0 +1,49 @@
+"""The bank of a benchmark with payments: it pays what the test provider opened, and posts the notices of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import msgspec
+
+from bench.client import Address, ask, request
+from bench.servers import SECRET, System
+from payments.notices import TEST_SIGNATURE, test_signature
+
+LOOK_SECONDS: Final = 0.05
+PAY: Final = """
+UPDATE provider_intent i
+   SET state = 'captured', captured_amount = i.amount
+  FROM payment p
+ WHERE p.event_id = i.event_id AND p.payment_id = i.payment_id AND p.state = 'open' AND i.state = 'open'
+RETURNING i.event_id, i.payment_id
+"""
+
+
+class Bank:
+    """Pays at once, in a thread of its own, and tells a gateway of each payment as a provider does. The fans read no
+    page to pay.
+    """
+
+    def __init__(self, system: System, gateway: Address) -> None:
+        self._system = system
+        self._gateway = gateway
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Pay no more."""
+        self._end.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        with self._system.connect() as connection:
+            while not self._end.wait(LOOK_SECONDS):
+                for event_id, payment_id in connection.execute(PAY).fetchall():
+                    body = msgspec.json.encode({"eventId": event_id, "paymentId": payment_id})
+                    signed = f"{TEST_SIGNATURE}: {test_signature(SECRET, body)}"
+                    status, _ = ask(self._gateway, request("POST", "/api/payments/test/notices", signed, body=body))
+                    if status != 200:
+                        raise RuntimeError(f"a notice was answered {status}")
