@@ -29,6 +29,7 @@ from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSe
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.search.settings import SearchSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
@@ -167,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings = EdgeSettings()
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
+    search: SearchSettings = SearchSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

@@ -23,7 +23,6 @@ from gateway.booking.vouchers import Vouchers
 from gateway.captcha.providers import build_captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
-from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
@@ -67,6 +66,8 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
+from gateway.search.cached import CachedCatalogue
+from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
@@ -142,6 +143,7 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
+    catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
     return Services(
         settings=settings,
         engine=engine,
@@ -185,7 +187,7 @@ def build_services(settings: GatewaySettings) -> Services:
         hall_access=HallAccess(halls, identity),
         hall_plans=HallPlans(old_reads),
         hall_proposals=HallProposals(old_reads),
-        catalogue=Catalogue(old_reads),
+        catalogue=catalogue,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
@@ -256,7 +258,13 @@ def build_services(settings: GatewaySettings) -> Services:
         autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),
         programme=Programme(
-            settings.db.url, settings.event.seats_max, settings.hold.cancel_until_hours, halls, line, rooms
+            settings.db.url,
+            settings.event.seats_max,
+            settings.hold.cancel_until_hours,
+            halls,
+            line,
+            rooms,
+            catalogue.forget,
         ),
         pictures=Pictures(settings.picture),
         picture_files=PictureFiles(old_reads),

@@ -23,7 +23,6 @@ from gateway.booking.vouchers import Vouchers
 from gateway.captcha.captcha import Captcha
 from gateway.contacts.contacts import Contacts
 from gateway.hall.access import HallAccess
-from gateway.hall.catalogue import Catalogue
 from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
@@ -62,6 +61,7 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
+from gateway.search.catalogue import Catalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections

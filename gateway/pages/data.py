@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
 from db.payments.states import STRIPE, TEST
+from db.search.reading import Found, Wanted
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -39,6 +41,8 @@ from gateway.pages.views import (
     HeldSeatView,
     HoldView,
     JoinRefusedError,
+    ListedView,
+    ListView,
     OfferedTicket,
     OrderView,
     PaymentView,
@@ -50,6 +54,8 @@ from gateway.pages.views import (
     Visitor,
     WaitingView,
 )
+from gateway.search.answers import as_of, event_list, read_cursor
+from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, address, network
 from gateway.shops.addresses import with_arrival
 from gateway.wire.problems import ProblemError
@@ -58,9 +64,10 @@ from messages.look import Look
 from messages.pdf import tickets_pdf
 from tickets.signed import SignedTicket
 from waiting_room.errors import TokenInvalid
+from waiting_room.model import RoomCounts
 
-"""A session that bought tickets lives for so long after the event."""
-
+SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
+"""An event that has begun is still listed for this long."""
 
 TEST_BANK_SECONDS: Final = 5
 PLAIN_WAIT_SECONDS: Final = 10.0
@@ -109,13 +116,54 @@ class PagesFromServices:
     def now(self) -> dt.datetime:
         return self._services.clock.moment()
 
-    async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        views = []
-        for event_id in await self._services.catalogue.upcoming(q, self._services.clock.moment(), limit):
-            view = await self.event_view(event_id)
-            if view is not None:
-                views.append(view)
-        return views
+    async def list_events(self, wanted: Wanted, *, by_date: bool, cursor: str | None, limit: int) -> ListView:
+        now = self._services.clock.moment()
+        asked_at = as_of(now)
+        sort = Sort.DATE if by_date else Sort.RELEVANCE
+        ask = Search(
+            wanted=replace(wanted, date_min=asked_at - SHOWN_AFTER_BEGIN),
+            sort=sort,
+            limit=limit,
+            now=asked_at,
+            after=None if cursor is None else read_cursor(cursor, sort),
+            facets=True,
+        )
+        hits = await self._services.catalogue.search(ask)
+        answer = event_list(hits, sort)
+        assert answer.facets is not None
+        return ListView(
+            events=await asyncio.gather(*(self._listed(found, now) for found in hits.found)),
+            cursor=answer.cursor,
+            loose=answer.loose,
+            facets=answer.facets,
+        )
+
+    async def _listed(self, found: Found, now: dt.datetime) -> ListedView:
+        facts = found.facts
+        counts = await self._services.counts.of(facts.event_id)
+        lobby = None if counts is None else self._services.places.lobby(facts.event_id, counts)
+        return ListedView(
+            event_id=facts.event_id,
+            name=facts.name,
+            artist=facts.artist,
+            venue=facts.venue,
+            town=facts.town,
+            date=facts.date,
+            time_zone=facts.time_zone,
+            on_sale_at=facts.on_sale_at,
+            sale=sale_state(facts, now),
+            currency=facts.currency,
+            price_from=found.price_from,
+            quantity=found.quantity,
+            free=found.free,
+            held=found.held,
+            room_state="off" if counts is None else room_state(counts),
+            waiting=_waiting(counts),
+            lobby=lobby,
+            picture_hash=facts.picture_hash,
+            picture_alt=facts.picture_alt,
+            changes_at=[facts.on_sale_at, facts.off_sale_at, *([] if lobby is None else [lobby.opens_at])],
+        )
 
     async def event_view(self, event_id: int) -> EventView | None:
         try:
@@ -157,7 +205,7 @@ class PagesFromServices:
                 for ticket in sorted(hall.tickets.values(), key=lambda one: (one.cost, one.ticket_type_id))
             ],
             room_state="off" if counts is None else room_state(counts),
-            waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
+            waiting=_waiting(counts),
             message=text,
             messages=texts,
             notice=event.notice,
@@ -681,3 +729,8 @@ def _charge(detail: PurchaseDetailAnswer) -> Charge:
     if of_seat is None:
         return plain(detail.amount)
     return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount, of_seat.discount)
+
+
+def _waiting(counts: RoomCounts | None) -> int:
+    """How many fans are in the room's line, and in its lobby while there is one."""
+    return 0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0)

@@ -10,6 +10,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -28,9 +29,10 @@ from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
 from db.shops.model import Shop
+from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.programme import TYPE_NAME_MAX
-from gateway.contract.values import ID_MAX
+from gateway.contract.values import CURRENCY, CURSOR_CHARACTERS_MAX, ID_MAX, MONTH, PRICE_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
 from gateway.pages.calendars import event_calendar, sale_calendar
@@ -47,6 +49,7 @@ from gateway.pages.languages import (
     reader_decides,
 )
 from gateway.pages.letters import LETTERS
+from gateway.pages.listing import EVENTS_LISTED_MAX, Asked, choices, groups
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
 from gateway.pages.orders import FINDING, orders_page
@@ -57,7 +60,7 @@ from gateway.pages.sharing import sharing_of
 from gateway.pages.shops import TO_CHARACTERS_MAX, Ways
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.pages.views import EventView, JoinRefusedError, ListedView, PageData, Standing
 from gateway.pages.waiting import WAITING_PAGES
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
@@ -66,7 +69,6 @@ from gateway.wire.requests import origin_of
 from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
-EVENTS_LISTED_MAX = 60
 REDIRECT_SECONDS = 60
 """An edge keeps for so long where the readers of a language are sent on to."""
 SEARCH_CHARACTERS_MAX = 100
@@ -250,38 +252,48 @@ async def events_page(
     request: Request[Any, Any, Any],
     pages: Pages,
     q: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
+    town: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
+    month: Annotated[str, Parameter(pattern=MONTH)] = "",
+    currency: Annotated[str, Parameter(pattern=CURRENCY)] = "",
+    price_min: Annotated[int, Parameter(query="priceMin", ge=0, le=PRICE_MAX)] = 0,
+    price_max: Annotated[int | None, Parameter(query="priceMax", ge=1, le=PRICE_MAX)] = None,
+    available: bool = False,
+    sort: Annotated[str, Parameter(pattern="^(date)?" + END)] = "",
+    cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
 ) -> Response[str]:
     """The events to come, and a search of them. It is the same for every fan."""
-    events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX + 1)
-    more = len(events) > EVENTS_LISTED_MAX
+    asked = Asked(
+        q=q.replace("\0", "").strip(),
+        town=town,
+        month=month,
+        currency=currency,
+        price_min=price_min,
+        price_max=price_max,
+        available=available,
+        by_date=sort == "date",
+        cursor=cursor,
+    )
+    found = await pages.list_events(
+        asked.wanted, by_date=asked.in_order_of_date, cursor=cursor, limit=EVENTS_LISTED_MAX
+    )
     return page(
         "events.html",
-        shared=None if reader_decides(request) else _shared_list(events, pages),
-        q=q.strip(),
-        events=events[:EVENTS_LISTED_MAX],
-        groups=_groups(events[:EVENTS_LISTED_MAX]),
-        more=more,
+        shared=None if reader_decides(request) else _shared_list(found.events, pages),
+        q=asked.q,
+        asked=asked,
+        found=found,
+        groups=groups(found.events),
+        choices=choices(asked, found.facets),
+        onward=None if found.cursor is None else replace(asked, cursor=found.cursor).address,
+        other_order=replace(asked, by_date=not asked.by_date, cursor=None).address,
         site_url=origin_of(request),
     )
 
 
-def _shared_list(events: Sequence[EventView], pages: PageData) -> Shared:
+def _shared_list(events: Sequence[ListedView], pages: PageData) -> Shared:
     """How long a list of these events may be kept. It has no event's key: an event that it lacks can change it too."""
     moments = [moment for event in events for moment in event.changes_at]
     return Shared(seconds_until_change(pages.now(), moments, pages.edge.list_seconds), (LISTS,))
-
-
-def _groups(events: Sequence[EventView]) -> list[tuple[str, list[EventView]]]:
-    """The events by what a fan can do about them, each group under its heading; none is empty."""
-    on_sale = [event for event in events if event.is_on_sale]
-    coming = [event for event in events if event.sale is SaleState.COMING]
-    others = [event for event in events if event not in on_sale and event not in coming]
-    groups = (
-        (gettext("On sale now"), on_sale),
-        (gettext("Coming soon"), coming),
-        (gettext("No tickets just now"), others),
-    )
-    return [(heading, those) for heading, those in groups if those]
 
 
 @get("/events/{event_id:int}")
