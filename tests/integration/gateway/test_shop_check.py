@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from booking_lane.gathering import GatheringRedis
 from db.connections.engines import create_engine
-from db.events.catalogue import find_events
 from db.rooms.steering import Ask, steer
+from db.search.folding import FOLDING
+from db.search.writing import BEHIND
 from db.shops.model import shop_of
 from db.shops.writing import ShopPlan, change_shop, make_shop
 from gateway.health.metrics import Traffic
@@ -285,7 +286,9 @@ async def test_a_pass_ends_at_its_longest_life_however_much_it_is_used(site: Sit
     assert first is not None
     assert first.until_ms <= first.ends_at_ms
     # Admitted a while ago: 200 s of the 300 are over.
-    place = (await site.client.hget(f"room:{{{event_id}}}:places", "7")).decode().split(":")
+    kept = await site.client.hget(f"room:{{{event_id}}}:places", "7")
+    assert isinstance(kept, bytes)
+    place = kept.decode().split(":")
     place[2] = str(int(place[2]) - 200_000)
     await site.client.hset(f"room:{{{event_id}}}:places", "7", ":".join(place))
     await site.client.zadd(f"room:{{{event_id}}}:admitted", {"7": first.until_ms - 250_000})
@@ -453,7 +456,8 @@ async def test_a_shops_room_is_steered_and_changed_as_every_room_and_stands_in_n
         assert changed.shop is not None
         assert (changed.capacity, changed.shop.paths, changed.revision) == (7, ("/checkout",), 3)
         assert same.revision == 3
-        assert await find_events(connection, limit=10) == []
+        behind = await connection.exec_driver_sql(BEHIND, {"folding": FOLDING, "rows_max": 10})
+        assert behind.all() == [], "the search lists no shop"
         log = await connection.exec_driver_sql(
             "SELECT field, before, after FROM change_log WHERE subject = 'room' ORDER BY log_id"
         )
