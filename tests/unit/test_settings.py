@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.inspect import FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
+from msgspec.inspect import EnumType, FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
 
 import admitone
 import booking_lane
@@ -195,6 +195,8 @@ def _another(section: Section, field: str) -> Any:
             return most
         case LiteralType(values=values):
             return next(value for value in values if value != default)
+        case EnumType(cls=members):
+            return next(value for value in members if value != default)
         case StrType():
             return "another"
     raise AssertionError(f"no value is known for {described.type}")
