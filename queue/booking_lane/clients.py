@@ -6,7 +6,7 @@ here, so that both work everywhere.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -51,7 +51,7 @@ def plain_async_client(url: str, **options: Any) -> redis.asyncio.Redis:
     """As `plain_client`, for asyncio."""
     address = sentinel_address(url)
     if address is None:
-        return cast(redis.asyncio.Redis, redis.asyncio.Redis.from_url(url, **options))
+        return redis.asyncio.Redis.from_url(url, **options)
     return redis.asyncio.Redis.from_pool(AsyncSentinelPool(address, **options))
 
 

@@ -81,7 +81,7 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     options = parse_qsl(parts.query)
     of_servers = urlencode([(name, value) for name, value in options if not name.startswith(_OF_SENTINELS)])
     plain = urlunsplit((scheme, f"{login}{at}localhost", f"/{database}", of_servers, ""))
-    servers: dict[str, Any] = dict(redis.connection.parse_url(plain))
+    servers: dict[str, Any] = dict(redis.connection.parse_url(plain))  # type: ignore[no-untyped-call]
     for name in ("host", "port", "connection_class"):
         servers.pop(name, None)
     is_tls = scheme == "rediss"
@@ -123,7 +123,7 @@ class _Connection(redis.sentinel.SentinelManagedConnection):
         except ResponseError as error:
             if not is_refusal(error):
                 raise
-            self.disconnect()
+            self.disconnect()  # type: ignore[no-untyped-call]
             raise RedisConnectionError(REFUSED) from error
 
 
@@ -150,8 +150,9 @@ class SentinelPool(redis.sentinel.SentinelConnectionPool):
     """Connections to the master that sentinels name; they ask again for each new connection."""
 
     def __init__(self, address: SentinelAddress, **options: Any) -> None:
-        sentinels = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=_asking(address, Retry(NoBackoff(), 0)))
-        super().__init__(
+        asking = _asking(address, Retry(NoBackoff(), 0))
+        sentinels = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+        super().__init__(  # type: ignore[no-untyped-call]
             address.service,
             sentinels,
             connection_class=_TlsConnection if address.is_tls else _Connection,
@@ -171,10 +172,11 @@ class AsyncSentinelPool(redis.asyncio.sentinel.SentinelConnectionPool):
     """As `SentinelPool`, for asyncio."""
 
     def __init__(self, address: SentinelAddress, **options: Any) -> None:
-        sentinels = redis.asyncio.sentinel.Sentinel(
-            address.sentinels, sentinel_kwargs=_asking(address, AsyncRetry(NoBackoff(), 0))
+        asking = _asking(address, AsyncRetry(NoBackoff(), 0))
+        sentinels = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+            address.sentinels, sentinel_kwargs=asking
         )
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             address.service,
             sentinels,
             connection_class=_AsyncTlsConnection if address.is_tls else _AsyncConnection,

@@ -6,7 +6,6 @@ no more fans than the rate allows. So nothing is wrong while two processes see t
 
 from __future__ import annotations
 
-import logging
 import time
 import zlib
 from collections.abc import Callable
@@ -18,8 +17,6 @@ from redis import asyncio as aioredis
 from .keys import TICKERS
 from .scripts import run
 
-logger = logging.getLogger(__name__)
-
 LEASE_SECONDS: Final = 0.7
 """After so long without a renewal a process counts as dead, and its rooms are others'."""
 RENEW_SECONDS: Final = 0.2
@@ -29,7 +26,7 @@ TICKER, DEPUTY = 0, 1
 
 
 class Tickers:
-    """This process' lease, and the others that it saw when it renewed it last.
+    """This process' lease, and its place among those who had one when it was renewed last.
 
     Args:
         monotonic: a clock in seconds.
@@ -39,8 +36,8 @@ class Tickers:
         self._client = client
         self._monotonic = monotonic
         self._name = uuid4().hex.encode()
-        self._seen: list[bytes] = []
-        self._seen_until = 0.0
+        self._place = self._number = 0
+        self._seen_until = float("-inf")
 
     async def renew(self) -> None:
         """Renew the lease, and see who has one.
@@ -49,7 +46,8 @@ class Tickers:
             redis.RedisError: Redis does not answer.
         """
         asked_at = self._monotonic()
-        self._seen = sorted(await run(self._client, "tickers", [TICKERS], [self._name, round(LEASE_SECONDS * 1000)]))
+        seen = sorted(await run(self._client, "tickers", [TICKERS], [self._name, round(LEASE_SECONDS * 1000)]))
+        self._place, self._number = seen.index(self._name), len(seen)
         self._seen_until = asked_at + LEASE_SECONDS
 
     async def give_up(self) -> None:
@@ -64,8 +62,7 @@ class Tickers:
         """This process' rank at the event's room: `TICKER`, `DEPUTY`, or further back. Without a lease it is every
         room's deputy, because it does not know who else is there.
         """
-        if self._monotonic() > self._seen_until or self._name not in self._seen:
+        if self._monotonic() > self._seen_until:
             return DEPUTY
         # The checksum spreads ids that have a common step, as those of a database that was restarted may.
-        first = zlib.crc32(b"%d" % event)
-        return (self._seen.index(self._name) - first) % len(self._seen)
+        return (self._place - zlib.crc32(b"%d" % event)) % self._number

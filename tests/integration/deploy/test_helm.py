@@ -53,7 +53,7 @@ def _rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for text in texts for one in yaml.safe_load_all(text) if one]
 
 
-@pytest.fixture(params=VALUES.values(), ids=VALUES.keys())
+@pytest.fixture(params=list(VALUES.values()), ids=list(VALUES))
 def manifests(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return _rendered(request.param)
 

@@ -79,7 +79,7 @@ class Site:
     books: Books
     told: Told
 
-    async def steer(self, **dials: object) -> None:
+    async def steer(self, **dials: str) -> None:
         engine = create_engine(self.books.database_url, 1)
         async with engine.begin() as connection:
             await steer(connection, self.books.event, Ask(dials=dials), "Ada", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from redis import asyncio as aioredis
 
@@ -63,8 +64,8 @@ async def test_a_lease_that_is_given_up_ends_at_once(client: aioredis.Redis) -> 
 async def test_a_lease_that_is_not_renewed_ends_by_redis_clock(client: aioredis.Redis) -> None:
     _, staying = await _saw_each_other(client, 2)
     assert await client.zcard(TICKERS) == 2
-    for name, until_ms in await client.zrange(TICKERS, 0, -1, withscores=True):
-        await client.zadd(TICKERS, {name: until_ms - LEASE_SECONDS * 1000})
+    leases: Any = await client.zrange(TICKERS, 0, -1, withscores=True)
+    await client.zadd(TICKERS, {name: until_ms - LEASE_SECONDS * 1000 for name, until_ms in leases})
     await staying.renew()
     assert await client.zcard(TICKERS) == 1
     assert {staying.rank(event) for event in EVENTS} == {TICKER}

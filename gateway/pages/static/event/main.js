@@ -138,7 +138,7 @@ async function begin() {
   }
   const { opensAt, roomState, stage, standing, token } = store.state;
   // A page that a cache has kept does not tell the server's clock, and a stranger has asked for nothing yet.
-  if (stage === "early") await call("GET", `/api/initial-call/${event.eventId}`).catch(() => {});
+  if (stage === "early" && !hasSession()) await call("GET", `/api/initial-call/${event.eventId}`).catch(() => {});
   if (roomState === "off") {
     if (stage === "early") return lobby.awaitOpening(Date.parse(opensAt));
     // Where nothing is sold any more, the page goes on saying so.
