@@ -208,13 +208,13 @@ def test_a_command_reads_a_replica_that_has_caught_up(pair: Pair) -> None:
     def server_of(connection: psycopg.Connection[tuple[object, ...]]) -> object:
         return connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')").fetchone()
 
-    primary_url, replica_url = pair.primary.url, pair.replica_url
-    with replica.connect(primary_url, "admitone-test", replica_url=replica_url) as connection:
+    urls = {"database_url": pair.primary.url, "replica_url": pair.replica_url}
+    with replica.connect(name="admitone-test", **urls) as connection:
         assert server_of(connection) == (True, "on")
-    assert audit(primary_url, replica_url=replica_url) == audit(primary_url)
+    assert audit(pair.primary.url, replica_url=pair.replica_url) == audit(pair.primary.url)
     pair.standby.delay(FAR_BEHIND_SECONDS)
     make_event(pair.primary.url)
-    with replica.connect(primary_url, "admitone-test", replica_url=replica_url) as connection:
+    with replica.connect(name="admitone-test", **urls) as connection:
         assert server_of(connection) == (False, "on")
     pair.proxy.refusing = True
     with replica.connect(name="admitone-test", **urls) as connection:
