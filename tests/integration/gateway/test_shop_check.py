@@ -174,6 +174,7 @@ async def site_on(database_url: str, redis_url: str) -> AsyncIterator[Site]:
         CountingRedis.from_url(redis_url, socket_timeout=60) as client,
         redis.asyncio.Redis.from_url(redis_url) as plain,
     ):
+        assert isinstance(client, CountingRedis)
         seconds, micros = await plain.time()
         clock = [int(seconds) + int(micros) / 1e6]
 
