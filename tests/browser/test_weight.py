@@ -28,7 +28,7 @@ PAGES = (
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/rooms/{event}/waiting-list", ["waiting-rules.js"], 19_500),
     ("/ops/events/{event}/allotments", ["allotments.js"], 19_500),
-    ("/ops/events/{event}/vouchers", ["vouchers.js"], 20_500),
+    ("/ops/events/{event}/vouchers", ["vouchers.js"], 22_000),
     ("/ops/events/{event}/orders", ["orders.js"], 22_000),
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
