@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -200,7 +200,7 @@ async def site_on(database_url: str, redis_url: str) -> AsyncIterator[Site]:
             now,
         )
         clock[0] += 1  # What is signed from now on was signed after this process began to listen.
-        yield Site(engine, client, line, rooms, checks, clock)
+        yield Site(engine, cast(CountingRedis, client), line, rooms, checks, clock)
     await engine.dispose()
 
 
@@ -285,7 +285,9 @@ async def test_a_pass_ends_at_its_longest_life_however_much_it_is_used(site: Sit
     assert first is not None
     assert first.until_ms <= first.ends_at_ms
     # Admitted a while ago: 200 s of the 300 are over.
-    place = (await site.client.hget(f"room:{{{event_id}}}:places", "7")).decode().split(":")
+    kept = await site.client.hget(f"room:{{{event_id}}}:places", "7")
+    assert isinstance(kept, bytes)
+    place = kept.decode().split(":")
     place[2] = str(int(place[2]) - 200_000)
     await site.client.hset(f"room:{{{event_id}}}:places", "7", ":".join(place))
     await site.client.zadd(f"room:{{{event_id}}}:admitted", {"7": first.until_ms - 250_000})
