@@ -29,6 +29,7 @@ from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSe
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.search.settings import SearchSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
@@ -167,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings = EdgeSettings()
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
+    search: SearchSettings = SearchSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -270,7 +272,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if MOLLIE in names and not self.mollie.api_key:
             raise SettingsError("ADMITONE_PAYMENT_PROVIDERS has mollie: set ADMITONE_MOLLIE_API_KEY")
-        if not self.mollie.method_names or self.mollie.slow_methods:
+        if MOLLIE in names and (not self.mollie.method_names or self.mollie.slow_methods):
             wrong = ", ".join(self.mollie.slow_methods) or "none"
             raise SettingsError(
                 f"ADMITONE_MOLLIE_METHODS names {wrong}: holds last minutes, so name methods that are paid at once: "

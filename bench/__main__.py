@@ -22,6 +22,7 @@ from bench.parts import (
     reserve,
     room,
     scan,
+    search,
     streams,
     told,
 )
@@ -116,6 +117,16 @@ def purchase_(seconds: Seconds = 10.0, baseline: Baseline = True) -> None:
 def reads_(seconds: Seconds = 6.0) -> None:
     """Initial call and seats map of the 80,000-seat event against the no-op GET."""
     _run("reads", lambda running: reads.measure(running, seconds=seconds))
+
+
+@app.command("search")
+def search_(
+    events: Annotated[int, typer.Option(min=1_000)] = search.EVENTS,
+    per_second: Annotated[float, typer.Option(min=1, help="Queries a second.")] = search.PER_SECOND,
+    seconds: Seconds = 20.0,
+) -> None:
+    """Search, half of the queries never asked before. tests/relevance says how well it finds."""
+    _run("search", lambda running: search.measure(running, seconds=seconds, events=events, per_second=per_second))
 
 
 @app.command("streams")

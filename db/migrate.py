@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 
 from db.connections.engines import migration_engine
+from db.search.writing import index_all
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK_KEY = 0x41444D4954  # "ADMIT", of Postgres' advisory locks
@@ -24,11 +25,13 @@ def alembic_config() -> Config:
 
 
 def migrate(database_url: str) -> None:
-    """Upgrade to the newest revision, in one transaction; of two at once the second finds nothing to do.
+    """Upgrade to the newest revision, in one transaction; of two at once the second finds nothing to do. Then write
+    what the search finds of events that are behind, a few at a time.
 
     Raises:
         sqlalchemy.exc.OperationalError: the database is out of reach, or another migration (or a long
             transaction on a table to be changed) was not done within a minute.
+        NoTrigramsError: the database has no ``pg_trgm``, and this role cannot create it.
         ValueError: the URL is not one of Postgres.
     """
     with migration_engine(database_url).begin() as connection:
@@ -37,6 +40,7 @@ def migrate(database_url: str) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    index_all(database_url)
 
 
 def current(database_url: str) -> str | None:

@@ -15,6 +15,7 @@ from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSe
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
+from gateway.search.settings import SearchSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
@@ -58,3 +59,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     payment: PaymentSettings
     edge: EdgeSettings
     stripe: StripeSettings
+    search: SearchSettings

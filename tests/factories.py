@@ -44,6 +44,8 @@ def environ_of(database_url: str, redis_url: str, further: Mapping[str, str] | N
         "ADMITONE_LANE_WAIT_SECONDS_MAX": "30",
         "ADMITONE_CAPTCHA_WORK_MAX": "100",
         "ADMITONE_DRAIN_SECONDS": "0",
+        # A test writes an event and looks for it at once.
+        "ADMITONE_SEARCH_CACHE_SECONDS": "0",
         "PYTHONUNBUFFERED": "1",
         **(further or {}),
     }

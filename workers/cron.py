@@ -17,6 +17,7 @@ RECONCILE_EVERY_SECONDS: Final = 10
 RETRY_FAILED_EVERY_SECONDS: Final = 5
 FORGET_EVERY_SECONDS: Final = 60
 SEAL_EVERY_SECONDS: Final = 60
+INDEX_EVERY_SECONDS: Final = 60
 TELL_EVERY_SECONDS: Final = 1
 WATCH_EVERY_SECONDS: Final = 5
 FAILED_KEPT_SECONDS: Final = 300
@@ -52,6 +53,7 @@ class Cron(CronScheduler):
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
         self._every(SEAL_EVERY_SECONDS, jobs.seal, HOUSEKEEPING_QUEUE)
+        self._every(INDEX_EVERY_SECONDS, jobs.index, HOUSEKEEPING_QUEUE)
         self._every(WATCH_EVERY_SECONDS, jobs.watch, HOUSEKEEPING_QUEUE)
         self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
 

@@ -21,6 +21,7 @@ from db.outbox.deliveries import FORGET as FORGET_NEWS
 from db.patience import Turns
 from db.push.subscriptions import FORGET_SUBSCRIPTIONS
 from db.sealing.rows import seal_plain
+from db.search.writing import EVENTS_AT_ONCE_MAX, index_behind
 from waiting_room.errors import RoomUnknown
 from waiting_room.line import Slots
 from waiting_room.model import Admitted, Slot
@@ -39,6 +40,7 @@ HOLDS_MAX = 10_000
 HOURS_OF_DAY = 24
 SEALED_ROWS_MAX = 1_000
 SEAL_STEPS_MAX = 40
+INDEX_ROUNDS_MAX = 20
 
 
 class Housekeeping:
@@ -233,6 +235,16 @@ class Housekeeping:
                 return
             # The next run goes on from here; a process that starts anew looks at all once more.
             self._networks_forgotten = row[0]
+
+    def index(self) -> None:
+        """Write what the search finds of events that are behind, a bounded number in each run.
+
+        Raises:
+            psycopg.Error: Postgres does not answer.
+        """
+        for _ in range(INDEX_ROUNDS_MAX):
+            if index_behind(self._engine.connection()) < EVENTS_AT_ONCE_MAX:
+                break
 
     def seal(self) -> None:
         """Seal what an older release wrote plain, a bounded number in each run.

@@ -48,7 +48,7 @@ def install(
     _installed.booking = booking
     _installed.housekeeping = housekeeping
     _installed.told = told
-    functions = (book, give_up, sweep, reconcile, retry_failed, forget, seal, watch, tell)
+    functions = (book, give_up, sweep, reconcile, retry_failed, forget, seal, index, watch, tell)
     ListedJob.functions = MappingProxyType({f"{__name__}.{function.__name__}": function for function in functions})
 
 
@@ -116,6 +116,12 @@ def seal() -> None:
     """Seal the addresses and secrets that an older release wrote plain, a bounded number in each run."""
     with _again_soon("the sealing of rows"):
         _housekeeping().seal()
+
+
+def index() -> None:
+    """Write what the search finds of events that an older release wrote, a bounded number in each run."""
+    with _again_soon("the index of events"):
+        _housekeeping().index()
 
 
 def watch() -> None:

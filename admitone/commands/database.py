@@ -25,9 +25,13 @@ def migrate(
     """Bring the database's tables up to date."""
     from db.migrate import migrate as run
     from db.roles import grant_gateway
+    from db.search.extension import NoTrigramsError
 
     database = load_settings().db
-    run(database.url)
+    try:
+        run(database.url)
+    except NoTrigramsError as error:
+        raise fail(str(error)) from None
     if gateway_role:
         try:
             grant_gateway(database.url, gateway_role, database.gateway_password)

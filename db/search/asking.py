@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -144,16 +144,21 @@ def _is_form(word: str, other: str) -> bool:
     return stem >= STEM_MIN and max(len(word), len(other)) - stem <= ENDING_MAX
 
 
-def scored(what: Asked) -> Sequence[tuple[tuple[int, str], ...]]:
-    """For each word what it is worth in an event: (worth, ``tsquery``), the best first; the first that holds counts."""
+LEVELS: Final = (1000, 950, 900, 850, 750, 650, 550, 400)
+"""What a word can be worth in an event, of 1000. A statement asks for each in turn (`db.search.statements`)."""
+
+
+def scored(what: Asked) -> list[list[str | None]]:
+    """For each word and each of `LEVELS` the ``tsquery`` of the events in which the word is worth so much; None where
+    there is no way to be.
+    """
     found = []
     for group in what.groups:
-        by_worth: dict[int, list[Meaning]] = {}
+        levels: list[list[str]] = [[] for _ in LEVELS]
         for meaning in group:
-            by_worth.setdefault(meaning.worth, []).append(meaning)
-        tiers: dict[int, list[str]] = {}
-        for worth, meanings in by_worth.items():
             for where, of_place in WORTH_OF_PLACE.items():
-                tiers.setdefault(worth * of_place // 10, []).extend(one.query(where.value) for one in meanings)
-        found.append(tuple((worth, " | ".join(tiers[worth])) for worth in sorted(tiers, reverse=True)))
+                worth = meaning.worth * of_place / 10
+                level = min(range(len(LEVELS)), key=lambda index: abs(LEVELS[index] - worth))
+                levels[level].append(meaning.query(where.value))
+        found.append([" | ".join(queries) or None for queries in levels])
     return found

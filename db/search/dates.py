@@ -109,6 +109,11 @@ def date_meanings(asked: Sequence[str]) -> list[tuple[int, int, str]]:
     return found
 
 
+def prepare() -> None:
+    """Read the names of months and weekdays now, which takes a tenth of a second, and not with the first search."""
+    _names()
+
+
 @cache
 def _names() -> dict[str, str]:
     """The names of months and weekdays in the site's languages, folded, as dates' words."""

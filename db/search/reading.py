@@ -6,16 +6,13 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, or_, select, text, tuple_
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.events.halls import FACT_COLUMNS, EventFacts, event_facts
-from db.events.sale import EventState
+from db.events.halls import EventFacts, event_facts
 from db.search.asking import Asked, Meaning, asked, scored, typed
 from db.search.folding import fold, words
-from db.tables.events import Event, Ticket
-from db.tables.search import EventSearch as Row
+from db.search.statements import facets_statement, page_statement
 
 LIKE_MAX: Final = 24
 LIKENESS_MIN: Final = "0.2"
@@ -152,71 +149,34 @@ async def find(
         every: an event has every word of the search, and not only one of them.
         after: the (score, date, id), or without ``by_score`` (date, id), of the last event that was read already.
     """
-    score = _score(words_asked, now).label("score") if by_score else literal(0).label("score")
-    found = select(Row.event_id, Row.price_from, Row.date, score).where(*_conditions(wanted, words_asked, every))
-    inner = found.subquery()
-    order = (inner.c.score.desc(), inner.c.date, inner.c.event_id) if by_score else (inner.c.date, inner.c.event_id)
-    page = select(inner).order_by(*order).limit(limit)
-    if after is not None and by_score:
-        last_score, *last = after
-        page = page.where(
-            or_(
-                inner.c.score < last_score,
-                and_(inner.c.score == last_score, tuple_(inner.c.date, inner.c.event_id) > tuple(last)),
-            )
-        )
-    elif after is not None:
-        page = page.where(tuple_(inner.c.date, inner.c.event_id) > after)
-    hits = page.subquery()
-    seats = (
-        select(
-            func.coalesce(func.sum(Ticket.quantity), 0).label("quantity"),
-            func.coalesce(func.sum(Ticket.available_count), 0).label("free"),
-            func.coalesce(func.sum(Ticket.held_count), 0).label("held"),
-        )
-        .where(Ticket.event_id == hits.c.event_id)
-        .lateral()
-    )
-    ordered = (hits.c.score.desc(), hits.c.date, hits.c.event_id)
-    query = (
-        select(hits.c.score, hits.c.price_from, seats.c.quantity, seats.c.free, seats.c.held, *FACT_COLUMNS)
-        .join(Event, Event.event_id == hits.c.event_id)
-        .join(seats, literal(True))
-        .order_by(*ordered)
-    )
-    return [
-        Found(event_facts(row[5:]), row[0], row[1], int(row[2]), int(row[3]), int(row[4]))
-        for row in await connection.execute(query)
-    ]
+    conditions = _conditions(wanted, words_asked, every)
+    groups = len(words_asked.groups) if words_asked is not None and by_score else 0
+    statement = page_statement(tuple(conditions), groups, by_score, after is not None)
+    parameters: dict[str, Any] = {**conditions, "limit": limit, "now": now}
+    if groups:
+        assert words_asked is not None
+        parameters["key"] = words_asked.key
+        for group, levels in enumerate(scored(words_asked)):
+            parameters.update({f"w{group}_{level}": query for level, query in enumerate(levels)})
+    if after is not None:
+        *score, parameters["after_date"], parameters["after_id"] = after
+        if by_score:
+            (parameters["after_score"],) = score
+    rows: Any = await connection.exec_driver_sql(statement, parameters)
+    return [Found(event_facts(row[5:]), row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
 
 async def facets(connection: AsyncConnection, wanted: Wanted, words_asked: Asked | None, *, every: bool) -> Facets:
     """The facets of all events that are wanted."""
-    counted = (
-        select(
-            func.grouping(Row.town, Row.month, Row.currency, Row.is_available),
-            Row.town,
-            Row.month,
-            Row.currency,
-            Row.price_band,
-            Row.is_available,
-            func.count(),
-        )
-        .where(*_conditions(wanted, words_asked, every))
-        .group_by(
-            func.grouping_sets(
-                tuple_(Row.town), tuple_(Row.month), tuple_(Row.currency, Row.price_band), tuple_(Row.is_available)
-            )
-        )
-    )
+    conditions = _conditions(wanted, words_asked, every)
+    rows: Any = await connection.exec_driver_sql(facets_statement(tuple(conditions)), conditions)
     towns, months, prices, total, available = [], [], [], 0, 0
-    for which, town, month, currency, band, is_available, events in await connection.execute(counted):
-        if which == 0b0111:
-            if town:
-                towns.append((town, events))
-        elif which == 0b1011:
+    for which, town, month, currency, band, is_available, events in rows:
+        if which == "town":
+            towns.append((town, events))
+        elif which == "month":
             months.append((month, events))
-        elif which == 0b1101:
+        elif which == "price":
             prices.append((currency, band, events))
         else:
             total += events
@@ -224,67 +184,27 @@ async def facets(connection: AsyncConnection, wanted: Wanted, words_asked: Asked
     towns.sort(key=lambda one: (-one[1], one[0]))
     return Facets(
         total=total,
-        towns=towns[:FACET_VALUES_MAX],
+        towns=[(town, events) for town, events in towns if town][:FACET_VALUES_MAX],
         months=sorted(months)[:FACET_VALUES_MAX],
         prices=sorted(prices),
         available=available,
     )
 
 
-def _conditions(wanted: Wanted, words_asked: Asked | None, every: bool) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if words_asked is not None:
-        found.append(_holds(words_asked.query(every=every)))
-    found += [_holds(Meaning(word, 0, begins=True).query("C")) for word in words(wanted.venue)]
-    if wanted.town:
-        found.append(Row.town_key == fold(wanted.town))
-    if wanted.tag:
-        found.append(Row.tag_keys.contains([fold(wanted.tag)]))
-    if wanted.month:
-        found.append(Row.month == wanted.month)
-    if wanted.currency:
-        found.append(Row.currency == wanted.currency)
-    if wanted.price_min is not None:
-        found.append(Row.price_from >= wanted.price_min)
-    if wanted.price_max is not None:
-        found.append(Row.price_from < wanted.price_max)
-    if wanted.date_min is not None:
-        found.append(Row.date >= wanted.date_min)
-    if wanted.date_max is not None:
-        found.append(Row.date <= wanted.date_max)
-    if wanted.available:
-        found.append(Row.is_available)
-    return found
-
-
-def _holds(query: str) -> ColumnElement[bool]:
-    return Row.terms.op("@@", is_comparison=True)(cast(query, TSQUERY))
-
-
-COMING, NONE_LEFT, OVER, BEGUN = 40, 80, 100, 250
-"""What an event's score loses where its sale is to come, no seat is free, nothing is sold any more, or it has begun."""
-
-
-def _score(words_asked: Asked | None, now: dt.datetime) -> ColumnElement[int]:
-    """Of 1000: how well the words fit, less what there is against buying."""
-    lost = case(
-        (Row.date < now, BEGUN),
-        (or_(Row.state == EventState.CANCELLED, Row.off_sale_at <= now), OVER),
-        (~Row.is_available, NONE_LEFT),
-        (Row.on_sale_at > now, COMING),
-        else_=0,
-    )
-    if words_asked is None:
-        return cast(-lost, Integer)
-    fits = [case(*((_holds(query), worth) for worth, query in tiers), else_=0) for tiers in scored(words_asked)]
-    total: ColumnElement[Any] = fits[0]
-    for fit in fits[1:]:
-        total = total + fit
-    whole = case(
-        (Row.artist_key == words_asked.key, 150),
-        (Row.name_key == words_asked.key, 140),
-        (Row.town_key == words_asked.key, 120),
-        (Row.venue_key == words_asked.key, 120),
-        else_=0,
-    )
-    return cast(total / len(fits) + whole - lost, Integer)
+def _conditions(wanted: Wanted, words_asked: Asked | None, every: bool) -> dict[str, Any]:
+    """The parameters of the conditions in `db.search.statements.CONDITIONS` that hold, by their names."""
+    venue = [Meaning(word, 0, begins=True).query("C") for word in words(wanted.venue)]
+    found = {
+        "words": None if words_asked is None else words_asked.query(every=every),
+        "venue": " & ".join(venue) or None,
+        "town": fold(wanted.town) or None,
+        "tag": [fold(wanted.tag)] if wanted.tag else None,
+        "month": wanted.month or None,
+        "currency": wanted.currency or None,
+        "price_min": wanted.price_min,
+        "price_max": wanted.price_max,
+        "date_min": wanted.date_min,
+        "date_max": wanted.date_max,
+        "available": wanted.available or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}

@@ -12,8 +12,9 @@ from db.tables.base import UPDATED_OFTEN, Base
 
 
 class EventSearch(Base):
-    """An event as it is found; an unpublished event and a rehearsal's copy have no row. `db.search.writing` writes it
-    from the event, and a trigger on ``ticket`` keeps ``is_available``: whether a seat is neither sold nor held.
+    """An event as it is found; an unpublished event, a rehearsal's copy and a shop's room have no row.
+    `db.search.writing` writes it from the event, and a trigger on ``ticket`` keeps ``is_available``: whether a seat is
+    neither sold nor held.
 
     A ``…_key`` is the text folded (`db.search.folding`). ``terms`` has the words with the weights of
     `db.search.terms`. ``month`` is the event's in its own time zone, as 2027-06. ``price_from`` is what the cheapest
@@ -69,4 +70,4 @@ class SearchWord(Base):
 
 
 # Only for the tables as the models make them; a migration does it for a site.
-event.listen(SearchWord.__table__, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+event.listen(SearchWord.__table__, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types

@@ -42,6 +42,8 @@ class EventAnswer(AnswerBody, kw_only=True):
     account_required: bool = False
     payments: str = ""
     asks: bool = False
+    town: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class TicketAnswer(AnswerBody, kw_only=True, omit_defaults=True):
@@ -154,6 +156,57 @@ class ProposalList(AnswerBody, kw_only=True):
     proposals: tuple[Proposal, ...]
 
 
-class EventList(AnswerBody, kw_only=True):
-    events: tuple[EventAnswer, ...]
-    cursor: str | None = None
+class FoundEvent(EventAnswer, kw_only=True):
+    """An event that was found. The cheapest of its seats costs ``priceFrom``, which is null where it has no ticket
+    types; ``available`` says whether a seat is neither sold nor held.
+    """
+
+    price_from: int | None = None
+    available: bool = False
+
+
+class FacetValue(AnswerBody, kw_only=True):
+    """A town, or a month such as 2027-06, and how many of the events found are there or then."""
+
+    value: str
+    count: int
+
+
+class PriceFacet(AnswerBody, kw_only=True):
+    """How many of the events found begin at a price from ``priceMin`` on and below ``priceMax``, in minor units."""
+
+    currency: str
+    price_min: int
+    price_max: int | None
+    count: int
+
+
+class Facets(AnswerBody, kw_only=True):
+    """How the events found divide: ``total`` is their number, ``available`` that of those with a free seat. Towns are
+    the most frequent first, months the next first.
+    """
+
+    total: int
+    available: int
+    towns: tuple[FacetValue, ...]
+    months: tuple[FacetValue, ...]
+    prices: tuple[PriceFacet, ...]
+
+
+class Suggestion(AnswerBody, kw_only=True):
+    """What a fan who types may mean: a text to search for, and of what it is."""
+
+    text: str
+    kind: Literal["artist", "event", "venue", "town"]
+
+
+class EventList(AnswerBody, kw_only=True, omit_defaults=True):
+    """A page of events; go on with the ``cursor`` while there is one. ``loose`` says that no event has every word of
+    ``q``, so that these have some. ``facets`` and ``suggestions`` are there if they were asked for.
+    """
+
+    events: tuple[FoundEvent, ...]
+    cursor: str | None
+    loose: bool = False
+    facets: Facets | None = None
+    suggestions: tuple[Suggestion, ...] | None = None

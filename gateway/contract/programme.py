@@ -38,6 +38,16 @@ Word = Annotated[str, Meta(min_length=1, max_length=WORD_MAX, pattern=ONE_LINE)]
 
 Artist = Annotated[str, Meta(max_length=WORD_MAX, pattern=ONE_LINE)]
 
+Town = Annotated[str, Meta(max_length=WORD_MAX, pattern=ONE_LINE, description="where the venue lies")]
+
+TAG_MAX: Final = 40
+"""Characters of a tag."""
+
+Tags = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=TAG_MAX, pattern=ONE_LINE)], ...],
+    Meta(max_length=10, description="a few words of what it is, e.g. jazz; fans find the event by them"),
+]
+
 TypeName = Annotated[str, Meta(min_length=1, max_length=TYPE_NAME_MAX, pattern=ONE_LINE)]
 
 Entrance = Annotated[str, Meta(max_length=TYPE_NAME_MAX, pattern=ONE_LINE)]
@@ -125,6 +135,8 @@ class EventBody(RequestBody, kw_only=True):
             "name": "Nachtflug",
             "artist": "Lena Brandt",
             "venue": "Kulturhalle",
+            "town": "Hamburg",
+            "tags": ["jazz"],
             "date": "2030-06-12T19:30:00+02:00",
             "timeZone": "Europe/Berlin",
             "onSaleAt": "2030-03-01T09:00:00Z",
@@ -151,6 +163,8 @@ class EventBody(RequestBody, kw_only=True):
     picture_alt: Alt = ""
     account_required: bool = False
     payments: Payments = ""
+    town: Town = ""
+    tags: Tags = ()
     ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(min_length=1, max_length=TICKET_TYPES_MAX)]
     csv: str = ""
     plan: PlanBody | None = None
@@ -218,6 +232,8 @@ class EventPatch(RequestBody, kw_only=True):
     picture_alt: Alt | msgspec.UnsetType = msgspec.UNSET
     account_required: bool | msgspec.UnsetType = msgspec.UNSET
     payments: Payments | msgspec.UnsetType = msgspec.UNSET
+    town: Town | msgspec.UnsetType = msgspec.UNSET
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
     ticket_types: Annotated[tuple[TicketTypePatch, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     add_ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
     remove_ticket_types: Annotated[tuple[TicketTypeId, ...], Meta(max_length=TICKET_TYPES_MAX)] = ()
@@ -294,6 +310,8 @@ class EventDefinition(AnswerBody, kw_only=True):
     picture_alt: str = ""
     account_required: bool = False
     payments: str = ""
+    town: str = ""
+    tags: tuple[str, ...] = ()
     ticket_types: tuple[DefinedTicketType, ...]
     is_on_sale: bool
     has_lobby: bool

@@ -37,6 +37,14 @@ CaptchaToken = Annotated[str, Meta(max_length=8192)]
 
 LISTS_MAX = 1000
 
+CURSOR_CHARACTERS_MAX = 400
+
+MONTH = r"^(\d{4}-(0[1-9]|1[0-2]))?" + END
+"""The pattern of a month such as 2027-06, or of nothing."""
+
+CURRENCY = "^([A-Z]{3})?" + END
+"""The pattern of a currency, or of nothing."""
+
 VoucherCode = Annotated[
     str,
     Meta(

@@ -29,7 +29,7 @@ from db.events.halls import (
 from db.orders.asks import Asks, asks_of
 from db.plans.best_seats import FreeSeats
 from gateway.contract.hall import EventAnswer, SeatRow, Section, TicketAnswer
-from gateway.hall.catalogue import event_answer
+from gateway.hall.facts import event_answer
 from gateway.hall.labels import NO_LABELS, HallLabels
 from gateway.wire.stream import Stream, frame
 

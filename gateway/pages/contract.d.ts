@@ -372,6 +372,8 @@ export type EventAnswer = {
   accountRequired?: boolean;
   payments?: string;
   asks?: boolean;
+  town?: string;
+  tags?: string[];
 };
 export type EventDefinition = {
   eventId: number;
@@ -393,6 +395,8 @@ export type EventDefinition = {
   pictureAlt?: string;
   accountRequired?: boolean;
   payments?: string;
+  town?: string;
+  tags?: string[];
   ticketTypes: DefinedTicketType[];
   isOnSale: boolean;
   hasLobby: boolean;
@@ -400,8 +404,11 @@ export type EventDefinition = {
   revision: number;
 };
 export type EventList = {
-  events: EventAnswer[];
-  cursor?: string | null;
+  events: FoundEvent[];
+  cursor: string | null;
+  loose?: boolean;
+  facets?: Facets | null;
+  suggestions?: Suggestion[] | null;
 };
 export type EventPayments = {
   eventId: number;
@@ -441,6 +448,17 @@ export type ExtendResult = {
   reservationId: string;
   eventId: number;
   expiresAt: string;
+};
+export type FacetValue = {
+  value: string;
+  count: number;
+};
+export type Facets = {
+  total: number;
+  available: number;
+  towns: FacetValue[];
+  months: FacetValue[];
+  prices: PriceFacet[];
 };
 export type FactorsAnswer = {
   authenticator: boolean;
@@ -500,6 +518,30 @@ export type Fault = {
   code?: string;
   line?: number;
   seats?: SeatAnswer[];
+};
+export type FoundEvent = {
+  eventId: number;
+  name: string;
+  artist: string;
+  date: string;
+  timeZone: string;
+  venue: string;
+  onSaleAt: string;
+  offSaleAt: string;
+  state: EventState;
+  currency: string;
+  seatsPerFanMax: number;
+  notice?: string;
+  doorsAt?: string | null;
+  pictureHash?: string | null;
+  pictureAlt?: string;
+  accountRequired?: boolean;
+  payments?: string;
+  asks?: boolean;
+  town?: string;
+  tags?: string[];
+  priceFrom?: number | null;
+  available?: boolean;
 };
 export type FoundFanAnswer = {
   eventId: number;
@@ -1048,6 +1090,12 @@ export type Points = {
   reason: string;
   points: number;
 };
+export type PriceFacet = {
+  currency: string;
+  priceMin: number;
+  priceMax: number | null;
+  count: number;
+};
 export type ProblemAnswer = {
   type: string;
   title: string;
@@ -1263,6 +1311,7 @@ export type RoomAnswer = {
   revision: number;
   gateways: number;
   gatewaysInForce: number;
+  shop: string | null;
 };
 export type RoomHistory = {
   seconds: number;
@@ -1371,6 +1420,10 @@ export type StockLeft = {
   held: number;
   mayReturn?: number | null;
   lastHoldEndsAt?: string | null;
+};
+export type Suggestion = {
+  text: string;
+  kind: "artist" | "event" | "town" | "venue";
 };
 export type SyncedScan = {
   scanId: string;

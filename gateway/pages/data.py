@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from db.events.sale import sale_state
 from db.events.seed import room_seed
 from db.messages.queue import EventFacts, TicketFacts
 from db.payments.states import STRIPE, TEST
+from db.search.reading import Found, Wanted
 from db.waiting.reading import entry_of_fan
 from gateway.booking.desk import Ask
 from gateway.booking.tickets import KEPT_AFTER_EVENT
@@ -39,6 +41,8 @@ from gateway.pages.views import (
     HeldSeatView,
     HoldView,
     JoinRefusedError,
+    ListedView,
+    ListView,
     OfferedTicket,
     OrderView,
     PaymentView,
@@ -50,16 +54,20 @@ from gateway.pages.views import (
     Visitor,
     WaitingView,
 )
+from gateway.search.answers import as_of, event_list, read_cursor
+from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, address, network
+from gateway.shops.addresses import with_arrival
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from messages.look import Look
 from messages.pdf import tickets_pdf
 from tickets.signed import SignedTicket
 from waiting_room.errors import TokenInvalid
+from waiting_room.model import RoomCounts
 
-"""A session that bought tickets lives for so long after the event."""
-
+SHOWN_AFTER_BEGIN: Final = dt.timedelta(hours=12)
+"""An event that has begun is still listed for this long."""
 
 TEST_BANK_SECONDS: Final = 5
 PLAIN_WAIT_SECONDS: Final = 10.0
@@ -108,13 +116,54 @@ class PagesFromServices:
     def now(self) -> dt.datetime:
         return self._services.clock.moment()
 
-    async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        views = []
-        for event_id in await self._services.catalogue.upcoming(q, self._services.clock.moment(), limit):
-            view = await self.event_view(event_id)
-            if view is not None:
-                views.append(view)
-        return views
+    async def list_events(self, wanted: Wanted, *, by_date: bool, cursor: str | None, limit: int) -> ListView:
+        now = self._services.clock.moment()
+        asked_at = as_of(now)
+        sort = Sort.DATE if by_date else Sort.RELEVANCE
+        ask = Search(
+            wanted=replace(wanted, date_min=asked_at - SHOWN_AFTER_BEGIN),
+            sort=sort,
+            limit=limit,
+            now=asked_at,
+            after=None if cursor is None else read_cursor(cursor, sort),
+            facets=True,
+        )
+        hits = await self._services.catalogue.search(ask)
+        answer = event_list(hits, sort)
+        assert answer.facets is not None
+        return ListView(
+            events=await asyncio.gather(*(self._listed(found, now) for found in hits.found)),
+            cursor=answer.cursor,
+            loose=answer.loose,
+            facets=answer.facets,
+        )
+
+    async def _listed(self, found: Found, now: dt.datetime) -> ListedView:
+        facts = found.facts
+        counts = await self._services.counts.of(facts.event_id)
+        lobby = None if counts is None else self._services.places.lobby(facts.event_id, counts)
+        return ListedView(
+            event_id=facts.event_id,
+            name=facts.name,
+            artist=facts.artist,
+            venue=facts.venue,
+            town=facts.town,
+            date=facts.date,
+            time_zone=facts.time_zone,
+            on_sale_at=facts.on_sale_at,
+            sale=sale_state(facts, now),
+            currency=facts.currency,
+            price_from=found.price_from,
+            quantity=found.quantity,
+            free=found.free,
+            held=found.held,
+            room_state="off" if counts is None else room_state(counts),
+            waiting=_waiting(counts),
+            lobby=lobby,
+            picture_hash=facts.picture_hash,
+            picture_alt=facts.picture_alt,
+            changes_at=[facts.on_sale_at, facts.off_sale_at, *([] if lobby is None else [lobby.opens_at])],
+        )
 
     async def event_view(self, event_id: int) -> EventView | None:
         try:
@@ -133,6 +182,7 @@ class PagesFromServices:
         event = hall.event
         now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
+        row = self._services.rooms.rows.get(event.event_id)
         lobby = None if counts is None else self._services.places.lobby(event.event_id, counts)
         changes_at = [event.on_sale_at, event.off_sale_at, *([] if lobby is None else [lobby.opens_at])]
         changes_at += [at for ticket in hall.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at]
@@ -155,7 +205,7 @@ class PagesFromServices:
                 for ticket in sorted(hall.tickets.values(), key=lambda one: (one.cost, one.ticket_type_id))
             ],
             room_state="off" if counts is None else room_state(counts),
-            waiting=0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0),
+            waiting=_waiting(counts),
             message=text,
             messages=texts,
             notice=event.notice,
@@ -166,7 +216,8 @@ class PagesFromServices:
             account_required=event.account_required,
             takes_payments=bool(event.payments),
             asks=hall.asks,
-            has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
+            has_waiting_list=row is not None and row.waiting_list,
+            shop=None if row is None else row.shop,
             lobby=lobby,
             changes_at=changes_at,
         )
@@ -218,6 +269,12 @@ class PagesFromServices:
 
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.line.leave(event_id, user_id)
+
+    async def way_to_shop(self, request: AnyRequest, shop: EventView, user_id: int, to: str) -> str | None:
+        arrival = await self._services.shop_checks.arrival(
+            shop.event_id, user_id, request.headers.get("user-agent", "").encode("latin-1")
+        )
+        return None if arrival is None else with_arrival(to, arrival)
 
     async def claim(self, request: AnyRequest, event_id: int, user_id: int) -> Sequence[Cookie]:
         services = self._services
@@ -672,3 +729,8 @@ def _charge(detail: PurchaseDetailAnswer) -> Charge:
     if of_seat is None:
         return plain(detail.amount)
     return Charge(of_seat.price, of_seat.fee, of_seat.tax, of_seat.tax_basis_points, detail.amount, of_seat.discount)
+
+
+def _waiting(counts: RoomCounts | None) -> int:
+    """How many fans are in the room's line, and in its lobby while there is one."""
+    return 0 if counts is None else counts.waiting + (counts.lobby if counts.undrawn else 0)

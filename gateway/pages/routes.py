@@ -10,6 +10,7 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -27,9 +28,11 @@ from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
+from db.shops.model import Shop
+from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.programme import TYPE_NAME_MAX
-from gateway.contract.values import ID_MAX
+from gateway.contract.values import CURRENCY, CURSOR_CHARACTERS_MAX, ID_MAX, MONTH, PRICE_MAX
 from gateway.identity.cookies import COOKIE_SECONDS_MAX
 from gateway.pages.accounts import ACCOUNT_PAGES, ISSUER_PAGES
 from gateway.pages.calendars import event_calendar, sale_calendar
@@ -46,6 +49,7 @@ from gateway.pages.languages import (
     reader_decides,
 )
 from gateway.pages.letters import LETTERS
+from gateway.pages.listing import EVENTS_LISTED_MAX, Asked, choices, groups
 from gateway.pages.look import SEATS_WHOLE_MAX, assets, brand, error_page, manifest, page
 from gateway.pages.mailbox import MAILBOX
 from gateway.pages.orders import FINDING, orders_page
@@ -53,9 +57,10 @@ from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
+from gateway.pages.shops import TO_CHARACTERS_MAX, Ways
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
-from gateway.pages.views import EventView, JoinRefusedError, PageData, Standing
+from gateway.pages.views import EventView, JoinRefusedError, ListedView, PageData, Standing
 from gateway.pages.waiting import WAITING_PAGES
 from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
@@ -64,12 +69,13 @@ from gateway.wire.requests import origin_of
 from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
-EVENTS_LISTED_MAX = 60
 REDIRECT_SECONDS = 60
 """An edge keeps for so long where the readers of a language are sent on to."""
 SEARCH_CHARACTERS_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
-_of_this_site = re.compile(r"/(?:(?:account|events|pay|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+_of_this_site = re.compile(
+    r"/(?:(?:account|events|pay|purchases|wait)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII
+).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -101,6 +107,9 @@ CLOSED_BY_OPERATOR = (
     N_("The line is closed"),
     N_("The organiser has closed the line for this event. Tickets that you have bought stay valid."),
 )
+
+
+CLOSED_SHOP = (N_("The line is closed"), N_("Nobody is let in here just now. Please try again later."))
 
 
 def _stage(event: EventView, standing: Standing | None) -> str:
@@ -139,12 +148,34 @@ async def _event_page(
     event = await pages.event_view(event_id)
     if event is None:
         raise NotFoundException
+    if event.shop is not None and refused is None:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return _to(f"{prefix()}/wait/{event_id}{query}", cookie)
+    return await _page_of(request, pages, event, user_id, cookie, refused, problem, told, is_shared)
+
+
+async def _page_of(
+    request: Request[Any, Any, Any],
+    pages: PageData,
+    event: EventView,
+    user_id: int | None,
+    cookie: Cookie | None,
+    refused: JoinRefusedError | None = None,
+    problem: str = "",
+    told: str = "",
+    is_shared: bool = False,
+    *,
+    further_cookies: Sequence[Cookie] = (),
+    shop_lost_pass: bool = False,
+) -> Response[str]:
+    event_id = event.event_id
+    page_address = f"/events/{event_id}" if event.shop is None else f"/wait/{event_id}"
     is_own = user_id is not None
     standing = None if user_id is None or event.room_state == "off" else await pages.standing(event_id, user_id)
     stage = _stage(event, standing)
     if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
         stage = refused.code
-    may_hold = stage in {"choose", "expired", "done"}
+    may_hold = stage in {"choose", "expired", "done"} and event.shop is None
     data = {
         "own": is_own,
         "eventId": event.event_id,
@@ -171,6 +202,7 @@ async def _event_page(
             }
             for ticket in event.tickets
         ],
+        "isShop": event.shop is not None,
     }
     return page(
         "event.html",
@@ -178,8 +210,9 @@ async def _event_page(
         retry_after_seconds=refused.retry_after_seconds if refused else None,
         shared=_shared([event], pages, event_key(event_id)) if is_shared else None,
         cookie=cookie,
-        further_cookies=standing.pass_cookies if standing else (),
+        further_cookies=(*further_cookies, *(standing.pass_cookies if standing else ())),
         captcha=pages.captcha_provider,
+        shop_lost_pass=shop_lost_pass,
         event=event,
         standing=standing,
         stage=stage,
@@ -197,10 +230,13 @@ async def _event_page(
         form_key=key_new() if is_own else "",
         needs_account=event.account_required and not pages.is_account(request),
         data=data,
-        page_address=f"/events/{event_id}",
+        page_address=page_address,
         site_url=origin_of(request),
         sharing=sharing_of(event, origin_of(request), f"{prefix()}/events/{event_id}", brand().name),
-        closed_words=[gettext(words) for words in CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR)],
+        closed_words=[
+            gettext(words)
+            for words in (CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR) if event.shop is None else CLOSED_SHOP)
+        ],
     )
 
 
@@ -216,38 +252,48 @@ async def events_page(
     request: Request[Any, Any, Any],
     pages: Pages,
     q: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
+    town: Annotated[str, Parameter(max_length=SEARCH_CHARACTERS_MAX)] = "",
+    month: Annotated[str, Parameter(pattern=MONTH)] = "",
+    currency: Annotated[str, Parameter(pattern=CURRENCY)] = "",
+    price_min: Annotated[int, Parameter(query="priceMin", ge=0, le=PRICE_MAX)] = 0,
+    price_max: Annotated[int | None, Parameter(query="priceMax", ge=1, le=PRICE_MAX)] = None,
+    available: bool = False,
+    sort: Annotated[str, Parameter(pattern="^(date)?" + END)] = "",
+    cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
 ) -> Response[str]:
     """The events to come, and a search of them. It is the same for every fan."""
-    events = await pages.list_events(q.strip(), EVENTS_LISTED_MAX + 1)
-    more = len(events) > EVENTS_LISTED_MAX
+    asked = Asked(
+        q=q.replace("\0", "").strip(),
+        town=town,
+        month=month,
+        currency=currency,
+        price_min=price_min,
+        price_max=price_max,
+        available=available,
+        by_date=sort == "date",
+        cursor=cursor,
+    )
+    found = await pages.list_events(
+        asked.wanted, by_date=asked.in_order_of_date, cursor=cursor, limit=EVENTS_LISTED_MAX
+    )
     return page(
         "events.html",
-        shared=None if reader_decides(request) else _shared_list(events, pages),
-        q=q.strip(),
-        events=events[:EVENTS_LISTED_MAX],
-        groups=_groups(events[:EVENTS_LISTED_MAX]),
-        more=more,
+        shared=None if reader_decides(request) else _shared_list(found.events, pages),
+        q=asked.q,
+        asked=asked,
+        found=found,
+        groups=groups(found.events),
+        choices=choices(asked, found.facets),
+        onward=None if found.cursor is None else replace(asked, cursor=found.cursor).address,
+        other_order=replace(asked, by_date=not asked.by_date, cursor=None).address,
         site_url=origin_of(request),
     )
 
 
-def _shared_list(events: Sequence[EventView], pages: PageData) -> Shared:
+def _shared_list(events: Sequence[ListedView], pages: PageData) -> Shared:
     """How long a list of these events may be kept. It has no event's key: an event that it lacks can change it too."""
     moments = [moment for event in events for moment in event.changes_at]
     return Shared(seconds_until_change(pages.now(), moments, pages.edge.list_seconds), (LISTS,))
-
-
-def _groups(events: Sequence[EventView]) -> list[tuple[str, list[EventView]]]:
-    """The events by what a fan can do about them, each group under its heading; none is empty."""
-    on_sale = [event for event in events if event.is_on_sale]
-    coming = [event for event in events if event.sale is SaleState.COMING]
-    others = [event for event in events if event not in on_sale and event not in coming]
-    groups = (
-        (gettext("On sale now"), on_sale),
-        (gettext("Coming soon"), coming),
-        (gettext("No tickets just now"), others),
-    )
-    return [(heading, those) for heading, those in groups if those]
 
 
 @get("/events/{event_id:int}")
@@ -279,18 +325,78 @@ async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int
     return page("draw.html", event=event, draw=draw, data={"eventId": event_id}, site_url=origin_of(request))
 
 
-def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
-    """The event's page; where the form came without a session, its address says that it was just given one."""
+@get("/wait/{event_id:int}")
+async def wait_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    event_id: int,
+    to: Annotated[str, Parameter(max_length=TO_CHARACTERS_MAX)] = "",
+    session: Annotated[str, Parameter(max_length=8)] = "",
+    problem: Annotated[str, Parameter(max_length=32)] = "",
+) -> Response[str]:
+    """The line before a shop, which sends its fan back to the shop once the turn has come.
+
+    The address to which the fan goes back stands in a cookie too, for forms and reloads.
+    """
+    visitor = pages.visitor(request)
+    event, shop = await _with_shop(pages, event_id)
+    ways = Ways(request, shop, event_id)
+    if event.room_state == "off":
+        return _to(ways.back_to(to), visitor.cookie)
+    if visitor.user_id is not None and not ways.goes_in_circles:
+        way = await pages.way_to_shop(request, event, visitor.user_id, ways.back_to(to))
+        if way is not None:
+            return _to(way, ways.kept(to), ways.counted())
+    refused = JoinRefusedError("no_cookies", 200) if session == "new" and visitor.user_id is None else None
+    return await _page_of(
+        request,
+        pages,
+        event,
+        visitor.user_id,
+        visitor.cookie,
+        refused,
+        problem,
+        further_cookies=[ways.kept(to)],
+        shop_lost_pass=ways.goes_in_circles,
+    )
+
+
+@get("/wait/{event_id:int}/go")
+async def go_to_shop(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Send an admitted fan to the shop, and anybody else to the line."""
+    visitor = pages.visitor(request)
+    event, shop = await _with_shop(pages, event_id)
+    ways = Ways(request, shop, event_id)
+    if event.room_state == "off":
+        return _to(ways.back_to(""), visitor.cookie)
+    if visitor.user_id is None:
+        return _to(f"{prefix()}/wait/{event_id}", visitor.cookie)
+    way = await pages.way_to_shop(request, event, visitor.user_id, ways.back_to(""))
+    if way is None:
+        return _to(f"{prefix()}/wait/{event_id}")
+    return _to(way, ways.counted())
+
+
+async def _with_shop(pages: PageData, event_id: int) -> tuple[EventView, Shop]:
+    event = await pages.event_view(event_id)
+    if event is None or event.shop is None:
+        raise NotFoundException
+    return event, event.shop
+
+
+def _to(address: str, *cookies: Cookie | None) -> Response[str]:
     return Response(
         "",
         status_code=303,
         media_type=MediaType.HTML,
-        headers={
-            "Location": f"{prefix()}/events/{event_id}{'?session=new' if cookie else ''}",
-            "Cache-Control": "no-store",
-        },
-        cookies=[cookie] if cookie else [],
+        headers={"Location": address, "Cache-Control": "no-store"},
+        cookies=[cookie for cookie in cookies if cookie is not None],
     )
+
+
+def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
+    """The event's page; where the form came without a session, its address says that it was just given one."""
+    return _to(f"{prefix()}/events/{event_id}{'?session=new' if cookie else ''}", cookie)
 
 
 @post("/events/{event_id:int}/join")
@@ -580,6 +686,8 @@ def pages_router() -> Router:
         route_handlers=[
             events_page,
             event_page,
+            wait_page,
+            go_to_shop,
             draw_page,
             join_form,
             leave_form,

@@ -18,6 +18,9 @@ from db.events.sale import SaleState
 from db.events.seed import RoomSeed
 from db.languages import Texts
 from db.orders.asks import Asks
+from db.search.reading import Wanted
+from db.shops.model import Shop
+from gateway.contract.hall import Facets
 from gateway.contract.line import DrawAnswer, Lobby
 from tickets.wallets import Wallets
 
@@ -41,6 +44,79 @@ class TicketView:
     quantity: int
     available_count: int
     held_count: int
+
+
+class OnShow(Protocol):
+    """What a page says of an event's sale follows from its room, its seats and where its sale stands."""
+
+    @property
+    def sale(self) -> SaleState: ...
+    @property
+    def room_state(self) -> str: ...
+    @property
+    def free(self) -> int: ...
+    @property
+    def held(self) -> int: ...
+
+
+def is_sold_out(event: OnShow) -> bool:
+    """Whether no seat is free and none is held."""
+    return event.room_state == "sold_out" or not (event.free or event.held)
+
+
+def is_on_sale(event: OnShow) -> bool:
+    """Whether a fan who comes now can get a ticket, or a place in the line for one."""
+    return event.sale is SaleState.ON_SALE and not is_sold_out(event) and event.room_state != "closed"
+
+
+def is_withdrawn(event: OnShow) -> bool:
+    """Whether nothing is sold, and nothing is about to be."""
+    return event.sale in (SaleState.OVER, SaleState.UNPUBLISHED, SaleState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedView:
+    """An event in the list, and its room as the line has it now. Its seats may be some seconds old."""
+
+    event_id: int
+    name: str
+    artist: str
+    venue: str
+    town: str
+    date: dt.datetime
+    time_zone: str
+    on_sale_at: dt.datetime
+    sale: SaleState
+    currency: str
+    price_from: int | None
+    quantity: int
+    free: int
+    held: int
+    room_state: str
+    waiting: int
+    lobby: Lobby | None
+    picture_hash: str | None
+    picture_alt: str
+    changes_at: Sequence[dt.datetime]
+    """When the clock alone changes what is said of the event; moments that are past may be among them."""
+
+    @property
+    def is_on_sale(self) -> bool:
+        return is_on_sale(self)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return is_withdrawn(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListView:
+    """A page of the list. ``cursor`` goes on from its end; ``loose``: no event has every word of the search."""
+
+    events: Sequence[ListedView]
+    cursor: str | None
+    loose: bool
+    facets: Facets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +162,8 @@ class EventView:
     """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
+    shop: Shop | None = None
+    """What the line stands before, where that is no hall of ours."""
     changes_at: Sequence[dt.datetime] = ()
     """When the clock alone changes what is said of the event; moments that are past may be among them."""
 
@@ -97,17 +175,15 @@ class EventView:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Nothing is sold, and nothing is about to be."""
-        return self.sale in (SaleState.OVER, SaleState.UNPUBLISHED, SaleState.CANCELLED)
+        return is_withdrawn(self)
 
     @property
     def is_sold_out(self) -> bool:
-        return self.room_state == "sold_out" or not (self.free or self.held)
+        return is_sold_out(self)
 
     @property
     def is_on_sale(self) -> bool:
-        """A fan who comes now can get a ticket, or a place in the line for one."""
-        return self.sale is SaleState.ON_SALE and not self.is_sold_out and self.room_state != "closed"
+        return is_on_sale(self)
 
     @property
     def free(self) -> int:
@@ -375,8 +451,12 @@ class PageData(Protocol):
     def now(self) -> dt.datetime:
         """The moment by the clock that sales go by."""
 
-    async def list_events(self, q: str, limit: int) -> Sequence[EventView]:
-        """Events to come whose name, artist or venue holds ``q`` (all when empty), soonest first."""
+    async def list_events(self, wanted: Wanted, *, by_date: bool, cursor: str | None, limit: int) -> ListView:
+        """The events that are wanted and are to come, or began some hours ago.
+
+        Raises:
+            ProblemError: ``invalid_request``: the cursor was never given.
+        """
 
     async def event_view(self, event_id: int) -> EventView | None: ...
 
@@ -394,6 +474,12 @@ class PageData(Protocol):
         """
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
+
+    async def way_to_shop(self, request: Request[Any, Any, Any], shop: EventView, user_id: int, to: str) -> str | None:
+        """The address by which an admitted fan comes to a shop, with what gives a pass there; None for one who is not
+        admitted.
+        """
+        ...
 
     async def claim(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> Sequence[Cookie]:
         """Claim the call; return the cookie of the pass.

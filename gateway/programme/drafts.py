@@ -33,6 +33,7 @@ from gateway.contract.plans import PlanBody
 from gateway.contract.programme import (
     ALT_MAX,
     NOTICE_MAX,
+    TAG_MAX,
     TYPE_NAME_MAX,
     WORD_MAX,
     DefinedTicketType,
@@ -70,8 +71,10 @@ _FACTS: Final = {
     "picture_alt": "pictureAlt",
     "account_required": "accountRequired",
     "payments": "payments",
+    "town": "town",
+    "tags": "tags",
 }
-_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX, "payments": WORD_MAX}
+_MAY_BE_EMPTY: Final = {"artist": WORD_MAX, "picture_alt": ALT_MAX, "payments": WORD_MAX, "town": WORD_MAX}
 """Facts that may be empty, and how many characters they may have."""
 
 
@@ -256,11 +259,18 @@ class Draft:
                     )
                 if name == "payments" and value and value not in self._providers:
                     self.fault("$.payments", f"this site takes no payments by {value} (ADMITONE_PAYMENT_PROVIDERS)")
+            elif name == "tags":
+                facts[name] = self._tags(value)
             elif isinstance(value, dt.datetime) and value.year not in YEARS:
                 self.fault(f"$.{_FACTS[name]}", f"a time is of the years {YEARS.start} to {YEARS.stop - 1}")
             else:
                 facts[name] = value
         return facts
+
+    def _tags(self, tags: Sequence[str]) -> tuple[str, ...]:
+        """The tags as they are stored, each once."""
+        tidied = [self._name(f"$.tags[{index}]", tag, TAG_MAX) for index, tag in enumerate(tags)]
+        return tuple({alike(tag).casefold(): tag for tag in reversed(tidied)}.values())[::-1]
 
     def _name(self, path: str, text: str, chars_max: int, *, may_be_empty: bool = False) -> str:
         """The name as it is stored; what is wrong with it is a fault."""
@@ -422,6 +432,8 @@ def definition(event: EventRow, notes: tuple[str, ...] = ()) -> EventDefinition:
         picture_alt=event.picture_alt,
         account_required=event.account_required,
         payments=event.payments,
+        town=event.town,
+        tags=event.tags,
         ticket_types=tuple(_defined(kind) for kind in event.ticket_types),
         is_on_sale=sale is SaleState.ON_SALE,
         has_lobby=event.has_draw,
@@ -453,6 +465,8 @@ def planned(plan: EventPlan, now: dt.datetime) -> EventDefinition:
         picture_alt=plan.picture_alt,
         account_required=plan.account_required,
         payments=plan.payments,
+        town=plan.town,
+        tags=plan.tags,
         ticket_types=tuple(
             _defined(
                 TicketTypeRow(

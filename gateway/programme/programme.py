@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -62,6 +62,7 @@ class Programme:
         database_url: Postgres' primary.
         seats_max: of an event.
         cancel_until_hours: how long before an event its seats can no longer be given back.
+        forget_answers: has no answer of the search be used any more.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Programme:
         halls: Halls,
         line: Line,
         rooms: RoomRegistry,
+        forget_answers: Callable[[], Awaitable[None]],
     ) -> None:
         self._database_url = database_url
         self._seats_max = seats_max
@@ -79,6 +81,7 @@ class Programme:
         self._halls = halls
         self._line = line
         self._rooms = rooms
+        self._forget_answers = forget_answers
         self._threads = ThreadPoolExecutor(max_workers=EDITS_AT_ONCE_MAX, thread_name_prefix="programme")
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -298,6 +301,7 @@ class Programme:
         Should that fail, all of it is known within seconds all the same: by the event's version, the room's revision
         and the worker's housekeeping.
         """
+        await self._forget_answers()
         try:
             await self._halls.renew(event_id)
             if configure:

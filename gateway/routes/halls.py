@@ -13,14 +13,26 @@ from litestar.params import Parameter
 from db.edge.keys import LISTS, event_key
 from db.events.sale import REASONS, sale_state
 from db.plans.best_seats import Wish
+from db.search.reading import Wanted
 from db.texts import END
 from gateway.contract.hall import EventList, InitialCall, ProposalList, SeatMap
 from gateway.contract.plans import PlanOverview, PlanSectionSeats
-from gateway.contract.values import ID_MAX, INT_MAX, LISTS_MAX, Moment
+from gateway.contract.values import (
+    CURRENCY,
+    CURSOR_CHARACTERS_MAX,
+    ID_MAX,
+    INT_MAX,
+    LISTS_MAX,
+    MONTH,
+    PRICE_MAX,
+    Moment,
+)
 from gateway.hall.hall import Hall, Rendered, UnknownEventError
 from gateway.hall.plans import PlanAnswers, UnknownPlanError
 from gateway.line.places import room_state
 from gateway.routes.routers import public_router
+from gateway.search.answers import as_of, event_list, read_cursor
+from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, network, services_of
 from gateway.wire.negotiation import field, has_already, takes_gzip
 from gateway.wire.openapi import header
@@ -87,7 +99,12 @@ def _moving(request: AnyRequest, hall: Hall, version_min: int) -> Mapping[bytes,
     """
     if version_min or hall.rehearsal_of is not None or services_of(request).identity.has_token(request):
         return NO_CACHE
-    shared = Shared(MOVING_SECONDS, (event_key(hall.event_id),))
+    return _shared(MOVING_SECONDS, event_key(hall.event_id))
+
+
+def _shared(seconds: int, key: str) -> Mapping[bytes, bytes]:
+    """The headers by which an edge keeps an answer for so long, under this key."""
+    shared = Shared(seconds, (key,))
     return {name.lower().encode(): value.encode() for name, value in shared.headers.items()}
 
 
@@ -231,28 +248,69 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
     return StreamResponse(subscribe, slot)
 
 
-@public.get("/api/events", refuses=("invalid_request",))
+@public.get(
+    "/api/events",
+    refuses=("invalid_request",),
+    also={200: EventList, 304: None},
+    headers=(KNOWN_HEADER,),
+)
 async def events(
     request: AnyRequest,
-    q: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist or venue")] = "",
+    q: Annotated[
+        str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist, venue, town, tags or date")
+    ] = "",
     venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
     # Texts, since Litestar would read a number as seconds of the epoch.
     from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
     to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
-    cursor: Annotated[str | None, Parameter(max_length=CHARACTERS_MAX)] = None,
+    cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
-) -> Response[EventList]:
-    """Events by date, the soonest first; go on with ``cursor`` while there is one."""
+    sort: Annotated[Sort, Parameter(description="the soonest first, or what fits best and can be bought")] = Sort.DATE,
+    town: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in this town")] = "",
+    tag: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="with this tag")] = "",
+    month: Annotated[str, Parameter(pattern=MONTH, description="in this month at the venue, as 2027-06")] = "",
+    currency: Annotated[str, Parameter(pattern=CURRENCY, description="of the prices")] = "",
+    price_min: Annotated[
+        int, Parameter(query="priceMin", ge=0, le=PRICE_MAX, description="the cheapest seat costs so much at least")
+    ] = 0,
+    price_max: Annotated[
+        int | None, Parameter(query="priceMax", ge=1, le=PRICE_MAX, description="the cheapest seat costs less")
+    ] = None,
+    available: Annotated[bool, Parameter(description="only events with a seat that is neither sold nor held")] = False,
+    facets: Annotated[bool, Parameter(description="count the events that were found by town, month and price")] = False,
+    suggest: Annotated[bool, Parameter(description="name what a fan who types `q` may mean")] = False,
+) -> Response[bytes]:
+    """Events that are found by words of their name, artist, venue, town, tags or date, in any script and with
+    mistakes; go on with ``cursor`` while there is one. Shared caches may keep the answer for some seconds.
+    """
+    for name, text in (("q", q), ("venue", venue), ("town", town), ("tag", tag)):
+        if "\0" in text:
+            raise invalid("no text holds a NUL", name)
     services = services_of(request)
-    found = await services.catalogue.search(
-        text=q,
-        venue=venue,
-        date_min=_moment(from_, "from"),
-        date_max=_moment(to, "to"),
-        cursor=cursor,
+    ask = Search(
+        wanted=Wanted(
+            text=q,
+            venue=venue,
+            town=town,
+            tag=tag,
+            month=month,
+            currency=currency,
+            price_min=price_min or None,
+            price_max=price_max,
+            date_min=_moment(from_, "from"),
+            date_max=_moment(to, "to"),
+            available=available,
+        ),
+        sort=sort,
         limit=limit,
+        now=as_of(services.clock.moment()),
+        after=None if cursor is None else read_cursor(cursor, sort),
+        facets=facets,
+        suggestions=suggest,
     )
-    return Response(found, headers=Shared(services.settings.edge.list_seconds, (LISTS,)).headers)
+    answer = event_list(await services.catalogue.search(ask), sort)
+    rendered = Rendered(0, 0.0, msgspec.json.encode(answer))
+    return _cacheable(request, rendered, _shared(services.settings.edge.list_seconds, LISTS))
 
 
 def _moment(text: str | None, name: str) -> dt.datetime | None:

@@ -336,3 +336,23 @@ def test_the_page_lists_events_to_come(site: Site) -> None:
         assert f'"/events/{over}"' not in page
     found = site.client().get("/api/events?q=matinee").json["events"]
     assert [event["eventId"] for event in found] == [over, begun]
+
+
+def test_the_list_reads_no_hall(site: Site) -> None:
+    event_id = site.event()
+    client = site.client()
+    with psycopg.connect(site.database_url) as connection:
+        # Whoever reads a seat waits for this transaction.
+        connection.execute("LOCK TABLE seat IN ACCESS EXCLUSIVE MODE")
+        page = client.get("/?q=nachtflgu")
+        found = client.get("/api/events?q=nachtflgu&sort=relevance&facets=true&suggest=true")
+    assert page.status == 200
+    assert f'href="/events/{event_id}"' in page.content.decode()
+    assert event_id in [event["eventId"] for event in found.json["events"]]
+    assert found.json["facets"]["total"] == len(found.json["events"])
+    assert {"text": "Lena Brandt", "kind": "artist"} in found.json["suggestions"], "a guess"
+    assert found.headers["cache-control"].startswith("public, max-age=0, s-maxage=5")
+    again = client.get(
+        "/api/events?q=nachtflgu&sort=relevance&facets=true&suggest=true", if_none_match=found.headers["etag"]
+    )
+    assert again.status == 304

@@ -277,8 +277,8 @@ def _fillers(first: int) -> list[CorpusEvent]:
 def _events() -> tuple[CorpusEvent, ...]:
     acts = {}
     for line in _ACTS.strip().splitlines():
-        key, artist, name, tags = (part.strip() for part in line.split("|"))
-        acts[key] = (artist, name, tuple(tag.strip() for tag in tags.split(",")))
+        key, artist, name, tagged = (part.strip() for part in line.split("|"))
+        acts[key] = (artist, name, tuple(tag.strip() for tag in tagged.split(",")))
     events: list[CorpusEvent] = []
     for line in _TOURS.strip().splitlines():
         act, *dates = (part.strip() for part in line.split("|"))

@@ -70,7 +70,7 @@ def ndcg(order: Sequence[int], grades: Mapping[int, int]) -> float:
 
 
 def _gain(grades: Sequence[int]) -> float:
-    return sum((2**grade - 1) / math.log2(place + 1) for place, grade in enumerate(grades[:DEPTH], 1))
+    return sum((2.0**grade - 1) / math.log2(place + 1) for place, grade in enumerate(grades[:DEPTH], 1))
 
 
 def _is_meant(event: CorpusEvent, wanted: Mapping[str, Sequence[str]]) -> bool:

@@ -208,7 +208,8 @@ def test_a_worker_lists_the_jobs_that_gateways_and_cron_name(monkeypatch: pytest
         lane.GIVE_UP: worker_jobs.give_up,
         **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.sweep, worker_jobs.reconcile)},
         **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.retry_failed, worker_jobs.forget)},
-        **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.seal, worker_jobs.watch, worker_jobs.tell)},
+        **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.seal, worker_jobs.index)},
+        **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.watch, worker_jobs.tell)},
     }
 
 

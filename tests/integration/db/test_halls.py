@@ -1,8 +1,7 @@
-"""A hall as it is read, and the catalogue of events."""
+"""A hall as it is read."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -10,7 +9,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
-from db.events.catalogue import find_events
 from db.events.halls import (
     begin_snapshot,
     event_versions,
@@ -78,18 +76,3 @@ async def test_a_lapsed_holds_seat_counts_as_free(engine: AsyncEngine, database_
 async def test_there_is_no_hall_without_its_event(engine: AsyncEngine, event_id: int) -> None:
     async with engine.connect() as connection:
         assert await hall_row(connection, event_id + 1) is None
-
-
-async def test_the_catalogue_goes_on_after_the_last_event(engine: AsyncEngine, database_url: str) -> None:
-    ids = {seed_demo(database_url, room=RoomSeed()) for _ in range(3)}
-    with psycopg.connect(database_url) as connection:
-        copy = seed_demo(database_url, room=RoomSeed())
-        connection.execute("UPDATE event SET rehearsal_of = %s WHERE event_id = %s", (min(ids), copy))
-    async with engine.connect() as connection:
-        first = await find_events(connection, limit=2)
-        last = first[-1]
-        rest = await find_events(connection, limit=2, after=(last.date, last.event_id))
-        assert [one.event_id for one in first + rest] == sorted(ids)
-        assert await find_events(connection, limit=9, text="no event is called so") == []
-        assert len(await find_events(connection, limit=9, text=last.name.upper())) == 3
-        assert await find_events(connection, limit=9, date_min=last.date + dt.timedelta(days=1)) == []

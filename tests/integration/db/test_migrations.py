@@ -129,6 +129,7 @@ REFERENCE_TABLES = {
     "picture",
     "quiet_hours",
     "reconciliation",
+    "search_word",
     "signing_key",
     "suppression",
     "webhook_endpoint",

@@ -42,6 +42,7 @@ def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis)
         (HOUSEKEEPING_QUEUE, "workers.jobs.retry_failed"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.forget"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.seal"): [],
+        (HOUSEKEEPING_QUEUE, "workers.jobs.index"): [],
         (HOUSEKEEPING_QUEUE, "workers.jobs.watch"): [],
         (MESSAGES_QUEUE, "workers.jobs.tell"): [],
     }

@@ -12,6 +12,8 @@ export const FACTS = /** @type {const} */ ([
   "name",
   "artist",
   "venue",
+  "town",
+  "tags",
   "date",
   "timeZone",
   "onSaleAt",
@@ -31,6 +33,7 @@ const ROOM = ["state", "ratePerMinute", "capacity", "lineCap", "lobbyMinutes"];
 function valueOf(name) {
   if (name === "accountRequired") return input(name).checked;
   const value = input(name).value.trim();
+  if (name === "tags") return value.split(",").map((tag) => tag.trim()).filter(Boolean);
   if (isTime(name)) return value ? momentOf(input(name), zone()) : mayBeEmpty(name) ? null : "";
   if (name === "pictureHash") return value || null;
   return name === "seatsPerFanMax" ? Number(value) : name === "currency" ? currency() : value;
@@ -70,7 +73,9 @@ export async function newEvent(types) {
 
 /** @param {EventDefinition} event as the server has it @param {TicketType[]} types */
 export function changes(event, types) {
-  const facts = FACTS.filter((name) => isTime(name) ? isTimeChanged(name, event) : valueOf(name) !== event[name]);
+  const facts = FACTS.filter((name) =>
+    isTime(name) ? isTimeChanged(name, event) : String(valueOf(name)) !== String(event[name])
+  );
   const kept = types.filter((type) => type.known && !type.going);
   const changed = kept.filter((type) => type.changed);
   const fresh = types.filter((type) => !type.known);

@@ -139,6 +139,7 @@ function show(event) {
   input("notice").value = event.notice ?? "";
   for (const name of FACTS) {
     if (name === "accountRequired") input(name).checked = Boolean(event[name]);
+    else if (name === "tags") input(name).value = (event.tags ?? []).join(", ");
     else if (!isTime(name)) input(name).value = String(event[name] ?? "");
   }
   showPicture();
