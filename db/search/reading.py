@@ -103,15 +103,15 @@ async def search(
     after: tuple[Any, ...] | None = None,
     every: bool = True,
 ) -> Answer:
-    """The next events, with every word of the search; on the first page, where there are none such, with any of them.
-    See `find`.
+    """The next events, with every word of the search; by score and on the first page, where there are none such, with
+    any of them. See `find`.
     """
     words_asked = await read_words(connection, wanted.text)
     if words_asked is None and wanted.text.strip():
         return Answer([], None, True)
     options: dict[str, Any] = {"limit": limit, "now": now, "by_score": by_score, "after": after}
     found = await find(connection, wanted, words_asked, every=every, **options)
-    if not found and every and after is None and words_asked is not None and len(words_asked.groups) > 1:
+    if not found and by_score and every and after is None and words_asked is not None and len(words_asked.groups) > 1:
         every = False
         found = await find(connection, wanted, words_asked, every=every, **options)
     return Answer(found, words_asked, every)

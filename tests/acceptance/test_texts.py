@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from db.operators.accounts import add_operator
+from db.search.writing import index_event
 from tests.acceptance.conftest import Site
 from tests.acceptance.test_programme import body, csv, made
 from tests.client import Client
@@ -43,6 +44,7 @@ def test_a_search_finds_a_name_in_any_spelling(site: Site, operator: Client, sto
         event_id = made(operator, name="Other")["eventId"]
         with psycopg.connect(site.database_url) as connection:
             connection.execute("UPDATE event SET name = %s, venue = %s WHERE event_id = %s", (name, name, event_id))
+            index_event(connection, event_id)
     else:
         made(operator, name=name, venue=name)
     for query in (
@@ -56,9 +58,7 @@ def test_a_search_finds_a_name_in_any_spelling(site: Site, operator: Client, sto
     ):
         assert name in found(operator, f"q={quote(query)}"), ascii(query)
         assert name in found(operator, f"venue={quote(query)}"), ascii(query)
-        # A gateway keeps a name in memory for a minute, so the page shows the one that was made over it.
-        shown = "Other" if stored == decomposed(stored) else unicodedata.normalize("NFC", name)
-        assert shown in operator.get(f"/?q={quote(query)}").content.decode()
+        assert name in operator.get(f"/?q={quote(query)}").content.decode()
     assert found(operator, "q=" + quote("Théâtre Zz")) == []
     assert found(operator, "q=" + quote("%")) == []
 
