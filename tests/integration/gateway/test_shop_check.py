@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -174,6 +174,7 @@ async def site_on(database_url: str, redis_url: str) -> AsyncIterator[Site]:
         CountingRedis.from_url(redis_url, socket_timeout=60) as client,
         redis.asyncio.Redis.from_url(redis_url) as plain,
     ):
+        assert isinstance(client, CountingRedis)
         seconds, micros = await plain.time()
         clock = [int(seconds) + int(micros) / 1e6]
 
@@ -201,7 +202,7 @@ async def site_on(database_url: str, redis_url: str) -> AsyncIterator[Site]:
             now,
         )
         clock[0] += 1  # What is signed from now on was signed after this process began to listen.
-        yield Site(engine, client, line, rooms, checks, clock)
+        yield Site(engine, cast(CountingRedis, client), line, rooms, checks, clock)
     await engine.dispose()
 
 
