@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.services import Services
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(300)]
 
 GO_IN_MS_MAX = 60_000
 
