@@ -19,6 +19,7 @@ from admitone.commands import (
     processes,
     rooms,
     setup,
+    shops,
     vouchers,
     webhooks,
 )
@@ -100,6 +101,12 @@ networks_app.command("import")(networks.read_file)
 networks_app.command("list")(networks.list_all)
 networks_app.command("remove")(networks.remove)
 app.add_typer(networks_app, name="networks")
+
+shop_app = typer.Typer(no_args_is_help=True, help="Rooms before somebody else's shop.")
+shop_app.command("add")(shops.add)
+shop_app.command("list")(shops.list_all)
+shop_app.command("change")(shops.change)
+app.add_typer(shop_app, name="shop")
 
 data_app = typer.Typer(no_args_is_help=True, help="Keys of what is sealed in Postgres, and fans' own data.")
 data_app.command("rotate")(data.rotate)

@@ -272,7 +272,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if MOLLIE in names and not self.mollie.api_key:
             raise SettingsError("ADMITONE_PAYMENT_PROVIDERS has mollie: set ADMITONE_MOLLIE_API_KEY")
-        if not self.mollie.method_names or self.mollie.slow_methods:
+        if MOLLIE in names and (not self.mollie.method_names or self.mollie.slow_methods):
             wrong = ", ".join(self.mollie.slow_methods) or "none"
             raise SettingsError(
                 f"ADMITONE_MOLLIE_METHODS names {wrong}: holds last minutes, so name methods that are paid at once: "

@@ -54,6 +54,8 @@ from gateway.routes import (
 )
 from gateway.services import Services
 from gateway.settings import GatewaySettings
+from gateway.shops.asked import PATH as CHECKS_PATH
+from gateway.shops.check import ShopChecks
 from gateway.wire import addresses, request_ids
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.bounded_connection import STATE as CONNECTIONS_STATE
@@ -71,10 +73,11 @@ class Gateway(Litestar):
     call of the application (`gateway.wire.stream.serve`).
     """
 
-    def __init__(self, site: addresses.PublicAddress, **kwargs: Any) -> None:
+    def __init__(self, site: addresses.PublicAddress, checks: ShopChecks, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._site = site
         self._express = Express(self)
+        self._checks = checks
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -88,6 +91,10 @@ class Gateway(Litestar):
                 services: Services = self.state["services"]
                 scope.setdefault("state", {})[CONNECTIONS_STATE] = services.connections
             await super().__call__(scope, receive, send)
+            return
+        if scope["path"].startswith(CHECKS_PATH):
+            # The check stands before each request of a shop, and does without all that comes below.
+            await self._checks.answers(scope, send)
             return
         request_ids.begin(scope)
         if scope["method"] == "HEAD":
@@ -175,6 +182,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         look.keep_to_tls(settings.connection.hsts_seconds)
     app = Gateway(
         site,
+        services.shop_checks,
         route_handlers=[
             *_handlers(
                 sessions,

@@ -27,6 +27,7 @@ from gateway.hall.halls import Halls
 from gateway.hall.pictures import PictureFiles
 from gateway.hall.plans import HallPlans
 from gateway.hall.proposals import HallProposals
+from gateway.health.metrics import Traffic
 from gateway.health.readiness import Readiness
 from gateway.identity.account_sessions import EndedSessions
 from gateway.identity.devices import Devices
@@ -69,6 +70,7 @@ from gateway.search.cached import CachedCatalogue
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
+from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.stream_slots import StreamSlots
@@ -79,6 +81,7 @@ from tickets.wallets import Wallets
 from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_passes import ShopPasses
 from waiting_room.tickers import Tickers
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
 
@@ -139,6 +142,7 @@ def build_services(settings: GatewaySettings) -> Services:
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
+    traffic = Traffic()
     catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
     return Services(
         settings=settings,
@@ -194,6 +198,19 @@ def build_services(settings: GatewaySettings) -> Services:
         places=places,
         passes=passes,
         open_passes=OpenPasses(ring),
+        shop_checks=ShopChecks(
+            line,
+            line_redis,
+            rooms,
+            counts,
+            restoring,
+            limits,
+            networks,
+            ShopPasses(ring, clock.now),
+            settings.limit,
+            traffic,
+            clock.now,
+        ),
         ticket_keys=ticket_keys,
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),
@@ -253,6 +270,7 @@ def build_services(settings: GatewaySettings) -> Services:
         picture_files=PictureFiles(old_reads),
         alerts=Alerts(engine, settings.push.public_key),
         contacts=contacts,
+        traffic=traffic,
         orders=Orders(
             engine,
             halls,

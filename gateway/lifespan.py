@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -104,7 +105,7 @@ def _listeners(services: Services) -> list[News]:
     room = Topic(
         [news_channel(database_of(services.line_redis))],
         read_news,
-        [services.rooms.on_news, services.line_streams.on_news],
+        [services.rooms.on_news, services.shop_checks.on_news, services.line_streams.on_news],
     )
     lane = Topic(
         [channel(number, database_of(services.jobs)) for number in range(services.settings.lane.count)],
@@ -121,10 +122,15 @@ def _listeners(services: Services) -> list[News]:
         News(
             plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0),
             topics_of_url,
-            services.halls.mark_stale,
+            functools.partial(_on_gap, services),
         )
         for url, topics_of_url in topics
     ]
+
+
+def _on_gap(services: Services) -> None:
+    services.halls.mark_stale()
+    services.shop_checks.on_gap()
 
 
 def _span_of_batch(news: BatchNews) -> AbstractContextManager[object]:

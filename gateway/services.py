@@ -63,6 +63,7 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.catalogue import Catalogue
 from gateway.settings import GatewaySettings
+from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
@@ -116,6 +117,7 @@ class Services:
     places: Places
     passes: Passes
     open_passes: OpenPasses
+    shop_checks: ShopChecks
     ticket_keys: TicketKeys
     ticket_links: TicketLinks
     wallets: Wallets
@@ -142,7 +144,7 @@ class Services:
     picture_files: PictureFiles
     alerts: Alerts
     contacts: Contacts
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: Traffic
     loop_lag: LoopLag = field(default_factory=LoopLag)
 
     def begin_ending(self) -> None:

@@ -114,6 +114,7 @@ _EVENTS: Final[LiteralString] = """
 SELECT event_id, name, venue, date, time_zone
   FROM event
  WHERE rehearsal_of IS NULL AND state <> 'cancelled' AND date > now() - make_interval(hours => %(hours)s)
+   AND NOT EXISTS (SELECT FROM shop WHERE shop.event_id = event.event_id)
    AND (%(event_ids)s::bigint[] IS NULL OR event_id = ANY (%(event_ids)s::bigint[]))
  ORDER BY date, event_id
  LIMIT %(events_max)s

@@ -53,6 +53,7 @@ SELECT e.event_id, e.name, e.artist, e.venue, e.date, e.time_zone, e.on_sale_at,
          FROM ticket
         WHERE ticket.event_id = e.event_id) AS t ON true
  WHERE e.event_id < %(before)s AND e.rehearsal_of IS NULL
+   AND NOT EXISTS (SELECT FROM shop WHERE shop.event_id = e.event_id)
    AND (%(event_ids)s::bigint[] IS NULL OR e.event_id = ANY (%(event_ids)s))
  ORDER BY e.event_id DESC
  LIMIT %(rows_max)s
@@ -175,7 +176,7 @@ def read_event(connection: psycopg.Connection, event_id: int, *, with_seats: boo
 def list_events(
     connection: psycopg.Connection, before: int, limit: int, only: Set[int] | None = None
 ) -> list[ListedEvent]:
-    """Events with an id below ``before``, the newest first, but no rehearsals; ``limit`` is cut to
+    """Events with an id below ``before``, the newest first, but no rehearsals and no shops' rooms; ``limit`` is cut to
     `EVENTS_LISTED_MAX`. ``only``: none but these.
     """
     which = None if only is None else list(only)

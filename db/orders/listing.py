@@ -233,7 +233,8 @@ async def read_order(connection: AsyncConnection, event_id: int, purchase_id: uu
 async def seats_of(connection: AsyncConnection, event_id: int, purchase_id: uuid.UUID) -> set[Seat]:
     """The seats of an order, those that were given back too."""
     rows = await connection.exec_driver_sql(SEATS, {"event_id": event_id, "purchase_id": purchase_id})
-    return {(row[0], row[1], row[2]) for row in rows}
+    found: list[Any] = list(rows.all())
+    return {(row[0], row[1], row[2]) for row in found}
 
 
 async def money_of(

@@ -101,7 +101,9 @@ UPDATE payment
                 WHEN %(taken_until)s THEN least(expires_at, clock_timestamp() + make_interval(secs => %(look_seconds)s))
                 ELSE due_at END
  WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND state IN ('new', 'open')
+   AND (provider_ref IS NULL OR provider_ref = %(provider_ref)s OR %(pay_href)s::text IS NOT NULL)
 """
+"""A late answer does not take the place of the provider's own page."""
 
 NOTE_CAPTURED: Final[LiteralString] = """
 UPDATE payment

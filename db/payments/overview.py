@@ -119,7 +119,11 @@ SELECT e.event_id, e.name, e.time_zone,
           FROM jsonb_array_elements(latest.differences) AS one
          WHERE (one ->> 'eventId')::bigint = e.event_id AND NOT (one ->> 'mended')::boolean)
   FROM event e
-  LEFT JOIN LATERAL (SELECT differences FROM reconciliation ORDER BY began_at DESC LIMIT 1) AS latest ON true
+  LEFT JOIN (SELECT differences
+               FROM reconciliation
+              WHERE ended_at IS NOT NULL
+              ORDER BY began_at DESC
+              LIMIT 1) AS latest ON true
  WHERE e.payments <> '' AND e.rehearsal_of IS NULL AND e.date > clock_timestamp() - interval '90 days'
  ORDER BY e.on_sale_at DESC, e.event_id
  LIMIT %(events_max)s

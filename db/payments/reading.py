@@ -8,16 +8,18 @@ from typing import Final, LiteralString, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.payments.overview import AT_THE_BANK
 from db.payments.states import OPEN_PAYMENTS, PaymentState
 
-READ_PAYMENT: Final[LiteralString] = """
+READ_PAYMENT: Final[LiteralString] = f"""
 SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.state, p.amount, p.currency, p.expires_at,
        p.client_secret, p.captured_at IS NOT NULL, p.purchase_id, p.pay_href,
+       p.error = '{AT_THE_BANK}',
        r.ticket_type_ids, r.row_numbers, r.seat_numbers, r.amounts
   FROM payment p
   JOIN reservation r ON r.reservation_id = p.reservation_id AND r.event_id = p.event_id
  WHERE p.payment_id = %(payment_id)s
-"""
+"""  # noqa: S608 - of constants alone
 
 JOB_AWAITS: Final[LiteralString] = """
 SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
@@ -44,6 +46,7 @@ class PaymentSeen(NamedTuple):
     is_captured: bool
     purchase_id: uuid.UUID | None
     pay_href: str | None
+    is_at_bank: bool
     ticket_type_ids: list[int]
     row_numbers: list[int]
     seat_numbers: list[int]
@@ -51,7 +54,7 @@ class PaymentSeen(NamedTuple):
 
     @property
     def can_be_paid(self) -> bool:
-        return self.state == PaymentState.OPEN and not self.is_captured
+        return self.state == PaymentState.OPEN and not self.is_captured and not self.is_at_bank
 
     @property
     def is_under_way(self) -> bool:

@@ -85,18 +85,24 @@ SEND_DEAD_AGAIN: Final[LiteralString] = """
 UPDATE refund SET state = 'pending', tries = 0, due_at = clock_timestamp() WHERE state = 'dead'
 """
 
-IS_DUE: Final[LiteralString] = """
-SELECT pg_try_advisory_lock(%(lock)s)
-   AND NOT EXISTS (SELECT
-                     FROM reconciliation
-                    WHERE began_at > clock_timestamp() - make_interval(mins => %(minutes)s))
+BEGIN: Final[LiteralString] = """
+INSERT INTO reconciliation (reconciliation_id, began_at, hours)
+SELECT %(reconciliation_id)s, clock_timestamp(), %(hours)s
+ WHERE %(minutes)s = 0
+    OR pg_try_advisory_xact_lock(%(lock)s)
+       AND NOT EXISTS (SELECT
+                         FROM reconciliation
+                        WHERE began_at > clock_timestamp() - make_interval(mins => %(minutes)s))
+RETURNING began_at
 """
+"""Begins a comparison, unless one was begun in the last minutes; with 0 in any case."""
 LOCK: Final = 0xA1A_0037
 """Of many payment processes one compares."""
 
 NOTE: Final[LiteralString] = """
-INSERT INTO reconciliation (reconciliation_id, began_at, ended_at, hours, payments, differences)
-VALUES (%(reconciliation_id)s, %(began_at)s, clock_timestamp(), %(hours)s, %(payments)s, %(differences)s::jsonb)
+UPDATE reconciliation
+   SET ended_at = clock_timestamp(), payments = %(payments)s, differences = %(differences)s::jsonb
+ WHERE reconciliation_id = %(reconciliation_id)s
 """
 
 FORGET: Final[LiteralString] = """
@@ -110,6 +116,7 @@ DELETE FROM reconciliation
 LATEST: Final[LiteralString] = """
 SELECT ended_at, payments, differences
   FROM reconciliation
+ WHERE ended_at IS NOT NULL
  ORDER BY began_at DESC
  LIMIT 1
 """

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.events.sale import EventState, sale_end
 from db.rooms.dials import RoomDials
 from db.rooms.states import RoomState
+from db.shops.model import Shop
 from db.tables.draws import Draw
 from db.tables.events import Event
 from db.tables.rooms import Room
+from db.tables.shops import SHOP_OF_ROOM, ShopType
 
 ROOMS_MAX: Final = 1000
 
@@ -37,6 +39,7 @@ class RoomRow(RoomDials):
         has_draw: a seed was committed to, so there is a lobby to be drawn at ``on_sale_at``.
         rehearsal_of: the event that this room's is a copy of.
         account_required: fans join with an account alone.
+        shop: the site of somebody else's that the room stands before; None for a room of an event with seats.
     """
 
     event_id: int
@@ -49,6 +52,7 @@ class RoomRow(RoomDials):
     event_state: EventState = EventState.PUBLISHED
     rehearsal_of: int | None = None
     account_required: bool = False
+    shop: Shop | None = None
 
     def __post_init__(self) -> None:
         # Postgres gives text.
@@ -65,6 +69,7 @@ ROOMS: Final = (
         Event.rehearsal_of,
         Event.account_required,
         Draw.event_id.is_not(None).label("has_draw"),
+        literal_column(SHOP_OF_ROOM, ShopType).label("shop"),
     )
     .join(Event, Event.event_id == Room.event_id)
     .outerjoin(Draw, Draw.event_id == Room.event_id)

@@ -29,6 +29,7 @@ READ: Final = f"""
 SELECT event_id, name, artist, venue, town, tags, date, time_zone, on_sale_at, {sale_end()}, state, currency, revision
   FROM event
  WHERE event_id = ANY (%(event_ids)s::bigint[]) AND rehearsal_of IS NULL AND state <> '{EventState.UNPUBLISHED}'
+   AND NOT EXISTS (SELECT FROM shop WHERE shop.event_id = event.event_id)
 """  # noqa: S608 - of constants alone
 
 READ_PRICES: Final = f"""
@@ -76,6 +77,7 @@ SELECT e.event_id
   FROM event e
   LEFT JOIN event_search s USING (event_id)
  WHERE e.rehearsal_of IS NULL
+   AND NOT EXISTS (SELECT FROM shop WHERE shop.event_id = e.event_id)
    AND (CASE WHEN e.state = '{EventState.UNPUBLISHED}' THEN s.event_id IS NOT NULL
              ELSE s.event_id IS NULL OR s.revision <> e.revision OR s.folding <> %(folding)s END)
  ORDER BY e.event_id

@@ -163,7 +163,7 @@ class PaymentHint(Base):
 
 class Reconciliation(Base):
     """A comparison of our payments with the providers' books; ``differences`` is what was found, an array of JSON
-    (`db.payments.reconciling.Found`).
+    (`db.payments.reconciling.Found`). Without ``ended_at`` it is under way, or its process died.
     """
 
     __tablename__ = "reconciliation"
@@ -171,10 +171,10 @@ class Reconciliation(Base):
 
     reconciliation_id: Mapped[uuid.UUID] = mapped_column(Uuid)
     began_at: Mapped[dt.datetime]
-    ended_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
     hours: Mapped[int] = mapped_column(Integer)
-    payments: Mapped[int] = mapped_column(Integer)
-    differences: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
+    payments: Mapped[int] = mapped_column(Integer, server_default="0")
+    differences: Mapped[list[dict[str, object]]] = mapped_column(JSONB, server_default="[]")
 
 
 class ProviderIntent(Base):

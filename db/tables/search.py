@@ -12,8 +12,9 @@ from db.tables.base import UPDATED_OFTEN, Base
 
 
 class EventSearch(Base):
-    """An event as it is found; an unpublished event and a rehearsal's copy have no row. `db.search.writing` writes it
-    from the event, and a trigger on ``ticket`` keeps ``is_available``: whether a seat is neither sold nor held.
+    """An event as it is found; an unpublished event, a rehearsal's copy and a shop's room have no row.
+    `db.search.writing` writes it from the event, and a trigger on ``ticket`` keeps ``is_available``: whether a seat is
+    neither sold nor held.
 
     A ``…_key`` is the text folded (`db.search.folding`). ``terms`` has the words with the weights of
     `db.search.terms`. ``month`` is the event's in its own time zone, as 2027-06. ``price_from`` is what the cheapest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from importlib import import_module
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -35,7 +36,7 @@ class Payments:
         self._secret = secret
         if STRIPE in settings.names:
             # It is large, so that it is loaded now, and not as the first notice comes.
-            import stripe
+            import_module("stripe")
 
     async def seen(self, payment_id: uuid.UUID) -> PaymentSeen | None:
         """The payment of that id; None if there is none."""

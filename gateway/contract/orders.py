@@ -80,7 +80,7 @@ class AttendeeBody(RequestBody, kw_only=True):
     name: Name
 
 
-class ReplyBody(RequestBody, kw_only=True):
+class QuestionReplyBody(RequestBody, kw_only=True):
     """An answer to a question of the event's."""
 
     question_id: Annotated[int, Meta(ge=1, le=QUESTIONS_MAX)]
@@ -106,7 +106,7 @@ class AnswersBody(RequestBody, kw_only=True):
     name: Name
     mail: Mail
     attendees: Annotated[tuple[AttendeeBody, ...], Meta(max_length=LISTS_MAX)] = ()
-    answers: Annotated[tuple[ReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
+    answers: Annotated[tuple[QuestionReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
     terms_version: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     language: Language = "en"
 
@@ -222,7 +222,7 @@ class OrderChangeBody(RequestBody, kw_only=True):
     why: Why = ""
 
 
-class ResendBody(RequestBody, kw_only=True):
+class TicketsAgainBody(RequestBody, kw_only=True):
     EXAMPLES = ({"why": "she deleted the mail"},)
 
     why: Why = ""

@@ -163,6 +163,7 @@ class RoomAnswer(_DialsAnswer, kw_only=True):
     the room; its state is ``closed`` too until a lobby opens, and once the event is off sale. ``sale`` is where the
     event's sale stands; before it begins, a room without a lobby is ``paused``. ``takings`` are what the sold seats
     cost by the prices now in force, in minor units of ``currency``. ``newcomer`` is null where nobody can join.
+    ``shop`` is the origin of somebody else's shop that the room stands before; null for a room of an event with seats.
     """
 
     event_id: int
@@ -199,6 +200,7 @@ class RoomAnswer(_DialsAnswer, kw_only=True):
     revision: int
     gateways: int
     gateways_in_force: int
+    shop: str | None
 
 
 class RoomList(AnswerBody, kw_only=True):

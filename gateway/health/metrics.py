@@ -71,7 +71,11 @@ class Traffic:
     def answered(self, scope: Any, status: int, seconds: float) -> None:
         route = scope.get("path_template") or UNMATCHED
         answered(scope, route, status)
-        self.requests[scope["method"] if route != UNMATCHED else "", route, status] += 1
+        self.note(scope["method"] if route != UNMATCHED else "", route, status, seconds)
+
+    def note(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.requests[method, route, status] += 1
         self.durations[route][bisect_left(DURATION_BOUNDS_SECONDS, seconds)] += 1
         self.duration_sums[route] += seconds  # type: ignore[assignment]
 

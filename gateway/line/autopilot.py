@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from booking_lane.lane import lane_of
 from db.patience import Turns
+from db.rooms.rooms import RoomRow
 from db.rooms.steering import autopilot_steers
 from gateway.booking.desk import Desk
 from gateway.line.registry import RoomRegistry
@@ -24,6 +25,25 @@ from waiting_room.model import RoomCounts
 TROUBLES: Final = frozenset({"timed_out", "internal_error"})
 STEP_SHARE_MIN: Final = 0.9
 """This share of a step must have passed since any gateway steered last."""
+
+
+def sight_of_shop(counts: RoomCounts) -> Sight:
+    """A shop's room as the autopilot sees it. Nothing is known of how the shop bears its fans, and the lanes book for
+    others: the rate goes up to the operators' own in small steps.
+    """
+    return Sight(
+        at_seconds=counts.now_ms / 1000,
+        waiting=counts.waiting,
+        slots_free=counts.slots_free,
+        stock_bound=False,
+        p95_ms=None,
+        backlog=0,
+        ended_per_second=0.0,
+        admitted_per_second=(counts.pace.admitted_per_minute or 0.0) / 60,
+        busy_share=0.0,
+        troubles=0,
+        no_show_rate=counts.pace.no_show_rate,
+    )
 
 
 class Autopilot:
@@ -47,10 +67,11 @@ class Autopilot:
             for event_id, row in list(self._rooms.rows.items()):
                 if autopilot_steers(row):
                     with turns.of(f"event {event_id}"):
-                        await self._steer(event_id, row.rate_per_minute)
+                        await self._steer(row)
             turns.end()
 
-    async def _steer(self, event_id: int, ceiling_per_minute: int) -> None:
+    async def _steer(self, row: RoomRow) -> None:
+        event_id, ceiling_per_minute = row.event_id, row.rate_per_minute
         counts = await self._line.counts(event_id)
         last = counts.steering
         if last is None:
@@ -59,7 +80,7 @@ class Autopilot:
             if counts.now_ms - counts.steered_at_ms > WINDOW_SECONDS * 1000:
                 # The autopilot was off, or no gateway ran. What it learnt before may be out of date, so it starts anew.
                 last = start(ceiling_per_minute, counts.now_ms / 1000)
-            sight = await self._sight(event_id, counts)
+            sight = await self._sight(event_id, counts) if row.shop is None else sight_of_shop(counts)
             await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, self._target_ms))
 
     async def _sight(self, event_id: int, counts: RoomCounts) -> Sight:

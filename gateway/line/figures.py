@@ -160,6 +160,7 @@ class RoomFigures:
             revision=row.revision,
             gateways=len(gateways),
             gateways_in_force=sum(gateway.knows(row.event_id, row.revision) for gateway in gateways),
+            shop=None if row.shop is None else row.shop.origin,
         )
 
     def rows_of(self, event_ids: Set[int] | None) -> list[RoomRow]:

@@ -165,6 +165,8 @@ class RoomRegistry:
 
     def _config(self, row: RoomRow) -> RoomConfig:
         withdrawn = row.event_state is not EventState.PUBLISHED and row.state is not RoomState.OFF
+        # A shop's fan chooses nothing here, and is heard of only while the pass is used: its own end is the idle one.
+        chooses = row.shop is None
         return RoomConfig(
             **dials_of(row),
             state=RoomState.CLOSED if withdrawn else row.state,
@@ -173,8 +175,8 @@ class RoomRegistry:
             stock_factor=self.settings.stock_factor,
             stock_spare=self.settings.stock_spare,
             work_seconds=self.settings.work_seconds,
-            choose_seconds=self.settings.choose_seconds,
-            idle_seconds=self.settings.idle_seconds,
+            choose_seconds=self.settings.choose_seconds if chooses else 0,
+            idle_seconds=self.settings.idle_seconds if chooses else 0,
             lobby_at_ms=to_ms(row.on_sale_at - dt.timedelta(minutes=row.lobby_minutes)) if row.has_draw else 0,
             draw_at_ms=to_ms(row.on_sale_at) if row.has_draw else 0,
             on_sale_at_ms=to_ms(row.on_sale_at),

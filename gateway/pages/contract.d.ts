@@ -1311,6 +1311,7 @@ export type RoomAnswer = {
   revision: number;
   gateways: number;
   gatewaysInForce: number;
+  shop: string | null;
 };
 export type RoomHistory = {
   seconds: number;

@@ -57,6 +57,7 @@ from gateway.pages.views import (
 from gateway.search.answers import as_of, event_list, read_cursor
 from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, address, network
+from gateway.shops.addresses import with_arrival
 from gateway.wire.problems import ProblemError
 from gateway.wire.requests import AnyRequest
 from messages.look import Look
@@ -181,6 +182,7 @@ class PagesFromServices:
         event = hall.event
         now = self._services.clock.moment()
         text, texts = self._services.places.message(event.event_id)
+        row = self._services.rooms.rows.get(event.event_id)
         lobby = None if counts is None else self._services.places.lobby(event.event_id, counts)
         changes_at = [event.on_sale_at, event.off_sale_at, *([] if lobby is None else [lobby.opens_at])]
         changes_at += [at for ticket in hall.tickets.values() for at in (ticket.sold_from, ticket.sold_until) if at]
@@ -214,7 +216,8 @@ class PagesFromServices:
             account_required=event.account_required,
             takes_payments=bool(event.payments),
             asks=hall.asks,
-            has_waiting_list=(row := self._services.rooms.rows.get(event.event_id)) is not None and row.waiting_list,
+            has_waiting_list=row is not None and row.waiting_list,
+            shop=None if row is None else row.shop,
             lobby=lobby,
             changes_at=changes_at,
         )
@@ -266,6 +269,12 @@ class PagesFromServices:
 
     async def leave(self, event_id: int, user_id: int) -> None:
         await self._services.line.leave(event_id, user_id)
+
+    async def way_to_shop(self, request: AnyRequest, shop: EventView, user_id: int, to: str) -> str | None:
+        arrival = await self._services.shop_checks.arrival(
+            shop.event_id, user_id, request.headers.get("user-agent", "").encode("latin-1")
+        )
+        return None if arrival is None else with_arrival(to, arrival)
 
     async def claim(self, request: AnyRequest, event_id: int, user_id: int) -> Sequence[Cookie]:
         services = self._services

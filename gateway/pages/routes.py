@@ -28,6 +28,7 @@ from db.events.sale import SaleState
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
+from db.shops.model import Shop
 from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.programme import TYPE_NAME_MAX
@@ -56,6 +57,7 @@ from gateway.pages.paying import PAYING
 from gateway.pages.plain import PLAIN_FORMS, form_fields, key_new, words_of
 from gateway.pages.problems import OF_PAGES
 from gateway.pages.sharing import sharing_of
+from gateway.pages.shops import TO_CHARACTERS_MAX, Ways
 from gateway.pages.tickets import KEY_TYPED_MAX, TICKET_PAGES, purchase_shown
 from gateway.pages.told import TICKETS_SENT, TOLD_FORMS, TOLD_POSTS, told_words
 from gateway.pages.views import EventView, JoinRefusedError, ListedView, PageData, Standing
@@ -71,7 +73,9 @@ REDIRECT_SECONDS = 60
 """An edge keeps for so long where the readers of a language are sent on to."""
 SEARCH_CHARACTERS_MAX = 100
 ADDRESS_CHARACTERS_MAX = 300
-_of_this_site = re.compile(r"/(?:(?:account|events|pay|purchases)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII).fullmatch
+_of_this_site = re.compile(
+    r"/(?:(?:account|events|pay|purchases|wait)(?:/[\w/-]*)?)?(?:\?[\w=&%+.-]*)?", re.ASCII
+).fullmatch
 """The address of a fan's page. Any other would send a fan wherever the link's author likes."""
 
 Pages = NamedDependency[SkipValidation[PageData]]
@@ -103,6 +107,9 @@ CLOSED_BY_OPERATOR = (
     N_("The line is closed"),
     N_("The organiser has closed the line for this event. Tickets that you have bought stay valid."),
 )
+
+
+CLOSED_SHOP = (N_("The line is closed"), N_("Nobody is let in here just now. Please try again later."))
 
 
 def _stage(event: EventView, standing: Standing | None) -> str:
@@ -141,12 +148,34 @@ async def _event_page(
     event = await pages.event_view(event_id)
     if event is None:
         raise NotFoundException
+    if event.shop is not None and refused is None:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return _to(f"{prefix()}/wait/{event_id}{query}", cookie)
+    return await _page_of(request, pages, event, user_id, cookie, refused, problem, told, is_shared)
+
+
+async def _page_of(
+    request: Request[Any, Any, Any],
+    pages: PageData,
+    event: EventView,
+    user_id: int | None,
+    cookie: Cookie | None,
+    refused: JoinRefusedError | None = None,
+    problem: str = "",
+    told: str = "",
+    is_shared: bool = False,
+    *,
+    further_cookies: Sequence[Cookie] = (),
+    shop_lost_pass: bool = False,
+) -> Response[str]:
+    event_id = event.event_id
+    page_address = f"/events/{event_id}" if event.shop is None else f"/wait/{event_id}"
     is_own = user_id is not None
     standing = None if user_id is None or event.room_state == "off" else await pages.standing(event_id, user_id)
     stage = _stage(event, standing)
     if refused is not None and stage == "join" and refused.code in {"line_full", "rebuilding", "closed", "sold_out"}:
         stage = refused.code
-    may_hold = stage in {"choose", "expired", "done"}
+    may_hold = stage in {"choose", "expired", "done"} and event.shop is None
     data = {
         "own": is_own,
         "eventId": event.event_id,
@@ -173,6 +202,7 @@ async def _event_page(
             }
             for ticket in event.tickets
         ],
+        "isShop": event.shop is not None,
     }
     return page(
         "event.html",
@@ -180,8 +210,9 @@ async def _event_page(
         retry_after_seconds=refused.retry_after_seconds if refused else None,
         shared=_shared([event], pages, event_key(event_id)) if is_shared else None,
         cookie=cookie,
-        further_cookies=standing.pass_cookies if standing else (),
+        further_cookies=(*further_cookies, *(standing.pass_cookies if standing else ())),
         captcha=pages.captcha_provider,
+        shop_lost_pass=shop_lost_pass,
         event=event,
         standing=standing,
         stage=stage,
@@ -199,10 +230,13 @@ async def _event_page(
         form_key=key_new() if is_own else "",
         needs_account=event.account_required and not pages.is_account(request),
         data=data,
-        page_address=f"/events/{event_id}",
+        page_address=page_address,
         site_url=origin_of(request),
         sharing=sharing_of(event, origin_of(request), f"{prefix()}/events/{event_id}", brand().name),
-        closed_words=[gettext(words) for words in CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR)],
+        closed_words=[
+            gettext(words)
+            for words in (CLOSED_WORDS.get(event.sale, CLOSED_BY_OPERATOR) if event.shop is None else CLOSED_SHOP)
+        ],
     )
 
 
@@ -291,18 +325,78 @@ async def draw_page(request: Request[Any, Any, Any], pages: Pages, event_id: int
     return page("draw.html", event=event, draw=draw, data={"eventId": event_id}, site_url=origin_of(request))
 
 
-def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
-    """The event's page; where the form came without a session, its address says that it was just given one."""
+@get("/wait/{event_id:int}")
+async def wait_page(
+    request: Request[Any, Any, Any],
+    pages: Pages,
+    event_id: int,
+    to: Annotated[str, Parameter(max_length=TO_CHARACTERS_MAX)] = "",
+    session: Annotated[str, Parameter(max_length=8)] = "",
+    problem: Annotated[str, Parameter(max_length=32)] = "",
+) -> Response[str]:
+    """The line before a shop, which sends its fan back to the shop once the turn has come.
+
+    The address to which the fan goes back stands in a cookie too, for forms and reloads.
+    """
+    visitor = pages.visitor(request)
+    event, shop = await _with_shop(pages, event_id)
+    ways = Ways(request, shop, event_id)
+    if event.room_state == "off":
+        return _to(ways.back_to(to), visitor.cookie)
+    if visitor.user_id is not None and not ways.goes_in_circles:
+        way = await pages.way_to_shop(request, event, visitor.user_id, ways.back_to(to))
+        if way is not None:
+            return _to(way, ways.kept(to), ways.counted())
+    refused = JoinRefusedError("no_cookies", 200) if session == "new" and visitor.user_id is None else None
+    return await _page_of(
+        request,
+        pages,
+        event,
+        visitor.user_id,
+        visitor.cookie,
+        refused,
+        problem,
+        further_cookies=[ways.kept(to)],
+        shop_lost_pass=ways.goes_in_circles,
+    )
+
+
+@get("/wait/{event_id:int}/go")
+async def go_to_shop(request: Request[Any, Any, Any], pages: Pages, event_id: int) -> Response[str]:
+    """Send an admitted fan to the shop, and anybody else to the line."""
+    visitor = pages.visitor(request)
+    event, shop = await _with_shop(pages, event_id)
+    ways = Ways(request, shop, event_id)
+    if event.room_state == "off":
+        return _to(ways.back_to(""), visitor.cookie)
+    if visitor.user_id is None:
+        return _to(f"{prefix()}/wait/{event_id}", visitor.cookie)
+    way = await pages.way_to_shop(request, event, visitor.user_id, ways.back_to(""))
+    if way is None:
+        return _to(f"{prefix()}/wait/{event_id}")
+    return _to(way, ways.counted())
+
+
+async def _with_shop(pages: PageData, event_id: int) -> tuple[EventView, Shop]:
+    event = await pages.event_view(event_id)
+    if event is None or event.shop is None:
+        raise NotFoundException
+    return event, event.shop
+
+
+def _to(address: str, *cookies: Cookie | None) -> Response[str]:
     return Response(
         "",
         status_code=303,
         media_type=MediaType.HTML,
-        headers={
-            "Location": f"{prefix()}/events/{event_id}{'?session=new' if cookie else ''}",
-            "Cache-Control": "no-store",
-        },
-        cookies=[cookie] if cookie else [],
+        headers={"Location": address, "Cache-Control": "no-store"},
+        cookies=[cookie for cookie in cookies if cookie is not None],
     )
+
+
+def _back_to(event_id: int, cookie: Cookie | None) -> Response[str]:
+    """The event's page; where the form came without a session, its address says that it was just given one."""
+    return _to(f"{prefix()}/events/{event_id}{'?session=new' if cookie else ''}", cookie)
 
 
 @post("/events/{event_id:int}/join")
@@ -592,6 +686,8 @@ def pages_router() -> Router:
         route_handlers=[
             events_page,
             event_page,
+            wait_page,
+            go_to_shop,
             draw_page,
             join_form,
             leave_form,

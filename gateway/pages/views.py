@@ -19,6 +19,7 @@ from db.events.seed import RoomSeed
 from db.languages import Texts
 from db.orders.asks import Asks
 from db.search.reading import Wanted
+from db.shops.model import Shop
 from gateway.contract.hall import Facets
 from gateway.contract.line import DrawAnswer, Lobby
 from tickets.wallets import Wallets
@@ -161,6 +162,8 @@ class EventView:
     """Money goes back by itself, in the way in which it was paid."""
     revision: int = 0
     """Goes up with each change by an operator."""
+    shop: Shop | None = None
+    """What the line stands before, where that is no hall of ours."""
     changes_at: Sequence[dt.datetime] = ()
     """When the clock alone changes what is said of the event; moments that are past may be among them."""
 
@@ -471,6 +474,12 @@ class PageData(Protocol):
         """
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
+
+    async def way_to_shop(self, request: Request[Any, Any, Any], shop: EventView, user_id: int, to: str) -> str | None:
+        """The address by which an admitted fan comes to a shop, with what gives a pass there; None for one who is not
+        admitted.
+        """
+        ...
 
     async def claim(self, request: Request[Any, Any, Any], event_id: int, user_id: int) -> Sequence[Cookie]:
         """Claim the call; return the cookie of the pass.

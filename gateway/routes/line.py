@@ -236,11 +236,21 @@ async def hand_over(request: AnyRequest, fan: Session, event_id: PathEvent) -> R
 async def open_pass(request: AnyRequest, fan: Session, event_id: PathEvent) -> Response[OpenPass]:
     """A pass that a shop beside this one verifies by itself, with the keys of `/.well-known/jwks.json` (EdDSA): its
     audience is ``event:{eventId}``, and it lasts five minutes at most.
+
+    Where the line stands before a shop, this is the shop's own pass (docs/gate.md): its audience is ``shop:{eventId}``,
+    it is bound to the request's ``User-Agent``, and an app shows it in ``X-Admitone-Pass``.
     """
     services = services_of(request)
     standing, _ = await _find(services, request, event_id, fan, None)
     if standing.pass_until_ms is None:
         raise ProblemError("not_admitted")
+    row = await services.rooms.required_row(event_id)
+    if row.shop is not None:
+        agent = request.headers.get("user-agent", "").encode("latin-1")
+        shown = await services.shop_checks.token(event_id, fan.user_id, agent)
+        if shown is None:
+            raise ProblemError("not_admitted")
+        return Response(OpenPass(token=shown[0], expires_at=from_ms(shown[1] * 1000)), headers=NO_STORE)
     token, ends_at = services.open_passes.sign(
         event_id,
         fan.user_id,
@@ -253,11 +263,12 @@ async def open_pass(request: AnyRequest, fan: Session, event_id: PathEvent) -> R
 
 @public.get("/.well-known/jwks.json", media_type="application/jwk-set+json")
 async def key_set(request: AnyRequest) -> Response[JsonWebKeySet]:
-    """The public keys that verify open passes and signed tickets, also those that will sign soon. Ask again for a key
-    that is missing.
+    """The public keys that verify open passes, passes to shops and signed tickets, also those that will sign soon. Ask
+    again for a key that is missing.
     """
     services = services_of(request)
-    keys = [*services.open_passes.key_set()["keys"], *services.ticket_keys.key_set()["keys"]]
+    key_sets = (services.open_passes.key_set(), services.shop_checks.passes.key_set(), services.ticket_keys.key_set())
+    keys = [key for key_set in key_sets for key in key_set["keys"]]
     return Response(
         msgspec.convert({"keys": keys}, JsonWebKeySet), headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"}
     )

@@ -43,7 +43,7 @@ from gateway.contract.orders import (
     QuestionAnswer,
     RefundBody,
     ReplyAnswer,
-    ResendBody,
+    TicketsAgainBody,
 )
 from gateway.contract.values import ID_MAX
 from gateway.identity.guards import PURCHASE_FAN
@@ -376,7 +376,7 @@ async def change(
     needs=at_event(STEWARD),
 )
 async def resend(
-    request: AnyRequest, operator: Session, event_id: PathEvent, purchase_id: PathPurchase, data: ResendBody
+    request: AnyRequest, operator: Session, event_id: PathEvent, purchase_id: PathPurchase, data: TicketsAgainBody
 ) -> None:
     """Send the tickets to the order's address once more."""
     await services_of(request).orders.resend(event_id, purchase_id, operator.name, data.why)

@@ -22,6 +22,7 @@ OWN_FIRST_PARTS: Final = frozenset(
         "api",
         "dev",
         "events",
+        "gate",
         "health",
         "language",
         "manifest.webmanifest",
@@ -37,6 +38,7 @@ OWN_FIRST_PARTS: Final = frozenset(
         "schema",
         "sign-out",
         "static",
+        "wait",
     }
     | {"ar", "de", "en", "es", "fr", "ja"}
 )

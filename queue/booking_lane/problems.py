@@ -66,6 +66,7 @@ CATALOGUE: Final[dict[str, Problem]] = {
         503, "Captcha unavailable", "The captcha service does not answer; try again shortly."
     ),
     "not_admitted": Problem(403, "Not admitted", "Join the line and wait for your turn; your pass may have ended."),
+    "pass_required": Problem(401, "Pass required", "Join the line at href; it sends you back with a pass."),
     "code_unknown": Problem(403, "Unknown code", "This event has no such access code; check it for typing errors."),
     "code_used": Problem(403, "Code used up", "This access code has been used as often as it may be."),
     "code_not_yet": Problem(403, "Code not valid yet", "This access code is not valid yet; try again when it is."),

@@ -7,6 +7,7 @@ because a hold lasts minutes.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, Literal, TypeVar
@@ -56,6 +57,8 @@ class StripeProvider:
         self._secret = settings.secret_key
         self._is_live = settings.is_live
         self._site = site
+        # It tells of each call, and the cashier tells what came of it.
+        logging.getLogger("stripe").setLevel(logging.WARNING)
         self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=call_seconds))
         self._stripe = stripe.StripeClient(
             settings.secret_key,

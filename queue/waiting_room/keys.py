@@ -69,6 +69,11 @@ def proof_key(event: int, fan: int) -> str:
     return f"proof:{{{event}}}:{fan}"
 
 
+def arrived_key(event: int, token_id: str) -> str:
+    """The key that says that a fan has arrived at the event's shop by this token, which ends with it."""
+    return f"shop:arrived:{{{event}}}:{token_id}"
+
+
 def allow_key(name: str, key: str) -> str:
     """The key of the counter of limit ``name`` for ``key``, for example of joins for an address prefix."""
     return f"allow:{name}:{key}"

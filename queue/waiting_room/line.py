@@ -26,6 +26,7 @@ from .model import (
     LobbyPage,
     PassEnds,
     Positions,
+    Renewed,
     RoomConfig,
     RoomCounts,
     Slot,
@@ -211,6 +212,14 @@ class Line:
             RoomUnknown: Redis has no such room.
         """
         return await self._run(operations.act(event, fan, tries=tries))
+
+    async def renew(self, event: int, fan: int) -> Renewed | None:
+        """Have the fan's live pass last longer, because a shop was shown it; None without one.
+
+        Raises:
+            RoomUnknown: Redis has no such room.
+        """
+        return await self._run(operations.renew(event, fan))
 
     async def passes(self, event: int, fans: Iterable[int]) -> list[PassEnds | None]:
         """When each fan's live pass ends; None without one."""

@@ -298,6 +298,14 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """The end of a live pass that was just used, and the latest end to which further use can put it off, in ms."""
+
+    until_ms: int
+    ends_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PassEnds:
     """The end of a live pass, and when it ends if its fan does nothing more: None unless that is earlier."""
 

@@ -35,6 +35,7 @@ from .model import (
     Pace,
     PassEnds,
     Positions,
+    Renewed,
     RoomConfig,
     RoomCounts,
     Slot,
@@ -134,6 +135,10 @@ def claim(event: int, fan: int) -> Operation[Standing]:
 
 def act(event: int, fan: int, *, tries: bool) -> Operation[Acted]:
     return _on(event, "act", _acted, fan, int(tries))
+
+
+def renew(event: int, fan: int) -> Operation[Renewed | None]:
+    return _on(event, "renew", _renewed, fan)
 
 
 def passes(event: int, fans: Sequence[int]) -> Operation[list[PassEnds | None]]:
@@ -279,6 +284,11 @@ def _standing(reply: Sequence[Any]) -> Standing:
 def _acted(reply: Sequence[Any]) -> Acted:
     _refuse(reply)
     return Acted(pass_until_ms=reply[1] or None, was_idle=bool(reply[2]))
+
+
+def _renewed(reply: Sequence[Any]) -> Renewed | None:
+    _refuse(reply)
+    return Renewed(reply[1], reply[2]) if reply[1] else None
 
 
 def _passes(reply: Sequence[int]) -> list[PassEnds | None]:

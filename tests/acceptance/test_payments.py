@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +15,29 @@ from payments.notices import test_signature as signature_of_notice
 from tests.acceptance.conftest import Site
 from tests.client import Answer, Fan
 from tests.factories import OPEN_DOOR, SECRET, make_event, plan_event
+from tests.services import free_port
+from tests.tills import stripe_server
+from tests.tills.server import serving
+from tests.tills.stripe_server import StripeBooks
 from tests.waiting import await_that
 
-ENVIRON = {"ADMITONE_PAYMENT_PROVIDERS": "test", "ADMITONE_COMMAND_DEADLINE_SECONDS": "2"}
+STRIPE_PORT = free_port()
+ENVIRON = {
+    "ADMITONE_PAYMENT_PROVIDERS": "test stripe",
+    "ADMITONE_COMMAND_DEADLINE_SECONDS": "2",
+    "ADMITONE_STRIPE_URL": f"http://127.0.0.1:{STRIPE_PORT}",
+    **stripe_server.ENVIRON,
+}
 NOTICES = "/api/payments/test/notices"
 A1, A2, A3 = (1, 1, 1), (1, 1, 2), (1, 1, 3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def books() -> Iterator[StripeBooks]:
+    """Stripe's, in its place on this machine."""
+    kept = StripeBooks()
+    with serving(kept, STRIPE_PORT):
+        yield kept
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +147,41 @@ def test_a_webhook_alone_is_enough_and_others_signatures_are_refused(site: Site,
     assert posted(signature_of_notice(SECRET, body)).status == 200
     cancelled = fan.cancel(event_id, purchase["purchaseId"])
     assert cancelled.result["refundAmount"] == 4900
+
+
+def test_a_fan_pays_by_stripe_in_its_form_or_on_its_own_page(site: Site, books: StripeBooks) -> None:
+    event_id = make_event(site.database_url, plan_event(room=OPEN_DOOR, payments="stripe"))
+    fan, job = to_pay(site, event_id, A1)
+    payment = step(fan, job["jobId"])
+    shown = page(fan, payment["href"])
+    policy = shown.headers["Content-Security-Policy"]
+    assert "script-src 'self' https://js.stripe.com" in policy
+    assert "https://hooks.stripe.com" in policy, "where a bank asks its question"
+    assert b'src="https://js.stripe.com/' in shown.content
+    assert payment["clientSecret"].encode() in shown.content
+    assert "stripe" not in page(fan, f"/events/{event_id}").headers["Content-Security-Policy"]
+    assert stripe_server.KEY.encode() not in shown.content
+    # Without scripts.
+    there = page(fan, payment["href"], "there")
+    assert there.headers["Location"] == f"{payment['href']}?there=1"
+    await_that(lambda: b"https://checkout.stripe.com/" in page(fan, payment["href"]).content, what="the page is open")
+    opened = page(fan, payment["href"])
+    assert b"js.stripe.com" not in opened.content
+    assert "stripe" not in opened.headers["Content-Security-Policy"]
+    name = payment["href"].rsplit("/", 1)[1]
+    books.pay(name)
+    body, signed = stripe_server.notice({"admitone_event": str(event_id), "admitone_payment": name})
+    assert site.client().call("POST", "/api/payments/stripe/notices", raw=body, headers=signed).status == 200
+    forged = {"Stripe-Signature": signed["Stripe-Signature"][:-1] + "x"}
+    refused = site.client().call("POST", "/api/payments/stripe/notices", raw=body, headers=forged)
+    assert refused.code == "signature_invalid"
+    back = page(fan, f"{payment['href']}/back")
+    assert (back.status, back.headers["Location"]) == (303, f"{payment['href']}?told=1")
+    assert ended(fan, event_id, job["jobId"]).result["totalAmount"] == 4900
+    await_that(lambda: site.services.run("payments", "reconcile").returncode == 0, 30, each_seconds=0.5)
+    found = site.operator().get(f"/api/ops/events/{event_id}/payments").json
+    assert (found["provider"], found["payments"]["booked"], found["capturedAmount"]) == ("stripe", 1, 4900)
+    assert (found["differences"], found["comparedAt"] is None) == ([], False)
 
 
 def test_an_event_without_payments_is_bought_at_once(site: Site) -> None:

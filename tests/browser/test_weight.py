@@ -22,13 +22,13 @@ PAGES = (
     ("/account", ["times.js", "fan-account.js"], 17_000),
     ("/ops", ["vendor/uPlot.iife.min.js", "ops.js"], 58_000),
     ("/ops/events", ["programme.js"], 17_000),
-    ("/ops/events/new", ["event-form/main.js"], 30_000),
+    ("/ops/events/new", ["event-form/main.js"], 31_000),
     ("/ops/webhooks", ["webhooks.js"], 19_000),
     ("/ops/alarms", ["alarms.js"], 22_500),
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/rooms/{event}/waiting-list", ["waiting-rules.js"], 19_500),
     ("/ops/events/{event}/allotments", ["allotments.js"], 19_500),
-    ("/ops/events/{event}/vouchers", ["vouchers.js"], 20_500),
+    ("/ops/events/{event}/vouchers", ["vouchers.js"], 22_000),
     ("/ops/events/{event}/orders", ["orders.js"], 22_000),
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
@@ -37,7 +37,7 @@ PAGES = (
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
-CHOOSING_BYTES_MAX = 61_000
+CHOOSING_BYTES_MAX = 61_500
 """With the map, whose script only fans load who may choose, and the seats of a hall of two sections; in the language
 whose texts are longest."""
 CHOOSING_REQUESTS = 10

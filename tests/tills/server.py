@@ -130,10 +130,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(books: Books) -> Iterator[str]:
-    """Serve the books on a free port of this machine; the address."""
+def serving(books: Books, port: int = 0) -> Iterator[str]:
+    """Serve the books on a port of this machine, a free one unless given; the address."""
     handler = type("Handler", (_Handler,), {"books": books})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.inspect import FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
+from msgspec.inspect import EnumType, FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
 
 import admitone
 import booking_lane
@@ -195,6 +195,8 @@ def _another(section: Section, field: str) -> Any:
             return most
         case LiteralType(values=values):
             return next(value for value in values if value != default)
+        case EnumType(cls=members):
+            return next(value for value in members if value != default)
         case StrType():
             return "another"
     raise AssertionError(f"no value is known for {described.type}")
@@ -247,3 +249,45 @@ def test_a_child_is_given_a_value_once(monkeypatch: pytest.MonkeyPatch) -> None:
     given = environ_with({"ADMITONE_SECRET": SECRET, "DATABASE_URL": "postgresql://new"})
     assert (given["ADMITONE_SECRET"], given["DATABASE_URL"]) == (SECRET, "postgresql://new")
     assert "ADMITONE_SECRET_FILE" not in given
+
+
+KEYS_OF_STRIPE = {
+    "ADMITONE_STRIPE_SECRET_KEY": "sk_test_1",
+    "ADMITONE_STRIPE_PUBLIC_KEY": "pk_test_1",
+    "ADMITONE_STRIPE_WEBHOOK_SECRET": "whsec_1",
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"ADMITONE_PAYMENT_PROVIDERS": "stripe"}, "ADMITONE_STRIPE_SECRET_KEY"),
+        ({"ADMITONE_PAYMENT_PROVIDERS": "mollie"}, "ADMITONE_MOLLIE_API_KEY"),
+        (
+            {
+                "ADMITONE_PAYMENT_PROVIDERS": "mollie",
+                "ADMITONE_MOLLIE_API_KEY": "test_1",
+                "ADMITONE_MOLLIE_METHODS": "ideal banktransfer",
+            },
+            "banktransfer",
+        ),
+        (
+            {"ADMITONE_PAYMENT_PROVIDERS": "stripe", **KEYS_OF_STRIPE, "ADMITONE_ENV": "production"},
+            "ADMITONE_PUBLIC_URL",
+        ),
+    ],
+)
+def test_a_payment_provider_wants_its_keys_an_address_and_methods_paid_at_once(
+    environ: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        Settings.load({"ADMITONE_SECRET": SECRET, "ADMITONE_CAPTCHA": "altcha", **environ})
+
+
+def test_a_providers_key_may_come_from_a_file(tmp_path: Path) -> None:
+    key = tmp_path / "stripe"
+    key.write_text("sk_test_2\n")
+    keys = {**KEYS_OF_STRIPE, "ADMITONE_STRIPE_SECRET_KEY": "", "ADMITONE_STRIPE_SECRET_KEY_FILE": str(key)}
+    settings = Settings.load({"ADMITONE_PAYMENT_PROVIDERS": "stripe", **keys})
+    assert settings.stripe.secret_key == "sk_test_2"
+    assert not settings.stripe.is_live

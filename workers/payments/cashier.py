@@ -376,6 +376,9 @@ class Cashier:
             except (psycopg.Error, OSError) as error:
                 logger.warning("payments are compared later: %s", error)
                 continue
+            except Exception:
+                logger.exception("payments are compared later")
+                continue
             if done is not None and done.differences:
                 logger.error("%d payments are not with their providers as they are here", len(done.differences))
 

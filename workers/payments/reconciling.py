@@ -57,7 +57,9 @@ async def reconcile(
     async with connection:
         if resend:
             await connection.execute(sql.SEND_DEAD_AGAIN)
-        return await _compared_and_noted(connection, providers, hours)
+        done = await _compared_and_noted(connection, providers, hours, minutes=0)
+        assert done is not None
+        return done
 
 
 async def reconcile_if_due(
@@ -70,19 +72,22 @@ async def reconcile_if_due(
     """
     connection = await primary.connect_async(database_url, "admitone-reconcile")
     async with connection:
-        row = await (await connection.execute(sql.IS_DUE, {"lock": sql.LOCK, "minutes": minutes})).fetchone()
-        return await _compared_and_noted(connection, providers, hours) if row and row[0] else None
+        return await _compared_and_noted(connection, providers, hours, minutes=minutes)
 
 
-async def _compared_and_noted(connection: Connection, providers: Mapping[str, Provider], hours: int) -> Reconciled:
-    began_at = dt.datetime.now(dt.UTC)
+async def _compared_and_noted(
+    connection: Connection, providers: Mapping[str, Provider], hours: int, *, minutes: int
+) -> Reconciled | None:
+    name = uuid7()
+    begin = {"reconciliation_id": name, "hours": hours, "minutes": minutes, "lock": sql.LOCK}
+    begun = await (await connection.execute(sql.BEGIN, begin)).fetchone()
+    if begun is None:
+        return None
     comparison = _Comparison(connection, providers)
-    payments = await comparison.compare(began_at, hours)
+    payments = await comparison.compare(begun[0], hours)
     differences = tuple(comparison.found)
     note = {
-        "reconciliation_id": uuid7(),
-        "began_at": began_at,
-        "hours": hours,
+        "reconciliation_id": name,
         "payments": payments,
         "differences": msgspec.json.encode(differences[: sql.DIFFERENCES_MAX]).decode(),
     }

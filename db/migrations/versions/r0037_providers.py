@@ -25,10 +25,10 @@ def upgrade() -> None:
         "reconciliation",
         sa.Column("reconciliation_id", sa.Uuid(), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("hours", sa.Integer(), nullable=False),
-        sa.Column("payments", sa.Integer(), nullable=False),
-        sa.Column("differences", postgresql.JSONB(), nullable=False),
+        sa.Column("payments", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("differences", postgresql.JSONB(), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("reconciliation_id", name=op.f("pk_reconciliation")),
     )
 

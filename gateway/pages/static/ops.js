@@ -53,7 +53,8 @@ const alarm = new Alarm();
 document.body.classList.toggle("wall", WALL);
 
 /** A room by what tells the nights of a tour apart. @param {RoomAnswer} room */
-function label({ date, name, timeZone, venue }) {
+function label({ date, name, shop, timeZone, venue }) {
+  if (shop) return [venue, name].filter(Boolean).join(" · ");
   const { day, month } = eventWords(date, timeZone);
   return [`${day} ${month}`, venue.split(",").pop()?.trim(), name].filter(Boolean).join(" · ");
 }
@@ -76,6 +77,8 @@ function show(news) {
 /** @param {RoomAnswer} room */
 function draw(room) {
   $("room").hidden = false;
+  // A shop's room has no seats of ours: nothing is said of any.
+  document.body.classList.toggle("is-shop", Boolean(room.shop));
   drawFigures(room, now());
   controls.draw(room);
   charts.show(room);

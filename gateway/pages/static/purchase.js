@@ -67,7 +67,11 @@ async function cancel() {
     show();
     if (!(error instanceof Problem)) throw error;
     const elsewhere = error.code === "not_cancellable";
-    say(elsewhere ? t("One of these was used at the door, cancelled or handed on. Close this and look again.") : problemWords(error));
+    say(
+      elsewhere
+        ? t("One of these was used at the door, cancelled or handed on. Close this and look again.")
+        : problemWords(error),
+    );
     if (elsewhere) dialog.addEventListener("close", () => location.reload(), { once: true });
   }
 }

@@ -164,9 +164,19 @@ def test_what_is_not_for_fans_stays_inside(proxy: Proxy, upstreams: tuple[Upstre
     assert _to_fans(upstreams[0]) + _to_fans(upstreams[1]) == []
 
 
-def test_bodies_have_the_lengths_that_the_gateways_take(proxy: Proxy) -> None:
-    assert proxy.ask("/api/reserve", "POST", b"x" * 65_537)[0] == 413
-    assert proxy.ask("/api/ops/events", "POST", b"x" * 65_537)[0] == 200
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [("/api/reserve", 65_537, 413), ("/api/ops/events", 65_537, 200), ("/api/ops/events", 8_388_609, 413)],
+)
+def test_bodies_have_the_lengths_that_the_gateways_take(proxy: Proxy, path: str, length: int, status: int) -> None:
+    """A refusal comes before the body is sent."""
+    with closing(proxy.connect()) as connection:
+        connection.putrequest("POST", path)
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders()
+        if status == 200:
+            connection.send(b"x" * length)
+        assert connection.getresponse().status == status
 
 
 def test_plain_http_leads_to_tls(proxy: Proxy) -> None:

@@ -211,7 +211,7 @@ def test_a_command_reads_a_replica_that_has_caught_up(pair: Pair) -> None:
     urls = {"database_url": pair.primary.url, "replica_url": pair.replica_url}
     with replica.connect(name="admitone-test", **urls) as connection:
         assert server_of(connection) == (True, "on")
-    assert audit(**urls) == audit(pair.primary.url)
+    assert audit(pair.primary.url, replica_url=pair.replica_url) == audit(pair.primary.url)
     pair.standby.delay(FAR_BEHIND_SECONDS)
     make_event(pair.primary.url)
     with replica.connect(name="admitone-test", **urls) as connection:

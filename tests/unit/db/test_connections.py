@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_only_the_three_doors_make_connections() -> None:
 )
 def test_another_maker_is_found(source: str) -> None:
     assert makes_connections(source)
+
+
+def test_no_lock_is_a_sessions() -> None:
+    """Through a pooler it would belong to whatever comes next (`db.connections.alone`)."""
+    of_a_session = re.compile(r"pg_(try_)?advisory_(un)?lock")
+    assert [str(path) for path in modules() if of_a_session.search(path.read_text())] == []
 
 
 def test_every_connection_has_a_name_that_the_doctor_knows() -> None:

@@ -50,6 +50,7 @@ EVENT = EventFacts(
     "published",
     1,
 )
+PURCHASE = "019a5b1e-8d30-7c21-a5b6-1e2f3a4b5c6d"
 PAYLOAD = {
     "minutes": 5,
     "place": "token",
@@ -119,8 +120,8 @@ def test_a_mail_has_text_and_html_and_its_files() -> None:
 @pytest.mark.parametrize(
     ("cause", "purchase", "says", "leads"),
     [
-        ("cancelled", "p", "You cancelled tickets.", "/purchases/p?"),
-        ("event_cancelled", "p", "This event was cancelled.", "/purchases/p?"),
+        ("cancelled", PURCHASE, "You cancelled tickets.", f"/purchases/{PURCHASE}"),
+        ("event_cancelled", PURCHASE, "This event was cancelled.", f"/purchases/{PURCHASE}"),
         ("seats_gone", None, "could not buy these seats", "/events/1"),
     ],
 )

@@ -56,7 +56,7 @@ def steps(*parts: tuple[int, float | None]) -> list[tuple[float, float | None]]:
 
 
 def test_every_kind_is_whole() -> None:
-    assert len(KINDS) == len(AlarmKind) == 9
+    assert len(KINDS) == len(AlarmKind) == 12
     for kind in AlarmKind:
         assert kind.threshold_min <= kind.threshold <= kind.threshold_max
         assert 0 <= kind.for_seconds <= FOR_SECONDS_MAX

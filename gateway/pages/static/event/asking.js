@@ -5,7 +5,7 @@ import { keepsCookies, NO_COOKIES } from "../cookies.js";
 import { isSessionSure } from "../session.js";
 
 /** @import { Place } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { Stage, Store } from "./state.js" */
 
 const RETRY_SECONDS = 10; // where the server names no time

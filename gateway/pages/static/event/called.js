@@ -6,7 +6,7 @@ import { clock } from "../words.js";
 import { t } from "../text.js";
 
 /** @import { Claimed } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { State } from "./state.js" */
 
 const CLAIM_SECONDS = 60; // where the server names no time
@@ -32,7 +32,8 @@ export class Called {
     if (this.claiming) return;
     this.claiming = true;
     this.context.alert.ring(t("It’s your turn!"), this.context.event.name);
-    this.context.page.announce(t("It’s your turn! Opening the seats…"));
+    const { isShop } = this.context.event;
+    this.context.page.announce(isShop ? t("It’s your turn!") : t("It’s your turn! Opening the seats…"));
     const due = now() + 1000 * (seconds ?? CLAIM_SECONDS);
     const tick = () => {
       $("called-left").textContent = t("Go in within {time}.", { time: clock(due - now()) });
@@ -45,7 +46,7 @@ export class Called {
       if (this.context.store.state.stage !== "called") return;
       while ((outcome = await this.tryOnce(due)) === "again") {
         if (!timer) timer = setInterval(tick, TICK_MS);
-        $("called-words").textContent = t("Trying to open the seats…");
+        if (!isShop) $("called-words").textContent = t("Trying to open the seats…");
         tick();
         $("claim").hidden = false;
         const pressed = new Promise((go) => $("claim").addEventListener("click", go, { once: true }));

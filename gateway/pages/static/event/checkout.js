@@ -12,7 +12,7 @@ import { pageAddress } from "../addresses.js";
 import { locale, t, tn } from "../text.js";
 
 /** @import { PurchaseAnswer, PurchaseList, Quote, ReservationAnswer, TaxPart } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { Choose } from "./choose.js" */
 /** @import { OrderAnswers } from "./answers.js" */
 /** @import { State } from "./state.js" */

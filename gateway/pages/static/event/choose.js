@@ -14,7 +14,7 @@ import { t, tn } from "../text.js";
 /** @import { ReservationAnswer, SeatAnswer, SeatMap } from "../../contract.d.ts" */
 /** @import { HallPlan } from "../plan/main.js" */
 /** @import { SeatChange } from "../plan/hall.js" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { OtherHolds } from "./other-holds.js" */
 /** @import { State } from "./state.js" */
 

@@ -5,7 +5,7 @@ import { $ } from "../dom.js";
 import { t } from "../text.js";
 
 /** @import { Handover as Handed } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { Stage, State } from "./state.js" */
 
 const IN_ADDRESS = "#place=";

@@ -6,7 +6,7 @@ import { momentWords } from "../moments.js";
 import { count, t } from "../text.js";
 
 /** @import { Receipt } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { State } from "./state.js" */
 
 // A change of state is written down before it is told, but another may follow at once.

@@ -10,7 +10,7 @@ import { clock, problemWords } from "../words.js";
 import { findSession, waitFor } from "./asking.js";
 import { t, tn } from "../text.js";
 
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { News, Stage, State } from "./state.js" */
 
 const CAPTCHA_TRIES = 3;

@@ -10,7 +10,7 @@ import { paceWords, waitWords } from "../wait-words.js";
 import { returnWords } from "../words.js";
 
 /** @import { InitialCall } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { News, Stage, State } from "./state.js" */
 
 const LOOK_MS = 5000; // between two looks whether the stream has fallen silent

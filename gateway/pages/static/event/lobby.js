@@ -7,7 +7,7 @@ import { count, t } from "../text.js";
 import { countdown } from "../words.js";
 
 /** @import { Lobby as LobbyNews } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { State } from "./state.js" */
 
 const TICK_MS = 250;

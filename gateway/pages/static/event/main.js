@@ -2,99 +2,27 @@
 // One event's page, from the line to the checkout. The server's words change one state (state.js); every room of this
 // page shows its part of it.
 import "../local-times.js";
-import { $, readData } from "../dom.js";
-import { below } from "../addresses.js";
 import { call } from "../api.js";
-import { OtherTabs } from "../other-tabs.js";
-import { seatWords } from "../seat-words.js";
-import { beginSessions, hasSession } from "../session.js";
-import { moneyIn } from "../words.js";
-import { askWith } from "./asking.js";
-import { Alert } from "./alert.js";
+import { hasSession } from "../session.js";
 import { Called } from "./called.js";
 import { Checkout } from "./checkout.js";
 import { Choose } from "./choose.js";
+import { drawnContext } from "./context.js";
 import { Handover } from "./handover.js";
 import { History } from "./history.js";
 import { Joining } from "./joining.js";
 import { Line } from "./line.js";
 import { Lobby } from "./lobby.js";
 import { OtherHolds } from "./other-holds.js";
-import { Page } from "./page.js";
-import { initialState, Store } from "./state.js";
-import { Stock } from "./stock.js";
-import { keepPlace, readPlace } from "./storage.js";
-import { Tab } from "./tab.js";
+import { keepPlace } from "./storage.js";
 import { Work } from "./work.js";
-import { t } from "../text.js";
 
-/** @import { HeldSeat, SeatAnswer } from "../../contract.d.ts" */
-/** @typedef {SeatAnswer & Pick<HeldSeat, "rowLabel" | "seatLabel">} NamedSeat */
-/** @import { Ask } from "./asking.js" */
-/** @import { Action, EventData, Stage, TicketType } from "./state.js" */
-
-/**
- * What every room of the page may use.
- * @typedef {object} Context
- * @property {EventData} event
- * @property {string} queue the line's address in the API
- * @property {Store} store
- * @property {Page} page
- * @property {Tab} tab
- * @property {OtherTabs} tabs this browser's other tabs of the same event
- * @property {(action: Action) => void} tell changes the state, in the other tabs too
- * @property {Stock} stock
- * @property {Alert} alert
- * @property {Ask} ask
- * @property {Map<number, TicketType>} tickets
- * @property {(amount: number) => string} money
- * @property {(seat: NamedSeat) => string} nameOf a seat in words
- * @property {string} captchaWorker the address of captcha-worker.js
- * @property {(why: string) => void} onWait says why a booking takes long
- */
+/** @import { Stage } from "./state.js" */
 
 const REBUILDING_SECONDS = 10;
 
-/** @type {EventData} */
-const event = readData("event-data");
-beginSessions(event.own);
-const drawn =
-  /** @type {Stage} */ (document.querySelector(".stage:not([hidden])")?.getAttribute("data-stage") ?? "join");
-const page = new Page();
-const message = page.messageBox.textContent ?? "";
-const store = new Store(initialState(event, drawn, { ...readPlace(event.eventId), message }));
-const queue = `/api/queue/${event.eventId}`;
-const alert = new Alert(event, below("/alerts.js"));
-const tab = new Tab(event);
-const tabs = new OtherTabs(`event:${event.eventId}`);
-const tickets = new Map(event.tickets.map((ticket) => [ticket.ticketTypeId, ticket]));
-/** @param {Action} action */
-const tell = (action) => {
-  tabs.post({ action });
-  store.dispatch(action);
-};
-/** @type {Context} */
-const context = {
-  event,
-  queue,
-  store,
-  page,
-  tab,
-  tabs,
-  tell,
-  stock: new Stock(event),
-  alert,
-  ask: askWith({ queue, store, page, tell }),
-  tickets,
-  nameOf: ({ ticketTypeId, rowNumber, seatNumber, rowLabel, seatLabel }) =>
-    seatWords(tickets.get(ticketTypeId)?.ticketType, rowLabel ?? rowNumber, seatLabel ?? seatNumber),
-  money: moneyIn(event.currency, event.exponent),
-  captchaWorker: $("captcha-box").dataset.worker ?? "",
-  onWait: (why) => {
-    if (why === "offline") page.say(t("No connection. We keep trying; you will not pay twice."), "waiting");
-    else page.say(t("Many people are booking at once. Your request is on its way…"), "good");
-  },
-};
+const context = drawnContext();
+const { alert, event, page, store, tab } = context;
 const line = new Line(context);
 const lobby = new Lobby(context);
 const joining = new Joining(context);

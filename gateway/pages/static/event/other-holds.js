@@ -7,7 +7,7 @@ import { t } from "../text.js";
 
 /** @import { ReservationAnswer, ReservationList } from "../../contract.d.ts" */
 /** @import { Message } from "../other-tabs.js" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { Action, State } from "./state.js" */
 
 const LOOK_MS = 1000; // between two looks whether a hold has ended

@@ -6,7 +6,7 @@ import { busy } from "./page.js";
 import { t } from "../text.js";
 
 /** @import { HallPlan } from "../plan/main.js" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 
 const COUNT_MAX = 20;
 const REASONS = /** @type {Record<string, string>} */ ({

@@ -30,6 +30,7 @@
  * @property {number} revision goes up with each change of the hall
  * @property {{state: string, opensAt: string} | null} lobby
  * @property {TicketType[]} tickets
+ * @property {boolean} isShop whether the line stands before somebody else's shop, and nothing is chosen here
  */
 
 /**

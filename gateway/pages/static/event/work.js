@@ -6,7 +6,7 @@ import { $ } from "../dom.js";
 import { t } from "../text.js";
 
 /** @import { Place } from "../../contract.d.ts" */
-/** @import { Context } from "./main.js" */
+/** @import { Context } from "./context.js" */
 /** @import { State } from "./state.js" */
 
 const SIGN_MS = 15_000;

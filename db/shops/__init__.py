@@ -1,0 +1,1 @@
+"""Shops beside ours before which a room stands."""
