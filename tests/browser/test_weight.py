@@ -24,7 +24,7 @@ PAGES = (
     ("/ops/events", ["programme.js"], 17_000),
     ("/ops/events/new", ["event-form/main.js"], 31_000),
     ("/ops/webhooks", ["webhooks.js"], 19_000),
-    ("/ops/alarms", ["alarms.js"], 22_500),
+    ("/ops/alarms", ["alarms.js"], 24_000),
     ("/ops/rooms/{event}/codes", ["codes.js"], 20_500),
     ("/ops/rooms/{event}/waiting-list", ["waiting-rules.js"], 19_500),
     ("/ops/events/{event}/allotments", ["allotments.js"], 19_500),
@@ -33,7 +33,7 @@ PAGES = (
     ("/ops/account", ["account.js"], 19_000),
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
-    ("/ops/operators", ["operators.js"], 18_000),
+    ("/ops/operators", ["operators.js"], 19_500),
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5

@@ -26,13 +26,13 @@ function fieldsOf(form) {
   return { ...fields, ...(eventId ? { eventId: Number(eventId) } : {}) };
 }
 
-/** What the form changes of an operator: its title, its address below `API`, how it is sent, and what is said then. */
+/** What the form changes of an operator: its title, the rest of its address after `API`, how it is sent, and what is said then. */
 const CHANGES = {
-  role: { title: "Role of", path: "/role", method: "PUT", done: "has another role, in force at once." },
-  password: { title: "New password for", path: "/password", method: "PUT", done: "has a new password." },
+  role: { title: "Role of", path: "role", method: "PUT", done: "has another role, in force at once." },
+  password: { title: "New password for", path: "password", method: "PUT", done: "has a new password." },
   factors: {
     title: "Forget the second factors of",
-    path: "/factors/reset",
+    path: "factors/reset",
     method: "POST",
     done: "signs in by password alone, and can set up second factors anew.",
   },
@@ -134,7 +134,7 @@ change.addEventListener("submit", (submit) => {
     const { role, newPassword, eventId, password } = /** @type {Record<string, unknown>} */ (fieldsOf(change));
     const fields = { role: { role: role || null, eventId: eventId ?? null }, password: { newPassword }, factors: {} };
     const { path, method, done } = CHANGES[what];
-    await call(method, API + path, { body: { name: changed, password, ...fields[what] } });
+    await call(method, `${API}/${path}`, { body: { name: changed, password, ...fields[what] } });
     change.hidden = true;
     await show();
     say(`${changed} ${done}`, [], true);
