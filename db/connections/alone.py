@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final, LiteralString
 
 import psycopg
@@ -34,15 +34,3 @@ def locked(database_url: str, name: str, key: int) -> Iterator[bool]:
         yield row[0]
         with contextlib.suppress(psycopg.OperationalError):
             connection.rollback()
-
-
-@contextlib.asynccontextmanager
-async def locked_async(database_url: str, name: str, key: int) -> AsyncIterator[bool]:
-    """As `locked`, for a loop."""
-    async with (
-        await primary.connect_async(database_url, name) as connection,
-        connection.transaction(force_rollback=True),
-    ):
-        row = await (await connection.execute(_LOCK, {"key": key})).fetchone()
-        assert row is not None
-        yield row[0]
