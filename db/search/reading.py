@@ -57,6 +57,12 @@ class Wanted:
     date_max: dt.datetime | None = None
     available: bool = False
 
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether a text is given in which no letter and no digit stands: no event has it."""
+        given = (self.text, self.venue, self.town, self.tag)
+        return any(text and not fold(text).strip() for text in given)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -106,6 +112,8 @@ async def search(
     """The next events, with every word of the search; by score and on the first page, where there are none such, with
     any of them. See `find`.
     """
+    if wanted.is_nowhere:
+        return Answer([], None, True)
     words_asked = await read_words(connection, wanted.text)
     if words_asked is None and wanted.text.strip():
         return Answer([], None, True)

@@ -173,6 +173,8 @@ class CheckIn:
             OtherEventError
         """
         text = "".join(text.split()).upper()
+        if "\0" in text:
+            return None  # Postgres takes no such text.
         if len(text) != TICKET_CHARS:
             return text
         try:

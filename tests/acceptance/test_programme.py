@@ -528,8 +528,8 @@ def test_fees_and_taxes_are_shown_before_they_are_paid(site: Site, operator: Cli
     assert (taken["currency"], taken["seats"], taken["amount"], taken["tax"]) == ("EUR", 2, 18475, 425)
     assert [one["fees"] for one in taken["lines"]] == [250, 0]
     _, stalls_line, boxes_line = operator.get(f"{path}/takings.csv").content.decode().splitlines()
-    assert stalls_line == "1,Stalls,8.25,false,1,49.00,0.00,2.50,4.25,55.75,0,0.00,EUR"
-    assert boxes_line == "2,Boxes,0,true,1,129.00,0.00,0.00,0.00,129.00,0,0.00,EUR"
+    assert stalls_line == "1,Stalls,8.25,false,1,49.00,0.00,2.50,4.25,55.75,0,0.00,EUR,0"
+    assert boxes_line == "2,Boxes,0,true,1,129.00,0.00,0.00,0.00,129.00,0,0.00,EUR,0"
     changed = operator.patch(path, {"ticketTypes": [{"ticketTypeId": 1, "feeAmount": 0, "taxIncluded": True}]}).json
     assert changed["ticketTypes"][0]["amount"] == 4900
     logged = {entry["field"]: (entry["from"], entry["to"]) for entry in operator.get(f"{path}/log").json["entries"]}

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from db.events.seed import RoomSeed
+from db.search.writing import index_events
 from tests.acceptance.conftest import Site
 from tests.client import Client, Stream
 
@@ -330,6 +331,7 @@ def test_the_page_lists_events_to_come(site: Site) -> None:
                 "UPDATE event SET date = now() - make_interval(hours => %s), name = 'Matinee' WHERE event_id = %s",
                 (hours, event_id),
             )
+        index_events(connection, [begun, over])
     for query in ("", "?q=matinee"):
         page = site.client().get(f"/{query}").content.decode()
         assert f'"/events/{begun}"' in page
