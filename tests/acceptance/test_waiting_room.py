@@ -542,8 +542,9 @@ def test_a_browser_is_told_in_words_that_it_asks_too_much(site: Site) -> None:
     event_id = site.event(room=SHUT)
     gateway = site.services.gateway(ADMITONE_SESSIONS_PER_MINUTE="1")
     try:
-        assert page_of(gateway.url, "/", source="127.2.5.1")[0] == 200
-        status, kind, retry_after, text = page_of(gateway.url, f"/events/{event_id}", source="127.2.5.1")
+        join = f"/events/{event_id}/join"
+        assert page_of(gateway.url, join, source="127.2.5.1", method="POST")[0] == 303
+        status, kind, retry_after, text = page_of(gateway.url, join, source="127.2.5.1", method="POST")
     finally:
         gateway.stop()
     assert (status, kind) == (429, "text/html; charset=utf-8")
@@ -565,14 +566,17 @@ def test_a_browser_gets_the_page_while_the_line_is_rebuilt(site: Site) -> None:
     assert re.search('data-stage="rebuilding"(?! hidden)', text)
 
 
-def page_of(url: str, path: str, *, source: str) -> tuple[int, str | None, str | None, str]:
-    """A browser's first visit: status, Content-Type, Retry-After and the page."""
+def page_of(url: str, path: str, *, source: str, method: str = "GET") -> tuple[int, str | None, str | None, str]:
+    """A browser's first visit, or its first form: status, Content-Type, Retry-After and the page."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
         address.hostname or "", address.port, timeout=20, source_address=(source, 0)
     )
     with contextlib.closing(connection):
-        connection.request("GET", path, headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+        headers = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.headers["Content-Type"], answer.headers["Retry-After"], answer.read().decode()
 

@@ -24,6 +24,7 @@ BUY = """async (eventId) => {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify({ eventId, ...body }) });
     return (await answer.json()).result;
   };
+  await fetch("/api/session", { method: "POST" });
   const seats = { ticketTypeId: 1, metaData: { rowNumbers: [1], seatNumbers: [1] } };
   const { reservationId } = await book("/api/reserve", { seatDetails: [seats] });
   return (await book("/api/checkout", { reservationId })).purchaseId;
