@@ -60,7 +60,8 @@ def test_every_result_is_described(kind: str) -> None:
 def test_every_recorded_command_has_a_route_that_answers_with_its_job(command: type[Command]) -> None:
     fans, desk = import_module("gateway.routes.booking").fans, import_module("gateway.routes.desk").operators
     waiting = import_module("gateway.routes.waiting").fans
-    handlers = (*fans.handlers, *desk.handlers, *waiting.handlers)
+    orders = import_module("gateway.routes.orders").operators
+    handlers = (*fans.handlers, *desk.handlers, *waiting.handlers, *orders.handlers)
     (handler,) = [one for one in handlers if one.fn.__name__ == KINDS[command]]
     assert handler.responses[200].data_container is JOBS[KINDS[command]]
     assert command.__name__ in inspect.unwrap(handler.fn).__code__.co_names
