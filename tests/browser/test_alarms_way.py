@@ -60,7 +60,9 @@ def test_thresholds_and_receivers_are_set_in_the_console(
     page.locator("#add-form").get_by_label("Sold out", exact=True).check()
     page.get_by_role("button", name="Add", exact=True).press("Enter")
     expect(page.locator("#message")).to_contain_text("Added.")
-    expect(page.locator("#receivers")).to_contain_text(f"mail: ops@venue.example · 1 of {len(AlarmKind)} alarms · not told yet")
+    expect(page.locator("#receivers")).to_contain_text(
+        f"mail: ops@venue.example · 1 of {len(AlarmKind)} alarms · not told yet"
+    )
     page.get_by_role("button", name="Send a test to On-call phone").press("Enter")
     expect(page.locator("#message")).to_contain_text("A test alarm is on its way to On-call phone.")
     page.locator("#receivers [data-do=quiet]").select_option("8")

@@ -30,7 +30,7 @@ PAGES = (
     ("/ops/events/{event}/allotments", ["allotments.js"], 19_500),
     ("/ops/events/{event}/vouchers", ["vouchers.js"], 22_000),
     ("/ops/events/{event}/orders", ["orders.js"], 22_000),
-    ("/ops/account", ["account.js"], 19_000),
+    ("/ops/account", ["account.js"], 19_500),
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/operators", ["operators.js"], 19_500),
@@ -127,13 +127,16 @@ def test_every_page_loads_one_script_of_its_own_and_keeps_its_bound(
     event_id = seed_demo(database_url, room=RoomSeed(rate_per_minute=0, capacity=50))
     gateway = services.gateway()
     assert services.run("operator", "add", "demo", "--password", PASSWORD).returncode == 0
+    too_heavy = []
     for path, scripts, bytes_max in PAGES:
         found = load(browser, gateway.url, path.format(event=event_id))
         assert found.scripts == scripts, path
         print(path, found.bytes, len(found.paths))
-        assert 0 < found.bytes <= bytes_max, f"{path} weighs {found.bytes} bytes"
+        if not 0 < found.bytes <= bytes_max:
+            too_heavy.append(f"{path} weighs {found.bytes} bytes")
         if path.startswith("/events"):
             assert len(found.paths) <= REQUESTS_OF_THE_EVENT_PAGE, found.paths
+    assert too_heavy == []
 
 
 def test_the_map_is_loaded_by_fans_who_may_choose(services: Services, database_url: str, browser: Browser) -> None:
