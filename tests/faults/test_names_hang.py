@@ -23,6 +23,8 @@ from tests.services import ROOT, Service, await_ready, free_port
 from tests.waiting import await_that
 
 END_SECONDS_MAX = 10.0
+WORKER_END_SECONDS_MAX = 12.0
+"""A pool ends itself after 9.5 s, and its process has to be gone then; compose.yaml waits for 15 s."""
 NAME = "valkey.test"
 SILENT = "127.0.0.77"
 
@@ -142,11 +144,11 @@ def test_a_worker_ends_in_time_while_it_starts(names: Names, environ: dict[str, 
         return loads and len(family) > children
 
     await_that(has_begun, 30, each_seconds=0.01)
-    assert _end(worker) < END_SECONDS_MAX, worker.text()
+    assert _end(worker) < WORKER_END_SECONDS_MAX, worker.text()
 
 
 def test_a_worker_ends_in_time(names: Names, environ: dict[str, str]) -> None:
     worker = names.start(environ, "worker")
     await_that(lambda: len(psutil.Process(worker.pid).children(recursive=True)) >= 4, 30, what="four processes")
     _await_asked(names, environ)
-    assert _end(worker) < END_SECONDS_MAX, worker.text()
+    assert _end(worker) < WORKER_END_SECONDS_MAX, worker.text()

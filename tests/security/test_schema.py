@@ -126,7 +126,7 @@ class Run:
         """Raises:
         AssertionError: a fault, an error of the run itself, or fewer cases than would say anything.
         """
-        assert self.faults == [], self.output[-6000:]
+        assert self.faults == [], "\n\n".join(fault[:600] for fault in self.faults[:10])
         assert self.report["errors"] == [], self.output[-6000:]
         assert self.report["complete"], self.report["stop_reason"]
         assert self.cases >= cases_min, self.output[-3000:]

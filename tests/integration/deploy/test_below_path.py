@@ -95,7 +95,8 @@ def test_every_address_of_every_page_is_below_the_path_and_found_there(site: Sit
     while ahead:
         address = ahead.pop()
         plain = address.partition("#")[0]
-        if plain in seen or plain.endswith(POSTED):
+        # A list's facets lead to one another in every combination: those of one parameter stand for all.
+        if plain in seen or plain.endswith(POSTED) or plain.count("=") > 1:
             continue
         assert len(seen) < 300, "the crawl does not end"
         status, headers, content = proxy.ask(plain, Cookie=cookie, Accept="text/html")
