@@ -14,7 +14,7 @@ from db.edge.keys import LISTS, event_key
 from db.events.sale import REASONS, sale_state
 from db.plans.best_seats import Wish
 from db.search.reading import Wanted
-from db.texts import END
+from db.texts import END, NO_NUL
 from gateway.contract.hall import EventList, InitialCall, ProposalList, SeatMap
 from gateway.contract.plans import PlanOverview, PlanSectionSeats
 from gateway.contract.values import (
@@ -257,25 +257,26 @@ async def live(request: AnyRequest, event_id: PathEvent) -> StreamResponse:
 async def events(
     request: AnyRequest,
     q: Annotated[
-        str, Parameter(max_length=CHARACTERS_MAX, description="in name, artist, venue, town, tags or date")
+        str,
+        Parameter(max_length=CHARACTERS_MAX, pattern=NO_NUL, description="in name, artist, venue, town, tags or date"),
     ] = "",
-    venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX)] = "",
+    venue: Annotated[str, Parameter(max_length=CHARACTERS_MAX, pattern=NO_NUL)] = "",
     # Texts, since Litestar would read a number as seconds of the epoch.
     from_: Annotated[str | None, Parameter(query="from", max_length=40, schema_extra={"format": "date-time"})] = None,
     to: Annotated[str | None, Parameter(max_length=40, schema_extra={"format": "date-time"})] = None,
     cursor: Annotated[str | None, Parameter(max_length=CURSOR_CHARACTERS_MAX)] = None,
     limit: Annotated[int, Parameter(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
     sort: Annotated[Sort, Parameter(description="the soonest first, or what fits best and can be bought")] = Sort.DATE,
-    town: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="in this town")] = "",
-    tag: Annotated[str, Parameter(max_length=CHARACTERS_MAX, description="with this tag")] = "",
+    town: Annotated[str, Parameter(max_length=CHARACTERS_MAX, pattern=NO_NUL, description="in this town")] = "",
+    tag: Annotated[str, Parameter(max_length=CHARACTERS_MAX, pattern=NO_NUL, description="with this tag")] = "",
     month: Annotated[str, Parameter(pattern=MONTH, description="in this month at the venue, as 2027-06")] = "",
     currency: Annotated[str, Parameter(pattern=CURRENCY, description="of the prices")] = "",
     price_min: Annotated[
         int, Parameter(query="priceMin", ge=0, le=PRICE_MAX, description="the cheapest seat costs so much at least")
     ] = 0,
     price_max: Annotated[
-        int | None, Parameter(query="priceMax", ge=1, le=PRICE_MAX, description="the cheapest seat costs less")
-    ] = None,
+        int, Parameter(query="priceMax", ge=0, le=PRICE_MAX, description="the cheapest seat costs less; 0: any price")
+    ] = 0,
     available: Annotated[bool, Parameter(description="only events with a seat that is neither sold nor held")] = False,
     facets: Annotated[bool, Parameter(description="count the events that were found by town, month and price")] = False,
     suggest: Annotated[bool, Parameter(description="name what a fan who types `q` may mean")] = False,
@@ -283,9 +284,6 @@ async def events(
     """Events that are found by words of their name, artist, venue, town, tags or date, in any script and with
     mistakes; go on with ``cursor`` while there is one. Shared caches may keep the answer for some seconds.
     """
-    for name, text in (("q", q), ("venue", venue), ("town", town), ("tag", tag)):
-        if "\0" in text:
-            raise invalid("no text holds a NUL", name)
     services = services_of(request)
     ask = Search(
         wanted=Wanted(
@@ -296,7 +294,7 @@ async def events(
             month=month,
             currency=currency,
             price_min=price_min or None,
-            price_max=price_max,
+            price_max=price_max or None,
             date_min=_moment(from_, "from"),
             date_max=_moment(to, "to"),
             available=available,

@@ -80,7 +80,7 @@ Sought = Annotated[
         description="an order's code or id, a mail address, whole words of a name, a ticket's code, a row and a seat",
     ),
 ]
-Cursor = Annotated[int | None, Parameter(ge=1, le=NUMBER_MAX, description="the cursor of the page before")]
+Cursor = Annotated[int, Parameter(ge=0, le=NUMBER_MAX, description="the cursor of the page before; 0: the first page")]
 Limit = Annotated[int, Parameter(ge=1, le=LISTED_MAX)]
 COLUMNS: Final = (
     "orderCode", "purchaseId", "purchaseAt", "status", "complimentary", "name", "mail", "seats", "amount", "currency",
@@ -238,12 +238,12 @@ async def set_asks(request: AnyRequest, operator: Session, event_id: PathEvent, 
 
 @operators.get("/api/ops/events/{event_id:int}/orders", refuses=REFUSED, needs=at_event(STEWARD))
 async def listed(
-    request: AnyRequest, event_id: PathEvent, sought: Sought = "", cursor: Cursor = None, limit: Limit = 50
+    request: AnyRequest, event_id: PathEvent, sought: Sought = "", cursor: Cursor = 0, limit: Limit = 50
 ) -> Response[OrderList]:
     """The event's orders, the newest first; with ``q`` those that it finds."""
     services = services_of(request)
     await services.hall_access.to_read(request, event_id)
-    rows = await services.orders.page(event_id, _without_nul(sought).strip(), cursor, limit + 1)
+    rows = await services.orders.page(event_id, _without_nul(sought).strip(), cursor or None, limit + 1)
     more = len(rows) > limit
     rows = rows[:limit]
     orders = tuple(
