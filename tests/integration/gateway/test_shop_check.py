@@ -8,7 +8,7 @@ import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -202,7 +202,7 @@ async def site_on(database_url: str, redis_url: str) -> AsyncIterator[Site]:
             now,
         )
         clock[0] += 1  # What is signed from now on was signed after this process began to listen.
-        yield Site(engine, cast(CountingRedis, client), line, rooms, checks, clock)
+        yield Site(engine, client, line, rooms, checks, clock)
     await engine.dispose()
 
 
