@@ -10,6 +10,7 @@ import { initialState, reduce, Store } from "../../../gateway/pages/static/event
 /** @type {EventData} */
 const EVENT = {
   own: false,
+  isShop: false,
   eventId: 7,
   name: "Kammerspiel",
   currency: "EUR",
