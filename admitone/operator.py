@@ -7,12 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admitone.settings import Settings
-from db.change_log.changes import Change
 from db.connections.engines import transaction
 from db.operators import accounts, sessions
 from db.operators.roles import OperatorRole
 from db.passwords import hash_password
-from db.texts import tidy
 from gateway.identity.sessions import Identity
 
 BY = "command line"
@@ -114,10 +112,10 @@ async def add_token(
     """
     async with _transaction(settings) as connection:
         try:
-            session_id = await accounts.make_token(connection, label, role, event_id=event_id, by=BY, seconds=seconds)
+            made = await accounts.make_token(connection, label, role, event_id=event_id, by=BY, seconds=seconds)
         except accounts.TooManyTokensError:
             raise LookupError(f"there are {sessions.TOKENS_MAX} tokens already") from None
-    return identity.operator_token(session_id, f"token {tidy(label)}", seconds)
+    return identity.operator_token(made.session_id, made.name, seconds)
 
 
 async def tokens(settings: Settings) -> list[str]:
@@ -138,7 +136,5 @@ async def revoke_token(settings: Settings, session_id: str) -> None:
         LookupError: there is no such token.
     """
     async with _transaction(settings) as connection:
-        label = await sessions.revoke_token(connection, session_id)
-        if label is None:
+        if not await accounts.revoke_token(connection, session_id, BY):
             raise LookupError(f"there is no token {session_id}; `admitone token list` lists them")
-        await accounts.log(connection, Change(f"token {label}", "", "revoked"), BY)

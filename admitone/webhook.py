@@ -12,7 +12,7 @@ from db.connections.engines import transaction
 from db.outbox.kinds import OutboxKind
 from db.webhooks import endpoints as db
 from db.webhooks.deliveries import resend as resend_deliveries
-from db.webhooks.urls import check_resolves_to_public, check_url
+from db.webhooks.urls import check_outward
 
 OPERATOR = "command line"
 
@@ -32,10 +32,7 @@ async def add(settings: Settings, url: str, kinds: Sequence[str], event_id: int 
     unknown = sorted(set(kinds) - set(OutboxKind))
     if unknown:
         raise ValueError(f"there is no kind {unknown[0]}; there are {', '.join(OutboxKind)}")
-    production = settings.site.production
-    host, port = check_url(url, production=production)
-    if production:
-        check_resolves_to_public(host, port)
+    check_outward(url, production=settings.site.production)
     async with _transaction(settings) as connection:
         row, secret = await db.add_endpoint(
             connection,

@@ -34,7 +34,7 @@ from db.alarms.standing import read_alarms
 from db.alarms.states import AlarmState
 from db.connections.engines import transaction
 from db.sealing.keyring import Keyring, use
-from db.webhooks.urls import check_resolves_to_public, check_url
+from db.webhooks.urls import check_outward
 
 APPLICATION = "admitone-alarm"
 MADE_BY = "command line"
@@ -148,9 +148,7 @@ def add(
         raise fail("The site sends no mail: ADMITONE_MAIL_URL is not set.")
     try:
         if chat:
-            host, port = check_url(chat, production=settings.site.production)
-            if settings.site.production:
-                check_resolves_to_public(host, port)
+            check_outward(chat, production=settings.site.production)
         address = chat or tidy_mail(mail)
     except ProblemError:
         raise fail("This is no e-mail address.") from None

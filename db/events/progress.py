@@ -16,7 +16,6 @@ from db.outbox.channels import ChannelName
 from db.outbox.kinds import OutboxKind
 from db.payments.states import PaymentState, RefundCause, RefundState
 
-MOVED_OR_CANCELLED: Final = (MessageKind.EVENT_MOVED, MessageKind.EVENT_CANCELLED)
 _KINDS: Final = f"'{OutboxKind.EVENT_CHANGED}', '{OutboxKind.EVENT_CANCELLED}'"
 
 _MESSAGES: Final[LiteralString] = f"""

@@ -13,16 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.change_log.changes import Change, Subject, insert_changes
 from db.connections import primary
 from db.ids import new_session_id
+from db.operators import sessions
 from db.operators.factors import remove_factors
 from db.operators.roles import OperatorRole
-from db.operators.sessions import (
-    END_OF_OPERATOR,
-    LABEL_CHARS_MAX,
-    TOKENS_MAX,
-    add_token,
-    end_sessions,
-    tokens,
-)
+from db.operators.sessions import END_OF_OPERATOR, LABEL_CHARS_MAX, TOKENS_MAX, add_token, end_sessions, tokens
 from db.passwords import hash_password, is_password_of
 from db.texts import fault_of_name, tidy
 
@@ -107,6 +101,13 @@ class UnknownOperatorError(LookupError):
 
 class OperatorExistsError(Exception):
     """There is an operator of this name."""
+
+
+class MadeToken(NamedTuple):
+    """A script's token that was made: its id, and the name under which it acts."""
+
+    session_id: str
+    name: str
 
 
 class TooManyTokensError(Exception):
@@ -284,8 +285,8 @@ async def make_token(
     event_id: int | None,
     by: str,
     seconds: int,
-) -> str:
-    """Note a script's token that ends by itself; returns its id.
+) -> MadeToken:
+    """Note a script's token that ends by itself.
 
     Raises:
         ValueError: a token cannot be called so.
@@ -301,8 +302,23 @@ async def make_token(
         if len(await tokens(connection)) >= TOKENS_MAX:
             raise TooManyTokensError
         raise LookupError("there is no such event")
-    await log(connection, Change(f"token {label}", "", role), by)
-    return session_id
+    name = _name_of_token(label)
+    await log(connection, Change(name, "", role), by)
+    return MadeToken(session_id, name)
+
+
+async def revoke_token(connection: AsyncConnection, session_id: str, by: str) -> bool:
+    """End a script's token; False where there is no such one."""
+    label = await sessions.revoke_token(connection, session_id)
+    if label is None:
+        return False
+    await log(connection, Change(_name_of_token(label), "", "revoked"), by)
+    return True
+
+
+def _name_of_token(label: str) -> str:
+    """What logs call a script's token."""
+    return f"token {label}"
 
 
 async def log(connection: AsyncConnection, change: Change, by: str) -> None:

@@ -61,7 +61,7 @@ class Wanted:
     def is_nowhere(self) -> bool:
         """Whether a text is given in which no letter and no digit stands: no event has it."""
         given = (self.text, self.venue, self.town, self.tag)
-        return any(text and not fold(text).strip() for text in given)
+        return any(text.strip() and not fold(text) for text in given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,6 @@ async def search(
     if wanted.is_nowhere:
         return Answer([], None, True)
     words_asked = await read_words(connection, wanted.text)
-    if words_asked is None and wanted.text.strip():
-        return Answer([], None, True)
     options: dict[str, Any] = {"limit": limit, "now": now, "by_score": by_score, "after": after}
     found = await find(connection, wanted, words_asked, every=every, **options)
     if not found and by_score and every and after is None and words_asked is not None and len(words_asked.groups) > 1:

@@ -71,6 +71,18 @@ def check_url(url: str, *, production: bool) -> tuple[str, int]:
     return host, port or (443 if parts.scheme == "https" else 80)
 
 
+def check_outward(url: str, *, production: bool) -> None:
+    """Check an address that we are to post to, in production with what its name resolves to now. This blocks for as
+    long as the resolver takes.
+
+    Raises:
+        UrlRefusedError: see `check_url` and `check_resolves_to_public`.
+    """
+    host, port = check_url(url, production=production)
+    if production:
+        check_resolves_to_public(host, port)
+
+
 def check_resolves_to_public(host: str, port: int) -> None:
     """Check that the name resolves to public addresses only. This blocks for as long as the resolver takes.
 

@@ -7,11 +7,10 @@ from typing import Annotated, Final
 from litestar.params import Parameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.change_log.changes import Change, Subject, change_rows, select_changes
+from db.change_log.changes import Subject, change_rows, select_changes
 from db.operators import accounts, sessions
 from db.operators.roles import OWNER, OperatorRole
 from db.passwords import hash_password
-from db.texts import tidy
 from gateway.contract.operators import (
     NewOperatorBody,
     OperatorFactorsBody,
@@ -226,7 +225,7 @@ async def make_token(request: AnyRequest, operator: Session, data: ScriptTokenBo
     seconds = data.hours * 3600
     try:
         async with services.engine.begin() as connection:
-            token_id = await accounts.make_token(
+            made = await accounts.make_token(
                 connection, data.name, data.role, event_id=data.event_id, by=operator.name, seconds=seconds
             )
     except accounts.TooManyTokensError:
@@ -236,7 +235,7 @@ async def make_token(request: AnyRequest, operator: Session, data: ScriptTokenBo
     except LookupError:
         raise ProblemError("unknown_event") from None
     return ScriptTokenMade(
-        token_id=token_id, token=services.identity.operator_token(token_id, f"token {tidy(data.name)}", seconds)
+        token_id=made.session_id, token=services.identity.operator_token(made.session_id, made.name, seconds)
     )
 
 
@@ -245,10 +244,8 @@ async def revoke_token(request: AnyRequest, operator: Session, token_id: PathTok
     """Revoke a script's token, at all gateways within a second."""
     services = services_of(request)
     async with services.engine.begin() as connection:
-        label = await sessions.revoke_token(connection, token_id)
-        if label is None:
+        if not await accounts.revoke_token(connection, token_id, operator.name):
             raise ProblemError("unknown_token")
-        await accounts.log(connection, Change(f"token {label}", "", "revoked"), operator.name)
     services.operators.forget()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from db.webhooks.urls import UrlRefusedError, check_resolves_to_public, check_url
+from db.webhooks import urls
 from gateway.services import Services
 from gateway.wire.problems import ProblemError
 
@@ -17,9 +17,8 @@ async def check_outward(services: Services, url: str) -> None:
     ProblemError: ``url_refused``.
     """
     try:
-        host, port = check_url(url, production=services.settings.site.production)
-        if services.settings.site.production:
-            await asyncio.wait_for(asyncio.to_thread(check_resolves_to_public, host, port), RESOLVE_SECONDS_MAX)
-    except (UrlRefusedError, TimeoutError) as error:
+        checked = asyncio.to_thread(urls.check_outward, url, production=services.settings.site.production)
+        await asyncio.wait_for(checked, RESOLVE_SECONDS_MAX)
+    except (urls.UrlRefusedError, TimeoutError) as error:
         said = str(error) or "the name is not resolved in time"
         raise ProblemError("url_refused", f"{said[:1].upper()}{said[1:]}.") from None

@@ -42,7 +42,7 @@ async def _search(ask: Search, connection: AsyncConnection) -> Hits:
     counted = None
     if ask.facets:
         counted = Facets()
-        if answer.words is not None or not ask.wanted.text.strip():
+        if not ask.wanted.is_nowhere:
             counted = await facets(connection, ask.wanted, answer.words, every=answer.every)
     found = answer.found[: ask.limit]
     return Hits(
