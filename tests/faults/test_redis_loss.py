@@ -19,7 +19,8 @@ from tests.waiting import await_that
 from waiting_room.keys import room_key
 
 GATEWAYS = 2
-REBUILD_SECONDS = 2
+REBUILD_SECONDS = 4
+"""Long enough for a slow machine to have every fan heard in it, one after another."""
 ENVIRON = {
     "ADMITONE_CONNECTED_SECONDS": "2",
     "ADMITONE_ABSENCE_SECONDS": "60",
@@ -97,18 +98,18 @@ def test_the_line_outlives_the_loss_of_redis(site: Site, valkey: Valkey, loss: s
                 if answer.status != 503:
                     return answer
                 assert answer.code == "rebuilding"
-                assert time.monotonic() - lost_at < REBUILD_SECONDS + 10
+                assert time.monotonic() - lost_at < REBUILD_SECONDS + 20
                 time.sleep(0.1)
 
         def heard(fan: Fan) -> bool:
             return fan.poll(event_id, place_token=tokens[fan.user_id]).status == 200
 
         await_that(lambda: newcomer.join(event_id).code == "rebuilding")
+        await_that(lambda: left.join(event_id, place_token=tokens[left.user_id]).code == "rebuilding")
         # One who was choosing seats goes on; the pass takes its slot again.
         assert chooser.reserve(event_id, [(1, 2, 2)], wait=0).status == 202
         for fan in reversed(polling):
             await_that(lambda fan=fan: heard(fan))  # type: ignore[misc]
-        await_that(lambda: left.join(event_id, place_token=tokens[left.user_id]).code == "rebuilding")
         await_that(lambda: set(before) <= set(in_line(site, event_id)))
         assert joined(newcomer).json["state"] == "waiting"
         open_at = time.monotonic()
