@@ -227,6 +227,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
+        try:
+            self.oidc.named()
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise SettingsError(f"ADMITONE_OIDC_ISSUERS: {error}") from None
         self._refuse_sentinels()
         self._refuse_providers()
         self._refuse_payments()

@@ -173,7 +173,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
-    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and services.issuer.is_named))
+    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and bool(services.issuers)))
     name_keys_for(settings.edge.provider)
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")

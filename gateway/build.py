@@ -11,7 +11,7 @@ from db.connections.old_reads import OldReads
 from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.orders import Orders
@@ -172,7 +172,7 @@ def build_services(settings: GatewaySettings) -> Services:
             links_per_minute=settings.limit.contacts_per_minute,
             now=clock.now,
         ),
-        issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
+        issuers=Issuers(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
         reader=Reader(
             settings.db.url,

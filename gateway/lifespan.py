@@ -182,7 +182,7 @@ async def _close(services: Services) -> None:
     services.pictures.close()
     services.sign_in.close()
     services.accounts.close()
-    await services.issuer.close()
+    await services.issuers.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.orders import Orders
@@ -93,7 +93,7 @@ class Services:
     passkeys: Passkeys
     ended_sessions: EndedSessions
     accounts: Accounts
-    issuer: Issuer
+    issuers: Issuers
     captcha: Captcha
     reader: Reader
     payments: Payments

@@ -51,6 +51,7 @@ GIVEN = {
     "ADMITONE_PAYMENT_PROVIDERS": "test",
     "ADMITONE_OPERATOR_FACTOR_ROLES": "owner,steward",
     "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
+    "ADMITONE_OIDC_ISSUERS": '[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]',
     "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
     "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
     "ADMITONE_BRAND_COLOUR": "#00567d",
@@ -110,6 +111,23 @@ def test_what_is_no_address_of_a_proxy_is_refused(proxies: str) -> None:
 def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: value})
+
+
+@pytest.mark.parametrize(
+    ("issuers", "why"),
+    [
+        ("uni", "malformed"),
+        ('[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example"}]', "clientId"),
+        ('[{"key": "Uni!", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]', "key"),
+        ('[{"key": "back", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]', "key"),
+        ('[{"key": "u", "name": "Uni", "issuer": "https://a.example", "clientId": "us", "secret": "x"}]', "secret"),
+        ('[{"key": "u", "name": "Uni", "issuer": "https://first.example", "clientId": "us"}]', "the same issuer"),
+    ],
+)
+def test_a_list_of_issuers_that_cannot_be_meant_is_refused(issuers: str, why: str) -> None:
+    first = {"ADMITONE_OIDC_ISSUER": "https://first.example", "ADMITONE_OIDC_CLIENT_ID": "us"}
+    with pytest.raises(SettingsError, match=f"ADMITONE_OIDC_ISSUERS: .*{why}"):
+        Settings.load({**first, "ADMITONE_OIDC_ISSUERS": issuers})
 
 
 def test_a_misspelt_setting_is_refused() -> None:
