@@ -88,7 +88,9 @@ def bots_(
     browsers: Annotated[int, typer.Option(min=0, max=8, help="Bots in real Chromium, in a sale of their own.")] = 0,
 ) -> None:
     """Bots among fans: their share of the seats, precision and recall of the limits, what fans feel."""
-    _run("bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds, browsers=browsers))
+    _run(
+        "bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds, browsers=browsers)
+    )
 
 
 @app.command("edge")

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-
 from playwright.async_api import Browser
 
 from admitone.fan.captcha import solve

@@ -21,9 +21,7 @@ addresses that are not trusted."""
 PROGRAMS: Final = ("chromium-headless-shell", "chromium")
 ARGUMENTS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 HIDING: Final = "--disable-blink-features=AutomationControlled"
-AGENT: Final = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36"
-)
+AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36"
 STEP_MS_MAX: Final = 10_000
 _JOIN: Final = re.compile(r"^(Join the line|Choose seats)$")
 _CODE: Final = re.compile(rb'"code":\s*"([a-z_]+)"')

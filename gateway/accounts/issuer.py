@@ -261,9 +261,7 @@ class Issuers:
     """
 
     def __init__(self, settings: OidcSettings, *, https_only: bool, now: Callable[[], float]) -> None:
-        self._issuers = {
-            one.key: Issuer(one, settings, https_only=https_only, now=now) for one in settings.named()
-        }
+        self._issuers = {one.key: Issuer(one, settings, https_only=https_only, now=now) for one in settings.named()}
 
     def __iter__(self) -> Iterator[Issuer]:
         """The issuers in the order in which fans are offered them."""

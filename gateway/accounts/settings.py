@@ -38,8 +38,8 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     ] = 500
 
 
-class IssuerSettings(Section, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """One issuer of OpenID Connect.
+class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One issuer of OpenID Connect, as the list of them has it.
 
     ``key`` is its part of our addresses, which is empty for the one that has variables of its own. ``trust_mail`` is
     whether an address that it calls verified opens the account of that address.
@@ -53,6 +53,10 @@ class IssuerSettings(Section, frozen=True, kw_only=True, rename="camel", forbid_
     scopes: Scopes | None = None
     algorithms: Algorithms | None = None
     trust_mail: bool = False
+
+    def __repr__(self) -> str:
+        # A traceback may show it, and it has a secret.
+        return f"<issuer {self.key!r}>"
 
 
 class OidcSettings(Section, frozen=True, kw_only=True):

@@ -36,8 +36,8 @@ class Enrolment(NamedTuple):
 class Authenticators:
     """Makes and checks authenticators' secrets, and recovery codes.
 
-    The process' keyring seals the secrets, so they follow ``admitone data rotate`` (ADR 116). Earlier releases encrypted
-    them with the keys that sign for operators; these are still read.
+    The process' keyring seals the secrets, so they follow ``admitone data rotate`` (ADR 116). Earlier releases
+    encrypted them with the keys that sign for operators; these are still read.
 
     Args:
         secret: the site's keys that sign; those of operators make the hashes of recovery codes.

@@ -136,9 +136,7 @@ async def _account_page(
         has_passwords=services.accounts.has_passwords,
         # Who may leave things behind goes on with the issuer that they came from.
         issuers=[
-            (one.name, _issuer_address(one.key))
-            for one in _issuers(services)
-            if not is_unfinished or one.key == issuer
+            (one.name, _issuer_address(one.key)) for one in _issuers(services) if not is_unfinished or one.key == issuer
         ],
         password_min=PASSWORD_CHARS_MIN,
         password_max=PASSWORD_CHARS_MAX,

@@ -12,7 +12,18 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Leave, Proof, Release, Reserve, Take, Wait
+from booking_lane.commands import (
+    UNSTAMPED,
+    BestAvailable,
+    Checkout,
+    Command,
+    Leave,
+    Proof,
+    Release,
+    Reserve,
+    Take,
+    Wait,
+)
 from db.booking.charges import Charge, plain
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancel_fee, cancellable_until

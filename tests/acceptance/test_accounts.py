@@ -320,9 +320,7 @@ def test_fans_choose_among_issuers_and_each_has_people_of_its_own(site: Site, pr
         address = urlsplit(begun.headers["Location"])
         back = urlsplit(Client(f"http://{address.netloc}").get(f"{address.path}?{address.query}").headers["Location"])
         assert back.path == "/account/issuer/club/back"
-        crossed = site.client().call(
-            "GET", f"/account/issuer/back?{back.query}", headers={"Cookie": cookies_of(begun)}
-        )
+        crossed = site.client().call("GET", f"/account/issuer/back?{back.query}", headers={"Cookie": cookies_of(begun)})
         assert crossed.headers["Location"] == "/account?problem=issuer_refused"
     assert site.client().get("/account/issuer/nobody").status == 404
 

@@ -18,9 +18,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from admitone.doctor import data_keys
-from admitone.keys import seal_authenticators
 from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import Site as Examined
+from admitone.keys import seal_authenticators
 from admitone.settings import Settings
 from db.accounts.accounts import keep_identity
 from db.alarms.kinds import ReceiverChannel
@@ -109,7 +109,9 @@ def fill(database_url: str, event_id: int) -> list[bytes]:
             content = Content(ADA, (Attendee(1, 1, 1, ADA),), (Answer(1, "How?", ADA),))
             hold = Hold(event_id, uuid.UUID(int=1), FAN)
             await keep_answers(connection, hold, ADDRESS, content, terms_version=1, language="en")
-            await connection.exec_driver_sql("INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (OPERATOR,))
+            await connection.exec_driver_sql(
+                "INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (OPERATOR,)
+            )
             enrolment = Authenticators(SECRET, time.time).begin(OPERATOR)
             await begin_totp(connection, OPERATOR, enrolment.kept)
             draw = await draw_row(connection, event_id)
