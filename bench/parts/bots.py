@@ -254,7 +254,8 @@ async def _sell(sale: Sale, fans_count: int, mix: dict[str, int], over_seconds: 
             address = f"127.{100 + number // 200}.{number % 200 + 1}.9"
             tasks.append(asyncio.create_task(sale.fan("refresher" if reloads else "fan", address, at, reloads=reloads)))
     in_browsers = any(role in (PLAIN, HIDDEN) for role in mix)
-    async with chromium.launched() if in_browsers else contextlib.nullcontext({}) as browsers:
+    async with contextlib.AsyncExitStack() as closing:
+        browsers = await closing.enter_async_context(chromium.launched()) if in_browsers else {}
         tasks += [
             asyncio.create_task(_bot(sale, role, network, browsers))
             for role, networks in mix.items()
