@@ -332,7 +332,9 @@ def _report(part: Part, name: str, sale: Sale, hoarded: int, event_id: int) -> N
     of_bots = sum(one.seats for one in bots)
     if any(one.role.startswith(("scalper", PLAIN)) for one in bots):
         aim = {"scalper of one address": f"≤ {2 * LIMIT}"}.get(name, "")
-        part.add(f"{name}: seats", of_bots, "", "of one address without proofs", None, aim)
+        proves = any(one.role.startswith(PLAIN) for one in bots)
+        what = "solving the page's proofs" if proves else "without proofs of a session"
+        part.add(f"{name}: seats", of_bots, "", what, None, aim)
         share_aim = "≤ 10" if name == "scalpers of 30 prefixes" else ""
         part.add(f"{name}: share of the hall", 100 * of_bots / sale.seats, "%", "", None, share_aim)
     if any(one.role.startswith("hoarder") for one in bots):
