@@ -5,8 +5,9 @@ forks the others (`tests.forking`) makes it once, for all of them.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
+
+import brotli
 
 from admitone.settings import Settings
 from db.sealing import keyring
@@ -24,7 +25,7 @@ NOWHERE: Final = {
 
 
 def make() -> None:
-    """Make it in this process, which must have no event loop."""
+    """Make it in this process."""
     create_app(Settings.load(NOWHERE).part(GatewaySettings))
     # That took a keyring into use. A command that forgets to take its own must still be found out.
     keyring._InUse.keyring = None
@@ -33,8 +34,6 @@ def make() -> None:
     for language in LANGUAGES.values():
         _ = language.locale, language.translations, language.forms
         translations_of(language.tag)
-    asyncio.run(_make_scripts())
-
-
-async def _make_scripts() -> None:
-    await asyncio.gather(*(asset.brotli() for asset in look.assets._files.values()))
+    for asset in look.assets._files.values():
+        # A gateway has a thread do it (`Asset.brotli`), and a process that forks can have none.
+        asset._brotli = brotli.compress(asset.plain, brotli.MODE_TEXT)
