@@ -24,7 +24,7 @@ from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
 # settings(max_examples=3 * settings.default.max_examples).
-settings.register_profile("everyday", max_examples=60, deadline=None)
+settings.register_profile("everyday", max_examples=40, deadline=None)
 settings.register_profile("deep", max_examples=int(os.environ.get("DEEP_EXAMPLES", "5000")), deadline=None)
 settings.load_profile("everyday")
 
