@@ -1,5 +1,5 @@
-"""What a process of a site makes when it first needs it, and what is the same in every one: pages' templates, scripts in
-their lightest form, catalogues, and what Litestar and msgspec work out of the types of our routes. The process that
+"""What a process of a site makes when it first needs it, and what is the same in every one: pages' templates, scripts
+in their lightest form, catalogues, and what Litestar and msgspec work out of the types of our routes. The process that
 forks the others (`tests.forking`) makes it once, for all of them.
 """
 

@@ -55,8 +55,8 @@ _tried: Counter[str] = Counter()
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
-    """The first case of each operation, and then one in `ONE_IN`. Operations begin at different ones, so that every kind
-    of case is tried of some operation.
+    """The first case of each operation, and then one in `ONE_IN`. Operations begin at different ones, so that every
+    kind of case is tried of some operation.
     """
     if case.meta is None or case.meta.phase.name.value != "coverage":
         return True
