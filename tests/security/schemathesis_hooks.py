@@ -49,21 +49,22 @@ def before_load_schema(context: HookContext, raw_schema: dict[str, Any]) -> None
 
 
 ONE_IN = int(os.environ.get("SCHEMATHESIS_ONE_IN", "1"))
-"""Of the bad cases just outside of what an operation's description takes, one in so many is tried."""
-_tried: Counter[str] = Counter()
+"""Of an operation's cases at the edges of its description, good ones and bad ones, one in so many is tried."""
+_tried: Counter[tuple[str, bool]] = Counter()
 
 
 @schemathesis.hook
 def filter_case(context: HookContext, case: Case[Any]) -> bool:
-    """Every good case, and one in `ONE_IN` of the bad ones. Operations begin at different ones, so that every kind of
-    case is tried of some operation.
+    """An operation's first good case and its first bad one, and then one in `ONE_IN`. Operations begin at different
+    ones, so that every kind of case is tried of some operation.
     """
-    if case.meta is None or case.meta.phase.name.value != "coverage" or case.meta.generation.mode.is_positive:
+    if case.meta is None or case.meta.phase.name.value != "coverage":
         return True
     operation = case.operation.label
-    number = _tried[operation]
-    _tried[operation] += 1
-    return (number + zlib.crc32(operation.encode())) % ONE_IN == 0
+    kind = (operation, case.meta.generation.mode.is_positive)
+    number = _tried[kind]
+    _tried[kind] += 1
+    return number == 0 or (number + zlib.crc32(operation.encode())) % ONE_IN == 0
 
 
 @schemathesis.hook

@@ -36,7 +36,7 @@ phases.coverage.enabled = false
 """
 """What the short runs add to the configuration."""
 SHORT_ONE_IN = 3
-"""The short runs try so small a part of the bad cases of their phase of coverage; see `filter_case` in the hooks."""
+"""The short runs try so small a part of the cases of their phase of coverage; see `filter_case` in the hooks."""
 SECONDS_MAX = 280
 LONG_SECONDS_MAX = 1500
 pytestmark = pytest.mark.timeout(SECONDS_MAX + 20)
