@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from db import passwords
 
 OF_THE_PRODUCT: Final = passwords._hasher
-"""How the product hashes; see `tests/unit/db/test_passwords.py`."""
+"""How the product hashes; `tests/integration/db/test_operators.py` holds with how much work."""
 _LIGHT: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
