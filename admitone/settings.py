@@ -25,6 +25,7 @@ from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
+from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
@@ -152,6 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body: BodySettings = BodySettings()
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
+    hall: HallSettings = HallSettings()
     picture: PictureSettings = PictureSettings()
     scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()

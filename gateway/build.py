@@ -95,7 +95,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     old_reads = OldReads(engine, settings.db)
-    halls = Halls(engine, old_reads)
+    halls = Halls(engine, old_reads, settings.hall)
     clock = Clock(line_redis)
     keys = SiteKeys(engine, settings.site.secret)
     ring = keys.ring

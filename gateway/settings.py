@@ -11,6 +11,7 @@ from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.captcha.settings import CaptchaSettings
+from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
@@ -47,6 +48,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     body: BodySettings
     stream: StreamSettings
     event: EventSettings
+    hall: HallSettings
     picture: PictureSettings
     scan: ScanSettings
     brand: BrandSettings
