@@ -251,7 +251,8 @@ def build_services(settings: GatewaySettings) -> Services:
         readiness=Readiness(
             settings.db,
             settings.redis,
-            lanes=settings.lane.count,
+            lanes=lambda: desk.site_lanes.numbers,
+            lane_count=settings.lane.count,
             streams_max=settings.stream.per_process_max,
             keys=ring,
         ),

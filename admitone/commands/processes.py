@@ -16,6 +16,7 @@ from admitone.commands.environment import (
     need_secret,
 )
 from admitone.settings import Settings, SettingsError
+from db.lanes.maps import LANES_MAX
 from gateway.branding.brand import BrandError, brand_of
 from gateway.wire.proxies import TrustedProxies
 from tickets.wallets import WalletError, Wallets
@@ -111,8 +112,8 @@ def worker(
     settings = load_settings()
     logging.getLogger("rq").setLevel(logging.WARNING)
     lanes = None if not lane else tuple(lane)
-    if lanes is not None and not all(0 <= number < settings.lane.count for number in lanes):
-        raise fail(f"Lanes are numbered 0 to {settings.lane.count - 1}.")
+    if lanes is not None and not all(0 <= number < LANES_MAX for number in lanes):
+        raise fail(f"Lanes are numbered 0 to {LANES_MAX - 1}.")
     parts = frozenset(part or Part)
     if lanes is not None and Part.LANES not in parts:
         raise fail("--lane names lanes, and --part leaves them out: give --part lanes as well.")
