@@ -33,7 +33,15 @@ from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
-from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from gateway.wire.served import Served
+from gateway.wire.settings import (
+    BodySettings,
+    ConnectionSettings,
+    LimitSettings,
+    MetricsSettings,
+    ServedSettings,
+    StreamSettings,
+)
 from messages.brand_settings import BrandSettings
 from messages.settings import (
     IMAP_SCHEMES,
@@ -148,6 +156,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
+    gateway: ServedSettings = ServedSettings()
     connection: ConnectionSettings = ConnectionSettings()
     metrics: MetricsSettings = MetricsSettings()
     body: BodySettings = BodySettings()
@@ -223,6 +232,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        try:
+            Served.of(self.gateway.serve, self.gateway.events)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_GATEWAY_SERVE, ADMITONE_GATEWAY_EVENTS: {error}") from None
         try:
             check(self.brand)
         except BrandError as error:

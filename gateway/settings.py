@@ -17,7 +17,14 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
-from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from gateway.wire.settings import (
+    BodySettings,
+    ConnectionSettings,
+    LimitSettings,
+    MetricsSettings,
+    ServedSettings,
+    StreamSettings,
+)
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
 from payments.settings import PaymentSettings, StripeSettings
@@ -43,6 +50,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: OidcSettings
     captcha: CaptchaSettings
     limit: LimitSettings
+    gateway: ServedSettings
     connection: ConnectionSettings
     metrics: MetricsSettings
     body: BodySettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import sys
@@ -47,10 +48,16 @@ def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes on this one port.")] = 1,
+    serve: Annotated[
+        str, typer.Option(help="Only these parts, with commas between: pages,search,booking,streams,operators.")
+    ] = "",
 ) -> None:
     """Serve pages, API and streams."""
     import uvicorn
 
+    if serve:
+        # The processes read their settings from the environment.
+        os.environ["ADMITONE_GATEWAY_SERVE"] = serve
     settings = load_settings()
     need_secret(settings)
     if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
