@@ -89,6 +89,6 @@ async def room(connection: AsyncConnection, event_id: int) -> RoomRow:
 
 async def rooms(connection: AsyncConnection, rooms_max: int) -> list[RoomRow]:
     """The rooms: those that are off last, and of either kind the newest event's first; ``rooms_max`` at most."""
-    is_off = case((Room.state == RoomState.OFF, 1), else_=0)
+    is_off = case((Room.__table__.c.state == RoomState.OFF, 1), else_=0)
     found = await connection.execute(ROOMS.order_by(is_off, Room.event_id.desc()).limit(rooms_max))
     return [RoomRow(**row._asdict()) for row in found]

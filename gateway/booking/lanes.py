@@ -111,4 +111,3 @@ class SiteLanes:
             return True
         events = {command.event_id for command in batch.commands}
         return all(self.of(event_id) == batch.lane and not self.map.waits(event_id) for event_id in events)
-

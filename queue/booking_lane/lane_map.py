@@ -159,7 +159,9 @@ def follow(client: redis.Redis, maps: list[MapRow], count: int) -> LaneMap:
         ask_to_hand_over(client, pipe, left, new.revision)
         return new
 
-    return cast(LaneMap, client.transaction(change, MAP_KEY, value_from_callable=True))
+    # redis-py's types know nothing of a function that gives a value.
+    found: Any = client.transaction(cast(Any, change), MAP_KEY, value_from_callable=True)
+    return cast(LaneMap, found)
 
 
 def ask_to_hand_over(client: redis.Redis, pipe: Pipeline, lanes: Iterable[int], revision: int) -> None:

@@ -54,7 +54,7 @@ class LineSettings(Section, frozen=True, kw_only=True):
     rooms_max: Annotated[
         int,
         bounded(
-            "rooms that a gateway process keeps in memory and ticks, 2 KB each: those that are not off, the newest first",
+            "rooms that a gateway process keeps in memory and ticks, 2 KB each: the newest of those not off",
             1,
             100_000,
             variable="ADMITONE_ROOMS_MAX",

@@ -63,9 +63,7 @@ def assert_nobody_failed(rush: Rush) -> None:
     assert not [kind for kind in rush.crowd.summed("errors") if "no final answer" in kind], rush.crowd.summed("errors")
 
 
-def test_a_sale_goes_on_while_its_event_is_moved(
-    sale: Sale, jobs: redis.Redis, connection: psycopg.Connection
-) -> None:
+def test_a_sale_goes_on_while_its_event_is_moved(sale: Sale, jobs: redis.Redis, connection: psycopg.Connection) -> None:
     with sale.rush("an event moved between lanes, worker kill -9 meanwhile") as rush:
         rush.await_normal()
         home = lane_of(rush.event_id, LANES)

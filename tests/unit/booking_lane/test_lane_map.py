@@ -33,7 +33,7 @@ def row(revision: int, count: int = 2, **pins: int) -> MapRow:
     return MapRow(revision, count, {int(name[1:]): lane for name, lane in pins.items()}, NOW, "a test")
 
 
-def functions(jobs: redis.Redis, lane: int) -> list[str]:
+def functions(jobs: redis.Redis, lane: int) -> list[str | None]:
     queue = rq_queue(jobs, queue_name(lane))
     return [job.func_name for job in fetch_jobs(jobs, queue.get_job_ids()) if job is not None]
 
@@ -65,9 +65,9 @@ def test_an_event_waits_for_every_lane_that_it_left() -> None:
 def test_a_hand_over_stands_behind_what_was_sent_before(jobs: redis.Redis) -> None:
     lane = Lane(jobs, 0, 60)
     assert lane.enqueue(batch(reserve(EVENT, 1, (1, 1, 1)))).map_revision is None
-    assert follow(jobs, [row(1, e4=1)], 2) == LaneMap(
-        1, Lanes(2, {EVENT: 1}), (Leaving(1, Lanes(2), (0,)),)
-    ), "the setting's lanes held before"
+    assert follow(jobs, [row(1, e4=1)], 2) == LaneMap(1, Lanes(2, {EVENT: 1}), (Leaving(1, Lanes(2), (0,)),)), (
+        "the setting's lanes held before"
+    )
     assert lane.enqueue(batch(reserve(EVENT, 2, (1, 1, 2)))).map_revision == 1, "the gateway learns of it at once"
     assert functions(jobs, 0)[1] == HAND_OVER
     assert functions(jobs, 1) == []

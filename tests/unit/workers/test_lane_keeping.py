@@ -29,7 +29,7 @@ def jobs(redis_url: str) -> Iterator[redis.Redis]:
     client.connection_pool.disconnect()
 
 
-def named(jobs: redis.Redis, lane: int) -> list[str]:
+def named(jobs: redis.Redis, lane: int) -> list[str | None]:
     queue = rq_queue(jobs, queue_name(lane))
     return [job.func_name for job in fetch_jobs(jobs, queue.get_job_ids()) if job is not None]
 
@@ -40,9 +40,7 @@ def live(jobs: redis.Redis, lane: int) -> None:
     jobs.set(alive_key(queue_name(lane), f"w{lane}"), "here", ex=30)
 
 
-def test_a_lane_hands_over_once_no_other_batch_is_under_way(
-    jobs: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lane_hands_over_once_no_other_batch_is_under_way(jobs: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_keeping, "OTHERS_SECONDS_MAX", 0.0)
     follow(jobs, [row(1, e4=1)], 2)
     queue = rq_queue(jobs, queue_name(0))
