@@ -12,6 +12,7 @@ from admitone.commands import (
     database,
     draws,
     keys,
+    lanes,
     messages,
     networks,
     operators,
@@ -75,6 +76,13 @@ allotment_app.command("make")(allotments.make)
 allotment_app.command("list")(allotments.list_all)
 allotment_app.command("back")(allotments.put_back)
 app.add_typer(allotment_app, name="allotment")
+
+lane_app = typer.Typer(no_args_is_help=True, help="Lanes: which events each of them books.")
+lane_app.command("list")(lanes.list_all)
+lane_app.command("move")(lanes.move)
+lane_app.command("back")(lanes.back)
+lane_app.command("count")(lanes.count)
+app.add_typer(lane_app, name="lane")
 
 webhook_app = typer.Typer(no_args_is_help=True, help="Webhooks: where news of rooms and purchases is sent.")
 webhook_app.command("add")(webhooks.add)

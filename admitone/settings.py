@@ -25,6 +25,7 @@ from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
+from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
@@ -32,7 +33,15 @@ from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
-from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from gateway.wire.served import Served
+from gateway.wire.settings import (
+    BodySettings,
+    ConnectionSettings,
+    LimitSettings,
+    MetricsSettings,
+    ServedSettings,
+    StreamSettings,
+)
 from messages.brand_settings import BrandSettings
 from messages.settings import (
     IMAP_SCHEMES,
@@ -147,11 +156,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
+    gateway: ServedSettings = ServedSettings()
     connection: ConnectionSettings = ConnectionSettings()
     metrics: MetricsSettings = MetricsSettings()
     body: BodySettings = BodySettings()
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
+    hall: HallSettings = HallSettings()
     picture: PictureSettings = PictureSettings()
     scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()
@@ -221,6 +232,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        try:
+            Served.of(self.gateway.serve, self.gateway.events)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_GATEWAY_SERVE, ADMITONE_GATEWAY_EVENTS: {error}") from None
         try:
             check(self.brand)
         except BrandError as error:

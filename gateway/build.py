@@ -95,7 +95,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     old_reads = OldReads(engine, settings.db)
-    halls = Halls(engine, old_reads)
+    halls = Halls(engine, old_reads, settings.hall)
     clock = Clock(line_redis)
     keys = SiteKeys(engine, settings.site.secret)
     ring = keys.ring
@@ -251,7 +251,8 @@ def build_services(settings: GatewaySettings) -> Services:
         readiness=Readiness(
             settings.db,
             settings.redis,
-            lanes=settings.lane.count,
+            lanes=lambda: desk.site_lanes.numbers,
+            lane_count=settings.lane.count,
             streams_max=settings.stream.per_process_max,
             keys=ring,
         ),

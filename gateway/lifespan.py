@@ -19,6 +19,7 @@ from booking_lane import tracing
 from booking_lane.clients import plain_async_client
 from booking_lane.results import BatchNews, channel, decode_news
 from db.channels import database_of
+from db.lanes.maps import LANES_MAX
 from db.patience import Patience
 from gateway.process.ending import Ending
 from gateway.process.news import News, Topic
@@ -87,6 +88,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,
+        services.desk.site_lanes.keep,
         services.halls.verify,
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
@@ -108,7 +110,7 @@ def _listeners(services: Services) -> list[News]:
         [services.rooms.on_news, services.shop_checks.on_news, services.line_streams.on_news],
     )
     lane = Topic(
-        [channel(number, database_of(services.jobs)) for number in range(services.settings.lane.count)],
+        [channel(number, database_of(services.jobs)) for number in range(LANES_MAX)],
         decode_news,
         # The halls come first, because a fan whose request the desk answers may read the hall at once.
         [services.halls.on_batch, services.desk.on_batch],

@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import redis
+from rq import get_current_job
 
 from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
+from booking_lane.lane import rq_queue
+from booking_lane.lane_map import map_in_force
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
@@ -18,6 +21,7 @@ from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
+from workers.lane_keeping import hand_over
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +110,7 @@ class Booking:
         """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits."""
         about.begin(lane=lane)
         which = {
-            "lanes": self._lane.count,
-            "lane": lane,
+            **map_in_force(self._jobs, self._lane.count).lanes.of_lane(lane),
             "grace_seconds": self._hold.grace_seconds,
             "events_max": EVENTS_SWEPT_MAX,
         }
@@ -121,6 +124,12 @@ class Booking:
         )
         if sweeps:
             self.book(Batch(command_id_new(), "sweep", lane, sweeps))
+
+    def hand_over(self, lane: int, revision: int) -> None:
+        """See `workers.lane_keeping.hand_over`."""
+        job = get_current_job(self._jobs)
+        assert job is not None
+        hand_over(self._jobs, rq_queue(self._jobs, job.origin), job.id, lane, revision)
 
     def _settle(self, applied: Applied) -> None:
         """Let the slots follow the bookings. What a crash leaves undone, reconciliation does within seconds."""

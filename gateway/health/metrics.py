@@ -115,6 +115,7 @@ class Watched:
 class LaneFigures(NamedTuple):
     """A lane's figures, its commands that wait in this process, and the age of this process' oldest batch under way."""
 
+    number: int
     figures: Figures
     waiting_commands: int
     oldest_batch_seconds: float
@@ -325,7 +326,7 @@ def _lanes(lanes: Sequence[LaneFigures]) -> Iterator[Metric]:
         "admitone_lane_oldest_batch_seconds", "Age of this process' oldest batch under way.", labels=["lane"]
     )
     bounds = [bound / 1000 for bound in WAIT_BOUNDS_MS]
-    for number, (figures, waiting_commands, oldest_batch_seconds) in enumerate(lanes):
+    for number, figures, waiting_commands, oldest_batch_seconds in lanes:
         lane = str(number)
         for (kind, how), count in figures.commands.items():
             commands.add_metric([lane, kind, how], count)

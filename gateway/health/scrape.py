@@ -98,7 +98,7 @@ class Scrape:
             },
             old_reads=self.old_reads,
             lanes=[
-                LaneFigures(self.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
+                LaneFigures(lane.number, self.desk.figures_of(lane.number), lane.backlog, lane.oldest_seconds)
                 for lane in self.desk.lanes
             ],
             queues=queues,

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.figures import CHOICES
-from booking_lane.lane import lane_of, queue_name
+from booking_lane.lane import queue_name
 from db.events.sale import sale_state
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow
@@ -117,7 +117,7 @@ class RoomFigures:
         except UnknownEventError:
             # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None
-        lane = lane_of(row.event_id, len(self._desk.lanes))
+        lane = self._desk.site_lanes.of(row.event_id)
         recent = self._desk.recent(lane, BOOKING_SECONDS)
         errors: Counter[str] = Counter()
         for (_, outcome), number in recent.commands.items():
@@ -150,7 +150,7 @@ class RoomFigures:
             p95_booking_ms=recent.wait_ms(0.95),
             errors=dict(errors),
             faults=sum(number for code, number in errors.items() if code not in CHOICES),
-            backlog=int(queued) + self._desk.lanes[lane].backlog,
+            backlog=int(queued) + self._desk.backlog_here(lane),
             sold=hall.quantity - hall.free - hall.held,
             held=hall.held,
             free=hall.free,

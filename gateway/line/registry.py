@@ -105,7 +105,7 @@ class RoomRegistry:
                 one room; the others are read.
         """
         async with self._engine.connect() as connection:
-            rows = await rooms(connection)
+            rows = await rooms(connection, self.settings.rooms_max)
         turns = Turns("configuring a room", (SQLAlchemyError, RedisError, OSError))
         for row in rows:
             current = self.rows.get(row.event_id)

@@ -66,6 +66,8 @@ GIVEN = {
     "ADMITONE_SMS_URL": "twilio://AC1:token@api",
     "ADMITONE_SMS_FALLBACK_URL": "https://sms.example.org/send",
     "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",
+    "ADMITONE_GATEWAY_SERVE": "pages,search",
+    "ADMITONE_GATEWAY_EVENTS": "7,8",
     "ADMITONE_PUSH_PUBLIC_KEY": (
         "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
     ),
