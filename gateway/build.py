@@ -8,7 +8,6 @@ from typing import Final
 from booking_lane.clients import async_client, jobs_client
 from db.connections.engines import create_engine
 from db.connections.old_reads import OldReads
-from db.search.index.settings import SearchIndexSettings
 from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
@@ -145,7 +144,7 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
-    searched, search_index = _searched(settings.search_index, old_reads)
+    searched, search_index = _searched(settings, old_reads)
     catalogue = CachedCatalogue(searched, line_redis, settings.search)
     return Services(
         settings=settings,
@@ -287,13 +286,13 @@ def build_services(settings: GatewaySettings) -> Services:
     )
 
 
-def _searched(settings: SearchIndexSettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
+def _searched(settings: GatewaySettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
     """What answers searches, and the index among it if the site has one."""
-    postgres = PostgresCatalogue(old_reads)
-    if not settings.is_used:
+    postgres = PostgresCatalogue(old_reads, settings.search.bounds)
+    if not settings.search_index.is_used:
         return postgres, None
     # Elasticsearch's client is large.
     from gateway.search.indexed import IndexedCatalogue
 
-    indexed = IndexedCatalogue.of(settings, old_reads, postgres)
+    indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
     return indexed, indexed

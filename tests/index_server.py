@@ -193,7 +193,7 @@ class OneIndex:
         for rule in reversed(terms.get("order", [{"_count": "desc"}, {"_key": "asc"}])):
             ((name, direction),) = rule.items()
             buckets.sort(
-                key=lambda one: len(one[1]) if name == "_count" else one[0],  # noqa: B023 - used at once
+                key=lambda one: len(one[1]) if name == "_count" else one[0],
                 reverse=direction == "desc",
             )
         return {
@@ -249,7 +249,7 @@ class IndexServer:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.calls.append(f"{request.method} {request.path}")
-        while self.silent:
+        while self.silent:  # noqa: ASYNC110 - a switch, which the tests turn
             await asyncio.sleep(0.01)
         try:
             if self.away:

@@ -13,7 +13,7 @@ from admitone.commands.environment import (
 
 
 def rebuild() -> None:
-    """Build the index anew beside the old one, which answers until the new one is whole; prints how many events it has."""
+    """Build the index anew beside the old one, which answers meanwhile; prints how many events stand in it."""
     settings = load_settings()
     if not settings.search_index.is_used:
         raise fail("Postgres alone searches here: ADMITONE_SEARCH_INDEX_URLS names no Elasticsearch.")

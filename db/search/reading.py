@@ -86,7 +86,8 @@ class Found:
 class Facets:
     """How many events there are of each kind among those found; each list has the most frequent, or all in order.
 
-    ``at_least``: there are more events than are counted. ``prices`` are (currency, number of the band in `db.search.terms.PRICE_BANDS`, events).
+    ``at_least``: there are more events than were counted. ``prices`` are (currency, number of the band in
+    `db.search.terms.PRICE_BANDS`, events).
     """
 
     total: int = 0
@@ -107,11 +108,11 @@ class Bounds:
         counted_max: so many events are counted for the facets.
     """
 
-    ranked_max: int = 1_000
-    counted_max: int = 10_000
+    ranked_max: int
+    counted_max: int
 
 
-BOUNDS: Final = Bounds()
+BOUNDS: Final = Bounds(ranked_max=1_000, counted_max=10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ async def facets(
             available += events if is_available else 0
     towns.sort(key=lambda one: (-one[1], one[0]))
     return Facets(
-        total=total,
+        total=min(total, bounds.counted_max),
         towns=[(town, events) for town, events in towns if town][:FACET_VALUES_MAX],
         months=sorted(months)[:FACET_VALUES_MAX],
         prices=sorted(prices),

@@ -113,7 +113,7 @@ def _ranked(conditions: tuple[str, ...], words: int, every: bool) -> str:
     others = tuple(name for name in conditions if name != "words")
     sets = ["words"] if every else [f"word{number}" for number in range(words)]
     whole = " OR ".join(f"s.{column} = %(key)s" for column in WHOLE_OF)
-    found = [f"(SELECT s.event_id FROM event_search s WHERE ({whole}) AND {_where(others)} LIMIT %(ranked_max)s)"]
+    found = [f"(SELECT s.event_id FROM event_search s WHERE ({whole}) AND {_where(conditions)} LIMIT %(ranked_max)s)"]  # noqa: S608 - of constants alone
     for name in sets:
         where = f"s.terms @@ %({name})s::tsquery AND {_where(others)}"
         found.append(f"""

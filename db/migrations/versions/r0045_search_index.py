@@ -1,4 +1,4 @@
-"""The events whose document in a search index is to be written anew.
+"""The events whose document in a search index is to be written anew, and indices of whole names.
 
 The running release does not write them; the index is built whole when it is first used.
 
@@ -18,6 +18,9 @@ UPDATED_OFTEN = {
     "autovacuum_vacuum_scale_factor": 0.02,
     "autovacuum_analyze_scale_factor": 0.02,
 }
+
+KEYS = ("artist_key", "name_key", "venue_key")
+"""The event is among those that are ranked where one of these is the whole search. ``town_key`` has an index."""
 
 # As before, and the event is noted. The trigger's condition stays: it fires only when a ticket type sells out or comes
 # back.
@@ -54,6 +57,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_search_change")),
         postgresql_with=UPDATED_OFTEN,
     )
+    for column in KEYS:
+        op.create_index(f"ix_event_search_{column}", "event_search", [column])
     op.create_index("ix_search_change_since", "search_change", ["since"])
     op.execute(FUNCTION)
 
@@ -61,3 +66,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(FUNCTION_BEFORE)
     op.drop_table("search_change")
+    for column in KEYS:
+        op.drop_index(f"ix_event_search_{column}", "event_search")

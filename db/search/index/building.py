@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import psycopg
 from elasticsearch import AsyncElasticsearch, NotFoundError
 
 from db.search.index import changes
@@ -145,5 +144,3 @@ async def _write(
         event_id, error = next(iter(refused.items()))
         logger.error("the index refused %d events, first event %d: %s", len(refused), event_id, error)
     return set(refused)
-
-

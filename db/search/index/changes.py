@@ -1,8 +1,8 @@
 """The index's own outbox: the events whose document is to be written anew.
 
-What changes a row of ``event_search`` notes the event here in the same transaction: `db.search.writing`, and the trigger
-that keeps ``is_available``. An event stands here once, however often it changes; an event that changes while its
-document is being written stays here.
+What changes a row of ``event_search`` notes the event here in the same transaction: `db.search.writing`, and the
+trigger that keeps ``is_available``. An event stands here once, however often it changes; an event that changes while
+its document is being written stays here.
 """
 
 from __future__ import annotations

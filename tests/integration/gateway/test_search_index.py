@@ -90,9 +90,7 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 def hasty(site: Site, timeout_seconds: float = 0.2) -> IndexedCatalogue:
     """The catalogue with little patience, by a clock that the test moves."""
     settings = SearchIndexSettings(urls=site.server.url, timeout_seconds=timeout_seconds, away_seconds=5)
-    return IndexedCatalogue(
-        site.client, settings, site.indexed._old_reads, site.postgres, clock=lambda: site.seconds
-    )
+    return IndexedCatalogue(site.client, settings, site.indexed._old_reads, site.postgres, clock=lambda: site.seconds)
 
 
 async def test_the_index_answers_as_postgres_does(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
