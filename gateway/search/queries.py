@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Final
 
 from db.events.sale import EventState
@@ -192,7 +193,7 @@ def _standing(now: dt.datetime, parts: int) -> list[Query]:
     losses = [LOST_MOST, *STANDINGS, 0]
     needed: list[Query] = []
     found = []
-    for step, before, behind in zip(steps, losses, losses[1:], strict=True):
+    for step, (before, behind) in zip(steps, pairwise(losses), strict=True):
         needed = [*needed, *step]
         found.append(_worth({"bool": {"filter": needed}}, (before - behind) * parts))
     return found
