@@ -143,7 +143,7 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
-    catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
+    catalogue = CachedCatalogue(PostgresCatalogue(old_reads, settings.search.bounds), line_redis, settings.search)
     return Services(
         settings=settings,
         engine=engine,

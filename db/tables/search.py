@@ -28,6 +28,9 @@ class EventSearch(Base):
         Index("ix_event_search_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_event_search_date", "date", "event_id"),
         Index("ix_event_search_town_date", "town_key", "date"),
+        Index("ix_event_search_artist_key", "artist_key"),
+        Index("ix_event_search_name_key", "name_key"),
+        Index("ix_event_search_venue_key", "venue_key"),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
