@@ -171,7 +171,8 @@ async def read_words(connection: AsyncConnection, search: str) -> Asked | None:
         await connection.execute(
             text("SELECT set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": LIKENESS_MIN}
         )
-        for word, found in await connection.exec_driver_sql(NEAR, {"words": unknown, "rows_max": LIKE_MAX}):
+        near: Any = await connection.exec_driver_sql(NEAR, {"words": unknown, "rows_max": LIKE_MAX})
+        for word, found in near:
             like[word] += found
     meant = asked(what, like)
     return meant if meant.groups else None
