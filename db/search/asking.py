@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -70,7 +70,13 @@ class Asked:
 
     def queries(self) -> list[str]:
         """For each word the ``tsquery`` that finds events with it."""
-        return [" | ".join(meaning.query() for meaning in group) for group in self.groups]
+        return [" | ".join(meaning.query() for meaning in _needed(group)) for group in self.groups]
+
+
+def _needed(group: Sequence[Meaning]) -> list[Meaning]:
+    """The meanings without those that the beginning of a word finds as well, which Postgres would look up twice."""
+    begun = tuple(meaning.word for meaning in group if meaning.begins)
+    return [meaning for meaning in group if meaning.begins or not meaning.word.startswith(begun)]
 
 
 @dataclass(frozen=True, slots=True)

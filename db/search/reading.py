@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.events.halls import EventFacts, event_facts
@@ -24,12 +23,16 @@ SELECT k.word, ARRAY(SELECT w.word FROM search_word w
                       WHERE k.is_typed AND length(k.word) >= %(within_min)s AND w.word LIKE '%%' || k.word || '%%'
                         AND w.word NOT LIKE k.word || '%%'
                       ORDER BY length(w.word), w.word LIMIT %(rows_max)s)
-            || ARRAY(SELECT w.word FROM search_word w WHERE w.word = k.word)
+            || ARRAY(SELECT w.word FROM search_word w WHERE w.word = k.word),
+       set_config('pg_trgm.similarity_threshold', %(likeness_min)s, true), set_config('enable_seqscan', 'off', true)
   FROM unnest(%(words)s::text[], %(are_typed)s::boolean[]) AS k (word, is_typed)
 """
-"""For each word those in which it stands, and itself if it is one. ``LIKE`` uses the index of trigrams."""
+"""For each word those in which it stands, and itself if it is one. ``LIKE`` uses the index of trigrams.
 
-# `pg_trgm.similarity_threshold` is set first, for ``%``.
+In the same round trip it sets for its transaction what ``%`` takes for alike, and that events are found by their words:
+where Postgres wants only so many of them it would rather compare one event after the other, which is slower.
+"""
+
 NEAR: Final = """
 SELECT k.word, ARRAY(SELECT w.word FROM search_word w
                       WHERE w.word %% k.word
@@ -112,7 +115,7 @@ class Bounds:
     counted_max: int
 
 
-BOUNDS: Final = Bounds(ranked_max=1_000, counted_max=10_000)
+BOUNDS: Final = Bounds(ranked_max=500, counted_max=3_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +164,17 @@ async def read_words(connection: AsyncConnection, search: str) -> Asked | None:
                 "words": [*what.words, *joined],
                 "are_typed": [True] * len(what.words) + [False] * len(joined),
                 "within_min": WITHIN_MIN,
+                "likeness_min": LIKENESS_MIN,
                 "rows_max": LIKE_MAX,
             },
         )
-        for word, found in rows:
+        for word, found, *_ in rows:
             like.setdefault(word, []).extend(found)
     # To compare spellings is dear, and a word that some event has needs no guess.
     unknown = [word for word in what.words if word not in like[word] and may_be_misspelt(word)]
     if unknown:
-        await connection.execute(
-            text("SELECT set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": LIKENESS_MIN}
-        )
-        for word, found in await connection.exec_driver_sql(NEAR, {"words": unknown, "rows_max": LIKE_MAX}):
+        near: Any = await connection.exec_driver_sql(NEAR, {"words": unknown, "rows_max": LIKE_MAX})
+        for word, found in near:
             like[word] += found
     meant = asked(what, like)
     return meant if meant.groups else None

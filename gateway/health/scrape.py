@@ -150,7 +150,7 @@ class Scrape:
                 self._rows_read_at = now
             if self.search_index is None:
                 return SearchFigures(self._rows_behind)
-            waiting = (await connection.exec_driver_sql(WAITING, {"counted_max": COUNTED_MAX})).one()
+            waiting: Any = (await connection.exec_driver_sql(WAITING, {"counted_max": COUNTED_MAX})).one()
             return SearchFigures(self._rows_behind, int(waiting[0]), float(waiting[1]))
 
     async def _read_queue(self, name: str) -> QueueFigures:

@@ -73,7 +73,7 @@ def query_of(wanted: Wanted, words_asked: Asked, now: dt.datetime, how: Pass, *,
     if groups:
         every = {"must": groups} if how is not Pass.LOOSE else {"should": groups, "minimum_should_match": 1}
     if not by_score:
-        return {"bool": {"filter": [*filters, *([{"bool": every}] if every else [])]}}
+        return {"bool": {"filter": [*filters, {"bool": every} if every else {"match_all": {}}]}}
     parts = len(groups) or 1
     boosts = [*_standing(now, parts)]
     if groups:
