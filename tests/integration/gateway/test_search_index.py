@@ -16,6 +16,10 @@ import psycopg
 import pytest
 from elasticsearch import ApiError, AsyncElasticsearch
 
+from admitone.doctor.finding import Level
+from admitone.doctor.search import examine
+from admitone.doctor.site import Site as DoctorsSite
+from admitone.settings import Settings
 from db.connections import primary
 from db.connections.engines import create_engine
 from db.connections.old_reads import OldReads
@@ -27,6 +31,7 @@ from db.search.index.client import client_of
 from db.search.index.documents import Connection
 from db.search.index.settings import SearchIndexSettings
 from db.search.reading import Wanted
+from db.settings import DatabaseSettings
 from gateway.search.catalogue import Hits, Search, Sort
 from gateway.search.indexed import IndexedCatalogue
 from gateway.search.postgres import PostgresCatalogue
@@ -258,3 +263,29 @@ async def test_the_worker_builds_the_index_and_keeps_it(site: Site) -> None:
     assert await patience.wait_for_async(is_written), "somebody deleted the index, and it is built anew"
     stop.set()
     await running
+
+
+async def test_the_doctor_tells_of_the_index(site: Site) -> None:
+    make_event(site.database_url)
+    settings = Settings(db=DatabaseSettings(url=site.database_url), search_index=site.settings)
+
+    def codes() -> dict[str, Level]:
+        with psycopg.connect(site.database_url) as connection:
+            return {one.code: one.level for one in examine(DoctorsSite(settings, postgres=connection))}
+
+    fine = dict.fromkeys(("search_rows", "search_index", "search_index_late"), Level.OK)
+    assert await asyncio.to_thread(codes) == {**fine, "search_index": Level.WARNING}, "there is no index"
+    await rebuild(site.connection, site.client, NAME)
+    assert await asyncio.to_thread(codes) == fine
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("UPDATE search_change SET since = since - interval '2 minutes'")
+    assert await asyncio.to_thread(codes) == {**fine, "search_index_late": Level.WARNING}
+    await site.follow()
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("UPDATE event_search SET revision = revision - 1")
+    assert await asyncio.to_thread(codes) == {**fine, "search_rows": Level.WARNING}
+    for index in site.server.indices.values():
+        index.documents.clear()
+    assert (await asyncio.to_thread(codes))["search_index"] is Level.WARNING, "documents are missing"
+    site.server.away = True
+    assert (await asyncio.to_thread(codes))["search_index"] is Level.WARNING
