@@ -19,6 +19,7 @@ from admitone.commands import (
     payments,
     processes,
     rooms,
+    search,
     setup,
     shops,
     vouchers,
@@ -90,6 +91,11 @@ webhook_app.command("list")(webhooks.list_all)
 webhook_app.command("remove")(webhooks.remove)
 webhook_app.command("resend")(webhooks.resend)
 app.add_typer(webhook_app, name="webhook")
+
+search_app = typer.Typer(no_args_is_help=True, help="The search's index at Elasticsearch.")
+search_app.callback()(lambda: None)
+search_app.command("rebuild")(search.rebuild)
+app.add_typer(search_app, name="search")
 
 alarm_app = typer.Typer(no_args_is_help=True, help="Alarms: what stands, from which thresholds on, and who is told.")
 alarm_app.command("list")(alarms.list_all)

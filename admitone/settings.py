@@ -20,6 +20,7 @@ from db.connections.urls import NO_POOLER, with_pooler
 from db.edge.settings import EdgeSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
+from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
@@ -180,6 +181,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
     search: SearchSettings = SearchSettings()
+    search_index: SearchIndexSettings = SearchIndexSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

@@ -248,6 +248,8 @@ def create_app(settings: GatewaySettings) -> Litestar:
         sign_ins=services.sign_in.outcomes,
         fan_sign_ins=services.accounts.outcomes,
         jobs=services.jobs,
+        searches=services.catalogue.answered,
+        search_index=services.search_index,
         read_rooms=services.figures.most_watched,
     )
     return app

@@ -67,6 +67,7 @@ from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
+from gateway.search.catalogue import Catalogue, SearchIndex
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
@@ -143,7 +144,8 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
-    catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
+    searched, search_index = _searched(settings, old_reads)
+    catalogue = CachedCatalogue(searched, line_redis, settings.search)
     return Services(
         settings=settings,
         engine=engine,
@@ -188,6 +190,7 @@ def build_services(settings: GatewaySettings) -> Services:
         hall_plans=HallPlans(old_reads),
         hall_proposals=HallProposals(old_reads),
         catalogue=catalogue,
+        search_index=search_index,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
@@ -282,3 +285,15 @@ def build_services(settings: GatewaySettings) -> Services:
             now=clock.moment,
         ),
     )
+
+
+def _searched(settings: GatewaySettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
+    """What answers searches, and the index among it if the site has one."""
+    postgres = PostgresCatalogue(old_reads, settings.search.bounds)
+    if not settings.search_index.is_used:
+        return postgres, None
+    # Elasticsearch's client is large.
+    from gateway.search.indexed import IndexedCatalogue
+
+    indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
+    return indexed, indexed

@@ -185,6 +185,8 @@ async def _close(services: Services) -> None:
     services.sign_in.close()
     services.accounts.close()
     await services.issuers.close()
+    if services.search_index is not None:
+        await services.search_index.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

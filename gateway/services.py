@@ -61,7 +61,8 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
-from gateway.search.catalogue import Catalogue
+from gateway.search.cached import CachedCatalogue
+from gateway.search.catalogue import SearchIndex
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
@@ -104,7 +105,8 @@ class Services:
     hall_access: HallAccess
     hall_plans: HallPlans
     hall_proposals: HallProposals
-    catalogue: Catalogue
+    catalogue: CachedCatalogue
+    search_index: SearchIndex | None
     limits: RateLimits
     connections: Connections
     stream_slots: StreamSlots

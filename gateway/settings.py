@@ -7,6 +7,7 @@ import msgspec
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.edge.settings import EdgeSettings
 from db.rooms.settings import RoomSettings
+from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
@@ -70,3 +71,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings
     stripe: StripeSettings
     search: SearchSettings
+    search_index: SearchIndexSettings

@@ -239,7 +239,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge)
+            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge, settings.search_index)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:

@@ -459,6 +459,7 @@ export type Facets = {
   towns: FacetValue[];
   months: FacetValue[];
   prices: PriceFacet[];
+  atLeast?: boolean;
 };
 export type FactorsAnswer = {
   authenticator: boolean;
