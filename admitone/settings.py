@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.clusters import cluster_address
 from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.connections.urls import NO_POOLER, with_pooler
@@ -227,7 +228,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
-        self._refuse_sentinels()
+        self._refuse_redis()
         self._refuse_providers()
         self._refuse_payments()
         if self.metrics.token and not _token_is_possible(self.metrics.token):
@@ -254,12 +255,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
-    def _refuse_sentinels(self) -> None:
+    def _refuse_redis(self) -> None:
         for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
             try:
                 sentinel_address(url)
+                cluster_address(url)
             except ValueError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if cluster_address(self.redis.jobs) is not None:
+            raise SettingsError(
+                "RQ's jobs do not run on a cluster: set ADMITONE_JOBS_REDIS_URL to one Redis, or to its sentinels"
+            )
 
     def _refuse_payments(self) -> None:
         names = self.payment.names
