@@ -46,6 +46,11 @@ class RoomNews:
         self._listeners: dict[str, News] = {}
         self._listening: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether each listener is."""
+        return all(listener.connected.is_set() for listener in self._listeners.values())
+
     def look_soon(self) -> None:
         """The watched events have changed."""
         self._wake.set()

@@ -47,7 +47,7 @@ from tests.factories import environ_of, make_event, plan_event
 from tests.faults.proxy import Proxy
 from tests.services import ROOT, Service, Services, await_ready
 from tests.waiting import await_that
-from waiting_room.keys import NEWS_CHANNEL, room_key
+from waiting_room.keys import room_channel, room_key
 from waiting_room.model import read_news
 
 ROWS_PATH: Final = ROOT / "tests" / "faults" / "rows.jsonl"
@@ -371,7 +371,7 @@ class Calls:
     def _run(self) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(redis.RedisError, OSError), self._sale.redis() as client, client.pubsub() as heard:
-                heard.subscribe(NEWS_CHANNEL)
+                heard.subscribe(room_channel(self._event_id, 0))
                 while not self._stopped.is_set():
                     message = heard.get_message(ignore_subscribe_messages=True, timeout=0.2)
                     if message is not None:
