@@ -136,9 +136,7 @@ def _listeners(services: Services) -> tuple[list[News], Keeper]:
 
 
 def _listener(url: str, topics: list[Topic[Any]], on_gap: Callable[[], None]) -> News:
-    client = plain_async_client(
-        url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
-    )
+    client = plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0))
     return News(client, topics, on_gap)
 
 

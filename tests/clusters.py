@@ -144,8 +144,10 @@ class Cluster:
     def _is_whole(self) -> bool:
         for port in self.servers:
             told = self.ask(port, "CLUSTER", "INFO")
-            facts = told if isinstance(told, dict) else dict(
-                line.split(":", 1) for line in told.decode().splitlines() if ":" in line
+            facts = (
+                told
+                if isinstance(told, dict)
+                else dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
             )
             if facts["cluster_state"] != "ok" or int(facts["cluster_slots_assigned"]) != SLOTS:
                 return False

@@ -6,8 +6,6 @@ import logging
 import time
 import uuid
 
-import redis
-
 from booking_lane.lane import queue_name
 from db.alarms.notices import FORGET_NOTICES
 from db.alarms.rules import FORGET_EXCEPTIONS

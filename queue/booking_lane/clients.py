@@ -63,7 +63,7 @@ def plain_async_client(url: str, **options: Any) -> redis.asyncio.Redis:
 
 
 def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
-    """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ), and as the line's slots do."""
+    """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ), or for the slots."""
     if cluster := cluster_address(url):
         return ClusterRedis(
             cluster,

@@ -8,8 +8,8 @@ from db.settings import Section, bounded, setting
 
 
 class RedisSettings(Section, frozen=True, kw_only=True):
-    """``url`` is the line's Redis, and also that of RQ's jobs unless ``jobs_url`` names another. Only the line's may be a
-    cluster.
+    """``url`` is the line's Redis, and also that of RQ's jobs unless ``jobs_url`` names another. Only the line's may be
+    a cluster.
     """
 
     url: Annotated[
@@ -22,7 +22,11 @@ class RedisSettings(Section, frozen=True, kw_only=True):
         ),
     ] = ""
     jobs_url: Annotated[
-        str, setting("Redis for RQ's jobs, if it is another than the line's, as it must be for a cluster", variable="ADMITONE_JOBS_REDIS_URL")
+        str,
+        setting(
+            "Redis for RQ's jobs, if it is another than the line's, as it must be for a cluster",
+            variable="ADMITONE_JOBS_REDIS_URL",
+        ),
     ] = ""
 
     @property

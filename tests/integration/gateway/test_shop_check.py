@@ -38,8 +38,8 @@ from gateway.shops.check import ShopChecks
 from gateway.wire.settings import LimitSettings
 from waiting_room.autopilot import start
 from waiting_room.autopilot import steer as steering
-from waiting_room.line import Line
 from waiting_room.keys import room_channel
+from waiting_room.line import Line
 from waiting_room.model import read_news
 from waiting_room.settings import LineSettings
 from waiting_room.shop_passes import ShopPass, ShopPasses, agent_hash, audience
