@@ -96,6 +96,12 @@ class Cluster:
             return next(int(one["primary"][1]) for (begin, end), one in ranges.items() if begin <= slot <= end)
         return next(int(one[2][1]) for one in ranges if one[0] <= slot <= one[1])
 
+    def move_whole(self, slot: int, target: int) -> None:
+        """Move a slot while its old server goes on answering, as Valkey 9 can."""
+        source = self.port_of(slot)
+        self.ask(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", self._id(target))
+        await_that(lambda: self.port_of(slot) == target, what="the slot's move")
+
     def begin_move(self, slot: int, target: int) -> None:
         """Have a slot be on its way to another server: no key has moved yet."""
         source = self.port_of(slot)

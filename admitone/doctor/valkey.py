@@ -75,11 +75,12 @@ def _shard(name: str, server: Server, client: redis.Redis) -> Iterator[Finding]:
             f"{server} refuses all rooms once any part of the cluster is away",
             "Set cluster-require-full-coverage no on every server.",
         )
-    if int(settings.get("cluster-node-timeout", 0)) > NODE_TIMEOUT_MS_MAX:
+    timeout_ms = int(settings.get("cluster-node-timeout") or 0)
+    if timeout_ms > NODE_TIMEOUT_MS_MAX:
         yield warning(
             "setup",
             f"{name}_node_timeout",
-            f"{server} waits {int(settings['cluster-node-timeout']) / 1000:.0f} s before a replica takes over",
+            f"{server} waits {timeout_ms / 1000:.0f} s before a replica takes over",
             "Set cluster-node-timeout 2000 on every server.",
         )
 

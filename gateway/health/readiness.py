@@ -342,8 +342,8 @@ class RedisLook:
 
 
 class ClusterLook:
-    """Checks each server of a cluster by writing to it. The part is up if any of them takes writes, because its rooms go
-    on then.
+    """Checks each server of a cluster by writing to it. The part is up if any of them takes writes, because its rooms
+    go on then.
 
     Args:
         part: the name of the whole; that of a server is this and its number, in the order of their keys.

@@ -75,6 +75,7 @@ class RoomNews:
         finally:
             for task in self._listening.values():
                 task.cancel()
+            await asyncio.gather(*self._listening.values(), return_exceptions=True)
 
     async def _follow(self) -> None:
         watched = frozenset(self._watched())

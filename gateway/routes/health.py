@@ -27,8 +27,8 @@ async def live() -> Health:
 
 @public.get("/health/ready", responses={200: ResponseSpec(Health), 503: ResponseSpec(Health)})
 async def ready(request: AnyRequest) -> Response[bytes]:
-    """503 with the failing parts named, within two seconds of one failing. Where the line is a cluster of Redis, 200 may
-    name servers of it that are away, under ``degraded``: their rooms stand still, and all others go on.
+    """503 with the failing parts named, within two seconds of one failing. Where the line is a cluster of Redis, 200
+    may name servers of it that are away, under ``degraded``: their rooms stand still, and all others go on.
     """
     readiness = services_of(request).readiness
     return _health(readiness.failing, readiness.degraded)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 import redis
 from redis.backoff import NoBackoff
@@ -73,7 +73,7 @@ class ClusterRedis(redis.Redis):
                 time.sleep(TRY_AGAIN_SECONDS)
             except ClusterDownError as down:
                 raise RedisConnectionError(str(down)) from down
-        raise RedisConnectionError("the cluster's servers send each other's questions round")
+        raise RedisConnectionError("the key is on its way from one server of the cluster to another")
 
     def servers(self) -> dict[Server, redis.Redis]:
         """A client of each server that has keys, in the order of their first slots.
@@ -105,7 +105,7 @@ class ClusterRedis(redis.Redis):
         if self._away_until.get(server, 0.0) > self._monotonic():
             raise RedisConnectionError(f"{server} did not answer a moment ago")
         try:
-            return self._client(server).execute_command(*args, **options)
+            return _execute(self._client(server), *args, **options)
         except (RedisConnectionError, RedisTimeoutError, OSError):
             self._note_away(server)
             raise
@@ -119,8 +119,8 @@ class ClusterRedis(redis.Redis):
         """Ask the server to which a slot is just moving: it answers for a key that has come already."""
         client = self._client(server)
         with client.pipeline(transaction=False) as pipe:
-            pipe.execute_command("ASKING")
-            pipe.execute_command(*args, **options)
+            _execute(pipe, "ASKING")
+            _execute(pipe, *args, **options)
             return pipe.execute()[1]
 
     def _ask_any(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -141,7 +141,7 @@ class ClusterRedis(redis.Redis):
         for server in self.slot_map.servers:
             if self._away_until.get(server, 0.0) <= self._monotonic():
                 try:
-                    self.slot_map.take(self._client(server).execute_command("CLUSTER", "SLOTS"), server)
+                    self.slot_map.take(_execute(self._client(server), "CLUSTER", "SLOTS"), server)
                 except (redis.RedisError, OSError):
                     self._away_until[server] = self._monotonic() + AWAY_SECONDS
                 else:
@@ -160,7 +160,7 @@ class ClusterRedis(redis.Redis):
     def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The keys of every server."""
         for client in self.servers().values():
-            yield from cast(Iterator[Any], client.scan_iter(*args, **options))
+            yield from client.scan_iter(*args, **options)
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> NoReturn:
         raise NotImplementedError("a cluster has no pipeline over several servers")
@@ -169,3 +169,7 @@ class ClusterRedis(redis.Redis):
         for client in self._clients.values():
             client.close()
         super().close()
+
+
+def _execute(client: redis.Redis, *args: Any, **options: Any) -> Any:
+    return client.execute_command(*args, **options)  # type: ignore[no-untyped-call]

@@ -128,7 +128,7 @@ class GatheringCluster(GatheringRedis):
             except ClusterDownError as down:
                 self._refresh_soon()
                 raise RedisConnectionError(str(down)) from down
-        raise RedisConnectionError("the cluster's servers send each other's questions round")
+        raise RedisConnectionError("the key is on its way from one server of the cluster to another")
 
     async def ask_all(self, calls: Sequence[_Call]) -> list[Any]:
         asked = (self.execute_command(*args, **options) for args, options in calls)
