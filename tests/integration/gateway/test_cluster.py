@@ -179,7 +179,7 @@ class Counting(Line):
         return tick
 
 
-@pytest.mark.parametrize("ends_by", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("ends_by", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)])
 async def test_a_dead_server_stops_its_own_rooms_alone(
     client: GatheringCluster, cluster: Cluster, database_url: str, ends_by: signal.Signals
 ) -> None:
