@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.clusters import cluster_address
 from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.connections.urls import NO_POOLER, with_pooler
@@ -248,7 +249,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             self.oidc.named()
         except (ValueError, msgspec.MsgspecError) as error:
             raise SettingsError(f"ADMITONE_OIDC_ISSUERS: {error}") from None
-        self._refuse_sentinels()
+        self._refuse_redis()
         self._refuse_providers()
         self._refuse_payments()
         if self.metrics.token and not _token_is_possible(self.metrics.token):
@@ -275,12 +276,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
-    def _refuse_sentinels(self) -> None:
+    def _refuse_redis(self) -> None:
         for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
             try:
                 sentinel_address(url)
+                cluster_address(url)
             except ValueError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if cluster_address(self.redis.jobs) is not None:
+            raise SettingsError(
+                "RQ's jobs do not run on a cluster: set ADMITONE_JOBS_REDIS_URL to one Redis, or to its sentinels"
+            )
 
     def _refuse_payments(self) -> None:
         names = self.payment.names

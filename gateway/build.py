@@ -104,7 +104,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)
     counts = Counts(engine, line, rooms, settings.hold.grace_seconds)
-    places = Places(rooms, tokens, clock.now)
+    places = Places(rooms, tokens, clock.now_of)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
     seen = Sightings(line_redis, clock.now)

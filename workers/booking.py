@@ -17,6 +17,7 @@ from booking_lane.lane_map import map_in_force
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
+from db.patience import Turns
 from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
@@ -141,20 +142,25 @@ class Booking:
         extended: dict[int, dict[int, int]] = defaultdict(dict)
         for event_id, user_id, end_ms in applied.holds_until_ms:
             extended[event_id][user_id] = end_ms + PASS_MARGIN_MS
+        turns = Turns("settling slots, which reconciliation makes up for,", self._slots.room_errors, others=False)
         try:
             for event_id, fans in finished.items():
-                self._slots.finish(event_id, fans)
+                with turns.of(f"event {event_id}"):
+                    self._slots.finish(event_id, fans)
             for event_id, until_ms in extended.items():
-                self._slots.extend(event_id, until_ms)
+                with turns.of(f"event {event_id}"):
+                    self._slots.extend(event_id, until_ms)
             for change in applied.changes:
-                self._slots.set_stock(
-                    change.event_id,
-                    free=sum(count.available_count for count in change.counts),
-                    held=sum(count.held_count for count in change.counts),
-                    version=change.version,
-                )
+                with turns.of(f"event {change.event_id}"):
+                    self._slots.set_stock(
+                        change.event_id,
+                        free=sum(count.available_count for count in change.counts),
+                        held=sum(count.held_count for count in change.counts),
+                        version=change.version,
+                    )
         except redis.RedisError as error:
             logger.warning("slots not settled (%s); reconciliation will", error)
+        turns.end()
 
 
 def jobs_clock(client: redis.Redis) -> Callable[[], int]:

@@ -6,8 +6,6 @@ import logging
 import time
 import uuid
 
-import redis
-
 from booking_lane.lane import queue_name
 from booking_lane.lane_map import follow
 from db.alarms.notices import FORGET_NOTICES
@@ -104,10 +102,11 @@ class Housekeeping:
         A lane's worker does all this as it books; this job finds what a crash left undone.
 
         Raises:
-            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
+            redis.RedisError: Redis refused what was asked of a room, or a server of a cluster is away; all others were
+                seen to.
         """
         rows = self._engine.connection().execute(sql.ROOMS_WITH_STOCK).fetchall()
-        turns = Turns("the reconciliation", redis.ResponseError, others=False)
+        turns = Turns("the reconciliation", self._slots.room_errors, others=False)
         for event_id, version, free, held in rows:
             with turns.of(f"event {event_id}"):
                 if not self._slots.set_stock(event_id, free=free, held=held, version=version):
@@ -144,9 +143,10 @@ class Housekeeping:
         a room, fans with live holds get their slots back.
 
         Raises:
-            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
+            redis.RedisError: Redis refused what was asked of a room, or a server of a cluster is away; all others were
+                seen to.
         """
-        turns = Turns("the recording of rooms", redis.ResponseError, others=False)
+        turns = Turns("the recording of rooms", self._slots.room_errors, others=False)
         for event_id, epoch in self._engine.connection().execute(sql.ROOMS_OPEN).fetchall():
             with turns.of(f"event {event_id}"):
                 self._remember(event_id, epoch)

@@ -29,6 +29,8 @@ from redis.exceptions import RedisError
 
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
 from booking_lane.clients import NO_MAINTENANCE, plain_async_client
+from booking_lane.clusters import Server, cluster_address
+from booking_lane.gathering_cluster import GatheringCluster
 from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
 from db.connections import look
@@ -88,7 +90,8 @@ class Readiness:
         self._keys = keys
         self._up_at: dict[str, float] = {}
         self._postgres = PostgresLook(db.url, head())
-        self._redis: list[RedisLook] = []
+        self._redis: list[RedisLook | ClusterLook] = []
+        self._cluster: ClusterLook | None = None
         self.stopping = False
 
     def begin(
@@ -139,11 +142,22 @@ class Readiness:
         if urls.one_server:
             both = ("line_redis", "jobs_redis")
             self._redis = [RedisLook(urls.jobs, both, self._lanes, gateway, presence)]
+            return
+        jobs = RedisLook(urls.jobs, ("jobs_redis",), self._lanes, gateway, presence)
+        if cluster_address(urls.line) is None:
+            self._redis = [jobs, RedisLook(urls.line, ("line_redis",), tuple, gateway, presence)]
         else:
-            self._redis = [
-                RedisLook(urls.jobs, ("jobs_redis",), self._lanes, gateway, presence),
-                RedisLook(urls.line, ("line_redis",), tuple, gateway, presence),
-            ]
+            self._cluster = ClusterLook(urls.line, "line_redis", gateway)
+            self._redis = [jobs, self._cluster]
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The servers of the line's cluster that are away while others go on: ``line_redis_2`` is the one with the
+        second part of the keys.
+        """
+        if self._cluster is None or "line_redis" in self.failing:
+            return ()
+        return tuple(name for name, is_up in self._cluster.servers.items() if not is_up)
 
     @property
     def failing(self) -> tuple[str, ...]:
@@ -160,9 +174,12 @@ class Readiness:
 
     @property
     def parts(self) -> dict[str, bool]:
-        """Each part, and whether it was seen to be up. A part that is seen through another one is down with it."""
+        """Each part, and whether it was seen to be up. A part that is seen through another one is down with it. The
+        servers of a cluster are parts as well.
+        """
         since = time.monotonic() - SILENT_SECONDS
-        return {part: self._up_at.get(part, -math.inf) >= since for part in self._seen_through}
+        servers = {} if self._cluster is None else self._cluster.servers
+        return {part: self._up_at.get(part, -math.inf) >= since for part in self._seen_through} | servers
 
     @property
     def _seen_through(self) -> dict[str, str]:
@@ -340,4 +357,63 @@ class RedisLook:
             async with asyncio.timeout(LOOK_SECONDS_MAX):
                 await self._client.srem(GATEWAYS_KEY, self._gateway)
                 await self._client.delete(presence_key(self._gateway))
+        await self._client.aclose()
+
+
+class ClusterLook:
+    """Checks each server of a cluster by writing to it. The part is up if any of them takes writes, because its rooms
+    go on then.
+
+    Args:
+        part: the name of the whole; that of a server is this and its number, in the order of their keys.
+    """
+
+    def __init__(self, url: str, part: str, gateway: str) -> None:
+        client = plain_async_client(
+            url,
+            socket_timeout=LOOK_SECONDS_MAX,
+            socket_connect_timeout=LOOK_SECONDS_MAX,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=1,
+            maint_notifications_config=NO_MAINTENANCE,
+        )
+        assert isinstance(client, GatheringCluster)
+        self._client = client
+        self._part = part
+        self._gateway = gateway
+        self._up_at: dict[str, float] = {}
+
+    @property
+    def servers(self) -> dict[str, bool]:
+        """The names of the servers, and whether each was seen to be up."""
+        since = time.monotonic() - SILENT_SECONDS
+        return {name: at >= since for name, at in self._up_at.items()}
+
+    async def __call__(self, up: Up) -> None:
+        """Report to ``up`` what is up.
+
+        Raises:
+            redis.RedisError, OSError: no server of the cluster answers.
+        """
+        servers = await self._client.servers()
+        names = {f"{self._part}_{number}": server for number, server in enumerate(servers, 1)}
+        now = time.monotonic()
+        self._up_at = {name: self._up_at.get(name, now) for name in names}
+        errors_of = await asyncio.gather(*(self._write(server) for server in names.values()))
+        for name, error in zip(names, errors_of, strict=True):
+            if error is None:
+                self._up_at[name] = time.monotonic()
+        if None in errors_of:
+            up(self._part, 0)
+
+    async def _write(self, server: Server) -> Exception | None:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS_MAX):
+                key = self._client.slot_map.key_at(server, presence_key(self._gateway))
+                await self._client.set(key, b"", ex=PRESENT_SECONDS)
+        except (RedisError, LookupError, OSError) as error:
+            return error
+        return None
+
+    async def close(self) -> None:
         await self._client.aclose()

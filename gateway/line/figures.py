@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from booking_lane.figures import CHOICES
 from booking_lane.lane import queue_name
 from db.events.sale import sale_state
+from db.patience import Turns
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
@@ -87,11 +88,19 @@ class RoomFigures:
         saves reading them.
 
         Raises:
-            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer. Where one server of
+                a cluster does not, its rooms are left out.
         """
         gateways = await present(self._jobs) if with_gateways else ()
         chosen = list(self._rooms.rows.values() if rows is None else rows)
-        answers = [await self._of_room(row, gateways) for row in chosen]
+        answers: list[RoomAnswer | None] = []
+        turns = Turns("reading figures", self._rooms.room_errors, others=False)
+        for row in chosen:
+            with turns.of(f"event {row.event_id}"):
+                answers.append(await self._of_room(row, gateways))
+        turns.end()
+        if turns.failed and not answers:
+            raise turns.failed[0]
         return tuple(answer for answer in answers if answer is not None)
 
     async def most_watched(self, rooms_max: int) -> tuple[RoomAnswer, ...]:

@@ -630,6 +630,7 @@ export type Handover = {
 export type Health = {
   status: "failing" | "ok";
   failing?: string[];
+  degraded?: string[];
 };
 export type HeldSeat = {
   ticketTypeId: number;

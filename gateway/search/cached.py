@@ -122,7 +122,8 @@ class CachedCatalogue:
         return await self._catalogue.search(ask)
 
     async def _read(self, key: str) -> tuple[_Kept | None, int]:
-        number, raw = await self._redis.mget(GENERATION, KEY + key)
+        # Two commands and one trip: in a cluster the keys may be of two servers.
+        number, raw = await asyncio.gather(self._redis.get(GENERATION), self._redis.get(KEY + key))
         generation = int(number or 0)
         if raw is None:
             return None, generation

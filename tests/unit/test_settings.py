@@ -29,6 +29,18 @@ from workers.settings import WorkerSettings
 SECRET = "an unlikely secret 0123456789 of the tests"
 
 
+def test_a_cluster_has_the_line_and_never_the_jobs() -> None:
+    cluster = {"REDIS_URL": "redis+cluster://:secret@one,two/"}
+    with pytest.raises(SettingsError, match="ADMITONE_JOBS_REDIS_URL"):
+        Settings.load(cluster)
+    with pytest.raises(SettingsError, match="jobs do not run"):
+        Settings.load({"REDIS_URL": "redis://one", "ADMITONE_JOBS_REDIS_URL": cluster["REDIS_URL"]})
+    with pytest.raises(SettingsError, match="REDIS_URL: a cluster has one database") as refused:
+        Settings.load({"REDIS_URL": cluster["REDIS_URL"] + "1"})
+    assert "secret" not in str(refused.value)
+    assert not Settings.load({**cluster, "ADMITONE_JOBS_REDIS_URL": "redis://jobs"}).redis.one_server
+
+
 EVERYBODY = (
     "*",
     " * ",

@@ -12,6 +12,7 @@ revision = "0045"
 down_revision = "0042"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 UPDATED_OFTEN = {
     "fillfactor": 70,
