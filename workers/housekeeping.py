@@ -6,6 +6,8 @@ import logging
 import time
 import uuid
 
+import redis
+
 from booking_lane.lane import queue_name
 from booking_lane.lane_map import follow
 from db.alarms.notices import FORGET_NOTICES

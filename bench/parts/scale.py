@@ -78,7 +78,7 @@ class SimulatedGateway:
         self.rooms = RoomRegistry(engine, self.line, LineSettings(connected_seconds=CONNECTED_SECONDS))
         self.counts = Counts(engine, self.line, self.rooms, 15)
         tokens = Tokens("a secret of the simulator alone", place_seconds=3600, hold_seconds=600)
-        self.places = Places(self.rooms, tokens, time.time)
+        self.places = Places(self.rooms, tokens, lambda _: time.time())
         restoring = Restoring(engine, self.line, self.rooms, 600)
         self.streams = LineStreams(self.line, self.rooms, self.counts, self.places, restoring)
         self.tickers = Tickers(self.client)
@@ -167,7 +167,7 @@ async def _simulate(system: System, meter: Meter, fans: int, gateways: int, seco
 
                 async def beat() -> None:
                     for one in crowd:
-                        await one.streams._heartbeat()
+                        await one.streams._heartbeat(tuple(one.streams._events.values()))
 
                 await meter.step("heartbeats", beat)
 
