@@ -76,9 +76,7 @@ class Cluster:
         await_that(lambda: self._answers(port), START_SECONDS_MAX)
         name = self._id(master)
         self.ask(port, "CLUSTER", "MEET", "127.0.0.1", master, self._bus(master))
-        await_that(
-            lambda: self._replicates(port, name), START_SECONDS_MAX, what="the replica's master"
-        )
+        await_that(lambda: self._replicates(port, name), START_SECONDS_MAX, what="the replica's master")
         await_that(lambda: self._linked(port), START_SECONDS_MAX, what="the replica's link")
         return port
 
