@@ -1,4 +1,4 @@
-"""A cluster of real Valkeys, each a master with a part of the slots and no replica."""
+"""A cluster of real Valkeys, each a master with a part of the slots, and no replica unless a test gives it one."""
 
 from __future__ import annotations
 
@@ -47,12 +47,8 @@ class Cluster:
     servers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
-        for port in (free_port() for _ in range(SERVERS)):
-            folder = self.folder / str(port)
-            folder.mkdir(parents=True)
-            text = _SERVER.format(port=port, bus=free_port(), folder=folder, password=PASSWORD)
-            (folder / "valkey.conf").write_text(text)
-            self._start(port)
+        for _ in range(SERVERS):
+            self._make()
         first, *others = self.servers
         for port in self.servers:
             await_that(lambda port=port: self._answers(port), START_SECONDS_MAX)  # type: ignore[misc]
@@ -73,6 +69,16 @@ class Cluster:
         for process in self.servers.values():
             process.kill()
             process.wait()
+
+    def give_replica(self, master: int) -> int:
+        """Start a replica of a server; gives its port once it follows."""
+        port = self._make()
+        await_that(lambda: self._answers(port), START_SECONDS_MAX)
+        name = self._id(master)
+        self.ask(port, "CLUSTER", "MEET", "127.0.0.1", master, self._bus(master))
+        await_that(lambda: self._replicates(port, name), START_SECONDS_MAX, what="the replica's master")
+        await_that(lambda: self._linked(port), START_SECONDS_MAX, what="the replica's link")
+        return port
 
     @property
     def url(self) -> str:
@@ -130,6 +136,24 @@ class Cluster:
     def restart(self, port: int) -> None:
         self._start(port)
         await_that(lambda: self._answers(port), START_SECONDS_MAX)
+
+    def _make(self) -> int:
+        port = free_port()
+        folder = self.folder / str(port)
+        folder.mkdir(parents=True)
+        text = _SERVER.format(port=port, bus=free_port(), folder=folder, password=PASSWORD)
+        (folder / "valkey.conf").write_text(text)
+        self._start(port)
+        return port
+
+    def _replicates(self, port: int, master: str) -> bool:
+        with contextlib.suppress(redis.ResponseError):  # It may not know the master yet.
+            return bool(self.ask(port, "CLUSTER", "REPLICATE", master))
+        return False
+
+    def _linked(self, port: int) -> bool:
+        with self.client(port) as client:
+            return bool(client.info("replication").get("master_link_status") == "up")
 
     def _start(self, port: int) -> None:
         folder = self.folder / str(port)

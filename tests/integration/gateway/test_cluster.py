@@ -300,3 +300,35 @@ def test_workers_and_the_command_line_find_each_server(cluster: Cluster) -> None
             client.mget("key:1", "key:2")
         with pytest.raises(NotImplementedError):
             client.pipeline()
+
+
+@pytest.mark.long
+async def test_a_replica_that_takes_over_is_followed(servers_folder: Path) -> None:
+    """A cluster of its own, because the killed server stays away."""
+    with Cluster(servers_folder / "cluster-with-replica") as cluster:
+        client = async_client(cluster.url)
+        line, event = Line(client), 7
+        await line.configure(event, replace(CONFIG, state=RoomState.PAUSED))
+        number = (await line.join(event, 7)).number
+        master = cluster.port_of(slot_of(event))
+        replica = cluster.give_replica(master)
+        with contextlib.closing(jobs_client(cluster.url)) as workers:
+            assert Slots(workers).counts(event).waiting == 1
+            cluster.kill(master)
+            killed_at = time.monotonic()
+            async with asyncio.timeout(60):
+                while True:
+                    with contextlib.suppress(redis.RedisError):
+                        standing = await line.standing(event, 7)
+                        break
+                    await asyncio.sleep(0.05)
+            print(f"the replica's rooms are served {time.monotonic() - killed_at:.2f} s after SIGKILL of their master")
+            assert standing.number == number
+            assert line.shard_of(event) == f"127.0.0.1:{replica}"
+            async with asyncio.timeout(30):
+                while True:
+                    with contextlib.suppress(redis.RedisError):
+                        assert Slots(workers).counts(event).waiting == 1
+                        break
+                    await asyncio.sleep(0.05)
+        await client.aclose(close_connection_pool=True)
