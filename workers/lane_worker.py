@@ -17,10 +17,9 @@ from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.results import Result
-from rq.worker_registration import get_keys
 
-from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name, workers_key
-from booking_lane.lane import BOOK, rq_queue
+from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, workers_key
+from booking_lane.lane import BOOK
 from booking_lane.listed_jobs import ListedJob
 
 logger = logging.getLogger(__name__)
@@ -28,15 +27,6 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_EVERY_SECONDS = 1.0
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 60
-
-
-def alive_workers(client: redis.Redis, queue: str) -> set[str]:
-    """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`."""
-    names = sorted(worker_name(key.encode()) for key in get_keys(rq_queue(client, queue)))
-    with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.exists(alive_key(queue, name))
-        return {name for name, alive in zip(names, pipe.execute(), strict=True) if alive}
 
 
 class LaneWorker(SimpleWorker):
