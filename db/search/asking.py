@@ -122,6 +122,16 @@ def may_be_misspelt(word: str) -> bool:
     return len(word) >= NEAR_MIN and not any(one.isdigit() for one in word)
 
 
+def is_like(word: str, other: str) -> bool:
+    """Whether a word that was typed, or begun, may stand for the other."""
+    return (
+        other.startswith(word)
+        or (len(word) >= WITHIN_MIN and word in other)
+        or any(_off(word, begun) for begun in {other, other[: len(word)]})
+        or _is_form(word, other)
+    )
+
+
 def off_max(word: str) -> int:
     """By how many letters a word may differ from the one that is meant."""
     return 1 if len(word) < 6 else 2

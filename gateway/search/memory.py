@@ -27,9 +27,9 @@ from gateway.search.suggestions import SOURCES_MAX, suggestions
 
 logger = logging.getLogger(__name__)
 
-ROWS_AT_ONCE: Final = 100
+ROWS_AT_ONCE: Final = 200
 """To take in so many takes some milliseconds, in which the process does nothing else."""
-REST_SECONDS: Final = 0.005
+REST_SECONDS: Final = 0.002
 """A gateway that starts has fans to serve, and Postgres answers searches meanwhile."""
 CHANGES_MAX: Final = 400
 """Where more events have changed, no search waits for them: Postgres answers until `MemoryCatalogue.keep` has them."""
