@@ -91,7 +91,6 @@ class Postings:
         """For each slot the hash of each of its whole texts."""
         self.values: dict[str, list[str]] = {"town": [], "month": [], "currency": []}
         self.of_word: dict[Where, dict[str, BitMap]] = {where: {} for where in Where}
-        # Postgres does not write the last of its weights.
         self._of_weight = {where.value: of_word for where, of_word in self.of_word.items() if where is not Where.TAG}
         self.of_value: dict[str, dict[Any, BitMap]] = {
             name: {} for name in ("town", "town_key", "tag", "month", "currency", "price", "band")
@@ -141,16 +140,17 @@ class Postings:
         self.dates[slot], self.on_sale[slot], self.off_sale[slot] = row.date, row.on_sale, row.off_sale
         for column, keys in self.keys.items():
             keys[slot] = hash(getattr(row, column))
+        of_weight, of_tag = self._of_weight, self.of_word[Where.TAG]
         for word, at in _TERM.findall(row.terms):
             for position in at.split(",") if "," in at else (at,):
-                of_word = self._of_weight.get(position[-1], self.of_word[Where.TAG])
-                slots = of_word.get(word)
-                if slots is None:
-                    of_word[word] = BitMap((slot,))
-                    if not word.startswith("="):
-                        self.spellings.add(word)
+                # Postgres does not write the last of its weights.
+                of_word = of_weight.get(position[-1], of_tag)
+                if word in of_word:
+                    of_word[word].add(slot)
                 else:
-                    slots.add(slot)
+                    of_word[word] = BitMap((slot,))
+                    if word[0] != "=":
+                        self.spellings.add(word)
         for name, value in (
             ("town", row.town),
             ("town_key", row.town_key),
@@ -160,7 +160,11 @@ class Postings:
             ("price", row.price_from),
             ("band", (row.currency, row.price_band)),
         ):
-            self.of_value[name].setdefault(value, BitMap()).add(slot)
+            of_value = self.of_value[name]
+            if value in of_value:
+                of_value[value].add(slot)
+            else:
+                of_value[value] = BitMap((slot,))
         for name, values in self.values.items():
             values[slot] = sys.intern(getattr(row, name))
         day = row.date // DAY
