@@ -75,6 +75,7 @@ from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
+from gateway.wire.served import Served, SitePart
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from tickets.keys import TicketKeys
@@ -300,7 +301,8 @@ def _searched(
 
         indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
         return indexed, indexed, None
-    if settings.search.memory_events_max:
+    served = Served.of(settings.gateway.serve, settings.gateway.events).parts
+    if settings.search.memory_events_max and served & {SitePart.PAGES, SitePart.SEARCH}:
         memory = MemoryCatalogue(
             old_reads, postgres, events_max=settings.search.memory_events_max, bounds=settings.search.bounds
         )

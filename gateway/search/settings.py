@@ -16,7 +16,7 @@ class SearchSettings(Section, frozen=True, kw_only=True):
     memory_events_max: Annotated[
         int,
         bounded(
-            "a gateway finds events in its memory, half a kilobyte for each; where there are more events on show than"
+            "a gateway finds events in its memory, 0.6 KB for each; where there are more events on show than"
             " so many, Postgres finds them; 0: it always does",
             0,
             5_000_000,
