@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from db.lanes.maps import LANES_MAX
-from gateway.contract.values import AnswerBody, RequestBody
+from gateway.contract.values import AnswerBody, EventId, RequestBody
 
 
 class LaneEvent(AnswerBody, kw_only=True):
@@ -47,9 +47,10 @@ class LaneCountBody(RequestBody, kw_only=True):
     count: Annotated[int, Meta(ge=1, le=LANES_MAX)]
 
 
-class EventLaneBody(RequestBody, kw_only=True):
-    """The event's new lane; null: the one that its number gives it."""
+class MoveBody(RequestBody, kw_only=True):
+    """An event and its new lane; null: the one that its number gives it."""
 
-    EXAMPLES = ({"lane": 0}, {"lane": None})
+    EXAMPLES = ({"eventId": 1, "lane": 0}, {"eventId": 1, "lane": None})
 
+    event_id: EventId
     lane: Annotated[int, Meta(ge=0, lt=LANES_MAX)] | None

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated
-
-from litestar.params import Parameter
 
 from booking_lane.lane_changes import LaneRefusedError
 from booking_lane.lane_map import HandOversPendingError
 from db.operators.roles import OWNER, VIEWER
 from gateway.booking.lane_office import LanesSeen
-from gateway.contract.lanes import EventLaneBody, LaneAnswer, LaneCountBody, LaneEvent, LaneList
-from gateway.contract.values import ID_MAX
+from gateway.contract.lanes import LaneAnswer, LaneCountBody, LaneEvent, LaneList, MoveBody
 from gateway.identity.needs import at_site
 from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
@@ -23,7 +19,6 @@ from gateway.wire.requests import AnyRequest
 operators = operator_router("lanes")
 
 HAND_OVER_RETRY_SECONDS = 5
-PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 BODY_REFUSED = ("invalid_request", "lane_refused", "hand_over_pending", "body_too_large", "unsupported_media_type")
 
 
@@ -41,12 +36,12 @@ async def share(request: AnyRequest, operator: Session, data: LaneCountBody) -> 
     return await _changed(services_of(request).lane_office.share(data.count, operator.name))
 
 
-@operators.put("/api/ops/events/{event_id:int}/lane", refuses=(*BODY_REFUSED, "unknown_event"), needs=at_site(OWNER))
-async def move(request: AnyRequest, operator: Session, event_id: PathEvent, data: EventLaneBody) -> LaneList:
+@operators.post("/api/ops/lanes/moves", status_code=200, refuses=(*BODY_REFUSED, "unknown_event"), needs=at_site(OWNER))
+async def move(request: AnyRequest, operator: Session, data: MoveBody) -> LaneList:
     """Move an event to a lane while it is sold: its bookings wait until the old lane has done what it was given. A lane
     from ``count`` on is for events that are moved there alone. The lane needs a worker first.
     """
-    return await _changed(services_of(request).lane_office.move(event_id, data.lane, operator.name))
+    return await _changed(services_of(request).lane_office.move(data.event_id, data.lane, operator.name))
 
 
 async def _changed(change: Awaitable[LanesSeen]) -> LaneList:

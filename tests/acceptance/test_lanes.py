@@ -13,6 +13,7 @@ from tests.waiting import await_that
 WORKERS = 2
 ENVIRON = {"ADMITONE_LANES": "2"}
 LANES = "/api/ops/lanes"
+MOVES = f"{LANES}/moves"
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +29,21 @@ def put(operator: Client, path: str, body: object) -> Answer:
     return operator.call("PUT", path, body)
 
 
+def moved(operator: Client, event_id: int, lane: int | None) -> Answer:
+    return operator.post(MOVES, {"eventId": event_id, "lane": lane})
+
+
 def test_an_event_is_moved_to_another_lane_and_sold_there(site: Site, operator: Client) -> None:
     event_id = site.event()
     fan = site.admitted_fan(event_id)
     home, other = event_id % 2, 1 - event_id % 2
     assert all(one["hasWorker"] and one["sharesEvents"] for one in lanes(operator).values())
-    moved = put(operator, f"/api/ops/events/{event_id}/lane", {"lane": other})
-    assert (moved.status, moved.json["madeBy"]) == (200, OPERATOR)
+    answer = moved(operator, event_id, other)
+    assert (answer.status, answer.json["madeBy"]) == (200, OPERATOR)
     assert [event["eventId"] for event in lanes(operator)[other]["movedHere"]] == [event_id]
     fan.buy(event_id, [(1, 1, 1)])
     await_that(lambda: not lanes(operator)[home]["handsOver"], 20, what="the old lane has handed over")
-    back = put(operator, f"/api/ops/events/{event_id}/lane", {"lane": None})
+    back = moved(operator, event_id, None)
     assert back.status == 200
     assert not any(one["movedHere"] for one in back.json["lanes"])
 
@@ -46,13 +51,13 @@ def test_an_event_is_moved_to_another_lane_and_sold_there(site: Site, operator: 
 def test_a_lane_without_a_worker_is_refused_and_nothing_changes(site: Site, operator: Client) -> None:
     event_id = site.event()
     before = operator.get(LANES).json
-    refused = put(operator, f"/api/ops/events/{event_id}/lane", {"lane": 9})
+    refused = moved(operator, event_id, 9)
     assert (refused.status, refused.code) == (409, "lane_refused")
     assert "admitone worker --part lanes --lane 9" in refused.json["detail"]
     refused = put(operator, LANES, {"count": 3})
     assert (refused.status, refused.code) == (409, "lane_refused")
-    assert put(operator, "/api/ops/events/999999/lane", {"lane": 0}).code == "unknown_event"
-    assert put(operator, f"/api/ops/events/{event_id}/lane", {}).status == 400
+    assert moved(operator, 999999, 0).code == "unknown_event"
+    assert operator.post(MOVES, {"eventId": event_id}).status == 400
     after = operator.get(LANES).json
     assert (after["revision"], after["count"]) == (before["revision"], before["count"])
 

@@ -22,7 +22,7 @@ let drawn = "";
 /** @param {number} eventId @param {number | null} lane */
 async function move(eventId, lane) {
   /** @type {LaneList} */
-  const found = await call("PUT", `/api/ops/events/${eventId}/lane`, { body: { lane } });
+  const found = await call("POST", `${API}/moves`, { body: { eventId, lane } });
   draw(found);
   const now = lane === null ? "the lane of its number" : `lane ${lane}`;
   say(`Event ${eventId} is booked on ${now} from now on.`, [], true);
