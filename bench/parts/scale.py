@@ -151,6 +151,12 @@ async def _simulate(system: System, meter: Meter, fans: int, gateways: int, seco
             for first in range(0, fans, JOINS_AT_ONCE):
                 chunk = range(first, min(first + JOINS_AT_ONCE, fans))
                 await asyncio.gather(*(crowd[fan % gateways].add(event_id, 10**9 + fan) for fan in chunk))
+            # Each gateway tells once who is there; after that it tells differences.
+            await beat()
+
+        async def beat() -> None:
+            for one in crowd:
+                await one.streams._heartbeat(tuple(one.streams._events.values()))
 
         await meter.step("joins", join)
         written[:] = [0, 0]
@@ -165,11 +171,6 @@ async def _simulate(system: System, meter: Meter, fans: int, gateways: int, seco
 
                 await meter.step("places", send)
             if second % HEARTBEAT_SECONDS == 0:
-
-                async def beat() -> None:
-                    for one in crowd:
-                        await one.streams._heartbeat(tuple(one.streams._events.values()))
-
                 await meter.step("heartbeats", beat)
 
             async def tick() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.languages import Texts
+from gateway.line.lists import FanList
 from gateway.wire.stream import Stream
 
 TURN_SECONDS: Final = 0.25
@@ -61,12 +62,14 @@ class FanStream:
 class EventStreams:
     """An event's streams, by fan and by the turn in which each is due.
 
-    ``room_state`` and ``message`` (`Places.message`) are what the fans were sent last.
+    ``room_state`` and ``message`` (`Places.message`) are what the fans were sent last. ``listed`` is what the
+    line knows of them.
     """
 
     event_id: int
     room_state: str
     message: tuple[str, Texts]
+    listed: FanList
     by_fan: dict[int, list[FanStream]] = field(default_factory=dict)
     _by_turn: defaultdict[int, list[FanStream]] = field(default_factory=lambda: defaultdict(list))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
@@ -172,6 +172,23 @@ class Positions:
     waiting: int
     ranks: list[int]
     priority: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ListChanges:
+    """What changed in a list: the fans with streams at one gateway.
+
+    Attributes:
+        here, left: fans who are on the list, and who left it just now; each with the lowest position that the fan was
+            shown, 0 if none.
+        silent: fans who are on the list no more, because nothing was heard of them since its lease was renewed.
+        renews: the lease is renewed with this.
+    """
+
+    here: Sequence[tuple[int, int]] = ()
+    left: Sequence[tuple[int, int]] = ()
+    silent: Sequence[int] = ()
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)

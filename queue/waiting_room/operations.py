@@ -30,6 +30,7 @@ from .model import (
     Front,
     History,
     InFront,
+    ListChanges,
     LobbyPage,
     Noted,
     Pace,
@@ -156,6 +157,16 @@ def positions(event: int, fans: Sequence[int]) -> Operation[Positions]:
 def heartbeat(event: int, fans: Sequence[tuple[int, int]]) -> Operation[list[int]]:
     pairs = " ".join([f"{fan} {shown}" for fan, shown in fans])
     return _on(event, "heartbeat", lambda reply: [int(fan) for fan in reply], pairs)
+
+
+def renew_lease(event: int, name: str, told: int) -> Operation[bool]:
+    return _alone(event, "lease", ["leases", "config"], bool, name, told)
+
+
+def tell_list(event: int, name: str, told: int, changes: ListChanges) -> Operation[list[int] | None]:
+    here, left = (" ".join([f"{fan} {shown}" for fan, shown in fans]) for fans in (changes.here, changes.left))
+    silent = " ".join(map(str, changes.silent))
+    return _on(event, "listing", _listed, name, told, here, left, silent, int(changes.renews))
 
 
 def admit(event: int, unless_within_ms: int = 0) -> Operation[Tick]:
@@ -302,6 +313,10 @@ def _positions(reply: list[int]) -> Positions:
         return Positions(waiting, ranks)
     priority = frozenset(at for at, rank in enumerate(ranks) if rank < -1)
     return Positions(waiting, [-2 - rank if rank < -1 else rank for rank in ranks], priority)
+
+
+def _listed(reply: Sequence[Any]) -> list[int] | None:
+    return [int(fan) for fan in reply[1:]] if reply[0] else None
 
 
 def _ends(reply: Sequence[int]) -> list[int | None]:

@@ -101,6 +101,37 @@ local function forget_work(fans)
   redis.call('HDEL', TRIED, unpack(fans))
 end
 
+-- When each list's lease was renewed last, in ms (listing.lua); 0 for one that ended long ago.
+local renewed = {}
+local function renewed_at(list)
+  if not renewed[list] then
+    renewed[list] = tonumber(string.match(redis.call('HGET', LEASES, list) or '', '^%d+')) or 0
+  end
+  return renewed[list]
+end
+
+-- When a fan was last heard from, in ms, given what `seen` and `listed` have of the fan: a fan on a list is heard from
+-- whenever its lease is renewed.
+local function heard_at(seen, listed)
+  local at = tonumber(seen) or 0
+  if listed then
+    for list in string.gmatch(listed, '%S+') do
+      at = math.max(at, renewed_at(list))
+    end
+  end
+  return at
+end
+
+-- When each of the fans was last heard from.
+local function heard_of(fans)
+  local seen, listed = redis.call('HMGET', SEEN, unpack(fans)), redis.call('HMGET', LISTED, unpack(fans))
+  local heard = {}
+  for i = 1, #fans do
+    heard[i] = heard_at(seen[i], listed[i])
+  end
+  return heard
+end
+
 -- End the places of fans who stand in the sorted set `where`.
 local function end_places(fans, where, state)
   if #fans == 0 then
@@ -126,6 +157,7 @@ local function end_places(fans, where, state)
   redis.call('ZREM', where, unpack(fans))
   redis.call('HDEL', PLACES, unpack(fans))
   redis.call('HDEL', SEEN, unpack(fans))
+  redis.call('HDEL', LISTED, unpack(fans))
   redis.call('HDEL', MISSED, unpack(fans))
   redis.call('HDEL', SHOWN, unpack(fans))
   remember_ended(ended, top)
@@ -143,6 +175,7 @@ local function take_over(fan, owner, where)
       redis.call('HDEL', kept, owner)
     end
   end
+  redis.call('HDEL', LISTED, owner)
   local history = redis.call('HGET', HISTORY, owner)
     or room.histories_before and redis.call('HGET', HISTORY_BEFORE, owner)
   if history then
