@@ -30,6 +30,7 @@ from gateway.line.frames import (
 from gateway.line.lists import ROUND_SECONDS_MAX, FanList
 from gateway.line.moments import from_ms
 from gateway.line.places import Places, room_state
+from gateway.line.ranks import EventRanks
 from gateway.line.registry import RoomRegistry
 from gateway.line.restoring import Restoring
 from gateway.line.sending import by_class, send_admitted, send_place, send_positions
@@ -106,7 +107,9 @@ class LineStreams:
         if event is None:
             fans = FanList(self._line, event_id, self._beats_a_round())
             message = self._places.message(event_id)
-            event = self._events[event_id] = EventStreams(event_id, place.room_state, message, fans)
+            event = self._events[event_id] = EventStreams(
+                event_id, place.room_state, message, fans, EventRanks(self._line, event_id)
+            )
             self._on_watched()
         fan_stream = FanStream(stream, event, fan, session, place.position or 0, place.priority)
         event.add(fan_stream)
@@ -161,6 +164,11 @@ class LineStreams:
             turn = turn_now()
             for number, fan_stream in enumerate(event.all()):
                 event.put_off(fan_stream, turn + number // WRITES_AT_ONCE % KEEP_TURNS)
+
+    def on_gap(self) -> None:
+        """The connection to Redis was made anew, as it is when Redis was: what was counted may not be true any more."""
+        for event in self._events.values():
+            event.ranks.forget_all()
 
     def _send_called(self, fan_stream: FanStream) -> None:
         row = self._rooms.rows.get(fan_stream.event.event_id)
@@ -342,7 +350,11 @@ class LineStreams:
             # There are no ranks yet. The heartbeat shows which fans have left the lobby.
             self._send_lobby(event, counts, waiting, turn)
             return
-        positions = await self._line.positions(event.event_id, [fan_stream.fan for fan_stream in waiting])
+        positions = await event.ranks.of([fan_stream.fan for fan_stream in waiting])
+        for fan_stream in waiting:
+            if fan_stream.fan not in event.by_fan:
+                # The stream was closed while the line was asked.
+                event.ranks.forget(fan_stream.fan)
         unranked = [fan_stream for fan_stream, rank in zip(waiting, positions.ranks, strict=True) if rank < 0]
         if unranked:
             self._look_soon(unranked)

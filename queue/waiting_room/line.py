@@ -28,8 +28,10 @@ from .model import (
     History,
     ListChanges,
     LobbyPage,
+    Mark,
     PassEnds,
     Positions,
+    Ranks,
     Renewed,
     RoomConfig,
     RoomCounts,
@@ -159,6 +161,12 @@ class Line:
             priority.update(len(ranks) + at for at in part.priority)
             ranks += part.ranks
         return Positions(waiting, ranks, frozenset(priority))
+
+    async def ranks(self, event: int, mark: Mark, fans: Sequence[int]) -> Ranks:
+        """What moved in the order of the lines since the mark, and the true ranks of these fans after that, at most
+        `operations.RANKS` of them.
+        """
+        return await self._run(operations.ranks(event, mark, fans))
 
     async def heartbeat(self, event: int, shown: Mapping[int, int]) -> list[int]:
         """Record that these fans are connected, and the lowest position that each was shown (0 if none).

@@ -174,6 +174,36 @@ class Positions:
     priority: frozenset[int] = frozenset()
 
 
+class Mark(NamedTuple):
+    """How far the moves of a room are known: which generation of the room, how many bytes of its moves, and their last
+    ones.
+    """
+
+    generation: bytes = b""
+    known_bytes: int = 0
+    tail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What moved in the order of a room's lines, and the ranks of some fans after that.
+
+    Attributes:
+        waiting: how many fans of both classes are in line.
+        mark: how far the moves are known with this.
+        moves: those since the mark that was asked from, as ranks.lua tells them; None if they are not known, so that no
+            rank of before counts any more.
+        ranks: each fan's rank in the own class and the place's score, in the order asked; 0 is next, -1 is not in line.
+        priority: the indices of the fans who are of the priority class.
+    """
+
+    waiting: int
+    mark: Mark
+    moves: bytes | None
+    ranks: list[tuple[int, int]]
+    priority: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class ListChanges:
     """What changed in a list: the fans with streams at one gateway.

@@ -200,6 +200,7 @@ if door_open() then
     for _, front in ipairs({ ordinary, priority }) do
       if front.walked > 0 then
         redis.call('ZREM', front.line, unpack(front.fans, 1, front.walked))
+        moved(front.line, 'f', front.walked)
       end
     end
     if calls > 0 then

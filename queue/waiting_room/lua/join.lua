@@ -33,6 +33,8 @@ local function prefer()
   if where == LINE then
     redis.call('ZREM', LINE, fan)
     redis.call('ZADD', PRIORITY, int(score), fan)
+    moved(LINE, '-', int(score))
+    moved(PRIORITY, '+', int(score))
   end
   note(fan, 'preferred')
   news.waiting[#news.waiting + 1] = fan

@@ -101,6 +101,28 @@ local function forget_work(fans)
   redis.call('HDEL', TRIED, unpack(fans))
 end
 
+-- What this operation changes in the order of the two lines, other than by new places at the end, for gateways to count
+-- ranks by (ranks.lua). Each change is a class (o: ordinary, p: priority), a sign and a number: o-7 a place of score 7 was
+-- taken out, o+7 one came in, of3 the first three went. A single r says that whatever was known is to be asked anew.
+local moves = {}
+local CLASS = { [LINE] = 'o', [PRIORITY] = 'p' }
+local function moved(line, sign, number)
+  moves[#moves + 1] = CLASS[line] .. sign .. number
+end
+
+local MOVES_BYTES_MAX = 262144
+local MOVES_BYTES_KEPT = 131072
+local function write_moves()
+  if #moves == 0 then
+    return
+  end
+  local bytes = redis.call('APPEND', MOVES, int(now) .. ' ' .. table.concat(moves, ' ') .. ';')
+  if bytes > MOVES_BYTES_MAX then
+    redis.call('SET', MOVES, redis.call('GETRANGE', MOVES, bytes - MOVES_BYTES_KEPT, -1))
+    redis.call('HINCRBY', CONFIG, 'moves_from', bytes - MOVES_BYTES_KEPT)
+  end
+end
+
 -- When each list's lease was renewed last, in ms (listing.lua); 0 for one that ended long ago.
 local renewed = {}
 local function renewed_at(list)
@@ -154,7 +176,12 @@ local function end_places(fans, where, state)
   if where == ADMITTED then
     forget_work(fans)
   end
-  redis.call('ZREM', where, unpack(fans))
+  -- The door has taken those whom it walks past out of the line already.
+  if redis.call('ZREM', where, unpack(fans)) > 0 and CLASS[where] then
+    for i = 1, #fans do
+      moved(where, '-', string.match(places[i], '^%d+'))
+    end
+  end
   redis.call('HDEL', PLACES, unpack(fans))
   redis.call('HDEL', SEEN, unpack(fans))
   redis.call('HDEL', LISTED, unpack(fans))
@@ -168,6 +195,11 @@ local function take_over(fan, owner, where)
   local place = redis.call('HGET', PLACES, owner)
   redis.call('ZADD', where, redis.call('ZSCORE', where, owner), fan)
   redis.call('ZREM', where, owner)
+  if CLASS[where] then
+    local score = string.match(place, '^%d+')
+    moved(where, '-', score)
+    moved(where, '+', score)
+  end
   for _, kept in ipairs({ PLACES, SEEN, MISSED, SHOWN }) do
     local value = redis.call('HGET', kept, owner)
     if value then
@@ -197,8 +229,10 @@ local function back_in_line(fans, where)
   local members = { [LINE] = {}, [PRIORITY] = {} }
   for i, fan in ipairs(fans) do
     local line = members[line_of(places[i])]
-    line[#line + 1] = string.match(places[i], '^%d+')
+    local score = string.match(places[i], '^%d+')
+    line[#line + 1] = score
     line[#line + 1] = fan
+    moved(line_of(places[i]), '+', score)
     if where == AWAY or where == IDLE then
       note(fan, 'back')
     end
