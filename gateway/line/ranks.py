@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from waiting_room.line import Line
@@ -23,6 +23,7 @@ PROOFS: Final = 2
 """So many counted ranks are asked with each question, so that whatever was counted wrongly is soon found."""
 MOVES_MAX: Final = 4096
 """With more moves than this in the middle of a line the ranks are added up, and counted on from there."""
+NOT_IN_LINE: Final = (-1, False)
 
 
 class _Counted(NamedTuple):
@@ -39,28 +40,35 @@ class _Order:
     def __init__(self) -> None:
         self.fans: list[tuple[int, int]] = []
         """(score, fan) of each, in order."""
+        self._came: list[int] = []
+        self._went: list[int] = []
         self._from_front = 0
-        self._out: list[int] = []
-        self._in: list[int] = []
 
     @property
-    def moves(self) -> int:
-        return len(self._out) + len(self._in)
+    def moves(self) -> tuple[Sequence[int], Sequence[int], int]:
+        """Since they were added up last: the scores of the places that came in and that went, in order, and how many
+        went from the front.
+        """
+        return self._came, self._went, self._from_front
+
+    @property
+    def is_long(self) -> bool:
+        return len(self._came) + len(self._went) > MOVES_MAX
 
     def moved_before(self, score: int) -> int:
         """How many came in before a place, less those who went, since the moves were added up last."""
-        return bisect_left(self._in, score) - bisect_left(self._out, score) - self._from_front
+        return bisect_left(self._came, score) - bisect_left(self._went, score) - self._from_front
 
     def take(self, sign: str, number: int) -> None:
         if sign == "f":
             self._from_front += number
         else:
-            insort(self._in if sign == "+" else self._out, number)
+            insort(self._came if sign == "+" else self._went, number)
 
     def forget_moves(self) -> None:
+        self._came.clear()
+        self._went.clear()
         self._from_front = 0
-        self._out.clear()
-        self._in.clear()
 
     def at(self, score: int) -> list[int]:
         """The fans whose places have that score."""
@@ -101,9 +109,26 @@ class EventRanks:
             asked = [fan for fan in fans if fan not in self._counted and fan not in answered]
             if not asked:
                 break
-        found = [self._rank(fan) or answered.get(fan, (-1, False)) for fan in fans]
-        priority = frozenset(at for at, (_, of_priority) in enumerate(found) if of_priority)
-        return Positions(waiting, [rank for rank, _ in found], priority)
+        return self._positions(fans, waiting, answered)
+
+    def _positions(self, fans: Sequence[int], waiting: int, answered: Mapping[int, tuple[int, bool]]) -> Positions:
+        """This is the hot loop, so it calls as little as it can."""
+        counted_of = self._counted.get
+        orders = [self._orders[priority].moves for priority in (False, True)]
+        ranks: list[int] = []
+        preferred: list[int] = []
+        for at, fan in enumerate(fans):
+            counted = counted_of(fan)
+            if counted is None:
+                rank, priority = answered.get(fan, NOT_IN_LINE)
+            else:
+                score, priority, base = counted
+                came, went, from_front = orders[priority]
+                rank = base + bisect_left(came, score) - bisect_left(went, score) - from_front
+            ranks.append(rank)
+            if priority:
+                preferred.append(at)
+        return Positions(waiting, ranks, frozenset(preferred))
 
     def forget(self, fan: int) -> None:
         """The fan has no stream here any more, or must be asked for anew."""
@@ -151,7 +176,7 @@ class EventRanks:
                 else:
                     self._move(self._orders[move[0] == "p"], move[1], int(move[2:]))
         for order in self._orders.values():
-            if order.moves > MOVES_MAX:
+            if order.is_long:
                 self._add_up(order)
 
     def _move(self, order: _Order, sign: str, number: int) -> None:
