@@ -100,6 +100,8 @@ class FanList:
         async with self._lock:
             here, again = look(), {*changing(), *self._came, *self._of_round()}
             self._came = set()
+            if not here and not self._told:
+                return []
             gone = await self._beat(here, again)
             if gone is None:
                 gone = await self._beat(here, again)
