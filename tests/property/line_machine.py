@@ -541,7 +541,8 @@ class LineMachine(RuleBasedStateMachine):
                 self.arrivals[fan, now.ticket(fan)] for fan in called if self.model.held[fan].priority == priority
             ]
             for fan in now.sets[line]:
-                if self.model.heard_at(self.model.held[fan]) > self.model.now - 1000 * self.config.connected_seconds:
+                held = self.model.held.get(fan)
+                if held and self.model.heard_at(held) > self.model.now - 1000 * self.config.connected_seconds:
                     assert self.arrivals[fan, now.ticket(fan)] > max(arrived, default=-1), f"{fan} was overtaken"
 
     def _check_rate(self) -> None:
