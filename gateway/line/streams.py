@@ -51,7 +51,7 @@ AWAY_SECONDS_MAX: Final = 0.25
 """The lines at one server of a cluster keep those at others waiting for so long at most."""
 WITH_PLACE: Final = frozenset({"lobby", "waiting", "called", "admitted", "idle"})
 CHANGING: Final = frozenset({"called", "admitted", "idle"})
-"""The states of a fan who holds a place, and those of them in which neither a rank nor a lobby's list shows its end."""
+"""The states of a fan who holds a place, and those of them which may end soon while no rank shows that they did."""
 LOBBY_NEAR_SECONDS: Final = 60.0
 LOBBY_NEAR_INTERVAL_SECONDS: Final = 2.0
 LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
