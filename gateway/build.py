@@ -138,7 +138,8 @@ def build_services(settings: GatewaySettings) -> Services:
         in_development=not settings.site.production,
         per_minute=settings.limit.contacts_per_minute,
     )
-    line_streams = LineStreams(line, rooms, counts, places, restoring)
+    tickers = Tickers(line_redis)
+    line_streams = LineStreams(line, rooms, counts, places, restoring, lambda: tickers.all_read_lists)
     ended.on_ended(line_streams.end_session)
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
     draws = PublicDraws(engine, old_reads, rooms, counts, places)
@@ -198,7 +199,7 @@ def build_services(settings: GatewaySettings) -> Services:
         stream_slots=StreamSlots(settings.stream),
         line=line,
         rooms=rooms,
-        door=Door(line, rooms, Draws(engine, line), Tickers(line_redis)),
+        door=Door(line, rooms, Draws(engine, line), tickers),
         counts=counts,
         places=places,
         passes=passes,

@@ -156,6 +156,7 @@ def _on_followed(services: Services, event_id: int) -> None:
 
 def _on_gap(services: Services) -> None:
     services.halls.mark_stale()
+    services.line_streams.on_gap()
     services.shop_checks.on_gap()
 
 
