@@ -70,12 +70,14 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import Catalogue, SearchIndex
+from gateway.search.memory import MemoryCatalogue
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
+from gateway.wire.served import Served, SitePart
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
 from tickets.keys import TicketKeys
@@ -147,7 +149,7 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
-    searched, search_index = _searched(settings, old_reads)
+    searched, search_index, search_memory = _searched(settings, old_reads)
     catalogue = CachedCatalogue(searched, line_redis, settings.search)
     return Services(
         settings=settings,
@@ -194,6 +196,7 @@ def build_services(settings: GatewaySettings) -> Services:
         hall_proposals=HallProposals(old_reads),
         catalogue=catalogue,
         search_index=search_index,
+        search_memory=search_memory,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
@@ -291,13 +294,21 @@ def build_services(settings: GatewaySettings) -> Services:
     )
 
 
-def _searched(settings: GatewaySettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
-    """What answers searches, and the index among it if the site has one."""
+def _searched(
+    settings: GatewaySettings, old_reads: OldReads
+) -> tuple[Catalogue, SearchIndex | None, MemoryCatalogue | None]:
+    """What answers searches, and the index or the memory that it is, if it is one."""
     postgres = PostgresCatalogue(old_reads, settings.search.bounds)
-    if not settings.search_index.is_used:
-        return postgres, None
-    # Elasticsearch's client is large.
-    from gateway.search.indexed import IndexedCatalogue
+    if settings.search_index.is_used:
+        # Elasticsearch's client is large.
+        from gateway.search.indexed import IndexedCatalogue
 
-    indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
-    return indexed, indexed
+        indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
+        return indexed, indexed, None
+    served = Served.of(settings.gateway.serve, settings.gateway.events).parts
+    if settings.search.memory_events_max and served & {SitePart.PAGES, SitePart.SEARCH}:
+        memory = MemoryCatalogue(
+            old_reads, postgres, events_max=settings.search.memory_events_max, bounds=settings.search.bounds
+        )
+        return memory, None, memory
+    return postgres, None, None

@@ -64,6 +64,7 @@ from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
 from gateway.search.catalogue import SearchIndex
+from gateway.search.memory import MemoryCatalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
@@ -108,6 +109,7 @@ class Services:
     hall_proposals: HallProposals
     catalogue: CachedCatalogue
     search_index: SearchIndex | None
+    search_memory: MemoryCatalogue | None
     limits: RateLimits
     connections: Connections
     stream_slots: StreamSlots
