@@ -94,7 +94,7 @@ class Meter:
         after, seconds = system.uses(), time.perf_counter() - began
         self.idle_cores = {name: (use.cpu_seconds - before[name].cpu_seconds) / seconds for name, use in after.items()}
 
-    def cost(self, step: str, work: Callable[[], Load], *, to_the_end: bool = False) -> Cost:
+    def cost(self, step: str, work: Callable[[], Load], *, to_the_end: bool = False, gateway: str = GATEWAY) -> Cost:
         """What a successful call of this step cost; ``to_the_end``: with what it leaves to be done.
 
         Raises:
@@ -111,7 +111,7 @@ class Meter:
             name: max(0.0, use.cpu_seconds - before[name].cpu_seconds - self.idle_cores[name] * seconds) / good * 1e6
             for name, use in after.items()
         }
-        return Cost(spent[GATEWAY], sum(spent.values()), spent)
+        return Cost(spent[gateway], sum(spent.values()), spent)
 
     def _await_rest(self) -> None:
         """Wait until nothing is done any more: what the outbox makes of a purchase belongs to its checkout."""
