@@ -23,6 +23,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    account_identities,
     account_passkeys,
     accounts,
     alarms,
@@ -131,6 +132,7 @@ def _details() -> dict[str, Details]:
         sessions,
         accounts,
         account_passkeys,
+        account_identities,
         operators,
         operator_accounts,
         factors,
@@ -192,6 +194,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 sessions,
                 accounts,
                 account_passkeys,
+                account_identities,
                 operators,
                 factors,
                 halls,
