@@ -29,7 +29,7 @@ from db.migrate import migrate
 from db.sealing.keyring import Keyring, use
 
 ROOT = Path(__file__).parent.parent
-READY_SECONDS_MAX = 40.0
+READY_SECONDS_MAX = 120.0
 STOP_SECONDS_MAX = 20.0
 PORTS = (18_000, 31_999)
 SECRET = "a secret of the benchmarks, of no use anywhere else"
