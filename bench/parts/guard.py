@@ -75,8 +75,10 @@ class Side:
 
 
 def measure(system: System, *, calls: int = 6_000, rounds: int = 6) -> Part:
-    """Args:
-    calls: of each sort and side in all rounds together.
+    """What reserve and join cost with the guard and without it.
+
+    Args:
+        calls: of each sort and side, in all rounds together.
     """
     part = Part("guard")
     each, few = calls // rounds, calls // rounds // LATENCY_SHARE
