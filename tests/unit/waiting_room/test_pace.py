@@ -71,7 +71,8 @@ async def test_commands_of_one_turn_are_counted_one_after_the_other(client: aior
 async def test_commands_that_come_while_others_are_counted_go_together(
     client: aioredis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted, sent = paces(client), []
+    counted = paces(client)
+    sent: list[tuple[int, int]] = []
     count = counted._count
 
     async def noting(event: int, commands: Any) -> Any:
