@@ -52,7 +52,7 @@ async def issuers_of(connection: AsyncConnection, user_id: int) -> list[LinkedIs
 async def link(connection: AsyncConnection, user_id: int, issuer: str, subject: str) -> bool:
     """Let a person whom an issuer names sign in to an account; False where the person has another account."""
     which = {"user_id": user_id, "issuer": issuer, "subject": subject}
-    return (await connection.exec_driver_sql(_LINK, which)).scalar_one() == user_id
+    return int((await connection.exec_driver_sql(_LINK, which)).scalar_one()) == user_id
 
 
 async def unlink(connection: AsyncConnection, user_id: int, issuer: str, others: Sequence[str], *, mails: bool) -> bool:
