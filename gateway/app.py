@@ -23,6 +23,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    account_identities,
     account_passkeys,
     accounts,
     alarms,
@@ -132,6 +133,7 @@ def _details() -> dict[str, Details]:
         sessions,
         accounts,
         account_passkeys,
+        account_identities,
         operators,
         operator_accounts,
         factors,
@@ -194,6 +196,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 sessions,
                 accounts,
                 account_passkeys,
+                account_identities,
                 operators,
                 factors,
                 halls,

@@ -13,6 +13,7 @@ from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuers
+from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.lane_office import LaneOffice
@@ -151,6 +152,7 @@ def build_services(settings: GatewaySettings) -> Services:
     traffic = Traffic()
     searched, search_index, search_memory = _searched(settings, old_reads)
     catalogue = CachedCatalogue(searched, line_redis, settings.search)
+    issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
     return Services(
         settings=settings,
         engine=engine,
@@ -179,7 +181,8 @@ def build_services(settings: GatewaySettings) -> Services:
             links_per_minute=settings.limit.contacts_per_minute,
             now=clock.now,
         ),
-        issuers=Issuers(settings.oidc, https_only=settings.site.production, now=clock.now),
+        issuers=issuers,
+        linking=Linking(engine, ring, issuers, mails=contacts.takes_mail, now=clock.now),
         captcha=captcha,
         reader=Reader(
             settings.db.url,

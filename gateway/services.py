@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuers
+from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.lane_office import LaneOffice
@@ -97,6 +98,7 @@ class Services:
     ended_sessions: EndedSessions
     accounts: Accounts
     issuers: Issuers
+    linking: Linking
     captcha: Captcha
     reader: Reader
     payments: Payments

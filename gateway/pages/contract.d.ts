@@ -652,6 +652,17 @@ export type HoldResult = {
   seats: HeldSeat[];
   breakdown?: Breakdown | null;
 };
+export type IdentityAnswer = {
+  issuer: string;
+  name: string;
+  linkedAt: string | null;
+};
+export type IdentityList = {
+  identities: IdentityAnswer[];
+};
+export type IdentityStart = {
+  href: string;
+};
 export type InitialCall = {
   event: EventAnswer;
   tickets: TicketAnswer[];

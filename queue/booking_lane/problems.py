@@ -37,6 +37,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "account_required": Problem(
         403, "Account required", "Here fans need an account: sign in at /account, and your place comes along."
     ),
+    "last_way_in": Problem(
+        409, "The last way in", "Without it you could not sign in any more. Set a password or add a passkey first."
+    ),
     "accounts_off": Problem(404, "No accounts", "This site has no accounts of this kind."),
     "link_spent": Problem(403, "Link used or ended", "This link was used before or has ended; ask for a new one."),
     "ticket_link_ended": Problem(
