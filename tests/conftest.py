@@ -55,9 +55,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return min((os.cpu_count() or 1) + 1, XDIST_WORKERS_MAX)
 
 
-def pytest_collection() -> None:
-    """What is read now is kept to the end, so that nothing is found by looking for garbage meanwhile."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is read now is kept to the end: meanwhile nothing would be found by looking for garbage."""
     gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,7 +74,6 @@ def pytest_collection_finish() -> None:
     """Thousands of tests are there to the end: no collection of garbage need walk over them."""
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
