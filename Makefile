@@ -38,7 +38,7 @@ test: ## Check style, types and imports, then run the tests
 
 # Once, while mypy has the other core: otherwise each of pytest's processes would compile every test of a fresh clone.
 .PHONY: tests-read
-tests-read: $(VENV)/.dev
+tests-read: $(VENV)/.dev ## Read all tests without running any, which compiles them
 	@$(BIN)/pytest --collect-only --quiet --quiet > $(VENV)/tests-read.txt || { cat $(VENV)/tests-read.txt; exit 1; }
 
 .PHONY: lint
