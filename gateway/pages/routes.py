@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -67,6 +67,7 @@ from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
 from gateway.wire.requests import origin_of
+from gateway.wire.routers import OnceRouter
 from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
@@ -686,9 +687,9 @@ async def alert_worker() -> Response[bytes]:
     return Response(asset.plain, media_type=asset.media_type, headers={"Cache-Control": "no-cache"})
 
 
-def pages_router() -> Router:
+def pages_router() -> OnceRouter:
     """The pages' routes; they need the dependency ``pages``, a `PageData`."""
-    for_fans = Router(
+    for_fans = OnceRouter(
         path="/",
         route_handlers=[
             events_page,
@@ -713,7 +714,7 @@ def pages_router() -> Router:
         ],
         before_request=_in_preferred_language,
     )
-    return Router(
+    return OnceRouter(
         path="/",
         route_handlers=[
             for_fans,

@@ -449,6 +449,7 @@ SELECT json_build_object('at', recorded_at, 'userId', user_id, 'eventId', event_
 """
 
 
+@pytest.mark.long
 def test_a_stadium_is_audited_in_seconds(database_url: str, tmp_path: Path) -> None:
     seed_stadium(database_url, room=RoomSeed())
     with psycopg.connect(database_url) as connection:
