@@ -79,6 +79,7 @@ def audit(
             grace_seconds=settings.hold.grace_seconds,
             command_keep_hours=settings.lane.command_keep_hours,
             ledger=ledger,
+            invoices=settings.invoice,
         )
     except LedgerError as error:
         raise fail(str(error)) from None

@@ -66,6 +66,11 @@ TABLES: Final = (
         {"address": _ADDRESS, "content": ("text", SealedField.ORDER)},
         "address",
     ),
+    SealedTable(
+        "invoice",
+        {"series": "text", "number": "bigint"},
+        {"buyer": ("text", SealedField.INVOICE), "mail": _ADDRESS},
+    ),
     SealedTable("account", {"user_id": "bigint"}, {"mail": _ADDRESS}, "mail"),
     SealedTable("message", {"message_id": "uuid", "event_id": "bigint"}, {"address": _ADDRESS}, "address"),
     SealedTable(

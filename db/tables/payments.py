@@ -33,7 +33,7 @@ class Payment(Base):
     more. At ``due_at`` the cashier looks at it next; null where there is nothing to do. ``voucher_hash`` and
     ``discounts`` (one for each seat of the hold) are those of the voucher that it is paid with; its use is counted as
     long as the payment is under way or booked. ``at_provider``: the fan asked to pay on the provider's own page, which
-    is at ``pay_href``.
+    is at ``pay_href``. ``invoiced``: its invoice is written (`db.tables.invoices`).
     """
 
     __tablename__ = "payment"
@@ -60,6 +60,7 @@ class Payment(Base):
         ),
         Index("ix_payment_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_payment_user", "user_id", "event_id"),
+        Index("ix_payment_to_invoice", "ended_at", postgresql_where=text("state = 'booked' AND NOT invoiced")),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -88,6 +89,7 @@ class Payment(Base):
     discounts: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     at_provider: Mapped[bool] = mapped_column(server_default="false")
     pay_href: Mapped[str | None]
+    invoiced: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PaymentJob(Base):
@@ -108,7 +110,10 @@ class PaymentJob(Base):
 
 
 class Refund(Base):
-    """Money that goes back: written by the transaction that made it due, and sent by the cashier under its own id."""
+    """Money that goes back: written by the transaction that made it due, and sent by the cashier under its own id.
+
+    ``credited``: it stands on a credit note (`db.tables.invoices`).
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -126,6 +131,11 @@ class Refund(Base):
             unique=True,
             postgresql_where=text("cause <> 'cancelled'"),
         ),
+        Index(
+            "ix_refund_to_credit",
+            "created_at",
+            postgresql_where=text("NOT credited AND cause IN ('cancelled', 'event_cancelled')"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -141,6 +151,7 @@ class Refund(Base):
     done_at: Mapped[dt.datetime | None]
     tries: Mapped[int] = mapped_column(Integer, server_default="0")
     error: Mapped[str] = mapped_column(server_default="")
+    credited: Mapped[bool] = mapped_column(server_default="false")
 
 
 class PaymentHint(Base):

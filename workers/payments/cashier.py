@@ -24,6 +24,7 @@ import redis
 from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
+from db.invoices.settings import InvoiceSettings
 from db.outbox.kinds import OutboxKind, RefundMade
 from db.outbox.writer import insert_news_after
 from db.payments import cashier as sql
@@ -41,6 +42,7 @@ from payments.provider import (
     Standing,
 )
 from payments.settings import PaymentSettings
+from workers.payments.invoicing import Invoicing
 from workers.payments.reconciling import reconcile_if_due
 from workers.payments.sending import Sending
 
@@ -68,8 +70,8 @@ class Cashier:
 
     Args:
         providers: by their names; payments of another wait.
-        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent`` and
-            ``pay_refunded``, so that tests can inject faults there.
+        probe: called at ``pay_taken``, ``pay_opened``, ``pay_noted``, ``pay_captured``, ``pay_sent``, ``pay_refunded``
+            and ``pay_numbered``, so that tests can inject faults there.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Cashier:
         lane: LaneSettings,
         settings: PaymentSettings,
         providers: Mapping[str, Provider],
+        invoices: InvoiceSettings = InvoiceSettings(),
         *,
         probe: Callable[[str], None] = lambda point: None,
     ) -> None:
@@ -87,6 +90,7 @@ class Cashier:
         self._providers = providers
         self._probe = probe
         self._sending = Sending(jobs, lane)
+        self._invoicing = Invoicing(database_url, invoices, probe)
         self._connection: Connection | None = None
         self._wake = asyncio.Event()
         self._connecting = asyncio.Lock()
@@ -98,6 +102,7 @@ class Cashier:
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
         comparing = asyncio.create_task(self._compare())
+        invoicing = asyncio.create_task(self._invoicing.run())
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -114,7 +119,8 @@ class Cashier:
         finally:
             stopping.cancel()
             comparing.cancel()
-            await asyncio.gather(comparing, return_exceptions=True)
+            invoicing.cancel()
+            await asyncio.gather(comparing, invoicing, return_exceptions=True)
             await self._end()
 
     async def _end(self) -> None:
