@@ -199,8 +199,8 @@ class Housekeeping:
 
     def forget(self) -> None:
         """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts,
-        and alarms that are older than promised, and take the networks from old holds and the buyers from old invoices, a
-        bounded number in each run.
+        and alarms that are older than promised, and take the networks from old holds and the buyers from old invoices,
+        a bounded number in each run.
         """
         keep = self._settings.keep
         for old, keep_hours in (

@@ -22,7 +22,7 @@ from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
 from db.audit.payments import SETTLE_SECONDS_MAX
 from db.booking.holds import OPEN, keeps_seats, live
 from db.connections import primary, replica
-from db.invoices.settings import InvoiceSettings
+from db.invoices.settings import NO_SELLER, InvoiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def audit(
     grace_seconds: int = 15,
     command_keep_hours: int = 24,
     ledger: Path | None = None,
-    invoices: InvoiceSettings = InvoiceSettings(),
+    invoices: InvoiceSettings = NO_SELLER,
 ) -> list[Violation]:
     """Check every invariant; an empty list means that all hold.
 

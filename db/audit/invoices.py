@@ -23,7 +23,7 @@ INVARIANTS: Final[dict[str, tuple[str, LiteralString]]] = {
         """,
     ),
     "payment_has_invoice": (
-        "Each payment that bought something has its invoice ten minutes later, where the site or the event has a seller.",
+        "Each payment that bought something has its invoice ten minutes later, where the site or event has a seller.",
         """
         SELECT p.event_id, p.payment_id, p.purchase_id, p.captured_amount, p.ended_at
           FROM payment p

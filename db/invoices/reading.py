@@ -50,8 +50,8 @@ SELECT EXISTS (
 
 
 class InvoiceRow(NamedTuple):
-    """An invoice or a credit note; a credit note names its invoice by ``of_series`` and ``of_number``. ``buyer`` is empty
-    once it was forgotten, or where no key of this site opens it; so is ``mail``.
+    """An invoice or a credit note; a credit note names its invoice by ``of_series`` and ``of_number``. ``buyer`` is
+    empty once it was forgotten, or where no key of this site opens it; so is ``mail``.
     """
 
     series: str

@@ -33,9 +33,7 @@ class InvoiceSettings(Section, frozen=True, kw_only=True):
         setting("the seller's address, a semicolon between its lines"),
         Meta(max_length=ADDRESS_CHARS_MAX, pattern=ONE_LINE),
     ] = ""
-    tax_id: Annotated[
-        str, setting("the seller's tax number"), Meta(max_length=TAX_ID_CHARS_MAX, pattern=ONE_LINE)
-    ] = ""
+    tax_id: Annotated[str, setting("the seller's tax number"), Meta(max_length=TAX_ID_CHARS_MAX, pattern=ONE_LINE)] = ""
     note: Annotated[
         str,
         setting("a sentence at the foot of each invoice, for example why no tax is charged"),
@@ -43,7 +41,9 @@ class InvoiceSettings(Section, frozen=True, kw_only=True):
     ] = ""
     series: Annotated[
         str,
-        setting("what an invoice's number begins with; {year} and {event} stand for theirs. Each beginning counts anew"),
+        setting(
+            "what an invoice's number begins with; {year} and {event} stand for theirs. Each beginning counts anew"
+        ),
         Meta(max_length=SERIES_CHARS_MAX, pattern=SERIES_PATTERN),
     ] = "{year}-"
     credit_series: Annotated[
@@ -54,7 +54,7 @@ class InvoiceSettings(Section, frozen=True, kw_only=True):
     since: Annotated[
         str,
         setting(
-            "purchases before this day (UTC, for example 2027-01-01) get no invoice; empty: all that were paid get theirs"
+            "purchases before this day (UTC, e.g. 2027-01-01) get no invoice; empty: all that were paid get theirs"
         ),
     ] = ""
 
@@ -70,3 +70,7 @@ class InvoiceSettings(Section, frozen=True, kw_only=True):
         if not _day(self.since):
             raise ValueError("it is a day such as 2027-01-01")
         return dt.datetime.fromisoformat(self.since).replace(tzinfo=dt.UTC)
+
+
+NO_SELLER: Final = InvoiceSettings()
+"""The site names no seller."""

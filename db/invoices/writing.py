@@ -264,9 +264,7 @@ def _buyer(answers: str | None) -> str:
     return seal_buyer(buyer)
 
 
-async def _credit_notes(
-    connection: Connection, returned: Sequence[Returned]
-) -> tuple[list[_Document], list[str]]:
+async def _credit_notes(connection: Connection, returned: Sequence[Returned]) -> tuple[list[_Document], list[str]]:
     seats = await _seats(connection, returned)
     notes, faults = [], []
     for one in returned:

@@ -46,11 +46,12 @@ class Answer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Content(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of the answers that is sealed as one text."""
+    """The part of the answers that is sealed as one text. ``address`` is where the fan lives, for the invoice."""
 
     name: str
     attendees: tuple[Attendee, ...] = ()
     answers: tuple[Answer, ...] = ()
+    address: str = ""
 
 
 class Hold(NamedTuple):

@@ -91,7 +91,8 @@ OF_FAN: Final[dict[str, LiteralString]] = {
          WHERE user_id = ANY (%(fans)s)
          ORDER BY created_at""",
     "invoice": """
-        SELECT i.event_id, i.series, i.number, i.kind, i.made_at, i.amount, i.tax, i.currency, i.buyer, i.mail AS address
+        SELECT i.event_id, i.series, i.number, i.kind, i.made_at, i.amount, i.tax, i.currency, i.buyer,
+               i.mail AS address
           FROM purchase p
           JOIN invoice i ON i.purchase_id = p.purchase_id AND i.event_id = p.event_id
          WHERE p.user_id = ANY (%(fans)s)
@@ -235,7 +236,12 @@ def exported(connection: Connection, person: Person) -> dict[str, list[dict[str,
 
 def _legible(row: dict[str, Any]) -> dict[str, Any]:
     legible = {name: _plain(value) for name, value in row.items()}
-    for name, open_it in (("address", opened), ("ticket_code", open_code), ("content", open_text), ("buyer", open_buyer)):
+    for name, open_it in (
+        ("address", opened),
+        ("ticket_code", open_code),
+        ("content", open_text),
+        ("buyer", open_buyer),
+    ):
         if row.get(name) is not None:
             try:
                 legible[name] = open_it(row[name])
@@ -257,10 +263,10 @@ def _plain(value: object) -> object:
 def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
     """Delete the person's account, addresses and messages, and give holds and purchases to nobody. Returns the events.
 
-    What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. An invoice keeps the buyer's
-    name and address, which the law wants, until housekeeping takes them (`db.invoices.keeping`). The fan's session and the
-    purchase's own link open it no more. That an address is not to be written to is kept, sealed, because to forget it
-    would be to write again. Each event is a transaction of its own, between two booking batches.
+    What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. An invoice keeps the
+    buyer's name and address, which the law wants, until housekeeping takes them (`db.invoices.keeping`). The fan's
+    session and the purchase's own link open it no more. That an address is not to be written to is kept, sealed,
+    because to forget it would be to write again. Each event is a transaction of its own, between two booking batches.
 
     Raises:
         FanHoldsSeatsError: the fan holds seats; what was done for other events stays done.

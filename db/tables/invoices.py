@@ -42,9 +42,7 @@ class Invoice(Base):
             " AND (of_number IS NULL) = (of_series IS NULL) AND (of_number IS NULL) = (credited_at IS NULL)",
             name="credited",
         ),
-        Index(
-            "uq_invoice_purchase", "purchase_id", "event_id", unique=True, postgresql_where=text("kind = 'invoice'")
-        ),
+        Index("uq_invoice_purchase", "purchase_id", "event_id", unique=True, postgresql_where=text("kind = 'invoice'")),
         Index(
             "uq_invoice_credited",
             "purchase_id",

@@ -99,9 +99,7 @@ class _Card(Pen):
 
     def __init__(self, pdf: FPDF, look: Look, family: str, *, right_to_left: bool) -> None:
         self._left, self._top, self._width, self._height = _CARD
-        super().__init__(
-            pdf, family, self._left + _PADDING, self._width - 2 * _PADDING, right_to_left=right_to_left
-        )
+        super().__init__(pdf, family, self._left + _PADDING, self._width - 2 * _PADDING, right_to_left=right_to_left)
         self._look = look
 
     def draw(self, event: EventFacts, when: str, page: _Page, count: str) -> None:

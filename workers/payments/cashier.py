@@ -24,7 +24,7 @@ import redis
 from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
-from db.invoices.settings import InvoiceSettings
+from db.invoices.settings import NO_SELLER, InvoiceSettings
 from db.outbox.kinds import OutboxKind, RefundMade
 from db.outbox.writer import insert_news_after
 from db.payments import cashier as sql
@@ -81,7 +81,7 @@ class Cashier:
         lane: LaneSettings,
         settings: PaymentSettings,
         providers: Mapping[str, Provider],
-        invoices: InvoiceSettings = InvoiceSettings(),
+        invoices: InvoiceSettings = NO_SELLER,
         *,
         probe: Callable[[str], None] = lambda point: None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""Writes invoices beside the cashier's other work, on a connection of its own: no payment and no booking waits for it."""
+"""Writes invoices beside the cashier's other work, on a connection of its own: no payment or booking waits for it."""
 
 from __future__ import annotations
 
