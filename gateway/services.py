@@ -14,6 +14,7 @@ from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuer
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.invoices import Invoices
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
@@ -98,6 +99,7 @@ class Services:
     reader: Reader
     payments: Payments
     orders: Orders
+    invoices: Invoices
     tickets: Tickets
     check_in: CheckIn
     halls: Halls

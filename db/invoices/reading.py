@@ -39,15 +39,6 @@ SELECT purchase_id, series, number
  ORDER BY made_at, series, number
 """
 
-IS_DUE: Final[LiteralString] = """
-SELECT EXISTS (
-    SELECT
-      FROM payment p
-      JOIN event e USING (event_id)
-     WHERE p.purchase_id = %(purchase_id)s AND p.event_id = %(event_id)s AND p.state = 'booked' AND NOT p.invoiced
-       AND p.ended_at >= %(since)s AND (%(of_site)s OR e.seller IS NOT NULL))
-"""
-
 
 class InvoiceRow(NamedTuple):
     """An invoice or a credit note; a credit note names its invoice by ``of_series`` and ``of_number``. ``buyer`` is
@@ -120,14 +111,6 @@ async def invoices_of(connection: AsyncConnection, event_id: int, purchase_id: u
     return [invoice_row(row) for row in await connection.exec_driver_sql(OF_PURCHASE, which)]
 
 
-async def is_invoice_due(
-    connection: AsyncConnection, event_id: int, purchase_id: uuid.UUID, since: dt.datetime, *, of_site: bool
-) -> bool:
-    """Whether a purchase is to get an invoice and has none yet."""
-    which = {"event_id": event_id, "purchase_id": purchase_id, "since": since, "of_site": of_site}
-    return bool((await connection.exec_driver_sql(IS_DUE, which)).scalar_one())
-
-
 async def invoices_of_event(
     connection: AsyncConnection, event_id: int, after: InvoiceRow | None, rows_max: int
 ) -> list[InvoiceRow]:
@@ -148,6 +131,7 @@ async def codes_of(
     """The numbers of the invoices and credit notes of some purchases."""
     which = {"event_id": event_id, "purchase_ids": purchase_ids}
     found: dict[uuid.UUID, list[str]] = {}
-    for purchase_id, series, number in await connection.exec_driver_sql(CODES, which):
+    rows: Any = await connection.exec_driver_sql(CODES, which)
+    for purchase_id, series, number in rows:
         found.setdefault(purchase_id, []).append(code_of(series, number))
     return found

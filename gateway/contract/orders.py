@@ -141,6 +141,19 @@ class OrderRefund(AnswerBody, kw_only=True):
     done_at: Moment | None
 
 
+class OrderInvoice(AnswerBody, kw_only=True):
+    """An invoice, or a credit note that ``corrects`` it. ``amount`` contains ``tax``; of a credit note it is what went
+    back.
+    """
+
+    number: str
+    kind: Annotated[str, Meta(pattern="^(invoice|credit_note)$")]
+    corrects: str | None
+    made_at: Moment
+    amount: int
+    tax: int
+
+
 class OrderAnswer(AnswerBody, kw_only=True):
     """An order: what a purchase is to its fan and to the venue's office. ``name`` is null where the event asked for
     nothing; ``mail`` is then an address that the fan gave for messages, or null.
@@ -161,6 +174,7 @@ class OrderAnswer(AnswerBody, kw_only=True):
     terms_version: int
     payments: tuple[OrderPayment, ...]
     refunds: tuple[OrderRefund, ...]
+    invoices: tuple[OrderInvoice, ...]
 
 
 class OrderLine(AnswerBody, kw_only=True):

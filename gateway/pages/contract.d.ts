@@ -777,6 +777,7 @@ export type OfficeOrder = {
   termsVersion: number;
   payments: OrderPayment[];
   refunds: OrderRefund[];
+  invoices: OrderInvoice[];
   userId: number;
   givenBy: string | null;
   seats: OrderSeat[];
@@ -847,6 +848,15 @@ export type OrderAnswer = {
   termsVersion: number;
   payments: OrderPayment[];
   refunds: OrderRefund[];
+  invoices: OrderInvoice[];
+};
+export type OrderInvoice = {
+  number: string;
+  kind: string;
+  corrects: string | null;
+  madeAt: string;
+  amount: number;
+  tax: number;
 };
 export type OrderLine = {
   orderCode: string;

@@ -621,6 +621,9 @@ class PagesFromServices:
             attendees={} if row.content is None else {one.seat: one.name for one in row.content.attendees},
             paid=sum(one.amount for one in payments),
             returned=sum(one.amount for one in refunds),
+            has_invoice=bool(
+                payments and await self._services.invoices.of(purchase.event.event_id, purchase.purchase_id)
+            ),
         )
 
     def _hand_on(self, purchase: PurchaseAnswer, detail: PurchaseDetailAnswer) -> str:
@@ -668,6 +671,9 @@ class PagesFromServices:
         look, font = Look.of(services.settings.brand), services.settings.mail.font
         async with services.tickets.making_pdf:
             return await asyncio.to_thread(tickets_pdf, facts, tickets, current().tag, title, look, font)
+
+    async def invoices_pdf(self, request: AnyRequest, purchase: PurchaseView) -> bytes:
+        return await self._services.invoices.pdf(purchase.event.event_id, purchase.purchase_id, network(request))
 
     async def offered(self, token: str) -> OfferedTicket | None:
         try:

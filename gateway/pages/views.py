@@ -312,6 +312,7 @@ class OrderView:
     paid: int
     returned: int
     """Has gone back, or is on its way."""
+    has_invoice: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -601,6 +602,13 @@ class PageData(Protocol):
 
         Raises:
             ProblemError: ``rate_limited``.
+        """
+
+    async def invoices_pdf(self, request: Request[Any, Any, Any], purchase: PurchaseView) -> bytes:
+        """The invoice of the purchase and its credit notes as a PDF, in the language in which they were made.
+
+        Raises:
+            ProblemError: ``no_invoice`` or ``rate_limited``.
         """
 
     async def offered(self, token: str) -> OfferedTicket | None:

@@ -70,13 +70,14 @@ class _Paper:
         is_credit = invoice.kind is InvoiceKind.CREDIT_NOTE
         zone = zone_of(content.time_zone)
         day = format_date(invoice.made_at.astimezone(zone).date(), format="long", locale=self.locale)
-        self.title = f"{_('Credit note') if is_credit else _('Invoice')} {invoice.code}"
+        credit_note, invoice_word, tax_number, tax_word = _("Credit note"), _("Invoice"), _("Tax number"), _("Tax")
+        self.title = f"{credit_note if is_credit else invoice_word} {invoice.code}"
         self.facts = [
             (_("Date"), day),
             (_("Order"), content.order_code),
             *([(_("Corrects the invoice"), invoice.of_code)] if invoice.of_code else []),
         ]
-        tax_id = [f"{_('Tax number')} {seller.tax_id}"] if seller.tax_id else []
+        tax_id = [f"{tax_number} {seller.tax_id}"] if seller.tax_id else []
         self.seller = (_("Seller"), [seller.name, *address_lines(seller.address), *tax_id])
         buyer = [part for part in (invoice.buyer.name, *address_lines(invoice.buyer.address), invoice.mail) if part]
         self.buyer = (_("For"), buyer)
@@ -91,7 +92,7 @@ class _Paper:
             if one.tax_basis_points:
                 rate = format_percent(one.tax_basis_points / 10_000, format="#,##0.## %", locale=self.locale)
                 self.sums.append((_("Net"), self._money(one.net)))
-                self.sums.append((f"{_('Tax')} {_plain(rate)}", self._money(one.tax)))
+                self.sums.append((f"{tax_word} {_plain(rate)}", self._money(one.tax)))
         self.total = (_("Total"), self._money(invoice.amount))
         self.foot = [
             _("This amount goes back to you in the way in which you paid.") if is_credit else _("This is paid."),

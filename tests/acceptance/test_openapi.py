@@ -119,6 +119,8 @@ CONTRACT = {
     "/api/ops/events/{event_id}/orders.csv": {"get": 200},
     "/api/ops/events/{event_id}/orders/{purchase_id}": {"get": 200, "patch": 204},
     "/api/ops/events/{event_id}/orders/{purchase_id}/tickets": {"post": 204},
+    "/api/ops/events/{event_id}/orders/{purchase_id}/invoice.pdf": {"get": 200},
+    "/api/ops/events/{event_id}/invoices.csv": {"get": 200},
     "/api/ops/events/{event_id}/orders/{purchase_id}/cancel": {"post": 202},
     "/api/ops/events/{event_id}/gifts": {"post": 202},
     "/api/ops/stream": {"get": 200},

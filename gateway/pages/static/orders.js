@@ -104,6 +104,20 @@ async function show(purchaseId) {
       line(`Goes back ${money(order.currency, amount)}`, `${cause.replaceAll("_", " ")}, ${state}, ${when(createdAt)}`)
     ),
   );
+  $("order-money").append(...order.invoices.map(({ amount, corrects, madeAt, number, tax }) =>
+    line(
+      `${corrects ? "Credit note" : "Invoice"} ${number}`,
+      [
+        corrects && `corrects ${corrects}`,
+        money(order.currency, amount),
+        `tax in it ${money(order.currency, tax)}`,
+        when(madeAt),
+      ].filter(Boolean).join(", "),
+    )
+  ));
+  const invoice = /** @type {HTMLAnchorElement} */ ($("invoice"));
+  invoice.hidden = order.invoices.length === 0;
+  invoice.href = below(`${path}/orders/${order.purchaseId}/invoice.pdf`);
   input(formOf("act"), "name").value = order.name ?? "";
   input(formOf("act"), "mail").value = order.mail ?? "";
   $("order").hidden = false;
@@ -225,6 +239,7 @@ async function begin() {
   const [event, asks] = await Promise.all(asked);
   $("summary").textContent = event.name;
   /** @type {HTMLAnchorElement} */ ($("csv")).href = below(`${path}/orders.csv`);
+  /** @type {HTMLAnchorElement} */ ($("invoices-csv")).href = below(`${path}/invoices.csv`);
   const type = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (input(formOf("gift"), "type")));
   type.replaceChildren(
     ...event.ticketTypes.map(({ ticketType, ticketTypeId }) => new Option(ticketType, String(ticketTypeId))),
