@@ -14,7 +14,7 @@ from db.alarms.rules import FORGET_EXCEPTIONS
 from db.alarms.standing import FORGET_ALARMS
 from db.booking import housekeeping_sql as sql
 from db.ids import first_id_of
-from db.invoices.keeping import FORGET_BUYERS
+from db.invoices.keeping import FORGET_PAYERS
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
 from db.orders.answers import FORGET_PAST, FORGET_UNBOUGHT
@@ -199,7 +199,7 @@ class Housekeeping:
 
     def forget(self) -> None:
         """Delete outcomes, departures, delivered news, messages, addresses, answers of orders, subscriptions to alerts,
-        and alarms that are older than promised, and take the networks from old holds and the buyers from old invoices,
+        and alarms that are older than promised, and take the networks from old holds and the payers from old invoices,
         a bounded number in each run.
         """
         keep = self._settings.keep
@@ -213,7 +213,7 @@ class Housekeeping:
             (FORGET_UNCONFIRMED, keep.unconfirmed_hours),
             (FORGET_UNBOUGHT, keep.answers_hours),
             (FORGET_PAST, keep.order_days * HOURS_OF_DAY),
-            (FORGET_BUYERS, keep.invoice_years * DAYS_OF_YEAR_MAX * HOURS_OF_DAY),
+            (FORGET_PAYERS, keep.invoice_years * DAYS_OF_YEAR_MAX * HOURS_OF_DAY),
             (FORGET_NOTICES, self._settings.alarm.keep_hours),
             (FORGET_ALARMS, self._settings.alarm.keep_hours),
             (FORGET_EXCEPTIONS, self._settings.alarm.keep_hours),

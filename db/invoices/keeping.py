@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
-FORGET_BUYERS: Final[LiteralString] = """
+FORGET_PAYERS: Final[LiteralString] = """
 UPDATE invoice i
-   SET buyer = '', mail = NULL
+   SET payer = '', mail = NULL
   FROM (SELECT series, number
           FROM invoice
-         WHERE made_at < clock_timestamp() - make_interval(hours => %(keep_hours)s) AND buyer <> ''
+         WHERE made_at < clock_timestamp() - make_interval(hours => %(keep_hours)s) AND payer <> ''
          LIMIT %(rows_max)s) AS old
  WHERE i.series = old.series AND i.number = old.number
 """
-"""Takes the buyers from old invoices. The rows stay: a number that is gone would be a gap."""
+"""Takes the payers from old invoices. The rows stay: a number that is gone would be a gap."""

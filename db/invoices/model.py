@@ -81,7 +81,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Content(msgspec.Struct, frozen=True, rename="camel"):
-    """All of an invoice but its number, its dates and its buyer."""
+    """All of an invoice but its number, its dates and its payer."""
 
     seller: Seller
     event_name: str
@@ -93,20 +93,20 @@ class Content(msgspec.Struct, frozen=True, rename="camel"):
     lines: tuple[Line, ...]
 
 
-class Buyer(msgspec.Struct, frozen=True, rename="camel"):
+class Payer(msgspec.Struct, frozen=True, rename="camel"):
     """Whom an invoice is for. Both are empty where the event asked for nothing; an address has several lines."""
 
     name: str = ""
     address: str = ""
 
 
-def seal_buyer(buyer: Buyer) -> str:
-    """The buyer as it is stored."""
-    return keyring().seal(SealedField.INVOICE, msgspec.json.encode(buyer).decode())
+def seal_payer(payer: Payer) -> str:
+    """The payer as it is stored."""
+    return keyring().seal(SealedField.INVOICE, msgspec.json.encode(payer).decode())
 
 
-def open_buyer(sealed: str) -> str:
-    """The buyer of a row as JSON; empty once it was forgotten.
+def open_payer(sealed: str) -> str:
+    """The payer of a row as JSON; empty once it was forgotten.
 
     Raises:
         SealError: no key of this site opens it.
@@ -192,6 +192,6 @@ def code_of(series: str, number: int) -> str:
 
 
 def address_lines(address: str) -> list[str]:
-    """The lines of an address: of a seller's as it is set, or of a buyer's as it was typed."""
+    """The lines of an address: of a seller's as it is set, or of a payer's as it was typed."""
     parts = address.replace(ADDRESS_LINES_BETWEEN, "\n").split("\n")
     return [part.strip() for part in parts if part.strip()]

@@ -9,13 +9,13 @@ from typing import Any, Final, LiteralString, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.invoices.model import Buyer, Content, InvoiceKind, code_of, open_buyer
+from db.invoices.model import Payer, Content, InvoiceKind, code_of, open_payer
 from db.messages.addresses import opened
 from db.sealing.keyring import SealError
 
 _COLUMNS: Final[LiteralString] = """
 SELECT series, number, kind, event_id, purchase_id, of_series, of_number, made_at, currency, amount, tax, language,
-       content, buyer, mail
+       content, payer, mail
   FROM invoice
 """
 
@@ -41,7 +41,7 @@ SELECT purchase_id, series, number
 
 
 class InvoiceRow(NamedTuple):
-    """An invoice or a credit note; a credit note names its invoice by ``of_series`` and ``of_number``. ``buyer`` is
+    """An invoice or a credit note; a credit note names its invoice by ``of_series`` and ``of_number``. ``payer`` is
     empty once it was forgotten, or where no key of this site opens it; so is ``mail``.
     """
 
@@ -58,7 +58,7 @@ class InvoiceRow(NamedTuple):
     tax: int
     language: str
     content: Content
-    buyer: Buyer
+    payer: Payer
     mail: str
 
     @property
@@ -76,7 +76,7 @@ class InvoiceRow(NamedTuple):
 
 def invoice_row(row: Any) -> InvoiceRow:
     """A row of `OF_PURCHASE` or `OF_EVENT`."""
-    series, number, kind, *first, content, buyer, mail = row
+    series, number, kind, *first, content, payer, mail = row
     return InvoiceRow._make(
         (
             series,
@@ -84,18 +84,18 @@ def invoice_row(row: Any) -> InvoiceRow:
             InvoiceKind(kind),
             *first,
             msgspec.convert(content, Content),
-            _opened_buyer(buyer),
+            _opened_payer(payer),
             _opened_mail(mail),
         )
     )
 
 
-def _opened_buyer(sealed: str) -> Buyer:
+def _opened_payer(sealed: str) -> Payer:
     try:
-        found = open_buyer(sealed)
+        found = open_payer(sealed)
     except SealError:
-        return Buyer()
-    return msgspec.json.decode(found, type=Buyer) if found else Buyer()
+        return Payer()
+    return msgspec.json.decode(found, type=Payer) if found else Payer()
 
 
 def _opened_mail(sealed: str | None) -> str:

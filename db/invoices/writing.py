@@ -17,7 +17,7 @@ import psycopg
 
 from db.booking.order_codes import code_of as order_code_of
 from db.events.time_zones import zone_of
-from db.invoices.model import Buyer, Charged, Content, InvoiceKind, Line, Seller, lines_of, seal_buyer
+from db.invoices.model import Payer, Charged, Content, InvoiceKind, Line, Seller, lines_of, seal_payer
 from db.invoices.settings import InvoiceSettings
 from db.orders.answers import open_content
 from db.payments.states import RefundCause
@@ -49,7 +49,7 @@ SELECT p.event_id, p.payment_id, p.purchase_id, b.order_number, b.purchase_at, p
 
 RETURNED: Final[LiteralString] = f"""
 SELECT r.event_id, p.purchase_id, r.created_at, min(r.cause), sum(r.amount)::bigint, i.series, i.number, i.currency,
-       i.content, i.buyer, i.mail, i.language
+       i.content, i.payer, i.mail, i.language
   FROM refund r
   JOIN payment p ON p.payment_id = r.payment_id AND p.event_id = r.event_id
   JOIN invoice i ON i.purchase_id = p.purchase_id AND i.event_id = p.event_id AND i.kind = '{InvoiceKind.INVOICE}'
@@ -79,13 +79,13 @@ RETURNING last_number
 
 WRITE: Final[LiteralString] = """
 INSERT INTO invoice (series, number, kind, event_id, purchase_id, credited_at, of_series, of_number, made_at, currency,
-                     amount, tax, language, content, buyer, mail)
+                     amount, tax, language, content, payer, mail)
 SELECT k.series, k.number, k.kind, k.event_id, k.purchase_id, k.credited_at, k.of_series, k.of_number, k.made_at,
-       k.currency, k.amount, k.tax, k.language, k.content, k.buyer, k.mail
+       k.currency, k.amount, k.tax, k.language, k.content, k.payer, k.mail
   FROM json_to_recordset(%(rows)s)
        AS k (series text, number bigint, kind text, event_id bigint, purchase_id uuid, credited_at timestamptz,
              of_series text, of_number bigint, made_at timestamptz, currency text, amount bigint, tax bigint,
-             language text, content jsonb, buyer text, mail text)
+             language text, content jsonb, payer text, mail text)
 """
 
 NOTE_INVOICED: Final[LiteralString] = """
@@ -125,7 +125,7 @@ class Paid(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """A row of `RETURNED`, with the invoice that it takes back in part or whole; ``buyer`` and ``mail`` are sealed."""
+    """A row of `RETURNED`, with the invoice that it takes back in part or whole; ``payer`` and ``mail`` are sealed."""
 
     event_id: int
     purchase_id: uuid.UUID
@@ -136,7 +136,7 @@ class Returned(NamedTuple):
     number: int
     currency: str
     content: dict[str, Any]
-    buyer: str
+    payer: str
     mail: str | None
     language: str
 
@@ -158,7 +158,7 @@ class _Document(NamedTuple):
     currency: str
     language: str
     content: Content
-    buyer: str
+    payer: str
     mail: str | None
 
 
@@ -245,14 +245,14 @@ def _invoice(paid: Paid, seats: Iterable[Charged], site: Seller | None) -> _Docu
         currency=paid.currency,
         language=paid.language,
         content=content,
-        buyer=_buyer(paid.answers),
+        payer=_payer(paid.answers),
         mail=paid.mail,
     )
 
 
-def _buyer(answers: str | None) -> str:
-    """Whom the invoice is for, sealed. The law wants no more of a buyer than a name and an address."""
-    buyer = Buyer()
+def _payer(answers: str | None) -> str:
+    """Whom the invoice is for, sealed. The law wants no more of a payer than a name and an address."""
+    payer = Payer()
     if answers is not None:
         try:
             content = open_content(answers)
@@ -260,8 +260,8 @@ def _buyer(answers: str | None) -> str:
             # The order's own page cannot show the name either.
             pass
         else:
-            buyer = Buyer(content.name, content.address)
-    return seal_buyer(buyer)
+            payer = Payer(content.name, content.address)
+    return seal_payer(payer)
 
 
 async def _credit_notes(connection: Connection, returned: Sequence[Returned]) -> tuple[list[_Document], list[str]]:
@@ -296,7 +296,7 @@ def _credit_note(returned: Returned, seats: Iterable[_Seat]) -> _Document:
         currency=returned.currency,
         language=returned.language,
         content=msgspec.structs.replace(msgspec.convert(returned.content, Content), lines=lines),
-        buyer=returned.buyer,
+        payer=returned.payer,
         mail=returned.mail,
     )
 

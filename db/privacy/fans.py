@@ -22,7 +22,7 @@ from db.booking.holds import OPEN
 from db.booking.ticket_codes import open_code
 from db.change_log.changes import Change, Subject, insert_changes
 from db.events.editing import LOCK_EVENT, SESSION
-from db.invoices.model import open_buyer
+from db.invoices.model import open_payer
 from db.messages.addresses import hash_of, opened
 from db.orders.answers import open_text
 from db.sealing.keyring import SealError
@@ -91,7 +91,7 @@ OF_FAN: Final[dict[str, LiteralString]] = {
          WHERE user_id = ANY (%(fans)s)
          ORDER BY created_at""",
     "invoice": """
-        SELECT i.event_id, i.series, i.number, i.kind, i.made_at, i.amount, i.tax, i.currency, i.buyer,
+        SELECT i.event_id, i.series, i.number, i.kind, i.made_at, i.amount, i.tax, i.currency, i.payer,
                i.mail AS address
           FROM purchase p
           JOIN invoice i ON i.purchase_id = p.purchase_id AND i.event_id = p.event_id
@@ -240,7 +240,7 @@ def _legible(row: dict[str, Any]) -> dict[str, Any]:
         ("address", opened),
         ("ticket_code", open_code),
         ("content", open_text),
-        ("buyer", open_buyer),
+        ("payer", open_payer),
     ):
         if row.get(name) is not None:
             try:
@@ -264,7 +264,7 @@ def erase(connection: Connection, person: Person, why: str) -> Sequence[int]:
     """Delete the person's account, addresses and messages, and give holds and purchases to nobody. Returns the events.
 
     What was sold stays: seats, amounts, and the tickets' codes, which are good at the door. An invoice keeps the
-    buyer's name and address, which the law wants, until housekeeping takes them (`db.invoices.keeping`). The fan's
+    payer's name and address, which the law wants, until housekeeping takes them (`db.invoices.keeping`). The fan's
     session and the purchase's own link open it no more. That an address is not to be written to is kept, sealed,
     because to forget it would be to write again. Each event is a transaction of its own, between two booking batches.
 

@@ -69,7 +69,7 @@ TABLES: Final = (
     SealedTable(
         "invoice",
         {"series": "text", "number": "bigint"},
-        {"buyer": ("text", SealedField.INVOICE), "mail": _ADDRESS},
+        {"payer": ("text", SealedField.INVOICE), "mail": _ADDRESS},
     ),
     SealedTable("account", {"user_id": "bigint"}, {"mail": _ADDRESS}, "mail"),
     SealedTable("message", {"message_id": "uuid", "event_id": "bigint"}, {"address": _ADDRESS}, "address"),

@@ -27,7 +27,7 @@ class InvoiceSeries(Base):
 class Invoice(Base):
     """An invoice, or a credit note for what of it went back at ``credited_at``, the moment of the refunds.
 
-    ``amount`` contains ``tax``. ``content`` is `db.invoices.model.Content`; ``buyer`` (sealed, empty once its time is
+    ``amount`` contains ``tax``. ``content`` is `db.invoices.model.Content`; ``payer`` (sealed, empty once its time is
     over) and ``mail`` (sealed) say whom it is for. ``language`` is the one in which it is written.
     """
 
@@ -69,5 +69,5 @@ class Invoice(Base):
     tax: Mapped[int]
     language: Mapped[str]
     content: Mapped[dict[str, Any]]
-    buyer: Mapped[str]
+    payer: Mapped[str]
     mail: Mapped[str | None]

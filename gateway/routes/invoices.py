@@ -30,7 +30,7 @@ PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 PathPurchase = Annotated[uuid.UUID, Parameter(description="the order's purchaseId")]
 REFUSED: Final = ("invalid_request", "unknown_event")
 COLUMNS: Final = (
-    "number", "kind", "corrects", "madeAt", "orderCode", "buyer", "taxPercent", "net", "tax", "amount", "currency",
+    "number", "kind", "corrects", "madeAt", "orderCode", "payer", "taxPercent", "net", "tax", "amount", "currency",
 )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _cells(row: InvoiceRow) -> list[list[str]]:
     def major(amount: int) -> str:
         return str(Decimal(sign * amount).scaleb(-digits))
 
-    said = [row.code, str(row.kind), row.of_code or "", row.made_at.isoformat(), row.content.order_code, row.buyer.name]
+    said = [row.code, str(row.kind), row.of_code or "", row.made_at.isoformat(), row.content.order_code, row.payer.name]
     return [
         [
             *map(cell, said),

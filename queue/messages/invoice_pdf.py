@@ -79,8 +79,8 @@ class _Paper:
         ]
         tax_id = [f"{tax_number} {seller.tax_id}"] if seller.tax_id else []
         self.seller = (_("Seller"), [seller.name, *address_lines(seller.address), *tax_id])
-        buyer = [part for part in (invoice.buyer.name, *address_lines(invoice.buyer.address), invoice.mail) if part]
-        self.buyer = (_("For"), buyer)
+        payer = [part for part in (invoice.payer.name, *address_lines(invoice.payer.address), invoice.mail) if part]
+        self.payer = (_("For"), payer)
         self.event = content.event_name
         self.evening = f"{moment_in(self.locale, content.event_date, content.time_zone)} · {content.venue}"
         self.head = (_("Ticket"), _("Quantity"), _("Each"), _("Amount"))
@@ -117,7 +117,7 @@ class _Paper:
         """All letters of it."""
         cells = ["".join(cells) + below for cells, below in self.rows]
         pairs = [name + said for name, said in (*self.facts, *self.sums, self.total)]
-        people = [heading + "".join(lines) for heading, lines in (self.seller, self.buyer)]
+        people = [heading + "".join(lines) for heading, lines in (self.seller, self.payer)]
         parts = (self.title, self.event, self.evening, *self.head, *cells, *pairs, *people, *self.foot)
         return "".join(parts)
 
@@ -142,7 +142,7 @@ class _Sheet(Pen):
         y = self._page()
         half = self._inner / 2
         ends = y
-        for column, (heading, lines) in enumerate((paper.seller, paper.buyer)):
+        for column, (heading, lines) in enumerate((paper.seller, paper.payer)):
             if not lines:
                 continue
             self._ink(_PALE)

@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("tax", sa.BigInteger(), nullable=False),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("content", postgresql.JSONB(), nullable=False),
-        sa.Column("buyer", sa.Text(), nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
         sa.Column("mail", sa.Text(), nullable=True),
         sa.CheckConstraint("kind IN ('invoice', 'credit_note')", name=op.f("ck_invoice_kind")),
         sa.CheckConstraint("amount > 0 AND tax BETWEEN 0 AND amount", name=op.f("ck_invoice_amount")),

@@ -20,8 +20,8 @@ from db.connections.engines import transaction
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.sale import EventState
-from db.invoices.keeping import FORGET_BUYERS
-from db.invoices.model import Buyer, Charged, InvoiceKind, lines_of, taxes_of
+from db.invoices.keeping import FORGET_PAYERS
+from db.invoices.model import Payer, Charged, InvoiceKind, lines_of, taxes_of
 from db.invoices.reading import InvoiceRow, invoices_of
 from db.invoices.settings import InvoiceSettings
 from db.invoices.writing import Written, write_due
@@ -103,8 +103,8 @@ def test_what_is_paid_gets_an_invoice_and_what_goes_back_a_credit_note(till: Til
     assert write(till) == Written(0, []), "once"
     (one,), (two,) = read(till, first), read(till, second)
     assert [(one.code, one.of_code), (two.code, two.of_code)] == [("T-00001", None), ("T-00002", None)]
-    assert (one.buyer, one.mail, one.language) == (Buyer("Ada King", "St James 12\nLondon"), "ada@example.org", "de")
-    assert (two.buyer, two.mail, two.language) == (Buyer(), "", "en")
+    assert (one.payer, one.mail, one.language) == (Payer("Ada King", "St James 12\nLondon"), "ada@example.org", "de")
+    assert (two.payer, two.mail, two.language) == (Payer(), "", "en")
     included = half_up((SEAT_PRICE + FEE) * RATE, 10_000 + RATE)
     on_top = half_up((12_900 + FEE) * RATE, 10_000)
     hall, vip = one.content.lines
@@ -124,7 +124,7 @@ def test_what_is_paid_gets_an_invoice_and_what_goes_back_a_credit_note(till: Til
     assert (note.kind, note.code, note.of_code) == (InvoiceKind.CREDIT_NOTE, "T-00003", "T-00001")
     assert (note.amount, note.content.lines[0].kept) == (answered["refundAmount"], 515)
     assert note.tax == half_up(included * note.amount, SEAT_PRICE + FEE)
-    assert (note.buyer, note.content.seller) == (one.buyer, one.content.seller)
+    assert (note.payer, note.content.seller) == (one.payer, one.content.seller)
     late(till)
     assert broken(till) == set()
 
@@ -260,17 +260,17 @@ def test_an_erased_fan_stands_on_the_invoice_alone_until_its_time_is_over(till: 
     with psycopg.connect(till.books.database_url, autocommit=True) as connection:
         person = fans.of_address(connection, "ada@example.org")
         (exported,) = fans.exported(connection, person)["invoice"]
-        assert json.loads(exported["buyer"])["name"] == "Ada King"
+        assert json.loads(exported["payer"])["name"] == "Ada King"
         assert exported["address"] == "ada@example.org"
         fans.erase(connection, person, "asked")
         (invoice,) = read(till, bought)
-        assert (invoice.buyer.name, invoice.mail) == ("Ada King", "")
+        assert (invoice.payer.name, invoice.mail) == ("Ada King", "")
         kept: dict[str, Any] = {"keep_hours": 24, "rows_max": 10}
-        assert connection.execute(FORGET_BUYERS, kept).rowcount == 0
+        assert connection.execute(FORGET_PAYERS, kept).rowcount == 0
         connection.execute("UPDATE invoice SET made_at = made_at - interval '25 h'")
-        assert connection.execute(FORGET_BUYERS, kept).rowcount == 1
+        assert connection.execute(FORGET_PAYERS, kept).rowcount == 1
     (invoice,) = read(till, bought)
-    assert (invoice.buyer, invoice.code) == (Buyer(), "T-00001")
+    assert (invoice.payer, invoice.code) == (Payer(), "T-00001")
     assert broken(till) == set(), "the number stays"
 
 

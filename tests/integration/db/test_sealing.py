@@ -217,7 +217,7 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
     connection.execute("INSERT INTO invoice_series VALUES ('2026-', 1)")
     connection.execute(
         "INSERT INTO invoice (series, number, kind, event_id, purchase_id, made_at, currency, amount, tax, language,"
-        "                     content, buyer)"
+        "                     content, payer)"
         " VALUES ('2026-', 1, 'invoice', %s, gen_random_uuid(), now(), 'EUR', 1, 0, 'en', '{}', '{\"name\": \"Ada\"}')",
         (event_id,),
     )
