@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.invoices.model import Payer, Content, InvoiceKind, code_of, open_payer
+from db.invoices.model import Content, InvoiceKind, Payer, code_of, open_payer
 from db.messages.addresses import opened
 from db.sealing.keyring import SealError
 

@@ -17,7 +17,7 @@ import psycopg
 
 from db.booking.order_codes import code_of as order_code_of
 from db.events.time_zones import zone_of
-from db.invoices.model import Payer, Charged, Content, InvoiceKind, Line, Seller, lines_of, seal_payer
+from db.invoices.model import Charged, Content, InvoiceKind, Line, Payer, Seller, lines_of, seal_payer
 from db.invoices.settings import InvoiceSettings
 from db.orders.answers import open_content
 from db.payments.states import RefundCause

@@ -21,7 +21,7 @@ from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.sale import EventState
 from db.invoices.keeping import FORGET_PAYERS
-from db.invoices.model import Payer, Charged, InvoiceKind, lines_of, taxes_of
+from db.invoices.model import Charged, InvoiceKind, Payer, lines_of, taxes_of
 from db.invoices.reading import InvoiceRow, invoices_of
 from db.invoices.settings import InvoiceSettings
 from db.invoices.writing import Written, write_due

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from db.invoices.model import Payer, Content, InvoiceKind, Line, Seller
+from db.invoices.model import Content, InvoiceKind, Line, Payer, Seller
 from db.invoices.reading import InvoiceRow
 from messages.invoice_pdf import _Paper, invoices_pdf
 from messages.look import Look
