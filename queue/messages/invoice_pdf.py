@@ -71,7 +71,9 @@ class _Paper:
         zone = zone_of(content.time_zone)
         day = format_date(invoice.made_at.astimezone(zone).date(), format="long", locale=self.locale)
         credit_note, invoice_word, tax_number, tax_word = _("Credit note"), _("Invoice"), _("Tax number"), _("Tax")
-        self.title = f"{credit_note if is_credit else invoice_word} {invoice.code}"
+        self.kind = credit_note if is_credit else invoice_word
+        self.number = invoice.code
+        self.title = f"{self.kind} {self.number}"
         self.facts = [
             (_("Date"), day),
             (_("Order"), content.order_code),
@@ -190,7 +192,9 @@ class _Sheet(Pen):
         pdf.rect(left, top, width, height, style="F", round_corners=True, corner_radius=_CORNER)
         self._ink(rgb(self._look.ink))
         y = self._line(self._look.name, top + _PADDING - 2, 10, self._inner, bold=True) + 2
-        y = self._line(paper.title, y, 22, self._inner, bold=True) + 2.5
+        # In one line with Arabic words the parts of a number would change places.
+        self._line(paper.number, y, 22, self._inner / 2, column=self._inner / 2, bold=True, at_end=True)
+        y = self._line(paper.kind, y, 22, self._inner / 2, bold=True) + 2.5
         column = 0.0
         for name, said in paper.facts:
             after = self._line(name, y, 8, 52, column=column)
