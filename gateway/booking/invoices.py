@@ -10,9 +10,15 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.invoices import reading as db
+from db.invoices import sellers
+from db.invoices.model import Seller
 from db.invoices.reading import InvoiceRow
+from db.invoices.sellers import NoSuchEventError
+from db.invoices.settings import SELLER_CHARS_MAX
+from db.texts import fault_of_name, tidy
+from gateway.contract.invoices import SellerBody
 from gateway.identity.limits import RateLimits
-from gateway.wire.problems import ProblemError
+from gateway.wire.problems import ProblemError, invalid
 from messages.invoice_pdf import invoices_pdf
 from messages.look import Look
 
@@ -21,7 +27,7 @@ CSV_INVOICES_MAX: Final = 400_000
 
 
 class Invoices:
-    """Reads invoices.
+    """Reads invoices, and sets who sells an event.
 
     Args:
         making_pdf: is held while a PDF is made, which takes a processor.
@@ -71,6 +77,41 @@ class Invoices:
         if content is None:
             raise ProblemError("no_invoice", "No font of this site has the letters of this invoice.")
         return content
+
+    async def seller(self, event_id: int) -> Seller | None:
+        """The event's own seller; None where the site sells.
+
+        Raises:
+            ProblemError: ``unknown_event``.
+        """
+        try:
+            async with self._engine.connect() as connection:
+                return await sellers.seller_of(connection, event_id)
+        except NoSuchEventError:
+            raise ProblemError("unknown_event") from None
+
+    async def set_seller(self, event_id: int, body: SellerBody, operator: str) -> None:
+        """Set who sells the event, for the invoices to come.
+
+        Raises:
+            ProblemError: ``unknown_event`` or ``invalid_request``.
+        """
+        name = tidy(body.name)
+        if name and (fault := fault_of_name(name, SELLER_CHARS_MAX)):
+            raise invalid(fault, "$.name")
+        seller = Seller(
+            name=name,
+            address=tidy(body.address),
+            tax_id=tidy(body.tax_id),
+            note=tidy(body.note),
+            series=body.series,
+            credit_series=body.credit_series,
+        )
+        try:
+            async with self._engine.begin() as connection:
+                await sellers.set_seller(connection, event_id, seller if name else None, operator, body.why)
+        except NoSuchEventError:
+            raise ProblemError("unknown_event") from None
 
     async def pages(self, event_id: int) -> AsyncIterator[list[InvoiceRow]]:
         """All invoices and credit notes of an event as they were made, up to `CSV_INVOICES_MAX`, a page at a time."""

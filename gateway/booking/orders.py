@@ -85,7 +85,7 @@ class Orders:
                 Question(number, _tidy_line(one.text, db_asks.QUESTION_CHARS_MAX, "$.questions"), one.required)
                 for number, one in enumerate(body.questions, 1)
             ]
-            asks = Asks(body.attendees, tuple(questions), tidy(body.terms))
+            asks = Asks(body.attendees, tuple(questions), tidy(body.terms), address=body.address)
         try:
             async with self._engine.begin() as connection:
                 is_new = await db_asks.set_asks(connection, event_id, asks, operator, body.why)
@@ -116,6 +116,7 @@ class Orders:
                 name=_tidy_name(body.name, "$.name"),
                 attendees=_attendees(body, hold.seats, is_asked=asks.attendees),
                 answers=_answers(body, asks),
+                address=_address(body, asks),
             )
             if body.terms_version != asks.terms_version:
                 raise ProblemError("terms_changed", termsVersion=asks.terms_version)
@@ -210,7 +211,9 @@ class Orders:
                 if seat not in seats:
                     raise invalid("the order has no such seat", "$.attendees")
                 named[seat] = Attendee(*seat, _tidy_name(one.name, "$.attendees"))
-            content = Content(name=name, attendees=tuple(named.values()), answers=before.answers)
+            content = Content(
+                name=name, attendees=tuple(named.values()), answers=before.answers, address=before.address
+            )
             language = known(row.language or "")
             await db.keep_answers(
                 connection,
@@ -342,6 +345,16 @@ def _attendees(body: AnswersBody, seats: tuple[Seat, ...], *, is_asked: bool) ->
     if set(named) != set(seats) or len(named) != len(body.attendees):
         raise invalid("name one attendee for each seat of the hold", "$.attendees")
     return tuple(named[seat] for seat in seats)
+
+
+def _address(body: AnswersBody, asks: Asks) -> str:
+    """Where the fan lives, where the event asks for it."""
+    if not asks.address:
+        return ""
+    address = tidy(body.address)
+    if not address:
+        raise invalid("this event asks for an address", "$.address")
+    return address
 
 
 def _answers(body: AnswersBody, asks: Asks) -> tuple[Answer, ...]:

@@ -16,6 +16,7 @@ from gateway.contract.values import LISTS_MAX, AnswerBody, EventId, Moment, Requ
 MAIL_CHARS_MAX: Final = 254
 ANSWER_CHARS_MAX: Final = 1000
 LANGUAGE_CHARS_MAX: Final = 8
+ADDRESS_CHARS_MAX: Final = 300
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=ONE_LINE)]
 Mail = Annotated[str, Meta(min_length=3, max_length=MAIL_CHARS_MAX, pattern=ONE_LINE, examples=["ada@example.org"])]
@@ -31,7 +32,8 @@ class QuestionBody(RequestBody, kw_only=True):
 
 class AsksBody(RequestBody, kw_only=True):
     """What a fan answers before buying. An event that ``asks`` wants a name and a mail address, and what else is set
-    here; with ``asks`` false it wants nothing. ``terms`` is a text that fans agree to; a new text is a new version.
+    here (``address`` is for the invoice); with ``asks`` false it wants nothing. ``terms`` is a text that fans agree to;
+    a new text is a new version.
     """
 
     EXAMPLES = (
@@ -47,6 +49,7 @@ class AsksBody(RequestBody, kw_only=True):
 
     asks: bool
     attendees: bool = False
+    address: bool = False
     questions: Annotated[tuple[QuestionBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
     terms: Annotated[str, Meta(max_length=TERMS_CHARS_MAX, pattern=NO_NUL)] = ""
     why: Why = ""
@@ -66,6 +69,7 @@ class AsksAnswer(AnswerBody, kw_only=True):
     event_id: int
     asks: bool
     attendees: bool
+    address: bool
     questions: tuple[QuestionAnswer, ...]
     terms: str
     terms_version: int
@@ -107,6 +111,7 @@ class AnswersBody(RequestBody, kw_only=True):
     mail: Mail
     attendees: Annotated[tuple[AttendeeBody, ...], Meta(max_length=LISTS_MAX)] = ()
     answers: Annotated[tuple[QuestionReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARS_MAX, pattern=NO_NUL)] = ""
     terms_version: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     language: Language = "en"
 
@@ -169,6 +174,7 @@ class OrderAnswer(AnswerBody, kw_only=True):
     purchase_at: Moment
     name: str | None
     mail: str | None
+    address: str
     attendees: tuple[AttendeeAnswer, ...]
     answers: tuple[ReplyAnswer, ...]
     terms_version: int

@@ -113,6 +113,7 @@ export type AsksAnswer = {
   eventId: number;
   asks: boolean;
   attendees: boolean;
+  address: boolean;
   questions: QuestionAnswer[];
   terms: string;
   termsVersion: number;
@@ -772,6 +773,7 @@ export type OfficeOrder = {
   purchaseAt: string;
   name: string | null;
   mail: string | null;
+  address: string;
   attendees: AttendeeAnswer[];
   answers: ReplyAnswer[];
   termsVersion: number;
@@ -843,6 +845,7 @@ export type OrderAnswer = {
   purchaseAt: string;
   name: string | null;
   mail: string | null;
+  address: string;
   attendees: AttendeeAnswer[];
   answers: ReplyAnswer[];
   termsVersion: number;
@@ -1412,6 +1415,15 @@ export type SeatRow = {
 export type Section = {
   ticketTypeId: number;
   rows: SeatRow[];
+};
+export type SellerAnswer = {
+  eventId: number;
+  name: string;
+  address: string;
+  taxId: string;
+  note: string;
+  series: string;
+  creditSeries: string;
 };
 export type SessionAnswer = {
   token: string;

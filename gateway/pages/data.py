@@ -378,6 +378,7 @@ class PagesFromServices:
                     for question in hall.asks.questions
                     if (answer := fields.get(f"question-{question.question_id}", ""))
                 ],
+                "address": fields.get("address", "") if hall.asks.address else "",
                 "termsVersion": int(agreed) if agreed.isascii() and agreed.isdigit() else 0,
                 "language": current().tag,
             }

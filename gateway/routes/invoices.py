@@ -1,4 +1,4 @@
-"""Invoices for the venue's office: of one order as a PDF, and all of an event as a spreadsheet."""
+"""Invoices for the venue's office: of one order as a PDF, all of an event as a spreadsheet, and who sells."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from db.currencies import minor_digits
-from db.invoices.model import taxes_of
+from db.invoices.model import Seller, taxes_of
 from db.invoices.reading import InvoiceRow
 from db.operators.roles import OWNER, STEWARD
+from gateway.contract.invoices import SellerAnswer, SellerBody
 from gateway.contract.values import ID_MAX
 from gateway.identity.needs import at_event
+from gateway.identity.sessions import Session
 from gateway.routes.routers import operator_router
 from gateway.services import Services, network, services_of
 from gateway.wire.requests import AnyRequest
@@ -96,6 +98,37 @@ def _cells(row: InvoiceRow) -> list[list[str]]:
         ]
         for tax in taxes_of(row.content.lines)
     ]
+
+
+@operators.get("/api/ops/events/{event_id:int}/seller", refuses=REFUSED, needs=at_event(STEWARD))
+async def seller(request: AnyRequest, event_id: PathEvent) -> SellerAnswer:
+    """Who sells the event, as its invoices say, where that is not the site."""
+    return _seller(event_id, await services_of(request).invoices.seller(event_id))
+
+
+@operators.put(
+    "/api/ops/events/{event_id:int}/seller",
+    refuses=(*REFUSED, "body_too_large", "unsupported_media_type"),
+    needs=at_event(OWNER),
+)
+async def set_seller(request: AnyRequest, operator: Session, event_id: PathEvent, data: SellerBody) -> SellerAnswer:
+    """Set who sells the event. It holds for the invoices to come; those of before stay as they are."""
+    invoices = services_of(request).invoices
+    await invoices.set_seller(event_id, data, operator.name)
+    return _seller(event_id, await invoices.seller(event_id))
+
+
+def _seller(event_id: int, found: Seller | None) -> SellerAnswer:
+    named = found or Seller(name="")
+    return SellerAnswer(
+        event_id=event_id,
+        name=named.name,
+        address=named.address,
+        tax_id=named.tax_id,
+        note=named.note,
+        series=named.series,
+        credit_series=named.credit_series,
+    )
 
 
 ROUTERS = (operators,)

@@ -103,6 +103,7 @@ def _asks(event_id: int, found: Asks | None) -> AsksAnswer:
         event_id=event_id,
         asks=found is not None,
         attendees=asked.attendees,
+        address=asked.address,
         questions=tuple(
             QuestionAnswer(question_id=one.question_id, text=one.text, required=one.required) for one in asked.questions
         ),
@@ -163,6 +164,7 @@ def order_members(
         "purchase_at": row.purchase_at,
         "name": None if content is None else content.name,
         "mail": row.mail,
+        "address": "" if content is None else content.address,
         "attendees": tuple(
             AttendeeAnswer(
                 ticket_type_id=one.ticket_type_id,

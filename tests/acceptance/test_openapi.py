@@ -121,6 +121,7 @@ CONTRACT = {
     "/api/ops/events/{event_id}/orders/{purchase_id}/tickets": {"post": 204},
     "/api/ops/events/{event_id}/orders/{purchase_id}/invoice.pdf": {"get": 200},
     "/api/ops/events/{event_id}/invoices.csv": {"get": 200},
+    "/api/ops/events/{event_id}/seller": {"get": 200, "put": 200},
     "/api/ops/events/{event_id}/orders/{purchase_id}/cancel": {"post": 202},
     "/api/ops/events/{event_id}/gifts": {"post": 202},
     "/api/ops/stream": {"get": 200},

@@ -142,6 +142,16 @@ def has_its_invoice(site: Site, fan: Fan, event_id: int, purchase_id: str) -> No
     assert (line["number"], line["amount"], line["net"], line["corrects"]) == (invoice["number"], "49.00", "49.00", "")
     (order_line,) = csv.DictReader(io.StringIO(operator.get(f"{office}/orders.csv").content.decode()))
     assert order_line["invoices"] == invoice["number"]
+    body = {"name": "Band e.V.", "taxId": "DE2", "series": "B{year}-", "why": "as agreed"}
+    answer = operator.call("PUT", f"{office}/seller", body)
+    assert (answer.status, answer.json["name"], operator.get(f"{office}/seller").json["taxId"]) == (
+        200,
+        "Band e.V.",
+        "DE2",
+    )
+    assert operator.call("PUT", f"{office}/seller", {"name": "B", "series": "{what}"}).code == "invalid_request"
+    assert operator.call("PUT", f"{office}/seller", {"name": ""}).json["name"] == ""
+    assert operator.get("/api/ops/events/999999/seller").code == "unknown_event"
 
 
 def test_a_declined_payment_fails_and_can_be_tried_again(site: Site, event_id: int) -> None:

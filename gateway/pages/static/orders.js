@@ -7,7 +7,7 @@ import { momentWords } from "./moments.js";
 import { attempt, say, watchSession, watchSignIn } from "./operator.js";
 import { moneyIn, plural } from "./words.js";
 
-/** @import { AsksAnswer, EventDefinition, OfficeOrder, OrderLine, OrderList, OrderSeat } from "../contract.d.ts" */
+/** @import { AsksAnswer, EventDefinition, OfficeOrder, OrderLine, OrderList, OrderSeat, SellerAnswer } from "../contract.d.ts" */
 /** What became of a command. @typedef {{status: string, problem?: {detail: string}}} JobEnd */
 
 const VIEW = "orders";
@@ -212,6 +212,7 @@ formOf("asks").addEventListener("submit", (submit) => {
     const body = {
       asks: input(formOf("asks"), "asks").checked,
       attendees: input(formOf("asks"), "attendees").checked,
+      address: input(formOf("asks"), "address").checked,
       questions: questions.map((one) => ({ text: one.replace(/\s*\*$/, ""), required: one.endsWith("*") })),
       terms: text("asks", "terms"),
       why: text("asks", "why"),
@@ -224,19 +225,36 @@ formOf("asks").addEventListener("submit", (submit) => {
 });
 
 /** @param {AsksAnswer} asked */
-function showAsks({ asks, attendees, questions, terms, termsVersion }) {
+function showAsks({ address, asks, attendees, questions, terms, termsVersion }) {
   const form = formOf("asks");
   input(form, "asks").checked = asks;
   input(form, "attendees").checked = attendees;
+  input(form, "address").checked = address;
   input(form, "questions").value = questions.map((one) => `${one.text}${one.required ? " *" : ""}`).join("\n");
   input(form, "terms").value = terms;
   $("terms-version").textContent = termsVersion ? `Version ${termsVersion}. A new text is a new version.` : "";
 }
 
+const SELLER_FIELDS = /** @type {const} */ (["name", "address", "taxId", "note", "series", "creditSeries"]);
+/** @param {SellerAnswer} seller */
+function showSeller(seller) {
+  for (const name of SELLER_FIELDS) input(formOf("seller"), name).value = seller[name];
+}
+
+formOf("seller").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  attempt(VIEW, async () => {
+    const fields = [...SELLER_FIELDS, "why"].map((name) => [name, text("seller", name)]);
+    showSeller(await call("PUT", `${path}/seller`, { body: Object.fromEntries(fields) }));
+    say("Saved. It holds for the invoices to come.", [], true);
+  });
+});
+
 async function begin() {
-  /** @type {[Promise<EventDefinition>, Promise<AsksAnswer>]} */
-  const asked = [call("GET", path), call("GET", `/api/events/${eventId}/asks`)];
-  const [event, asks] = await Promise.all(asked);
+  /** @type {[Promise<EventDefinition>, Promise<AsksAnswer>, Promise<SellerAnswer>]} */
+  const asked = [call("GET", path), call("GET", `/api/events/${eventId}/asks`), call("GET", `${path}/seller`)];
+  const [event, asks, seller] = await Promise.all(asked);
+  showSeller(seller);
   $("summary").textContent = event.name;
   /** @type {HTMLAnchorElement} */ ($("csv")).href = below(`${path}/orders.csv`);
   /** @type {HTMLAnchorElement} */ ($("invoices-csv")).href = below(`${path}/invoices.csv`);

@@ -21,8 +21,9 @@ from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.sale import EventState
 from db.invoices.keeping import FORGET_PAYERS
-from db.invoices.model import Charged, InvoiceKind, Payer, lines_of, taxes_of
+from db.invoices.model import Charged, InvoiceKind, Payer, Seller, lines_of, taxes_of
 from db.invoices.reading import InvoiceRow, invoices_of
+from db.invoices.sellers import seller_of, set_seller
 from db.invoices.settings import InvoiceSettings
 from db.invoices.writing import Written, write_due
 from db.orders.answers import Content, Hold, keep_answers
@@ -189,6 +190,22 @@ def test_events_with_a_seller_of_their_own_count_in_its_series_and_others_have_n
     codes = [paper.code for paper in read(till, bought)]
     assert codes[0] in {f"B{till.event}-{year + more}-00001" for more in (0, 1)}, "the year of the venue's clock"
     assert codes[1:] == ["BC-00001"]
+
+
+def test_an_operator_sets_the_seller_and_it_is_logged_once(till: Till) -> None:
+    async def set_and_read(seller: Seller | None) -> Seller | None:
+        async with transaction(till.books.database_url, "test") as connection:
+            await set_seller(connection, till.event, seller, "ada", "as agreed")
+            return await seller_of(connection, till.event)
+
+    band = Seller(name="Band e.V.", tax_id="DE2")
+    for seller in (band, band, None):
+        assert asyncio.run(set_and_read(seller)) == seller
+    logged = till.books.rows("SELECT before, after FROM change_log WHERE field = 'seller' ORDER BY log_id")
+    assert [tuple(row.values()) for row in logged] == [
+        ("", "Band e.V.; DE2; E{event}-"),
+        ("Band e.V.; DE2; E{event}-", ""),
+    ]
 
 
 def test_purchases_before_the_first_day_get_none(till: Till) -> None:

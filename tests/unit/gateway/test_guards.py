@@ -176,6 +176,8 @@ ACTS: dict[str, OperatorRole | None] = {
     "GET /api/ops/events/{event_id:int}/orders": STEWARD,
     "GET /api/ops/events/{event_id:int}/orders.csv": OWNER,
     "GET /api/ops/events/{event_id:int}/invoices.csv": OWNER,
+    "GET /api/ops/events/{event_id:int}/seller": STEWARD,
+    "PUT /api/ops/events/{event_id:int}/seller": OWNER,
     "GET /api/ops/events/{event_id:int}/orders/{purchase_id:uuid}/invoice.pdf": STEWARD,
     "POST /api/ops/events/{event_id:int}/gifts": OWNER,
     "PATCH /api/ops/rooms/{event_id:int}": OWNER,
