@@ -444,7 +444,7 @@ async def _reconciled(till: Till) -> Any:
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_two_hundred_runs_of_a_cashier_killed_at_random_points(each_till: Till) -> None:
-    """Lost, doubled and overcharged are 0, and no invoice's number is missing. The cashier alone dies, which is quick."""
+    """Lost, doubled and overcharged are 0, and no invoice's number is missing. Only the cashier dies: it is quick."""
     till = each_till
     names = till.lanes.environ["ADMITONE_PAYMENT_PROVIDERS"]
     with_cashier = {**till.lanes.environ, **AT_ONCE, "ADMITONE_INVOICE_SELLER": "Kulturhalle"}
