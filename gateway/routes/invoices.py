@@ -26,7 +26,7 @@ from gateway.services import Services, network, services_of
 from gateway.wire.requests import AnyRequest
 from gateway.wire.spreadsheets import cell
 
-operators = operator_router("orders")
+operators = operator_router("invoices")
 
 PathEvent = Annotated[int, Parameter(ge=1, le=ID_MAX, description="event id")]
 PathPurchase = Annotated[uuid.UUID, Parameter(description="the order's purchaseId")]
