@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.invoices import Invoices
@@ -62,7 +62,8 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
-from gateway.search.catalogue import Catalogue
+from gateway.search.cached import CachedCatalogue
+from gateway.search.catalogue import SearchIndex
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.wire.connection_counts import Connections
@@ -94,7 +95,7 @@ class Services:
     passkeys: Passkeys
     ended_sessions: EndedSessions
     accounts: Accounts
-    issuer: Issuer
+    issuers: Issuers
     captcha: Captcha
     reader: Reader
     payments: Payments
@@ -106,7 +107,8 @@ class Services:
     hall_access: HallAccess
     hall_plans: HallPlans
     hall_proposals: HallProposals
-    catalogue: Catalogue
+    catalogue: CachedCatalogue
+    search_index: SearchIndex | None
     limits: RateLimits
     connections: Connections
     stream_slots: StreamSlots

@@ -14,6 +14,7 @@ from admitone.doctor.site import Site
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.commands import decode_batch
 from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
+from booking_lane.lane_map import map_in_force
 from booking_lane.listed_jobs import fetch_jobs
 
 CRON_SECONDS_MAX: Final = 15
@@ -36,7 +37,7 @@ def examine(site: Site) -> Iterator[Finding]:
         return
     seconds, micros = jobs.time()
     now_ms = seconds * 1000 + micros // 1000
-    for number in range(site.settings.lane.count):
+    for number in map_in_force(jobs, site.settings.lane.count).numbers:
         queue = rq_queue(jobs, queue_name(number))
         yield _workers_of(jobs, queue.name)
         yield _backlog(site, queue, now_ms)

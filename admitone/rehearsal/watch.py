@@ -24,7 +24,8 @@ from admitone.settings import Settings
 from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.clients import jobs_client
 from booking_lane.figures import Figures, figures_key, from_hash
-from booking_lane.lane import lane_of, queue_name, rq_queue
+from booking_lane.lane import queue_name, rq_queue
+from booking_lane.lane_map import map_in_force
 from gateway.health.presence import GATEWAYS_KEY, GATEWAYS_READ_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import FIGURES_HISTORY, room_key, room_keys
@@ -88,7 +89,7 @@ class Watch:
 
     @property
     def lane(self) -> int:
-        return lane_of(self.event_id, self.settings.lane.count)
+        return map_in_force(self._jobs, self.settings.lane.count).lanes.of(self.event_id)
 
     def look(self) -> Sample:
         """Take a sample.

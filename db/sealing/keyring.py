@@ -42,6 +42,7 @@ class SealedField(StrEnum):
     PAYMENT_SECRET = "payment secret"  # noqa: S105 - a name
     ORDER = "order"
     INVOICE = "invoice"
+    AUTHENTICATOR = "authenticator"
 
 
 class SealError(ValueError):

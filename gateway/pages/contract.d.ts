@@ -460,6 +460,7 @@ export type Facets = {
   towns: FacetValue[];
   months: FacetValue[];
   prices: PriceFacet[];
+  atLeast?: boolean;
 };
 export type FactorsAnswer = {
   authenticator: boolean;
@@ -630,6 +631,7 @@ export type Handover = {
 export type Health = {
   status: "failing" | "ok";
   failing?: string[];
+  degraded?: string[];
 };
 export type HeldSeat = {
   ticketTypeId: number;

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from gateway.contract.line import Claimed, Handover, JoinBody, JsonWebKeySet, OpenPass, Place
 from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
-from gateway.identity.answers import JOINED
+from gateway.identity.answers import CLAIMED, JOINED, Step
 from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
 from gateway.line.joining import JoinAsk
@@ -110,6 +110,8 @@ async def join(
         is_suspicious=verdict_of(request).is_answered,
     )
     standing, counts = await services.joining.join(ask)
+    if standing.joined == "new":
+        services.suspicions.ended(fan.user_id, Step.JOIN, succeeded=True)
     if standing.idle:
         # To join again is a sign of life: the fan is called again.
         await services.finding.act(event_id, fan)
@@ -163,6 +165,7 @@ async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: 
 
 @fans.post(
     "/api/queue/{event_id:int}/claim",
+    weighed=CLAIMED,
     status_code=200,
     refuses=("invalid_request", "unknown_event", "account_required", "not_called"),
     links={"200": {"reserve": TO_RESERVE}},
@@ -171,6 +174,7 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
     """Turn the call into an admission."""
     services = services_of(request)
     standing = await services.finding.claim(event_id, fan)
+    services.suspicions.ended(fan.user_id, Step.CLAIM, succeeded=True)
     assert standing.pass_until_ms is not None
     token = services.places.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
     counts = await services.finding.counts(event_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
+import redis
 from rq.worker import BaseWorker
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
@@ -30,3 +31,13 @@ def worker_name(member: bytes) -> str:
 def silent_seconds(pttl_ms: int) -> float | None:
     """How long ago the sign was written, from the remaining life of its key in ms; None if there is no key."""
     return None if pttl_ms < 0 else ALIVE_SECONDS - pttl_ms / 1000
+
+
+def has_worker(client: redis.Redis, queue: str) -> bool:
+    """Whether some worker of the queue gave a sign of life lately.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    names = [worker_name(member) for member in cast(set[bytes], client.smembers(workers_key(queue)))]
+    return bool(names) and bool(client.exists(*(alive_key(queue, name) for name in names)))

@@ -14,7 +14,7 @@ from db.audit.invariants import audit
 from db.events.seed import seed_demo
 from db.operators.accounts import add_operator
 from db.operators.roles import OperatorRole
-from tests.browser.conftest import program
+from tests.browser.chromium import program
 from tests.browser.test_fan_way import PASSWORD
 from tests.browser.test_tabs_way import WIDE
 from tests.client import Client, Fan

@@ -120,6 +120,7 @@ REFERENCE_TABLES = {
     "follower",
     "invoice",
     "invoice_series",
+    "lane_map",
     "network_rule",
     "network_rules_version",
     "operator",

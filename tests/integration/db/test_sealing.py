@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +13,14 @@ from typing import Any
 
 import psycopg
 import psycopg.sql
+import pyotp
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from admitone.doctor import data_keys
 from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import Site as Examined
+from admitone.keys import seal_authenticators
 from admitone.settings import Settings
 from db.accounts.accounts import keep_identity
 from db.alarms.kinds import ReceiverChannel
@@ -28,18 +33,22 @@ from db.help.fans import FIND_BY_ADDRESS, FIND_BY_TICKET, find_fans
 from db.messages.addresses import hash_of, opened
 from db.messages.contacts import contacts_of, follow, keep_contact, keep_quiet, suppress, unwanted
 from db.messages.kinds import MAIL, SMS, Followed, MessageKind, SuppressionReason
+from db.operators.factors import begin_totp, waiting_totp
 from db.orders.answers import Answer, Attendee, Content, Hold, keep_answers, open_content, words_of
 from db.push.subscriptions import keep_subscription
 from db.sealing.keyring import Keyring, SealError, keyring, use
 from db.sealing.rows import TABLES, Sealed, seal_anew, seal_plain
-from db.settings import SiteSettings
+from db.settings import DatabaseSettings, SiteSettings
 from db.tables.metadata import METADATA
 from db.webhooks.endpoints import add_endpoint
+from gateway.identity.totp import Authenticators
 from tests.factories import SECRET, make_event, plan_event
 from tests.integration.db.world import World
+from waiting_room.key_ring import KeyGroup, ring_of
 
 FAN = 7
 ADA = "Augusta Lovelace"
+OPERATOR = "Grace"
 ADDRESS, PHONE = "ada.lovelace@example.org", "+4930123456"
 ENDPOINT = "https://push.example.org/send/secret-of-a-browser"
 KEY = "a-browsers-key"
@@ -100,9 +109,14 @@ def fill(database_url: str, event_id: int) -> list[bytes]:
             content = Content(ADA, (Attendee(1, 1, 1, ADA),), (Answer(1, "How?", ADA),))
             hold = Hold(event_id, uuid.UUID(int=1), FAN)
             await keep_answers(connection, hold, ADDRESS, content, terms_version=1, language="en")
+            await connection.exec_driver_sql(
+                "INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (OPERATOR,)
+            )
+            enrolment = Authenticators(SECRET, time.time).begin(OPERATOR)
+            await begin_totp(connection, OPERATOR, enrolment.kept)
             draw = await draw_row(connection, event_id)
             assert draw is not None
-            return [secret, draw.fan_key]
+            return [secret, draw.fan_key, enrolment.secret.encode()]
 
     return asyncio.run(write())
 
@@ -250,6 +264,31 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
         asyncio.run(read())
     with keys(SECRET), pytest.raises(SealError):
         open_code(codes[0])
+
+
+def test_an_authenticator_of_an_earlier_release_is_sealed_by_the_rotation(
+    connection: psycopg.Connection[Any], database_url: str
+) -> None:
+    secret, nonce = pyotp.random_base32(), os.urandom(12)
+    key = ring_of(SECRET).derived(KeyGroup.OPERATORS, b"admitone totp v1")[0]
+    kept = nonce + AESGCM(key.secret).encrypt(nonce, secret.encode(), OPERATOR.encode())
+    for name, stored in ((OPERATOR, kept), ("Lost", b"no key of ours encrypted this")):
+        connection.execute("INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (name,))
+        connection.execute("INSERT INTO operator_totp (name, secret) VALUES (%s, %s)", (name, stored))
+    settings = Settings(site=SiteSettings(secret=SECRET), db=DatabaseSettings(url=database_url))
+    with keys(NEWER):
+        asyncio.run(seal_authenticators(settings))
+        assert sum(step.lost for _, step in seal_anew(connection, 10)) == 1
+
+        async def read() -> None:
+            async with transaction(database_url, "test") as again:
+                sealed = await waiting_totp(again, OPERATOR)
+                assert sealed is not None
+                another = Authenticators("another secret of the site", time.time)
+                assert another.step_of(OPERATOR, sealed, pyotp.TOTP(secret).now()) is not None
+                assert await waiting_totp(again, "Lost") == b"no key of ours encrypted this"
+
+        asyncio.run(read())
 
 
 def test_the_doctor_sees_that_a_key_is_missing(
