@@ -16,6 +16,7 @@ from bench.parts import (
     engine,
     generator,
     memory,
+    noops,
     overload,
     purchase,
     reads,
@@ -63,6 +64,12 @@ def reserve_(seconds: Seconds = 10.0, connections: Connections = 256, baseline: 
         generator.measure,
         lambda running: reserve.measure(running, seconds=seconds, connections=connections, baseline=baseline),
     )
+
+
+@app.command("noops")
+def noops_(calls: Annotated[int, typer.Option(min=500, help="Of each sort.")] = 6_000) -> None:
+    """What each call of a fan costs in processor time, against the least POST under the same server."""
+    _run("noops", lambda running: noops.measure(running, count=calls))
 
 
 @app.command("told")
@@ -218,6 +225,7 @@ def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory par
     _run(
         "parts",
         generator.measure,
+        noops.measure,
         engine.measure,
         reserve.measure,
         purchase.measure,

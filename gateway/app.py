@@ -56,7 +56,6 @@ from gateway.routes import (
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.asked import PATH as CHECKS_PATH
-from gateway.shops.check import ShopChecks
 from gateway.wire import addresses, request_ids
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.bounded_connection import STATE as CONNECTIONS_STATE
@@ -75,12 +74,14 @@ class Gateway(Litestar):
     call of the application (`gateway.wire.stream.serve`).
     """
 
-    def __init__(self, site: addresses.PublicAddress, checks: ShopChecks, served: Served, **kwargs: Any) -> None:
+    def __init__(self, site: addresses.PublicAddress, services: Services, served: Served, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._site = site
         self._served = None if served.is_all else served
-        self._express = Express(self)
-        self._checks = checks
+        self._express = Express(self, services)
+        self._checks = services.shop_checks
+        self.services = services
+        self.state["services"] = services
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -91,8 +92,7 @@ class Gateway(Litestar):
         scope = addresses.enter(scope, self._site)
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                services: Services = self.state["services"]
-                scope.setdefault("state", {})[CONNECTIONS_STATE] = services.connections
+                scope.setdefault("state", {})[CONNECTIONS_STATE] = self.services.connections
             await super().__call__(scope, receive, send)
             return
         serves = self._served is None or self._served.serves(languages.without_language(scope["path"]))
@@ -112,15 +112,13 @@ class Gateway(Litestar):
             await serve(self._through_litestar, scope, receive, send)
 
     async def _refuse(self, scope: Any, receive: Any, send: Any, problem: ProblemError) -> None:
-        services: Services = self.state["services"]
         scope["app"] = scope["litestar_app"] = self
         request = StrictRequest(scope, receive, send)
         answer = answer_to(request, problem).to_asgi_response(None, request)
-        await answer(scope, receive, services.traffic.watch(scope, send))
+        await answer(scope, receive, self.services.traffic.watch(scope, send))
 
     async def _through_litestar(self, scope: Any, receive: Any, send: Any) -> None:
-        services: Services = self.state["services"]
-        await super().__call__(scope, receive, services.traffic.watch(scope, send))
+        await super().__call__(scope, receive, self.services.traffic.watch(scope, send))
 
 
 def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
@@ -189,7 +187,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
         look.keep_to_tls(settings.connection.hsts_seconds)
     app = Gateway(
         site,
-        services.shop_checks,
+        services,
         Served.of(settings.gateway.serve, settings.gateway.events),
         route_handlers=[
             *_handlers(
@@ -237,7 +235,6 @@ def create_app(settings: GatewaySettings) -> Litestar:
         openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max, site.origin + site.root),
     )
     _allow_all_methods(app)
-    app.state["services"] = services
     app.state["scrape"] = Scrape(
         traffic=services.traffic,
         loop_lag=services.loop_lag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -165,11 +165,13 @@ class Services:
 
 
 def services_of(request: AnyRequest) -> Services:
-    return cast(Services, request.app.state["services"])
+    scope: Any = request.scope
+    return cast(Services, scope["litestar_app"].services)
 
 
 def address(request: AnyRequest) -> str:
-    return request.client.host if request.client is not None else ""
+    client = request.scope["client"]
+    return "" if client is None else client[0]
 
 
 def network(request: AnyRequest) -> str:

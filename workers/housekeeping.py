@@ -78,8 +78,8 @@ class Housekeeping:
             psycopg.OperationalError: Postgres does not answer.
         """
         self._engine.connection().execute("SELECT 1")
-        for lane in range(LANES_MAX):
-            self._setbacks.retry_failed(queue_name(lane))
+        for name in self._setbacks.with_failed([queue_name(lane) for lane in range(LANES_MAX)]):
+            self._setbacks.retry_failed(name)
 
     def keep_lanes(self) -> None:
         """Have the lanes follow the map that operators set, hand over, and leave no batch behind.

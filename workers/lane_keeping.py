@@ -10,12 +10,12 @@ import redis
 from rq import Queue
 from rq.job import Job, JobStatus
 
+from booking_lane.alive import alive_workers
 from booking_lane.commands import decode_batch
 from booking_lane.lane import BOOK, GIVE_UP, HAND_OVER, hand_over_data, job_data, queue_name, rq_queue
 from booking_lane.lane_map import LaneMap, ask_to_hand_over, map_in_force, settle
 from booking_lane.listed_jobs import fetch_jobs
 from db.lanes.maps import LANES_MAX
-from workers.lane_worker import alive_workers
 from workers.recovery import Recovery
 
 logger = logging.getLogger(__name__)

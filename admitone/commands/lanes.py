@@ -12,7 +12,7 @@ import typer
 
 from admitone.commands.environment import fail, load_settings, sentence
 from admitone.settings import Settings
-from booking_lane.alive import has_worker
+from booking_lane.alive import alive_workers
 from booking_lane.clients import jobs_client
 from booking_lane.lane import queue_name, rq_queue
 from booking_lane.lane_changes import Connection, LaneRefusedError, move_event, set_count
@@ -50,7 +50,7 @@ def list_all() -> None:
             pinned = sorted(event_id for event_id, number in lanes.pins.items() if number == lane)
             words = [
                 f"lane {lane}",
-                "worker" if has_worker(jobs, queue_name(lane)) else "NO WORKER",
+                "worker" if alive_workers(jobs, queue_name(lane)) else "NO WORKER",
                 f"{rq_queue(jobs, queue_name(lane)).count} batches",
                 f"events by number modulo {lanes.count}" if lane < lanes.count else "no events by number",
             ]

@@ -6,10 +6,7 @@ import asyncio
 
 import typer
 
-from admitone.commands.environment import (
-    fail,
-    load_settings,
-)
+from admitone.commands.environment import fail, load_settings
 
 
 def rebuild() -> None:

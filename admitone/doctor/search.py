@@ -34,8 +34,8 @@ def examine(site: Site) -> Iterator[Finding]:
 
 
 def _index(site: Site) -> Iterator[Finding]:
-    yield _answers(site)
     count, seconds = site.rows(WAITING, {"counted_max": COUNTED_MAX})[0]
+    yield _answers(site, waiting=int(count))
     if seconds > LATE_SECONDS_MAX:
         yield warning(
             "behind",
@@ -47,7 +47,7 @@ def _index(site: Site) -> Iterator[Finding]:
         yield fine("behind", "search_index_late", f"{count} events wait to be written into the search's index")
 
 
-def _answers(site: Site) -> Finding:
+def _answers(site: Site, *, waiting: int) -> Finding:
     from elasticsearch import Elasticsearch, NotFoundError
 
     from db.search.index.client import FAILURES, arguments
@@ -76,7 +76,6 @@ def _answers(site: Site) -> Finding:
             "Mend the cluster, or run `admitone search rebuild`.",
         )
     on_show = int(site.value(_ON_SHOW))
-    waiting = int(site.rows(WAITING, {"counted_max": COUNTED_MAX})[0][0])
     if abs(on_show - number) > waiting:
         says = f"The search's index has {number} events, and {on_show} are on show"
         return warning("behind", "search_index", says, rebuild)

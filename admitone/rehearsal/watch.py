@@ -21,7 +21,7 @@ import psycopg
 import redis
 
 from admitone.settings import Settings
-from booking_lane.alive import alive_key, worker_name, workers_key
+from booking_lane.alive import alive_key, worker_names
 from booking_lane.clients import jobs_client
 from booking_lane.figures import Figures, figures_key, from_hash
 from booking_lane.lane import queue_name, rq_queue
@@ -172,7 +172,7 @@ class Watch:
 
     def _worker_cpu(self) -> float | None:
         queue = queue_name(self.lane)
-        names = [worker_name(member) for member in cast(set[bytes], self._jobs.smembers(workers_key(queue)))]
+        names = worker_names(self._jobs, queue)
         keys = [alive_key(queue, name) for name in names]
         addresses = cast(list[bytes | None], self._jobs.mget(keys) if keys else [])
         spent = None

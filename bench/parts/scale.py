@@ -40,6 +40,7 @@ HEARTBEAT_SECONDS: Final = 4
 TICKS_A_SECOND: Final = 4
 CONNECTED_SECONDS: Final = 120
 """The longest that the settings allow: in slow motion a fan's sign of life comes late."""
+AIM_FANS: Final = 1_000_000
 ISSUE_CORES: Final = {"heartbeats": 1.05e-6, "places": 0.34e-6}
 """The issue's table: cores a fan, at 100 gateways."""
 
@@ -202,9 +203,11 @@ def measure(system: System, *, fans: int, gateways: int, seconds: int) -> Part:
         note = (
             f"{(spent.read + spent.sent) / seconds / 1000:,.0f} kB a second; {spent.cpu / seconds / fans * 1e6:.3f} µs"
         )
-        part.add(kind, spent.cpu / seconds, "cores", "the issue's table", reference, note=f"{note} a fan and second")
+        against = "" if reference is None else "the issue's table"
+        part.add(kind, spent.cpu / seconds, "cores", against, reference, note=f"{note} a fan and second")
     cores = sum(spent.cpu for spent in meter.spent.values()) / seconds
-    part.add("Valkey in all, without joins", cores, "cores", aim="≤ 0.7")
+    # The aim is for a million fans; fewer prove nothing of it.
+    part.add("Valkey in all, without joins", cores, "cores", aim="≤ 0.7" if fans >= AIM_FANS else "")
     part.add("frames to fans", written[0] / seconds, "a second", note=f"{written[1] / seconds / 1000:,.0f} kB a second")
     taken = sum(spent.seconds for spent in meter.spent.values())
     part.add("slowdown", max(1.0, taken / seconds), "times", note=f"{seconds} s simulated in {taken:.1f} s")

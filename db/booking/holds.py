@@ -124,18 +124,6 @@ def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[i
     return tuple(share + (index < rest) for index in range(seats))
 
 
-READ_HOLDS_OF_FANS: Final = f"""
-SELECT {HOLD_COLUMNS}
-  FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, user_id bigint)
- CROSS JOIN LATERAL (
-       SELECT *
-         FROM reservation h
-        WHERE h.user_id = k.user_id AND h.event_id = k.event_id
-          AND (h.{OPEN} OR h.state = 'lapsed' AND h.expires_at > statement_timestamp() - interval '1 hour')
-       OFFSET 0) AS h
-"""  # noqa: S608 - of constants alone
-
 READ_HOLDS: Final = f"""
 SELECT {HOLD_COLUMNS}
   FROM json_to_recordset(%(rows)s)

@@ -26,7 +26,6 @@ _LOCK: Final[LiteralString] = "LOCK TABLE lane_map IN SHARE ROW EXCLUSIVE MODE"
 _ADD: Final[LiteralString] = """
 INSERT INTO lane_map (revision, lane_count, pins, made_by)
 VALUES (%(revision)s, %(lane_count)s, %(pins)s, %(made_by)s)
-RETURNING revision, lane_count, pins, made_at, made_by
 """
 
 _FORGET: Final[LiteralString] = "DELETE FROM lane_map WHERE revision <= %(revision)s"
@@ -68,10 +67,8 @@ def last_maps(connection: psycopg.Connection[tuple[object, ...]], rows: int) -> 
 
 def add_map(
     connection: psycopg.Connection[tuple[object, ...]], revision: int, lane_count: int, pins: dict[int, int], by: str
-) -> MapRow:
+) -> None:
     """Put a new map in force, in the caller's transaction, which has locked the maps."""
     values = {"revision": revision, "lane_count": lane_count, "pins": Jsonb(pins), "made_by": by}
-    row = connection.execute(_ADD, values).fetchone()
-    assert row is not None
+    connection.execute(_ADD, values)
     connection.execute(_FORGET, {"revision": revision - KEPT_MAX})
-    return map_row(row)

@@ -8,9 +8,7 @@ from db.settings import Section, bounded
 
 
 class HallSettings(Section, frozen=True, kw_only=True):
-    """The least recently used hall is dropped once there are more halls or more seats. A stadium of 80,000 seats takes
-    about 13 MB, so 3,000,000 seats are half a gigabyte.
-    """
+    """The least recently used hall is dropped once there are more halls or more seats."""
 
     halls_max: Annotated[
         int,

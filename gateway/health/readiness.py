@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import msgspec
 import psycopg
+import redis.asyncio
 from psycopg import AsyncConnection, errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -296,14 +297,7 @@ class RedisLook:
         gateway: str,
         presence: Callable[[], bytes],
     ) -> None:
-        self._client = plain_async_client(
-            url,
-            socket_timeout=LOOK_SECONDS_MAX,
-            socket_connect_timeout=LOOK_SECONDS_MAX,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=1,
-            maint_notifications_config=NO_MAINTENANCE,
-        )
+        self._client = _client_of(url)
         self._parts = parts
         self._lanes = lanes
         self._gateway = gateway
@@ -369,14 +363,7 @@ class ClusterLook:
     """
 
     def __init__(self, url: str, part: str, gateway: str) -> None:
-        client = plain_async_client(
-            url,
-            socket_timeout=LOOK_SECONDS_MAX,
-            socket_connect_timeout=LOOK_SECONDS_MAX,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=1,
-            maint_notifications_config=NO_MAINTENANCE,
-        )
+        client = _client_of(url)
         assert isinstance(client, GatheringCluster)
         self._client = client
         self._part = part
@@ -417,3 +404,15 @@ class ClusterLook:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _client_of(url: str) -> redis.asyncio.Redis:
+    """A client of one connection that waits for no longer than a look, and asks once."""
+    return plain_async_client(
+        url,
+        socket_timeout=LOOK_SECONDS_MAX,
+        socket_connect_timeout=LOOK_SECONDS_MAX,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=1,
+        maint_notifications_config=NO_MAINTENANCE,
+    )

@@ -149,8 +149,10 @@ def _issuers(services: Services) -> list[IssuerSettings]:
 
 
 def _issuer(services: Services, key: str) -> Issuer:
-    """Raises:
-    ProblemError: ``accounts_off`` or ``not_found``.
+    """The issuer with this key, by which fans may sign in.
+
+    Raises:
+        ProblemError: ``accounts_off`` or ``not_found``.
     """
     if not _issuers(services):
         raise ProblemError("accounts_off")

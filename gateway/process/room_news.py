@@ -103,4 +103,4 @@ class RoomNews:
 
     def _listener(self, cluster: GatheringCluster, server: Server, on_gap: Callable[[], None]) -> News:
         # Each listens for changed configurations, too, so that these are heard whichever server is away.
-        return News(cluster.server_client(server), [self._topic], on_gap, on_moved=cluster.on_moved)
+        return News(cluster.server_client(server), [self._topic], on_gap, on_moved=cluster.refresh_soon)

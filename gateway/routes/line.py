@@ -23,7 +23,7 @@ from gateway.services import Services, address, services_of
 from gateway.wire.addresses import below
 from gateway.wire.openapi import header, link
 from gateway.wire.problems import ProblemError
-from gateway.wire.requests import AnyRequest, origin_of
+from gateway.wire.requests import AnyRequest, answer, origin_of
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 
@@ -119,7 +119,7 @@ async def join(
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
     status_code = 200 if standing.joined == "known" else 201
     cookies = services.passes.cookies(event_id, place.admission_pass)
-    return Response(place, status_code=status_code, headers=NO_STORE, cookies=cookies)
+    return answer(place, status_code=status_code, cookies=cookies)
 
 
 @fans.get(
@@ -132,7 +132,7 @@ async def poll(request: AnyRequest, fan: Session, event_id: PathEvent, token: To
     services = services_of(request)
     standing, counts = await _find(services, request, event_id, fan, token)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=services.passes.cookies(event_id, place.admission_pass))
+    return answer(place, cookies=services.passes.cookies(event_id, place.admission_pass))
 
 
 async def _find(
@@ -184,7 +184,7 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
         idle_ends_at=None if standing.idle_ends_ms is None else from_ms(standing.idle_ends_ms),
         may_run_out=counts.is_crowded,
     )
-    return Response(claimed, headers=NO_STORE, cookies=services.passes.cookies(event_id, token))
+    return answer(claimed, cookies=services.passes.cookies(event_id, token))
 
 
 @fans.post(
@@ -204,7 +204,7 @@ async def choosing(request: AnyRequest, fan: Session, event_id: PathEvent) -> Re
     await services.finding.act(event_id, fan)
     standing, counts = await _find(services, request, event_id, fan, None)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=services.passes.cookies(event_id, place.admission_pass))
+    return answer(place, cookies=services.passes.cookies(event_id, place.admission_pass))
 
 
 @fans.delete(

@@ -33,11 +33,23 @@ def silent_seconds(pttl_ms: int) -> float | None:
     return None if pttl_ms < 0 else ALIVE_SECONDS - pttl_ms / 1000
 
 
-def has_worker(client: redis.Redis, queue: str) -> bool:
-    """Whether some worker of the queue gave a sign of life lately.
+def worker_names(client: redis.Redis, queue: str) -> list[str]:
+    """Names of the workers that registered for the queue, in their order. Some may be dead.
 
     Raises:
         redis.RedisError: Redis does not answer.
     """
-    names = [worker_name(member) for member in cast(set[bytes], client.smembers(workers_key(queue)))]
-    return bool(names) and bool(client.exists(*(alive_key(queue, name) for name in names)))
+    return sorted(worker_name(member) for member in cast(set[bytes], client.smembers(workers_key(queue))))
+
+
+def alive_workers(client: redis.Redis, queue: str) -> set[str]:
+    """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    names = worker_names(client, queue)
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.exists(alive_key(queue, name))
+        return {name for name, alive in zip(names, pipe.execute(), strict=True) if alive}

@@ -108,7 +108,7 @@ class GatheringCluster(GatheringRedis):
             return await self._ask_any(args, options)
         server = self.slot_map.of(key)
         if server is None:
-            self._refresh_soon()
+            self.refresh_soon()
             raise RedisConnectionError("no server of the cluster has this key")
         asking = False
         for _ in range(REDIRECTS_MAX):
@@ -120,13 +120,13 @@ class GatheringCluster(GatheringRedis):
                 return await gathering.ask((args, options))
             except MovedError as moved:
                 server, asking = self.slot_map.move(moved, server), False
-                self._refresh_soon()
+                self.refresh_soon()
             except AskError as ask:
                 server, asking = redirected(ask, server), True
             except TryAgainError:
                 await asyncio.sleep(TRY_AGAIN_SECONDS)
             except ClusterDownError as down:
-                self._refresh_soon()
+                self.refresh_soon()
                 raise RedisConnectionError(str(down)) from down
         raise RedisConnectionError("the key is on its way from one server of the cluster to another")
 
@@ -159,10 +159,6 @@ class GatheringCluster(GatheringRedis):
         """A client of one server, for pub/sub: with connections of its own, which are not made again by themselves."""
         return redis.asyncio.Redis(connection_pool=self._pool(server, retry=Retry(NoBackoff(), 0)))
 
-    def on_moved(self) -> None:
-        """Somebody learnt that keys have moved."""
-        self._refresh_soon()
-
     async def refresh(self) -> None:
         """Ask the cluster who has which keys.
 
@@ -188,8 +184,8 @@ class GatheringCluster(GatheringRedis):
                 return
         raise RedisConnectionError(f"no server of the cluster answers: {error}") from error
 
-    def _refresh_soon(self) -> None:
-        """Ask the cluster in the background, which delays nobody."""
+    def refresh_soon(self) -> None:
+        """Ask the cluster who has which keys in the background, because somebody learnt that keys have moved."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh_once())
 
@@ -213,7 +209,7 @@ class GatheringCluster(GatheringRedis):
     def _shard(self, server: Server) -> ShardClient:
         shard = self._shards.get(server)
         if shard is None:
-            shard = self._shards[server] = ShardClient(server, self._pool(server), self._refresh_soon)
+            shard = self._shards[server] = ShardClient(server, self._pool(server), self.refresh_soon)
         return shard
 
     def _pool(self, server: Server, **options: Any) -> redis.asyncio.BlockingConnectionPool:
@@ -254,8 +250,7 @@ class _Spread(redis.asyncio.client.Pipeline):
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         commands, self.command_stack = self.command_stack, []
-        asked = (self._cluster.execute_command(*args, **options) for args, options in commands)
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        answers = await self._cluster.ask_all([(args, dict(options)) for args, options in commands])
         for answer in answers:
             if isinstance(answer, BaseException) and (raise_on_error or not isinstance(answer, Exception)):
                 raise answer

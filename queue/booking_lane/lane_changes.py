@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 import redis
 
-from booking_lane.alive import has_worker
+from booking_lane.alive import alive_workers
 from booking_lane.lane import queue_name
 from booking_lane.lane_map import (
     HAND_OVERS_MAX,
@@ -79,7 +79,7 @@ def set_count(connection: Connection, jobs: redis.Redis, count: int, new: int, b
 def _require_worker(jobs: redis.Redis, lane: int) -> None:
     if not 0 <= lane < LANES_MAX:
         raise LaneRefusedError(f"lanes are numbered 0 to {LANES_MAX - 1}")
-    if not has_worker(jobs, queue_name(lane)):
+    if not alive_workers(jobs, queue_name(lane)):
         raise LaneRefusedError(
             f"lane {lane} has no worker: start one first (`admitone worker --part lanes --lane {lane}`)"
         )

@@ -55,10 +55,11 @@ class Line:
     def __init__(self, client: aioredis.Redis) -> None:
         self.client = client
         self.room_errors = room_errors(client)
+        self._is_cluster = is_cluster(client)
 
     def shard_of(self, event: int) -> str:
         """The name of the server that has the event's room; empty where one server has all."""
-        return shard_of(self.client, room_key(event, "config"))
+        return shard_of(self.client, room_key(event, "config")) if self._is_cluster else ""
 
     async def _run(self, operation: Operation[T]) -> T:
         reply = await run(self.client, operation.script, operation.keys, operation.args)

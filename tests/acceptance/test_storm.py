@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from admitone.fan.ledger import Ledger
+from booking_lane.alive import alive_workers
 from booking_lane.lane import queue_name
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan
@@ -24,7 +25,6 @@ from tests.acceptance.conftest import Site
 from tests.client import Fan
 from tests.services import Service, start_module
 from tests.storming import FANS, SEATS, TRIES, Storm, storm
-from workers.lane_worker import alive_workers
 
 GATEWAYS = 2
 WORKERS = 0

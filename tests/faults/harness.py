@@ -196,6 +196,16 @@ class Sale:
         return Rush(self, fault, self.event(room=room), plan)
 
 
+def kill_at(sale: Sale, point: str) -> None:
+    """Kill the next lane worker that comes to the point."""
+    reached = sale.folder / "reached"
+    reached.unlink(missing_ok=True)
+    (sale.folder / point).touch()
+    await_that(lambda: reached.exists() and reached.read_text())
+    os.kill(int(reached.read_text()), signal.SIGKILL)
+    (sale.folder / point).unlink()
+
+
 def rss_bytes(service: Service) -> int:
     """Resident memory of a service and its descendants."""
     parent = psutil.Process(service.pid)

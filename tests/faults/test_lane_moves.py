@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from booking_lane.clients import jobs_client
 from booking_lane.lane import lane_of
 from booking_lane.lane_changes import LaneRefusedError, move_event, set_count
 from booking_lane.lane_map import LaneMap, map_in_force
-from tests.faults.harness import Rush, Sale, running_sale
+from tests.faults.harness import Rush, Sale, kill_at, running_sale
 from tests.faults.test_worker_killed import start_probed_worker
 from tests.waiting import await_that
 
@@ -49,16 +47,6 @@ def handed_over(jobs: redis.Redis) -> LaneMap:
     return map_in_force(jobs, LANES)
 
 
-def kill_next(sale: Sale, point: str) -> None:
-    """Kill the next lane worker that comes to the point."""
-    reached = sale.folder / "reached"
-    reached.unlink(missing_ok=True)
-    (sale.folder / point).touch()
-    await_that(lambda: reached.exists() and reached.read_text())
-    os.kill(int(reached.read_text()), signal.SIGKILL)
-    (sale.folder / point).unlink()
-
-
 def assert_nobody_failed(rush: Rush) -> None:
     assert not [kind for kind in rush.crowd.summed("errors") if "no final answer" in kind], rush.crowd.summed("errors")
 
@@ -72,7 +60,7 @@ def test_a_sale_goes_on_while_its_event_is_moved(sale: Sale, jobs: redis.Redis, 
             move_event(connection, jobs, LANES, rush.event_id, lane, "a test")
             if number == MOVES // 2:
                 # The lane that the event leaves, or the one that it comes to, whichever takes a batch first.
-                kill_next(sale, "taken")
+                kill_at(sale, "taken")
             found = handed_over(jobs)
             assert found.lanes.of(rush.event_id) == (home if lane is None else lane)
         rush.await_recovery()

@@ -8,7 +8,6 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -36,7 +35,7 @@ from db.messages.kinds import MAIL, SMS, Followed, MessageKind, SuppressionReaso
 from db.operators.factors import begin_totp, waiting_totp
 from db.orders.answers import Answer, Attendee, Content, Hold, keep_answers, open_content, words_of
 from db.push.subscriptions import keep_subscription
-from db.sealing.keyring import Keyring, SealError, keyring, use
+from db.sealing.keyring import SealError
 from db.sealing.rows import TABLES, Sealed, seal_anew, seal_plain
 from db.settings import DatabaseSettings, SiteSettings
 from db.tables.metadata import METADATA
@@ -44,6 +43,7 @@ from db.webhooks.endpoints import add_endpoint
 from gateway.identity.totp import Authenticators
 from tests.factories import SECRET, make_event, plan_event
 from tests.integration.db.world import World
+from tests.keyrings import sealed_with
 from waiting_room.key_ring import KeyGroup, ring_of
 
 FAN = 7
@@ -54,16 +54,6 @@ ENDPOINT = "https://push.example.org/send/secret-of-a-browser"
 KEY = "a-browsers-key"
 CHAT = "https://chat.example.org/hooks/secret-of-a-chat"
 NEWER = "a newer secret of the tests, of no use either"
-
-
-@contextmanager
-def keys(*secrets: str) -> Iterator[None]:
-    before = keyring()
-    use(Keyring(secrets, SECRET))
-    try:
-        yield
-    finally:
-        use(before)
 
 
 @pytest.fixture
@@ -218,9 +208,9 @@ def test_a_plain_row_beside_a_sealed_one_that_says_the_same_goes(connection: psy
 def test_rows_follow_a_new_key_and_keep_what_they_say(
     connection: psycopg.Connection[Any], database_url: str, event_id: int
 ) -> None:
-    with keys("an older secret of the tests", SECRET):
+    with sealed_with("an older secret of the tests", SECRET, site_secret=SECRET):
         secrets = fill(database_url, event_id)
-    with keys(NEWER):
+    with sealed_with(NEWER, site_secret=SECRET):
         assert sum(step.lost for _, step in seal_anew(connection, 3)) > 0, "the older key is missing"
     connection.execute(
         "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, amount, currency, created_at,"
@@ -239,12 +229,12 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
     buy(connection, event_id)
     plain = "ABCDEFGHIJKLMNOP"
     connection.execute("UPDATE purchase_detail SET ticket_code = %s WHERE seat_number = 1", (plain,))
-    with keys(NEWER, "an older secret of the tests", SECRET):
+    with sealed_with(NEWER, "an older secret of the tests", SECRET, site_secret=SECRET):
         first = list(seal_anew(connection, 1))
         assert sum(step.lost for _, step in first) == 0
         assert {table for table, _ in first} == {table.name for table in TABLES}
         assert not [step for _, step in seal_anew(connection, 3) if step.rows], "nothing is left to do"
-    with keys(NEWER):
+    with sealed_with(NEWER, site_secret=SECRET):
         codes = [row[0] for row in connection.execute("SELECT ticket_code FROM purchase_detail ORDER BY seat_number")]
         assert open_code(codes[0]) == plain
         assert all(plain not in code for code in codes)
@@ -262,7 +252,7 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
                 assert set(words_of(["augusta"])) < {bytes(word) for word in row.words}
 
         asyncio.run(read())
-    with keys(SECRET), pytest.raises(SealError):
+    with sealed_with(SECRET, site_secret=SECRET), pytest.raises(SealError):
         open_code(codes[0])
 
 
@@ -276,7 +266,7 @@ def test_an_authenticator_of_an_earlier_release_is_sealed_by_the_rotation(
         connection.execute("INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (name,))
         connection.execute("INSERT INTO operator_totp (name, secret) VALUES (%s, %s)", (name, stored))
     settings = Settings(site=SiteSettings(secret=SECRET), db=DatabaseSettings(url=database_url))
-    with keys(NEWER):
+    with sealed_with(NEWER, site_secret=SECRET):
         asyncio.run(seal_authenticators(settings))
         assert sum(step.lost for _, step in seal_anew(connection, 10)) == 1
 
@@ -294,7 +284,7 @@ def test_an_authenticator_of_an_earlier_release_is_sealed_by_the_rotation(
 def test_the_doctor_sees_that_a_key_is_missing(
     connection: psycopg.Connection[Any], database_url: str, event_id: int
 ) -> None:
-    with keys("a-lost-key", SECRET):
+    with sealed_with("a-lost-key", SECRET, site_secret=SECRET):
         fill(database_url, event_id)
         buy(connection, event_id)
         assert sum(step.rows for _, step in seal_anew(connection, 100))

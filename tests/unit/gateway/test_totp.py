@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyotp
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from db.sealing.keyring import Keyring, keyring, use
 from gateway.identity.totp import Authenticators
+from tests.keyrings import sealed_with
 from waiting_room.key_ring import KeyGroup, ring_of
 
 NOW = 1_800_000_000
@@ -19,16 +17,6 @@ SECRET = "only the tests know this secret, 0123456789"
 
 def authenticators(now: int = NOW, secret: str = SECRET) -> Authenticators:
     return Authenticators(secret, lambda: float(now))
-
-
-@contextmanager
-def sealed_with(*secrets: str) -> Iterator[None]:
-    before = keyring()
-    use(Keyring(secrets, SECRET))
-    try:
-        yield
-    finally:
-        use(before)
 
 
 def of_earlier_release(name: str, secret: str) -> bytes:
@@ -61,19 +49,19 @@ def test_a_kept_secret_is_of_one_operator_and_one_site() -> None:
     assert enrolment.secret.encode() not in enrolment.kept
     assert authenticators().step_of("Ada", enrolment.kept, code) is not None
     assert authenticators().step_of("Grace", enrolment.kept, code) is None
-    with sealed_with("another site's secret"):
+    with sealed_with("another site's secret", site_secret=SECRET):
         assert authenticators().step_of("Ada", enrolment.kept, code) is None
 
 
 def test_a_kept_secret_follows_the_data_keys_and_not_the_sites_secret() -> None:
-    with sealed_with("an older data key"):
+    with sealed_with("an older data key", site_secret=SECRET):
         enrolment = authenticators().begin("Ada")
     code = pyotp.TOTP(enrolment.secret).at(NOW)
     another = authenticators(secret="another secret of the site, 0123456789")
-    with sealed_with("a newer data key", "an older data key"):
+    with sealed_with("a newer data key", "an older data key", site_secret=SECRET):
         assert another.step_of("Ada", enrolment.kept, code) is not None
         anew = another.sealed_anew("Ada", enrolment.kept)
-    with sealed_with("a newer data key"):
+    with sealed_with("a newer data key", site_secret=SECRET):
         assert another.step_of("Ada", anew, code) is not None
         assert another.sealed_anew("Ada", enrolment.kept) == enrolment.kept, "no key opens it, so it stays"
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 from rq.job import JobStatus
 
 from booking_lane.alive import alive_key, workers_key
-from booking_lane.clients import jobs_client
 from booking_lane.lane import BOOK, HAND_OVER, Lane, hand_over_data, queue_name, rq_queue
 from booking_lane.lane_map import follow, map_in_force
 from booking_lane.listed_jobs import fetch_jobs
@@ -19,14 +16,6 @@ from workers import lane_keeping
 from workers.lane_keeping import TakingOver, ask_again, hand_over
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[redis.Redis]:
-    client = jobs_client(redis_url)
-    yield client
-    client.close()
-    client.connection_pool.disconnect()
 
 
 def named(jobs: redis.Redis, lane: int) -> list[str | None]:
