@@ -43,19 +43,7 @@ export type AlarmExceptionAnswer = {
   threshold: number;
   forSeconds: number;
 };
-export type AlarmKind =
-  | "booking_errors"
-  | "booking_p95"
-  | "bookings_stuck"
-  | "door_stalled"
-  | "line_long"
-  | "no_shows"
-  | "payments_differ"
-  | "payments_unopened"
-  | "rebuilding"
-  | "refunds_stuck"
-  | "sold_out"
-  | "sold_share";
+export type AlarmKind = "booking_errors" | "booking_p95" | "bookings_stuck" | "door_stalled" | "line_long" | "no_shows" | "payments_differ" | "payments_unopened" | "rebuilding" | "refunds_stuck" | "sold_out" | "sold_share";
 export type AlarmList = {
   firing: AlarmAnswer[];
   ended: AlarmAnswer[];
@@ -671,16 +659,7 @@ export type InitialCall = {
   room: RoomSummary;
   version: number;
 };
-export type Job =
-  | ReserveJob
-  | CheckoutJob
-  | ReleaseJob
-  | ExtendJob
-  | CancelJob
-  | TakeJob
-  | WaitJob
-  | LeaveJob
-  | GiveJob;
+export type Job = ReserveJob | CheckoutJob | ReleaseJob | ExtendJob | CancelJob | TakeJob | WaitJob | LeaveJob | GiveJob;
 export type JobAccepted = {
   jobId: string;
   status: "queued";
@@ -926,20 +905,7 @@ export type OrderSeat = {
   cancelFee: number;
   handedOn: boolean;
 };
-export type OutboxKind =
-  | "event.cancelled"
-  | "event.changed"
-  | "event.edited"
-  | "purchase.cancelled"
-  | "purchase.event_cancelled"
-  | "purchase.made"
-  | "refund.made"
-  | "room.closed"
-  | "room.opened"
-  | "room.paused"
-  | "room.resumed"
-  | "room.sold_out"
-  | "waiting.offered";
+export type OutboxKind = "event.cancelled" | "event.changed" | "event.edited" | "purchase.cancelled" | "purchase.event_cancelled" | "purchase.made" | "refund.made" | "room.closed" | "room.opened" | "room.paused" | "room.resumed" | "room.sold_out" | "waiting.offered";
 export type Outcome = "admitted" | "cancelled" | "event_cancelled" | "handed_on" | "repeated" | "unknown" | "used";
 export type PaidBackAnswer = {
   currency: string;
