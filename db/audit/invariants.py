@@ -6,10 +6,11 @@ the answers that clients got, for which it needs the primary.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
@@ -18,8 +19,8 @@ from db.audit.invoices import INVARIANTS as INVOICE_INVARIANTS
 from db.audit.invoices import INVOICE_SECONDS_MAX
 from db.audit.ledger import INVARIANTS as LEDGER_INVARIANTS
 from db.audit.ledger import load_ledger
+from db.audit.payments import AT_BANKS, SETTLE_SECONDS_MAX
 from db.audit.payments import INVARIANTS as PAYMENT_INVARIANTS
-from db.audit.payments import SETTLE_SECONDS_MAX
 from db.booking.holds import OPEN, keeps_seats, live
 from db.connections import primary, replica
 from db.invoices.settings import NO_SELLER, InvoiceSettings
@@ -81,6 +82,21 @@ def audit(
             logger.warning("the audit of the replica failed, the primary is audited: %s", error)
     with primary.connect(database_url, "admitone-audit", autocommit=False) as connection:
         return _violations(connection, parameters, ledger)
+
+
+class AtBanks(NamedTuple):
+    """Payments that banks take days for, the seats that are kept for them, and until when the last one is."""
+
+    payments: int
+    seats: int
+    until: dt.datetime
+
+
+def at_banks(database_url: str) -> AtBanks | None:
+    """What is neither paid nor failed for days, and is no fault; None where there is nothing of the kind."""
+    with primary.connect(database_url, "admitone-audit") as connection:
+        row = connection.execute(AT_BANKS).fetchone()
+    return AtBanks._make(row) if row is not None and row[0] else None
 
 
 def _violations(

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.booking.holds import HOLD_COLUMNS, Hold, hold_row, keeps_seats, live
+from db.booking.holds import HOLD_COLUMNS, Hold, hold_row, keeps_seats, keeps_slot, live
 
 HOLDS_MAX: Final = 100
 HOLDERS_MAX: Final = 10_000
@@ -32,7 +32,7 @@ async def holds_of_fan(connection: AsyncConnection, event_id: int, user_id: int)
 HOLDERS: Final = f"""
 SELECT h.user_id, min(h.created_at), max(h.expires_at)
   FROM reservation h
- WHERE h.event_id = %(event_id)s AND {live("h")}
+ WHERE h.event_id = %(event_id)s AND {keeps_slot("h")}
  GROUP BY h.user_id
  LIMIT %(holders_max)s
 """  # noqa: S608 - of constants alone
@@ -47,7 +47,7 @@ class Holder(NamedTuple):
 
 
 async def holders(connection: AsyncConnection, event_id: int) -> list[Holder]:
-    """The fans with live holds of the event's seats, `HOLDERS_MAX` at most."""
+    """The fans whose holds keep their slots, `HOLDERS_MAX` at most."""
     rows = await connection.exec_driver_sql(HOLDERS, {"event_id": event_id, "holders_max": HOLDERS_MAX})
     return [Holder._make(row) for row in rows]
 

@@ -33,7 +33,8 @@ class Payment(Base):
     more. At ``due_at`` the cashier looks at it next; null where there is nothing to do. ``voucher_hash`` and
     ``discounts`` (one for each seat of the hold) are those of the voucher that it is paid with; its use is counted as
     long as the payment is under way or booked. ``at_provider``: the fan asked to pay on the provider's own page, which
-    is at ``pay_href``. ``invoiced``: its invoice is written (`db.tables.invoices`).
+    is at ``pay_href``. ``invoiced``: its invoice is written (`db.tables.invoices`). ``processing_at``: since
+    then the fan's bank works on it, and its hold lasts for the event's payment term.
     """
 
     __tablename__ = "payment"
@@ -61,6 +62,11 @@ class Payment(Base):
         Index("ix_payment_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("ix_payment_user", "user_id", "event_id"),
         Index("ix_payment_to_invoice", "ended_at", postgresql_where=text("state = 'booked' AND NOT invoiced")),
+        Index(
+            "ix_payment_refused",
+            "ended_at",
+            postgresql_where=text("state = 'failed' AND processing_at IS NOT NULL"),
+        ),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -90,6 +96,7 @@ class Payment(Base):
     at_provider: Mapped[bool] = mapped_column(server_default="false")
     pay_href: Mapped[str | None]
     invoiced: Mapped[bool] = mapped_column(server_default="false")
+    processing_at: Mapped[dt.datetime | None]
 
 
 class PaymentJob(Base):

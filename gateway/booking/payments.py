@@ -58,6 +58,7 @@ class Payments:
             href=below(f"/pay/{payment_id}"),
             client_secret=(self.secret_of(payment) or None) if is_open else None,
             expires_at=payment.expires_at,
+            processing=payment.is_processing,
         )
 
     def secret_of(self, payment: PaymentSeen) -> str:

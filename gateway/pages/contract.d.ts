@@ -943,6 +943,7 @@ export type PaymentStep = {
   href: string;
   clientSecret: string | null;
   expiresAt: string;
+  processing: boolean;
 };
 export type PictureAnswer = {
   hash: string;
@@ -1292,6 +1293,7 @@ export type RoomAnswer = {
   cancelHours: number;
   cancelFeePercent: number;
   cancelFeeAmount: number;
+  paymentTermHours: number;
   eventId: number;
   name: string;
   venue: string;

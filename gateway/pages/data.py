@@ -469,6 +469,8 @@ class PagesFromServices:
         hall = await self._services.halls.current(found.event_id)
         seats = tuple(zip(found.ticket_type_ids, found.row_numbers, found.seat_numbers, strict=True))
         stage = "open" if found.can_be_paid else "waiting" if found.is_under_way else found.state
+        if stage == "waiting" and found.is_processing and not found.is_captured:
+            stage = "processing"
         return PaymentView(
             payment_id=payment_id,
             event=await self._view(hall),

@@ -389,9 +389,9 @@ class JoinRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``returned`` or ``failed``; with a ``purchase_id``
-    it is over. ``client_secret`` is for the provider's script, ``href`` its own page; one of them is empty, or both.
-    ``discount`` is what a voucher lowers the seats' amounts by.
+    """A payment. ``stage``: ``open`` (the fan can pay), ``waiting``, ``processing`` (a bank takes days), ``returned``
+    or ``failed``; with a ``purchase_id`` it is over. ``client_secret`` is for the provider's script, ``href`` its own
+    page; one of them is empty, or both. ``discount`` is what a voucher lowers the seats' amounts by.
     """
 
     payment_id: uuid.UUID

@@ -21,7 +21,7 @@ from typing import Any, Final
 import psycopg
 import redis
 
-from booking_lane.commands import UNSTAMPED, Confirm, Fail, Stamp, command_id_new
+from booking_lane.commands import UNSTAMPED, Confirm, Fail, Keep, Stamp, command_id_new
 from booking_lane.settings import LaneSettings
 from db.connections import primary
 from db.invoices.settings import NO_SELLER, InvoiceSettings
@@ -234,10 +234,22 @@ class Cashier:
                 await self._later(due, "")
             case Standing.PENDING:
                 await self._later(due, AT_THE_BANK, is_fault=False)
+            case Standing.PROCESSING:
+                if due.term_hours and not due.is_processing and not due.is_over:
+                    self._keep(due)
+                await self._later(due, AT_THE_BANK, is_fault=False)
 
     async def _ask_provider(self, provider: Provider, due: sql.DuePayment) -> Answer | None:
         """Where the payment stands; None where it was just opened."""
-        ask = PaymentAsk(due.event_id, due.payment_id, due.amount, due.currency, due.provider_ref or "", due.event_name)
+        ask = PaymentAsk(
+            due.event_id,
+            due.payment_id,
+            due.amount,
+            due.currency,
+            due.provider_ref or "",
+            due.event_name,
+            may_take_days=due.term_hours > 0,
+        )
         if due.provider_ref is None:
             # One that was opened by a cashier that died is the same one, asked for once more.
             opened = await provider.open(ask)
@@ -249,7 +261,13 @@ class Cashier:
             with contextlib.suppress(AlreadySettledError):
                 await self._opened(due, await provider.open_there(ask))
                 return None
-        return await (provider.close(ask) if due.is_over else provider.look(ask))
+        if due.is_over:
+            return await provider.close(ask)
+        answer = await provider.look(ask)
+        if due.is_processing and answer.standing is Standing.OPEN:
+            # The bank refused, days after the fan has gone. Nobody is to pay by another method then.
+            return await provider.close(ask)
+        return answer
 
     async def _opened(self, due: sql.DuePayment, opened: Opened) -> None:
         self._probe("pay_opened")
@@ -284,6 +302,17 @@ class Cashier:
             )
         )
 
+    def _keep(self, due: sql.DuePayment) -> None:
+        self._sending.add(
+            Keep(
+                **_stamp(),
+                event_id=due.event_id,
+                user_id=due.user_id,
+                payment_id=due.payment_id,
+                reservation_id=due.reservation_id,
+            )
+        )
+
     async def _close(self, due: sql.DuePayment) -> None:
         noted = await self._note(
             sql.NOTE_CLOSED, due, again_seconds=self._settings.again_seconds, provider_ref=due.provider_ref
@@ -303,7 +332,8 @@ class Cashier:
     async def _later(self, due: sql.DuePayment, error: str, *, is_fault: bool = True) -> None:
         """Look at the payment again; ``is_fault``: if there is an error, it is one."""
         is_fault = is_fault and bool(error)
-        wait = self._wait_seconds(due.tries) if is_fault else float(self._settings.look_seconds)
+        look_seconds = self._settings.bank_look_seconds if due.is_processing else self._settings.look_seconds
+        wait = self._wait_seconds(due.tries) if is_fault else float(look_seconds)
         await self._note(
             sql.NOTE_LATER,
             due,

@@ -1,6 +1,7 @@
-"""Invoices with numbers that have no gap, and credit notes.
+"""Invoices with numbers that have no gap, credit notes, and payments that a bank takes days for.
 
-The running release makes none: what is paid meanwhile gets its invoice once the worker is of this release.
+The running release makes no invoices: what is paid meanwhile gets its own once the worker is of this release. Set a
+payment term only when all are upgraded.
 
 Revision ID: 0043
 """
@@ -85,9 +86,21 @@ def upgrade() -> None:
         ["created_at"],
         postgresql_where=sa.text("NOT credited AND cause IN ('cancelled', 'event_cancelled')"),
     )
+    op.add_column("room", sa.Column("payment_term_hours", sa.Integer(), server_default="0", nullable=False))
+    op.create_check_constraint(op.f("ck_room_payment_term_hours"), "room", "payment_term_hours BETWEEN 0 AND 480")
+    op.add_column("payment", sa.Column("processing_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index(
+        "ix_payment_refused",
+        "payment",
+        ["ended_at"],
+        postgresql_where=sa.text("state = 'failed' AND processing_at IS NOT NULL"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_payment_refused", "payment")
+    op.drop_column("payment", "processing_at")
+    op.drop_column("room", "payment_term_hours")
     op.drop_index("ix_refund_to_credit", "refund")
     op.drop_column("refund", "credited")
     op.drop_index("ix_payment_to_invoice", "payment")

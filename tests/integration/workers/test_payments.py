@@ -25,7 +25,7 @@ from psycopg.rows import dict_row
 from booking_lane.commands import Checkout
 from booking_lane.results import decode_record, job_key
 from booking_lane.settings import LaneSettings
-from db.audit.invariants import audit
+from db.audit.invariants import at_banks, audit
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.progress import PaidBack, Progress, Told, read_progress
@@ -123,6 +123,24 @@ class Till:
             self.books.pay(str(payment["payment_id"]), amount)
         for _ in range(hints):
             self.hint(payment)
+
+    def delay(self, payment: dict[str, Any]) -> None:
+        """The fan pays, and a bank takes days for it."""
+        if self.books is None:
+            self._act(intents.PAY_INTENT_LATER, payment, seconds=86_400)
+        else:
+            self.books.delay(str(payment["payment_id"]))
+        self.hint(payment)
+
+    def refuse(self, payment: dict[str, Any]) -> None:
+        """The bank says no in the end."""
+        if self.books is None:
+            which = (payment["payment_id"],)
+            self.connection.execute("UPDATE provider_intent SET state = 'declined' WHERE payment_id = %s", which)
+        else:
+            assert isinstance(self.books, StripeBooks)
+            self.books.refuse(str(payment["payment_id"]))
+        self.hint(payment)
 
     def decline(self, payment: dict[str, Any]) -> None:
         if self.books is None:
@@ -239,6 +257,33 @@ def test_fans_pay_decline_and_cancel(each_till: Till) -> None:
     for job in (paid, wrong):
         till.hint(till.payment(job))
     till.assert_money_is_right()
+
+
+@pytest.mark.parametrize("each_till", ["test", "stripe"], indirect=True)
+def test_seats_are_kept_while_a_bank_takes_days_and_free_once_it_refuses(each_till: Till) -> None:
+    till = each_till
+    till.connection.execute("UPDATE room SET payment_term_hours = 72 WHERE event_id = %s", (till.event,))
+    till.lanes.environ["ADMITONE_PAYMENT_BANK_LOOK_SECONDS"] = "1"
+    pool(till)
+    jobs = till.buy(2)
+    payments = [till.payment(job) for job in jobs]
+    for payment in payments:
+        till.delay(payment)
+    kept = "SELECT count(*) FROM reservation WHERE expires_at > now() + interval '71 hours' AND state = 'paying'"
+    await_that(lambda: till.number(kept) == 2, 30, what="both are kept for the event's term")
+    waits = at_banks(till.lanes.database_url)
+    assert waits is not None
+    assert (waits.payments, waits.seats) == (2, 2)
+    assert audit(till.lanes.database_url) == []
+    assert all(till.lanes.answer(job) is None for job in jobs), "both checkouts wait"
+    paid, refused = payments
+    till.refuse(refused)
+    assert till.end(jobs[1]) == "payment_failed"
+    till.pay(paid)
+    assert till.end(jobs[0]) == "ok"
+    till.assert_money_is_right()
+    assert till.number("SELECT count(*) FROM seat WHERE status <> 'available'") == 1
+    assert at_banks(till.lanes.database_url) is None
 
 
 def test_a_cashier_killed_at_each_point_loses_and_doubles_nothing(each_till: Till) -> None:
