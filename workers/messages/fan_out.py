@@ -211,9 +211,7 @@ class FanOut:
             prepare=True,
         )
         for event_id, payment_id, user_id, amount in await found.fetchall():
-            await self.to_fans(
-                connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount}
-            )
+            await self.to_fans(connection, kind, event_id, [user_id], cause=str(payment_id), payload={"amount": amount})
 
     async def announcements(self, connection: Connection) -> None:
         """Tell followers of new events, and of sales that begin within a day."""
