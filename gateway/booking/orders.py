@@ -191,8 +191,10 @@ class Orders:
                 return
             before = rows[-1].order_number
 
-    async def change(self, event_id: int, purchase_id: uuid.UUID, body: OrderChangeBody, operator: str) -> None:
-        """Change the names of an order, or its address, to which the tickets are sent then.
+    async def change(
+        self, event_id: int, purchase_id: uuid.UUID, body: OrderChangeBody, asks: Asks, operator: str
+    ) -> None:
+        """Change what its fan told of an order, or its mail address, to which the tickets are sent then.
 
         Raises:
             ProblemError: ``unknown_order`` or ``invalid_request``.
@@ -212,7 +214,10 @@ class Orders:
                     raise invalid("the order has no such seat", "$.attendees")
                 named[seat] = Attendee(*seat, _tidy_name(one.name, "$.attendees"))
             content = Content(
-                name=name, attendees=tuple(named.values()), answers=before.answers, address=before.address
+                name=name,
+                attendees=tuple(named.values()),
+                answers=_answers_changed(before.answers, body, asks),
+                address=before.address if body.address is None else tidy(body.address),
             )
             language = known(row.language or "")
             await db.keep_answers(
@@ -227,6 +232,8 @@ class Orders:
                 "name" if name != before.name else "",
                 "mail" if mail != row.mail else "",
                 "attendees" if body.attendees else "",
+                "answers" if content.answers != before.answers else "",
+                "address" if content.address != before.address else "",
             ]
             if mail != row.mail and self._contacts.takes_mail:
                 await keep_contact(connection, event_id, row.user_id, MAIL, mail, language)
@@ -355,6 +362,24 @@ def _address(body: AnswersBody, asks: Asks) -> str:
     if not address:
         raise invalid("this event asks for an address", "$.address")
     return address
+
+
+def _answers_changed(before: tuple[Answer, ...], body: OrderChangeBody, asks: Asks) -> tuple[Answer, ...]:
+    """The answers with what the office changes of them. A question that the event asks no more stays as it was asked."""
+    kept = {one.question_id: one for one in before}
+    questions = {one.question_id: one.text for one in asks.questions} | {key: one.question for key, one in kept.items()}
+    for reply in body.answers:
+        question = questions.get(reply.question_id)
+        if question is None:
+            raise invalid(f"there is no question {reply.question_id}", "$.answers")
+        answer = tidy(reply.answer)
+        if len(answer) > ANSWER_CHARS_MAX:
+            raise invalid(f"an answer has {ANSWER_CHARS_MAX} characters at most", "$.answers")
+        if answer:
+            kept[reply.question_id] = Answer(reply.question_id, question, answer)
+        else:
+            kept.pop(reply.question_id, None)
+    return tuple(kept[number] for number in sorted(kept))
 
 
 def _answers(body: AnswersBody, asks: Asks) -> tuple[Answer, ...]:

@@ -230,15 +230,22 @@ class OfficeOrder(OrderAnswer, kw_only=True):
 
 
 class OrderChangeBody(RequestBody, kw_only=True):
-    """What the office changes of an order; what is left out stays. An order without a name is given both. A new address
-    is sent the tickets.
+    """What the office changes of an order; what is left out stays. An order without a name is given both. A new ``mail``
+    address is sent the tickets. ``answers`` are to questions that the fan answered or the event asks; an empty one is
+    taken away. ``address`` stands on invoices that are not written yet.
     """
 
-    EXAMPLES = ({"name": "Ada Lovelace", "why": "married"}, {"mail": "ada@example.org", "why": "typing error"})
+    EXAMPLES = (
+        {"name": "Ada Lovelace", "why": "married"},
+        {"mail": "ada@example.org", "why": "typing error"},
+        {"answers": [{"questionId": 1, "answer": "Vegan"}], "why": "she called"},
+    )
 
     name: Name | None = None
     mail: Mail | None = None
     attendees: Annotated[tuple[AttendeeBody, ...], Meta(max_length=LISTS_MAX)] = ()
+    answers: Annotated[tuple[QuestionReplyBody, ...], Meta(max_length=QUESTIONS_MAX)] = ()
+    address: Annotated[str, Meta(max_length=ADDRESS_CHARS_MAX, pattern=NO_NUL)] | None = None
     why: Why = ""
 
 

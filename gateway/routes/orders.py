@@ -386,8 +386,11 @@ async def one(request: AnyRequest, event_id: PathEvent, purchase_id: PathPurchas
 async def change(
     request: AnyRequest, operator: Session, event_id: PathEvent, purchase_id: PathPurchase, data: OrderChangeBody
 ) -> None:
-    """Change the names of an order, or its address; a new address is sent the tickets."""
-    await services_of(request).orders.change(event_id, purchase_id, data, operator.name)
+    """Change what the fan of an order told: names, addresses, answers. A new mail address is sent the tickets."""
+    services = services_of(request)
+    # Most changes are of a name, and need no hall.
+    asked = (await services.hall_access.to_read(request, event_id)).asks if data.answers else None
+    await services.orders.change(event_id, purchase_id, data, asked or Asks(), operator.name)
 
 
 @operators.post(

@@ -147,6 +147,12 @@ def test_an_event_that_asks_sells_nothing_before_it_was_answered(site: Site, ste
     assert found(steward, event_id, "king") == [code]
     order = steward.get(path).json
     assert (order["name"], len(order["seats"]), "ticketCode" in order["seats"][0]) == ("Ada King", 2, False)
+    assert steward.patch(path, {"answers": [{"questionId": 3, "answer": "x"}]}).code == "invalid_request"
+    told = {"answers": [{"questionId": 1, "answer": ""}, {"questionId": 2, "answer": "By train"}], "address": "Ockham"}
+    assert steward.patch(path, told).status == 204
+    changed = steward.get(path).json
+    assert [(one["questionId"], one["answer"]) for one in changed["answers"]] == [(2, "By train")]
+    assert (changed["address"], changed["name"], changed["attendees"]) == ("Ockham", "Ada King", order["attendees"])
     assert steward.post(f"{path}/tickets", {"why": "lost"}).status == 204
     acts = steward.get(f"/api/ops/rooms/{event_id}/fans/{fan.user_id}").json["acts"]
     assert {(act["operator"], act["what"]) for act in acts} == {("stella", "order")}

@@ -20,6 +20,8 @@ let sought = "";
 let cursor = null;
 /** The order in view. @type {OfficeOrder | null} */
 let shown = null;
+/** What the event asks now: numbers and texts. @type {[number, string][]} */
+let questions = [];
 
 /** @param {string} currency @param {number} amount in minor units */
 const money = (currency, amount) => moneyIn(currency, exponents[currency] ?? 2)(amount);
@@ -95,7 +97,18 @@ async function show(purchaseId) {
     order.termsVersion && `agreed to terms ${order.termsVersion}`,
   ].filter(Boolean).join(" · ");
   $("order-seats").replaceChildren(...order.seats.map((seat) => seatLine(order, seat)));
-  $("order-answers").replaceChildren(...order.answers.map(({ answer, question }) => line(question, answer)));
+  $("order-answers").replaceChildren(
+    ...questionsOf(order).map(([questionId, question]) => {
+      const field = make("input");
+      field.name = `answer-${questionId}`;
+      field.maxLength = 1000;
+      field.autocomplete = "off";
+      field.value = answerOf(order, questionId);
+      const label = make("label");
+      label.append(make("span", question), field);
+      return label;
+    }),
+  );
   $("order-money").replaceChildren(
     ...order.payments.map(({ amount, currency, paidAt, provider }) =>
       line(`Paid ${money(currency, amount)}`, `${provider}, ${when(paidAt)}`)
@@ -120,7 +133,21 @@ async function show(purchaseId) {
   invoice.href = below(`${path}/orders/${order.purchaseId}/invoice.pdf`);
   input(formOf("act"), "name").value = order.name ?? "";
   input(formOf("act"), "mail").value = order.mail ?? "";
+  input(formOf("act"), "address").value = order.address;
   $("order").hidden = false;
+}
+
+/** What the event asks now, and what the fan was asked. @param {OfficeOrder} order @returns {[number, string][]} */
+function questionsOf(order) {
+  const answered = order.answers.map((
+    { question, questionId },
+  ) => /** @type {[number, string]} */ ([questionId, question]));
+  return [...new Map([...questions, ...answered])].sort(([a], [b]) => a - b);
+}
+
+/** @param {OfficeOrder} order @param {number} questionId */
+function answerOf(order, questionId) {
+  return order.answers.find((one) => one.questionId === questionId)?.answer ?? "";
 }
 
 /** @param {OfficeOrder} order @param {OrderSeat} seat */
@@ -171,9 +198,18 @@ formOf("act").addEventListener("submit", (submit) => {
     if (!shown) return;
     const name = text("act", "name");
     const mail = text("act", "mail");
+    const order = shown;
+    const answers = questionsOf(order).map(([questionId]) => ({
+      questionId,
+      answer: text("act", `answer-${questionId}`),
+    }))
+      .filter(({ answer, questionId }) => answer !== answerOf(order, questionId));
+    const address = text("act", "address");
     const body = {
       ...(name && name !== shown.name ? { name } : {}),
       ...(mail && mail !== shown.mail ? { mail } : {}),
+      ...(address === shown.address ? {} : { address }),
+      ...(answers.length ? { answers } : {}),
       why: text("act", "why"),
     };
     await call("PATCH", `${path}/orders/${shown.purchaseId}`, { body });
@@ -225,12 +261,13 @@ formOf("asks").addEventListener("submit", (submit) => {
 });
 
 /** @param {AsksAnswer} asked */
-function showAsks({ address, asks, attendees, questions, terms, termsVersion }) {
+function showAsks({ address, asks, attendees, questions: asked, terms, termsVersion }) {
   const form = formOf("asks");
+  questions = asked.map(({ questionId, text }) => [questionId, text]);
   input(form, "asks").checked = asks;
   input(form, "attendees").checked = attendees;
   input(form, "address").checked = address;
-  input(form, "questions").value = questions.map((one) => `${one.text}${one.required ? " *" : ""}`).join("\n");
+  input(form, "questions").value = asked.map((one) => `${one.text}${one.required ? " *" : ""}`).join("\n");
   input(form, "terms").value = terms;
   $("terms-version").textContent = termsVersion ? `Version ${termsVersion}. A new text is a new version.` : "";
 }

@@ -498,8 +498,8 @@ def test_a_fan_is_told_once_that_a_bank_refused_days_later(desk: Desk, smtp: Smt
     desk.db.execute(
         "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, state, amount, currency,"
         "                     created_at, expires_at, ended_at, processing_at)"
-        " SELECT event_id, gen_random_uuid(), gen_random_uuid(), %s, 'test', 'failed', 4900, 'EUR', now(), now(), now(),"
-        "        CASE WHEN bank THEN now() END FROM event, (VALUES (true), (false)) AS b (bank)",
+        " SELECT event_id, gen_random_uuid(), gen_random_uuid(), %s, 'test', 'failed', 4900, 'EUR', now(), now(),"
+        "        now(), CASE WHEN bank THEN now() END FROM event, (VALUES (true), (false)) AS b (bank)",
         (FAN,),
     )
     told = desk.told(**by(smtp))
