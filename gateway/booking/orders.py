@@ -365,7 +365,7 @@ def _address(body: AnswersBody, asks: Asks) -> str:
 
 
 def _answers_changed(before: tuple[Answer, ...], body: OrderChangeBody, asks: Asks) -> tuple[Answer, ...]:
-    """The answers with what the office changes of them. A question that the event asks no more stays as it was asked."""
+    """The answers with what the office changes of them. A question stays as the fan was asked it."""
     kept = {one.question_id: one for one in before}
     questions = {one.question_id: one.text for one in asks.questions} | {key: one.question for key, one in kept.items()}
     for reply in body.answers:

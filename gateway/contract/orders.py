@@ -230,9 +230,9 @@ class OfficeOrder(OrderAnswer, kw_only=True):
 
 
 class OrderChangeBody(RequestBody, kw_only=True):
-    """What the office changes of an order; what is left out stays. An order without a name is given both. A new ``mail``
-    address is sent the tickets. ``answers`` are to questions that the fan answered or the event asks; an empty one is
-    taken away. ``address`` stands on invoices that are not written yet.
+    """What the office changes of an order; what is left out stays. An order without a name is given both. A new
+    ``mail`` address is sent the tickets. ``answers`` are to questions that the fan answered or the event asks; an empty
+    one is taken away. ``address`` stands on invoices that are not written yet.
     """
 
     EXAMPLES = (

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import stripe
@@ -34,8 +34,8 @@ from payments.settings import StripeSettings
 _T = TypeVar("_T")
 
 REFUND: Final = "admitone_refund"
-METHODS: Final[tuple[Literal["card"], ...]] = ("card",)
-SLOW_METHODS: Final[tuple[Literal["sepa_debit"], ...]] = ("sepa_debit",)
+METHODS: Final = ("card",)
+SLOW_METHODS: Final = ("sepa_debit",)
 SLOW_CURRENCY: Final = "EUR"
 SESSION: Final = "cs_"
 """What the names of Checkout's sessions begin with."""
@@ -270,7 +270,8 @@ class StripeProvider:
         return words.replace(self._secret, "…") if self._secret else words
 
 
-def _methods(ask: PaymentAsk) -> list[Literal["card", "sepa_debit"]]:
+def _methods(ask: PaymentAsk) -> list[Any]:
+    """By their names at Stripe, whose library has a type of its own for each call's."""
     return [*METHODS, *SLOW_METHODS] if ask.may_take_days and ask.currency == SLOW_CURRENCY else [*METHODS]
 
 

@@ -263,7 +263,7 @@ def test_fans_pay_decline_and_cancel(each_till: Till) -> None:
 def test_seats_are_kept_while_a_bank_takes_days_and_free_once_it_refuses(each_till: Till) -> None:
     till = each_till
     till.connection.execute("UPDATE room SET payment_term_hours = 72 WHERE event_id = %s", (till.event,))
-    till.lanes.environ["ADMITONE_PAYMENT_BANK_LOOK_SECONDS"] = "1"
+    till.lanes.environ = {**till.lanes.environ, "ADMITONE_PAYMENT_BANK_LOOK_SECONDS": "1"}
     pool(till)
     jobs = till.buy(2)
     payments = [till.payment(job) for job in jobs]

@@ -3,14 +3,14 @@
 The running release makes no invoices: what is paid meanwhile gets its own once the worker is of this release. Set a
 payment term only when all are upgraded.
 
-Revision ID: 0043
+Revision ID: 0048
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0043"
+revision = "0048"
 down_revision = "0046"
 branch_labels = None
 depends_on = None
