@@ -177,6 +177,7 @@ class _Sheet(Pen):
             self._line(name, y, 10, 60, column=66)
             self._ink(_INK)
             y = self._line(said, y, 10, 32, column=130, at_end=True)
+        self._ink(_INK)
         self._line(paper.total[0], y + 1, 13, 60, column=66, bold=True)
         y = self._line(paper.total[1], y + 1, 13, 40, column=122, bold=True, at_end=True) + 8
         self._ink(_PALE)
