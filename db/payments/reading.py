@@ -21,6 +21,14 @@ SELECT p.event_id, p.payment_id, p.reservation_id, p.user_id, p.provider, p.stat
  WHERE p.payment_id = %(payment_id)s
 """  # noqa: S608 - of constants alone
 
+AT_BANKS_OF_FAN: Final[LiteralString] = """
+SELECT payment_id
+  FROM payment
+ WHERE user_id = %(user_id)s AND state = 'open' AND processing_at IS NOT NULL
+ ORDER BY processing_at DESC
+ LIMIT %(payments_max)s
+"""
+
 JOB_AWAITS: Final[LiteralString] = """
 SELECT j.event_id, j.payment_id, j.user_id, j.body_hash
   FROM payment_job j
@@ -76,6 +84,12 @@ async def read_payment(connection: AsyncConnection, payment_id: uuid.UUID) -> Pa
     """The payment of that id; None if there is none."""
     row = (await connection.exec_driver_sql(READ_PAYMENT, {"payment_id": payment_id})).one_or_none()
     return None if row is None else PaymentSeen._make(row)
+
+
+async def at_banks_of_fan(connection: AsyncConnection, user_id: int, payments_max: int) -> list[uuid.UUID]:
+    """The fan's payments that banks work on, the newest first."""
+    which = {"user_id": user_id, "payments_max": payments_max}
+    return [row[0] for row in await connection.exec_driver_sql(AT_BANKS_OF_FAN, which)]
 
 
 async def job_awaiting(connection: AsyncConnection, command_id: uuid.UUID) -> JobAwaiting | None:

@@ -486,6 +486,10 @@ class PagesFromServices:
             discount=sum(found.amounts) - found.amount,
         )
 
+    async def payments_at_banks(self, request: AnyRequest, user_id: int) -> Sequence[PaymentView]:
+        found = [await self.payment(request, user_id, one) for one in await self._services.payments.at_banks(user_id)]
+        return [one for one in found if one is not None]
+
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
         payments = self._services.payments
         found = await payments.seen(payment.payment_id)
@@ -574,7 +578,7 @@ class PagesFromServices:
         result: dict[str, Any] = job["result"]
         return result
 
-    def keep_session(self, request: AnyRequest, purchases: Sequence[PurchaseView]) -> bool:
+    def keep_session(self, request: AnyRequest, purchases: Sequence[PurchaseView | PaymentView]) -> bool:
         until_seconds = max(((one.event.date + KEPT_AFTER_EVENT).timestamp() for one in purchases), default=0.0)
         return self._services.identity.keep(request, until_seconds)
 

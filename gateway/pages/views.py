@@ -542,6 +542,9 @@ class PageData(Protocol):
     async def payment(self, request: Request[Any, Any, Any], user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
         """The fan's own payment; None for somebody else's."""
 
+    async def payments_at_banks(self, request: Request[Any, Any, Any], user_id: int) -> Sequence[PaymentView]:
+        """The fan's own payments that banks take days for."""
+
     async def act_on_payment(self, payment: PaymentView, act: str) -> None:
         """Do what the fan chose: ``pay``, ``decline`` or ``later`` with the test provider, ``there`` to pay on the
         provider's own page; and look at the payment.
@@ -575,8 +578,10 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    def keep_session(self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView]) -> bool:
-        """Have the session outlive the events of these purchases, to whose tickets it is the key. False for a session
+    def keep_session(
+        self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView | PaymentView]
+    ) -> bool:
+        """Have the session outlive the events of these purchases and payments, to which it is the key. False for a session
         that has ended, where these events are over too.
         """
 
