@@ -578,11 +578,9 @@ class PageData(Protocol):
             PlainRefusedError
         """
 
-    def keep_session(
-        self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView | PaymentView]
-    ) -> bool:
-        """Have the session outlive the events of these purchases and payments, to which it is the key. False for a session
-        that has ended, where these events are over too.
+    def keep_session(self, request: Request[Any, Any, Any], purchases: Sequence[PurchaseView | PaymentView]) -> bool:
+        """Have the session outlive the events of these purchases and payments, to which it is the key. False for a
+        session that has ended, where these events are over too.
         """
 
     def is_account(self, request: Request[Any, Any, Any]) -> bool:
