@@ -16,6 +16,7 @@ from gateway.accounts.issuer import Issuers
 from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.invoices import Invoices
 from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
@@ -81,6 +82,7 @@ from gateway.wire.proxies import TrustedProxies
 from gateway.wire.served import Served, SitePart
 from gateway.wire.stream_slots import StreamSlots
 from messages.links import LinkTokens
+from messages.look import Look
 from tickets.keys import TicketKeys
 from tickets.links import TicketLinks
 from tickets.wallets import Wallets
@@ -145,6 +147,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line_streams = LineStreams(line, rooms, counts, places, restoring, lambda: tickers.all_read_lists)
     ended.on_ended(line_streams.end_session)
     desk = Desk(settings.lane, engine, jobs, jobs_client(settings.redis.jobs))
+    tickets = Tickets(halls, identity)
     draws = PublicDraws(engine, old_reads, rooms, counts, places)
     receipts = Receipts(line, draws)
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
@@ -191,7 +194,7 @@ def build_services(settings: GatewaySettings) -> Services:
             ticket_keys=ticket_keys,
         ),
         payments=Payments(engine, settings.payment, settings.stripe, settings.site.secret),
-        tickets=Tickets(halls, identity),
+        tickets=tickets,
         check_in=CheckIn(settings.db.url, engine, halls, ticket_keys, settings.scan),
         halls=halls,
         hall_access=HallAccess(halls, identity),
@@ -285,6 +288,14 @@ def build_services(settings: GatewaySettings) -> Services:
         alerts=Alerts(engine, settings.push.public_key),
         contacts=contacts,
         traffic=traffic,
+        invoices=Invoices(
+            engine,
+            limits,
+            Look.of(settings.brand),
+            tickets.making_pdf,
+            font=settings.mail.font,
+            pdfs_per_minute=settings.limit.pdfs_per_minute,
+        ),
         orders=Orders(
             engine,
             halls,

@@ -15,6 +15,7 @@ from gateway.accounts.issuer import Issuers
 from gateway.accounts.linking import Linking
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.invoices import Invoices
 from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
@@ -103,6 +104,7 @@ class Services:
     reader: Reader
     payments: Payments
     orders: Orders
+    invoices: Invoices
     tickets: Tickets
     check_in: CheckIn
     halls: Halls

@@ -426,13 +426,17 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
     user_id = pages.visitor(request, for_tickets=True).user_id
     purchases = []
+    payments = []
     if user_id is not None:
-        purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
-        if not pages.keep_session(request, purchases):
-            purchases = []
+        fans = await pages.fans_of(request, user_id)
+        payments = [one for fan in fans for one in await pages.payments_at_banks(request, fan)]
+        purchases = [one for fan in fans for one in await pages.purchases(fan)]
+        if not pages.keep_session(request, [*purchases, *payments]):
+            purchases, payments = [], []
     return page(
         "purchases.html",
         purchases=purchases,
+        payments=payments,
         takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
