@@ -21,6 +21,7 @@ from db.edge.settings import EdgeSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from db.shops.probes import networks_in
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
@@ -30,6 +31,7 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
+from gateway.shops.settings import ShopSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
@@ -169,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
     search: SearchSettings = SearchSettings()
+    shop: ShopSettings = ShopSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -221,6 +224,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        try:
+            networks_in(self.shop.probe_networks)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_SHOP_PROBE_NETWORKS: {error}") from None
         try:
             check(self.brand)
         except BrandError as error:

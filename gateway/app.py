@@ -47,6 +47,7 @@ from gateway.routes import (
     programme,
     rooms,
     sessions,
+    shops,
     takings,
     vouchers,
     waiting,
@@ -152,6 +153,7 @@ def _details() -> dict[str, Details]:
         networks,
         desk,
         entries,
+        shops,
         health,
     )
     return {
@@ -215,6 +217,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 entries,
                 networks,
                 operator_accounts,
+                shops,
                 health,
             ),
             pages.pages_router(),

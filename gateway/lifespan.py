@@ -93,6 +93,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         services.door.keep_lease,
         services.door.keep_admitting,
         services.autopilot.keep_steering,
+        services.shop_probes.keep_looking,
         services.steps.keep_setting,
         services.line_streams.run,
         services.operators.keep_streams,
@@ -183,6 +184,7 @@ async def _close(services: Services) -> None:
     services.sign_in.close()
     services.accounts.close()
     await services.issuer.close()
+    await services.shop_probes.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

@@ -64,6 +64,7 @@ from gateway.programme.programme import Programme
 from gateway.search.catalogue import Catalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
 from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
@@ -73,6 +74,7 @@ from tickets.wallets import Wallets
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_figures import ShopFigures
 
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
@@ -118,6 +120,8 @@ class Services:
     passes: Passes
     open_passes: OpenPasses
     shop_checks: ShopChecks
+    shop_figures: ShopFigures
+    shop_probes: ShopProbes
     ticket_keys: TicketKeys
     ticket_links: TicketLinks
     wallets: Wallets

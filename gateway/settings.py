@@ -16,6 +16,7 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
+from gateway.shops.settings import ShopSettings
 from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
@@ -60,3 +61,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings
     stripe: StripeSettings
     search: SearchSettings
+    shop: ShopSettings

@@ -62,7 +62,10 @@ NO_ADDRESSES = {
 }
 """Texts of Python that begin with a slash and are no addresses, by file, with what they are."""
 LOADS = r"\b(?:fetch|EventSource|location\.(?:assign|replace)|sendBeacon)\([^)]*"
-TOLD_ADDRESSES = {"scan-worker.js": "it loads its own scope, and what its page asks for"}
+TOLD_ADDRESSES = {
+    "scan-worker.js": "it loads its own scope, and what its page asks for",
+    "widget.js": "it loads what stands beside it, below the address that it was loaded from itself",
+}
 
 
 def _paths_of(file: Path) -> Iterator[tuple[int, str]]:

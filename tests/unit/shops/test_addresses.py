@@ -73,7 +73,7 @@ def test_a_shop_on_our_host_is_not_sent_back_to_the_line() -> None:
     for path in ("/wait/7?to=x", "/wait/7", "/gate/7/forward"):
         assert return_address(SHOP, "https://shop.example" + path) == DOOR
     assert return_address(SHOP, "https://shop.example/waiting") == "https://shop.example/waiting"
-    assert waiting_address(addresses.origin(), 7, "https://shop.example/a?b=c&d") == (
+    assert waiting_address(SHOP, 7, "https://shop.example/a?b=c&d") == (
         "https://shop.example/wait/7?to=https%3A%2F%2Fshop.example%2Fa%3Fb%3Dc%26d"
     )
 
