@@ -34,6 +34,7 @@ PAGES = (
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
     ("/ops/operators", ["operators.js"], 19_500),
+    ("/ops/shops", ["shops.js"], 21_000),
     ("/scan", ["scan.js"], 24_000),
 )
 REQUESTS_OF_THE_EVENT_PAGE = 5
@@ -75,6 +76,7 @@ def weights_markdown() -> str:
         "/ops/desk": "console: desk",
         "/ops/networks": "console: networks",
         "/ops/operators": "console: operators",
+        "/ops/shops": "console: shops",
         "/scan": "check-in, without a camera",
     }
     rows = [(names[path], bytes_max) for path, _, bytes_max in PAGES]
