@@ -215,9 +215,7 @@ def build_services(settings: GatewaySettings) -> Services:
             clock.now,
         ),
         shop_figures=shop_figures,
-        shop_probes=ShopProbes(
-            rooms, shop_figures, settings.shop, public_only=settings.site.production, now=clock.now
-        ),
+        shop_probes=ShopProbes(rooms, shop_figures, settings.shop, public_only=settings.site.production, now=clock.now),
         ticket_keys=ticket_keys,
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),

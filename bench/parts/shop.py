@@ -63,11 +63,13 @@ def measure(system: System, *, fans: int, arrive_seconds: float, seconds_max: fl
         "with": _document(with_line, orders(system) - orders_without),
         "loadAfter": round(os.getloadavg()[0], 2),
     }
-    for name, watch, reference in (("without a line", without, None), ("with Admit One", with_line, without)):
-        of = None if reference is None else "without"
-        part.add(f"{name}: p95 of the shop's pages", watch.page_ms(0.95), "ms", of or "", reference and reference.page_ms(0.95))
+    for name, watch, before in (("without a line", without, None), ("with Admit One", with_line, without)):
+        of = "" if before is None else "without"
+        before_ms = None if before is None else before.page_ms(0.95)
+        before_orders = None if before is None else before.orders_per_minute
+        part.add(f"{name}: p95 of the shop's pages", watch.page_ms(0.95), "ms", of, before_ms)
         part.add(f"{name}: failed requests", sum(watch.failures.values()), "requests")
-        part.add(f"{name}: orders a minute", watch.orders_per_minute, "orders", of or "", reference and reference.orders_per_minute)
+        part.add(f"{name}: orders a minute", watch.orders_per_minute, "orders", of, before_orders)
         part.add(f"{name}: fans who ordered", len(watch.ordered), "fans")
         part.add(f"{name}: pairs in which the later fan was in first", round(100 * overtaken(watch.fans), 1), "%")
     return part

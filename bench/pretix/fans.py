@@ -57,9 +57,7 @@ class Watch:
     @property
     def ordered(self) -> list[Fan]:
         """The fans who ordered, the first first."""
-        return sorted(
-            (fan for fan in self.fans if fan.ordered_at is not None), key=lambda fan: fan.ordered_at or 0.0
-        )
+        return sorted((fan for fan in self.fans if fan.ordered_at is not None), key=lambda fan: fan.ordered_at or 0.0)
 
     def page_ms(self, share: float) -> float:
         return round(1000 * percentile(sorted(self.pages), share), 1)

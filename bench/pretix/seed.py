@@ -1,11 +1,9 @@
 """Run inside pretix's own environment (``python -m pretix shell < seed.py``): a show with free tickets without end."""
 
-# ruff: noqa: F821, INP001
 import datetime
 
 from django.utils.timezone import now
 from django_scopes import scopes_disabled
-
 from pretix.base.models import Event, Organizer
 
 with scopes_disabled():

@@ -37,7 +37,7 @@ def may_be_asked(address: str, networks: Networks) -> bool:
 
 
 def check_probe(url: str, networks: Networks, *, production: bool) -> None:
-    """Check a probe URL, in production with what its name resolves to now. This blocks for as long as the resolver takes.
+    """Check a probe URL, in production with what its name resolves to now. This blocks as long as the resolver takes.
 
     Raises:
         UrlRefusedError: it is malformed, or leads where no probe may go.

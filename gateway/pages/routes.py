@@ -688,9 +688,7 @@ async def alert_worker() -> Response[bytes]:
 
 
 @get("/wait/widget.js")
-async def widget(
-    request: Request[Any, Any, Any], lang: Annotated[str, Parameter(max_length=8)] = ""
-) -> Response[str]:
+async def widget(request: Request[Any, Any, Any], lang: Annotated[str, Parameter(max_length=8)] = "") -> Response[str]:
     """The banner that shops put into their own pages, in the language that ``lang`` or else the browser names."""
     asset = assets.spoken("widget.js", LANGUAGES.get(lang) or preferred(request))
     # Nothing of it may meet a name of the shop's own scripts.

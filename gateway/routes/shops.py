@@ -66,8 +66,8 @@ async def listed(request: AnyRequest, operator: Session) -> ShopList:
 
 @operators.post("/api/ops/shops", status_code=201, refuses=(*BODY_REFUSED, "url_refused"), needs=at_site(OWNER))
 async def make(request: AnyRequest, operator: Session, data: NewShopBody) -> ShopAnswer:
-    """Put a room before a shop. Its line is open at once, or from ``opensAt`` on; the check answers by it as soon as the
-    shop's proxy asks.
+    """Put a room before a shop. Its line is open at once, or from ``opensAt`` on; the check answers by it as soon as
+    the shop's proxy asks.
     """
     services = services_of(request)
     with _refusals_as_problems(NewShopBody):

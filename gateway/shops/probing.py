@@ -133,7 +133,7 @@ class ShopProbes:
         return self._session
 
     def _allowed_socket(self, address: AddrInfoType) -> socket.socket:
-        """A socket for an address that was just resolved. It is connected to exactly this address, so the check holds."""
+        """A socket for an address that was just resolved. It is connected to just this address, so the check holds."""
         if not may_be_asked(str(address[4][0]), self._networks):
             raise NotAllowedError(errno.EACCES, "the host has an address that no probe may reach")
         return socket.socket(*address[:3])

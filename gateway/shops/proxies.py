@@ -1,6 +1,6 @@
 """The files for a shop's proxy, with what we know of the shop written into them.
 
-They are those of ``deploy/gate``, which tests run with the real programs. A wheel has a copy of them beside this module.
+They are those of ``deploy/gate``, which tests run with the real programs. A wheel has a copy beside this module.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ DOWN_LOOKS_LEAST: Final = 3
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True):
-    """One look at a probe URL: when (Unix time, seconds), how long the answer took, and whether it was none or a 5xx."""
+    """One look at a probe URL: when (Unix time, seconds), how long the answer took, and whether it was none or 5xx."""
 
     at_seconds: float
     ms: float

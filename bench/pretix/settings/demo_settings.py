@@ -1,4 +1,4 @@
-"""pretix's settings without its bundling of styles and scripts, which needs Node and which no fan of the bench loads."""
+"""pretix's settings without its bundling of styles and scripts, which needs Node and no fan of the bench loads."""
 
 from pretix.settings import *  # noqa: F403
 

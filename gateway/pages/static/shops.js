@@ -115,7 +115,10 @@ class Shop {
     setText(this.field("waiting"), count(now.waiting));
     setText(this.field("admitted"), `${count(now.admitted)} of ${count(now.capacity)}`);
     setText(this.field("rate"), `${count(Math.round(now.rateNowPerMinute))} of ${count(now.ratePerMinute)}`);
-    setText(this.field("p95"), figures?.fresh ? `${count(Math.round(figures.p95Ms))} of ${count(now.targetMs)} ms` : "–");
+    setText(
+      this.field("p95"),
+      figures?.fresh ? `${count(Math.round(figures.p95Ms))} of ${count(now.targetMs)} ms` : "–",
+    );
     setText(this.field("failed"), figures?.fresh ? `${count(figures.failed)} of ${count(figures.asked)}` : "–");
     setText(this.field("pilot"), pilotWords(now));
     setText(this.field("check"), now.check);

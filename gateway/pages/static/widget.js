@@ -9,17 +9,17 @@ import { waitWords } from "./wait-words.js";
 
 const AGAIN_MS = 10_000; // after a connection that the server refused
 const NO_PLACE = ["none", "expired", "left", "done"];
-const STYLE = `
-:host { all: initial; position: fixed; inset: auto 0 0 0; z-index: 2147483000; display: block; }
-:host([hidden]) { display: none; }
-section { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: center; padding: .75rem 1rem;
-  font: 600 1rem/1.4 system-ui, sans-serif; color: #fff; background: #1c1b22; border-top: 1px solid #fff3; }
-p { margin: 0; }
-button, a { font: inherit; color: #1c1b22; background: #fff; border: 0; border-radius: .5rem; padding: .6rem 1rem;
-  min-height: 44px; box-sizing: border-box; text-decoration: none; cursor: pointer; }
-button:focus-visible, a:focus-visible { outline: 3px solid #ffb224; outline-offset: 2px; }
-[hidden] { display: none; }
-`;
+const STYLE = [
+  ":host { all: initial; position: fixed; inset: auto 0 0 0; z-index: 2147483000; display: block; }",
+  ":host([hidden]) { display: none; }",
+  "section { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: center; padding: .75rem 1rem;",
+  "font: 600 1rem/1.4 system-ui, sans-serif; color: #fff; background: #1c1b22; border-top: 1px solid #fff3; }",
+  "p { margin: 0; }",
+  "button, a { font: inherit; color: #1c1b22; background: #fff; border: 0; border-radius: .5rem; padding: .6rem 1rem;",
+  "min-height: 44px; box-sizing: border-box; text-decoration: none; cursor: pointer; }",
+  "button:focus-visible, a:focus-visible { outline: 3px solid #ffb224; outline-offset: 2px; }",
+  "[hidden] { display: none; }",
+].join(" ");
 
 class Banner {
   /** @param {HTMLScriptElement} script */

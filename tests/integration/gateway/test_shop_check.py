@@ -518,13 +518,11 @@ async def test_a_shops_probe_url_is_looked_at_by_one_gateway_at_a_time(site: Sit
     assert await figures.may_look(event_id + 1, 60)
     assert not await figures.may_look(event_id + 1, 60), "another gateway has looked"
     settings = ShopSettings(probe_seconds=0.2)
-    probes = [
-        ShopProbes(site.rooms, figures, settings, public_only=False, now=lambda: site.clock[0]) for _ in range(2)
-    ]
+    probes = [ShopProbes(site.rooms, figures, settings, public_only=False, now=lambda: site.clock[0]) for _ in range(2)]
     keepers = [asyncio.create_task(one.keep_looking()) for one in probes]
     try:
         async with asyncio.timeout(30):
-            while (found := await figures.of(event_id, site.clock[0])) is None or found.asked < 3:
+            while (found := await figures.of(event_id, site.clock[0])) is None or found.asked < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert (found.is_fresh, found.failed, found.source) == (True, 0, "probe")
         assert found.p95_ms > 0

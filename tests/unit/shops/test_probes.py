@@ -29,7 +29,9 @@ def test_a_shop_inside_is_asked_where_the_setting_names_its_network(url: str) ->
     check_probe(url, (), production=False)
 
 
-@pytest.mark.parametrize("url", ["http://93.184.216.34/", "https://10.2.0.1/", "https://user@10.1.2.3/", "ftp://10.1.2.3/"])
+@pytest.mark.parametrize(
+    "url", ["http://93.184.216.34/", "https://10.2.0.1/", "https://user@10.1.2.3/", "ftp://10.1.2.3/"]
+)
 def test_what_is_neither_public_and_https_nor_in_a_named_network_is_refused(url: str) -> None:
     with pytest.raises(UrlRefusedError):
         check_probe(url, INSIDE, production=True)
