@@ -128,14 +128,15 @@ class ModelShop:
 
     @property
     def bears_per_minute(self) -> float:
-        return 60 * self.per_second * self.thinks_seconds / self.visit_seconds
+        """How many fans may come in a minute for answers to take as long as the target: so long visitors wait, too."""
+        return 60 * self.per_second * (self.thinks_seconds + TARGET_MS / 1000 - 0.15) / self.visit_seconds
 
 
 @pytest.mark.parametrize("pushes", [False, True], ids=["probed", "pushed"])
 def test_a_modelled_shop_is_kept_near_what_it_bears(*, pushes: bool) -> None:
     shop = ModelShop(per_second=100.0)
     last, latest, took, rates, served = start(1200, NOW), [150.0], 0.0, [], []
-    for second in range(3600):
+    for second in range(2000):
         at = NOW + second
         recent = latest[-20:]
         requests = round(min(shop.per_second, sum(shop.visitors[-120:]) / shop.thinks_seconds))
@@ -151,6 +152,6 @@ def test_a_modelled_shop_is_kept_near_what_it_bears(*, pushes: bool) -> None:
     settled = slice(1200, None)
     mean = statistics.mean(rates[settled])
     over = sum(ms > 2 * TARGET_MS for ms in served[settled]) / len(served[settled])
-    assert 0.6 * shop.bears_per_minute < mean < 1.1 * shop.bears_per_minute, (mean, shop.bears_per_minute)
+    assert 0.8 * shop.bears_per_minute < mean < 1.05 * shop.bears_per_minute, (mean, shop.bears_per_minute)
     assert over < 0.05, f"twice over its target {over:.0%} of the time"
-    assert max(served) < 12_000, "no collapse on the way up"
+    assert max(served) < 6_000, "no collapse on the way up"
