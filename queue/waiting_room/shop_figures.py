@@ -6,7 +6,7 @@ Both are kept in Redis, where the autopilot of every gateway reads the same. Whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from redis import asyncio as aioredis
@@ -24,6 +24,9 @@ FAILED_SHARE: Final = 0.02
 FAILED_LEAST: Final = 2
 """A single failure is chance."""
 DOWN_LOOKS_LEAST: Final = 3
+
+
+Source = Literal["probe", "pushed", "both"]
 
 
 class Look(msgspec.Struct, frozen=True, array_like=True):
@@ -52,7 +55,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         is_fresh: whether it says how the shop is now. Otherwise the other fields but ``source`` say nothing.
         asked, failed: how many requests or looks there were, and how many of them failed.
         per_second: the requests that the shop says it serves; 0 where it says nothing.
-        source: ``probe``, ``pushed`` or ``both``.
+        is_down: no look has succeeded lately.
     """
 
     at_seconds: float
@@ -62,7 +65,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     per_second: float
     is_down: bool
-    source: str
+    source: Source
 
     @property
     def troubles(self) -> int:
@@ -81,7 +84,7 @@ def figures_of(looks: Sequence[Look], pushed: Pushed | None, now_seconds: float)
         return None
     told_at = 0.0 if pushed is None else pushed.at_seconds
     at = max(told_at, *(look.at_seconds for look in looks), 0.0)
-    source = "pushed" if not looks else "probe" if pushed is None else "both"
+    source: Source = "pushed" if not looks else "probe" if pushed is None else "both"
     seen = sorted((look for look in looks if now_seconds - look.at_seconds <= FRESH_SECONDS), key=lambda look: look.ms)
     told = pushed if pushed is not None and now_seconds - told_at <= FRESH_SECONDS else None
     # The nearest rank: of twenty the second slowest, of fewer the slowest.

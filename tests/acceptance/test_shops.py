@@ -105,9 +105,8 @@ def test_a_shop_pushes_its_figures_by_a_token_that_can_do_nothing_else(
 
     def slowed() -> bool:
         now = owner.get(path).json
-        return now["autopilotWhy"].startswith("slowed: p95 9000 ms over the 1000 ms target") and (
-            now["rateNowPerMinute"] == 0
-        )
+        is_told = now["autopilotWhy"].startswith("slowed: p95 9000 ms over the 1000 ms target")
+        return bool(is_told and now["rateNowPerMinute"] == 0)
 
     await_that(slowed, what="the autopilot's word")
 
