@@ -16,7 +16,7 @@ UP ?=
 # Options of pytest, e.g. make pytest PYTEST="tests/unit -k lock".
 PYTEST ?=
 
-# How many examples `make test-deep` tries of a property; `make test` tries sixty.
+# How many examples `make test-deep` tries of a property; `make test` tries forty.
 EXAMPLES ?= 5000
 
 # The Python to make the virtual environment with; empty: the newest found that will do.

@@ -12,12 +12,14 @@ from admitone.commands import (
     database,
     draws,
     keys,
+    lanes,
     messages,
     networks,
     operators,
     payments,
     processes,
     rooms,
+    search,
     setup,
     shops,
     vouchers,
@@ -76,12 +78,24 @@ allotment_app.command("list")(allotments.list_all)
 allotment_app.command("back")(allotments.put_back)
 app.add_typer(allotment_app, name="allotment")
 
+lane_app = typer.Typer(no_args_is_help=True, help="Lanes: which events each of them books.")
+lane_app.command("list")(lanes.list_all)
+lane_app.command("move")(lanes.move)
+lane_app.command("back")(lanes.back)
+lane_app.command("count")(lanes.count)
+app.add_typer(lane_app, name="lane")
+
 webhook_app = typer.Typer(no_args_is_help=True, help="Webhooks: where news of rooms and purchases is sent.")
 webhook_app.command("add")(webhooks.add)
 webhook_app.command("list")(webhooks.list_all)
 webhook_app.command("remove")(webhooks.remove)
 webhook_app.command("resend")(webhooks.resend)
 app.add_typer(webhook_app, name="webhook")
+
+search_app = typer.Typer(no_args_is_help=True, help="The search's index at Elasticsearch.")
+search_app.callback()(lambda: None)
+search_app.command("rebuild")(search.rebuild)
+app.add_typer(search_app, name="search")
 
 alarm_app = typer.Typer(no_args_is_help=True, help="Alarms: what stands, from which thresholds on, and who is told.")
 alarm_app.command("list")(alarms.list_all)

@@ -121,7 +121,7 @@ def _line(row: KeyRow, *, signs: bool) -> str:
 
 
 async def remove(settings: Settings, group: KeyGroup, key_id: str) -> None:
-    """Forget a key. Operators' authenticators that it encrypted are first encrypted anew.
+    """Forget a key. Operators' authenticators that an earlier release encrypted with it are sealed first.
 
     Raises:
         KeysError: there is no such key, or it is the one that signs.
@@ -136,10 +136,23 @@ async def remove(settings: Settings, group: KeyGroup, key_id: str) -> None:
         if all(row.key_id != key_id for row in of_group):
             raise KeysError(f"there is no key {key_id} for {group}; `admitone keys list` lists them")
         if group is KeyGroup.OPERATORS:
-            authenticators = Authenticators(_opened(settings, rows), time.time)
-            await factors.reseal_totps(connection, authenticators.sealed_anew)
+            await _seal_authenticators(connection, _opened(settings, rows))
         await signing_keys.remove_key(connection, group, key_id)
         await accounts.log(connection, Change(f"key for {group}", key_id or "first", "removed"), BY)
+
+
+async def seal_authenticators(settings: Settings) -> None:
+    """Seal operators' authenticators with the newest data key, those too that an earlier release encrypted.
+
+    Raises:
+        KeysError: the site's secret is another one than the signing keys were sealed with.
+    """
+    async with _transaction(settings) as connection:
+        await _seal_authenticators(connection, _opened(settings, await signing_keys.read_keys(connection)))
+
+
+async def _seal_authenticators(connection: AsyncConnection, keys: KeyRing) -> None:
+    await factors.reseal_totps(connection, Authenticators(keys, time.time).sealed_anew)
 
 
 def _opened(settings: Settings, rows: Sequence[KeyRow]) -> KeyRing:

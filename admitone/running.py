@@ -1,4 +1,4 @@
-"""What a running `admitone up` leaves for the other commands: its servers' addresses and its secret."""
+"""What a running `admitone up` leaves for the other commands: its servers' addresses, its secret, and who is paid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 _FILE = "running.json"
-_NAMES = ("DATABASE_URL", "REDIS_URL", "ADMITONE_SECRET", "ADMITONE_URL")
+_NAMES = ("DATABASE_URL", "REDIS_URL", "ADMITONE_SECRET", "ADMITONE_PAYMENT_PROVIDERS", "ADMITONE_URL")
 
 
 def note(folder: Path, environ: Mapping[str, str], url: str) -> None:

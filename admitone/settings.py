@@ -14,18 +14,21 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec.inspect import Metadata, StructType, type_info
 
+from booking_lane.clusters import cluster_address
 from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.connections.urls import NO_POOLER, with_pooler
 from db.edge.settings import EdgeSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
+from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
 from db.shops.probes import networks_in
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
 from gateway.captcha.settings import CaptchaSettings
+from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
@@ -34,7 +37,15 @@ from gateway.search.settings import SearchSettings
 from gateway.shops.settings import ShopSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
-from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from gateway.wire.served import Served
+from gateway.wire.settings import (
+    BodySettings,
+    ConnectionSettings,
+    LimitSettings,
+    MetricsSettings,
+    ServedSettings,
+    StreamSettings,
+)
 from messages.brand_settings import BrandSettings
 from messages.settings import (
     IMAP_SCHEMES,
@@ -149,11 +160,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: OidcSettings = OidcSettings()
     captcha: CaptchaSettings = CaptchaSettings()
     limit: LimitSettings = LimitSettings()
+    gateway: ServedSettings = ServedSettings()
     connection: ConnectionSettings = ConnectionSettings()
     metrics: MetricsSettings = MetricsSettings()
     body: BodySettings = BodySettings()
     stream: StreamSettings = StreamSettings()
     event: EventSettings = EventSettings()
+    hall: HallSettings = HallSettings()
     picture: PictureSettings = PictureSettings()
     scan: ScanSettings = ScanSettings()
     brand: BrandSettings = BrandSettings()
@@ -172,6 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mollie: MollieSettings = MollieSettings()
     search: SearchSettings = SearchSettings()
     shop: ShopSettings = ShopSettings()
+    search_index: SearchIndexSettings = SearchIndexSettings()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -229,12 +243,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise SettingsError(f"ADMITONE_SHOP_PROBE_NETWORKS: {error}") from None
         try:
+            Served.of(self.gateway.serve, self.gateway.events)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_GATEWAY_SERVE, ADMITONE_GATEWAY_EVENTS: {error}") from None
+        try:
             check(self.brand)
         except BrandError as error:
             raise SettingsError(str(error)) from None
         if self.push.public_key and not is_public_key(self.push.public_key):
             raise SettingsError("ADMITONE_PUSH_PUBLIC_KEY is no VAPID public key: 65 bytes, in base64url")
-        self._refuse_sentinels()
+        try:
+            self.oidc.named()
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise SettingsError(f"ADMITONE_OIDC_ISSUERS: {error}") from None
+        self._refuse_redis()
         self._refuse_providers()
         self._refuse_payments()
         if self.metrics.token and not _token_is_possible(self.metrics.token):
@@ -261,12 +283,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.captcha.provider == "off":
             raise SettingsError("ADMITONE_CAPTCHA=off leaves checkout to bots: not in production")
 
-    def _refuse_sentinels(self) -> None:
+    def _refuse_redis(self) -> None:
         for variable, url in (("REDIS_URL", self.redis.url), ("ADMITONE_JOBS_REDIS_URL", self.redis.jobs_url)):
             try:
                 sentinel_address(url)
+                cluster_address(url)
             except ValueError as error:
                 raise SettingsError(f"{variable}: {error}") from None
+        if cluster_address(self.redis.jobs) is not None:
+            raise SettingsError(
+                "RQ's jobs do not run on a cluster: set ADMITONE_JOBS_REDIS_URL to one Redis, or to its sentinels"
+            )
 
     def _refuse_payments(self) -> None:
         names = self.payment.names

@@ -16,11 +16,13 @@ from bench.parts import (
     engine,
     generator,
     memory,
+    noops,
     overload,
     purchase,
     reads,
     reserve,
     room,
+    scale,
     scan,
     search,
     streams,
@@ -64,6 +66,12 @@ def reserve_(seconds: Seconds = 10.0, connections: Connections = 256, baseline: 
     )
 
 
+@app.command("noops")
+def noops_(calls: Annotated[int, typer.Option(min=500, help="Of each sort.")] = 6_000) -> None:
+    """What each call of a fan costs in processor time, against the least POST under the same server."""
+    _run("noops", lambda running: noops.measure(running, count=calls))
+
+
 @app.command("told")
 def told_(
     fans: Annotated[int, typer.Option(min=1, help="Who are told of the move.")] = 40_000, seconds: Seconds = 30.0
@@ -85,9 +93,12 @@ def bots_(
     fans: Annotated[int, typer.Option(min=1, help="Fans of each sale.")] = 150,
     seats: Annotated[int, typer.Option(min=100, help="Seats of each hall.")] = 600,
     seconds: Annotated[float, typer.Option(min=10, help="Of each sale, at most.")] = 45.0,
+    browsers: Annotated[int, typer.Option(min=0, max=8, help="Bots in real Chromium, in a sale of their own.")] = 0,
 ) -> None:
     """Bots among fans: their share of the seats, precision and recall of the limits, what fans feel."""
-    _run("bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds))
+    _run(
+        "bots", lambda running: bots.measure(running, fans_count=fans, seats=seats, seconds=seconds, browsers=browsers)
+    )
 
 
 @app.command("edge")
@@ -140,6 +151,16 @@ def room_(fans_max: Annotated[int, typer.Option(min=2_000)] = 1_000_000) -> None
     """The waiting room's scripts with up to a million in line."""
     sizes = [size for size in room.SIZES if size < fans_max]
     _run("room", lambda _: room.measure(sizes=[*sizes, fans_max]))
+
+
+@app.command("scale")
+def scale_(
+    fans: Annotated[int, typer.Option(min=100, max=1_000_000, help="In line at one event.")] = 100_000,
+    gateways: Annotated[int, typer.Option(min=1, max=200, help="Simulated in this process.")] = 100,
+    seconds: Annotated[int, typer.Option(min=1, help="To simulate; best a multiple of 8.")] = 16,
+) -> None:
+    """One event's line at many gateways: Valkey's CPU for a simulated second."""
+    _run("scale", lambda running: scale.measure(running, fans=fans, gateways=gateways, seconds=seconds))
 
 
 @app.command("overload")
@@ -204,6 +225,7 @@ def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory par
     _run(
         "parts",
         generator.measure,
+        noops.measure,
         engine.measure,
         reserve.measure,
         purchase.measure,

@@ -28,10 +28,11 @@ def request(method: str, path: str, *headers: str, token: str = "", body: bytes 
 class KeptConnection:
     """A connection to one server, one request at a time; opened at the first, and again once the server closed it."""
 
-    __slots__ = ("_connection", "_opening", "_server")
+    __slots__ = ("_connection", "_opening", "_server", "_source")
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: Address, source: str = "") -> None:
         self._server = server
+        self._source = source
         self._connection: Connection | None = None
         self._opening: asyncio.Task[None] | None = None
 
@@ -44,7 +45,7 @@ class KeptConnection:
 
     async def _open_and_send(self, raw: bytes, done: Done) -> None:
         try:
-            self._connection = await connect(*self._server)
+            self._connection = await connect(*self._server, source=self._source)
         except Broken as broken:
             done(broken)
             return

@@ -144,22 +144,30 @@ def closed_loop(
     connections: int,
     seconds: float,
     warm_seconds: float = 0.0,
+    sources: Sequence[str] = ("",),
 ) -> Load:
-    """So many connections, spread over ``servers``, each with one flow after another for ``seconds``.
+    """So many connections, spread over ``servers`` and from ``sources``, each with one flow after another for
+    ``seconds``.
 
     Call it in a process of its own (`bench.processes.apart`). Where the flows end early, `Load.seconds` is the
     time until the last answer.
     """
-    return run(_closed_loop(servers, flows, connections, seconds, warm_seconds))
+    return run(_closed_loop(servers, flows, connections, seconds, warm_seconds, sources))
 
 
 async def _closed_loop(
-    servers: Sequence[Address], flows: Iterator[Flow], connections: int, seconds: float, warm_seconds: float
+    servers: Sequence[Address],
+    flows: Iterator[Flow],
+    connections: int,
+    seconds: float,
+    warm_seconds: float,
+    sources: Sequence[str],
 ) -> Load:
     window = _begin(seconds, warm_seconds)
     again = _Again(flows, window.until, connections)
     for number in range(connections):
-        runner = _Runner(KeptConnection(servers[number % len(servers)]), window, again)
+        connection = KeptConnection(servers[number % len(servers)], sources[number % len(sources)])
+        runner = _Runner(connection, window, again)
         again(runner, time.perf_counter())
     await _await_end(again.ended, window, LAST_ANSWERS_SECONDS)
     ended = window.last if again.exhausted else window.until

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.parts import engine, reserve, streams
+from bench.parts import engine, noops, reserve, streams
 from bench.servers import System
 
 SECONDS = 2.5
 FANS = 2_000
+CALLS = 2_000
+"""Of each sort, for what a call costs in no-ops."""
 
 
 def measure(system: System) -> dict[str, Any]:
-    """Engine against pgbench with one client, reserve against the no-op, streams against bare ASGI."""
+    """Engine against pgbench with one client, reserve against the no-op, each call of a fan against the bare no-op,
+    streams against bare ASGI.
+    """
     engine_part = engine.measure(system, seconds=2.0, batches=(256,), clients=(1,), seats=40_000)
     http_part = reserve.measure(system, seconds=SECONDS, baseline=False)
+    noops_part = noops.measure(system, count=CALLS)
     streams_part = streams.measure(system, count=FANS, seconds=2.5, with_nchan=False)
     engine_row, http_row = engine_part.rows[0], http_part.rows[0]
     by_what = {row.what + row.against: row for row in streams_part.rows}
     cpu = by_what["CPU an eventbare ASGI"]
     return {
+        "bareNoop": noops_part.details["bareNoopMicroseconds"],
         "engine": {
             "bookingsPerSecond": round(engine_row.measured, 1),
             "againstPgbenchOneClient": round(engine_row.ratio or 0, 2),
@@ -27,6 +33,7 @@ def measure(system: System) -> dict[str, Any]:
         "http": {
             "reservesPerSecond": round(http_row.measured, 1),
             "againstNoop": round(http_row.ratio or 0, 3),
+            "againstBareNoop": noops_part.details["againstBareNoop"],
             "p50Ms": http_part.rows[1].reference,
             "p99Ms": http_part.rows[1].measured,
             "oneClientP50Ms": http_part.rows[2].reference,

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from admitone.crowd.crowd import loopback_sources
 from admitone.fan.behaviour import Behaviour, Company
 from admitone.fan.calls import Calls
 from admitone.fan.captcha import challenge, solve
@@ -37,7 +38,8 @@ CONNECTIONS_MAX = 400
 FRONT_ROWS = 8
 TRIES_MAX = 200
 LOOK_SECONDS = 0.05
-SOURCES = ("127.0.1.1", "127.0.1.2", "127.0.1.3", "127.0.1.4")
+NETWORKS = 800
+"""Fans come from as many. From one, as 40,000 never do, each proof would be made 32 times as hard."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Crowd:
         plan, counts = self._plan, _Moments()
         self._arriving = asyncio.Semaphore(ARRIVING_MAX)
         clients = [
-            HttpClient(f"http://{host}:{port}", connections_max=CONNECTIONS_MAX, sources=SOURCES)
+            HttpClient(f"http://{host}:{port}", connections_max=CONNECTIONS_MAX, sources=loopback_sources(NETWORKS))
             for host, port in plan.gateways
         ]
         chance = random.Random(plan.first)

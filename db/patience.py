@@ -10,11 +10,11 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -153,6 +153,42 @@ async def repeat(
         except on as error:
             logger.log(level, "%s: %s", what, error)
         await asyncio.sleep(every_seconds * random.uniform(1 - spread, 1 + spread))  # noqa: S311 - no secret
+
+
+class Apart:
+    """Duties for several parts, side by side: a part that does not answer keeps the others waiting only briefly.
+
+    Args:
+        wait_seconds_max: a round goes on without the parts that take longer. Their work goes on as well, and they have
+            no turn in the next rounds until it ends.
+    """
+
+    def __init__(self, wait_seconds_max: float) -> None:
+        self._wait_seconds_max = wait_seconds_max
+        self._late: dict[str, asyncio.Task[None]] = {}
+
+    async def turn(self, duties: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        """Do the duties, which are given by the names of their parts. With one part they are waited for to the end.
+
+        Raises:
+            Exception: what a duty raised.
+        """
+        if len(duties) == 1 and not self._late:
+            await next(iter(duties.values()))()
+            return
+        for name, duty in duties.items():
+            if name not in self._late:
+                self._late[name] = asyncio.get_running_loop().create_task(duty())
+        try:
+            if self._late:
+                await asyncio.wait(self._late.values(), timeout=self._wait_seconds_max)
+        except asyncio.CancelledError:
+            for task in self._late.values():
+                task.cancel()
+            raise
+        done = [name for name, task in self._late.items() if task.done()]
+        for task in [self._late.pop(name) for name in done]:
+            task.result()
 
 
 class Turns:

@@ -56,7 +56,6 @@ from gateway.routes import (
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.asked import PATH as CHECKS_PATH
-from gateway.shops.check import ShopChecks
 from gateway.wire import addresses, request_ids
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.bounded_connection import STATE as CONNECTIONS_STATE
@@ -64,7 +63,8 @@ from gateway.wire.head import as_get
 from gateway.wire.hosts import has_one_host
 from gateway.wire.openapi import Details
 from gateway.wire.path_parameters import require_canonical
-from gateway.wire.problems import answer_to, invalid
+from gateway.wire.problems import ProblemError, answer_to, invalid
+from gateway.wire.served import Served
 from gateway.wire.shared import name_keys_for
 from gateway.wire.stream import serve
 
@@ -74,11 +74,14 @@ class Gateway(Litestar):
     call of the application (`gateway.wire.stream.serve`).
     """
 
-    def __init__(self, site: addresses.PublicAddress, checks: ShopChecks, **kwargs: Any) -> None:
+    def __init__(self, site: addresses.PublicAddress, services: Services, served: Served, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._site = site
-        self._express = Express(self)
-        self._checks = checks
+        self._served = None if served.is_all else served
+        self._express = Express(self, services)
+        self._checks = services.shop_checks
+        self.services = services
+        self.state["services"] = services
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -89,11 +92,11 @@ class Gateway(Litestar):
         scope = addresses.enter(scope, self._site)
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                services: Services = self.state["services"]
-                scope.setdefault("state", {})[CONNECTIONS_STATE] = services.connections
+                scope.setdefault("state", {})[CONNECTIONS_STATE] = self.services.connections
             await super().__call__(scope, receive, send)
             return
-        if scope["path"].startswith(CHECKS_PATH):
+        serves = self._served is None or self._served.serves(languages.without_language(scope["path"]))
+        if serves and scope["path"].startswith(CHECKS_PATH):
             # The check stands before each request of a shop, and does without all that comes below.
             await self._checks.answers(scope, send)
             return
@@ -102,20 +105,20 @@ class Gateway(Litestar):
             scope, send = as_get(scope, send)
         scope = languages.enter(scope)
         if not has_one_host(scope):
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, invalid("a request names exactly one host", "Host"))
+        elif not serves:
+            await self._refuse(scope, receive, send, ProblemError("not_served_here"))
         elif not await self._express.answers(scope, receive, send):
             await serve(self._through_litestar, scope, receive, send)
 
-    async def _refuse(self, scope: Any, receive: Any, send: Any) -> None:
-        services: Services = self.state["services"]
+    async def _refuse(self, scope: Any, receive: Any, send: Any, problem: ProblemError) -> None:
         scope["app"] = scope["litestar_app"] = self
         request = StrictRequest(scope, receive, send)
-        answer = answer_to(request, invalid("a request names exactly one host", "Host")).to_asgi_response(None, request)
-        await answer(scope, receive, services.traffic.watch(scope, send))
+        answer = answer_to(request, problem).to_asgi_response(None, request)
+        await answer(scope, receive, self.services.traffic.watch(scope, send))
 
     async def _through_litestar(self, scope: Any, receive: Any, send: Any) -> None:
-        services: Services = self.state["services"]
-        await super().__call__(scope, receive, services.traffic.watch(scope, send))
+        await super().__call__(scope, receive, self.services.traffic.watch(scope, send))
 
 
 def _handlers(*modules: Any) -> list[HTTPRouteHandler]:
@@ -175,7 +178,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
     """The ASGI application of one gateway process."""
     services = build_services(settings)
     look.wear(brand_of(settings.brand), all_at_once=settings.site.production)
-    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and services.issuer.is_named))
+    look.offer_accounts(services.accounts.has_passwords or (services.accounts.is_offered and bool(services.issuers)))
     name_keys_for(settings.edge.provider)
     require_canonical()
     site = addresses.PublicAddress.of(settings.site.public_url or "/")
@@ -184,7 +187,8 @@ def create_app(settings: GatewaySettings) -> Litestar:
         look.keep_to_tls(settings.connection.hsts_seconds)
     app = Gateway(
         site,
-        services.shop_checks,
+        services,
+        Served.of(settings.gateway.serve, settings.gateway.events),
         route_handlers=[
             *_handlers(
                 sessions,
@@ -231,7 +235,6 @@ def create_app(settings: GatewaySettings) -> Litestar:
         openapi_config=openapi_config(_details(), settings.limit.seats_per_request_max, site.origin + site.root),
     )
     _allow_all_methods(app)
-    app.state["services"] = services
     app.state["scrape"] = Scrape(
         traffic=services.traffic,
         loop_lag=services.loop_lag,
@@ -245,6 +248,8 @@ def create_app(settings: GatewaySettings) -> Litestar:
         sign_ins=services.sign_in.outcomes,
         fan_sign_ins=services.accounts.outcomes,
         jobs=services.jobs,
+        searches=services.catalogue.answered,
+        search_index=services.search_index,
         read_rooms=services.figures.most_watched,
     )
     return app

@@ -11,7 +11,7 @@ from db.connections.old_reads import OldReads
 from db.sealing.keyring import Keyring, use
 from gateway.accounts.accounts import Accounts
 from gateway.accounts.bringing import Bringing
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.orders import Orders
@@ -67,6 +67,7 @@ from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
 from gateway.search.cached import CachedCatalogue
+from gateway.search.catalogue import Catalogue, SearchIndex
 from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
@@ -97,7 +98,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line_redis = async_client(settings.redis.line, connections_max=REDIS_CONNECTIONS_MAX)
     jobs = async_client(settings.redis.jobs, connections_max=REDIS_CONNECTIONS_MAX)
     old_reads = OldReads(engine, settings.db)
-    halls = Halls(engine, old_reads)
+    halls = Halls(engine, old_reads, settings.hall)
     clock = Clock(line_redis)
     keys = SiteKeys(engine, settings.site.secret)
     ring = keys.ring
@@ -105,7 +106,7 @@ def build_services(settings: GatewaySettings) -> Services:
     line = Line(line_redis)
     rooms = RoomRegistry(engine, line, settings.line)
     counts = Counts(engine, line, rooms, settings.hold.grace_seconds)
-    places = Places(rooms, tokens, clock.now)
+    places = Places(rooms, tokens, clock.now_of)
     restoring = Restoring(engine, line, rooms, settings.hold.seconds)
     passes = Passes(tokens, secure=settings.site.production)
     seen = Sightings(line_redis, clock.now)
@@ -146,7 +147,8 @@ def build_services(settings: GatewaySettings) -> Services:
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
     shop_figures = ShopFigures(line_redis)
-    catalogue = CachedCatalogue(PostgresCatalogue(old_reads), line_redis, settings.search)
+    searched, search_index = _searched(settings, old_reads)
+    catalogue = CachedCatalogue(searched, line_redis, settings.search)
     return Services(
         settings=settings,
         engine=engine,
@@ -175,7 +177,7 @@ def build_services(settings: GatewaySettings) -> Services:
             links_per_minute=settings.limit.contacts_per_minute,
             now=clock.now,
         ),
-        issuer=Issuer(settings.oidc, https_only=settings.site.production, now=clock.now),
+        issuers=Issuers(settings.oidc, https_only=settings.site.production, now=clock.now),
         captcha=captcha,
         reader=Reader(
             settings.db.url,
@@ -191,6 +193,7 @@ def build_services(settings: GatewaySettings) -> Services:
         hall_plans=HallPlans(old_reads),
         hall_proposals=HallProposals(old_reads),
         catalogue=catalogue,
+        search_index=search_index,
         limits=limits,
         connections=Connections(settings.connection, TrustedProxies.of(settings.connection.trusted_proxies)),
         stream_slots=StreamSlots(settings.stream),
@@ -256,7 +259,8 @@ def build_services(settings: GatewaySettings) -> Services:
         readiness=Readiness(
             settings.db,
             settings.redis,
-            lanes=settings.lane.count,
+            lanes=lambda: desk.site_lanes.numbers,
+            lane_count=settings.lane.count,
             streams_max=settings.stream.per_process_max,
             keys=ring,
         ),
@@ -286,3 +290,15 @@ def build_services(settings: GatewaySettings) -> Services:
             now=clock.moment,
         ),
     )
+
+
+def _searched(settings: GatewaySettings, old_reads: OldReads) -> tuple[Catalogue, SearchIndex | None]:
+    """What answers searches, and the index among it if the site has one."""
+    postgres = PostgresCatalogue(old_reads, settings.search.bounds)
+    if not settings.search_index.is_used:
+        return postgres, None
+    # Elasticsearch's client is large.
+    from gateway.search.indexed import IndexedCatalogue
+
+    indexed = IndexedCatalogue.of(settings.search_index, old_reads, postgres)
+    return indexed, indexed

@@ -1,4 +1,5 @@
-"""A shortcut for reserve and checkout around Litestar's machinery, which was a fifth of a booking's cost (ADR 11).
+"""A shortcut for the calls that a sale's fans make, around Litestar's machinery, which was a fifth of a booking's cost
+(ADR 11, ADR 118).
 
 Handlers, bodies and problems are the routes' own. The shortcut leaves out finding the route, collecting keyword
 arguments and wrapping responses. Unusual requests go through Litestar as all others do.
@@ -6,66 +7,162 @@ arguments and wrapping responses. Unusual requests go through Litestar as all ot
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, reserve
-from gateway.services import services_of
+from gateway.routes import line, sessions
+from gateway.routes.booking import KEY_CHARACTERS_MAX, PREFER_CHARACTERS_MAX, checkout, job, purchase, reserve
+from gateway.services import Services
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.later_headers import later_headers
 from gateway.wire.problems import answer_to
-from gateway.wire.request_ids import request_id
+from gateway.wire.request_ids import HEADER, request_id
+from gateway.wire.requests import NOSNIFF, Answer
 
 _plain_host: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+").fullmatch
-_HANDLERS: Final = frozenset({reserve.fn, checkout.fn})
+_HANDLERS: Final = (reserve, checkout, job, purchase, line.join, line.poll, line.claim, sessions.new_session)
+"""Each answers with an `Answer`."""
+_FN: Final = frozenset(handler.fn for handler in _HANDLERS)
+_PARAMETERS: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
+    # Fewer digits than the largest id has: a number that may be too large is Litestar's to refuse.
+    int: ("[1-9][0-9]{0,14}", int),
+    uuid.UUID: ("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid.UUID),
+}
+"""The usual spelling of a path's parameter by its type, and what reads it."""
+_IN_HEADERS: Final = frozenset({"idempotency_key", "prefer"})
+_wait: Final = re.compile(rb"wait=([12]?[0-9]|30)").fullmatch
+"""The query of a client that waits for its job, as clients write it; no more than `WAIT_SECONDS_MAX`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A handler, and what it is called with.
+
+    Attributes:
+        template: the path as metrics name it.
+        parameter: the name of the path's parameter; empty without one.
+        read: reads that parameter.
+        has_body: the handler takes ``data``; ``may_lack_body``: an empty one means none.
+        has_key: it takes the Idempotency-Key and ``Prefer``.
+        has_query: it reads the query, which is Litestar's to do, except for ``wait`` alone.
+    """
+
+    handler: HTTPRouteHandler
+    template: str
+    parameter: str
+    read: Callable[[str], Any]
+    has_body: bool
+    may_lack_body: bool
+    has_key: bool
+    has_query: bool
+
+    @classmethod
+    def to(cls, handler: HTTPRouteHandler, route: HTTPRoute) -> _Way:
+        """The way to a handler, whose path has one parameter at most."""
+        of_path = [component for component in route.path_components if not isinstance(component, str)]
+        assert len(of_path) <= 1, "a path of one parameter"
+        parameter = of_path[0].name if of_path else ""
+        signature = inspect.signature(handler.fn).parameters
+        others = signature.keys() - {"request", "data", parameter} - _IN_HEADERS
+        return cls(
+            handler,
+            route.path_format,
+            parameter,
+            _PARAMETERS[of_path[0].type][1] if of_path else str,
+            has_body="data" in signature,
+            may_lack_body="data" in signature and signature["data"].default is None,
+            has_key=signature.keys() >= _IN_HEADERS,
+            has_query=bool(others),
+        )
 
 
 class Express:
-    """The shortcut to the handlers of ``app`` that take ``data``, ``idempotency_key`` and ``prefer``."""
+    """The shortcut to these handlers of ``app``."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Litestar, services: Services) -> None:
         self._app = app
-        self._handlers: dict[tuple[str, str], HTTPRouteHandler] = {
-            (method, route.path): handler
-            for route in app.routes
-            if isinstance(route, HTTPRoute)
-            for method, (handler, _) in route.route_handler_map.items()
-            if handler.fn in _HANDLERS
-        }
+        self._services = services
+        self._ways: dict[tuple[str, str], _Way] = {}
+        """By method and path, or by method and the name of the path's group in the pattern."""
+        groups: list[str] = []
+        for route in app.routes:
+            if not isinstance(route, HTTPRoute):
+                continue
+            group = ""
+            for method, (handler, _) in route.route_handler_map.items():
+                if handler.fn not in _FN:
+                    continue
+                way = _Way.to(handler, route)
+                if way.parameter and not group:
+                    group = f"path{len(groups)}"
+                    groups.append(f"(?P<{group}>{_pattern(route)})")
+                self._ways[method, group or route.path] = way
+        self._find = re.compile("|".join(groups)).fullmatch
+
+    def _way(self, scope: Any) -> tuple[_Way | None, str]:
+        """The way of this request, if there is one, and its parameter as it is written."""
+        method, path = scope["method"], scope["path"]
+        way = self._ways.get((method, path))
+        if way is not None:
+            return way, ""
+        found = self._find(path)
+        if found is None or found.lastgroup is None or found.lastindex is None:
+            return None, ""
+        return self._ways.get((method, found.lastgroup)), found[found.lastindex + 1]
 
     async def answers(self, scope: Any, receive: Any, send: Any) -> bool:
         """Answer the request and return True; or leave it untouched and return False."""
-        handler = self._handlers.get((scope["method"], scope["path"]))
-        if handler is None:
+        way, written = self._way(scope)
+        if way is None:
             return False
-        scope["app"] = scope["litestar_app"] = self._app
-        scope["route_handler"] = handler
+        arguments: dict[str, Any] = {}
+        if way.has_query and scope["query_string"]:
+            wait = _wait(scope["query_string"]) if way.handler.fn is job.fn else None
+            if wait is None:
+                return False
+            arguments["wait"] = float(wait[1])
+        app = self._app
+        scope["app"] = scope["litestar_app"] = app
+        scope["route_handler"] = way.handler
+        scope["path_template"] = way.template
         scope["path_params"] = {}
-        scope["path_template"] = scope["path"]
+        if way.parameter:
+            arguments[way.parameter] = scope["path_params"][way.parameter] = way.read(written)
         request = StrictRequest(scope, receive, send)
         headers = request.headers
-        key, prefer = headers.get("idempotency-key"), headers.get("prefer")
-        ordinary = (
-            (key is None or 0 < len(key) <= KEY_CHARACTERS_MAX)
-            and (prefer is None or len(prefer) <= PREFER_CHARACTERS_MAX)
-            and _plain_host(headers.get("host", "")) is not None
-        )
-        if not ordinary:
+        if _plain_host(headers.get("host", "")) is None:
             return False
+        if way.has_key:
+            key, prefer = headers.get("idempotency-key"), headers.get("prefer")
+            if not (key is None or 0 < len(key) <= KEY_CHARACTERS_MAX):
+                return False
+            if not (prefer is None or len(prefer) <= PREFER_CHARACTERS_MAX):
+                return False
+            arguments["idempotency_key"], arguments["prefer"] = key, prefer
         began_at = time.perf_counter()
         try:
-            response = await handler.fn(request=request, data=await request.json(), idempotency_key=key, prefer=prefer)
+            if way.has_body and not (way.may_lack_body and not await request.body()):
+                arguments["data"] = await request.json()
+            response: Answer = await way.handler.fn(request=request, **arguments)
         except Exception as error:
             response = answer_to(request, error)
-        services_of(request).traffic.answered(scope, response.status_code, time.perf_counter() - began_at)
-        response.set_header("x-request-id", request_id(scope).decode())
-        response.set_header("x-content-type-options", "nosniff")
-        for name, value in later_headers(scope):
-            response.set_header(name.decode(), value.decode())
-        await response.to_asgi_response(app=None, request=request)(scope, receive, send)
+        self._services.traffic.answered(scope, response.status, time.perf_counter() - began_at)
+        response.add_headers((HEADER, request_id(scope)), NOSNIFF, *later_headers(scope))
+        await response.send(scope, receive, send)
         return True
+
+
+def _pattern(route: HTTPRoute) -> str:
+    parts = [
+        re.escape(part) if isinstance(part, str) else f"({_PARAMETERS[part.type][0]})" for part in route.path_components
+    ]
+    return "/" + "/".join(parts)

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from litestar import Litestar
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,9 +21,12 @@ from booking_lane import tracing
 from booking_lane.clients import plain_async_client
 from booking_lane.results import BatchNews, channel, decode_news
 from db.channels import database_of
+from db.lanes.maps import LANES_MAX
 from db.patience import Patience
+from db.shards import is_cluster
 from gateway.process.ending import Ending
 from gateway.process.news import News, Topic
+from gateway.process.room_news import RoomNews
 from gateway.services import Services
 from waiting_room.keys import news_channel
 from waiting_room.model import read_news
@@ -49,13 +54,13 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     await services.reader.open()
     await services.check_in.open()
     _settle_memory()
-    listeners = _listeners(services)
+    listeners, following = _listeners(services)
     services.readiness.begin(
         lambda: (services.stream_slots.open, services.desk.backlog),
         services.rooms.revisions,
         lambda: services.old_reads.is_fresh if services.old_reads.has_replica else None,
     )
-    tasks = [asyncio.create_task(_keep(keeper)) for keeper in _keepers(services, listeners)]
+    tasks = [asyncio.create_task(_keep(keeper)) for keeper in [*_keepers(services, listeners), following]]
     with contextlib.suppress(TimeoutError):
         connected = asyncio.gather(*(listener.connected.wait() for listener in listeners))
         await asyncio.wait_for(connected, LISTENING_SECONDS_MAX)
@@ -87,6 +92,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
         *(listener.listen for listener in listeners),
         services.desk.keep_finishing,
         services.desk.keep_figures,
+        services.desk.site_lanes.keep,
         services.halls.verify,
         services.halls.keep_streams,
         services.rooms.keep_refreshed,
@@ -101,32 +107,52 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
     ]
 
 
-def _listeners(services: Services) -> list[News]:
-    """The listeners to published messages: one for each Redis. There is one Redis, unless the jobs have their own."""
+def _listeners(services: Services) -> tuple[list[News], Keeper]:
+    """The listeners to published messages, one for each Redis, and what has them follow the rooms with fans here.
+    There is one Redis, unless the jobs have their own. The line's may be a cluster, with listeners that come and go.
+    """
     room = Topic(
         [news_channel(database_of(services.line_redis))],
         read_news,
         [services.rooms.on_news, services.shop_checks.on_news, services.line_streams.on_news],
     )
     lane = Topic(
-        [channel(number, database_of(services.jobs)) for number in range(services.settings.lane.count)],
+        [channel(number, database_of(services.jobs)) for number in range(LANES_MAX)],
         decode_news,
         # The halls come first, because a fan whose request the desk answers may read the hall at once.
         [services.halls.on_batch, services.desk.on_batch],
         span=_span_of_batch,
     )
-    urls = services.settings.redis
-    topics: list[tuple[str, list[Topic[Any]]]] = (
-        [(urls.line, [room, lane])] if urls.one_server else [(urls.line, [room]), (urls.jobs, [lane])]
+    on_gap = functools.partial(_on_gap, services)
+    following = RoomNews(
+        services.line_redis, room, functools.partial(_watched, services), functools.partial(_on_followed, services)
     )
-    return [
-        News(
-            plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0),
-            topics_of_url,
-            functools.partial(_on_gap, services),
-        )
-        for url, topics_of_url in topics
-    ]
+    services.line_streams.on_watched(following.look_soon)
+    urls = services.settings.redis
+    if urls.one_server:
+        listeners = [_listener(urls.line, [room, lane], on_gap)]
+    elif is_cluster(services.line_redis):
+        return [_listener(urls.jobs, [lane], on_gap)], functools.partial(following.keep, None, on_gap)
+    else:
+        listeners = [_listener(urls.line, [room], on_gap), _listener(urls.jobs, [lane], on_gap)]
+    return listeners, functools.partial(following.keep, listeners[0], on_gap)
+
+
+def _listener(url: str, topics: list[Topic[Any]], on_gap: Callable[[], None]) -> News:
+    client = plain_async_client(url, socket_timeout=10.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0))
+    return News(client, topics, on_gap)
+
+
+def _watched(services: Services) -> set[int]:
+    """The events whose fans' news this process needs: their streams are here, or any gateway may check their passes."""
+    shops = (event_id for event_id, row in services.rooms.rows.items() if row.shop is not None)
+    return {*services.line_streams.watched, *shops}
+
+
+def _on_followed(services: Services, event_id: int) -> None:
+    row = services.rooms.rows.get(event_id)
+    if row is not None and row.shop is not None:
+        services.shop_checks.on_gap()
 
 
 def _on_gap(services: Services) -> None:
@@ -183,8 +209,10 @@ async def _close(services: Services) -> None:
     services.pictures.close()
     services.sign_in.close()
     services.accounts.close()
-    await services.issuer.close()
     await services.shop_probes.close()
+    await services.issuers.close()
+    if services.search_index is not None:
+        await services.search_index.close()
     for client in (services.line_redis, services.jobs):
         await client.aclose()
     await services.reader.close()

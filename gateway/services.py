@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis.asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.old_reads import OldReads
 from gateway.accounts.accounts import Accounts
-from gateway.accounts.issuer import Issuer
+from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
 from gateway.booking.orders import Orders
@@ -61,7 +61,8 @@ from gateway.line.streams import LineStreams
 from gateway.process.clock import Clock
 from gateway.programme.pictures import Pictures
 from gateway.programme.programme import Programme
-from gateway.search.catalogue import Catalogue
+from gateway.search.cached import CachedCatalogue
+from gateway.search.catalogue import SearchIndex
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
 from gateway.shops.probing import ShopProbes
@@ -95,7 +96,7 @@ class Services:
     passkeys: Passkeys
     ended_sessions: EndedSessions
     accounts: Accounts
-    issuer: Issuer
+    issuers: Issuers
     captcha: Captcha
     reader: Reader
     payments: Payments
@@ -106,7 +107,8 @@ class Services:
     hall_access: HallAccess
     hall_plans: HallPlans
     hall_proposals: HallProposals
-    catalogue: Catalogue
+    catalogue: CachedCatalogue
+    search_index: SearchIndex | None
     limits: RateLimits
     connections: Connections
     stream_slots: StreamSlots
@@ -165,11 +167,13 @@ class Services:
 
 
 def services_of(request: AnyRequest) -> Services:
-    return cast(Services, request.app.state["services"])
+    scope: Any = request.scope
+    return cast(Services, scope["litestar_app"].services)
 
 
 def address(request: AnyRequest) -> str:
-    return request.client.host if request.client is not None else ""
+    client = request.scope["client"]
+    return "" if client is None else client[0]
 
 
 def network(request: AnyRequest) -> str:

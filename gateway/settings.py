@@ -7,17 +7,26 @@ import msgspec
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.edge.settings import EdgeSettings
 from db.rooms.settings import RoomSettings
+from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, SiteSettings
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.captcha.settings import CaptchaSettings
+from gateway.hall.settings import HallSettings
 from gateway.identity.settings import GuardSettings, OperatorSettings, SessionSettings
 from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
 from gateway.shops.settings import ShopSettings
-from gateway.wire.settings import BodySettings, ConnectionSettings, LimitSettings, MetricsSettings, StreamSettings
+from gateway.wire.settings import (
+    BodySettings,
+    ConnectionSettings,
+    LimitSettings,
+    MetricsSettings,
+    ServedSettings,
+    StreamSettings,
+)
 from messages.brand_settings import BrandSettings
 from messages.settings import MailSettings, MessageSettings, PushSettings, SmsSettings
 from payments.settings import PaymentSettings, StripeSettings
@@ -43,11 +52,13 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     oidc: OidcSettings
     captcha: CaptchaSettings
     limit: LimitSettings
+    gateway: ServedSettings
     connection: ConnectionSettings
     metrics: MetricsSettings
     body: BodySettings
     stream: StreamSettings
     event: EventSettings
+    hall: HallSettings
     picture: PictureSettings
     scan: ScanSettings
     brand: BrandSettings
@@ -62,3 +73,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     stripe: StripeSettings
     search: SearchSettings
     shop: ShopSettings
+    search_index: SearchIndexSettings

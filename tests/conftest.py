@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -16,13 +17,14 @@ from hypothesis import settings
 from admitone.embedded.postgres import EmbeddedPostgres
 from admitone.embedded.valkey import EmbeddedValkey
 from db.sealing.keyring import Keyring, use
+from tests import passwords
 from tests.databases import Databases
 from tests.factories import SECRET, environ_of
 from tests.services import Services
 
 # `make test-deep` takes the second. A test that needs more or fewer examples multiplies the profile's number:
 # settings(max_examples=3 * settings.default.max_examples).
-settings.register_profile("everyday", max_examples=60, deadline=None)
+settings.register_profile("everyday", max_examples=40, deadline=None)
 settings.register_profile("deep", max_examples=int(os.environ.get("DEEP_EXAMPLES", "5000")), deadline=None)
 settings.load_profile("everyday")
 
@@ -50,12 +52,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).as_posix() not in LONGEST)
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests are there to the end: no collection of garbage need walk over them."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """The tests' own process reads and writes what the processes of a test's site seal. A test before this one may have
     built a gateway with a secret of its own.
     """
     use(Keyring([SECRET], SECRET))
+    passwords.hash_lightly()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """After a test with a browser the browser stays for the next one, but no event loop of a test can run beside it."""
+    yield
+    if uses_browser(item) and not (nextitem and uses_browser(nextitem)):
+        from tests.browser import chromium
+
+        chromium.close()
+
+
+def uses_browser(item: pytest.Item) -> bool:
+    return "playwright" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session", autouse=True)

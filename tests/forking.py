@@ -39,6 +39,8 @@ PRELOADED: Final = (
     "admitone.doctor.examination",
     "admitone.doctor.report",
     "admitone.draw",
+    "admitone.keys",
+    "admitone.operator",
     "admitone.rehearsal.generator",
     "admitone.room",
     "admitone.telemetry",
@@ -53,6 +55,10 @@ PRELOADED: Final = (
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
     "uvloop",
+    "workers.channels.dispatcher",
+    "workers.messages.alarm_sender",
+    "workers.messages.making",
+    "workers.messages.process",
     "workers.pool",
     "workers.settings",
 )
@@ -265,6 +271,11 @@ def _become(request: _Request, parent: int, stdout: int, stderr: int) -> None:
 def _main(descriptor: int) -> None:
     for name in PRELOADED:
         import_module(name)
+    # Not above: the tests' own processes import this module, and need none of it.
+    from tests import made_before, passwords
+
+    passwords.hash_lightly()
+    made_before.make()
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, "a fork takes none of a process's threads along, so no preloaded module may start one"
     gc.collect()

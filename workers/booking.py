@@ -8,16 +8,21 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import redis
+from rq import get_current_job
 
 from booking_lane import about, tracing
 from booking_lane.commands import Batch, Sweep, command_id_new
+from booking_lane.lane import rq_queue
+from booking_lane.lane_map import map_in_force
 from booking_lane.results import BatchNews, publish
 from booking_lane.settings import HoldSettings, LaneSettings
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
+from db.patience import Turns
 from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from waiting_room.line import Slots
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.engine.engine import NOTHING, Applied, Engine
+from workers.lane_keeping import hand_over
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +111,7 @@ class Booking:
         """Apply one batch of sweeps, for the lane's events with lapsed holds, or free seats that somebody awaits."""
         about.begin(lane=lane)
         which = {
-            "lanes": self._lane.count,
-            "lane": lane,
+            **map_in_force(self._jobs, self._lane.count).lanes.of_lane(lane),
             "grace_seconds": self._hold.grace_seconds,
             "events_max": EVENTS_SWEPT_MAX,
         }
@@ -122,6 +126,12 @@ class Booking:
         if sweeps:
             self.book(Batch(command_id_new(), "sweep", lane, sweeps))
 
+    def hand_over(self, lane: int, revision: int) -> None:
+        """See `workers.lane_keeping.hand_over`."""
+        job = get_current_job(self._jobs)
+        assert job is not None
+        hand_over(self._jobs, rq_queue(self._jobs, job.origin), job.id, lane, revision)
+
     def _settle(self, applied: Applied) -> None:
         """Let the slots follow the bookings. What a crash leaves undone, reconciliation does within seconds."""
         if applied == NOTHING:
@@ -132,20 +142,25 @@ class Booking:
         extended: dict[int, dict[int, int]] = defaultdict(dict)
         for event_id, user_id, end_ms in applied.holds_until_ms:
             extended[event_id][user_id] = end_ms + PASS_MARGIN_MS
+        turns = Turns("settling slots, which reconciliation makes up for,", self._slots.room_errors, others=False)
         try:
             for event_id, fans in finished.items():
-                self._slots.finish(event_id, fans)
+                with turns.of(f"event {event_id}"):
+                    self._slots.finish(event_id, fans)
             for event_id, until_ms in extended.items():
-                self._slots.extend(event_id, until_ms)
+                with turns.of(f"event {event_id}"):
+                    self._slots.extend(event_id, until_ms)
             for change in applied.changes:
-                self._slots.set_stock(
-                    change.event_id,
-                    free=sum(count.available_count for count in change.counts),
-                    held=sum(count.held_count for count in change.counts),
-                    version=change.version,
-                )
+                with turns.of(f"event {change.event_id}"):
+                    self._slots.set_stock(
+                        change.event_id,
+                        free=sum(count.available_count for count in change.counts),
+                        held=sum(count.held_count for count in change.counts),
+                        version=change.version,
+                    )
         except redis.RedisError as error:
             logger.warning("slots not settled (%s); reconciliation will", error)
+        turns.end()
 
 
 def jobs_clock(client: redis.Redis) -> Callable[[], int]:

@@ -10,6 +10,7 @@ from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 
 from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
+from booking_lane.lane_map import map_in_force
 from workers import jobs
 
 SWEEP_EVERY_SECONDS: Final = 1
@@ -40,15 +41,35 @@ class _Recurring(CronJob):
         return queue.enqueue(self.func, args=self.args, kwargs=self.kwargs, **self.job_options)
 
 
+class _Sweeps(_Recurring):
+    """A sweep on each lane that needs a worker, by the map of lanes.
+
+    Args:
+        count: the setting's number of lanes.
+    """
+
+    def __init__(self, count: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._count = count
+
+    def enqueue(self, connection: redis.Redis) -> Job | None:  # type: ignore[override]  # as above
+        for lane in map_in_force(connection, self._count).numbers:
+            self.queue_name, self.args = queue_name(lane), (lane,)
+            super().enqueue(connection)
+        return None
+
+
 class Cron(CronScheduler):
     """Enqueues recurring jobs when they are due. Several crons at once do no harm, because every recurring job may run
     twice.
+
+    Args:
+        lanes: the setting's number of lanes.
     """
 
     def __init__(self, connection: redis.Redis, lanes: int) -> None:
         super().__init__(connection)
-        for lane in range(lanes):
-            self._every(SWEEP_EVERY_SECONDS, jobs.sweep, queue_name(lane), lane)
+        self._cron_jobs.append(_Sweeps(lanes, **_options(SWEEP_EVERY_SECONDS, jobs.sweep, "lanes")))
         self._every(RECONCILE_EVERY_SECONDS, jobs.reconcile, HOUSEKEEPING_QUEUE)
         self._every(RETRY_FAILED_EVERY_SECONDS, jobs.retry_failed, HOUSEKEEPING_QUEUE)
         self._every(FORGET_EVERY_SECONDS, jobs.forget, HOUSEKEEPING_QUEUE)
@@ -57,17 +78,18 @@ class Cron(CronScheduler):
         self._every(WATCH_EVERY_SECONDS, jobs.watch, HOUSEKEEPING_QUEUE)
         self._every(TELL_EVERY_SECONDS, jobs.tell, MESSAGES_QUEUE)
 
-    def _every(self, seconds: int, function: Callable[..., Any], queue: str, *args: object) -> None:
-        self._cron_jobs.append(
-            _Recurring(
-                queue_name=queue,
-                func=function,
-                args=args,
-                interval=seconds,
-                job_timeout=60,
-                result_ttl=0,
-                ttl=LATE_SECONDS_MAX,
-                failure_ttl=FAILED_KEPT_SECONDS,
-                name=f"{function.__name__}-{queue}",
-            )
-        )
+    def _every(self, seconds: int, function: Callable[..., Any], queue: str) -> None:
+        self._cron_jobs.append(_Recurring(**_options(seconds, function, queue)))
+
+
+def _options(seconds: int, function: Callable[..., Any], queue: str) -> dict[str, Any]:
+    return {
+        "queue_name": queue,
+        "func": function,
+        "interval": seconds,
+        "job_timeout": 60,
+        "result_ttl": 0,
+        "ttl": LATE_SECONDS_MAX,
+        "failure_ttl": FAILED_KEPT_SECONDS,
+        "name": f"{function.__name__}-{queue}",
+    }

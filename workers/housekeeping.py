@@ -9,11 +9,13 @@ import uuid
 import redis
 
 from booking_lane.lane import queue_name
+from booking_lane.lane_map import follow
 from db.alarms.notices import FORGET_NOTICES
 from db.alarms.rules import FORGET_EXCEPTIONS
 from db.alarms.standing import FORGET_ALARMS
 from db.booking import housekeeping_sql as sql
 from db.ids import first_id_of
+from db.lanes.maps import LANES_MAX, last_maps
 from db.messages.queue import FORGET as FORGET_MESSAGES
 from db.messages.queue import FORGET_CONTACTS, FORGET_UNCONFIRMED
 from db.orders.answers import FORGET_PAST, FORGET_UNBOUGHT
@@ -28,6 +30,8 @@ from waiting_room.model import Admitted, Slot
 from waiting_room.tokens import HOLD_MARGIN_SECONDS
 from workers.alarms.watch import Watch
 from workers.engine.engine import Engine
+from workers.lane_keeping import TakingOver, ask_again
+from workers.recovery import Recovery
 from workers.setbacks import Setbacks
 from workers.settings import WorkerSettings
 
@@ -47,9 +51,17 @@ class Housekeeping:
     """The housekeeping worker's jobs. They use the engine's connection and never apply a batch."""
 
     def __init__(
-        self, engine: Engine, slots: Slots, setbacks: Setbacks, alarms: Watch, settings: WorkerSettings
+        self,
+        engine: Engine,
+        jobs: redis.Redis,
+        slots: Slots,
+        setbacks: Setbacks,
+        alarms: Watch,
+        settings: WorkerSettings,
     ) -> None:
         self._engine = engine
+        self._jobs = jobs
+        self._taking_over = TakingOver(jobs, Recovery(jobs, setbacks), settings.lane.count)
         self._slots = slots
         self._setbacks = setbacks
         self._alarms = alarms
@@ -64,8 +76,19 @@ class Housekeeping:
             psycopg.OperationalError: Postgres does not answer.
         """
         self._engine.connection().execute("SELECT 1")
-        for lane in range(self._settings.lane.count):
-            self._setbacks.retry_failed(queue_name(lane))
+        for name in self._setbacks.with_failed([queue_name(lane) for lane in range(LANES_MAX)]):
+            self._setbacks.retry_failed(name)
+
+    def keep_lanes(self) -> None:
+        """Have the lanes follow the map that operators set, hand over, and leave no batch behind.
+
+        Raises:
+            psycopg.Error, redis.RedisError: Postgres or the Redis of the jobs does not answer.
+        """
+        maps = last_maps(self._engine.connection(), 2)
+        lane_map = follow(self._jobs, maps, self._settings.lane.count)
+        ask_again(self._jobs, lane_map)
+        self._taking_over.take_over()
 
     def watch(self) -> None:
         """Look at the figures that have an alarm, and write what operators are told.
@@ -81,10 +104,11 @@ class Housekeeping:
         A lane's worker does all this as it books; this job finds what a crash left undone.
 
         Raises:
-            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
+            redis.RedisError: Redis refused what was asked of a room, or a server of a cluster is away; all others were
+                seen to.
         """
         rows = self._engine.connection().execute(sql.ROOMS_WITH_STOCK).fetchall()
-        turns = Turns("the reconciliation", redis.ResponseError, others=False)
+        turns = Turns("the reconciliation", self._slots.room_errors, others=False)
         for event_id, version, free, held in rows:
             with turns.of(f"event {event_id}"):
                 if not self._slots.set_stock(event_id, free=free, held=held, version=version):
@@ -121,9 +145,10 @@ class Housekeeping:
         a room, fans with live holds get their slots back.
 
         Raises:
-            redis.ResponseError: Redis refused what was asked of a room; all others were seen to.
+            redis.RedisError: Redis refused what was asked of a room, or a server of a cluster is away; all others were
+                seen to.
         """
-        turns = Turns("the recording of rooms", redis.ResponseError, others=False)
+        turns = Turns("the recording of rooms", self._slots.room_errors, others=False)
         for event_id, epoch in self._engine.connection().execute(sql.ROOMS_OPEN).fetchall():
             with turns.of(f"event {event_id}"):
                 self._remember(event_id, epoch)

@@ -48,7 +48,7 @@ def install(
     _installed.booking = booking
     _installed.housekeeping = housekeeping
     _installed.told = told
-    functions = (book, give_up, sweep, reconcile, retry_failed, forget, seal, index, watch, tell)
+    functions = (book, give_up, hand_over, sweep, reconcile, retry_failed, forget, seal, index, watch, tell)
     ListedJob.functions = MappingProxyType({f"{__name__}.{function.__name__}": function for function in functions})
 
 
@@ -72,6 +72,11 @@ def book(payload: bytes) -> None:
 def give_up(payload: bytes) -> None:
     """End a batch's commands and publish their outcomes. A command without a recorded outcome fails."""
     _booking().give_up(decode_batch(payload))
+
+
+def hand_over(lane: int, revision: int) -> None:
+    """Say that a lane has applied all that it was given before this job, so that events which left it may go on."""
+    _booking().hand_over(lane, revision)
 
 
 @contextlib.contextmanager
@@ -101,9 +106,10 @@ def reconcile() -> None:
 
 
 def retry_failed() -> None:
-    """Put failed batches back to work, so that every command that was acknowledged ends."""
+    """Put failed and stranded batches back to work, so that every command that was acknowledged ends."""
     with _again_soon("the retry of failed batches"):
         _housekeeping().retry_failed()
+        _housekeeping().keep_lanes()
 
 
 def forget() -> None:

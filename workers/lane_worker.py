@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import socket
@@ -14,29 +15,21 @@ import redis
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker
 from rq.executions import Execution, ExecutionRegistry
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.results import Result
-from rq.worker_registration import get_keys
+from rq.worker import WorkerStatus
 
-from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, worker_name, workers_key
-from booking_lane.lane import BOOK, rq_queue
+from booking_lane.alive import ALIVE_EVERY_SECONDS, ALIVE_SECONDS, alive_key, workers_key
+from booking_lane.lane import BOOK
 from booking_lane.listed_jobs import ListedJob
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY_SECONDS = 1.0
+SUSPENSION_EVERY_SECONDS = 1.0
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 60
-
-
-def alive_workers(client: redis.Redis, queue: str) -> set[str]:
-    """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`."""
-    names = sorted(worker_name(key.encode()) for key in get_keys(rq_queue(client, queue)))
-    with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.exists(alive_key(queue, name))
-        return {name for name, alive in zip(names, pipe.execute(), strict=True) if alive}
 
 
 class LaneWorker(SimpleWorker):
@@ -57,6 +50,7 @@ class LaneWorker(SimpleWorker):
         self._sign_client = sign
         self._stop_sign = threading.Event()
         self._beat_at = float("-inf")
+        self._suspension_seen_at = float("-inf")
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         thread = threading.Thread(target=self._sign_of_life, name="sign-of-life", daemon=True)
@@ -81,6 +75,46 @@ class LaneWorker(SimpleWorker):
         self._beat_at = now
         super().heartbeat(timeout, pipeline)
 
+    def check_for_suspension(self, burst: bool) -> None:
+        """Ask once a second at most whether ``rq suspend`` was called. RQ itself would ask before each job."""
+        now = time.monotonic()
+        if now - self._suspension_seen_at >= SUSPENSION_EVERY_SECONDS:
+            self._suspension_seen_at = now
+            super().check_for_suspension(burst)
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Write the worker's state where it is another one. RQ itself would write ``idle`` twice between two jobs."""
+        if pipeline is not None or state != self.get_state():
+            super().set_state(state, pipeline)
+
+    def prepare_execution(self, job: Job) -> Execution:
+        """Begin a batch's job in one round trip. RQ itself needs two, the other one in `prepare_job_execution`."""
+        if job.func_name != BOOK:
+            return super().prepare_execution(job)
+        ttl = self.get_heartbeat_ttl(job)
+        with self.connection.pipeline() as pipe:
+            execution = Execution.create(job, ttl, pipeline=pipe, worker_name=self.name)
+            self.executions[execution.id] = execution
+            self.set_state(WorkerStatus.BUSY, pipeline=pipe)
+            self.heartbeat(ttl, pipeline=pipe)
+            job.prepare_for_execution(self.name, pipeline=pipe)
+            pipe.persist(job.key)
+            for queue in self.queues:
+                pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipe.execute()
+        return execution
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:
+        if job.func_name != BOOK:
+            super().prepare_job_execution(job, remove_from_intermediate_queue)
+
+    def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
+        """Note the end of a batch's job. RQ itself would write a last heartbeat into the job, which is deleted next."""
+        if job.func_name == BOOK and job.get_status(refresh=False) != JobStatus.FAILED:
+            job.ended_at = dt.datetime.now(dt.UTC)
+        else:
+            super().handle_execution_ended(job, queue, heartbeat_ttl)
+
     def handle_job_success(
         self, job: Job, queue: Queue, started_job_registry: StartedJobRegistry, execution: Execution
     ) -> None:
@@ -100,6 +134,7 @@ class LaneWorker(SimpleWorker):
             executions = ExecutionRegistry(job.id, self.connection)
             failures = Result.get_key(job.id)  # type: ignore[no-untyped-call]
             pipe.delete(job.key, job.dependents_key, job.dependencies_key, executions.key, failures)
+            self.set_state(WorkerStatus.IDLE, pipeline=pipe)
             pipe.execute()
 
     def _sign_of_life(self) -> None:

@@ -239,7 +239,7 @@ class Pool(WorkerPool):
             os.nice(NEWS_NICENESS)
             from workers.channels.dispatcher import dispatch
 
-            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge)
+            dispatch(settings.db.url, settings.site, settings.webhook, settings.edge, settings.search_index)
             return
         client = jobs_client(settings.redis.jobs)
         if role == PAYMENTS:
@@ -270,7 +270,7 @@ class Pool(WorkerPool):
         if role == HOUSEKEEPING_QUEUE:
             setbacks = Setbacks(client, settings.lane.batch_setbacks_max)
             alarms = Watch(client, slots, settings.lane.count, settings.alarm)
-            jobs.install(housekeeping=Housekeeping(engine, slots, setbacks, alarms, settings))
+            jobs.install(housekeeping=Housekeeping(engine, client, slots, setbacks, alarms, settings))
         else:
             jobs.install(Booking(engine, client, slots, settings.lane, settings.hold, now_ms=now_ms, probe=self._probe))
         try:

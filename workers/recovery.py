@@ -9,9 +9,9 @@ import redis
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 
+from booking_lane.alive import alive_workers
 from booking_lane.lane import rq_queue
 from booking_lane.listed_jobs import fetch_jobs
-from workers.lane_worker import alive_workers
 from workers.setbacks import Setbacks
 
 logger = logging.getLogger(__name__)

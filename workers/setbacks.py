@@ -8,6 +8,7 @@ it fails. An outage of Postgres or Redis is no setback, because it is not the ba
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 import redis
@@ -40,6 +41,17 @@ class Setbacks:
     def __init__(self, client: redis.Redis, setbacks_max: int) -> None:
         self._client = client
         self._setbacks_max = setbacks_max
+
+    def with_failed(self, queue_names: Sequence[str]) -> list[str]:
+        """Those of the queues that have failed jobs, found in one round trip.
+
+        Raises:
+            redis.RedisError: Redis does not answer.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in queue_names:
+                pipe.zcard(rq_queue(self._client, name).failed_job_registry.key)
+            return [name for name, failed in zip(queue_names, pipe.execute(), strict=True) if failed]
 
     def retry_failed(self, queue_name: str) -> int:
         """Put the queue's failed batches back to work, and return their number. The caller knows that Postgres answers.

@@ -8,6 +8,7 @@ import msgspec
 
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.edge.settings import EdgeSettings
+from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded
 from messages.brand_settings import BrandSettings
 from messages.settings import AlarmSettings, MailSettings, MessageSettings, PushSettings, SmsSettings
@@ -49,6 +50,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold: HoldSettings
     webhook: WebhookSettings
     edge: EdgeSettings
+    search_index: SearchIndexSettings
     message: MessageSettings
     mail: MailSettings
     sms: SmsSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import psycopg
 import typer
 
 from admitone.commands.environment import fail, load_settings, need_secret, sentence
+from admitone.settings import Settings
 from db.connections import primary
 from db.privacy import fans
 from db.sealing.rows import Sealed, seal_anew
@@ -20,9 +22,13 @@ Fan = Annotated[int | None, typer.Option(min=1, help="The fan's number, as the d
 Address = Annotated[str, typer.Option(help="A mail address, or a telephone number as +49301234567.")]
 
 
-def _connect() -> psycopg.Connection[tuple[Any, ...]]:
+def _settings() -> Settings:
     settings = load_settings()
     need_secret(settings)
+    return settings
+
+
+def _connect(settings: Settings) -> psycopg.Connection[tuple[Any, ...]]:
     return primary.connect(settings.db.url, "admitone-data")
 
 
@@ -46,8 +52,15 @@ def rotate(
     batch: Annotated[int, typer.Option(min=1, max=10_000, help="Rows in one transaction.")] = ROWS_MAX,
 ) -> None:
     """Seal all rows with the first key of ADMITONE_DATA_KEYS; while it runs, the site may sell. It may run again."""
+    from admitone import keys
+
+    settings = _settings()
+    try:
+        asyncio.run(keys.seal_authenticators(settings))
+    except keys.KeysError as error:
+        raise fail(sentence(error)) from None
     totals: dict[str, Sealed] = defaultdict(Sealed)
-    with _connect() as connection:
+    with _connect(settings) as connection:
         for table, step in seal_anew(connection, batch):
             totals[table].add(step)
     for table, total in totals.items():
@@ -61,7 +74,7 @@ def rotate(
 
 def export(fan: Fan = None, address: Address = "") -> None:
     """Print what Postgres has of a fan, or of the fans who gave an address, as JSON."""
-    with _connect() as connection:
+    with _connect(_settings()) as connection:
         person = _person(connection, fan, address)
         found = fans.exported(connection, person)
     typer.echo(json.dumps({"fans": list(person.fans), **found}, indent=2))
@@ -74,7 +87,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a fan's addresses and messages, and make holds and purchases nobody's. Tickets stay good at the door."""
-    with _connect() as connection:
+    with _connect(_settings()) as connection:
         person = _person(connection, fan, address)
         named = f"fans {', '.join(map(str, person.fans))}" if person.fans else "no fan of an event"
         if not yes:

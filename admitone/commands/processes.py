@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import signal
 import sys
@@ -16,6 +17,7 @@ from admitone.commands.environment import (
     need_secret,
 )
 from admitone.settings import Settings, SettingsError
+from db.lanes.maps import LANES_MAX
 from gateway.branding.brand import BrandError, brand_of
 from gateway.wire.proxies import TrustedProxies
 from tickets.wallets import WalletError, Wallets
@@ -46,10 +48,16 @@ def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes on this one port.")] = 1,
+    serve: Annotated[
+        str, typer.Option(help="Only these parts, with commas between: pages,search,booking,streams,operators.")
+    ] = "",
 ) -> None:
     """Serve pages, API and streams."""
     import uvicorn
 
+    if serve:
+        # The processes read their settings from the environment.
+        os.environ["ADMITONE_GATEWAY_SERVE"] = serve
     settings = load_settings()
     need_secret(settings)
     if bool(settings.server.tls_cert) != bool(settings.server.tls_key):
@@ -111,8 +119,8 @@ def worker(
     settings = load_settings()
     logging.getLogger("rq").setLevel(logging.WARNING)
     lanes = None if not lane else tuple(lane)
-    if lanes is not None and not all(0 <= number < settings.lane.count for number in lanes):
-        raise fail(f"Lanes are numbered 0 to {settings.lane.count - 1}.")
+    if lanes is not None and not all(0 <= number < LANES_MAX for number in lanes):
+        raise fail(f"Lanes are numbered 0 to {LANES_MAX - 1}.")
     parts = frozenset(part or Part)
     if lanes is not None and Part.LANES not in parts:
         raise fail("--lane names lanes, and --part leaves them out: give --part lanes as well.")

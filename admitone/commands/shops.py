@@ -103,7 +103,7 @@ def list_all() -> None:
 
     async def read() -> list[tuple[RoomRow, Shop]]:
         async with transaction(settings.db.url, APPLICATION) as connection:
-            return [(row, row.shop) for row in await rooms(connection) if row.shop is not None]
+            return [(row, row.shop) for row in await rooms(connection, settings.line.rooms_max) if row.shop is not None]
 
     for row, shop in asyncio.run(read()):
         typer.echo(_described(row, shop))

@@ -190,4 +190,9 @@ def _sources(plan: CrowdPlan) -> tuple[str, ...]:
     host = urlsplit(plan.base_url).hostname or ""
     if plan.source_addresses or sys.platform != "linux" or not host.startswith("127."):
         return plan.source_addresses
-    return tuple(f"127.{16 + number // 100}.{number % 100 + 1}.1" for number in range(NETWORKS))
+    return loopback_sources(NETWORKS)
+
+
+def loopback_sources(networks: int) -> tuple[str, ...]:
+    """Addresses of this machine, each of another network to the limits."""
+    return tuple(f"127.{16 + number // 100}.{number % 100 + 1}.1" for number in range(networks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,6 +11,7 @@ import redis
 
 from admitone.doctor.finding import Finding, fine
 from admitone.doctor.site import Site
+from booking_lane.cluster_client import ClusterRedis
 
 SKEW_SECONDS_MAX: Final = 1.0
 
@@ -20,8 +22,14 @@ def examine(site: Site) -> Iterator[Finding]:
     if site.postgres is not None:
         query = "SELECT extract(epoch FROM clock_timestamp())::float8"
         ahead["Postgres"] = _ahead_seconds(lambda: float(site.value(query)))
-    for name, client in (("Redis", site.line), ("the jobs' Redis", site.jobs if site.jobs is not site.line else None)):
-        if client is not None:
+    clients = {"Redis": site.line, "the jobs' Redis": site.jobs if site.jobs is not site.line else None}
+    if isinstance(site.line, ClusterRedis):
+        del clients["Redis"]
+        clients |= {f"Redis {server}": client for server, client in site.line.servers().items()}
+    for name, client in clients.items():
+        with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+            if client is None:
+                continue
             ahead[name] = _ahead_seconds(lambda client=client: _redis_seconds(client))  # type: ignore[misc]
     first, last = min(ahead, key=ahead.__getitem__), max(ahead, key=ahead.__getitem__)
     skew = ahead[last] - ahead[first]

@@ -10,6 +10,7 @@ from typing import Final
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
+from booking_lane.lane_map import read_map
 from gateway.health.presence import Presence, key_print
 from gateway.health.readiness import SILENT_SECONDS
 from gateway.wire.connection_counts import FILES_BESIDE_CONNECTIONS
@@ -59,7 +60,9 @@ def _alike(site: Site, here: tuple[Presence, ...]) -> Iterator[Finding]:
             "Give every process the same ADMITONE_SECRET.",
         )
     lanes = {one.lanes for one in here} | {site.settings.lane.count}
-    if len(lanes) > 1:
+    assert site.jobs is not None
+    # Once operators have set the number, nobody goes by the setting.
+    if len(lanes) > 1 and read_map(site.jobs) is None:
         yield error(
             "setup",
             "lanes_differ",

@@ -1,5 +1,5 @@
 """Redis or Valkey, the line's and the jobs': whether each is up, writable, durable and replicated where sentinels watch
-it, and evicts no key.
+it, and evicts no key; and each server of the line's cluster, where it is one.
 """
 
 from __future__ import annotations
@@ -11,19 +11,78 @@ import redis
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
+from booking_lane.cluster_client import ClusterRedis
+from booking_lane.clusters import SLOTS, Server
 from booking_lane.sentinels import sentinel_address
 
+NODE_TIMEOUT_MS_MAX: Final = 5000
 FULL: Final = 0.8
 """The doctor warns once this share of maxmemory is used."""
 
 
 def examine(site: Site) -> Iterator[Finding]:
     urls = site.settings.redis
-    yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=urls.one_server)
-    yield from _failover("line_redis", urls.line, site.line)
+    if isinstance(site.line, ClusterRedis):
+        yield from _cluster(site, site.line)
+    else:
+        yield from _one(site, "line_redis", "REDIS_URL", site.line, holds_jobs=urls.one_server)
+        yield from _failover("line_redis", urls.line, site.line)
     if not urls.one_server:
         yield from _one(site, "jobs_redis", "ADMITONE_JOBS_REDIS_URL", site.jobs, holds_jobs=True)
         yield from _failover("jobs_redis", urls.jobs, site.jobs)
+
+
+def _cluster(site: Site, cluster: ClusterRedis) -> Iterator[Finding]:
+    """Each server that has keys, and what the loss of one would cost."""
+    for number, (server, client) in enumerate(cluster.servers().items(), 1):
+        name = f"line_redis_{number}"
+        try:
+            yield from _one(site, name, "REDIS_URL", client, holds_jobs=False)
+            yield from _shard(name, server, client)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as problem:
+            yield error(
+                "up",
+                name,
+                f"The cluster's server {server} does not answer, so that its rooms stand still: {problem}",
+                "Start it, or have the cluster make its replica the master (CLUSTER FAILOVER TAKEOVER).",
+            )
+    uncovered = SLOTS - cluster.slot_map.covered
+    if uncovered:
+        yield error(
+            "up",
+            "line_redis_slots",
+            f"No server of the cluster has {uncovered} of its {SLOTS} slots, so that the rooms in them stand still",
+            "Give them to a server (`valkey-cli --cluster fix`).",
+        )
+
+
+def _shard(name: str, server: Server, client: redis.Redis) -> Iterator[Finding]:
+    if not client.info("replication")["connected_slaves"]:
+        yield warning(
+            "behind",
+            f"{name}_replica",
+            f"The cluster's server {server} has no replica, so that nobody could take over its rooms",
+            "Add one (`valkey-cli --cluster add-node --cluster-slave`).",
+        )
+    try:
+        settings = client.config_get("cluster-require-full-coverage", "cluster-node-timeout")
+    except redis.ResponseError:
+        return  # This user of Redis may not read the configuration.
+    if settings.get("cluster-require-full-coverage") == "yes":
+        yield warning(
+            "setup",
+            f"{name}_full_coverage",
+            f"{server} refuses all rooms once any part of the cluster is away",
+            "Set cluster-require-full-coverage no on every server.",
+        )
+    timeout_ms = int(settings.get("cluster-node-timeout") or 0)
+    if timeout_ms > NODE_TIMEOUT_MS_MAX:
+        yield warning(
+            "setup",
+            f"{name}_node_timeout",
+            f"{server} waits {timeout_ms / 1000:.0f} s before a replica takes over",
+            "Set cluster-node-timeout 2000 on every server.",
+        )
 
 
 def _one(site: Site, name: str, variable: str, client: redis.Redis | None, *, holds_jobs: bool) -> Iterator[Finding]:
@@ -39,6 +98,13 @@ def _one(site: Site, name: str, variable: str, client: redis.Redis | None, *, ho
     product = str(facts.get("server_name", "redis")).capitalize()
     version = facts.get("valkey_version") or facts["redis_version"]
     yield _writes(name, variable, f"{product} {version}", facts)
+    if facts.get("cluster_enabled") and name == "line_redis":
+        yield error(
+            "setup",
+            "line_redis_cluster_url",
+            f"{product} is a server of a cluster, and REDIS_URL names it as one that has every key",
+            "Write REDIS_URL as redis+cluster://host:6379,host:6379/ (docs/running.md).",
+        )
     if facts.get("cluster_enabled") and holds_jobs:
         yield error(
             "setup",

@@ -11,9 +11,10 @@ from rq.cron_scheduler_registry import get_registry_key
 
 from admitone.doctor.finding import Finding, error, fine, warning
 from admitone.doctor.site import Site
-from booking_lane.alive import alive_key, worker_name, workers_key
+from booking_lane.alive import alive_key, worker_names
 from booking_lane.commands import decode_batch
 from booking_lane.lane import BOOK, HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, queue_name, rq_queue
+from booking_lane.lane_map import map_in_force
 from booking_lane.listed_jobs import fetch_jobs
 
 CRON_SECONDS_MAX: Final = 15
@@ -36,7 +37,7 @@ def examine(site: Site) -> Iterator[Finding]:
         return
     seconds, micros = jobs.time()
     now_ms = seconds * 1000 + micros // 1000
-    for number in range(site.settings.lane.count):
+    for number in map_in_force(jobs, site.settings.lane.count).numbers:
         queue = rq_queue(jobs, queue_name(number))
         yield _workers_of(jobs, queue.name)
         yield _backlog(site, queue, now_ms)
@@ -49,7 +50,7 @@ def examine(site: Site) -> Iterator[Finding]:
 
 
 def _workers_of(jobs: redis.Redis, queue: str) -> Finding:
-    names = sorted(worker_name(cast(bytes, member)) for member in jobs.smembers(workers_key(queue)))
+    names = worker_names(jobs, queue)
     addresses = jobs.mget([alive_key(queue, name) for name in names]) if names else []
     alive = [cast(bytes, one).decode() for one in addresses if one is not None]
     if not alive:

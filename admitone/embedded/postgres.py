@@ -51,6 +51,7 @@ FAST_AND_FORGETFUL = """\
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+scram_iterations = 1
 """
 AUTHENTICATION = "local all all scram-sha-256\n"
 
@@ -59,8 +60,9 @@ class EmbeddedPostgres(EmbeddedServer):
     """One PostgreSQL server and its data in `data_dir`, kept between runs.
 
     It listens on a Unix socket only, with a random password kept beside the data (mode 0600). `durable=False`
-    switches fsync and its like off: for tests, whose data may be lost with the machine. Start it from a
-    thread that lives as long as the server should (see `process.spawn`).
+    switches fsync and its like off, and has a password checked with little work: for tests, whose data may be lost with
+    the machine, and which connect thousands of times. Start it from a thread that lives as long as the server should
+    (see `process.spawn`).
     """
 
     name = "Postgres"
@@ -108,7 +110,7 @@ class EmbeddedPostgres(EmbeddedServer):
             initdb = [str(programs / "initdb"), f"--pgdata={half}", f"--username={NAME}", "--no-instructions"]
             initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C"]
             initdb += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-            initdb += [] if self.durable else ["--no-sync"]
+            initdb += [] if self.durable else ["--no-sync", "--set=scram_iterations=1"]
             if spawn(initdb, log=self.log, account=account, folder=base).wait() != 0:
                 raise EmbeddedError(f"initdb failed; the end of {self.log}:\n{last_lines(self.log)}")
             half.rename(data)

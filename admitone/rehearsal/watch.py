@@ -21,10 +21,11 @@ import psycopg
 import redis
 
 from admitone.settings import Settings
-from booking_lane.alive import alive_key, worker_name, workers_key
+from booking_lane.alive import alive_key, worker_names
 from booking_lane.clients import jobs_client
 from booking_lane.figures import Figures, figures_key, from_hash
-from booking_lane.lane import lane_of, queue_name, rq_queue
+from booking_lane.lane import queue_name, rq_queue
+from booking_lane.lane_map import map_in_force
 from gateway.health.presence import GATEWAYS_KEY, GATEWAYS_READ_MAX, Presence, decode_presence, presence_key
 from waiting_room.errors import RoomUnknown
 from waiting_room.keys import FIGURES_HISTORY, room_key, room_keys
@@ -88,7 +89,7 @@ class Watch:
 
     @property
     def lane(self) -> int:
-        return lane_of(self.event_id, self.settings.lane.count)
+        return map_in_force(self._jobs, self.settings.lane.count).lanes.of(self.event_id)
 
     def look(self) -> Sample:
         """Take a sample.
@@ -171,7 +172,7 @@ class Watch:
 
     def _worker_cpu(self) -> float | None:
         queue = queue_name(self.lane)
-        names = [worker_name(member) for member in cast(set[bytes], self._jobs.smembers(workers_key(queue)))]
+        names = worker_names(self._jobs, queue)
         keys = [alive_key(queue, name) for name in names]
         addresses = cast(list[bytes | None], self._jobs.mget(keys) if keys else [])
         spent = None

@@ -8,17 +8,21 @@ the page does: a challenge asked for with the session, a proof again where one i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from playwright.async_api import Browser
 
 from admitone.fan.captcha import solve
 from admitone.fan.http import Broken, HttpClient, Reply
 from bench import fans as halls
+from bench.parts import chromium
 from bench.report import Part
 from bench.servers import System
 from db.events.seed import RoomSeed
@@ -36,6 +40,8 @@ DEFENCES: Final = {
     "ADMITONE_HOLD_GRACE_SECONDS": "1",
 }
 """The defaults, which the other parts raise; and a hold that lapses within the measurement."""
+PLAIN, HIDDEN = "chromium", "chromium that hides it"
+"""Bots in a real browser, by whether it says that it is steered."""
 ASKED: Final = frozenset({"captcha_required", "too_many_holds", "rate_limited", "conduct_refused"})
 
 
@@ -194,6 +200,20 @@ class Sale:
             except Broken:
                 await asyncio.sleep(1)
 
+    async def chromium(self, role: str, address: str, browser: Browser, *, hides: bool) -> None:
+        """Session after session in a real browser, each for its whole limit."""
+        while not self.is_over:
+            bot = self.session(role, address)
+            bot.token = role
+
+            def refuse(code: str, bot: Session = bot) -> None:
+                bot.refused = code
+                bot.was_asked |= code in ASKED
+
+            url = f"{self.url}/events/{self.event_id}"
+            if await chromium.buy(browser, url, address, LIMIT, hides=hides, on_problem=refuse):
+                bot.seats += LIMIT
+
     async def hoarder(self, role: str, address: str) -> None:
         """Holds its limit, lets it lapse, and holds it again; a new session where the old one is asked for a proof."""
         bot: Session | None = None
@@ -233,14 +253,25 @@ async def _sell(sale: Sale, fans_count: int, mix: dict[str, int], over_seconds: 
             reloads = 8 if kind == 1 else 0
             address = f"127.{100 + number // 200}.{number % 200 + 1}.9"
             tasks.append(asyncio.create_task(sale.fan("refresher" if reloads else "fan", address, at, reloads=reloads)))
-    for role, networks in mix.items():
-        act = sale.hoarder if role.startswith("hoarder") else sale.scalper
-        base = 20 + sum(map(ord, role)) % 60
+    in_browsers = any(role in (PLAIN, HIDDEN) for role in mix)
+    async with contextlib.AsyncExitStack() as closing:
+        browsers = await closing.enter_async_context(chromium.launched()) if in_browsers else {}
         tasks += [
-            asyncio.create_task(act(role, f"127.{base}.{network % 250 + 1}.{network // 250 + 1}"))
+            asyncio.create_task(_bot(sale, role, network, browsers))
+            for role, networks in mix.items()
             for network in range(networks)
         ]
-    await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks)
+
+
+async def _bot(sale: Sale, role: str, network: int, browsers: Mapping[bool, Browser]) -> None:
+    if role in (PLAIN, HIDDEN):
+        hides = role == HIDDEN
+        await sale.chromium(role, f"198.{18 + hides}.{network + 1}.9", browsers[hides], hides=hides)
+        return
+    act = sale.hoarder if role.startswith("hoarder") else sale.scalper
+    base = 20 + sum(map(ord, role)) % 60
+    await act(role, f"127.{base}.{network % 250 + 1}.{network // 250 + 1}")
 
 
 def _hoarded_max(system: System, event_id: int, sale: Sale) -> int:
@@ -264,10 +295,14 @@ def _hoarded_max(system: System, event_id: int, sale: Sale) -> int:
     return most
 
 
-def measure(system: System, *, fans_count: int, seats: int, seconds: float) -> Part:
-    """Sell a hall to fans and each mix of bots, one hall after the other."""
+def measure(system: System, *, fans_count: int, seats: int, seconds: float, browsers: int = 0) -> Part:
+    """Sell a hall to fans and each mix of bots, one hall after the other.
+
+    Args:
+        browsers: so many bots in real Chromium have a sale of their own; 0: none.
+    """
     part = Part("bots")
-    gateway = system.gateways(1, place_seconds=None, **DEFENCES)[0]
+    gateway = system.gateways(1, place_seconds=None, **DEFENCES, **chromium.TRUSTED)[0]
     system.worker(ADMITONE_HOLD_SECONDS="8", ADMITONE_HOLD_GRACE_SECONDS="1")
     host, port = gateway.address
     mixes: dict[str, dict[str, int]] = {
@@ -278,6 +313,9 @@ def measure(system: System, *, fans_count: int, seats: int, seconds: float) -> P
         "hoarders of 3 prefixes": {"hoarder3": 3},
         "ten bots a fan": {"scalper": 10, "hoarder": 10},
     }
+    if browsers:
+        chromium.require()
+        mixes["bots in Chromium"] = {PLAIN: -(-browsers // 2), HIDDEN: browsers // 2}
     for name, mix in mixes.items():
         with system.connect() as connection:
             room = RoomSeed(rate_per_minute=60_000, capacity=2_000, line_cap=10_000)
@@ -292,9 +330,11 @@ def _report(part: Part, name: str, sale: Sale, hoarded: int, event_id: int) -> N
     fans = [one for one in sale.sessions if one.role in ("fan", "campus", "refresher")]
     bots = [one for one in sale.sessions if one not in fans]
     of_bots = sum(one.seats for one in bots)
-    if any(one.role.startswith("scalper") for one in bots):
+    if any(one.role.startswith(("scalper", PLAIN)) for one in bots):
         aim = {"scalper of one address": f"≤ {2 * LIMIT}"}.get(name, "")
-        part.add(f"{name}: seats", of_bots, "", "of one address without proofs", None, aim)
+        proves = any(one.role.startswith(PLAIN) for one in bots)
+        what = "solving the page's proofs" if proves else "without proofs of a session"
+        part.add(f"{name}: seats", of_bots, "", what, None, aim)
         share_aim = "≤ 10" if name == "scalpers of 30 prefixes" else ""
         part.add(f"{name}: share of the hall", 100 * of_bots / sale.seats, "%", "", None, share_aim)
     if any(one.role.startswith("hoarder") for one in bots):

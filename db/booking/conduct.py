@@ -29,37 +29,12 @@ NETWORK_ROWS_MAX: Final = 1000
 """So many holds of a network are looked at. A network that is bounded has fewer, or is far beyond its bound."""
 
 _OPEN: Final = ", ".join(f"'{state}'" for state in OPEN_STATES)
-_IS_UNBOUGHT: Final = f"""(h.state IN ('lapsed', 'released')
+IS_UNBOUGHT: Final = f"""(h.state IN ('lapsed', 'released')
             OR h.state IN ({_OPEN}) AND h.expires_at <= statement_timestamp())"""
-_PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expires_at) - h.created_at)
+"""SQL: the reservation ``h`` ended unbought."""
+PART_BLOCKED: Final = """least(1, extract(epoch FROM coalesce(h.ended_at, h.expires_at) - h.created_at)
             / greatest(1, extract(epoch FROM h.expires_at - h.created_at)))"""
-
-READ_UNBOUGHT: Final = f"""
-SELECT k.event_id, k.user_id,
-       (SELECT coalesce(sum({_PART_BLOCKED}), 0)::float
-          FROM reservation h
-         WHERE h.user_id = k.user_id AND h.event_id = k.event_id
-           AND h.created_at > statement_timestamp() - interval '1 hour'
-           AND {_IS_UNBOUGHT})
-     + (SELECT count(*)::float
-          FROM purchase p
-         WHERE p.user_id = k.user_id AND p.event_id = k.event_id
-           AND EXISTS (SELECT
-                         FROM purchase_detail d
-                        WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id
-                          AND d.cancelled_at > statement_timestamp() - interval '1 hour')) AS holds
-  FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, user_id bigint)
-"""  # noqa: S608 - of constants alone
-
-
-class UnboughtRow(NamedTuple):
-    """How many holds a fan let end unbought in the last hour, by the part of their lives that they blocked seats."""
-
-    event_id: int
-    user_id: int
-    holds: float
-
+"""SQL: for which part of its life the reservation ``h`` blocked its seats."""
 
 READ_NETWORKS: Final = f"""
 SELECT k.event_id, k.network,
@@ -71,8 +46,8 @@ SELECT k.event_id, k.network,
  CROSS JOIN LATERAL (
        SELECT cardinality(h.seat_numbers) AS seats,
               h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp() AS has_them,
-              {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
-              {_PART_BLOCKED} AS part
+              {IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour' AS is_unbought,
+              {PART_BLOCKED} AS part
          FROM reservation h
         WHERE h.event_id = k.event_id AND h.network = k.network AND NOT h.proven AND h.network <> ''
         LIMIT {NETWORK_ROWS_MAX}) AS h
@@ -94,14 +69,16 @@ class NetworkRow(NamedTuple):
 BOUGHT_UNPROVEN: Final = f"state = 'purchased' AND {UNPROVEN}"
 """SQL: a reservation that was bought without a proof of its fan's own."""
 
-READ_BOUGHT_UNPROVEN: Final = """
+READ_BOUGHT_UNPROVEN: Final = f"""
 SELECT e.event_id,
        (SELECT coalesce(sum(cardinality(h.seat_numbers)), 0)::int
           FROM reservation h
          WHERE h.event_id = e.event_id AND h.state = 'purchased' AND NOT h.proven AND h.network <> '')
   FROM unnest(%(event_ids)s::bigint[]) AS e (event_id)
-"""
-"""How many seats of each event were bought without a proof of the fan's own."""
+  LEFT JOIN room m ON m.event_id = e.event_id
+ WHERE coalesce(m.network_limits_max, 0) < {NETWORK_LIMITS_OFF}
+"""  # noqa: S608 - of constants alone
+"""How many seats of each event were bought without a proof of the fan's own, unless no number is too large there."""
 
 UNPROVEN_PERCENT_MAX: Final = 10
 """So much of a hall may be bought without proofs of the fans' own, from all networks together."""
@@ -115,8 +92,8 @@ SELECT h.network,
            WHERE NOT h.proven
              AND (h.state = 'purchased' OR h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp())
        ), 0)::int AS unproven_seats,
-       coalesce(sum(cardinality(h.seat_numbers) * {_PART_BLOCKED}) FILTER (
-           WHERE NOT h.proven AND {_IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour'
+       coalesce(sum(cardinality(h.seat_numbers) * {PART_BLOCKED}) FILTER (
+           WHERE NOT h.proven AND {IS_UNBOUGHT} AND h.created_at > statement_timestamp() - interval '1 hour'
        ), 0)::float AS unbought_seats,
        coalesce(sum(cardinality(h.seat_numbers)) FILTER (
            WHERE h.state IN ({_OPEN}) AND h.expires_at > statement_timestamp()

@@ -19,6 +19,7 @@ from db.booking.charges import Charge, Noted, charges_noted
 from db.booking.seats import Seat
 from db.booking.states import NEXT_STATES, OPEN_STATES, HoldState, ends_at
 from db.events.sale import EventState
+from db.lanes.maps import OF_LANE
 
 OPEN: Final = "state IN (" + ", ".join(f"'{state}'" for state in OPEN_STATES) + ")"
 """SQL: a reservation is neither bought nor given back nor swept."""
@@ -123,18 +124,6 @@ def seat_amounts(noted: Sequence[int], total_amount: int, seats: int) -> tuple[i
     return tuple(share + (index < rest) for index in range(seats))
 
 
-READ_HOLDS_OF_FANS: Final = f"""
-SELECT {HOLD_COLUMNS}
-  FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, user_id bigint)
- CROSS JOIN LATERAL (
-       SELECT *
-         FROM reservation h
-        WHERE h.user_id = k.user_id AND h.event_id = k.event_id
-          AND (h.{OPEN} OR h.state = 'lapsed' AND h.expires_at > statement_timestamp() - interval '1 hour')
-       OFFSET 0) AS h
-"""  # noqa: S608 - of constants alone
-
 READ_HOLDS: Final = f"""
 SELECT {HOLD_COLUMNS}
   FROM json_to_recordset(%(rows)s)
@@ -227,12 +216,12 @@ def hold_end(hold: Hold) -> dict[str, Any]:
 EVENTS_WITH_DUE_HOLDS: Final = f"""
 SELECT DISTINCT event_id
   FROM reservation
- WHERE event_id %% %(lanes)s = %(lane)s
+ WHERE {OF_LANE}
    AND {lapsed()}
  UNION
 SELECT event_id
   FROM event_cancellation c
- WHERE c.event_id %% %(lanes)s = %(lane)s
+ WHERE {OF_LANE}
    AND c.done_at IS NULL
    AND EXISTS (SELECT FROM reservation r WHERE r.event_id = c.event_id AND r.{OPEN})
  LIMIT %(events_max)s

@@ -6,39 +6,11 @@ import datetime as dt
 import uuid
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from db.booking.charges import Charge, plain
 from db.booking.seats import Seat
 from db.booking.states import PurchaseStatus
-
-READ_BOUGHT: Final = """
-SELECT k.event_id, k.user_id, d.ticket_type_id, count(*)
-  FROM json_to_recordset(%(rows)s)
-       AS k (event_id bigint, user_id bigint)
- CROSS JOIN LATERAL (
-       SELECT p.purchase_id
-         FROM purchase p
-        WHERE p.user_id = k.user_id AND p.event_id = k.event_id
-       OFFSET 0) AS p
- CROSS JOIN LATERAL (
-       SELECT *
-         FROM purchase_detail d
-        WHERE d.purchase_id = p.purchase_id AND d.event_id = k.event_id
-       OFFSET 0) AS d
- WHERE d.cancelled_at IS NULL
- GROUP BY k.event_id, k.user_id, d.ticket_type_id
-"""
-
-
-class BoughtRow(NamedTuple):
-    """How many seats of a ticket type a fan has bought and not cancelled."""
-
-    event_id: int
-    user_id: int
-    ticket_type_id: int
-    seats: int
-
 
 _COLUMNS: Final = """p.event_id, p.reservation_id, p.purchase_id, p.user_id, p.total_amount, p.currency, p.purchase_at,
        p.cancel_until, p.status, d.ticket_type_id, d.row_number, d.seat_number, d.amount, d.ticket_code,

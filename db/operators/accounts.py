@@ -119,7 +119,7 @@ class TooManyOperatorsError(Exception):
 
 
 class Account(NamedTuple):
-    """What signing in needs. ``is_known_network``: the operator has signed in from there. ``totp_secret`` is encrypted;
+    """What signing in needs. ``is_known_network``: the operator has signed in from there. ``totp_secret`` is sealed;
     None: no authenticator's code is asked for.
     """
 

@@ -107,12 +107,12 @@ async def factors_of(connection: AsyncConnection, name: str) -> Factors:
 
 
 async def begin_totp(connection: AsyncConnection, name: str, secret: bytes) -> bool:
-    """Keep an authenticator's encrypted secret, to be confirmed by a code; False where there is an authenticator."""
+    """Keep an authenticator's sealed secret, to be confirmed by a code; False where there is an authenticator."""
     return bool((await connection.exec_driver_sql(_BEGIN_TOTP, {"name": name, "secret": secret})).rowcount)
 
 
 async def waiting_totp(connection: AsyncConnection, name: str) -> bytes | None:
-    """The encrypted secret that waits to be confirmed."""
+    """The sealed secret that waits to be confirmed."""
     found = (await connection.exec_driver_sql(_WAITING_TOTP, {"name": name})).scalar_one_or_none()
     return None if found is None else bytes(found)
 
@@ -127,7 +127,7 @@ async def confirm_totp(connection: AsyncConnection, name: str, step: int, code_h
 
 
 async def reseal_totps(connection: AsyncConnection, sealed_anew: Callable[[str, bytes], bytes]) -> None:
-    """Encrypt all authenticators' secrets anew: ``sealed_anew`` is given an operator's name and what is kept."""
+    """Seal all authenticators' secrets anew: ``sealed_anew`` is given an operator's name and what is kept."""
     for row in (await connection.exec_driver_sql(_ALL_TOTPS)).all():
         name, secret = tuple(row)
         await connection.exec_driver_sql(_RESEAL_TOTP, {"name": name, "secret": sealed_anew(name, bytes(secret))})

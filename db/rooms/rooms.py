@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, fields
 from typing import Final
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import case, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.events.sale import EventState, sale_end
@@ -17,8 +17,6 @@ from db.tables.draws import Draw
 from db.tables.events import Event
 from db.tables.rooms import Room
 from db.tables.shops import SHOP_OF_ROOM, ShopType
-
-ROOMS_MAX: Final = 1000
 
 
 class UnknownRoomError(LookupError):
@@ -89,7 +87,8 @@ async def room(connection: AsyncConnection, event_id: int) -> RoomRow:
     return RoomRow(**row._asdict())
 
 
-async def rooms(connection: AsyncConnection) -> list[RoomRow]:
-    """All rooms, the newest event's first, `ROOMS_MAX` at most."""
-    found = await connection.execute(ROOMS.order_by(Room.event_id.desc()).limit(ROOMS_MAX))
+async def rooms(connection: AsyncConnection, rooms_max: int) -> list[RoomRow]:
+    """The rooms: those that are off last, and of either kind the newest event's first; ``rooms_max`` at most."""
+    is_off = case((Room.__table__.c.state == RoomState.OFF, 1), else_=0)
+    found = await connection.execute(ROOMS.order_by(is_off, Room.event_id.desc()).limit(rooms_max))
     return [RoomRow(**row._asdict()) for row in found]

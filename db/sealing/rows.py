@@ -22,6 +22,7 @@ from db.sealing.keyring import PREFIX, PREFIX_BYTES, SealedField, SealError, key
 HASH: Final = "address_hash"
 CODE: Final = "ticket_code"
 ORDERS: Final = "order_answers"
+AUTHENTICATORS: Final = "operator_totp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ TABLES: Final = (
         {"client_secret": ("text", SealedField.PAYMENT_SECRET)},
     ),
     SealedTable("draw", {"event_id": "bigint"}, {"seed": _DRAW_KEY, "fan_key": _DRAW_KEY}),
+    SealedTable(AUTHENTICATORS, {"name": "text"}, {"secret": ("bytea", SealedField.AUTHENTICATOR)}),
     SealedTable(
         "purchase_detail",
         {
@@ -111,11 +113,12 @@ class Sealed:
 
 def seal_plain(connection: psycopg.Connection[Any], rows_max: int, steps_max: int) -> Mapping[str, Sealed]:
     """Seal the addresses, and the secrets of endpoints and receivers, that an older release wrote. Ticket codes are
-    many and are left to `seal_anew`.
+    many and are left to `seal_anew`; authenticators of that release are not plain, and ``admitone data rotate`` opens
+    them first.
     """
     done = {}
     for table in TABLES:
-        if CODE in table.columns:
+        if CODE in table.columns or table.name == AUTHENTICATORS:
             continue
         done[table.name] = sealed = Sealed()
         for number, step in enumerate(_steps(connection, table, rows_max, plain_only=True), 1):
@@ -246,6 +249,8 @@ def _sealed_anew(kind: str, sealed_field: SealedField, stored: Any) -> str | Non
     keys = keyring()
     if stored is None or len(stored) == 0:
         return None if stored is None else str(stored)
+    if sealed_field is SealedField.AUTHENTICATOR and not bytes(stored).startswith(PREFIX_BYTES):
+        raise SealError("an earlier release encrypted it, with a signing key that the site has no more")
     if kind == "bytea":
         return "\\x" + keys.seal_bytes(sealed_field, keys.open_bytes(sealed_field, bytes(stored))).hex()
     if sealed_field is SealedField.TICKET_CODE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -66,8 +66,17 @@ class Asked:
 
     def query(self, *, every: bool) -> str:
         """The ``tsquery`` that finds events with every word, or with any of them."""
-        sides = ["(" + " | ".join(meaning.query() for meaning in group) + ")" for group in self.groups]
-        return (" & " if every else " | ").join(sides)
+        return (" & " if every else " | ").join(f"({one})" for one in self.queries())
+
+    def queries(self) -> list[str]:
+        """For each word the ``tsquery`` that finds events with it."""
+        return [" | ".join(meaning.query() for meaning in _needed(group)) for group in self.groups]
+
+
+def _needed(group: Sequence[Meaning]) -> list[Meaning]:
+    """The meanings without those that the beginning of a word finds as well, which Postgres would look up twice."""
+    begun = tuple(meaning.word for meaning in group if meaning.begins)
+    return [meaning for meaning in group if meaning.begins or not meaning.word.startswith(begun)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +86,6 @@ class Typed:
     words: tuple[str, ...]
     dates: tuple[str, ...]
     joined: tuple[tuple[int, str], ...]
-
-    @property
-    def looked_up(self) -> list[str]:
-        """The words whose like is to be looked up among all that there are."""
-        return [*self.words, *(word for _, word in self.joined)]
 
 
 def typed(text: str) -> Typed:
@@ -98,7 +102,7 @@ def asked(what: Typed, like: Mapping[str, Iterable[str]]) -> Asked:
     """The words with their meanings.
 
     Args:
-        like: for each word of `Typed.looked_up` the words of events that are spelt like it, itself too if it is one.
+        like: for each word, joined ones too, the words of events that are spelt like it, itself too if it is one.
     """
     groups = [_meanings(word, set(like.get(word, ()))) for word in what.words]
     for index, word in what.joined:
@@ -111,6 +115,11 @@ def asked(what: Typed, like: Mapping[str, Iterable[str]]) -> Asked:
     dates = [[Meaning(date, EXACT)] for date in what.dates]
     ordered = [tuple(sorted(group, key=lambda one: -one.worth)) for group in (*groups, *dates)]
     return Asked(" ".join(what.words), tuple(ordered))
+
+
+def may_be_misspelt(word: str) -> bool:
+    """Whether a word that no event has may stand for one that is spelt like it."""
+    return len(word) >= NEAR_MIN and not any(one.isdigit() for one in word)
 
 
 def _meanings(word: str, like: set[str]) -> list[Meaning]:
@@ -132,7 +141,7 @@ def _meanings(word: str, like: set[str]) -> list[Meaning]:
 
 def _off(word: str, other: str) -> int:
     """By how many letters the words differ, two neighbours that changed places counting once; 0: by too many."""
-    if len(word) < NEAR_MIN or any(one.isdigit() for one in word):
+    if not may_be_misspelt(word):
         return 0
     off_max = 1 if len(word) < 6 else 2
     off = int(OSA.distance(word, other, score_cutoff=off_max))
@@ -148,6 +157,11 @@ LEVELS: Final = (1000, 950, 900, 850, 750, 650, 550, 400)
 """What a word can be worth in an event, of 1000. A statement asks for each in turn (`db.search.statements`)."""
 
 
+def level_of(worth: float) -> int:
+    """The nearest of `LEVELS`."""
+    return min(LEVELS, key=lambda level: abs(level - worth))
+
+
 def scored(what: Asked) -> list[list[str | None]]:
     """For each word and each of `LEVELS` the ``tsquery`` of the events in which the word is worth so much; None where
     there is no way to be.
@@ -157,8 +171,7 @@ def scored(what: Asked) -> list[list[str | None]]:
         levels: list[list[str]] = [[] for _ in LEVELS]
         for meaning in group:
             for where, of_place in WORTH_OF_PLACE.items():
-                worth = meaning.worth * of_place / 10
-                level = min(range(len(LEVELS)), key=lambda index: abs(LEVELS[index] - worth))
-                levels[level].append(meaning.query(where.value))
+                level = level_of(meaning.worth * of_place / 10)
+                levels[LEVELS.index(level)].append(meaning.query(where.value))
         found.append([" | ".join(queries) or None for queries in levels])
     return found

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.events.halls import EventFacts, event_facts
-from db.search.asking import Asked, Meaning, asked, scored, typed
+from db.search.asking import WITHIN_MIN, Asked, Meaning, asked, may_be_misspelt, scored, typed
 from db.search.folding import fold, words
-from db.search.statements import facets_statement, page_statement
+from db.search.statements import FOUND, facets_statement, page_statement
 
 LIKE_MAX: Final = 24
 LIKENESS_MIN: Final = "0.2"
 FACET_VALUES_MAX: Final = 12
 
-# `pg_trgm.similarity_threshold` is set first, for ``%``. Both conditions use the index of trigrams.
-LIKE: Final = """
+KNOWN: Final = """
 SELECT k.word, ARRAY(SELECT w.word FROM search_word w
-                      WHERE w.word %% k.word AND length(k.word) >= 4
-                      ORDER BY similarity(w.word, k.word) DESC, w.word LIMIT %(rows_max)s)
-            || ARRAY(SELECT w.word FROM search_word w
-                      WHERE length(k.word) >= 4 AND w.word LIKE '%%' || k.word || '%%'
+                      WHERE k.is_typed AND length(k.word) >= %(within_min)s AND w.word LIKE '%%' || k.word || '%%'
                         AND w.word NOT LIKE k.word || '%%'
                       ORDER BY length(w.word), w.word LIMIT %(rows_max)s)
-            || ARRAY(SELECT w.word FROM search_word w WHERE w.word = k.word)
+            || ARRAY(SELECT w.word FROM search_word w WHERE w.word = k.word),
+       set_config('pg_trgm.similarity_threshold', %(likeness_min)s, true), set_config('enable_seqscan', 'off', true)
+  FROM unnest(%(words)s::text[], %(are_typed)s::boolean[]) AS k (word, is_typed)
+"""
+"""For each word those in which it stands, and itself if it is one. ``LIKE`` uses the index of trigrams.
+
+In the same round trip it sets for its transaction what ``%`` takes for alike, and that events are found by their words:
+where Postgres wants only so many of them it would rather compare one event after the other, which is slower.
+"""
+
+NEAR: Final = """
+SELECT k.word, ARRAY(SELECT w.word FROM search_word w
+                      WHERE w.word %% k.word
+                      ORDER BY similarity(w.word, k.word) DESC, w.word LIMIT %(rows_max)s)
   FROM unnest(%(words)s::text[]) AS k (word)
 """
 
@@ -80,7 +89,8 @@ class Found:
 class Facets:
     """How many events there are of each kind among those found; each list has the most frequent, or all in order.
 
-    ``prices`` are (currency, number of the band in `db.search.terms.PRICE_BANDS`, events).
+    ``at_least``: there are more events than were counted. ``prices`` are (currency, number of the band in
+    `db.search.terms.PRICE_BANDS`, events).
     """
 
     total: int = 0
@@ -88,6 +98,24 @@ class Facets:
     months: list[tuple[str, int]] = field(default_factory=list)
     prices: list[tuple[str, int, int]] = field(default_factory=list)
     available: int = 0
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much work a search may make.
+
+    Attributes:
+        ranked_max: so many events that have the words are ranked, the soonest of them; the others are on no page by
+            score. Where any of the words will do, it is so many of each word.
+        counted_max: so many events are counted for the facets.
+    """
+
+    ranked_max: int
+    counted_max: int
+
+
+BOUNDS: Final = Bounds(ranked_max=500, counted_max=3_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +136,7 @@ async def search(
     by_score: bool,
     after: tuple[Any, ...] | None = None,
     every: bool = True,
+    bounds: Bounds = BOUNDS,
 ) -> Answer:
     """The next events, with every word of the search; by score and on the first page, where there are none such, with
     any of them. See `find`.
@@ -115,7 +144,7 @@ async def search(
     if wanted.is_nowhere:
         return Answer([], None, True)
     words_asked = await read_words(connection, wanted.text)
-    options: dict[str, Any] = {"limit": limit, "now": now, "by_score": by_score, "after": after}
+    options: dict[str, Any] = {"limit": limit, "now": now, "by_score": by_score, "after": after, "bounds": bounds}
     found = await find(connection, wanted, words_asked, every=every, **options)
     if not found and by_score and every and after is None and words_asked is not None and len(words_asked.groups) > 1:
         every = False
@@ -128,13 +157,27 @@ async def read_words(connection: AsyncConnection, search: str) -> Asked | None:
     what = typed(search)
     like: dict[str, list[str]] = {}
     if what.words:
-        await connection.execute(
-            text("SELECT set_config('pg_trgm.similarity_threshold', :least, true)"), {"least": LIKENESS_MIN}
+        joined = [word for _, word in what.joined]
+        rows: Any = await connection.exec_driver_sql(
+            KNOWN,
+            {
+                "words": [*what.words, *joined],
+                "are_typed": [True] * len(what.words) + [False] * len(joined),
+                "within_min": WITHIN_MIN,
+                "likeness_min": LIKENESS_MIN,
+                "rows_max": LIKE_MAX,
+            },
         )
-        rows: Any = await connection.exec_driver_sql(LIKE, {"words": what.looked_up, "rows_max": LIKE_MAX})
-        like = {row[0]: row[1] for row in rows}
-    found = asked(what, like)
-    return found if found.groups else None
+        for word, found, *_ in rows:
+            like.setdefault(word, []).extend(found)
+    # To compare spellings is dear, and a word that some event has needs no guess.
+    unknown = [word for word in what.words if word not in like[word] and may_be_misspelt(word)]
+    if unknown:
+        near: Any = await connection.exec_driver_sql(NEAR, {"words": unknown, "rows_max": LIKE_MAX})
+        for word, found in near:
+            like[word] += found
+    meant = asked(what, like)
+    return meant if meant.groups else None
 
 
 async def find(
@@ -147,6 +190,7 @@ async def find(
     by_score: bool,
     every: bool = True,
     after: tuple[Any, ...] | None = None,
+    bounds: Bounds = BOUNDS,
 ) -> list[Found]:
     """The next events: by score and then by date, or by date alone.
 
@@ -157,11 +201,13 @@ async def find(
     """
     conditions = _conditions(wanted, words_asked, every)
     groups = len(words_asked.groups) if words_asked is not None and by_score else 0
-    statement = page_statement(tuple(conditions), groups, by_score, after is not None)
+    statement = page_statement(tuple(conditions), groups, by_score, after is not None, every)
     parameters: dict[str, Any] = {**conditions, "limit": limit, "now": now}
     if groups:
         assert words_asked is not None
-        parameters["key"] = words_asked.key
+        parameters |= {"key": words_asked.key, "ranked_max": bounds.ranked_max}
+        if not every:
+            parameters |= {f"word{number}": query for number, query in enumerate(words_asked.queries())}
         for group, levels in enumerate(scored(words_asked)):
             parameters.update({f"w{group}_{level}": query for level, query in enumerate(levels)})
     if after is not None:
@@ -169,13 +215,23 @@ async def find(
         if by_score:
             (parameters["after_score"],) = score
     rows: Any = await connection.exec_driver_sql(statement, parameters)
-    return [Found(event_facts(row[5:]), row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
+    return [_found(row[0], row[1:]) for row in rows]
 
 
-async def facets(connection: AsyncConnection, wanted: Wanted, words_asked: Asked | None, *, every: bool) -> Facets:
-    """The facets of all events that are wanted."""
+async def read_found(connection: AsyncConnection, *, scores: Mapping[int, int]) -> list[Found]:
+    """The events of these ids that are on show, with these scores and in this order."""
+    rows: Any = await connection.exec_driver_sql(FOUND, {"event_ids": list(scores)})
+    found = {row[4]: row for row in rows}
+    return [_found(scores[event_id], found[event_id]) for event_id in scores if event_id in found]
+
+
+async def facets(
+    connection: AsyncConnection, wanted: Wanted, words_asked: Asked | None, *, every: bool, bounds: Bounds = BOUNDS
+) -> Facets:
+    """The facets of the events that are wanted."""
     conditions = _conditions(wanted, words_asked, every)
-    rows: Any = await connection.exec_driver_sql(facets_statement(tuple(conditions)), conditions)
+    parameters = {**conditions, "counted_max": bounds.counted_max + 1}
+    rows: Any = await connection.exec_driver_sql(facets_statement(tuple(conditions)), parameters)
     towns, months, prices, total, available = [], [], [], 0, 0
     for which, town, month, currency, band, is_available, events in rows:
         if which == "town":
@@ -189,12 +245,17 @@ async def facets(connection: AsyncConnection, wanted: Wanted, words_asked: Asked
             available += events if is_available else 0
     towns.sort(key=lambda one: (-one[1], one[0]))
     return Facets(
-        total=total,
+        total=min(total, bounds.counted_max),
         towns=[(town, events) for town, events in towns if town][:FACET_VALUES_MAX],
         months=sorted(months)[:FACET_VALUES_MAX],
         prices=sorted(prices),
         available=available,
+        at_least=total > bounds.counted_max,
     )
+
+
+def _found(score: int, row: Sequence[Any]) -> Found:
+    return Found(event_facts(row[4:]), score, row[0], int(row[1]), int(row[2]), int(row[3]))
 
 
 def _conditions(wanted: Wanted, words_asked: Asked | None, every: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from db.events.terms import TERM_COLUMNS, terms_of
 from db.events.time_zones import zone_of
 from db.search import terms
 from db.search.folding import FOLDING, fold
+from db.search.index import changes
 
 EVENTS_AT_ONCE_MAX: Final = 200
 """Their locks are held at once, and bookings of these events wait so long."""
@@ -84,6 +85,8 @@ SELECT e.event_id
  LIMIT %(rows_max)s
 """  # noqa: S608 - of constants alone
 
+COUNT_BEHIND: Final = f"SELECT count(*) FROM ({BEHIND}) AS behind"  # noqa: S608 - of constants alone
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -133,6 +136,7 @@ def index_events(connection: Connection, event_ids: Sequence[int]) -> None:
     found = {row["event_id"] for row in rows}
     if gone := [event_id for event_id in event_ids if event_id not in found]:
         connection.execute(REMOVE, {"event_ids": gone})
+    connection.execute(changes.NOTE, which)
     if rows:
         connection.execute(WRITE, {"rows": json.dumps(rows)})
         connection.execute(WRITE_WORDS, {"words": terms.vocabulary(searched)})

@@ -77,7 +77,7 @@ class OperatorSession(Base):
 
 
 class OperatorTotp(Base):
-    """The secret of an operator's authenticator app, encrypted. ``used_step`` is the last time step whose code was
+    """The secret of an operator's authenticator app, sealed. ``used_step`` is the last time step whose code was
     taken: a code is good once. Before ``confirmed_at`` the app has shown no code yet, and none is asked for.
     """
 

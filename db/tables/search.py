@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import DDL, ForeignKeyConstraint, Index, SmallInteger, Text, event
+from sqlalchemy import DDL, ForeignKeyConstraint, Index, SmallInteger, Text, event, func
 from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +28,9 @@ class EventSearch(Base):
         Index("ix_event_search_terms", "terms", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_event_search_date", "date", "event_id"),
         Index("ix_event_search_town_date", "town_key", "date"),
+        Index("ix_event_search_artist_key", "artist_key"),
+        Index("ix_event_search_name_key", "name_key"),
+        Index("ix_event_search_venue_key", "venue_key"),
         {"postgresql_with": UPDATED_OFTEN},
     )
 
@@ -67,6 +70,20 @@ class SearchWord(Base):
     )
 
     word: Mapped[str] = mapped_column(primary_key=True)
+
+
+class SearchChange(Base):
+    """An event whose document in the search's index is to be written anew (`db.search.index.changes`): it has changed
+    ``number`` times since ``since``. It may be an event that is not on show any more. Where a site has no index, each
+    event has a row here after its first change, and no more.
+    """
+
+    __tablename__ = "search_change"
+    __table_args__ = (Index("ix_search_change_since", "since"), {"postgresql_with": UPDATED_OFTEN})
+
+    event_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(server_default="1")
+    since: Mapped[dt.datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 # Only for the tables as the models make them; a migration does it for a site.

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from db.booking.holds import live
 from db.events.sale import EventState, sale_end
+from db.lanes.maps import OF_LANE
 from db.waiting.states import QUANTITY_MAX, EntryState
 
 _COLUMNS: Final = """w.event_id, w.number, w.user_id, w.ticket_type_id, w.quantity, w.state, w.network, w.proven,
@@ -186,7 +187,7 @@ SELECT e.event_id
   FROM room r
   JOIN event e USING (event_id)
  WHERE r.waiting_list
-   AND r.event_id %% %(lanes)s = %(lane)s
+   AND {OF_LANE}
    AND e.state = '{EventState.PUBLISHED}'
    AND e.on_sale_at <= statement_timestamp() AND {sale_end("e")} > statement_timestamp()
    AND EXISTS (

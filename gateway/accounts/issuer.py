@@ -1,4 +1,4 @@
-"""An issuer of OpenID Connect: its description and keys, the exchange of a code, and what an ID token says.
+"""Issuers of OpenID Connect: their descriptions and keys, the exchange of a code, and what an ID token says.
 
 Algorithms, audience, issuer, nonce and times are checked by `joserfc`; no algorithm is taken that the settings do not
 name, so a token can choose neither ``none`` nor our own secret as its key.
@@ -11,7 +11,7 @@ import base64
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +21,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import Key, KeySet
 
-from gateway.accounts.settings import OidcSettings
+from gateway.accounts.settings import IssuerSettings, OidcSettings
 from gateway.wire.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ AWAY_RETRY_SECONDS: Final = 5
 
 
 class Person(NamedTuple):
-    """Whom an ID token names. ``mail`` is an address that the issuer says it has verified."""
+    """Whom an ID token names. ``mail`` is an address that the issuer says it has verified, where we trust its word."""
 
     issuer: str
     subject: str
@@ -57,15 +57,22 @@ class _Tokens(msgspec.Struct):
 
 
 class Issuer:
-    """Talks to the issuer that the settings name.
+    """Talks to one issuer.
 
     Args:
+        of_all: what holds for all issuers of the site.
         https_only: ask no address without TLS, as in production.
         now: the clock that ends tokens (Unix time, seconds).
     """
 
-    def __init__(self, settings: OidcSettings, *, https_only: bool, now: Callable[[], float]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: IssuerSettings, of_all: OidcSettings, *, https_only: bool, now: Callable[[], float]
+    ) -> None:
+        self.settings = settings
+        self._scopes = settings.scopes or of_all.scopes
+        self._algorithms = (settings.algorithms or of_all.algorithms).split(",")
+        self._timeout_seconds = of_all.timeout_seconds
+        self._keys_seconds = of_all.keys_seconds
         self._https_only = https_only
         self._now = now
         self._session: aiohttp.ClientSession | None = None
@@ -73,11 +80,6 @@ class Issuer:
         self._description: _Description | None = None
         self._keys: KeySet | None = None
         self._description_at = self._keys_at = 0.0
-
-    @property
-    def is_named(self) -> bool:
-        """Whether the settings name an issuer."""
-        return bool(self._settings.issuer and self._settings.client_id)
 
     async def address(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
         """Where a browser is sent to sign in.
@@ -89,9 +91,9 @@ class Issuer:
         asked = urlencode(
             {
                 "response_type": "code",
-                "client_id": self._settings.client_id,
+                "client_id": self.settings.client_id,
                 "redirect_uri": redirect_uri,
-                "scope": self._settings.scopes,
+                "scope": self._scopes,
                 "state": state,
                 "nonce": nonce,
                 "code_challenge": challenge_of(verifier),
@@ -112,16 +114,16 @@ class Issuer:
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": redirect_uri,
-            "client_id": self._settings.client_id,
+            "client_id": self.settings.client_id,
             "code_verifier": verifier,
         }
-        if self._settings.client_secret:
-            form["client_secret"] = self._settings.client_secret
+        if self.settings.client_secret:
+            form["client_secret"] = self.settings.client_secret
         answer = await self._asked("POST", description.token_endpoint, form)
         try:
             token = msgspec.json.decode(answer, type=_Tokens).id_token
         except msgspec.MsgspecError:
-            raise _refused("its answer has no ID token") from None
+            raise self._refused("its answer has no ID token") from None
         return await self.verified(token, nonce)
 
     async def verified(self, id_token: str, nonce: str) -> Person:
@@ -130,7 +132,7 @@ class Issuer:
         Raises:
             ProblemError: ``issuer_refused`` or ``unavailable``.
         """
-        settings, now = self._settings, int(self._now())
+        settings, now = self.settings, int(self._now())
         try:
             token = await self._decoded(id_token)
             jwt.JWTClaimsRegistry(
@@ -144,22 +146,22 @@ class Issuer:
                 nonce={"essential": True, "value": nonce},
             ).validate(token.claims)
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise _refused(type(error).__name__) from None
+            raise self._refused(type(error).__name__) from None
         return self._person(token.claims, now)
 
     def _person(self, claims: Mapping[str, Any], now: int) -> Person:
         audience, party = claims["aud"], claims.get("azp")
         several = isinstance(audience, list) and len(audience) > 1
-        if (several or party is not None) and party != self._settings.client_id:
-            raise _refused("the token is for another party")
+        if (several or party is not None) and party != self.settings.client_id:
+            raise self._refused("the token is for another party")
         if claims["iat"] < now - AGE_SECONDS_MAX:
-            raise _refused("the token is old")
+            raise self._refused("the token is old")
         subject = claims["sub"]
         if not 0 < len(subject) <= SUBJECT_CHARS_MAX or "\0" in subject:
-            raise _refused("the subject is empty or too long")
+            raise self._refused("the subject is empty or too long")
         mail = claims.get("email")
         is_verified = claims.get("email_verified") is True and isinstance(mail, str)
-        return Person(self._settings.issuer, subject, mail if is_verified else None)
+        return Person(self.settings.issuer, subject, mail if is_verified and self.settings.trust_mail else None)
 
     async def _decoded(self, id_token: str) -> jwt.Token:
         """The token, once its signature is checked. For an unknown key id the keys are read anew, for they may have
@@ -167,26 +169,26 @@ class Issuer:
         """
         keys = await self._known_keys()
         try:
-            return jwt.decode(id_token, keys, algorithms=self._settings.allowed)
+            return jwt.decode(id_token, keys, algorithms=self._algorithms)
         except InvalidKeyIdError:
             if time.monotonic() - self._keys_at < KEYS_PAUSE_SECONDS:
                 raise
-        return jwt.decode(id_token, await self._known_keys(anew=True), algorithms=self._settings.allowed)
+        return jwt.decode(id_token, await self._known_keys(anew=True), algorithms=self._algorithms)
 
     async def _described(self) -> _Description:
         async with self._reading:
             known = self._description
-            if known is not None and time.monotonic() - self._description_at < self._settings.keys_seconds:
+            if known is not None and time.monotonic() - self._description_at < self._keys_seconds:
                 return known
-            url = self._settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            url = self.settings.issuer.rstrip("/") + "/.well-known/openid-configuration"
             answer = await self._asked("GET", url)
             try:
                 description = msgspec.json.decode(answer, type=_Description)
             except msgspec.MsgspecError:
-                raise _away("its description is none") from None
+                raise self._away("its description is none") from None
             # OpenID Connect Discovery 1.0, 4.3: else one issuer could speak for another.
-            if description.issuer != self._settings.issuer:
-                raise _away("its description names another issuer")
+            if description.issuer != self.settings.issuer:
+                raise self._away("its description names another issuer")
             self._description, self._description_at = description, time.monotonic()
             return description
 
@@ -194,7 +196,7 @@ class Issuer:
         description = await self._described()
         asked_at = time.monotonic()
         async with self._reading:
-            is_fresh = time.monotonic() - self._keys_at < self._settings.keys_seconds
+            is_fresh = time.monotonic() - self._keys_at < self._keys_seconds
             # Of several who wait for new keys the first reads them for all.
             if self._keys is not None and (self._keys_at > asked_at if anew else is_fresh):
                 return self._keys
@@ -202,7 +204,7 @@ class Issuer:
             try:
                 keys = _signing_keys(msgspec.json.decode(answer, type=dict[str, Any]))
             except (JoseError, msgspec.MsgspecError, ValueError, KeyError, TypeError):
-                raise _away("its keys are none") from None
+                raise self._away("its keys are none") from None
             self._keys, self._keys_at = keys, time.monotonic()
             return keys
 
@@ -213,10 +215,10 @@ class Issuer:
             ProblemError: ``issuer_refused`` for an answer of 400 to 499, else ``unavailable``.
         """
         if self._https_only and urlsplit(url).scheme != "https":
-            raise _away("an address has no TLS")
+            raise self._away("an address has no TLS")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._settings.timeout_seconds),
+                timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         try:
@@ -227,20 +229,62 @@ class Issuer:
                 async for chunk in answer.content.iter_chunked(16_384):
                     body += chunk
                     if len(body) > ANSWER_BYTES_MAX:
-                        raise _away("its answer is too long")
+                        raise self._away("its answer is too long")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _away(type(error).__name__) from None
+            raise self._away(type(error).__name__) from None
         if answer.status == 200:
             return bytes(body)
         if form is not None and 400 <= answer.status < 500:
-            raise _refused(f"it answered {answer.status}")
-        raise _away(f"it answered {answer.status}")
+            raise self._refused(f"it answered {answer.status}")
+        raise self._away(f"it answered {answer.status}")
+
+    def _refused(self, why: str) -> ProblemError:
+        logger.warning("a sign-in by the issuer %s is refused: %s", self.settings.issuer, why)
+        return ProblemError("issuer_refused")
+
+    def _away(self, why: str) -> ProblemError:
+        logger.warning("the issuer %s does not answer as it should: %s", self.settings.issuer, why)
+        return ProblemError("unavailable", retry_after_seconds=AWAY_RETRY_SECONDS, failing="issuer")
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+class Issuers:
+    """The issuers that the settings name.
+
+    Args:
+        https_only, now: as `Issuer` takes them.
+    """
+
+    def __init__(self, settings: OidcSettings, *, https_only: bool, now: Callable[[], float]) -> None:
+        self._issuers = {one.key: Issuer(one, settings, https_only=https_only, now=now) for one in settings.named()}
+
+    def __iter__(self) -> Iterator[Issuer]:
+        """The issuers in the order in which fans are offered them."""
+        return iter(self._issuers.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._issuers)
+
+    def of(self, key: str) -> Issuer:
+        """The issuer with this key.
+
+        Raises:
+            ProblemError: ``not_found``.
+        """
+        found = self._issuers.get(key)
+        if found is None:
+            raise ProblemError("not_found")
+        return found
+
+    async def close(self) -> None:
+        """Close the connections to all of them."""
+        for issuer in self:
+            await issuer.close()
 
 
 def challenge_of(verifier: str) -> str:
@@ -255,13 +299,3 @@ def _signing_keys(document: dict[str, Any]) -> KeySet:
     if not keys:
         raise ValueError("no key signs")
     return KeySet(keys)
-
-
-def _refused(why: str) -> ProblemError:
-    logger.warning("the issuer's sign-in is refused: %s", why)
-    return ProblemError("issuer_refused")
-
-
-def _away(why: str) -> ProblemError:
-    logger.warning("the issuer of fans' sign-ins does not answer as it should: %s", why)
-    return ProblemError("unavailable", retry_after_seconds=AWAY_RETRY_SECONDS, failing="issuer")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta
 
 from db.settings import Section, bounded, setting
 from db.texts import ONE_LINE
 
-ALGORITHMS_PATTERN = r"^(RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA)(,(RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA))*$"  # noqa: E501
+ALGORITHMS_PATTERN: Final = r"^(RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA)(,(RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA))*$"  # noqa: E501
+KEY_PATTERN: Final = r"^(?!back$)[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$"
+"""How an issuer's part of our addresses is spelt; ``back`` is an address already."""
+ISSUERS_MAX: Final = 20
+
+Url = Annotated[str, Meta(min_length=1, max_length=500, pattern=ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=ONE_LINE)]
+Scopes = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
+Algorithms = Annotated[str, Meta(pattern=ALGORITHMS_PATTERN)]
 
 
 class AccountSettings(Section, frozen=True, kw_only=True):
@@ -29,8 +38,29 @@ class AccountSettings(Section, frozen=True, kw_only=True):
     ] = 500
 
 
+class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One issuer of OpenID Connect, as the list of them has it.
+
+    ``key`` is its part of our addresses, which is empty for the one that has variables of its own. ``trust_mail`` is
+    whether an address that it calls verified opens the account of that address.
+    """
+
+    key: Annotated[str, Meta(pattern=KEY_PATTERN)]
+    name: Name
+    issuer: Url
+    client_id: Annotated[str, Meta(min_length=1)]
+    client_secret: str = ""
+    scopes: Scopes | None = None
+    algorithms: Algorithms | None = None
+    trust_mail: bool = False
+
+    def __repr__(self) -> str:
+        # A traceback may show it, and it has a secret.
+        return f"<issuer {self.key!r}>"
+
+
 class OidcSettings(Section, frozen=True, kw_only=True):
-    """One issuer of OpenID Connect, by which fans sign in."""
+    """The issuers of OpenID Connect by which fans sign in: one has variables of its own, further ones are a list."""
 
     issuer: Annotated[
         str,
@@ -42,18 +72,46 @@ class OidcSettings(Section, frozen=True, kw_only=True):
     ] = "OpenID"
     client_id: Annotated[str, setting("this site's client id at the issuer")] = ""
     client_secret: Annotated[str, setting("this site's client secret at the issuer; empty: a public client")] = ""
+    issuers: Annotated[
+        str,
+        setting(
+            'further issuers, a list in JSON: [{"key": "uni", "name": "University", "issuer": "https://id.uni.example",'
+            ' "clientId": "admitone", "clientSecret": "…"}], perhaps with scopes, algorithms and trustMail'
+        ),
+    ] = ""
     scopes: Annotated[
-        str, setting("what is asked of the issuer, with blanks between"), Meta(max_length=200, pattern=ONE_LINE)
+        str, setting("what is asked of an issuer, with blanks between"), Meta(max_length=200, pattern=ONE_LINE)
     ] = "openid email"
     algorithms: Annotated[
         str,
-        setting("comma-separated algorithms with which the issuer may sign"),
+        setting("comma-separated algorithms with which an issuer may sign"),
         Meta(pattern=ALGORITHMS_PATTERN),
     ] = "RS256,ES256"
-    timeout_seconds: Annotated[int, bounded("one request to the issuer", 1, 60)] = 10
-    keys_seconds: Annotated[int, bounded("how long the issuer's description and keys are kept", 60, 86_400)] = 3600
+    timeout_seconds: Annotated[int, bounded("one request to an issuer", 1, 60)] = 10
+    keys_seconds: Annotated[int, bounded("how long an issuer's description and keys are kept", 60, 86_400)] = 3600
 
-    @property
-    def allowed(self) -> list[str]:
-        """The algorithms that are taken."""
-        return self.algorithms.split(",")
+    def named(self) -> tuple[IssuerSettings, ...]:
+        """All issuers, in the order in which fans are offered them.
+
+        Raises:
+            ValueError: the list is malformed or too long, or two issuers have the same key or address.
+        """
+        named = msgspec.json.decode(self.issuers, type=list[IssuerSettings]) if self.issuers else []
+        if self.issuer and self.client_id:
+            named.insert(0, self._own())
+        if len(named) > ISSUERS_MAX:
+            raise ValueError(f"more than {ISSUERS_MAX} issuers")
+        for what in ("key", "issuer"):
+            if len({getattr(one, what) for one in named}) < len(named):
+                raise ValueError(f"two issuers have the same {what}")
+        return tuple(named)
+
+    def _own(self) -> IssuerSettings:
+        return IssuerSettings(
+            key="",
+            name=self.name,
+            issuer=self.issuer,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            trust_mail=True,
+        )

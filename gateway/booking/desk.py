@@ -24,12 +24,13 @@ from booking_lane.coalescer import Coalescer, LaneFullError, LaneUnavailableErro
 from booking_lane.commands import KINDS, Checkout, Command, body_hash, command_id_for, command_id_new
 from booking_lane.figures import Figures
 from booking_lane.figures import read as read_figures
-from booking_lane.lane import Lane, lane_of, queue_name
+from booking_lane.lane import Lane, queue_name
 from booking_lane.results import BatchNews, JobRecord, decode_record, encode_record, job_key
 from booking_lane.settings import LaneSettings
 from booking_lane.waiters import Waiters
 from db.payments.reading import job_awaiting
 from db.tables.booking import BookingCommand
+from gateway.booking.lanes import SiteLanes
 from gateway.wire.problems import ProblemError
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ CLAIM_SECONDS: Final = 60
 FIGURES_SECONDS: Final = 1.0
 PAYMENT_WAIT_SECONDS: Final = 2.0
 READINGS_KEPT: Final = 61
+HAND_OVER_SHARE: Final = 0.5
+"""A command waits for its event to be handed over for this share of its deadline; its lane has the rest."""
 
 
 @dataclass(slots=True)
@@ -90,20 +93,23 @@ class Desk:
         self._settings = settings
         self._engine = engine
         self._jobs = jobs
+        self._jobs_sync = jobs_sync
         self.waiters = Waiters(jobs)
+        self.site_lanes = SiteLanes(engine, jobs, settings.count)
         self._origin = uuid.uuid4().hex
         threads = max(2, min(settings.count * settings.batches_unfinished_max, 8))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="enqueue")
         self._clock_offset_ms: int | None = None
-        self.lanes = [self._coalescer(number, jobs_sync) for number in range(settings.count)]
-        self.figures: tuple[Figures, ...] = (Figures(),) * settings.count
-        self._readings: deque[tuple[float, tuple[Figures, ...]]] = deque(maxlen=READINGS_KEPT)
+        self._lanes: dict[int, Coalescer] = {}
+        self._handed_over_later = 0
+        self._figures: dict[int, Figures] = {}
+        self._readings: deque[tuple[float, dict[int, Figures]]] = deque(maxlen=READINGS_KEPT)
 
-    def _coalescer(self, number: int, jobs_sync: redis.Redis) -> Coalescer:
+    def _coalescer(self, number: int) -> Coalescer:
         settings = self._settings
         return Coalescer(
             number,
-            Lane(jobs_sync, number, settings.result_ttl_seconds).enqueue,
+            Lane(self._jobs_sync, number, settings.result_ttl_seconds).enqueue,
             self._executor,
             origin=self._origin,
             batch_max=settings.batch_max,
@@ -111,19 +117,32 @@ class Desk:
             buffer_max=settings.buffer_max,
             batch_seconds_max=settings.command_deadline_seconds + LATE_SECONDS,
             wait_seconds_max=settings.wait_seconds_max,
+            may_acknowledge=self.site_lanes.may_acknowledge,
         )
 
+    def _lane(self, number: int) -> Coalescer:
+        lane = self._lanes.get(number)
+        if lane is None:
+            lane = self._lanes[number] = self._coalescer(number)
+        return lane
+
+    @property
+    def lanes(self) -> list[Coalescer]:
+        """This process' way to each of the site's lanes, in their order."""
+        return [self._lane(number) for number in self.site_lanes.numbers]
+
     async def start(self) -> None:
-        """Read the jobs' clock.
+        """Read the jobs' clock and the map of lanes.
 
         Raises:
-            redis.RedisError
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
         """
+        await self.site_lanes.begin()
         seconds, micros = await self._jobs.time()
         self._clock_offset_ms = int(seconds) * 1000 + int(micros) // 1000 - time.monotonic_ns() // 1_000_000
 
     async def close(self) -> None:
-        for lane in self.lanes:
+        for lane in list(self._lanes.values()):
             await lane.drain()
         self._executor.shutdown(wait=False)
 
@@ -143,7 +162,7 @@ class Desk:
         self.waiters.on_awaiting(news.awaiting, news.trace)
         self.waiters.on_outcomes(news.outcomes, news.trace)
         if news.origin == self._origin:
-            self.lanes[news.lane].finished(news.batch_id)
+            self._lane(news.lane).finished(news.batch_id)
 
     async def keep_finishing(self) -> None:
         """Look, for as long as the process runs, for batches that Redis lost, and for finished batches and outcomes
@@ -151,7 +170,7 @@ class Desk:
         """
         while True:
             await asyncio.sleep(LOST_SECONDS)
-            for lane in self.lanes:
+            for lane in list(self._lanes.values()):
                 for batch_id, command_id in lane.unfinished(LOST_SECONDS):
                     record = await self.waiters.read(command_id)
                     if record is None or record.body or record.payment_id or not record.queued:
@@ -161,7 +180,11 @@ class Desk:
     @property
     def backlog(self) -> int:
         """Commands waiting in this process."""
-        return sum(lane.backlog for lane in self.lanes)
+        return self._handed_over_later + sum(lane.backlog for lane in self._lanes.values())
+
+    def backlog_here(self, lane: int) -> int:
+        """Commands that wait in this process for a lane."""
+        return self._lane(lane).backlog
 
     async def backlog_of(self, lane: int, batch_mean: float) -> int:
         """About how many commands wait for a lane: those in this process, and the batches queued in Redis.
@@ -170,20 +193,27 @@ class Desk:
             redis.RedisError
         """
         queued = await self._jobs.llen(f"rq:queue:{queue_name(lane)}")
-        return self.lanes[lane].backlog + round(queued * batch_mean)
+        return self.backlog_here(lane) + round(queued * batch_mean)
 
     async def keep_figures(self) -> None:
         """Read the lanes' figures each second, for as long as the process runs."""
         while True:
-            self.figures = tuple(await asyncio.gather(*(read_figures(self._jobs, lane.number) for lane in self.lanes)))
-            self._readings.append((time.monotonic(), self.figures))
+            numbers = self.site_lanes.numbers
+            figures = await asyncio.gather(*(read_figures(self._jobs, number) for number in numbers))
+            self._figures = dict(zip(numbers, figures, strict=True))
+            self._readings.append((time.monotonic(), self._figures))
             await asyncio.sleep(FIGURES_SECONDS)
 
     def recent(self, lane: int, seconds: float) -> Figures:
         """What the lane did in the last ``seconds`` (at most a minute), at every gateway."""
         since = time.monotonic() - seconds
-        earlier = next((figures for at, figures in self._readings if at >= since), self.figures)
-        return self.figures[lane].since(earlier[lane])
+        now = self.figures_of(lane)
+        earlier = next((figures[lane] for at, figures in self._readings if at >= since and lane in figures), now)
+        return now.since(earlier)
+
+    def figures_of(self, lane: int) -> Figures:
+        """The lane's figures, as they were read last."""
+        return self._figures.get(lane, Figures())
 
     def p95_ms(self, lane: int, seconds: float = 60.0) -> float | None:
         """The 95th percentile of the lane's recent commands from arrival to outcome; None without any."""
@@ -199,7 +229,7 @@ class Desk:
         Raises:
             ProblemError: ``overloaded``.
         """
-        if self._lane_of(event_id).full:
+        if self._lane_of(event_id).full or self._handed_over_later >= self._settings.buffer_max:
             raise _overloaded()
 
     async def book(self, ask: Ask) -> Booked:
@@ -221,8 +251,7 @@ class Desk:
                     record = await self.job(command_id, ask.wait_seconds) or record
                 return Booked(command_id, record)
         about.note(command_id=command_id)
-        lane = self._lane_of(command.event_id)
-        received_at_ms = self.now_ms(lane)
+        received_at_ms = self.now_ms(self._lane_of(command.event_id))
         if ask.permit is not None:
             try:
                 command = await ask.permit(command_id) or command
@@ -239,10 +268,26 @@ class Desk:
             body_hash=hash_of_body,
             trace=tracing.tracer.here(),
         )
-        return Booked(command_id, await self._submit(lane, command, ask.wait_seconds, behind=ask.behind))
+        return Booked(command_id, await self._submit(command, ask.wait_seconds, behind=ask.behind))
 
     def _lane_of(self, event_id: int) -> Coalescer:
-        return self.lanes[lane_of(event_id, self._settings.count)]
+        return self._lane(self.site_lanes.of(event_id))
+
+    async def _await_hand_over(self, event_id: int) -> None:
+        """Wait until the event's former lanes have applied what they were given for it.
+
+        Raises:
+            ProblemError: ``overloaded``, because they did not in time, or too many commands wait for it.
+        """
+        if self._handed_over_later >= self._settings.buffer_max:
+            raise _overloaded()
+        self._handed_over_later += 1
+        try:
+            await self.site_lanes.handed_over(event_id, self._settings.command_deadline_seconds * HAND_OVER_SHARE)
+        except TimeoutError:
+            raise _overloaded() from None
+        finally:
+            self._handed_over_later -= 1
 
     async def _first_request(self, command_id: uuid.UUID, user_id: int, hash_of_body: bytes) -> JobRecord | None:
         """Redis' record of the first request with an Idempotency-Key; None if this request is to go ahead.
@@ -260,15 +305,15 @@ class Desk:
         _refuse_reuse(record, hash_of_body)
         return record if record.queued else None
 
-    async def _submit(
-        self, lane: Coalescer, command: Command, wait_seconds: float, *, behind: bool
-    ) -> JobRecord | None:
+    async def _submit(self, command: Command, wait_seconds: float, *, behind: bool) -> JobRecord | None:
         """Hand the command to its lane; return the finished record if it comes within ``wait_seconds``, else None once
         Redis has the job.
         """
+        if self.site_lanes.map.waits(command.event_id):
+            await self._await_hand_over(command.event_id)
         outcome = self.waiters.expect(command.command_id)
         try:
-            taken = lane.submit(command, behind=behind)
+            taken = self._lane_of(command.event_id).submit(command, behind=behind)
             if wait_seconds > 0:
                 # An outcome shows that the lane took the command, so of `taken` only a refusal matters.
                 taken.add_done_callback(partial(_pass_refusal, outcome))

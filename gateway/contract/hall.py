@@ -183,7 +183,8 @@ class PriceFacet(AnswerBody, kw_only=True):
 
 class Facets(AnswerBody, kw_only=True):
     """How the events found divide: ``total`` is their number, ``available`` that of those with a free seat. Towns are
-    the most frequent first, months the next first.
+    the most frequent first, months the next first. ``atLeast`` says that there are more events than were counted, so
+    that each number is at least so much.
     """
 
     total: int
@@ -191,6 +192,7 @@ class Facets(AnswerBody, kw_only=True):
     towns: tuple[FacetValue, ...]
     months: tuple[FacetValue, ...]
     prices: tuple[PriceFacet, ...]
+    at_least: bool = False
 
 
 class Suggestion(AnswerBody, kw_only=True):

@@ -81,3 +81,4 @@ class ChallengeAnswer(AnswerBody, kw_only=True):
 class Health(AnswerBody, kw_only=True):
     status: Literal["ok", "failing"]
     failing: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()

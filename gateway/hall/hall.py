@@ -46,8 +46,10 @@ ANSWERED_FANS_MAX: Final = 2_000
 REISSUED_SECONDS: Final = 2.0
 """A change may be on its way for this long after the hall was read with it."""
 GZIP_LEVEL: Final = 1
-EVENT_SECONDS: Final = 60.0
-"""An event's name, prices and hall are read anew after this long. Its bookings are followed by every message."""
+EVENT_SECONDS: Final = 3600.0
+"""An event is read whole after this long though no version told of a change. Each change of its facts and its hall
+raises its revision, and is read at once; this finds what somebody wrote into Postgres by hand.
+"""
 
 _encode = msgspec.json.Encoder().encode
 

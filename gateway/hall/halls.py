@@ -24,10 +24,10 @@ from db.events.halls import event_versions
 from gateway.contract.values import ID_MAX
 from gateway.hall.hall import EVENT_SECONDS, Hall, UnknownEventError
 from gateway.hall.labels import NO_LABELS, HallLabels
+from gateway.hall.settings import HallSettings
 
 logger = logging.getLogger(__name__)
 
-HALLS_MAX: Final = 64
 UNKNOWN_MAX: Final = 10_000
 UNKNOWN_SECONDS: Final = 2.0
 WANTED_AT_FIRST_MAX: Final = 10_000
@@ -42,15 +42,18 @@ LABELS_SECONDS_MAX: Final = 1.0
 
 
 class Halls:
-    """The halls of the events that requests named. Beyond `HALLS_MAX`, the least recently used one is dropped.
+    """The halls of the events that requests named. Beyond what the settings allow, the least recently used is dropped.
 
     Args:
         engine: connections to the primary.
         old_reads: read whole events; of the primary, if none are given.
     """
 
-    def __init__(self, engine: AsyncEngine, old_reads: OldReads | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, old_reads: OldReads | None = None, settings: HallSettings | None = None
+    ) -> None:
         self._engine = engine
+        self._settings = settings or HallSettings()
         self._old_reads = old_reads or OldReads(engine)
         self._wanted_at_first: dict[int, int] = {}
         self._halls: OrderedDict[int, Hall] = OrderedDict()
@@ -143,11 +146,17 @@ class Halls:
             except BaseException:
                 self._halls.pop(hall.event_id, None)
                 raise
-        for event_id, other in list(self._halls.items()):
-            if len(self._halls) <= HALLS_MAX:
+        self._drop_beyond_bounds(hall)
+
+    def _drop_beyond_bounds(self, loaded: Hall) -> None:
+        """Drop the halls that were not used for longest until the others fit. A hall that has streams stays."""
+        seats = sum(hall.quantity for hall in self._halls.values())
+        for event_id, hall in list(self._halls.items()):
+            if len(self._halls) <= self._settings.halls_max and seats <= self._settings.seats_max:
                 break
-            if other is not hall and not other.streams and not other.lock.locked():
+            if hall is not loaded and not hall.streams and not hall.lock.locked():
                 del self._halls[event_id]
+                seats -= hall.quantity
 
     async def _catch_up(self, hall: Hall, version_min: int) -> None:
         began_at = time.monotonic()

@@ -34,6 +34,8 @@ from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LAG_BOUNDS_SECONDS, LoopLag
 from gateway.identity.password_tries import OUTCOMES as FAN_OUTCOMES
 from gateway.identity.sign_in import OUTCOMES
+from gateway.search.cached import ANSWERS
+from gateway.search.catalogue import SEARCH_SERVERS, SearchIndex
 from gateway.wire.connection_counts import REASONS, Connections
 from gateway.wire.connections import write_whole
 from gateway.wire.later_headers import later_headers
@@ -115,6 +117,7 @@ class Watched:
 class LaneFigures(NamedTuple):
     """A lane's figures, its commands that wait in this process, and the age of this process' oldest batch under way."""
 
+    number: int
     figures: Figures
     waiting_commands: int
     oldest_batch_seconds: float
@@ -128,6 +131,16 @@ class QueueFigures(NamedTuple):
     queued: int
     under_way: int
     failed: int
+
+
+class SearchFigures(NamedTuple):
+    """How many events the search does not know as they are now, how many wait to be written into its index, and for how
+    many seconds the first of these has waited.
+    """
+
+    rows_behind: int
+    waiting: int = 0
+    waiting_seconds: float = 0.0
 
 
 class _Fixed(Collector):
@@ -156,6 +169,9 @@ def exposition(
     rooms: Sequence[RoomAnswer] | None,
     backlog: Backlog | None,
     alarms: tuple[Mapping[str, int], float | None] | None,
+    searches: Mapping[str, int],
+    search_index: SearchIndex | None,
+    search: SearchFigures | None,
 ) -> bytes:
     """The metrics in the text format, version 0.0.4. An argument that could not be read is None, and is left out.
 
@@ -168,12 +184,15 @@ def exposition(
         queues: the figures of the queues, and the age of cron's last beat in seconds, None if there was no beat.
         alarms: how many alarms of each kind stand, and the age of the last look at the figures in seconds, None if
             there was none.
+        searches: how many searches each of `gateway.search.cached.ANSWERS` has answered.
+        search_index: the index that searches go to first, None where the site has none.
     """
     read = {
         "queues": queues is not None,
         "rooms": rooms is not None,
         "backlog": backlog is not None,
         "alarms": alarms is not None,
+        "search": search is not None,
     }
     registry = CollectorRegistry()
     registry.register(
@@ -189,6 +208,8 @@ def exposition(
                 *(() if rooms is None else _rooms(rooms)),
                 *(() if backlog is None else _backlog(backlog)),
                 *(() if alarms is None else _alarms(*alarms)),
+                *_searches(searches, search_index),
+                *(() if search is None else _search(search, has_index=search_index is not None)),
             ]
         )
     )
@@ -267,6 +288,45 @@ def _old_reads(old_reads: OldReads) -> Iterator[Metric]:
     yield reads
 
 
+def _searches(searches: Mapping[str, int], index: SearchIndex | None) -> Iterator[Metric]:
+    answered = CounterMetricFamily(
+        "admitone_searches",
+        "Searches at this process: answered from Redis, by an equal search under way, or by a search of their own.",
+        labels=["outcome"],
+    )
+    for answer in ANSWERS:
+        answered.add_metric([answer], searches.get(answer, 0))
+    yield answered
+    if index is None:
+        return
+    yield GaugeMetricFamily(
+        "admitone_search_index_up", "1 while the search's index answers this process.", value=index.is_up
+    )
+    servers = CounterMetricFamily(
+        "admitone_search_index_searches",
+        "Searches of their own, by what answered: the index, or Postgres while it was away.",
+        labels=["server"],
+    )
+    for server in SEARCH_SERVERS:
+        servers.add_metric([server], index.answered[server])
+    yield servers
+
+
+def _search(figures: SearchFigures, *, has_index: bool) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "admitone_search_rows_behind", "Events that the search does not know as they are.", value=figures.rows_behind
+    )
+    if has_index:
+        yield GaugeMetricFamily(
+            "admitone_search_index_waiting_events", "Events to be written into the index.", value=figures.waiting
+        )
+        yield GaugeMetricFamily(
+            "admitone_search_index_lag_seconds",
+            "How long the first of them has waited.",
+            value=figures.waiting_seconds,
+        )
+
+
 def _traffic(traffic: Traffic, problems: Mapping[str, int]) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "admitone_http_requests", "Requests answered by this process.", labels=["method", "route", "status"]
@@ -325,7 +385,7 @@ def _lanes(lanes: Sequence[LaneFigures]) -> Iterator[Metric]:
         "admitone_lane_oldest_batch_seconds", "Age of this process' oldest batch under way.", labels=["lane"]
     )
     bounds = [bound / 1000 for bound in WAIT_BOUNDS_MS]
-    for number, (figures, waiting_commands, oldest_batch_seconds) in enumerate(lanes):
+    for number, figures, waiting_commands, oldest_batch_seconds in lanes:
         lane = str(number)
         for (kind, how), count in figures.commands.items():
             commands.add_metric([lane, kind, how], count)

@@ -15,13 +15,14 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Final, cast
 from uuid import uuid4
 
 import msgspec
 import psycopg
+import redis.asyncio
 from psycopg import AsyncConnection, errors
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -29,6 +30,8 @@ from redis.exceptions import RedisError
 
 from booking_lane.alive import alive_key, silent_seconds, worker_name, workers_key
 from booking_lane.clients import NO_MAINTENANCE, plain_async_client
+from booking_lane.clusters import Server, cluster_address
+from booking_lane.gathering_cluster import GatheringCluster
 from booking_lane.lane import queue_name
 from booking_lane.settings import RedisSettings
 from db.connections import look
@@ -63,26 +66,33 @@ class Readiness:
     """Checks the parts and names the failing ones. A part that cannot be seen because another one fails is not named.
 
     Args:
-        lanes: how many lanes the site has.
+        lanes: returns the numbers of the lanes that need a worker.
+        lane_count: the setting's number of lanes, which is published.
         streams_max: open streams that this process allows.
         keys: the site's. A short hash of its secret and the ids of its keys are published, so that gateways with
             different secrets are noticed, and a new key signs once all know it.
     """
 
     def __init__(
-        self, db: DatabaseSettings, redis: RedisSettings, *, lanes: int, streams_max: int, keys: KeyRing
+        self,
+        db: DatabaseSettings,
+        redis: RedisSettings,
+        *,
+        lanes: Callable[[], Sequence[int]],
+        lane_count: int,
+        streams_max: int,
+        keys: KeyRing,
     ) -> None:
         self._db = db
         self._redis_urls = redis
         self._lanes = lanes
+        self._lane_count = lane_count
         self._streams_max = streams_max
         self._keys = keys
-        self._seen_through = {"postgres": "", "migrations": "postgres", "line_redis": "", "jobs_redis": ""} | {
-            queue_name(number): "jobs_redis" for number in range(lanes)
-        }
-        self._up_at = dict.fromkeys(self._seen_through, -math.inf)
+        self._up_at: dict[str, float] = {}
         self._postgres = PostgresLook(db.url, head())
-        self._redis: list[RedisLook] = []
+        self._redis: list[RedisLook | ClusterLook] = []
+        self._cluster: ClusterLook | None = None
         self.stopping = False
 
     def begin(
@@ -107,7 +117,7 @@ class Readiness:
             streams_max=self._streams_max,
             files_max=0,
             backlog=0,
-            lanes=self._lanes,
+            lanes=self._lane_count,
             # The pool of the engine, the pool of the reader, and the connection of `PostgresLook`. Who reads a replica
             # has one more, which asks the primary where it is.
             connections_max=self._db.pool_max + self._db.reader_pool_max + 1 + bool(self._db.replica_url),
@@ -133,17 +143,29 @@ class Readiness:
         if urls.one_server:
             both = ("line_redis", "jobs_redis")
             self._redis = [RedisLook(urls.jobs, both, self._lanes, gateway, presence)]
+            return
+        jobs = RedisLook(urls.jobs, ("jobs_redis",), self._lanes, gateway, presence)
+        if cluster_address(urls.line) is None:
+            self._redis = [jobs, RedisLook(urls.line, ("line_redis",), tuple, gateway, presence)]
         else:
-            self._redis = [
-                RedisLook(urls.jobs, ("jobs_redis",), self._lanes, gateway, presence),
-                RedisLook(urls.line, ("line_redis",), 0, gateway, presence),
-            ]
+            self._cluster = ClusterLook(urls.line, "line_redis", gateway)
+            self._redis = [jobs, self._cluster]
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The servers of the line's cluster that are away while others go on: ``line_redis_2`` is the one with the
+        second part of the keys.
+        """
+        if self._cluster is None or "line_redis" in self.failing:
+            return ()
+        return tuple(name for name, is_up in self._cluster.servers.items() if not is_up)
 
     @property
     def failing(self) -> tuple[str, ...]:
         """The parts that are not up, and ``stopping`` once the process got the signal to end."""
         up = self.parts
-        failing = tuple(part for part, through in self._seen_through.items() if not up[part] and up.get(through, True))
+        seen_through = self._seen_through
+        failing = tuple(part for part, through in seen_through.items() if not up[part] and up.get(through, True))
         return (*failing, *self.failing_alone)
 
     @property
@@ -153,9 +175,18 @@ class Readiness:
 
     @property
     def parts(self) -> dict[str, bool]:
-        """Each part, and whether it was seen to be up. A part that is seen through another one is down with it."""
+        """Each part, and whether it was seen to be up. A part that is seen through another one is down with it. The
+        servers of a cluster are parts as well.
+        """
         since = time.monotonic() - SILENT_SECONDS
-        return {part: at >= since for part, at in self._up_at.items()}
+        servers = {} if self._cluster is None else self._cluster.servers
+        return {part: self._up_at.get(part, -math.inf) >= since for part in self._seen_through} | servers
+
+    @property
+    def _seen_through(self) -> dict[str, str]:
+        """Each part, and the part through which it is seen; empty for one that is seen by itself."""
+        lanes = {queue_name(number): "jobs_redis" for number in self._lanes()}
+        return {"postgres": "", "migrations": "postgres", "line_redis": "", "jobs_redis": "", **lanes}
 
     async def keep(self) -> None:
         """Check the parts for as long as the process runs."""
@@ -169,7 +200,7 @@ class Readiness:
         await repeat(lambda: look(self._up), every_seconds=LOOK_EVERY_SECONDS, on=away, what=what, level=logging.DEBUG)
 
     def _up(self, part: str, seconds_ago: float = 0.0) -> None:
-        self._up_at[part] = max(self._up_at[part], time.monotonic() - seconds_ago)
+        self._up_at[part] = max(self._up_at.get(part, -math.inf), time.monotonic() - seconds_ago)
 
     async def close(self) -> None:
         """Close the connections and delete the gateway's presence."""
@@ -254,23 +285,21 @@ class RedisLook:
 
     Args:
         parts: the names of this Redis: ``line_redis``, ``jobs_redis`` or both.
-        lanes: how many lanes have their workers in this Redis; 0 if it holds no jobs.
+        lanes: returns the numbers of the lanes whose workers are in this Redis; none if it holds no jobs.
         presence: returns the presence to write.
     """
 
     def __init__(
-        self, url: str, parts: tuple[str, ...], lanes: int, gateway: str, presence: Callable[[], bytes]
+        self,
+        url: str,
+        parts: tuple[str, ...],
+        lanes: Callable[[], Sequence[int]],
+        gateway: str,
+        presence: Callable[[], bytes],
     ) -> None:
-        self._client = plain_async_client(
-            url,
-            socket_timeout=LOOK_SECONDS_MAX,
-            socket_connect_timeout=LOOK_SECONDS_MAX,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=1,
-            maint_notifications_config=NO_MAINTENANCE,
-        )
+        self._client = _client_of(url)
         self._parts = parts
-        self._queues = [queue_name(number) for number in range(lanes)]
+        self._lanes = lanes
         self._gateway = gateway
         self._presence = presence
         self._workers: list[tuple[str, str]] = []
@@ -282,10 +311,11 @@ class RedisLook:
         Raises:
             redis.RedisError, OSError: Redis does not answer, or takes no writes.
         """
+        queues = [queue_name(number) for number in self._lanes()]
         async with asyncio.timeout(LOOK_SECONDS_MAX), self._client.pipeline(transaction=False) as pipe:
             pipe.set(presence_key(self._gateway), self._presence(), ex=PRESENT_SECONDS)
             pipe.sadd(GATEWAYS_KEY, self._gateway)
-            for queue in self._queues:
+            for queue in queues:
                 pipe.smembers(workers_key(queue))
             for queue, worker in self._workers:
                 pipe.pttl(alive_key(queue, worker))
@@ -295,7 +325,7 @@ class RedisLook:
         if not self._removed_gone:
             await self._remove_gone()
             self._removed_gone = True
-        registered, left = answers[: len(self._queues)], answers[len(self._queues) :]
+        registered, left = answers[: len(queues)], answers[len(queues) :]
         for (queue, _), pttl_ms in zip(self._workers, left, strict=True):
             silent = silent_seconds(pttl_ms)
             if silent is not None:
@@ -303,7 +333,7 @@ class RedisLook:
         # The next round reads the signs of these workers, which come twice a second: they are at most one round late.
         self._workers = [
             (queue, worker_name(member))
-            for queue, members in zip(self._queues, registered, strict=True)
+            for queue, members in zip(queues, registered, strict=True)
             for member in sorted(members)[:WORKERS_PER_LANE_MAX]
         ]
 
@@ -322,3 +352,67 @@ class RedisLook:
                 await self._client.srem(GATEWAYS_KEY, self._gateway)
                 await self._client.delete(presence_key(self._gateway))
         await self._client.aclose()
+
+
+class ClusterLook:
+    """Checks each server of a cluster by writing to it. The part is up if any of them takes writes, because its rooms
+    go on then.
+
+    Args:
+        part: the name of the whole; that of a server is this and its number, in the order of their keys.
+    """
+
+    def __init__(self, url: str, part: str, gateway: str) -> None:
+        client = _client_of(url)
+        assert isinstance(client, GatheringCluster)
+        self._client = client
+        self._part = part
+        self._gateway = gateway
+        self._up_at: dict[str, float] = {}
+
+    @property
+    def servers(self) -> dict[str, bool]:
+        """The names of the servers, and whether each was seen to be up."""
+        since = time.monotonic() - SILENT_SECONDS
+        return {name: at >= since for name, at in self._up_at.items()}
+
+    async def __call__(self, up: Up) -> None:
+        """Report to ``up`` what is up.
+
+        Raises:
+            redis.RedisError, OSError: no server of the cluster answers.
+        """
+        servers = await self._client.servers()
+        names = {f"{self._part}_{number}": server for number, server in enumerate(servers, 1)}
+        now = time.monotonic()
+        self._up_at = {name: self._up_at.get(name, now) for name in names}
+        errors_of = await asyncio.gather(*(self._write(server) for server in names.values()))
+        for name, error in zip(names, errors_of, strict=True):
+            if error is None:
+                self._up_at[name] = time.monotonic()
+        if None in errors_of:
+            up(self._part, 0)
+
+    async def _write(self, server: Server) -> Exception | None:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS_MAX):
+                key = self._client.slot_map.key_at(server, presence_key(self._gateway))
+                await self._client.set(key, b"", ex=PRESENT_SECONDS)
+        except (RedisError, LookupError, OSError) as error:
+            return error
+        return None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _client_of(url: str) -> redis.asyncio.Redis:
+    """A client of one connection that waits for no longer than a look, and asks once."""
+    return plain_async_client(
+        url,
+        socket_timeout=LOOK_SECONDS_MAX,
+        socket_connect_timeout=LOOK_SECONDS_MAX,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=1,
+        maint_notifications_config=NO_MAINTENANCE,
+    )

@@ -25,12 +25,16 @@ from booking_lane.alive import alive_key, worker_name, workers_key
 from booking_lane.lane import HOUSEKEEPING_QUEUE, queue_name
 from db.alarms.standing import LOOKED_KEY, NOW_MS, firing_alarms
 from db.connections.old_reads import OldReads
+from db.search.folding import FOLDING
+from db.search.index.changes import WAITING
+from db.search.writing import COUNT_BEHIND
 from gateway.booking.desk import Desk
 from gateway.booking.reader import Reader
 from gateway.contract.rooms import RoomAnswer
 from gateway.health.loop_lag import LoopLag
-from gateway.health.metrics import LaneFigures, QueueFigures, Traffic, exposition
+from gateway.health.metrics import LaneFigures, QueueFigures, SearchFigures, Traffic, exposition
 from gateway.health.readiness import Readiness
+from gateway.search.catalogue import SearchIndex
 from gateway.wire import problems
 from gateway.wire.connection_counts import Connections
 from gateway.wire.problems import ProblemError
@@ -45,6 +49,8 @@ GIVEN_UP_SECONDS: Final = 30.0
 ROOMS_MAX: Final = 100
 """A scrape shows at most this many rooms, because each adds a value to the label of rooms."""
 WORKERS_PER_QUEUE_MAX: Final = 100
+ROWS_EVERY_SECONDS: Final = 60.0
+COUNTED_MAX: Final = 10_000
 
 _T = TypeVar("_T")
 
@@ -68,6 +74,8 @@ class Scrape:
     sign_ins: Mapping[str, int]
     fan_sign_ins: Mapping[str, int]
     jobs: redis.asyncio.Redis
+    searches: Mapping[str, int]
+    search_index: SearchIndex | None
     read_rooms: Callable[[int], Coroutine[Any, Any, tuple[RoomAnswer, ...]]]
 
     def __post_init__(self) -> None:
@@ -75,11 +83,14 @@ class Scrape:
         self._rooms = _Reading(partial(self.read_rooms, ROOMS_MAX))
         self._backlog = _Reading(self.reader.backlog)
         self._alarms = _Reading(self._read_alarms)
+        self._search = _Reading(self._read_search)
+        self._rows_behind = 0
+        self._rows_read_at = float("-inf")
 
     async def text(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        queues, rooms, backlog, alarms = await asyncio.gather(
-            self._queues.now(), self._rooms.now(), self._backlog.now(), self._alarms.now()
+        queues, rooms, backlog, alarms, search = await asyncio.gather(
+            self._queues.now(), self._rooms.now(), self._backlog.now(), self._alarms.now(), self._search.now()
         )
         pools = {"engine": self.engine, "replica": self.old_reads.engine}
         return exposition(
@@ -98,13 +109,16 @@ class Scrape:
             },
             old_reads=self.old_reads,
             lanes=[
-                LaneFigures(self.desk.figures[lane.number], lane.backlog, lane.oldest_seconds)
+                LaneFigures(lane.number, self.desk.figures_of(lane.number), lane.backlog, lane.oldest_seconds)
                 for lane in self.desk.lanes
             ],
             queues=queues,
             rooms=rooms,
             backlog=backlog,
             alarms=alarms,
+            searches=self.searches,
+            search_index=self.search_index,
+            search=search,
         )
 
     async def _read_queues(self) -> tuple[list[QueueFigures], float | None]:
@@ -125,6 +139,19 @@ class Scrape:
             firing = await firing_alarms(connection)
             now_ms = (await connection.exec_driver_sql(NOW_MS)).scalar_one()
         return firing, None if looked_at is None else max(0.0, (int(now_ms) - int(looked_at)) / 1000)
+
+    async def _read_search(self) -> SearchFigures:
+        """What the search lacks. The rows behind are counted seldom, because all events are compared for it."""
+        now = asyncio.get_running_loop().time()
+        async with self.engine.connect() as connection:
+            if now - self._rows_read_at >= ROWS_EVERY_SECONDS:
+                bounds = {"folding": FOLDING, "rows_max": COUNTED_MAX}
+                self._rows_behind = (await connection.exec_driver_sql(COUNT_BEHIND, bounds)).scalar_one()
+                self._rows_read_at = now
+            if self.search_index is None:
+                return SearchFigures(self._rows_behind)
+            waiting: Any = (await connection.exec_driver_sql(WAITING, {"counted_max": COUNTED_MAX})).one()
+            return SearchFigures(self._rows_behind, int(waiting[0]), float(waiting[1]))
 
     async def _read_queue(self, name: str) -> QueueFigures:
         jobs = self.jobs

@@ -49,9 +49,11 @@ class Step(enum.Enum):
     """What a fan does, in the order of a sale."""
 
     JOIN = "join"
+    CLAIM = "claim"
     RESERVE = "reserve"
     CHECKOUT = "checkout"
     RELEASE = "release"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,10 @@ class Weighed:
 
 
 JOINED: Final = Weighed(Step.JOIN, Answer.REFUSE)
+CLAIMED: Final = Weighed(Step.CLAIM, Answer.NOTHING)
+"""Who is called has waited; the next seats are asked for the proof."""
 RESERVED: Final = Weighed(Step.RESERVE, Answer.REFUSE)
 BOUGHT: Final = Weighed(Step.CHECKOUT, Answer.NOTHING)
 """Whose seats are held may buy them: with the captcha of every checkout, and whatever was counted."""
 RELEASED: Final = Weighed(Step.RELEASE, Answer.NOTHING)
+CANCELLED: Final = Weighed(Step.CANCEL, Answer.NOTHING)

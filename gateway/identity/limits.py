@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from redis import asyncio as aioredis
+from redis.exceptions import RedisError
 
+from db.shards import is_cluster
 from gateway.identity.sightings import JOIN, SESSION, Sightings
 from gateway.wire.problems import ProblemError, limited
 from waiting_room.limits import Allowance, allow, stand_proof
 
 JOINS: Final = "join"
+WINDOW_SECONDS: Final = 60
 SEEN: Final = {"session": SESSION, "page": SESSION, JOINS: JOIN}
 """Of these limits' requests operators see how many came from where."""
+
+FREE_WHEN_AWAY: Final = frozenset((JOINS, "session", "page", "challenge", "draw"))
+"""What fans need on their way into a line. In a cluster a network's counter may be at a server that is away while the
+room's is not. The request is taken uncounted then, or an outage of one server would be felt in every room.
+"""
 
 
 def over(code: str, allowance: Allowance, detail: str | None = None) -> ProblemError:
@@ -56,9 +64,14 @@ class RateLimits:
         """Count a request called ``name`` of the network if it is allowed, and say whether it is.
 
         Raises:
-            redis.RedisError: Redis does not answer.
+            redis.RedisError: Redis does not answer, and the request is none of `FREE_WHEN_AWAY` at a cluster.
         """
-        allowance = await allow(self._redis, name, network, per_minute)
+        try:
+            allowance = await allow(self._redis, name, network, per_minute)
+        except RedisError:
+            if name not in FREE_WHEN_AWAY or not is_cluster(self._redis):
+                raise
+            allowance = Allowance(True, 0, 1, name, per_minute, WINDOW_SECONDS)
         if name in SEEN:
             self.seen.note(network, SEEN[name] if allowance.allowed else "rate_limited")
         return allowance
@@ -71,7 +84,11 @@ class RateLimits:
         """
         if name in SEEN:
             self.seen.note(network, SEEN[name], -1)
-        await allow(self._redis, name, network, 1, count=-1)
+        try:
+            await allow(self._redis, name, network, 1, count=-1)
+        except RedisError:
+            if name not in FREE_WHEN_AWAY or not is_cluster(self._redis):
+                raise
 
     @staticmethod
     def refuse(allowance: Allowance) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Container
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -42,6 +42,7 @@ RENEWED_HEADER: Final = b"x-session-token"
 """Brings a renewed token to a client that sends its token in a header; a browser is given the cookie."""
 VISIT: Final = "v"
 """Begins the id of a session that a browser was given and that has done nothing yet (`Identity.at_first_join`)."""
+_SCOPE: Final[dict[Role, str]] = {"fan": "admitone.fan", "operator": "admitone.operator"}
 VERIFIED_MAX: Final = 50_000
 VERIFIED_SECONDS: Final = 600.0
 
@@ -183,11 +184,20 @@ class Identity:
         return session_cookie("", role, 0, secure=self._secure)
 
     def session(self, request: AnyRequest, role: Role = "fan") -> Session | None:
-        """The request's session of this role, or None without any token.
+        """The request's session of this role, or None without any token. Several parts of the gateway ask for it, and
+        it is found once.
 
         Raises:
             ProblemError: ``session_invalid`` for a bad token, ``cross_site`` for a request of another site's page.
         """
+        scope: Any = request.scope
+        found: Session | None = scope.get(_SCOPE[role])
+        if found is None:
+            found = self._session(request, role)
+            scope[_SCOPE[role]] = found
+        return found
+
+    def _session(self, request: AnyRequest, role: Role) -> Session | None:
         token, by_cookie = self._token(request, role)
         if token is None:
             if by_cookie:

@@ -17,8 +17,11 @@ Whose = Literal["fan", "network", "device"]
 
 QUICK: Final = "quick"
 TRIES: Final = "tries"
+LINES: Final = "lines"
 YOUNG: Final = "young"
 CHURN: Final = "churn"
+IDLE: Final = "idle"
+CANCELS: Final = "cancels"
 IGNORED: Final = "ignored"
 WRONG: Final = "wrong"
 PACE: Final = "pace"
@@ -61,7 +64,10 @@ SIGNALS: Final = (
     Signal(QUICK, "fan", 5, 5, "{n} steps came faster than a person takes them"),
     Signal(YOUNG, "fan", 5, 5, "seats were asked for within seconds of the session's first step"),
     Signal(TRIES, "fan", 1, 5, "seats were asked for {n} times", usual=20, per=5),
+    Signal(LINES, "fan", 1, 4, "{n} places were taken", usual=10, per=5),
     Signal(CHURN, "fan", 15, 60, "{n} holds blocked seats and were not bought", usual=1),
+    Signal(CANCELS, "fan", 15, 60, "seats that were bought were to be cancelled {n} times", usual=3),
+    Signal(IDLE, "fan", 10, 30, "{n} passes were taken and no seats asked for", usual=3),
     Signal(IGNORED, "fan", 5, 30, "{n} times a proof was asked for and did not come", usual=3),
     Signal(WRONG, "fan", 10, 40, "{n} proofs were wrong", usual=1),
     Signal(PACE, "fan", 1, 10, "{n} requests came beyond the pace"),

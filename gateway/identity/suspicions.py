@@ -22,9 +22,12 @@ from gateway.identity.settings import GuardSettings
 from gateway.identity.sightings import ANSWERED, BOUGHT, FLUSH_SECONDS, JOIN, PROOF, SESSION, Sightings
 from gateway.identity.signals import (
     ACCOUNT,
+    CANCELS,
     CHURN,
     HOSTED,
+    IDLE,
     IGNORED,
+    LINES,
     OTHERS_MOST,
     PACE,
     PARDONED,
@@ -63,9 +66,11 @@ SUSPECTS_MAX: Final = 100
 _SCOPE: Final = "admitone.verdict"
 _OF_CODES: Final = {"captcha_failed": WRONG, "captcha_required": IGNORED}
 _NOT_REFUSALS: Final = frozenset({SESSION, JOIN, PROOF, BOUGHT})
-_HEAVY: Final = frozenset({TELLS, CHURN, IGNORED, WRONG, PACE})
+_ANEW: Final = frozenset({Step.JOIN, Step.CLAIM, Step.RESERVE})
+"""Steps of a fan who wants seats, so that a hold of before has lapsed if it is not over yet."""
+_HEAVY: Final = frozenset({TELLS, CHURN, CANCELS, IDLE, IGNORED, WRONG, PACE})
 """Without one of these nobody comes near the points of a proof."""
-_SHARED: Final = frozenset({TELLS, CHURN, IGNORED, WRONG, PACE, PARDONED})
+_SHARED: Final = _HEAVY | {PARDONED}
 """What is rare at ordinary fans, and so is counted by all gateways together."""
 
 
@@ -127,6 +132,7 @@ class _Doings:
     step: Step | None = None
     step_at: float = 0.0
     held_at: float = 0.0
+    has_idle_pass: bool = False
     device: str = ""
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -228,18 +234,23 @@ class Suspicions:
         doings = self._doings(user_id, network)
         now = self._now()
         step = weighed.step
-        if doings.step is not None and step is not doings.step and now - doings.step_at < QUICK_SECONDS:
+        # The page claims a turn by itself, and soon.
+        is_next = doings.step not in (None, step) and step is not Step.CLAIM
+        if is_next and now - doings.step_at < QUICK_SECONDS:
             doings.mark(QUICK)
         doings.step, doings.step_at = step, now
         if has_account:
             doings.counts[ACCOUNT] = 1
         if step is Step.RESERVE:
             doings.mark(TRIES)
+            doings.has_idle_pass = False
             if now - doings.began_at < YOUNG_SECONDS:
                 doings.counts[YOUNG] = 1
-            if doings.held_at and now - doings.held_at >= self._hold_seconds:
-                self._mark(user_id, doings, CHURN)
-                doings.held_at = 0.0
+        elif step is Step.CANCEL:
+            self._mark(user_id, doings, CANCELS)
+        if step in _ANEW and doings.held_at and now - doings.held_at >= self._hold_seconds:
+            self._mark(user_id, doings, CHURN)
+            doings.held_at = 0.0
         if weighed.highest is Answer.NOTHING:
             return
         verdict = self.verdict(user_id, doings, address, highest=weighed.highest)
@@ -285,12 +296,20 @@ class Suspicions:
             self._mark(user_id, doings, IGNORED, -1)
 
     def ended(self, user_id: int, step: Step, *, succeeded: bool, code: str = "") -> None:
-        """Count how a command of the fan ended, where its request waited for that."""
+        """Count how a step of the fan ended: a join that made a place, a claim, and a command whose request waited for
+        its end.
+        """
         doings = self._fans.get(user_id)
         if doings is None:
             return
         if not succeeded:
             self.refused(user_id, code, step)
+        elif step is Step.JOIN:
+            doings.mark(LINES)
+        elif step is Step.CLAIM:
+            if doings.has_idle_pass:
+                self._mark(user_id, doings, IDLE)
+            doings.has_idle_pass = True
         elif step is Step.RESERVE:
             doings.held_at = self._now()
         elif step is Step.CHECKOUT:

@@ -13,6 +13,7 @@ import pyotp
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from db.sealing.keyring import PREFIX_BYTES, SealedField, SealError, keyring
 from waiting_room.key_ring import KeyGroup, Secret, ring_of
 
 STEP_SECONDS: Final = 30
@@ -25,7 +26,7 @@ ISSUER: Final = "Admit One"
 
 
 class Enrolment(NamedTuple):
-    """A new authenticator: its secret in base32, the same as an ``otpauth`` address, and encrypted as it is kept."""
+    """A new authenticator: its secret in base32, the same as an ``otpauth`` address, and sealed as it is kept."""
 
     secret: str
     uri: str
@@ -35,8 +36,11 @@ class Enrolment(NamedTuple):
 class Authenticators:
     """Makes and checks authenticators' secrets, and recovery codes.
 
+    The process' keyring seals the secrets, so they follow ``admitone data rotate`` (ADR 116). Earlier releases
+    encrypted them with the keys that sign for operators; these are still read.
+
     Args:
-        secret: the site's keys, those of operators encrypt the secrets: a dump of the database opens nothing.
+        secret: the site's keys that sign; those of operators make the hashes of recovery codes.
     """
 
     def __init__(self, secret: Secret, now: Callable[[], float]) -> None:
@@ -49,26 +53,33 @@ class Authenticators:
         uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
         return Enrolment(secret, uri, self._sealed(name, secret))
 
-    def _sealed(self, name: str, secret: str) -> bytes:
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._ciphers[0].encrypt(nonce, secret.encode(), name.encode())
+    @staticmethod
+    def _sealed(name: str, secret: str) -> bytes:
+        # Who can write to the database must not be able to give one operator another's authenticator.
+        return keyring().seal_bytes(SealedField.AUTHENTICATOR, f"{name}\n{secret}".encode())
 
     def _opened(self, name: str, kept: bytes) -> str | None:
-        for cipher in self._ciphers:
-            with contextlib.suppress(InvalidTag):
-                return cipher.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], name.encode()).decode()
+        if not kept.startswith(PREFIX_BYTES):
+            return self._opened_of_earlier_release(name, kept)
+        try:
+            owner, _, secret = keyring().open_bytes(SealedField.AUTHENTICATOR, kept).decode().rpartition("\n")
+        except SealError:
+            return None
+        return secret if owner == name else None
+
+    def _opened_of_earlier_release(self, name: str, kept: bytes) -> str | None:
+        nonce, content = kept[:NONCE_BYTES], kept[NONCE_BYTES:]
+        for key in self._ring.derived(KeyGroup.OPERATORS, b"admitone totp v1"):
+            with contextlib.suppress(InvalidTag, ValueError):
+                return AESGCM(key.secret).decrypt(nonce, content, name.encode()).decode()
         return None
 
     def sealed_anew(self, name: str, kept: bytes) -> bytes:
-        """The authenticator encrypted with the key that signs now, so that older ones may go; one that no key opens
-        stays as it is.
+        """The authenticator sealed with the newest key, so that older ones may go; one that no key opens stays as it
+        is.
         """
         secret = self._opened(name, kept)
         return kept if secret is None else self._sealed(name, secret)
-
-    @property
-    def _ciphers(self) -> list[AESGCM]:
-        return [AESGCM(key.secret) for key in self._ring.derived(KeyGroup.OPERATORS, b"admitone totp v1")]
 
     def step_of(self, name: str, kept: bytes, code: str) -> int | None:
         """The time step that the code is of; None where it is wrong. A secret of another site's key has no right code.

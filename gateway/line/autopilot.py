@@ -11,7 +11,6 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from booking_lane.lane import lane_of
 from db.patience import Turns
 from db.rooms.rooms import RoomRow
 from db.rooms.steering import autopilot_steers
@@ -111,7 +110,7 @@ class Autopilot:
             await self._line.steer(event_id, counts, steer(last, sight, ceiling_per_minute, target_ms))
 
     async def _sight(self, event_id: int, counts: RoomCounts) -> Sight:
-        lane = lane_of(event_id, len(self._desk.lanes))
+        lane = self._desk.site_lanes.of(event_id)
         figures = self._desk.recent(lane, WINDOW_SECONDS)
         ended = sum(figures.waits)
         return Sight(

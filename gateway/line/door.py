@@ -12,12 +12,13 @@ import logging
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.patience import Turns, repeat
+from db.patience import Apart, Turns, repeat
 from db.rooms.rooms import RoomRow
 from gateway.line.draws import Draws
 from gateway.line.registry import REFRESH_SECONDS, RoomRegistry
@@ -36,6 +37,8 @@ EMPTY_UNTICKED_SECONDS: Final = 1.6
 NEW_SECONDS: Final = 2 * REFRESH_SECONDS
 """A gateway is the deputy of every room that it has known for a shorter time: others may not know of it yet."""
 TICKS_AT_ONCE_MAX: Final = 20
+AWAY_SECONDS_MAX: Final = 0.25
+"""The rooms at one server of a cluster keep those at others waiting for so long at most."""
 
 
 class Door:
@@ -49,6 +52,7 @@ class Door:
         self._rests_until: dict[int, float] = {}
         self._is_empty: set[int] = set()
         self._known_since: dict[int, float] = {}
+        self._apart = Apart(AWAY_SECONDS_MAX)
         rooms.on_stale(self._wake)
 
     def _wake(self, event_id: int) -> None:
@@ -71,18 +75,25 @@ class Door:
         """Tick this process' rooms for as long as it runs."""
         while True:
             await asyncio.sleep(TICK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways
-            turns = Turns("the tick", (RedisError, SQLAlchemyError, OSError))
             rows = dict(self._rooms.rows)
             self._meet(rows)
+            by_server: dict[str, dict[int, RoomRow]] = {}
             for event_id, row in rows.items():
-                now = time.monotonic()
-                if row.state == "off" or self._rests_until.get(event_id, 0) > now:
-                    continue
-                rank = self._tickers.rank(event_id)
-                if rank in (TICKER, DEPUTY) or now < self._known_since[event_id] + NEW_SECONDS:
-                    with turns.of(f"event {event_id}"):
-                        await self._tick(event_id, row, 0 if rank == TICKER else self._unticked_ms(event_id))
-            turns.end()
+                by_server.setdefault(self._line.shard_of(event_id), {})[event_id] = row
+            await self._apart.turn({name: partial(self._tick_all, at_it) for name, at_it in by_server.items()})
+
+    async def _tick_all(self, rows: Mapping[int, RoomRow]) -> None:
+        """Tick those of the rooms that are due and this process'."""
+        turns = Turns("the tick", (RedisError, SQLAlchemyError, OSError))
+        for event_id, row in rows.items():
+            now = time.monotonic()
+            if row.state == "off" or self._rests_until.get(event_id, 0) > now:
+                continue
+            rank = self._tickers.rank(event_id)
+            if rank in (TICKER, DEPUTY) or now < self._known_since.get(event_id, now) + NEW_SECONDS:
+                with turns.of(f"event {event_id}"):
+                    await self._tick(event_id, row, 0 if rank == TICKER else self._unticked_ms(event_id))
+        turns.end()
 
     def _meet(self, rows: Mapping[int, RoomRow]) -> None:
         """Note since when each room is known, and forget those that are gone."""

@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from booking_lane.figures import CHOICES
-from booking_lane.lane import lane_of, queue_name
+from booking_lane.lane import queue_name
 from db.events.sale import sale_state
+from db.patience import Turns
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow
 from db.rooms.states import RoomState
@@ -87,11 +88,19 @@ class RoomFigures:
         saves reading them.
 
         Raises:
-            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer.
+            redis.RedisError, sqlalchemy.exc.SQLAlchemyError: Redis or Postgres does not answer. Where one server of
+                a cluster does not, its rooms are left out.
         """
         gateways = await present(self._jobs) if with_gateways else ()
         chosen = list(self._rooms.rows.values() if rows is None else rows)
-        answers = [await self._of_room(row, gateways) for row in chosen]
+        answers: list[RoomAnswer | None] = []
+        turns = Turns("reading figures", self._rooms.room_errors, others=False)
+        for row in chosen:
+            with turns.of(f"event {row.event_id}"):
+                answers.append(await self._of_room(row, gateways))
+        turns.end()
+        if turns.failed and not answers:
+            raise turns.failed[0]
         return tuple(answer for answer in answers if answer is not None)
 
     async def most_watched(self, rooms_max: int) -> tuple[RoomAnswer, ...]:
@@ -117,7 +126,7 @@ class RoomFigures:
         except UnknownEventError:
             # The event, for example a rehearsal's copy, was removed after the rooms were read.
             return None
-        lane = lane_of(row.event_id, len(self._desk.lanes))
+        lane = self._desk.site_lanes.of(row.event_id)
         recent = self._desk.recent(lane, BOOKING_SECONDS)
         errors: Counter[str] = Counter()
         for (_, outcome), number in recent.commands.items():
@@ -150,7 +159,7 @@ class RoomFigures:
             p95_booking_ms=recent.wait_ms(0.95),
             errors=dict(errors),
             faults=sum(number for code, number in errors.items() if code not in CHOICES),
-            backlog=int(queued) + self._desk.lanes[lane].backlog,
+            backlog=int(queued) + self._desk.backlog_here(lane),
             sold=hall.quantity - hall.free - hall.held,
             held=hall.held,
             free=hall.free,

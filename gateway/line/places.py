@@ -48,13 +48,13 @@ class Places:
     """Renders places, and signs their tokens.
 
     Args:
-        now: the clock of Redis (Unix time, seconds).
+        now_of: the clock of an event's room (Unix time, seconds).
     """
 
-    def __init__(self, rooms: RoomRegistry, tokens: Tokens, now: Callable[[], float]) -> None:
+    def __init__(self, rooms: RoomRegistry, tokens: Tokens, now_of: Callable[[int], float]) -> None:
         self._rooms = rooms
         self.tokens = tokens
-        self._now = now
+        self._now_of = now_of
 
     def place(self, event_id: int, standing: Standing, counts: RoomCounts, fan: int, session: str) -> Place:
         """The standing as the API shows it, with signed tokens."""
@@ -106,9 +106,11 @@ class Places:
         )
 
     def sale(self, event_id: int) -> SaleState:
-        """The state of the event's sale, by the clock of Redis."""
+        """The state of the event's sale, by the clock of its room."""
         row = self._rooms.rows.get(event_id)
-        return SaleState.ON_SALE if row is None else sale_state(row, dt.datetime.fromtimestamp(self._now(), dt.UTC))
+        if row is None:
+            return SaleState.ON_SALE
+        return sale_state(row, dt.datetime.fromtimestamp(self._now_of(event_id), dt.UTC))
 
     def message(self, event_id: int) -> tuple[str, Texts]:
         """The operators' message to the line, empty if there is none, and what some languages have in its place."""
@@ -120,11 +122,12 @@ class Places:
         commitment = self._rooms.commitments.get(event_id)
         if commitment is None or not counts.undrawn:
             return None
-        seconds = counts.config.draw_at_ms / 1000 - self._now()
+        now = self._now_of(event_id)
+        seconds = counts.config.draw_at_ms / 1000 - now
         state: Literal["early", "open", "drawing"] = "open"
         if seconds <= 0:
             state = "drawing"
-        elif counts.config.lobby_at_ms / 1000 > self._now():
+        elif counts.config.lobby_at_ms / 1000 > now:
             state = "early"
         return Lobby(
             state=state,
@@ -153,7 +156,7 @@ class Places:
         place = self.place_token(event_id, standing, fan, session)
         if place is None or standing.state not in MOVABLE:
             return None
-        until = int(self._now()) + HANDOVER_SECONDS
+        until = int(self._now_of(event_id)) + HANDOVER_SECONDS
         return self.tokens.sign_handover(place, until), dt.datetime.fromtimestamp(until, dt.UTC)
 
     def _sign_place(self, event_id: int, standing: Standing, fan: int, session: str) -> str | None:

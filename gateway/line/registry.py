@@ -24,6 +24,7 @@ from db.patience import Turns, repeat
 from db.rooms.dials import dials_of
 from db.rooms.rooms import RoomRow, UnknownRoomError, room, rooms
 from db.rooms.states import RoomState
+from db.shards import is_cluster
 from gateway.contract.values import ID_MAX
 from gateway.health.presence import ROOM_REVISION_FIRST
 from gateway.line.moments import to_ms
@@ -70,6 +71,11 @@ class RoomRegistry:
         self._on_stale: list[Callable[[int], None]] = []
         self._readings: set[asyncio.Task[None]] = set()
 
+    @property
+    def room_errors(self) -> type[RedisError]:
+        """Errors that are of one room alone."""
+        return self._line.room_errors
+
     # -- what other services remember of a room
 
     def on_stale(self, forget: Callable[[int], None]) -> None:
@@ -102,10 +108,10 @@ class RoomRegistry:
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError, redis.exceptions.RedisError: Postgres or Redis did not answer, at least for
-                one room; the others are read.
+                one room; the others are read. In a cluster: for all rooms.
         """
         async with self._engine.connect() as connection:
-            rows = await rooms(connection)
+            rows = await rooms(connection, self.settings.rooms_max)
         turns = Turns("configuring a room", (SQLAlchemyError, RedisError, OSError))
         for row in rows:
             current = self.rows.get(row.event_id)
@@ -118,7 +124,10 @@ class RoomRegistry:
             del self.rows[event_id]
             self._opened.discard(event_id)
             self.mark_stale(event_id)
-        if turns.failed:
+        if turns.failed and is_cluster(self._line.client) and len(turns.failed) < len(rows):
+            # One server of a cluster is away. Its rooms have their turn again with the next refresh.
+            turns.end()
+        elif turns.failed:
             raise turns.failed[0]
 
     async def configure(self, row: RoomRow) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.patience import Turns
+from db.patience import Apart, Turns
 from gateway.contract.line import Place
 from gateway.line.counts import Counts
 from gateway.line.fan_streams import NO_TURN, TURN_SECONDS, EventStreams, FanStream, turn_now
@@ -44,6 +45,8 @@ HEARTBEAT_SECONDS_MAX: Final = 4.0
 LOOKS_AT_ONCE: Final = 16
 WRITES_AT_ONCE: Final = 250
 """After this many writes, which take about 5 ms, the process' other requests get their turn."""
+AWAY_SECONDS_MAX: Final = 0.25
+"""The lines at one server of a cluster keep those at others waiting for so long at most."""
 LOBBY_NEAR_SECONDS: Final = 60.0
 LOBBY_NEAR_INTERVAL_SECONDS: Final = 2.0
 LOBBY_FAR_INTERVAL_SECONDS: Final = 8.0
@@ -65,6 +68,17 @@ class LineStreams:
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS_MAX, rooms.settings.connected_seconds / 3)
         self._heartbeat_at = 0.0
         self._looks: set[asyncio.Task[None]] = set()
+        self._turns_apart, self._beats_apart = Apart(AWAY_SECONDS_MAX), Apart(AWAY_SECONDS_MAX)
+        self._on_watched: Callable[[], None] = lambda: None
+
+    @property
+    def watched(self) -> Collection[int]:
+        """The events with streams here."""
+        return self._events.keys()
+
+    def on_watched(self, look: Callable[[], None]) -> None:
+        """Have ``look`` called when an event got its first stream or has lost its last one."""
+        self._on_watched = look
 
     async def subscribe(
         self, stream: Stream, event_id: int, fan: int, session: str, place: Place, counts: RoomCounts
@@ -73,6 +87,7 @@ class LineStreams:
         event = self._events.get(event_id)
         if event is None:
             event = self._events[event_id] = EventStreams(event_id, place.room_state, self._places.message(event_id))
+            self._on_watched()
         fan_stream = FanStream(stream, event, fan, session, place.position or 0, place.priority)
         event.add(fan_stream)
         event.put_off(fan_stream, turn_now() + KEEP_TURNS)
@@ -84,6 +99,7 @@ class LineStreams:
             event.remove(fan_stream)
             if not event.by_fan and self._events.get(event_id) is event:
                 del self._events[event_id]
+                self._on_watched()
             if fan_stream.state == "waiting":
                 # The fan's next connection may be at another gateway, which must not show a higher position.
                 try:
@@ -194,14 +210,18 @@ class LineStreams:
             started = time.monotonic()
             if ending():
                 self.end()
-            turns = Turns("sending places", (RedisError, SQLAlchemyError, RoomUnknown, OSError))
-            for event in list(self._events.values()):
-                with turns.of(f"event {event.event_id}"):
-                    await self._take_turn(event, int(started / TURN_SECONDS))
-            turns.end()
+            by_server: dict[str, list[EventStreams]] = {}
+            for event in self._events.values():
+                by_server.setdefault(self._line.shard_of(event.event_id), []).append(event)
+            turn = int(started / TURN_SECONDS)
+            await self._turns_apart.turn(
+                {name: partial(self._take_turns, events, turn) for name, events in by_server.items()}
+            )
             if started - self._heartbeat_at >= self._heartbeat_seconds:
                 self._heartbeat_at = started
-                await self._heartbeat()
+                await self._beats_apart.turn(
+                    {name: partial(self._heartbeat, events) for name, events in by_server.items()}
+                )
             await asyncio.sleep(max(0.0, TURN_SECONDS - (time.monotonic() - started)))
 
     def end(self) -> None:
@@ -209,6 +229,13 @@ class LineStreams:
         for event in self._events.values():
             for fan_stream in event.all():
                 fan_stream.stream.end()
+
+    async def _take_turns(self, events: Sequence[EventStreams], turn: int) -> None:
+        turns = Turns("sending places", (RedisError, SQLAlchemyError, RoomUnknown, OSError))
+        for event in events:
+            with turns.of(f"event {event.event_id}"):
+                await self._take_turn(event, turn)
+        turns.end()
 
     async def _take_turn(self, event: EventStreams, turn: int) -> None:
         counts = await self._counts.of(event.event_id)
@@ -321,11 +348,11 @@ class LineStreams:
             fan_stream.stream.write(frames[fan_stream.state or "lobby"])
             event.put_off(fan_stream, turn + turns)
 
-    async def _heartbeat(self) -> None:
+    async def _heartbeat(self, events: Sequence[EventStreams]) -> None:
         """Write to Redis which fans are connected, and look at the streams of fans whom it does not know any more."""
         since = time.monotonic() - 2 * self._heartbeat_seconds
         turns = Turns("the heartbeat", (RedisError, RoomUnknown, OSError))
-        for event in list(self._events.values()):
+        for event in events:
             shown: dict[int, int] = {}
             for fan, fan_streams in event.by_fan.items():
                 for fan_stream in fan_streams:

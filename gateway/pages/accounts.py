@@ -16,6 +16,8 @@ from litestar.datastructures import Cookie
 from litestar.params import Parameter
 
 from db.passwords import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from gateway.accounts.issuer import Issuer
+from gateway.accounts.settings import IssuerSettings
 from gateway.identity.cookies import cookie_name
 from gateway.identity.sessions import Session
 from gateway.pages.languages import N_, current, gettext, prefix
@@ -37,7 +39,7 @@ CODE_CHARACTERS_MAX: Final = 2048
 FLOW_COOKIE: Final = "admitone_issuer"
 FLOW_SECONDS: Final = 600
 ISSUER_STARTS_PER_MINUTE: Final = 600
-"""Sign-ins by the issuer that a network may begin."""
+"""Sign-ins by issuers that a network may begin."""
 _is_destination: Final = re.compile(r"/(?:events/[0-9]{1,16}|purchases|account)", re.ASCII).fullmatch
 
 WORDS: Final = {
@@ -65,16 +67,18 @@ TOLD: Final = {
 
 To = Annotated[str, Parameter(max_length=TO_CHARACTERS_MAX)]
 Word = Annotated[str, Parameter(max_length=32)]
+IssuerKey = Annotated[str, Parameter(max_length=32)]
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A sign-in by the issuer that is under way in a browser, which alone has this in a cookie."""
+    """A sign-in by an issuer that is under way in a browser, which alone has this in a cookie."""
 
     state: str
     nonce: str
     verifier: str
     to: str
     leave: bool
+    issuer: str = ""
 
 
 def _words(code: str) -> str:
@@ -108,9 +112,11 @@ async def _account_page(
     problem: str = "",
     told: str = "",
     mail: str = "",
+    issuer: str = "",
     status: int = 200,
 ) -> Response[str]:
     services = services_of(request)
+    is_unfinished = problem == "unfinished"
     session = services.identity.known(request)
     found, sessions = None, []
     if session is not None and session.is_account:
@@ -125,26 +131,44 @@ async def _account_page(
         to=to,
         mail=mail,
         problem=_words(problem),
-        is_unfinished=problem == "unfinished",
+        is_unfinished=is_unfinished,
         told=gettext(TOLD[told]) if told in TOLD else "",
         has_passwords=services.accounts.has_passwords,
-        issuer=services.settings.oidc.name if _has_issuer(services) else "",
+        # Who may leave things behind goes on with the issuer that they came from.
+        issuers=[
+            (one.name, _issuer_address(one.key)) for one in _issuers(services) if not is_unfinished or one.key == issuer
+        ],
         password_min=PASSWORD_CHARS_MIN,
         password_max=PASSWORD_CHARS_MAX,
         page_address="/account",
     )
 
 
-def _has_issuer(services: Services) -> bool:
-    return services.accounts.is_offered and services.issuer.is_named
+def _issuers(services: Services) -> list[IssuerSettings]:
+    return [one.settings for one in services.issuers] if services.accounts.is_offered else []
+
+
+def _issuer(services: Services, key: str) -> Issuer:
+    """The issuer with this key, by which fans may sign in.
+
+    Raises:
+        ProblemError: ``accounts_off`` or ``not_found``.
+    """
+    if not _issuers(services):
+        raise ProblemError("accounts_off")
+    return services.issuers.of(key)
+
+
+def _issuer_address(key: str) -> str:
+    return below(f"/account/issuer/{key}" if key else "/account/issuer")
 
 
 @get("/account")
 async def account_page(
-    request: Request[Any, Any, Any], to: To = "", problem: Word = "", told: Word = ""
+    request: Request[Any, Any, Any], to: To = "", problem: Word = "", told: Word = "", issuer: Word = ""
 ) -> Response[str]:
     """The fan's account, or the ways to sign in to one."""
-    return await _account_page(request, to=_destination(to), problem=problem, told=told)
+    return await _account_page(request, to=_destination(to), problem=problem, told=told, issuer=issuer)
 
 
 @post("/account/sign-in")
@@ -272,28 +296,33 @@ def _flow_cookie(request: Request[Any, Any, Any], token: str, seconds: int) -> C
     )
 
 
-def _redirect_uri(request: Request[Any, Any, Any]) -> str:
-    return f"{origin_of(request)}{below('/account/issuer/back')}"
+def _redirect_uri(request: Request[Any, Any, Any], key: str) -> str:
+    """Where the issuer sends the browser back. Each has an address of its own, so that none can pass off another's
+    code as its own (RFC 9700, 4.4).
+    """
+    return f"{origin_of(request)}{_issuer_address(key)}/back"
 
 
-@get("/account/issuer")
-async def issuer_start(request: Request[Any, Any, Any], to: To = "", leave: bool = False) -> Response[str]:
+@get(["/account/issuer", "/account/issuer/{key:str}"])
+async def issuer_start(
+    request: Request[Any, Any, Any], key: IssuerKey = "", to: To = "", leave: bool = False
+) -> Response[str]:
     """Send the browser to the issuer. It is a link and no form, because the page's policy keeps forms to this site."""
     services = services_of(request)
-    if not _has_issuer(services):
-        raise ProblemError("accounts_off")
+    issuer = _issuer(services, key)
     await services.limits.count("issuer", network(request), ISSUER_STARTS_PER_MINUTE)
     flow = Flow(
-        secrets.token_urlsafe(16), secrets.token_urlsafe(16), secrets.token_urlsafe(48), _destination(to), leave
+        secrets.token_urlsafe(16), secrets.token_urlsafe(16), secrets.token_urlsafe(48), _destination(to), leave, key
     )
-    address = await services.issuer.address(_redirect_uri(request), flow.state, flow.nonce, flow.verifier)
+    address = await issuer.address(_redirect_uri(request, key), flow.state, flow.nonce, flow.verifier)
     token = _flows(services).sign(flow, int(services.clock.now()) + FLOW_SECONDS)
     return _to(address, _flow_cookie(request, token, FLOW_SECONDS))
 
 
-@get("/account/issuer/back")
+@get(["/account/issuer/back", "/account/issuer/{key:str}/back"])
 async def issuer_back(
     request: Request[Any, Any, Any],
+    key: IssuerKey = "",
     returned: Annotated[str, Parameter(query="state", max_length=FIELD_CHARACTERS_MAX)] = "",
     code: Annotated[str, Parameter(max_length=CODE_CHARACTERS_MAX)] = "",
     iss: Annotated[str, Parameter(max_length=FIELD_CHARACTERS_MAX)] = "",
@@ -304,21 +333,20 @@ async def issuer_back(
     forgotten = _flow_cookie(request, "", 0)
     to = ""
     try:
-        if not _has_issuer(services):
-            raise ProblemError("accounts_off")
+        issuer = _issuer(services, key)
         flow = _flow_of(request)
         to = flow.to
-        # RFC 9207: an issuer that names itself must be ours.
-        if not code or not secrets.compare_digest(flow.state.encode(), returned.encode()):
+        if flow.issuer != key or not code or not secrets.compare_digest(flow.state.encode(), returned.encode()):
             raise ProblemError("issuer_refused")
-        if iss and iss != services.settings.oidc.issuer:
+        # RFC 9207: an issuer that names itself must be the one that was asked.
+        if iss and iss != issuer.settings.issuer:
             raise ProblemError("issuer_refused")
-        person = await services.issuer.person(code, _redirect_uri(request), flow.nonce, flow.verifier)
+        person = await issuer.person(code, _redirect_uri(request, key), flow.nonce, flow.verifier)
         proved = await services.accounts.by_identity(
             person.issuer, person.subject, person.mail, current().tag, visitor(request, leaves=flow.leave)
         )
     except ProblemError as refused:
-        return _to(_account(problem=refused.document["code"], to=to), forgotten)
+        return _to(_account(problem=refused.document["code"], to=to, issuer=key), forgotten)
     return _to(prefix() + to if to else _account(told="in"), forgotten, *sign_in_cookies(request, proved))
 
 

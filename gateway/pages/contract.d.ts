@@ -459,6 +459,7 @@ export type Facets = {
   towns: FacetValue[];
   months: FacetValue[];
   prices: PriceFacet[];
+  atLeast?: boolean;
 };
 export type FactorsAnswer = {
   authenticator: boolean;
@@ -629,6 +630,7 @@ export type Handover = {
 export type Health = {
   status: "failing" | "ok";
   failing?: string[];
+  degraded?: string[];
 };
 export type HeldSeat = {
   ticketTypeId: number;

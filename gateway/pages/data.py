@@ -12,7 +12,18 @@ from typing import Any, Final
 import msgspec
 from litestar.datastructures import Cookie
 
-from booking_lane.commands import UNSTAMPED, BestAvailable, Checkout, Command, Leave, Release, Reserve, Take, Wait
+from booking_lane.commands import (
+    UNSTAMPED,
+    BestAvailable,
+    Checkout,
+    Command,
+    Leave,
+    Proof,
+    Release,
+    Reserve,
+    Take,
+    Wait,
+)
 from db.booking.charges import Charge, plain
 from db.booking.live_holds import holds_of_fan
 from db.booking.purchases import cancel_fee, cancellable_until
@@ -32,7 +43,9 @@ from gateway.contract.hall import TicketAnswer
 from gateway.contract.line import DrawAnswer
 from gateway.contract.orders import AnswersBody
 from gateway.hall.hall import Hall, UnknownEventError
+from gateway.identity.answers import BOUGHT, CLAIMED, JOINED, RELEASED, RESERVED, Step, Weighed
 from gateway.identity.sessions import Session
+from gateway.identity.suspicions import Verdict, verdict_of
 from gateway.line.joining import JoinAsk
 from gateway.line.places import room_state
 from gateway.pages.languages import current
@@ -54,6 +67,7 @@ from gateway.pages.views import (
     Visitor,
     WaitingView,
 )
+from gateway.routes.routers import weigh
 from gateway.search.answers import as_of, event_list, read_cursor
 from gateway.search.catalogue import Search, Sort
 from gateway.services import Services, address, network
@@ -88,6 +102,7 @@ class PagesFromServices:
         self.new_room = room_seed(services.settings.room)
         self.wallets = services.wallets
         self.edge = services.settings.edge
+        self.appeal = services.settings.guard.appeal
 
     async def ensure_session(self, request: AnyRequest) -> tuple[int, Cookie | None]:
         identity = self._services.identity
@@ -254,13 +269,25 @@ class PagesFromServices:
         fan = self._services.identity.at_first_join(request, self._fan(request, user_id))
         ask = JoinAsk(event_id=event_id, fan=fan, address=address(request), patience=patience)
         try:
-            await self._services.joining.join(ask)
+            ask = replace(ask, is_suspicious=self._weigh(request, user_id, JOINED).is_answered)
+            standing, _ = await self._services.joining.join(ask)
         except ProblemError as problem:
             document = problem.document
             if document["code"] == "captcha_required":
                 ticket, seconds = await self._services.joining.patience(ask)
                 raise JoinRefusedError("patience", 200, seconds, ticket) from None
             raise JoinRefusedError(document["code"], document["status"], document.get("retryAfterSeconds")) from None
+        if standing.joined == "new":
+            self._services.suspicions.ended(fan.user_id, Step.JOIN, succeeded=True)
+
+    def _weigh(self, request: AnyRequest, user_id: int, weighed: Weighed) -> Verdict:
+        """Count a form as the call of the API that it stands for, and return what it is answered.
+
+        Raises:
+            ProblemError: ``conduct_refused``.
+        """
+        weigh(self._services, request, self._fan(request, user_id), weighed)
+        return verdict_of(request)
 
     def _fan(self, request: AnyRequest, user_id: int) -> Session:
         """The fan of a form, which may have come without a session and been given one."""
@@ -279,9 +306,11 @@ class PagesFromServices:
     async def claim(self, request: AnyRequest, event_id: int, user_id: int) -> Sequence[Cookie]:
         services = self._services
         try:
+            self._weigh(request, user_id, CLAIMED)
             standing = await services.finding.claim(event_id, self._fan(request, user_id))
         except ProblemError as problem:
             raise PlainRefusedError(problem.document["code"]) from None
+        services.suspicions.ended(user_id, Step.CLAIM, succeeded=True)
         assert standing.pass_until_ms is not None
         token = services.places.sign_pass(event_id, user_id, standing.pass_until_ms)
         return services.passes.cookies(event_id, token)
@@ -327,6 +356,10 @@ class PagesFromServices:
         if quantity > self.seats_per_request_max:
             raise PlainRefusedError("limit_exceeded")
         await self._require_account(request, event_id)
+        try:
+            verdict = self._weigh(request, user_id, RESERVED)
+        except ProblemError as problem:
+            raise PlainRefusedError(problem.document["code"]) from None
         best = BestAvailable(ticket_type_id, quantity)
         command = Reserve(**UNSTAMPED, event_id=event_id, user_id=user_id, best_available=best, accessible=accessible)
 
@@ -334,11 +367,17 @@ class PagesFromServices:
             permits = self._services.permits
             counting = permits.counting(command, address(request))
             await self._services.admission.require(request, event_id, user_id)
-            return await permits.permit(
+            permitted = await permits.permit(
                 command, address(request), command_id, action="reserve", token=None, counting=counting
             )
+            if self.captcha_provider != "off":
+                verdict.require_proof(permitted.proof, fresh=Proof.FRESH)
+            ask.behind = verdict.is_behind
+            return permitted
 
-        await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS, permit))
+        ask = Ask(command, key, PLAIN_WAIT_SECONDS, permit)
+        await self._booked(ask)
+        self._services.suspicions.ended(user_id, Step.RESERVE, succeeded=True)
 
     async def _require_account(self, request: AnyRequest, event_id: int) -> None:
         try:
@@ -417,7 +456,9 @@ class PagesFromServices:
         # Without the voucher it is another purchase, where the one with it was refused.
         with_voucher = f"-{hashes[0].hex()[:16]}" if hashes else ""
         key = None if hall.event.payments else f"plain-buy-{reservation_id}{with_voucher}"
+        self._weigh(request, user_id, BOUGHT)
         job = await self._booked(Ask(command, key, PLAIN_WAIT_SECONDS))
+        self._services.suspicions.ended(user_id, Step.CHECKOUT, succeeded=True)
         return f"pay/{job['paymentId']}" if "paymentId" in job else f"purchases/{job['purchaseId']}"
 
     async def payment(self, request: AnyRequest, user_id: int, payment_id: uuid.UUID) -> PaymentView | None:
@@ -460,9 +501,11 @@ class PagesFromServices:
         elif act != "silent":
             await payments.hint(found.event_id, payment.payment_id)
 
-    async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
+    async def give_back(self, request: AnyRequest, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
         command = Release(**UNSTAMPED, event_id=event_id, user_id=user_id, reservation_id=reservation_id)
+        self._weigh(request, user_id, RELEASED)
         await self._booked(Ask(command, f"plain-release-{reservation_id}", PLAIN_WAIT_SECONDS))
+        self._services.suspicions.ended(user_id, Step.RELEASE, succeeded=True)
 
     async def waiting(self, event_id: int, user_id: int) -> WaitingView | None:
         async with self._services.engine.connect() as connection:

@@ -157,6 +157,12 @@ def enter(scope: Any) -> Any:
     return {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode()}
 
 
+def without_language(path: str) -> str:
+    """An address as its page has it in English, whatever language it names."""
+    tag, _, rest = path[1:].partition("/")
+    return f"/{rest}" if tag in LANGUAGES else path
+
+
 def reader_decides(request: Request[Any, Any, Any]) -> bool:
     """Whether this reader's own choice of a language decides the answer: no other reader may be given the same."""
     return not names_language() and CHOICE_COOKIE in request.cookies

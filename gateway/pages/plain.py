@@ -28,6 +28,7 @@ FIELD_CHARACTERS_MAX: Final = 1000
 _SLOW = N_(
     "This takes a little longer. Reload this page in a few seconds, and look at “Your tickets” before you try again."
 )
+_NEEDS_SCRIPTS = N_("Buying needs JavaScript here, because this site checks that you are a person.")
 WORDS: Final[Mapping[str, str]] = {
     "no_block": N_("There are not that many seats next to each other. Try fewer, or another kind of ticket."),
     "sold_out": N_("Every ticket of this kind is sold. Try another kind."),
@@ -48,18 +49,34 @@ WORDS: Final[Mapping[str, str]] = {
     "hold_expired": N_("Your time to buy these seats ran out. Please choose again."),
     "answers_missing": N_("Something is missing in what the organiser asks. Please fill in all fields below."),
     "terms_changed": N_("Please agree to the terms of the organiser first."),
-    "captcha_failed": N_("Buying needs JavaScript here, because this site checks that you are a person."),
+    "captcha_failed": _NEEDS_SCRIPTS,
+    "captcha_required": _NEEDS_SCRIPTS,
     "ticket_link_ended": N_("Somebody took this ticket already, or it was cancelled, or the event has begun."),
     "timed_out": _SLOW,
     "queued": _SLOW,
     "overloaded": N_("We are very busy. Wait a few seconds and try again."),
 }
+REFUSED_AS_PROGRAM: Final = {
+    True: N_(
+        "This session looks like a program’s, so it has to wait for ten minutes. If you are a person, write to {address} and name the number {number}."  # noqa: E501
+    ),
+    False: N_(
+        "This session looks like a program’s, so it has to wait for ten minutes. If you are a person, write to the organiser and name the number {number}."  # noqa: E501
+    ),
+}
+"""By whether the settings name an address to write to. The scripts have the same words."""
 OTHER: Final = N_("That did not work. Please try again.")
 """What is said of every other problem."""
 
 
-def words_of(code: str) -> str:
-    """What the page says about a problem that its address names; empty for none."""
+def words_of(code: str, *, user_id: int | None = None, appeal: str = "") -> str:
+    """What the page says about a problem that its address names; empty for none.
+
+    Args:
+        user_id: by which a fan writes to ``appeal`` who was refused as a program.
+    """
+    if code == "conduct_refused" and user_id is not None:
+        return gettext(REFUSED_AS_PROGRAM[bool(appeal)]).format(address=appeal, number=user_id)
     return gettext(WORDS.get(code, OTHER)) if code else ""
 
 
@@ -156,7 +173,7 @@ async def give_back_form(request: Request[Any, Any, Any], pages: Pages, event_id
     """Give a hold back, to choose again."""
     user_id, cookie = await pages.ensure_session(request)
     try:
-        await pages.give_back(event_id, user_id, _hold_named(await form_fields(request)))
+        await pages.give_back(request, event_id, user_id, _hold_named(await form_fields(request)))
     except PlainRefusedError as refused:
         return _back(event_id, cookie, refused.code)
     return _back(event_id, cookie)

@@ -220,7 +220,7 @@ async def _page_of(
         refused=refused.code if refused else "",
         patience=refused.patience if refused else "",
         patience_seconds=refused.retry_after_seconds if refused else None,
-        plain_problem=words_of(problem),
+        plain_problem=words_of(problem or (refused.code if refused else ""), user_id=user_id, appeal=pages.appeal),
         told=told_words(told),
         takes_mail=pages.takes_mail,
         takes_phone=pages.takes_phone,

@@ -439,6 +439,8 @@ class PageData(Protocol):
     """What a new event's room starts with."""
 
     edge: EdgeSettings
+    appeal: str
+    """Where a fan writes to who was refused as a program; empty: to the organiser."""
 
     async def ensure_session(self, request: Request[Any, Any, Any]) -> tuple[int, Cookie | None]:
         """The user id of the fan who sends a form, and the session cookie to set if it came without a valid one."""
@@ -470,7 +472,8 @@ class PageData(Protocol):
         """Join the line, perhaps with a ticket of patience.
 
         Raises:
-            JoinRefusedError: the line is full, rebuilding, limited by rate or asks for a captcha.
+            JoinRefusedError: the line is full, rebuilding, limited by rate or asks for a captcha, or what the session
+                did looks like a program's.
         """
 
     async def leave(self, event_id: int, user_id: int) -> None: ...
@@ -543,7 +546,9 @@ class PageData(Protocol):
         provider's own page; and look at the payment.
         """
 
-    async def give_back(self, event_id: int, user_id: int, reservation_id: uuid.UUID) -> None:
+    async def give_back(
+        self, request: Request[Any, Any, Any], event_id: int, user_id: int, reservation_id: uuid.UUID
+    ) -> None:
         """Give a hold back.
 
         Raises:

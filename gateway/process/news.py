@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Generic, TypeVar
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.asyncio.client import PubSub
+from redis.crc import key_slot
+from redis.exceptions import MovedError, RedisError
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +64,28 @@ class News:
     """One connection to a Redis, which listens to topics until it is cancelled, and connects again when it is lost.
 
     Args:
+        client: with connections that are not made again by themselves, or nobody would learn of a gap.
         on_gap: called when messages may have been missed: after each connecting.
+        on_moved: the server is one of a cluster, and this is called when a channel turns out to be another server's.
+            The channels that are followed are sharded ones then.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, topics: Iterable[Topic[Any]], on_gap: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        topics: Iterable[Topic[Any]],
+        on_gap: Callable[[], None],
+        *,
+        on_moved: Callable[[], None] | None = None,
+    ) -> None:
         self._client = client
         self._topics = {channel: topic for topic in topics for channel in topic.channels}
         self._on_gap = on_gap
+        self._on_moved = on_moved
+        self._followed: Set[str] = frozenset()
+        self._follows: Topic[Any] | None = None
+        self._subscribed: set[str] = set()
+        self._pubsub: PubSub | None = None
         self.connected = asyncio.Event()
 
     async def listen(self) -> None:
@@ -83,20 +100,72 @@ class News:
             await asyncio.sleep(pause)
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
 
+    async def follow(self, topic: Topic[Any], channels: Set[str]) -> None:
+        """Listen to these channels of the topic too, and no more to others that were followed before."""
+        self._follows, self._followed = topic, channels
+        if self._pubsub is not None:
+            try:
+                await self._subscribe(self._pubsub)
+            except (RedisError, OSError) as error:
+                # The connection is lost. Who reads it finds out, and connects again.
+                logger.debug("news are not followed: %s", error)
+
+    async def _subscribe(self, pubsub: PubSub) -> None:
+        """Subscribe to what is followed and not subscribed to, and the other way round."""
+        new, old = self._followed - self._subscribed, self._subscribed - self._followed
+        self._subscribed = set(self._followed)
+        if self._on_moved is None:
+            if new:
+                await pubsub.subscribe(*new)
+            if old:
+                await pubsub.unsubscribe(*old)
+            return
+        # One command can name channels of one slot only.
+        for channel in new:
+            await pubsub.ssubscribe(channel)
+        for channel in old:
+            await pubsub.sunsubscribe(channel)
+
     async def _listen_once(self) -> None:
         async with self._client.pubsub() as pubsub:
             await pubsub.subscribe(*self._topics)
-            self.connected.set()
-            self._on_gap()
-            while True:
-                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_SECONDS)
-                if message is None:
-                    await pubsub.ping()
-                    continue
-                if message["type"] != "message":
-                    continue
-                channel = message["channel"].decode()
-                try:
-                    self._topics[channel].publish(message["data"])
-                except Exception:
-                    logger.exception("news on %s not understood", channel)
+            self._subscribed = set()
+            self._pubsub = pubsub
+            try:
+                await self._subscribe(pubsub)
+                self.connected.set()
+                self._on_gap()
+                await self._read(pubsub)
+            finally:
+                self._pubsub = None
+
+    async def _read(self, pubsub: PubSub) -> None:
+        while True:
+            try:
+                message = await pubsub.get_message(timeout=LISTEN_SECONDS)
+            except MovedError as moved:
+                # The answer to a subscription names no channel, but the slot.
+                self._note_moved({one for one in self._subscribed if key_slot(one.encode()) == moved.slot_id})
+                continue
+            if message is None:
+                await pubsub.ping()
+                continue
+            if message["type"] in ("message", "smessage"):
+                self._publish(message["channel"].decode(), message["data"])
+            elif message["type"] == "sunsubscribe":
+                # A server says this unasked when the channel's slot has moved to another one.
+                self._note_moved({message["channel"].decode()} & self._subscribed)
+
+    def _note_moved(self, channels: Set[str]) -> None:
+        self._subscribed -= channels
+        if channels and self._on_moved is not None:
+            self._on_moved()
+
+    def _publish(self, channel: str, payload: bytes) -> None:
+        topic = self._topics.get(channel) or self._follows
+        if topic is None:
+            return
+        try:
+            topic.publish(payload)
+        except Exception:
+            logger.exception("news on %s not understood", channel)

@@ -38,7 +38,7 @@ from gateway.contract.booking import (
     TakeBody,
 )
 from gateway.contract.values import ID_MAX
-from gateway.identity.answers import BOUGHT, RELEASED, RESERVED, Step
+from gateway.identity.answers import BOUGHT, CANCELLED, RELEASED, RESERVED, Step
 from gateway.identity.guards import FAN_OF_BODY, JOB_OWNER, PURCHASE_FAN, PURCHASE_HOLDER, PURCHASE_KEY, TICKET_HOLDER
 from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
@@ -381,6 +381,7 @@ async def owned_purchase(services: Services, fan: Session, purchase_id: uuid.UUI
 
 @fans.post(
     "/api/purchases/{purchase_id:uuid}/cancel",
+    weighed=CANCELLED,
     status_code=202,
     refuses=(*COMMAND_REFUSED, "unknown_purchase", "body_too_large", "unsupported_media_type"),
     guard=PURCHASE_FAN,

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from gateway.contract.line import Claimed, Handover, JoinBody, JsonWebKeySet, OpenPass, Place
 from gateway.contract.push import PushBody, PushSubscriptionBody
 from gateway.contract.values import ID_MAX
-from gateway.identity.answers import JOINED
+from gateway.identity.answers import CLAIMED, JOINED, Step
 from gateway.identity.sessions import Session
 from gateway.identity.suspicions import verdict_of
 from gateway.line.joining import JoinAsk
@@ -23,7 +23,7 @@ from gateway.services import Services, address, services_of
 from gateway.wire.addresses import below
 from gateway.wire.openapi import header, link
 from gateway.wire.problems import ProblemError
-from gateway.wire.requests import AnyRequest, origin_of
+from gateway.wire.requests import AnyRequest, answer, origin_of
 from gateway.wire.stream import Stream, StreamResponse
 from waiting_room.model import RoomCounts, Standing
 
@@ -110,6 +110,8 @@ async def join(
         is_suspicious=verdict_of(request).is_answered,
     )
     standing, counts = await services.joining.join(ask)
+    if standing.joined == "new":
+        services.suspicions.ended(fan.user_id, Step.JOIN, succeeded=True)
     if standing.idle:
         # To join again is a sign of life: the fan is called again.
         await services.finding.act(event_id, fan)
@@ -117,7 +119,7 @@ async def join(
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
     status_code = 200 if standing.joined == "known" else 201
     cookies = services.passes.cookies(event_id, place.admission_pass)
-    return Response(place, status_code=status_code, headers=NO_STORE, cookies=cookies)
+    return answer(place, status_code=status_code, cookies=cookies)
 
 
 @fans.get(
@@ -130,7 +132,7 @@ async def poll(request: AnyRequest, fan: Session, event_id: PathEvent, token: To
     services = services_of(request)
     standing, counts = await _find(services, request, event_id, fan, token)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=services.passes.cookies(event_id, place.admission_pass))
+    return answer(place, cookies=services.passes.cookies(event_id, place.admission_pass))
 
 
 async def _find(
@@ -163,6 +165,7 @@ async def stream(request: AnyRequest, fan: Session, event_id: PathEvent, token: 
 
 @fans.post(
     "/api/queue/{event_id:int}/claim",
+    weighed=CLAIMED,
     status_code=200,
     refuses=("invalid_request", "unknown_event", "account_required", "not_called"),
     links={"200": {"reserve": TO_RESERVE}},
@@ -171,6 +174,7 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
     """Turn the call into an admission."""
     services = services_of(request)
     standing = await services.finding.claim(event_id, fan)
+    services.suspicions.ended(fan.user_id, Step.CLAIM, succeeded=True)
     assert standing.pass_until_ms is not None
     token = services.places.sign_pass(event_id, fan.user_id, standing.pass_until_ms)
     counts = await services.finding.counts(event_id)
@@ -180,7 +184,7 @@ async def claim(request: AnyRequest, fan: Session, event_id: PathEvent) -> Respo
         idle_ends_at=None if standing.idle_ends_ms is None else from_ms(standing.idle_ends_ms),
         may_run_out=counts.is_crowded,
     )
-    return Response(claimed, headers=NO_STORE, cookies=services.passes.cookies(event_id, token))
+    return answer(claimed, cookies=services.passes.cookies(event_id, token))
 
 
 @fans.post(
@@ -200,7 +204,7 @@ async def choosing(request: AnyRequest, fan: Session, event_id: PathEvent) -> Re
     await services.finding.act(event_id, fan)
     standing, counts = await _find(services, request, event_id, fan, None)
     place = services.places.place(event_id, standing, counts, fan.user_id, fan.jti)
-    return Response(place, headers=NO_STORE, cookies=services.passes.cookies(event_id, place.admission_pass))
+    return answer(place, cookies=services.passes.cookies(event_id, place.admission_pass))
 
 
 @fans.delete(

@@ -13,8 +13,10 @@ RESOLVE_SECONDS_MAX: Final = 5.0
 
 
 async def check_outward(services: Services, url: str) -> None:
-    """Raises:
-    ProblemError: ``url_refused``.
+    """Check an address that we are to post to.
+
+    Raises:
+        ProblemError: ``url_refused``.
     """
     try:
         checked = asyncio.to_thread(urls.check_outward, url, production=services.settings.site.production)

@@ -185,8 +185,8 @@ async def _confirmed(
     return operator
 
 
-def _weigh(services: Services, request: AnyRequest, subject: Session | int, weighed: Weighed) -> int:
-    """Count the step of the fan, and return the fan's number.
+def weigh(services: Services, request: AnyRequest, subject: Session | int, weighed: Weighed) -> int:
+    """Count the step of the fan, and return the fan's number. A form of a page calls this with what it stands for.
 
     Raises:
         ProblemError: ``conduct_refused``.
@@ -222,7 +222,7 @@ def guarded(function: Function, guard: Guard, options: Options) -> Function:
             arguments[name] = found
         if weighed is None:
             return await function(request, **arguments)
-        user_id = _weigh(services, request, found, weighed)
+        user_id = weigh(services, request, found, weighed)
         try:
             return await function(request, **arguments)
         except ProblemError as refused:

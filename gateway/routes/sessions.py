@@ -18,7 +18,7 @@ from gateway.identity.sessions import Session
 from gateway.routes.routers import fan_router, public_router
 from gateway.services import address, network, services_of
 from gateway.wire.problems import ProblemError
-from gateway.wire.requests import AnyRequest
+from gateway.wire.requests import AnyRequest, answer
 
 public = public_router("sessions")
 fans = fan_router("sessions")
@@ -43,11 +43,8 @@ async def new_session(request: AnyRequest) -> Response[SessionAnswer]:
     what = "page" if request.headers.get("sec-fetch-site") == "same-origin" else "session"
     await services.limits.count(what, network(request), services.settings.limit.sessions_per_minute)
     token, user_id = services.identity.new_fan(visits=True)
-    return Response(
-        SessionAnswer(token=token, user_id=user_id),
-        cookies=[services.identity.cookie(token)],
-        headers={"Cache-Control": "no-store"},
-    )
+    session = SessionAnswer(token=token, user_id=user_id)
+    return answer(session, status_code=201, cookies=[services.identity.cookie(token)])
 
 
 @fans.delete("/api/session", also={204: None})

@@ -48,6 +48,7 @@ def facet_answer(counted: Counted) -> Facets:
         towns=tuple(FacetValue(value=value, count=count) for value, count in counted.towns),
         months=tuple(FacetValue(value=value, count=count) for value, count in counted.months),
         prices=tuple(_price(currency, band, count) for currency, band, count in counted.prices),
+        at_least=counted.at_least,
     )
 
 

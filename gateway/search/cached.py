@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -48,8 +48,16 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 
+ANSWERS: Final = ("cache", "shared", "search")
+
+
 class CachedCatalogue:
-    """`Catalogue` over another one."""
+    """`Catalogue` over another one.
+
+    Attributes:
+        answered: how many searches each of `ANSWERS` has answered: Redis, the run of an equal search that was under way
+            in this process, or a run of its own.
+    """
 
     def __init__(
         self,
@@ -65,16 +73,19 @@ class CachedCatalogue:
         self._seconds = settings.cache_seconds
         self._running: dict[str, asyncio.Task[Hits]] = {}
         self._asked: OrderedDict[str, float] = OrderedDict()
+        self.answered: Counter[str] = Counter()
 
     async def search(self, ask: Search) -> Hits:
         if not self._seconds:
-            return await self._catalogue.search(ask)
+            return await self._search(ask)
         key = hashlib.blake2b(_encode(ask), digest_size=16).hexdigest()
         task = self._running.get(key)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._answer(key, ask))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
+        else:
+            self.answered["shared"] += 1
         # One that goes away must not take the answer from the others.
         return await asyncio.shield(task)
 
@@ -91,6 +102,7 @@ class CachedCatalogue:
             if kept is not None:
                 if self._now() - kept.at >= kept.seconds * RENEWED_AT_SHARE and await self._gets_right(key):
                     return await self._run(key, ask, generation)
+                self.answered["cache"] += 1
                 return kept.hits
             if await self._gets_right(key):
                 return await self._run(key, ask, generation)
@@ -99,13 +111,19 @@ class CachedCatalogue:
                 await asyncio.sleep(LOOK_SECONDS)
                 kept, generation = await self._read(key)
                 if kept is not None:
+                    self.answered["cache"] += 1
                     return kept.hits
         except (RedisError, OSError) as error:
             logger.warning("the search does without its cache: %s", error)
+        return await self._search(ask)
+
+    async def _search(self, ask: Search) -> Hits:
+        self.answered["search"] += 1
         return await self._catalogue.search(ask)
 
     async def _read(self, key: str) -> tuple[_Kept | None, int]:
-        number, raw = await self._redis.mget(GENERATION, KEY + key)
+        # Two commands and one trip: in a cluster the keys may be of two servers.
+        number, raw = await asyncio.gather(self._redis.get(GENERATION), self._redis.get(KEY + key))
         generation = int(number or 0)
         if raw is None:
             return None, generation
@@ -120,7 +138,7 @@ class CachedCatalogue:
         return bool(await self._redis.set(RIGHT + key, b"1", nx=True, px=int(RIGHT_SECONDS * 1000)))
 
     async def _run(self, key: str, ask: Search, generation: int) -> Hits:
-        hits = await self._catalogue.search(ask)
+        hits = await self._search(ask)
         seconds = self._seconds if self._is_asked_again(key) else min(FIRST_SECONDS, self._seconds)
         kept = _Kept(generation, self._now(), seconds, hits)
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from db.search.reading import Facets, Found, Wanted
 
@@ -78,3 +79,23 @@ class Catalogue(Protocol):
         Raises:
             sqlalchemy.exc.SQLAlchemyError: Postgres does not answer.
         """
+
+
+SEARCH_SERVERS: Final = ("index", "postgres")
+
+
+class SearchIndex(Protocol):
+    """What is known of the index that searches go to first, where a site has one.
+
+    Attributes:
+        answered: how many searches each of `SEARCH_SERVERS` has answered.
+    """
+
+    answered: Counter[str]
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the index answered when it was asked last."""
+
+    async def close(self) -> None:
+        """Close the connections to it."""

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connections.old_reads import OldReads
 from db.search import dates
-from db.search.reading import Facets, Found, facets, search
+from db.search.reading import BOUNDS, Bounds, Facets, Found, facets, search
 from gateway.search.catalogue import Hits, Place, Search, Sort
 from gateway.search.suggestions import SOURCES_MAX, suggestions
 
@@ -16,15 +16,16 @@ from gateway.search.suggestions import SOURCES_MAX, suggestions
 class PostgresCatalogue:
     """Searches the events that are on show (`gateway.search.catalogue.Catalogue`)."""
 
-    def __init__(self, old_reads: OldReads) -> None:
+    def __init__(self, old_reads: OldReads, bounds: Bounds = BOUNDS) -> None:
         self._old_reads = old_reads
+        self._bounds = bounds
         dates.prepare()
 
     async def search(self, ask: Search) -> Hits:
-        return await self._old_reads.read(partial(_search, ask))
+        return await self._old_reads.read(partial(_search, ask, self._bounds))
 
 
-async def _search(ask: Search, connection: AsyncConnection) -> Hits:
+async def _search(ask: Search, bounds: Bounds, connection: AsyncConnection) -> Hits:
     by_score = ask.sort is Sort.RELEVANCE
     place = ask.after
     after: tuple[object, ...] | None = None
@@ -38,12 +39,13 @@ async def _search(ask: Search, connection: AsyncConnection) -> Hits:
         by_score=by_score,
         after=after,
         every=place is None or place.every,
+        bounds=bounds,
     )
     counted = None
     if ask.facets:
         counted = Facets()
         if not ask.wanted.is_nowhere:
-            counted = await facets(connection, ask.wanted, answer.words, every=answer.every)
+            counted = await facets(connection, ask.wanted, answer.words, every=answer.every, bounds=bounds)
     found = answer.found[: ask.limit]
     return Hits(
         found=found,

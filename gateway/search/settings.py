@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from db.search.reading import BOUNDS, Bounds
 from db.settings import Section, bounded
 
 
@@ -12,3 +13,19 @@ class SearchSettings(Section, frozen=True, kw_only=True):
         float,
         bounded("an answer of the search that was asked for again is kept so long; 0: none is kept", 0, 300),
     ] = 5.0
+    ranked_max: Annotated[
+        int,
+        bounded(
+            "so many events that have the words are ranked, the soonest of them; further ones are found by date alone",
+            100,
+            100_000,
+        ),
+    ] = BOUNDS.ranked_max
+    counted_max: Annotated[
+        int,
+        bounded("so many events are counted for the facets; of more the counts are said to be at least", 100, 10**6),
+    ] = BOUNDS.counted_max
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(ranked_max=self.ranked_max, counted_max=self.counted_max)

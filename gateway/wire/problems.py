@@ -190,8 +190,8 @@ HANDLERS: dict[int | type[Exception], Any] = {
 }
 
 
-def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def answer_to(request: Request[Any, Any, Any], error: Exception) -> Answer:
     """What the handler of the error's nearest kind says."""
     handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
-    response: Response[Any] = handler(request, error)
+    response: Answer = handler(request, error)
     return response

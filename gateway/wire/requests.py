@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar, cast
 
+import msgspec
 from litestar import Request, Response
 from litestar._parsers import parse_cookie_string
-from litestar.datastructures import Headers
+from litestar.datastructures import Cookie, Headers
 from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
@@ -18,7 +19,8 @@ from gateway.wire.addresses import origin
 from gateway.wire.connections import write_whole
 
 AnyRequest = Request[Any, Any, Any]
-
+T = TypeVar("T")
+_encode: Final = msgspec.json.Encoder().encode
 
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 """Every answer says so: no browser may take JSON for a page or a script."""
@@ -41,6 +43,15 @@ class LeanHeaders(Headers):
 
 class LeanRequest(AnyRequest):
     """Makes its headers once, lean, and reads its body without a generator."""
+
+    headers: Headers = LeanHeaders()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        state = self._connection_state
+        if state.headers is Empty:
+            state.headers = LeanHeaders(self.scope["headers"])
+        self.headers = state.headers
 
     async def body(self) -> bytes:
         """The whole body.
@@ -79,13 +90,6 @@ class LeanRequest(AnyRequest):
             state.cookies = parse_cookie_string(";".join(";".join(lines).split(";")[::-1])) if lines else {}
         return state.cookies
 
-    @cached_property
-    def headers(self) -> Headers:
-        state = self._connection_state
-        if state.headers is Empty:
-            state.headers = LeanHeaders(self.scope["headers"])
-        return state.headers
-
 
 class Answer(Response[bytes]):
     """A finished JSON body, with the few headers it has; sent as it is."""
@@ -94,17 +98,29 @@ class Answer(Response[bytes]):
         head = {b"content-type": b"application/json", b"cache-control": b"no-store", **(headers or {})}
         if status_code != 304:
             head[b"content-length"] = b"%d" % len(body)
-        self.status_code = self._status = status_code
+        self.status_code = self.status = status_code
         self._headers = [*head.items()]
         self._body = body
 
-    def set_header(self, key: str, value: Any) -> None:
-        self._headers.append((key.encode(), value.encode()))
+    def add_headers(self, *headers: tuple[bytes, bytes]) -> None:
+        """Say these, too."""
+        self._headers += headers
 
     def to_asgi_response(self, *args: Any, **kwargs: Any) -> Any:
-        return self._send
+        return self.send
 
-    async def _send(self, scope: Any, receive: Any, send: Any) -> None:
-        if not write_whole(send, self._status, self._headers, self._body):
-            await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+    def set_cookies(self, cookies: Sequence[Cookie]) -> None:
+        """Have the browser keep these."""
+        self._headers += [(b"set-cookie", cookie.to_header(header="").encode("latin-1")) for cookie in cookies]
+
+    async def send(self, scope: Any, receive: Any, send: Any) -> None:
+        if not write_whole(send, self.status, self._headers, self._body):
+            await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
             await send({"type": "http.response.body", "body": self._body})
+
+
+def answer(value: T, *, status_code: int = 200, cookies: Sequence[Cookie] = ()) -> Response[T]:
+    """The value as a finished answer that no cache keeps."""
+    finished = Answer(_encode(value), status_code=status_code)
+    finished.set_cookies(cookies)
+    return cast("Response[T]", finished)

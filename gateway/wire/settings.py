@@ -11,6 +11,21 @@ class BodySettings(Section, frozen=True, kw_only=True):
     bytes_max: Annotated[int, bounded("request body", 1024, 10_485_760)] = 65_536
 
 
+class ServedSettings(Section, frozen=True, kw_only=True):
+    """What one group of gateways serves, where several groups share a site (docs/running.md)."""
+
+    serve: Annotated[
+        str,
+        setting(
+            "the parts that this gateway serves, with commas between: pages, search, booking, streams, operators;"
+            " empty: all"
+        ),
+    ] = ""
+    events: Annotated[
+        str, setting("ids of the events whose addresses this gateway serves, with commas between; empty: all")
+    ] = ""
+
+
 class ConnectionSettings(Section, frozen=True, kw_only=True):
     """Bounds of a client's connection, and the proxies whose word about their clients is believed."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
+import redis
 from rq.worker import BaseWorker
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
@@ -30,3 +31,25 @@ def worker_name(member: bytes) -> str:
 def silent_seconds(pttl_ms: int) -> float | None:
     """How long ago the sign was written, from the remaining life of its key in ms; None if there is no key."""
     return None if pttl_ms < 0 else ALIVE_SECONDS - pttl_ms / 1000
+
+
+def worker_names(client: redis.Redis, queue: str) -> list[str]:
+    """Names of the workers that registered for the queue, in their order. Some may be dead.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    return sorted(worker_name(member) for member in cast(set[bytes], client.smembers(workers_key(queue))))
+
+
+def alive_workers(client: redis.Redis, queue: str) -> set[str]:
+    """Names of the queue's workers that gave a sign of life within `ALIVE_SECONDS`.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    names = worker_names(client, queue)
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.exists(alive_key(queue, name))
+        return {name for name, alive in zip(names, pipe.execute(), strict=True) if alive}

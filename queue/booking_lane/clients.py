@@ -1,7 +1,7 @@
 """The makers of Redis clients: bytes in and out, explicit timeouts, bounded pools that wait.
 
-A URL names a server, or the sentinels that know the master (`booking_lane.sentinels`). Whoever needs a client asks
-here, so that both work everywhere.
+A URL names a server, the sentinels that know the master (`booking_lane.sentinels`), or servers of a cluster
+(`booking_lane.clusters`). Whoever needs a client asks here, so that each works everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from booking_lane.cluster_client import ClusterRedis
+from booking_lane.clusters import cluster_address
 from booking_lane.gathering import GatheringRedis
+from booking_lane.gathering_cluster import GatheringCluster
 from booking_lane.sentinels import (
     AsyncBlockingSentinelPool,
     AsyncSentinelPool,
@@ -41,6 +44,8 @@ def plain_client(url: str, **options: Any) -> redis.Redis:
     Raises:
         ValueError: the URL is malformed.
     """
+    if cluster := cluster_address(url):
+        return ClusterRedis(cluster, **options)
     address = sentinel_address(url)
     if address is None:
         return redis.Redis.from_url(url, **options)
@@ -49,6 +54,8 @@ def plain_client(url: str, **options: Any) -> redis.Redis:
 
 def plain_async_client(url: str, **options: Any) -> redis.asyncio.Redis:
     """As `plain_client`, for asyncio."""
+    if cluster := cluster_address(url):
+        return GatheringCluster(cluster, options)
     address = sentinel_address(url)
     if address is None:
         return redis.asyncio.Redis.from_url(url, **options)
@@ -56,7 +63,15 @@ def plain_async_client(url: str, **options: Any) -> redis.asyncio.Redis:
 
 
 def jobs_client(url: str, *, connections_max: int = 8) -> redis.Redis:
-    """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ)."""
+    """A synchronous client as RQ needs it (``decode_responses`` would silently break RQ), or for the slots."""
+    if cluster := cluster_address(url):
+        return ClusterRedis(
+            cluster,
+            max_connections=connections_max,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            maint_notifications_config=NO_MAINTENANCE,
+        )
     address, options = sentinel_address(url), _options(connections_max)
     if address is None:
         return redis.Redis(connection_pool=redis.BlockingConnectionPool.from_url(url, **options))
@@ -79,6 +94,8 @@ def prompt_client(url: str) -> redis.Redis:
 
 def async_client(url: str, *, connections_max: int = 32) -> GatheringRedis:
     """An asynchronous client for the gateway's own calls, which it gathers into few round trips."""
+    if cluster := cluster_address(url):
+        return GatheringCluster(cluster, _options(connections_max))
     address, options = sentinel_address(url), _options(connections_max)
     if address is None:
         return GatheringRedis(connection_pool=redis.asyncio.BlockingConnectionPool.from_url(url, **options))

@@ -11,7 +11,7 @@ import math
 import sys
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -49,10 +49,12 @@ class Taken(NamedTuple):
     Attributes:
         clock_offset_ms: the clock of Redis minus this process' monotonic clock.
         batches_queued: how many batches the lane's worker has yet to begin, this one included.
+        map_revision: the revision of the map of lanes when Redis took the batch; None where Redis has no map.
     """
 
     clock_offset_ms: int
     batches_queued: int
+    map_revision: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,12 +66,14 @@ class _UnderWay:
         commands: how many commands the batch has.
         command_id: the id of one of them.
         taken_at: when Redis took the batch.
+        takens: what is done once the batch is finished, because it went to a lane that its events were leaving.
     """
 
     timer: asyncio.TimerHandle
     commands: int
     command_id: uuid.UUID
     taken_at: float = math.inf
+    takens: Sequence[asyncio.Future[None]] = ()
 
 
 _Waiting = tuple[asyncio.Future[None], Command, float]
@@ -86,6 +90,8 @@ class Coalescer:
     Args:
         enqueue: puts a batch on the lane; it blocks.
         executor: runs ``enqueue``; the number of its threads bounds how many calls run at a time.
+        may_acknowledge: says of a batch that Redis took whether its commands may be acknowledged before they are
+            applied.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class Coalescer:
         buffer_max: int,
         batch_seconds_max: float,
         wait_seconds_max: float,
+        may_acknowledge: Callable[[Batch, Taken], bool] = lambda batch, taken: True,
     ) -> None:
         self.number = lane
         self._enqueue = enqueue
@@ -110,6 +117,7 @@ class Coalescer:
         self._buffer_max = buffer_max
         self._batch_seconds_max = batch_seconds_max
         self._wait_seconds_max = wait_seconds_max
+        self._may_acknowledge = may_acknowledge
         self._sent: deque[tuple[float, int]] = deque()
         self._sent_commands = 0
         self._under_way_commands = 0
@@ -217,6 +225,7 @@ class Coalescer:
         if batch is not None:
             batch.timer.cancel()
             self._under_way_commands -= batch.commands
+            _acknowledge(batch.takens)
             self._leave()
 
     async def drain(self) -> None:
@@ -274,10 +283,18 @@ class Coalescer:
         else:
             self.clock_offset_ms = answer.clock_offset_ms
             self._others_queued = max(0, answer.batches_queued - len(self._unfinished))
-            if batch.batch_id in self._unfinished:
-                self._unfinished[batch.batch_id].taken_at = loop.time()
-            for taken in takens:
-                if not taken.done():
-                    taken.set_result(None)
+            under_way = self._unfinished.get(batch.batch_id)
+            if under_way is not None:
+                under_way.taken_at = loop.time()
+            if under_way is None or self._may_acknowledge(batch, answer):
+                _acknowledge(takens)
+            else:
+                under_way.takens = takens
             # The batches of other gateways may have been finished meanwhile.
             self._leave()
+
+
+def _acknowledge(takens: Sequence[asyncio.Future[None]]) -> None:
+    for taken in takens:
+        if not taken.done():
+            taken.set_result(None)

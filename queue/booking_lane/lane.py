@@ -22,6 +22,11 @@ BOOK: Final = "workers.jobs.book"
 """The path of the job that applies a batch. It is a text, because a gateway never imports workers."""
 GIVE_UP: Final = "workers.jobs.give_up"
 """The path of the job that ends the commands of a batch that failed too often."""
+HAND_OVER: Final = "workers.jobs.hand_over"
+"""The path of the job that says that its lane has applied all that came before the job (`booking_lane.lane_map`)."""
+
+REVISION_KEY: Final = "lanes:revision"
+"""The revision of the map of lanes, which gateways read with each batch that they send."""
 
 HOUSEKEEPING_QUEUE: Final = "housekeeping"
 """The queue of the recurring jobs, which book nothing."""
@@ -34,6 +39,7 @@ TRIES_AGAIN_MAX: Final = 2
 
 
 def lane_of(event_id: int, lanes: int) -> int:
+    """The lane of an event that was not given one of its own (`booking_lane.lane_map`)."""
     return event_id % lanes
 
 
@@ -60,6 +66,18 @@ def job_data(
         at_front=at_front,
         meta=meta,
         retry=Retry(max=TRIES_AGAIN_MAX),
+    )
+
+
+def hand_over_data(lane: int, revision: int) -> EnqueueData:
+    """The data of a lane's hand-over job."""
+    return Queue.prepare_data(
+        HAND_OVER,
+        args=[lane, revision],
+        timeout=JOB_SECONDS_MAX,
+        result_ttl=0,
+        failure_ttl=FAILED_KEPT_SECONDS,
+        description=f"hand over before revision {revision}",
     )
 
 
@@ -111,7 +129,9 @@ class Lane:
             self._queue.enqueue_job(job, pipeline=pipe)
             keep(pipe, markers, self._result_ttl_seconds)
             pipe.llen(self._queue.key)
+            pipe.get(REVISION_KEY)
             pipe.time()
-            *_, queued, (seconds, micros) = pipe.execute()
+            *_, queued, revision, (seconds, micros) = pipe.execute()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return Taken(now_ms - time.monotonic_ns() // 1_000_000, int(queued))
+        map_revision = None if revision is None else int(revision)
+        return Taken(now_ms - time.monotonic_ns() // 1_000_000, int(queued), map_revision)

@@ -97,6 +97,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
         402, "Payment failed", "The payment was declined; the seats stay held until the hold ends."
     ),
     "not_found": Problem(404, "Not found", "There is nothing at this address."),
+    "not_served_here": Problem(
+        421, "Not served here", "This gateway serves other parts of the site, or other events: the proxy was misled."
+    ),
     "unknown_event": Problem(404, "Unknown event", "There is no such event."),
     "unknown_plan": Problem(
         404, "Unknown plan", "The hall plan has changed, or has no such section; read the event's plan anew."

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio.sentinel
 import redis.connection
@@ -22,6 +22,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
+
+from .addresses import hosts_of, server_options
 
 SCHEMES: Final = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 SENTINEL_PORT: Final = 26379
@@ -79,27 +81,13 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     if database and not database.isdecimal():
         raise ValueError("the database behind the service's name is a number: redis+sentinel://host:26379/service/0")
     options = parse_qsl(parts.query)
-    of_servers = urlencode([(name, value) for name, value in options if not name.startswith(_OF_SENTINELS)])
-    plain = urlunsplit((scheme, f"{login}{at}localhost", f"/{database}", of_servers, ""))
-    servers: dict[str, Any] = dict(redis.connection.parse_url(plain))  # type: ignore[no-untyped-call]
-    for name in ("host", "port", "connection_class"):
-        servers.pop(name, None)
+    of_servers = [(name, value) for name, value in options if not name.startswith(_OF_SENTINELS)]
+    servers = server_options(scheme, f"{login}{at}", database, of_servers)
     is_tls = scheme == "rediss"
     asking = {name.removeprefix(_OF_SENTINELS): value for name, value in options if name.startswith(_OF_SENTINELS)}
     if is_tls:
         asking = {name: value for name, value in servers.items() if name.startswith("ssl_")} | asking | {"ssl": True}
-    return SentinelAddress(tuple(map(_host_and_port, hosts.split(","))), service, is_tls, servers, asking)
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host:
-        raise ValueError("each sentinel is named as host or host:port, with commas between")
-    return host, port or SENTINEL_PORT
+    return SentinelAddress(hosts_of(hosts, SENTINEL_PORT, "sentinel"), service, is_tls, servers, asking)
 
 
 def is_refusal(reply: object) -> bool:

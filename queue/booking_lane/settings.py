@@ -8,18 +8,25 @@ from db.settings import Section, bounded, setting
 
 
 class RedisSettings(Section, frozen=True, kw_only=True):
-    """``url`` is the line's Redis, and also that of RQ's jobs unless ``jobs_url`` names another."""
+    """``url`` is the line's Redis, and also that of RQ's jobs unless ``jobs_url`` names another. Only the line's may be
+    a cluster.
+    """
 
     url: Annotated[
         str,
         setting(
             "Redis or Valkey, e.g. redis://:password@host:6379/0, or its sentinels:"
-            " redis+sentinel://:password@host:26379,host:26379/service/0; empty: embedded",
+            " redis+sentinel://:password@host:26379,host:26379/service/0, or servers of a cluster:"
+            " redis+cluster://:password@host:6379,host:6379/; empty: embedded",
             variable="REDIS_URL",
         ),
     ] = ""
     jobs_url: Annotated[
-        str, setting("Redis for RQ's jobs, if it is another than the line's", variable="ADMITONE_JOBS_REDIS_URL")
+        str,
+        setting(
+            "Redis for RQ's jobs, if it is another than the line's, as it must be for a cluster",
+            variable="ADMITONE_JOBS_REDIS_URL",
+        ),
     ] = ""
 
     @property

@@ -8,7 +8,14 @@ from typing import Final
 from db.channels import channel_of
 
 NEWS_CHANNEL: Final = "room:news"
-"""The channel on which the scripts publish what changed in a room, at a site in database 0 (`news_channel`)."""
+"""The channel on which the scripts publish that a room's configuration changed, at a site in database 0
+(`news_channel`). Every gateway listens to it.
+"""
+
+ROOM_NEWS: Final = "room:{%s}:news"
+"""The channel on which the scripts publish what happened to the fans of one event, at a site in database 0
+(`room_channel`). Only gateways that have some of these fans listen. In a cluster it is a channel of the room's server.
+"""
 
 FIGURES_HISTORY: Final = "hour"
 """The key of a stream with the figures of a room's last hour. No script uses it (`gateway.line.history`)."""
@@ -57,6 +64,11 @@ def room_key(event: int, name: str) -> str:
 def news_channel(database: int) -> str:
     """The channel of the rooms of the site in that database of its Redis."""
     return channel_of(NEWS_CHANNEL, database)
+
+
+def room_channel(event: int, database: int) -> str:
+    """The channel of one room of the site in that database of its Redis."""
+    return channel_of(ROOM_NEWS % event, database)
 
 
 def pace_keys(event: int) -> tuple[str, str]:

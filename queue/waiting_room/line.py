@@ -10,6 +10,9 @@ from typing import TypeVar
 
 from redis import Redis
 from redis import asyncio as aioredis
+from redis.exceptions import RedisError, ResponseError
+
+from db.shards import is_cluster, shard_of
 
 from . import operations
 from .autopilot import Steering
@@ -41,14 +44,25 @@ from .tokens import PlaceToken
 T = TypeVar("T")
 
 
+def room_errors(client: Redis | aioredis.Redis) -> type[RedisError]:
+    """Errors that are of one room alone, and say nothing of others: in a cluster the others may be at other servers."""
+    return RedisError if is_cluster(client) else ResponseError
+
+
 class Line:
     """Every operation on rooms, asynchronous. Each is one Lua script: it happens whole or not at all."""
 
     def __init__(self, client: aioredis.Redis) -> None:
-        self._client = client
+        self.client = client
+        self.room_errors = room_errors(client)
+        self._is_cluster = is_cluster(client)
+
+    def shard_of(self, event: int) -> str:
+        """The name of the server that has the event's room; empty where one server has all."""
+        return shard_of(self.client, room_key(event, "config")) if self._is_cluster else ""
 
     async def _run(self, operation: Operation[T]) -> T:
-        reply = await run(self._client, operation.script, operation.keys, operation.args)
+        reply = await run(self.client, operation.script, operation.keys, operation.args)
         return operation.read(reply)
 
     async def configure(
@@ -128,7 +142,7 @@ class Line:
         """Those of the events in whose room the fan holds a place, waiting or admitted."""
         if not events:
             return []
-        asked = self._client.pipeline(transaction=False)
+        asked = self.client.pipeline(transaction=False)
         for event in events:
             asked.hexists(room_key(event, "places"), str(fan))
         return [event for event, holds in zip(events, await asked.execute(), strict=True) if holds]
@@ -277,6 +291,7 @@ class Slots:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
+        self.room_errors = room_errors(client)
 
     def _run(self, operation: Operation[T]) -> T:
         return operation.read(run_sync(self._client, operation.script, operation.keys, operation.args))

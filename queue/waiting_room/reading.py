@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from db.channels import channel_of
 from db.rooms.dials import DIALS
 
-from .keys import NEWS_CHANNEL, ROOM_KEYS
+from .keys import NEWS_CHANNEL, ROOM_KEYS, ROOM_NEWS
 
 TEXTS: Final[Mapping[str, str]] = {
     "state": "nil",
@@ -57,7 +58,7 @@ NUMBERS: Final[Mapping[str, str]] = {
 
 
 def reading() -> str:
-    """Lua that makes a local of each key and of the news' channel, and a table ``room`` of the fields, with seconds
+    """Lua that makes a local of each key and of the news' channels, and a table ``room`` of the fields, with seconds
     turned into milliseconds.
     """
     keys = ", ".join(name.upper() for name in ROOM_KEYS)
@@ -65,15 +66,22 @@ def reading() -> str:
     fields += [_number(name, at) for at, name in enumerate(NUMBERS, len(TEXTS) + 1)]
     return (
         f"local {keys} = unpack(KEYS)\n"
-        f"{channel_line(NEWS_CHANNEL)}"
+        f"{CHANNELS}"
         f"local values = redis.call('HMGET', CONFIG, {', '.join(map(repr, [*TEXTS, *NUMBERS]))})\n"
         f"local room = {{ {', '.join(fields)} }}\n"
     )
 
 
-def channel_line(channel: str) -> str:
-    """The line of Lua that names the channel of the news."""
-    return f"local NEWS_CHANNEL = '{channel}'\n"
+def channels(database: int, *, is_cluster: bool) -> str:
+    """The line of Lua that names the channels of the news for a site in that database: that of all rooms, that of one
+    room, and the command by which a room's own news is published.
+    """
+    publish = "SPUBLISH" if is_cluster else "PUBLISH"
+    names = channel_of(NEWS_CHANNEL, database), channel_of(ROOM_NEWS, database)
+    return f"local NEWS_CHANNEL, ROOM_NEWS, ROOM_PUBLISH = '{names[0]}', '{names[1]}', '{publish}'\n"
+
+
+CHANNELS: Final = channels(0, is_cluster=False)
 
 
 def _number(name: str, at: int) -> str:

@@ -19,9 +19,9 @@ from redis import asyncio as aioredis
 from redis.exceptions import NoScriptError
 
 from db.channels import database_of
+from db.shards import is_cluster
 
-from .keys import NEWS_CHANNEL, news_channel
-from .reading import channel_line, reading
+from .reading import CHANNELS, channels, reading
 
 Args: TypeAlias = Sequence[str | bytes | int | float]
 
@@ -57,16 +57,16 @@ def _script(text: str) -> Script:
 
 
 @cache
-def _of_database(operation: Script, database: int) -> Script:
-    """The script for a site in that database: it publishes on the site's own channel. No script can ask Redis which
+def _of_site(operation: Script, database: int, *, in_cluster: bool) -> Script:
+    """The script for a site in that database: it publishes on the site's own channels. No script can ask Redis which
     database it works in.
     """
-    return _script(operation.text.replace(channel_line(NEWS_CHANNEL), channel_line(news_channel(database))))
+    return _script(operation.text.replace(CHANNELS, channels(database, is_cluster=in_cluster)))
 
 
 def _script_for(client: Any, name: str) -> Script:
-    database = database_of(client)
-    return _of_database(script(name), database) if database else script(name)
+    database, in_cluster = database_of(client), is_cluster(client)
+    return _of_site(script(name), database, in_cluster=in_cluster) if database or in_cluster else script(name)
 
 
 async def run(client: aioredis.Redis, name: str, keys: Sequence[str], args: Args) -> Any:

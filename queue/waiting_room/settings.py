@@ -51,6 +51,15 @@ class LineSettings(Section, frozen=True, kw_only=True):
             variable="ADMITONE_RECEIPT_FANS_MAX",
         ),
     ] = 250_000
+    rooms_max: Annotated[
+        int,
+        bounded(
+            "rooms that a gateway process keeps in memory and ticks, 2 KB each: the newest of those not off",
+            1,
+            100_000,
+            variable="ADMITONE_ROOMS_MAX",
+        ),
+    ] = 2000
     rebuild_seconds: Annotated[
         int,
         bounded(

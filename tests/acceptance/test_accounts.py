@@ -26,13 +26,24 @@ from tests.services import free_port
 from tests.waiting import await_that
 
 LINKS: Final = "https://venue.example"
-ISSUER_PORT: Final = free_port()
+ISSUER_PORT, CLUB_PORT = free_port(), free_port()
 GATEWAYS = 2
 ENVIRON = {
     "ADMITONE_MESSAGE_LINKS": LINKS,
     "ADMITONE_OIDC_ISSUER": f"http://127.0.0.1:{ISSUER_PORT}",
     "ADMITONE_OIDC_CLIENT_ID": CLIENT_ID,
     "ADMITONE_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+    "ADMITONE_OIDC_ISSUERS": json.dumps(
+        [
+            {
+                "key": "club",
+                "name": "The Club",
+                "issuer": f"http://127.0.0.1:{CLUB_PORT}",
+                "clientId": CLIENT_ID,
+                "clientSecret": CLIENT_SECRET,
+            }
+        ]
+    ),
 }
 PASSWORD, ANOTHER = "correct horse battery staple", "another horse, another staple"
 SHUT_DOOR: Final = RoomSeed(rate_per_minute=0, capacity=1)
@@ -257,9 +268,9 @@ def test_all_of_it_works_by_forms(site: Site) -> None:
     assert "jo@example.org" not in browser.get("/account").content.decode(), "the cookie that was kept opens nothing"
 
 
-def through_the_issuer(site: Site, browser: Client, to: str = "") -> Answer:
+def through_the_issuer(site: Site, browser: Client, to: str = "", key: str = "") -> Answer:
     """What the site answers a browser that comes back from the issuer."""
-    begun = browser.get(f"/account/issuer?{urlencode({'to': to})}")
+    begun = browser.get(f"/account/issuer{key and '/'}{key}?{urlencode({'to': to})}")
     assert begun.status == 303, begun.content
     address = urlsplit(begun.headers["Location"])
     issuer = Client(f"http://{address.netloc}")
@@ -285,6 +296,33 @@ def test_an_issuers_sign_in_is_the_account_of_the_address_that_it_verified(site:
     stranger.headers["Cookie"] = cookies_of(through_the_issuer(site, stranger))
     assert stranger.get("/api/account").json["userId"] != kim.user_id, "the issuer has not verified that address"
     assert stranger.get("/api/account").json["mail"] is None
+
+
+def test_fans_choose_among_issuers_and_each_has_people_of_its_own(site: Site, provider: Provider) -> None:
+    provider.person = {"sub": "robin", "email": "robin@example.org", "email_verified": True}
+    first, again, other = site.client(), site.client(), site.client()
+    page = first.get("/account").content.decode()
+    assert 'href="/account/issuer?to="' in page
+    assert 'href="/account/issuer/club?to="' in page
+    assert "Sign in with The Club" in page
+    first.headers["Cookie"] = cookies_of(through_the_issuer(site, first))
+    robin = first.get("/api/account").json["userId"]
+    with Provider(CLUB_PORT) as club:
+        club.person = dict(provider.person)
+        other.headers["Cookie"] = cookies_of(through_the_issuer(site, other, key="club"))
+        met = other.get("/api/account").json
+        assert met["userId"] != robin, "the same subject and address of an issuer whose word is not trusted"
+        assert met["mail"] is None
+        again.headers["Cookie"] = cookies_of(through_the_issuer(site, again, key="club"))
+        assert again.get("/api/account").json["userId"] == met["userId"]
+        # A code of the one issuer is none of the other's, though it comes to the browser that began both.
+        begun = site.client().get("/account/issuer/club")
+        address = urlsplit(begun.headers["Location"])
+        back = urlsplit(Client(f"http://{address.netloc}").get(f"{address.path}?{address.query}").headers["Location"])
+        assert back.path == "/account/issuer/club/back"
+        crossed = site.client().call("GET", f"/account/issuer/back?{back.query}", headers={"Cookie": cookies_of(begun)})
+        assert crossed.headers["Location"] == "/account?problem=issuer_refused"
+    assert site.client().get("/account/issuer/nobody").status == 404
 
 
 def test_a_sign_in_by_the_issuer_is_the_browsers_that_began_it(site: Site, provider: Provider) -> None:

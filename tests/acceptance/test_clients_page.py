@@ -235,9 +235,8 @@ def clients(url: str, events: dict[str, int], folder: Path) -> Iterator[dict[str
             client.kill()
 
 
-@pytest.mark.parametrize(
-    "room", [pytest.param(OPEN_DOOR, id="open"), pytest.param(OFF, id="off", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("room", [pytest.param(OPEN_DOOR, id="open"), pytest.param(OFF, id="off")])
 def test_a_client_buys_and_cancels(site: Site, tmp_path: Path, room: RoomSeed) -> None:
     events = {language: site.event(room=room) for language in RUN_BY}
     with clients(site.url, events, tmp_path) as running:

@@ -135,7 +135,11 @@ def test_the_dashboard_and_the_alerts_ask_for_what_there_is(families: dict[str, 
             assert matcher.name in labels | PROMETHEUS_OWN, (where, matcher.name)
 
 
-OF_A_REPLICA = {"admitone_replica_lag_seconds", "admitone_replica_fresh", "admitone_old_reads_total"}
+OF_OTHER_SITES = {
+    *("admitone_replica_lag_seconds", "admitone_replica_fresh", "admitone_old_reads_total"),
+    *("admitone_search_index_up", "admitone_search_index_searches_total"),
+    *("admitone_search_index_waiting_events", "admitone_search_index_lag_seconds"),
+}
 
 
 def test_the_documents_table_is_what_is_told(families: dict[str, Metric]) -> None:
@@ -145,8 +149,8 @@ def test_the_documents_table_is_what_is_told(families: dict[str, Metric]) -> Non
         for name, family in families.items()
         if name.startswith("admitone_")
     }
-    # This site has no replica.
-    assert {name: kind for name, kind in documented.items() if name not in OF_A_REPLICA} == told
+    # This site has no replica and no index.
+    assert {name: kind for name, kind in documented.items() if name not in OF_OTHER_SITES} == told
 
 
 def test_no_label_is_the_clients_to_choose(site: Site) -> None:

@@ -343,5 +343,5 @@ def failing(site: Site) -> object:
 def test_health_needs_nobody(site: Site) -> None:
     assert site.client().get("/health/live").json["status"] == "ok"
     await_that(lambda: failing(site) == [], 30, what="the lanes' workers")
-    assert site.client().get("/health/serving").json == {"status": "ok", "failing": []}
+    assert site.client().get("/health/serving").json == {"status": "ok", "failing": [], "degraded": []}
     assert site.client().get("/api/nothing/here").code == "not_found"

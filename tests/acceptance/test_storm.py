@@ -2,7 +2,7 @@
 
 One lane and three workers on it, so that only locks keep transactions apart. With them each seat is sold once;
 without them (negative control) the audit or the database must notice; without the unique index either, seats
-are sold twice. A control that stays clean would mean that the storm proves nothing.
+are sold twice. A control that stays clean would mean that the storm proves nothing: `make test-long` runs the controls.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from admitone.fan.ledger import Ledger
+from booking_lane.alive import alive_workers
 from booking_lane.lane import queue_name
 from db.audit.invariants import audit
 from db.events.seed import RoomSeed, TicketTypePlan
@@ -24,7 +25,6 @@ from tests.acceptance.conftest import Site
 from tests.client import Fan
 from tests.services import Service, start_module
 from tests.storming import FANS, SEATS, TRIES, Storm, storm
-from workers.lane_worker import alive_workers
 
 GATEWAYS = 2
 WORKERS = 0
@@ -123,6 +123,7 @@ def test_without_locks_the_audit_or_the_database_notices(site: Site, tmp_path: P
     assert max(found.held.values()) > 1 or noticed, "some seat was promised to two fans"
 
 
+@pytest.mark.long
 def test_without_locks_and_index_seats_are_sold_twice(site: Site, tmp_path: Path) -> None:
     with psycopg.connect(site.database_url) as connection:
         connection.execute("DROP INDEX uq_purchase_detail_live_seat")

@@ -26,10 +26,12 @@ PHOTOGRAPHED: Final = ("de", "ja", "ar")
 AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 # Every rule of WCAG 2.2 at A and AA that axe knows, and what it calls best practice.
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+OF_SIGHT: Final = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
+"""The rules whose answer another size or colour scheme may change, though the document and what it shows stay."""
 RUN: Final = """
-async (rules) => {
+async ([type, values]) => {
     const { violations } = await axe.run(document, {
-        runOnly: { type: "tag", values: rules },
+        runOnly: { type, values },
         resultTypes: ["violations"],
         // A mail's frame runs no script, and axe would wait for its answer for a minute.
         iframes: false,
@@ -38,6 +40,17 @@ async (rules) => {
         nodes.map(({ target, failureSummary }) => `${id}: ${target.join(" ")}: ${failureSummary}`));
 }
 """
+KEPT: Final = """
+() => {
+    const shown = [...document.querySelectorAll("*")].filter((element) => element.checkVisibility());
+    const html = document.documentElement.outerHTML;
+    const before = window.looked;
+    const kept = before?.html === html && shown.every((element) => before.shown.has(element));
+    window.looked = { html, shown: new Set(kept ? [...before.shown] : shown) };
+    return kept;
+}
+"""
+"""Whether the document is as it was at the look before, and shows nothing that it did not show then."""
 SIDEWAYS: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 LIVE: Final = '[aria-live]:not([aria-live="off"]), [role="status"], [role="alert"]'
@@ -72,11 +85,11 @@ PHONE: Final = Size("phone", 360, 740, "dark")
 ZOOMED: Final = Size("zoomed", 640, 430, "light")
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds on the page as it is now."""
+def violations(page: Page, *, of_sight: bool = False) -> list[str]:
+    """What axe finds on the page as it is now; ``of_sight``: by the rules of `OF_SIGHT` alone."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    found: list[str] = page.evaluate(RUN, list(RULES))
+    found: list[str] = page.evaluate(RUN, ["rule", OF_SIGHT] if of_sight else ["tag", RULES])
     return found
 
 
@@ -92,11 +105,13 @@ class Looks:
     def look(self, page: Page, name: str) -> None:
         """Let axe read the page at every size; for pictures, photograph it at two of them."""
         self.seen.append(name)
+        page.evaluate("window.looked = undefined")
         for size in (ZOOMED, PHONE, DESKTOP):
             page.emulate_media(color_scheme=size.scheme, reduced_motion="reduce")
             page.set_viewport_size({"width": size.width, "height": size.height})
             if size is not ZOOMED or self.read_zoomed:
-                self.faults += [f"{name}, {size.name}: {fault}" for fault in violations(page)]
+                found = violations(page, of_sight=page.evaluate(KEPT))
+                self.faults += [f"{name}, {size.name}: {fault}" for fault in found]
             if page.evaluate(SIDEWAYS) > 0:
                 self.faults.append(f"{name}, {size.name}: it scrolls sideways")
             if IN_ALL_LANGUAGES and size is not ZOOMED:

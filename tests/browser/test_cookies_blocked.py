@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Playwright, expect
 
 from db.events.seed import RoomSeed, seed_demo
 from db.operators.accounts import add_operator
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, WHOLE
+from tests.browser.chromium import ARGUMENTS, WHOLE
 from tests.browser.test_fan_way import PASSWORD
 from tests.browser.words import JOIN
 from tests.services import Services
@@ -30,7 +30,7 @@ def no_cookies(playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContex
     blocked = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(blocked))
     context = playwright.chromium.launch_persistent_context(
-        str(tmp_path), executable_path=shutil.which(WHOLE), args=CHROMIUM_ARGUMENTS
+        str(tmp_path), executable_path=shutil.which(WHOLE), args=ARGUMENTS
     )
     yield context
     context.close()

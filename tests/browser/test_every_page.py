@@ -510,7 +510,7 @@ def hear(transcript: Transcript) -> None:
             assert one in transcript.heard(step), (step, transcript.steps[step][1])
 
 
-@pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 400)
+@pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 900)
 @pytest.mark.parametrize(
     "zoomed",
     [

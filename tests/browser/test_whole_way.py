@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from admitone.settings import Settings
 from admitone.up import paid_event
 from db.audit.invariants import audit
-from tests.browser.conftest import program
+from tests.browser.chromium import program
 from tests.browser.test_cancelling_way import fits
 from tests.browser.test_fan_way import PASSWORD, Visit
 from tests.browser.test_scan_way import film, type_in

@@ -34,12 +34,14 @@ import msgspec
 import psutil
 import psycopg
 import redis
+from redis.client import PubSub
 
 from admitone.crowd import CrowdPlan, CrowdReport, run_crowd
 from admitone.embedded.valkey import EmbeddedValkey
 from admitone.fan.ledger import Ledger
 from bench.servers import free_port
 from booking_lane.clients import plain_client
+from booking_lane.cluster_client import ClusterRedis
 from db.audit.invariants import Violation, audit
 from db.events.seed import RoomSeed, TicketTypePlan
 from tests.client import Fan
@@ -47,7 +49,7 @@ from tests.factories import environ_of, make_event, plan_event
 from tests.faults.proxy import Proxy
 from tests.services import ROOT, Service, Services, await_ready
 from tests.waiting import await_that
-from waiting_room.keys import NEWS_CHANNEL, room_key
+from waiting_room.keys import room_channel, room_key
 from waiting_room.model import read_news
 
 ROWS_PATH: Final = ROOT / "tests" / "faults" / "rows.jsonl"
@@ -192,6 +194,16 @@ class Sale:
     def rush(self, fault: str, *, room: RoomSeed = DOOR, **plan: Any) -> Rush:
         """A crowd at a new event, for as long as the ``with`` lasts; ``plan`` are fields of `CrowdPlan`."""
         return Rush(self, fault, self.event(room=room), plan)
+
+
+def kill_at(sale: Sale, point: str) -> None:
+    """Kill the next lane worker that comes to the point."""
+    reached = sale.folder / "reached"
+    reached.unlink(missing_ok=True)
+    (sale.folder / point).touch()
+    await_that(lambda: reached.exists() and reached.read_text())
+    os.kill(int(reached.read_text()), signal.SIGKILL)
+    (sale.folder / point).unlink()
 
 
 def rss_bytes(service: Service) -> int:
@@ -370,13 +382,29 @@ class Calls:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            with contextlib.suppress(redis.RedisError, OSError), self._sale.redis() as client, client.pubsub() as heard:
-                heard.subscribe(NEWS_CHANNEL)
+            with (
+                contextlib.suppress(redis.RedisError, OSError),
+                self._sale.redis() as client,
+                self._subscribed(client) as heard,
+            ):
                 while not self._stopped.is_set():
                     message = heard.get_message(ignore_subscribe_messages=True, timeout=0.2)
                     if message is not None:
                         self._hear(client, message["data"])
             self._stopped.wait(0.05)
+
+    def _subscribed(self, client: redis.Redis) -> PubSub:
+        channel = room_channel(self._event_id, 0)
+        if isinstance(client, ClusterRedis):
+            servers = client.servers()
+            server = client.slot_map.of(channel)
+            assert server is not None
+            heard: PubSub = servers[server].pubsub()  # type: ignore[no-untyped-call]
+            heard.ssubscribe(channel)
+            return heard
+        heard = client.pubsub()  # type: ignore[no-untyped-call]
+        heard.subscribe(channel)
+        return heard
 
     def _hear(self, client: redis.Redis, payload: bytes) -> None:
         news = read_news(payload)

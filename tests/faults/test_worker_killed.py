@@ -16,7 +16,7 @@ from rq.worker_registration import get_keys
 
 from booking_lane.commands import Command
 from booking_lane.lane import lane_of, queue_name, rq_queue
-from tests.faults.harness import Probed, Rush, Sale, running_sale
+from tests.faults.harness import Probed, Rush, Sale, kill_at, running_sale
 from tests.integration.workers.lanes import BACK_SECONDS_MAX, Lanes
 from tests.services import Service, start_module
 from tests.unit.booking_lane.asks import reserve
@@ -66,16 +66,6 @@ def lane_worker(sale: Sale, rush: Rush) -> int:
 
     await_that(look)
     return found[0]
-
-
-def kill_at(sale: Sale, point: str) -> None:
-    """Kill the lane's worker as it comes to the point, as `Lanes.kill_at`."""
-    reached = sale.folder / "reached"
-    reached.unlink(missing_ok=True)
-    (sale.folder / point).touch()
-    await_that(lambda: reached.exists() and reached.read_text())
-    os.kill(int(reached.read_text()), signal.SIGKILL)
-    (sale.folder / point).unlink()
 
 
 def put_back(sale: Sale) -> int:

@@ -17,7 +17,7 @@ from redis import asyncio as aioredis
 from tests.property.scripts import CLOCK_KEYS, START_MS
 from tests.whole_line import WholeLine
 from waiting_room.errors import Rebuilding, RoomError
-from waiting_room.keys import NEWS_CHANNEL, room_keys
+from waiting_room.keys import room_channel, room_keys
 from waiting_room.model import RoomConfig, Slot, Standing, read_news
 from waiting_room.tokens import PlaceToken
 
@@ -132,7 +132,7 @@ class Sale:
     async def run(self) -> Story:
         try:
             async with self.ear.pubsub() as pubsub:
-                await pubsub.subscribe(NEWS_CHANNEL)
+                await pubsub.subscribe(room_channel(EVENT, 0))
                 await pubsub.get_message(timeout=5)
                 await self._pass_time(0)
                 await self.ask(lambda line: line.configure(EVENT, self.config))
@@ -245,7 +245,7 @@ class Sale:
 
     async def _hear(self, pubsub: Any) -> None:
         """What Redis told, in its order: the called claim in that order, but for those who miss it."""
-        await self.clients[0].publish(NEWS_CHANNEL, b"")
+        await self.clients[0].publish(room_channel(EVENT, 0), b"")
         while (message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)) is not None:
             if not message["data"]:
                 break

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from booking_lane.commands import Cancel
 from db.audit.invariants import audit
-from db.booking import outcomes, purchases
+from db.booking import fans, outcomes, purchases
 from db.booking.holds import Hold
 from db.booking.seats import SeatNow
 from tests.property.engine_machine import GRACE_SECONDS, machine_on
@@ -43,7 +43,7 @@ def forgets_outcomes(patch: pytest.MonkeyPatch) -> None:
 
 
 def counts_no_purchases(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(purchases, "READ_BOUGHT", purchases.READ_BOUGHT.replace("WHERE", "WHERE false AND"))
+    patch.setattr(fans, "READ_FANS", fans.READ_FANS.replace("WHERE d.cancelled_at IS NULL", "WHERE false"))
 
 
 def keeps_stale_rows(patch: pytest.MonkeyPatch) -> None:

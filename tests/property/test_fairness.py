@@ -16,7 +16,7 @@ pytestmark = pytest.mark.deep
 
 
 def runs() -> int:
-    """Sixty, and far more in `make test-deep`."""
+    """Forty, and far more in `make test-deep`."""
     assert settings.default is not None
     return settings.default.max_examples
 

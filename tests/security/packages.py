@@ -1,8 +1,9 @@
 """Both lock files against the advisories of the Python world: ``make audit-packages``.
 
 pip-audit asks PyPI, then OSV. Behind a mirror both may be out of reach; pip-audit then calls every package "not
-found" and ends well, so what it has not audited is counted here. A clone of github.com/pypa/advisory-database
-(``ADVISORIES=folder``) is read besides, which needs nobody's service.
+found" and ends well, so what it has not audited is counted here. A mirror may still have PyPI's document of each
+project, which tells the advisories of its newest version: that answers for packages that are pinned to it. A clone of
+github.com/pypa/advisory-database (``ADVISORIES=folder``) is read besides, which needs nobody's service.
 
 Ends with 0 where every package was audited and none is known to be vulnerable, 1 where one is, and 2 where nobody
 could be asked.
@@ -16,7 +17,9 @@ import re
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,9 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 IGNORED = Path(__file__).parent / "ignored_advisories.toml"
 SERVICES = ("pypi", "osv")
 SECONDS_MAX = 600
+PROJECT = "https://pypi.org/pypi/{}/json"
+PROJECT_SECONDS_MAX = 30
+PROJECTS_AT_A_TIME = 4
 _PINNED = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
 
@@ -66,6 +72,53 @@ def asked(lock: Path, service: str) -> tuple[set[str], list[Found], str]:
     ]
     skipped = next((str(one["skip_reason"]) for one in dependencies if "skip_reason" in one), "")
     return audited, found, skipped
+
+
+def asked_of_projects(packages: Mapping[str, str]) -> tuple[set[str], list[Found], list[str]]:
+    """What PyPI's documents of these projects tell: the packages that are pinned to their newest version, what was
+    found of them, and the packages that are not, with the newest version.
+    """
+    with ThreadPoolExecutor(PROJECTS_AT_A_TIME) as threads:
+        documents = dict(zip(packages, threads.map(_project, packages), strict=True))
+    audited: set[str] = set()
+    found: list[Found] = []
+    behind = []
+    for name, document in documents.items():
+        newest = newest_of(document)
+        if newest == packages[name]:
+            audited.add(name)
+            found += of_project(name, document)
+        elif newest:
+            behind.append(f"{name} {packages[name]} (newest: {newest})")
+    return audited, found, behind
+
+
+def _project(name: str) -> bytes:
+    try:
+        with urllib.request.urlopen(PROJECT.format(name), timeout=PROJECT_SECONDS_MAX) as answer:
+            content: bytes = answer.read()
+            return content
+    except OSError:
+        return b""
+
+
+def newest_of(document: bytes) -> str:
+    """The version of which a project's document tells; empty where it is none, or tells of no vulnerabilities."""
+    try:
+        told = json.loads(document)
+    except ValueError:
+        return ""
+    return str(told["info"]["version"]) if "vulnerabilities" in told else ""
+
+
+def of_project(name: str, document: bytes) -> list[Found]:
+    """The advisories that a project's document tells of its newest version."""
+    told = json.loads(document)
+    return [
+        Found(name, told["info"]["version"], advisory["id"], tuple(advisory["fixed_in"]))
+        for advisory in told["vulnerabilities"]
+        if not advisory.get("withdrawn")
+    ]
 
 
 def read(folder: Path, packages: Mapping[str, str]) -> Iterator[Found]:
@@ -121,6 +174,13 @@ def main(arguments: list[str] | None = None) -> int:
             )
             if audited >= set(packages):
                 break
+        if missing := {name: version for name, version in packages.items() if name not in audited}:
+            told, advisories, behind = asked_of_projects(missing)
+            audited |= told
+            found |= set(advisories)
+            print(f"{lock}: PyPI's projects told of {len(told)} of the {len(missing)} others")
+            if behind:
+                print(f"{lock}: not the newest, and so not told of: {', '.join(behind)}")
         complete &= audited >= set(packages)
         if chosen.advisories is not None:
             found |= set(read(chosen.advisories, packages))

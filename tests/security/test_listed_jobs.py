@@ -206,6 +206,7 @@ def test_a_worker_lists_the_jobs_that_gateways_and_cron_name(monkeypatch: pytest
     assert ListedJob.functions == {
         lane.BOOK: worker_jobs.book,
         lane.GIVE_UP: worker_jobs.give_up,
+        lane.HAND_OVER: worker_jobs.hand_over,
         **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.sweep, worker_jobs.reconcile)},
         **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.retry_failed, worker_jobs.forget)},
         **{f"workers.jobs.{job.__name__}": job for job in (worker_jobs.seal, worker_jobs.index)},

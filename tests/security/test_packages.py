@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.security import packages
-from tests.security.packages import Found, main, pinned, read
+from tests.security.packages import Found, main, newest_of, of_project, pinned, read
 from tests.services import ROOT
 
 ADVISORY = """
@@ -57,12 +58,25 @@ def test_every_package_of_a_lock_is_seen(name: str) -> None:
     assert len(found) == sum("==" in line.split(";")[0] for line in (ROOT / name).read_text().splitlines())
 
 
+def test_a_projects_document_tells_of_its_newest_version() -> None:
+    advisories = [
+        {"id": "PYSEC-2017-94", "fixed_in": ["2.7"], "withdrawn": None},
+        {"id": "PYSEC-2018-97", "fixed_in": [], "withdrawn": "2020-01-01T00:00:00Z"},
+    ]
+    document = json.dumps({"info": {"version": "2.6.1"}, "vulnerabilities": advisories}).encode()
+    assert newest_of(document) == "2.6.1"
+    assert of_project("pycrypto", document) == [Found("pycrypto", "2.6.1", "PYSEC-2017-94", ("2.7",))]
+    for silent in (b"", b"<html>", json.dumps({"info": {"version": "2.6.1"}}).encode()):
+        assert newest_of(silent) == ""
+
+
 def test_silence_is_no_clean_bill(
     advisories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock = tmp_path / "some.lock"
     lock.write_text("jinja2==2.9 \\\n    --hash=sha256:00\n")
     monkeypatch.setattr(packages, "asked", lambda lock, service: (set(), [], "no such host"))
+    monkeypatch.setattr(packages, "PROJECT", "http://127.0.0.1:1/{}")
     assert main([str(lock)]) == 2
     assert "NOT AUDITED" in capsys.readouterr().out
     assert main(["--advisories", str(advisories), str(lock)]) == 2

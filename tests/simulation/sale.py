@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -57,7 +58,8 @@ class Sale:
         chance = self.chance
         waiting = sold = 0
         active: dict[int, float] = {}
-        calls: deque[tuple[float, bool]] = deque()
+        calls: dict[int, list[bool]] = {}
+        called = 0
         due: dict[int, list[int]] = {}
         queue: deque[tuple[float, int]] = deque()
         left: dict[int, int] = {}
@@ -81,7 +83,7 @@ class Sale:
                     admissions.popleft()
                 waits = sorted(wait for _, wait in ended)
                 p95_ms = waits[int(len(waits) * 0.95)] if waits else None
-                in_room = len(active) + len(calls)
+                in_room = len(active) + called
                 by_stock = max(0, (self.seats - sold) // 2 * 2)
                 slots = max(0, min(self.capacity, by_stock) - in_room)
                 no_shows = sum(not came for _, came in answered) / len(answered) if answered else 0.0
@@ -117,18 +119,17 @@ class Sale:
             bucket = min(
                 max(1.0, steering.rate_per_minute / 60), bucket + steering.rate_per_minute / 60 / TICKS_A_SECOND
             )
-            slots = min(self.capacity, max(0, (self.seats - sold) // 2 * 2)) - len(active) - len(calls)
+            slots = min(self.capacity, max(0, (self.seats - sold) // 2 * 2)) - len(active) - called
             while bucket >= 1 and waiting and slots > 0:
                 bucket -= 1
                 slots -= 1
                 waiting -= 1
                 comes = chance.random() >= self.no_show(second)
-                calls.append((now + (chance.uniform(0.2, 3) if comes else self.claim_window_seconds), comes))
-            still: deque[tuple[float, bool]] = deque()
-            for at, comes in calls:
-                if at > now:
-                    still.append((at, comes))
-                    continue
+                called += 1
+                at = now + (chance.uniform(0.2, 3) if comes else self.claim_window_seconds)
+                calls.setdefault(math.ceil(at * TICKS_A_SECOND), []).append(comes)
+            for comes in calls.pop(tick, ()):
+                called -= 1
                 answered.append((now, comes))
                 if comes:
                     fan += 1
@@ -138,7 +139,6 @@ class Sale:
                     for number in range(self.commands):
                         at_tick = tick + int(chance.uniform(*self.think_seconds) * TICKS_A_SECOND * (number + 1) / 2)
                         due.setdefault(at_tick, []).append(fan)
-            calls = still
             for who in due.pop(tick, ()):
                 queue.append((now, who))
             work = min(work + self.engine_per_second(second) / TICKS_A_SECOND, self.engine_per_second(second))

@@ -124,6 +124,8 @@ def test_up_comes_up_refuses_a_second_mends_what_dies_and_leaves_nothing(data: P
         assert _status(up.url + "/health/ready") == 200
         pages = re.findall(r"http://\S+/events/\d+", up.output.read_text())
         assert [_status(page) for page in pages] == [200, 200], "the demo, and the demo whose tickets are paid"
+        # Or the doctor, which README has people try at once, would say that nobody can pay.
+        assert running.read(data)["ADMITONE_PAYMENT_PROVIDERS"] == "test"
 
         second = _second_up(data, "--port", "0")
         assert second.returncode == 2

@@ -29,6 +29,18 @@ from workers.settings import WorkerSettings
 SECRET = "an unlikely secret 0123456789 of the tests"
 
 
+def test_a_cluster_has_the_line_and_never_the_jobs() -> None:
+    cluster = {"REDIS_URL": "redis+cluster://:secret@one,two/"}
+    with pytest.raises(SettingsError, match="ADMITONE_JOBS_REDIS_URL"):
+        Settings.load(cluster)
+    with pytest.raises(SettingsError, match="jobs do not run"):
+        Settings.load({"REDIS_URL": "redis://one", "ADMITONE_JOBS_REDIS_URL": cluster["REDIS_URL"]})
+    with pytest.raises(SettingsError, match="REDIS_URL: a cluster has one database") as refused:
+        Settings.load({"REDIS_URL": cluster["REDIS_URL"] + "1"})
+    assert "secret" not in str(refused.value)
+    assert not Settings.load({**cluster, "ADMITONE_JOBS_REDIS_URL": "redis://jobs"}).redis.one_server
+
+
 EVERYBODY = (
     "*",
     " * ",
@@ -51,6 +63,7 @@ GIVEN = {
     "ADMITONE_PAYMENT_PROVIDERS": "test",
     "ADMITONE_OPERATOR_FACTOR_ROLES": "owner,steward",
     "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
+    "ADMITONE_OIDC_ISSUERS": '[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]',
     "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
     "ADMITONE_SHOP_PROBE_NETWORKS": "10.1.0.0/16",
     "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
@@ -66,6 +79,8 @@ GIVEN = {
     "ADMITONE_SMS_URL": "twilio://AC1:token@api",
     "ADMITONE_SMS_FALLBACK_URL": "https://sms.example.org/send",
     "ADMITONE_PUSH_CONTACT": "mailto:ops@venue.example",
+    "ADMITONE_GATEWAY_SERVE": "pages,search",
+    "ADMITONE_GATEWAY_EVENTS": "7,8",
     "ADMITONE_PUSH_PUBLIC_KEY": (
         "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
     ),
@@ -111,6 +126,23 @@ def test_what_is_no_address_of_a_proxy_is_refused(proxies: str) -> None:
 def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.load({name: value})
+
+
+@pytest.mark.parametrize(
+    ("issuers", "why"),
+    [
+        ("uni", "malformed"),
+        ('[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example"}]', "clientId"),
+        ('[{"key": "Uni!", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]', "key"),
+        ('[{"key": "back", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]', "key"),
+        ('[{"key": "u", "name": "Uni", "issuer": "https://a.example", "clientId": "us", "secret": "x"}]', "secret"),
+        ('[{"key": "u", "name": "Uni", "issuer": "https://first.example", "clientId": "us"}]', "the same issuer"),
+    ],
+)
+def test_a_list_of_issuers_that_cannot_be_meant_is_refused(issuers: str, why: str) -> None:
+    first = {"ADMITONE_OIDC_ISSUER": "https://first.example", "ADMITONE_OIDC_CLIENT_ID": "us"}
+    with pytest.raises(SettingsError, match=f"ADMITONE_OIDC_ISSUERS: .*{why}"):
+        Settings.load({**first, "ADMITONE_OIDC_ISSUERS": issuers})
 
 
 def test_a_misspelt_setting_is_refused() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from booking_lane.figures import CHOICES, Figures, from_hash
-from booking_lane.lane import lane_of
+from booking_lane.lane_map import Lanes
 from db.alarms.kinds import AlarmKind
 from db.alarms.standing import WatchedEvent
 from db.payments.overview import WatchedMoney
@@ -47,10 +47,14 @@ class LaneReading(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True):
-    """The lanes at one moment, in Unix seconds."""
+    """The lanes at one moment, in Unix seconds, and which of them each event belongs to."""
 
     at: float
     lanes: list[LaneReading]
+    shared: Lanes | None = None
+
+    def lane_of(self, event_id: int) -> int:
+        return (self.shared or Lanes(len(self.lanes))).of(event_id)
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -101,7 +105,7 @@ def looks_of(
     names = {f"lane-{lane}" for lane in range(len(reading.lanes))} | {f"event-{one.event_id}" for one in events}
     memory.keep_marks(names)
     for lane in range(len(reading.lanes)):
-        yield from _of_lane(memory, reading, lane, _about_lane(lane, len(reading.lanes), events))
+        yield from _of_lane(memory, reading, lane, _about_lane(lane, reading, events))
     for event in events:
         yield from _of_event(memory, reading.at, event, counts)
 
@@ -115,9 +119,9 @@ def money_looks(money: Sequence[WatchedMoney]) -> Iterator[Look]:
         yield Look(AlarmKind.PAYMENTS_DIFFER, one.event_id, float(one.differences), about)
 
 
-def _about_lane(lane: int, lanes: int, events: Sequence[WatchedEvent]) -> dict[str, Any]:
+def _about_lane(lane: int, reading: Reading, events: Sequence[WatchedEvent]) -> dict[str, Any]:
     """The events whose bookings run on the lane, those with a line first."""
-    own = sorted((one for one in events if lane_of(one.event_id, lanes) == lane), key=lambda one: not one.has_line)
+    own = sorted((one for one in events if reading.lane_of(one.event_id) == lane), key=lambda one: not one.has_line)
     first = own[0] if own else None
     return {
         "names": [one.name for one in own[:NAMES_MAX]],

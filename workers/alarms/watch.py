@@ -20,6 +20,7 @@ from rq.registry import StartedJobRegistry
 
 from booking_lane.figures import figures_key
 from booking_lane.lane import queue_name
+from booking_lane.lane_map import map_in_force
 from db.alarms import notices
 from db.alarms import standing as sql
 from db.alarms.kinds import KINDS, AlarmKind, AlarmScope
@@ -60,6 +61,7 @@ class Watch:
     Args:
         jobs: the Redis of the jobs, which has the lanes' figures.
         slots: the line.
+        lanes: the setting's number of lanes.
     """
 
     def __init__(self, jobs: redis.Redis, slots: Slots, lanes: int, settings: AlarmSettings) -> None:
@@ -106,8 +108,10 @@ class Watch:
         return looks
 
     def _reading(self, now: dt.datetime) -> Reading:
+        lane_map = map_in_force(self._jobs, self._lanes)
+        lanes_max = max(lane_map.numbers) + 1
         with self._jobs.pipeline(transaction=False) as pipe:
-            for lane in range(self._lanes):
+            for lane in range(lanes_max):
                 pipe.hgetall(figures_key(lane))
                 pipe.llen(f"rq:queue:{queue_name(lane)}")
                 pipe.zcard(StartedJobRegistry.key_template.format(queue_name(lane)))
@@ -116,7 +120,7 @@ class Watch:
             LaneReading({name.decode(): int(value) for name, value in counters.items()}, queued + under_way)
             for counters, queued, under_way in zip(found[::3], found[1::3], found[2::3], strict=True)
         ]
-        return Reading(now.timestamp(), lanes)
+        return Reading(now.timestamp(), lanes, lane_map.lanes)
 
     def _counts(self, event_id: int) -> RoomCounts | None:
         try:

@@ -27,6 +27,7 @@ from db.events.cancelling import write_cancellation_news
 from db.outbox.channels import ChannelName
 from db.outbox.deliveries import HAND_OVER, NOTE
 from db.rooms.room_news import write_room_news
+from db.search.index.settings import SearchIndexSettings
 from db.settings import SiteSettings
 from workers.channels.channel import Channel, Connection, Message, Outcome
 from workers.channels.edge.channel import Edge
@@ -206,10 +207,11 @@ def dispatch(
     site: SiteSettings,
     webhook: WebhookSettings,
     edge: EdgeSettings,
+    search_index: SearchIndexSettings | None = None,
     *,
     probe: Callable[[str], None] = lambda point: None,
 ) -> None:
-    """Run a dispatcher in this process until SIGTERM or SIGINT."""
+    """Run a dispatcher in this process until SIGTERM or SIGINT, and what keeps the search's index if there is one."""
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
@@ -225,6 +227,12 @@ def dispatch(
         channels: list[Channel[Any]] = [Webhooks(webhook, public_only=site.production)]
         if edge.provider is not Provider.NONE:
             channels.append(Edge(edge, public_url=site.public_url))
-        await Dispatcher(database_url, channels, probe=probe).run(stop)
+        work = [Dispatcher(database_url, channels, probe=probe).run(stop)]
+        if search_index is not None and search_index.is_used:
+            # Elasticsearch's client is large.
+            from workers.channels.search_index import Indexer
+
+            work.append(Indexer(database_url, search_index).run(stop))
+        await asyncio.gather(*work)
 
     asyncio.run(live())

@@ -14,13 +14,12 @@ class Needs:
 
     Attributes:
         events: event ids. Each event's advisory lock is taken, and its row and ticket types are read.
-        fans: (event_id, user_id) of fans whose holds and number of bought seats are read.
+        fans: (event_id, user_id) of fans whose holds and bought seats are read, with how many holds ended unbought.
         holds: (event_id, reservation_id) of holds.
         purchases: (event_id, purchase_id) of purchases, with their seats.
         lapsed_of: event ids of which lapsed holds are read, as many as a sweep takes at a time.
         seats: keys of seats to be locked. The seats of open holds that were read, and of purchases, are locked too.
         free_rows: (event_id, ticket_type_id) of which all free seats are read.
-        unbought: (event_id, user_id) of fans whose holds that ended unbought are counted.
         networks: (event_id, network) of which the seats without a proof are counted.
         payments: (event_id, payment_id) of payments that end, with the checkouts that wait for them.
         vouchers: (event_id, hash) of vouchers.
@@ -37,7 +36,6 @@ class Needs:
     lapsed_of: set[int] = field(default_factory=set)
     seats: set[EventSeat] = field(default_factory=set)
     free_rows: set[tuple[int, int]] = field(default_factory=set)
-    unbought: set[tuple[int, int]] = field(default_factory=set)
     networks: set[tuple[int, str]] = field(default_factory=set)
     vouchers: set[tuple[int, bytes]] = field(default_factory=set)
     bought_unproven: set[int] = field(default_factory=set)

@@ -10,7 +10,7 @@ from typing import Any
 
 from booking_lane.commands import Command, Outcome
 from booking_lane.settings import HoldSettings
-from db.booking import conduct, events, holds, outcomes, purchases, seats, vouchers
+from db.booking import conduct, events, fans, holds, outcomes, purchases, seats, vouchers
 from db.booking.states import HoldState
 from db.entries import used
 from db.payments import rows as payments
@@ -70,7 +70,6 @@ def _read_rows(
 ) -> dict[uuid.UUID, Outcome]:
     """Make the first round trip, which reads everything but the seats."""
     event_ids = sorted(needs.events)
-    fans = [{"event_id": event_id, "user_id": user_id} for event_id, user_id in sorted(needs.fans)]
     with connection.pipeline():
         if locks:
             run(connection, events.LOCK_EVENTS, space=events.ADVISORY_SPACE, event_ids=event_ids)
@@ -81,22 +80,16 @@ def _read_rows(
         )
         event_rows = run(connection, events.READ_EVENTS, event_ids=event_ids)
         ticket_rows = run(connection, events.READ_TICKETS, event_ids=event_ids)
-        holds_of_fans = read_rows(connection, holds.READ_HOLDS_OF_FANS, fans)
+        fan_rows = read_rows(connection, fans.READ_FANS, [fans.fan_key(*fan) for fan in sorted(needs.fans)])
         holds_named = read_rows(
             connection,
             holds.READ_HOLDS,
             [{"event_id": event_id, "reservation_id": hold} for event_id, hold in sorted(needs.holds)],
         )
-        bought = read_rows(connection, purchases.READ_BOUGHT, fans)
         purchase_rows = read_rows(
             connection,
             purchases.READ_PURCHASES,
             [{"event_id": event_id, "purchase_id": purchase} for event_id, purchase in sorted(needs.purchases)],
-        )
-        unbought = read_rows(
-            connection,
-            conduct.READ_UNBOUGHT,
-            [{"event_id": event_id, "user_id": user_id} for event_id, user_id in sorted(needs.unbought)],
         )
         networks = read_rows(
             connection,
@@ -152,22 +145,16 @@ def _read_rows(
     for row in ticket_rows:
         ticket = events.ticket_row(row)
         book.tickets[ticket.event_id, ticket.ticket_type_id] = ticket
-    for row in [*holds_named, *holds_of_fans]:
+    for row in holds_named:
         book.add_hold(holds.hold_row(row))
+    for row in fan_rows:
+        _put_fan(book, fans.FanRow._make(row))
     for row in lapsed:
         hold = holds.hold_row(row)
         book.add_hold(hold)
         book.lapsed.setdefault(hold.event_id, []).append(hold.reservation_id)
     # Seats whose hold has lapsed since the kept rows were read are free without a sweep, so these rows are read again.
     book.free_rows = {key: rows for key, rows in book.free_rows.items() if key[0] not in book.lapsed}
-    for row in bought:
-        of_fan = purchases.BoughtRow._make(row)
-        fan = of_fan.event_id, of_fan.user_id
-        book.bought_counts[fan] = book.bought_counts.get(fan, 0) + of_fan.seats
-        book.bought_of_types[*fan, of_fan.ticket_type_id] = of_fan.seats
-    for row in unbought:
-        of_user = conduct.UnboughtRow._make(row)
-        book.unbought[of_user.event_id, of_user.user_id] = of_user.holds
     for row in networks:
         of_network = conduct.NetworkRow._make(row)
         book.network_seats[of_network.event_id, of_network.network] = of_network.seats
@@ -192,6 +179,17 @@ def _read_rows(
         job = payments.PaymentJob(command_id, user_id, bytes(body_hash), None if outcome is None else outcome.encode())
         book.payments[payment_id].jobs.append(job)
     return {row[0]: Outcome(*outcomes.outcome_row(row)) for row in outcome_rows}
+
+
+def _put_fan(book: Book, row: fans.FanRow) -> None:
+    fan = row.event_id, row.user_id
+    for hold in row.holds_had():
+        book.add_hold(hold)
+    if row.types_bought is not None:
+        book.bought_counts[fan] = len(row.types_bought)
+        book.bought_of_types |= {(*fan, kind): number for kind, number in Counter(row.types_bought).items()}
+    if row.unbought is not None or row.cancelled is not None:
+        book.unbought[fan] = row.unbought_in_all()
 
 
 def _read_turns(connection: Connection, book: Book, needs: Needs) -> None:

@@ -8,8 +8,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from redis.exceptions import ResponseError
-
 from db.messages import fan_out as sql
 from db.messages.kinds import MessageKind
 from db.patience import Turns
@@ -42,7 +40,7 @@ class Fronts:
     async def look(self, connection: Connection) -> None:
         """Look at every line in which somebody waits whom we can tell."""
         found = await connection.execute(sql.LINES_WITH_CONTACTS, prepare=True)
-        turns = Turns("the look at a line's front", ResponseError, others=False)
+        turns = Turns("the look at a line's front", self._line.room_errors, others=False)
         for event_id, _ in await found.fetchall():
             with turns.of(f"event {event_id}"), contextlib.suppress(RoomUnknown):
                 await self._look_at(connection, event_id)

@@ -10,6 +10,7 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _INDEX = "ix_reservation_open_expiry"
 _INDEX_BEFORE = "ix_reservation_held_expiry"

@@ -12,6 +12,7 @@ revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
+while_serving = "safe: views have the old names"
 
 # From Postgres 18 on a column's NOT NULL is a constraint with a name that a renamed table does not change.
 _RENAME_NOT_NULLS = """

@@ -12,6 +12,7 @@ revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
+while_serving = "safe: views have the old names"
 
 _MOMENT = sa.DateTime(timezone=True)
 

@@ -13,6 +13,7 @@ revision = "0015"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 

@@ -13,6 +13,7 @@ revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _COLUMNS = (
     ("x", sa.Integer()),

@@ -12,6 +12,7 @@ revision = "0018"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 

@@ -13,6 +13,7 @@ revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 

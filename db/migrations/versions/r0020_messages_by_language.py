@@ -13,6 +13,7 @@ revision = "0020"
 down_revision = "0019"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 # Strings of 1 to 280 characters. A pattern of Postgres repeats a sign at most 255 times.
 _NO_TEXT = 'strict $.* ? (@.type() != "string" || !(@ like_regex "^.{1,140}.{0,140}$" flag "s"))'

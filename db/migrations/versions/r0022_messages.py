@@ -14,6 +14,7 @@ revision = "0022"
 down_revision = "0021"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 _NOW = sa.func.clock_timestamp()

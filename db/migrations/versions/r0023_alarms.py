@@ -13,6 +13,7 @@ revision = "0023"
 down_revision = "0022"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 _NOW = sa.func.clock_timestamp()

@@ -18,6 +18,7 @@ revision = "0025"
 down_revision = "0024"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _MOMENT = sa.DateTime(timezone=True)
 _ROLES = "role IN ('viewer', 'steward', 'door', 'owner')"

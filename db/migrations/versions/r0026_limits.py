@@ -14,6 +14,7 @@ revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _DIALS = (("pass_life_seconds", 0, 604_800), ("network_limits_max", 0, 100_000), ("fan_unbought_max", 3, 100_000))
 

@@ -9,6 +9,7 @@ revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("follower", ("what", "name", "address_hash")),

@@ -15,6 +15,7 @@ revision = "0030"
 down_revision = "0029"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _OFTEN: dict[str, Any] = {
     "postgresql_with": {

@@ -12,6 +12,7 @@ revision = "0031"
 down_revision = "0030"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 _DIALS = (
     ("offer_minutes", 60, 1, 10_080),

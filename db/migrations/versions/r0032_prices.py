@@ -15,6 +15,7 @@ revision = "0032"
 down_revision = "0031"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 CHECKS = {
     "fee": "fee_amount >= 0 AND fee_basis_points BETWEEN 0 AND 10000",

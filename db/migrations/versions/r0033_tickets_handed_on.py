@@ -12,6 +12,7 @@ revision = "0033"
 down_revision = "0032"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

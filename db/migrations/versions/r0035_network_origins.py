@@ -13,6 +13,7 @@ revision = "0035"
 down_revision = "0034"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

@@ -14,6 +14,7 @@ revision = "0036"
 down_revision = "0035"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

@@ -11,6 +11,7 @@ revision = "0037"
 down_revision = "0036"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

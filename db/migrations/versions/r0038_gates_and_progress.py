@@ -14,6 +14,7 @@ revision = "0038"
 down_revision = "0037"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

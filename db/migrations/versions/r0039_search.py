@@ -16,6 +16,7 @@ revision = "0039"
 down_revision = "0038"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 UPDATED_OFTEN = {
     "fillfactor": 70,

@@ -13,6 +13,7 @@ revision = "0042"
 down_revision = "0039"
 branch_labels = None
 depends_on = None
+while_serving = "safe"
 
 
 def upgrade() -> None:

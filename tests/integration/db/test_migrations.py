@@ -118,6 +118,7 @@ REFERENCE_TABLES = {
     "alarm_receiver",
     "change_log",
     "follower",
+    "lane_map",
     "network_rule",
     "network_rules_version",
     "operator",

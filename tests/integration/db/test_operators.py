@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connections.engines import create_engine
 from db.operators.accounts import add_operator, find_account, is_password
+from tests import passwords
 
 
 @pytest.fixture
@@ -57,7 +58,16 @@ async def test_a_broken_hash_opens_nothing(database_url: str, engine: AsyncEngin
     assert not await verify_operator(engine, "ada", "first password")
 
 
+def test_a_password_is_hashed_with_the_work_that_its_function_promises() -> None:
+    """All other tests hash with less (`tests.passwords`)."""
+    hasher = passwords.OF_THE_PRODUCT
+    assert hasher.memory_cost >= 64 * 1024
+    assert hasher.time_cost >= 3
+    assert hasher.type is Type.ID
+
+
 async def test_an_unknown_name_costs_the_work_of_a_known_one(database_url: str, engine: AsyncEngine) -> None:
+    passwords.hash_as_the_product()
     add_operator(database_url, "ada", "first password")
 
     async def fastest(name: str) -> float:

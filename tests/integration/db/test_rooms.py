@@ -55,7 +55,7 @@ async def test_rooms_are_read(engine: AsyncEngine, database_url: str, event_id: 
             off_sale_at=found.off_sale_at,
             has_draw=False,
         )
-        assert [found.event_id for found in await rooms(connection)] == [other, event_id]
+        assert [found.event_id for found in await rooms(connection, 2)] == [event_id, other], "what is off comes last"
 
 
 async def test_a_change_is_logged_field_by_field(engine: AsyncEngine, event_id: int) -> None:

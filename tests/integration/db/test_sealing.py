@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import psycopg.sql
+import pyotp
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from admitone.doctor import data_keys
 from admitone.doctor.finding import Finding, Level
 from admitone.doctor.site import Site as Examined
+from admitone.keys import seal_authenticators
 from admitone.settings import Settings
 from db.accounts.accounts import keep_identity
 from db.alarms.kinds import ReceiverChannel
@@ -28,33 +32,28 @@ from db.help.fans import FIND_BY_ADDRESS, FIND_BY_TICKET, find_fans
 from db.messages.addresses import hash_of, opened
 from db.messages.contacts import contacts_of, follow, keep_contact, keep_quiet, suppress, unwanted
 from db.messages.kinds import MAIL, SMS, Followed, MessageKind, SuppressionReason
+from db.operators.factors import begin_totp, waiting_totp
 from db.orders.answers import Answer, Attendee, Content, Hold, keep_answers, open_content, words_of
 from db.push.subscriptions import keep_subscription
-from db.sealing.keyring import Keyring, SealError, keyring, use
+from db.sealing.keyring import SealError
 from db.sealing.rows import TABLES, Sealed, seal_anew, seal_plain
-from db.settings import SiteSettings
+from db.settings import DatabaseSettings, SiteSettings
 from db.tables.metadata import METADATA
 from db.webhooks.endpoints import add_endpoint
+from gateway.identity.totp import Authenticators
 from tests.factories import SECRET, make_event, plan_event
 from tests.integration.db.world import World
+from tests.keyrings import sealed_with
+from waiting_room.key_ring import KeyGroup, ring_of
 
 FAN = 7
 ADA = "Augusta Lovelace"
+OPERATOR = "Grace"
 ADDRESS, PHONE = "ada.lovelace@example.org", "+4930123456"
 ENDPOINT = "https://push.example.org/send/secret-of-a-browser"
 KEY = "a-browsers-key"
 CHAT = "https://chat.example.org/hooks/secret-of-a-chat"
 NEWER = "a newer secret of the tests, of no use either"
-
-
-@contextmanager
-def keys(*secrets: str) -> Iterator[None]:
-    before = keyring()
-    use(Keyring(secrets, SECRET))
-    try:
-        yield
-    finally:
-        use(before)
 
 
 @pytest.fixture
@@ -100,9 +99,14 @@ def fill(database_url: str, event_id: int) -> list[bytes]:
             content = Content(ADA, (Attendee(1, 1, 1, ADA),), (Answer(1, "How?", ADA),))
             hold = Hold(event_id, uuid.UUID(int=1), FAN)
             await keep_answers(connection, hold, ADDRESS, content, terms_version=1, language="en")
+            await connection.exec_driver_sql(
+                "INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (OPERATOR,)
+            )
+            enrolment = Authenticators(SECRET, time.time).begin(OPERATOR)
+            await begin_totp(connection, OPERATOR, enrolment.kept)
             draw = await draw_row(connection, event_id)
             assert draw is not None
-            return [secret, draw.fan_key]
+            return [secret, draw.fan_key, enrolment.secret.encode()]
 
     return asyncio.run(write())
 
@@ -204,9 +208,9 @@ def test_a_plain_row_beside_a_sealed_one_that_says_the_same_goes(connection: psy
 def test_rows_follow_a_new_key_and_keep_what_they_say(
     connection: psycopg.Connection[Any], database_url: str, event_id: int
 ) -> None:
-    with keys("an older secret of the tests", SECRET):
+    with sealed_with("an older secret of the tests", SECRET, site_secret=SECRET):
         secrets = fill(database_url, event_id)
-    with keys(NEWER):
+    with sealed_with(NEWER, site_secret=SECRET):
         assert sum(step.lost for _, step in seal_anew(connection, 3)) > 0, "the older key is missing"
     connection.execute(
         "INSERT INTO payment (event_id, payment_id, reservation_id, user_id, provider, amount, currency, created_at,"
@@ -218,12 +222,12 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
     buy(connection, event_id)
     plain = "ABCDEFGHIJKLMNOP"
     connection.execute("UPDATE purchase_detail SET ticket_code = %s WHERE seat_number = 1", (plain,))
-    with keys(NEWER, "an older secret of the tests", SECRET):
+    with sealed_with(NEWER, "an older secret of the tests", SECRET, site_secret=SECRET):
         first = list(seal_anew(connection, 1))
         assert sum(step.lost for _, step in first) == 0
         assert {table for table, _ in first} == {table.name for table in TABLES}
         assert not [step for _, step in seal_anew(connection, 3) if step.rows], "nothing is left to do"
-    with keys(NEWER):
+    with sealed_with(NEWER, site_secret=SECRET):
         codes = [row[0] for row in connection.execute("SELECT ticket_code FROM purchase_detail ORDER BY seat_number")]
         assert open_code(codes[0]) == plain
         assert all(plain not in code for code in codes)
@@ -241,14 +245,39 @@ def test_rows_follow_a_new_key_and_keep_what_they_say(
                 assert set(words_of(["augusta"])) < {bytes(word) for word in row.words}
 
         asyncio.run(read())
-    with keys(SECRET), pytest.raises(SealError):
+    with sealed_with(SECRET, site_secret=SECRET), pytest.raises(SealError):
         open_code(codes[0])
+
+
+def test_an_authenticator_of_an_earlier_release_is_sealed_by_the_rotation(
+    connection: psycopg.Connection[Any], database_url: str
+) -> None:
+    secret, nonce = pyotp.random_base32(), os.urandom(12)
+    key = ring_of(SECRET).derived(KeyGroup.OPERATORS, b"admitone totp v1")[0]
+    kept = nonce + AESGCM(key.secret).encrypt(nonce, secret.encode(), OPERATOR.encode())
+    for name, stored in ((OPERATOR, kept), ("Lost", b"no key of ours encrypted this")):
+        connection.execute("INSERT INTO operator (name, password_hash) VALUES (%s, 'none')", (name,))
+        connection.execute("INSERT INTO operator_totp (name, secret) VALUES (%s, %s)", (name, stored))
+    settings = Settings(site=SiteSettings(secret=SECRET), db=DatabaseSettings(url=database_url))
+    with sealed_with(NEWER, site_secret=SECRET):
+        asyncio.run(seal_authenticators(settings))
+        assert sum(step.lost for _, step in seal_anew(connection, 10)) == 1
+
+        async def read() -> None:
+            async with transaction(database_url, "test") as again:
+                sealed = await waiting_totp(again, OPERATOR)
+                assert sealed is not None
+                another = Authenticators("another secret of the site", time.time)
+                assert another.step_of(OPERATOR, sealed, pyotp.TOTP(secret).now()) is not None
+                assert await waiting_totp(again, "Lost") == b"no key of ours encrypted this"
+
+        asyncio.run(read())
 
 
 def test_the_doctor_sees_that_a_key_is_missing(
     connection: psycopg.Connection[Any], database_url: str, event_id: int
 ) -> None:
-    with keys("a-lost-key", SECRET):
+    with sealed_with("a-lost-key", SECRET, site_secret=SECRET):
         fill(database_url, event_id)
         buy(connection, event_id)
         assert sum(step.rows for _, step in seal_anew(connection, 100))

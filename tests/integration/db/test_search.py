@@ -16,7 +16,7 @@ from db.connections.engines import create_engine
 from db.events.editing import edit_event
 from db.events.edits import EventEdit
 from db.events.seed import EventPlan, create_event
-from db.search.reading import Wanted, facets, read_words, search
+from db.search.reading import Bounds, Wanted, facets, read_words, search
 from db.search.writing import index_behind
 from tests.factories import OFF, add_counts, one_type, plan_event
 
@@ -134,3 +134,24 @@ async def test_facets_count_and_narrow(written: psycopg.Connection[Any], read: A
     assert await found(read, town="KOLN") == [first, at_midnight]
     assert await found(read, month="2031-07") == [at_midnight, other]
     assert await found(read, currency="EUR", price_max=2500) == [other]
+
+
+async def test_the_work_of_a_search_is_bounded(written: psycopg.Connection[Any], read: AsyncConnection) -> None:
+    past = create_event(written, plan("Rock Hits", date=NOW - dt.timedelta(days=1)))
+    soon = [create_event(written, plan("Rock Hits", date=NOW + dt.timedelta(days=day))) for day in (3, 1, 2)]
+    named = create_event(written, plan("Rock", date=LATER))
+    rare = create_event(written, plan("Waltz", date=LATER))
+    bounds = Bounds(ranked_max=2, counted_max=3)
+
+    async def ranked(text: str, by_score: bool = True) -> list[int]:
+        answer = await search(read, Wanted(text=text), limit=20, now=NOW, by_score=by_score, bounds=bounds)
+        return [one.facts.event_id for one in answer.found]
+
+    assert await ranked("rock") == [named, soon[1], soon[2]], "the soonest, and the event of that very name"
+    assert await ranked("rock", by_score=False) == [past, soon[1], soon[2], soon[0], named], "all are found by date"
+    assert sorted(await ranked("rock waltz")) == sorted([soon[1], soon[2], rare]), "a rare word is not crowded out"
+    words = await read_words(read, "rock")
+    counted = await facets(read, Wanted(text="rock"), words, every=True, bounds=bounds)
+    assert (counted.total, counted.at_least) == (3, True)
+    whole = await facets(read, Wanted(text="rock"), words, every=True)
+    assert (whole.total, whole.at_least) == (5, False)

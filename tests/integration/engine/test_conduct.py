@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from booking_lane.commands import Command, Proof
-from db.booking.conduct import READ_NETWORKS, READ_PICTURE, READ_UNBOUGHT, PictureRow
+from db.booking.conduct import READ_NETWORKS, READ_PICTURE, PictureRow
+from db.booking.fans import READ_FANS, FanRow, fan_key
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies
 from tests.unit.booking_lane.asks import best, cancel, checkout, release, sweep
 
@@ -40,9 +41,9 @@ class Counted:
         return (int(rows[0]["seats"]), round(float(rows[0]["unbought_seats"]), 2)) if rows else (0, 0.0)
 
     def unbought(self, fan: int) -> float:
-        keys = msgspec.json.encode([{"event_id": self.event, "user_id": fan}]).decode()
-        (row,) = self.books.connection.execute(READ_UNBOUGHT, {"rows": keys}).fetchall()
-        return round(float(row["holds"]), 2)
+        keys = msgspec.json.encode([fan_key(self.event, fan)]).decode()
+        (row,) = self.books.connection.execute(READ_FANS, {"rows": keys}).fetchall()
+        return round(FanRow(**row).unbought_in_all(), 2)
 
 
 def test_a_networks_seats_count_while_held_or_bought_without_a_proof(books: Books) -> None:

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from booking_lane.commands import Command
+from booking_lane.lane_map import Lanes
 from booking_lane.results import Count, SeatChange
 from db.booking.holds import EVENTS_WITH_DUE_HOLDS
 from tests.integration.engine.books import GRACE_SECONDS, HOLD_SECONDS, Books, bodies, codes
@@ -298,7 +299,7 @@ def test_the_holds_of_a_cancelled_event_end_with_the_next_sweep_and_no_others(bo
     with books.connection.transaction():
         books.connection.execute("UPDATE event SET state = 'cancelled' WHERE event_id = %s", (books.event,))
         books.connection.execute("INSERT INTO event_cancellation (event_id) VALUES (%s)", (books.event,))
-    due = {"lanes": 1, "lane": 0, "grace_seconds": GRACE_SECONDS, "events_max": 10}
+    due = {**Lanes(1).of_lane(0), "grace_seconds": GRACE_SECONDS, "events_max": 10}
     assert [row["event_id"] for row in books.connection.execute(EVENTS_WITH_DUE_HOLDS, due)] == [books.event]
     late = checkout(books.event, 1, A1, VIP1)
     assert codes(engine.apply([late]), late) == ["event_cancelled"]

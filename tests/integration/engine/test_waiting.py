@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from booking_lane.commands import Command
+from booking_lane.lane_map import Lanes
 from db.booking.seats import Seat
 from db.waiting.entries import EVENTS_WITH_OFFERS_DUE
 from tests.integration.engine.books import GRACE_SECONDS, VIP_SEATS, Books, bodies, codes
@@ -183,7 +184,7 @@ def test_what_is_free_when_the_list_is_switched_on_is_offered_by_the_sweep(waiti
     waiting.enter((1, 1))
     waiting.set(waiting_list=False)
     waiting.one(waiting.back(1))
-    lane = {"lanes": 1, "lane": 0, "events_max": 10}
+    lane = {**Lanes(1).of_lane(0), "events_max": 10}
     assert waiting.books.connection.execute(EVENTS_WITH_OFFERS_DUE, lane).fetchall() == []
     assert waiting.one(wait(waiting.event, 2, VIP, 2))["code"] == "waiting_list_off"
     waiting.set(waiting_list=True)

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 import gateway.accounts.issuer as module
-from gateway.accounts.issuer import Issuer, Person
+from gateway.accounts.issuer import Issuer, Issuers, Person
 from gateway.accounts.settings import OidcSettings
 from gateway.wire.problems import ProblemError
 from tests.openid import CLIENT_ID, CLIENT_SECRET, Provider
@@ -38,9 +38,14 @@ def settings_of(provider: Provider, **others: Any) -> OidcSettings:
     return OidcSettings(issuer=provider.issuer, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **others)
 
 
+def made(settings: OidcSettings, *, https_only: bool = False) -> Issuer:
+    (only,) = Issuers(settings, https_only=https_only, now=time.time)
+    return only
+
+
 @pytest.fixture
 async def issuer(provider: Provider) -> AsyncIterator[Issuer]:
-    issuer = Issuer(settings_of(provider), https_only=False, now=time.time)
+    issuer = made(settings_of(provider))
     yield issuer
     await issuer.close()
 
@@ -138,7 +143,7 @@ async def test_a_token_signed_by_a_secret_is_refused(provider: Provider, issuer:
 async def test_an_algorithm_that_the_settings_do_not_name_is_refused(provider: Provider) -> None:
     provider.algorithm = "RS512"
     for algorithms, is_taken in (("RS256,ES256", False), ("RS512", True)):
-        issuer = Issuer(settings_of(provider, algorithms=algorithms), https_only=False, now=time.time)
+        issuer = made(settings_of(provider, algorithms=algorithms))
         provider.published[0].pop("alg", None)
         with contextlib.nullcontext() if is_taken else pytest.raises(ProblemError, match="issuer_refused"):
             await issuer.verified(provider.id_token(NONCE), NONCE)
@@ -175,14 +180,14 @@ async def test_keys_are_kept_and_read_anew_for_an_unknown_id(
 
 
 async def test_an_issuer_that_does_not_answer_is_away(provider: Provider) -> None:
-    gone = Issuer(OidcSettings(issuer="http://127.0.0.1:1", client_id=CLIENT_ID), https_only=False, now=time.time)
+    gone = made(OidcSettings(issuer="http://127.0.0.1:1", client_id=CLIENT_ID))
     with pytest.raises(ProblemError, match="unavailable"):
         await gone.address(BACK, "state", NONCE, "v" * 64)
     await gone.close()
 
 
 async def test_in_production_an_issuer_needs_tls(provider: Provider) -> None:
-    issuer = Issuer(settings_of(provider), https_only=True, now=time.time)
+    issuer = made(settings_of(provider), https_only=True)
     with pytest.raises(ProblemError, match="unavailable"):
         await issuer.address(BACK, "state", NONCE, "v" * 64)
     assert provider.asked == {}
@@ -190,7 +195,42 @@ async def test_in_production_an_issuer_needs_tls(provider: Provider) -> None:
 
 
 async def test_one_issuer_cannot_speak_for_another(provider: Provider) -> None:
-    issuer = Issuer(OidcSettings(issuer=provider.issuer + "/", client_id=CLIENT_ID), https_only=False, now=time.time)
+    issuer = made(OidcSettings(issuer=provider.issuer + "/", client_id=CLIENT_ID))
     with pytest.raises(ProblemError, match="unavailable"):
         await issuer.address(BACK, "state", NONCE, "v" * 64)
     await issuer.close()
+
+
+def listed(provider: Provider, key: str, **others: Any) -> dict[str, Any]:
+    """An issuer as the list of further ones names it."""
+    named = {"key": key, "name": key.title(), "issuer": provider.issuer, "clientId": CLIENT_ID}
+    return {**named, "clientSecret": CLIENT_SECRET, **others}
+
+
+async def test_each_of_several_issuers_speaks_for_its_own_people_alone(provider: Provider) -> None:
+    with Provider() as club:
+        settings = settings_of(provider, issuers=json.dumps([listed(club, "club")]))
+        issuers = Issuers(settings, https_only=False, now=time.time)
+        assert [one.settings.name for one in issuers] == ["OpenID", "Club"]
+        person = await issuers.of("club").verified(club.id_token(NONCE), NONCE)
+        assert person == Person(club.issuer, "person-1", None)
+        assert (await issuers.of("").verified(provider.id_token(NONCE), NONCE)).issuer == provider.issuer
+        # The club signs for a person of the other issuer, under its own key, and under the other's name for the key.
+        for kid in (club.kid, provider.kid):
+            club.kid = kid
+            forged = club.id_token(NONCE, iss=provider.issuer)
+            for key in ("", "club"):
+                with pytest.raises(ProblemError, match="issuer_refused"):
+                    await issuers.of(key).verified(forged, NONCE)
+        code = await code_of(issuers.of("club"), "v" * 64)
+        with pytest.raises(ProblemError, match="issuer_refused"):
+            await issuers.of("").person(code, BACK, NONCE, "v" * 64)
+        await issuers.close()
+
+
+async def test_an_address_counts_where_the_settings_trust_the_issuers_word(provider: Provider) -> None:
+    mail = {"email": "ada@example.org", "email_verified": True}
+    for trusts, told in ((False, None), (True, "ada@example.org")):
+        issuer = made(OidcSettings(issuers=json.dumps([listed(provider, "club", trustMail=trusts)])))
+        assert (await issuer.verified(provider.id_token(NONCE, **mail), NONCE)).mail == told
+        await issuer.close()

@@ -42,6 +42,7 @@ from gateway.shops.settings import ShopSettings
 from gateway.wire.settings import LimitSettings
 from waiting_room.autopilot import start
 from waiting_room.autopilot import steer as steering
+from waiting_room.keys import room_channel
 from waiting_room.line import Line
 from waiting_room.model import read_news
 from waiting_room.settings import LineSettings
@@ -362,7 +363,7 @@ async def test_a_pass_is_called_back_at_once_wherever_it_is_asked_about(site: Si
     event_id = await site.make()
     cookie = await site.pass_of(event_id, 7)
     async with site.client.pubsub() as listening:
-        await listening.subscribe("room:news")
+        await listening.subscribe(room_channel(event_id, 0))
         await site.line.leave(event_id, 7)
         while (message := await listening.get_message(timeout=5)) is None or message["type"] != "message":
             pass

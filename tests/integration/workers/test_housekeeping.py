@@ -112,7 +112,7 @@ async def house(database_url: str, redis_url: str) -> AsyncIterator[House]:
             )
             slots = Slots(client)
             watch = Watch(client, slots, SETTINGS.lane.count, SETTINGS.alarm)
-            housekeeping = Housekeeping(engine, slots, Setbacks(client, 3), watch, SETTINGS)
+            housekeeping = Housekeeping(engine, client, slots, Setbacks(client, 3), watch, SETTINGS)
             yield House(books, client, line, engine, housekeeping)
         engine.close()
     client.connection_pool.disconnect()

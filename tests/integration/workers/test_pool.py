@@ -9,11 +9,11 @@ import time
 import psycopg
 import pytest
 
+from booking_lane.alive import alive_workers
 from booking_lane.commands import Command
 from booking_lane.results import channel, decode_news
 from tests.integration.workers.lanes import BACK_SECONDS_MAX, LANES, Lanes, await_true
 from tests.unit.booking_lane.asks import checkout, reserve
-from workers.lane_worker import alive_workers
 
 A1, A2 = (1, 1, 1), (1, 1, 2)
 

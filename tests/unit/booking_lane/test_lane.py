@@ -118,7 +118,7 @@ def test_a_batch_that_redis_cannot_take_leaves_nothing(lane: Lane, jobs: redis.R
 
 
 def test_enqueue_tells_the_offset_of_redis_clock_and_how_many_batches_wait(lane: Lane, jobs: redis.Redis) -> None:
-    offset_ms, queued = lane.enqueue(batch(reserve(1, 5, (1, 1, 1))))
+    offset_ms, queued, _ = lane.enqueue(batch(reserve(1, 5, (1, 1, 1))))
     assert queued == 1
     assert lane.enqueue(batch(reserve(1, 6, (1, 1, 2)))).batches_queued == 2, "no worker has begun the first"
     seconds, micros = jobs.time()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 
 import psycopg
 import pytest
 
-from db.patience import Patience, Trouble, Turns, repeat, trouble_of
+from db.patience import Apart, Patience, Trouble, Turns, repeat, trouble_of
 
 
 class Flaky:
@@ -112,6 +113,56 @@ def test_an_error_of_the_connection_itself_is_waited_out() -> None:
     assert trouble_of(psycopg.errors.PipelineAborted("pipeline aborted")) is None
     assert trouble_of(psycopg.ProgrammingError("the query has 1 placeholder")) is None
     assert trouble_of(OSError("away")) is None
+
+
+async def test_a_part_that_hangs_keeps_no_other_waiting() -> None:
+    had: list[str] = []
+    gate = asyncio.Event()
+
+    async def hang() -> None:
+        had.append("begun")
+        await gate.wait()
+        had.append("ended")
+
+    async def work() -> None:
+        had.append("worked")
+
+    apart = Apart(0.01)
+    await apart.turn({"a": hang, "b": work})
+    await apart.turn({"a": hang, "b": work})
+    await apart.turn({"b": work})
+    assert had == ["begun", "worked", "worked", "worked"], "what is under way has no second turn"
+    gate.set()
+    await Apart(10).turn({"a": hang})
+    await apart.turn({"b": work})
+    assert Counter(had) == {"begun": 2, "ended": 2, "worked": 4}
+
+    async def fail() -> None:
+        raise OSError("away")
+
+    with pytest.raises(OSError, match="away"):
+        await apart.turn({"a": fail})
+    with pytest.raises(OSError, match="away"):
+        await apart.turn({"a": fail, "b": work})
+    await apart.turn({"a": work})
+
+
+async def test_who_ends_the_round_ends_its_duties() -> None:
+    ended: list[str] = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    turn = asyncio.create_task(Apart(60).turn({"a": hang, "b": hang}))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    turn.cancel()
+    await asyncio.wait([turn])
+    await asyncio.sleep(0)
+    assert ended == ["ended", "ended"]
 
 
 def test_a_turn_that_fails_takes_no_others_away(caplog: pytest.LogCaptureFixture) -> None:

@@ -312,8 +312,10 @@ def test_the_steps_of_a_sale_are_weighed_and_nobody_is_kept_from_buying_a_hold(a
     weighed = {name: handler.opt["weighed"] for name, handler in handlers(app) if handler.opt.get("weighed")}
     assert {name: (one.step.value, one.highest.word) for name, one in weighed.items()} == {
         "POST /api/queue/{event_id:int}": ("join", "refuse"),
+        "POST /api/queue/{event_id:int}/claim": ("claim", "nothing"),
         "POST /api/reserve": ("reserve", "refuse"),
         "POST /api/checkout": ("checkout", "nothing"),
         "PUT /api/checkout": ("checkout", "nothing"),
         "DELETE /api/reservations/{reservation_id:uuid}": ("release", "nothing"),
+        "POST /api/purchases/{purchase_id:uuid}/cancel": ("cancel", "nothing"),
     }

@@ -11,12 +11,23 @@ from litestar import Request
 from redis import asyncio as aioredis
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from gateway.identity.answers import BOUGHT, JOINED, POINTS, RESERVED, Answer, Step, Weighed, answer_of
+from gateway.identity.answers import (
+    BOUGHT,
+    CANCELLED,
+    CLAIMED,
+    JOINED,
+    POINTS,
+    RESERVED,
+    Answer,
+    Step,
+    Weighed,
+    answer_of,
+)
 from gateway.identity.devices import Devices
 from gateway.identity.networks import Networks
 from gateway.identity.settings import GuardSettings
 from gateway.identity.sightings import JOIN, SESSION, Sightings
-from gateway.identity.signals import CHURN, IGNORED, OTHERS_MOST, SIGNALS, TELLS, WRONG
+from gateway.identity.signals import CANCELS, CHURN, IDLE, IGNORED, OTHERS_MOST, SIGNALS, TELLS, WRONG
 from gateway.identity.suspicions import LATELY_SECONDS, Suspicions, Verdict, verdict_of
 from gateway.wire.problems import ProblemError
 
@@ -66,6 +77,10 @@ class Gate:
         """The fan's network does as much as a network can."""
         self.seen.latest[NETWORK] = Counter({SESSION: 9000, JOIN: 9000, "captcha_failed": 500})
 
+    def claim(self, after_seconds: float = 5) -> None:
+        self.step(CLAIMED, after_seconds)
+        self.suspicions.ended(FAN, Step.CLAIM, succeeded=True)
+
     def lapse(self, times: int) -> None:
         for _ in range(times):
             self.step(RESERVED)
@@ -76,7 +91,11 @@ class Gate:
 def test_a_busy_client_of_the_api_in_a_busy_network_is_answered_nothing() -> None:
     gate = Gate()
     gate.crowd()
-    assert gate.step(JOINED).answer is Answer.NOTHING
+    for _ in range(100):
+        assert gate.step(JOINED).answer is Answer.NOTHING
+        gate.suspicions.ended(FAN, Step.JOIN, succeeded=True)
+        gate.claim(0.01)
+        gate.step(RESERVED, 0.01)
     for _ in range(400):
         assert gate.step(RESERVED, 0.01).answer is Answer.NOTHING
     gate.refuse("rate_limited", 100)
@@ -159,6 +178,53 @@ def test_holds_that_lapse_count_and_proofs_speak_for_the_fan() -> None:
     assert [(one.signal, one.points) for one in asked.reasons] == [(CHURN, 60)]
     gate.suspicions.proved(FAN)
     assert gate.step(RESERVED).answer is Answer.NOTHING
+
+
+def test_a_hold_that_lapsed_is_known_at_the_next_join() -> None:
+    gate = Gate()
+    for _ in range(5):
+        gate.step(JOINED)
+        gate.lapse(1)
+    asked = gate.step(JOINED)
+    assert asked.answer is Answer.PROOF
+    assert [(one.signal, one.points) for one in asked.reasons] == [(CHURN, 60)]
+
+
+def test_who_cancels_again_and_again_is_asked_for_a_proof_and_may_cancel() -> None:
+    gate = Gate()
+    gate.step(JOINED)
+    for _ in range(6):
+        assert gate.step(CANCELLED).answer is Answer.NOTHING
+    assert gate.step(RESERVED).answer is Answer.NOTHING
+    gate.step(CANCELLED)
+    asked = gate.step(RESERVED)
+    assert asked.answer is Answer.PROOF
+    assert [(one.signal, one.points) for one in asked.reasons] == [(CANCELS, 60)]
+
+
+def test_passes_that_nobody_uses_count_and_those_that_are_used_do_not() -> None:
+    gate = Gate()
+    for _ in range(20):
+        gate.claim()
+        gate.step(RESERVED)
+    assert gate.step(JOINED).reasons == ()
+    gate.suspicions.note_device(1, FAN, ADDRESS, "", 2)
+    for _ in range(5):
+        gate.claim()
+    asked = gate.step(JOINED)
+    assert asked.answer is Answer.PROOF
+    assert [(one.signal, one.points) for one in asked.reasons] == [(IDLE, 10), (TELLS, 40)]
+
+
+def test_a_page_that_claims_at_once_is_not_quick() -> None:
+    gate = Gate()
+    for _ in range(10):
+        gate.step(JOINED)
+        gate.claim(0.01)
+        gate.step(RESERVED)
+    gate.suspicions.note_device(1, FAN, ADDRESS, "", 2)
+    gate.refuse("captcha_required", 5)
+    assert [one.signal for one in gate.step(RESERVED).reasons] == [IGNORED, TELLS]
 
 
 def test_a_page_that_brings_each_proof_when_it_is_asked_ignores_none() -> None:

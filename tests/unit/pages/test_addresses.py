@@ -56,6 +56,7 @@ NO_ADDRESSES = {
     ("shops/addresses.py", "/wait/"): "as the routes know it; put below the root where it is compared",
     ("shops/addresses.py", "/gate/"): "as the routes know it; put below the root where it is compared",
     ("shops/addresses.py", "/?#"): "what an origin may be followed by",
+    ("wire/served.py", "/"): "between the parts of a path as the routes know it",
     ("shops/addresses.py", "/"): "another site's front door",
     ("shops/asked.py", "/gate/"): "the check's path as the routes know it",
     ("shops/asked.py", "/envoy"): "a part of the check's path",

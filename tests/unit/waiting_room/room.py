@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.whole_line import WholeLine
-from waiting_room.keys import NEWS_CHANNEL, ROOM_KEYS, room_keys
+from waiting_room.keys import NEWS_CHANNEL, ROOM_KEYS, room_channel, room_keys
 from waiting_room.model import News, RoomConfig, read_news
 
 FAST = RoomConfig(rate_per_minute=60_000, capacity=1000)
@@ -100,8 +100,9 @@ class Room:
         """The messages that gateways hear of what happens inside."""
         heard: list[News] = []
         async with self.client.pubsub() as pubsub:
-            await pubsub.subscribe(NEWS_CHANNEL)
-            await pubsub.get_message(timeout=5)
+            for channel in (NEWS_CHANNEL, room_channel(self.event, 0)):
+                await pubsub.subscribe(channel)
+                await pubsub.get_message(timeout=5)
             yield heard
             while message := await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.1):
                 heard.append(read_news(message["data"]))

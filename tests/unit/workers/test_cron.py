@@ -2,23 +2,14 @@ from __future__ import annotations
 
 import pickletools
 import zlib
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
 import redis
 
-from booking_lane.clients import jobs_client
 from booking_lane.lane import HOUSEKEEPING_QUEUE, MESSAGES_QUEUE, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from workers.cron import LATE_SECONDS_MAX, WAITING_MAX, Cron
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[redis.Redis]:
-    client = jobs_client(redis_url)
-    yield client
-    client.connection_pool.disconnect()
 
 
 def test_cron_enqueues_sweeps_and_housekeeping_without_pickle(jobs: redis.Redis) -> None:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 from rq import SimpleWorker
 from rq.job import Job
 from rq.worker import BaseWorker
 
-from booking_lane.alive import ALIVE_SECONDS, alive_key
-from booking_lane.clients import jobs_client
+from booking_lane.alive import ALIVE_SECONDS, alive_key, alive_workers
 from booking_lane.commands import Batch
 from booking_lane.lane import Lane, rq_queue
 from booking_lane.serializer import MsgpackSerializer
 from tests.unit.booking_lane.asks import batch, reserve
 from workers import recovery as recovery_module
-from workers.lane_worker import alive_workers
 from workers.recovery import Recovery
 from workers.setbacks import Setbacks
 
 QUEUE = "lane-0"
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[redis.Redis]:
-    client = jobs_client(redis_url)
-    yield client
-    client.connection_pool.disconnect()
 
 
 def recovery_of(jobs: redis.Redis) -> Recovery:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 import redis
 from rq import SimpleWorker
 from rq.job import Job
 
-from booking_lane.clients import jobs_client
 from booking_lane.commands import Batch, decode_batch
 from booking_lane.lane import BOOK, GIVE_UP, Lane, rq_queue
 from booking_lane.serializer import MsgpackSerializer
@@ -20,13 +17,6 @@ from workers.setbacks import Setbacks
 
 QUEUE = "lane-0"
 SETBACKS_MAX = 3
-
-
-@pytest.fixture
-def jobs(redis_url: str) -> Iterator[redis.Redis]:
-    client = jobs_client(redis_url)
-    yield client
-    client.connection_pool.disconnect()
 
 
 def fails(payload: bytes) -> None:

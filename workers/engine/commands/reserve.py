@@ -30,10 +30,8 @@ def needs(command: Reserve, batch: Needs) -> None:
     if command.best_available is not None:
         batch.free_rows.add((command.event_id, command.best_available.ticket_type_id))
         batch.lapsed_of.add(command.event_id)
-    if command.network:
-        batch.unbought.add((command.event_id, command.user_id))
-        if not command.proof:
-            batch.networks.add((command.event_id, command.network))
+    if command.network and not command.proof:
+        batch.networks.add((command.event_id, command.network))
 
 
 def decide(book: Book, command: Reserve) -> HoldResult:

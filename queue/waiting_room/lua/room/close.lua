@@ -33,10 +33,10 @@ local function close()
       parts[#parts + 1] = ',"' .. kind .. '":[' .. table.concat(news[kind], ',') .. ']'
     end
   end
-  if news.config then
-    parts[#parts + 1] = ',"config":' .. int(news.config)
-  end
   if #parts > 0 then
-    redis.call('PUBLISH', NEWS_CHANNEL, '{"event":' .. EVENT .. table.concat(parts) .. '}')
+    redis.call(ROOM_PUBLISH, string.format(ROOM_NEWS, EVENT), '{"event":' .. EVENT .. table.concat(parts) .. '}')
+  end
+  if news.config then
+    redis.call('PUBLISH', NEWS_CHANNEL, '{"event":' .. EVENT .. ',"config":' .. int(news.config) .. '}')
   end
 end

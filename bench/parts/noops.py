@@ -1,0 +1,253 @@
+"""What each call of a fan costs, counted in bare no-ops, so that figures of different machines can be compared.
+
+A bare no-op is a POST of 300 bytes that `bench.baseline.bare` answers with 11 under the gateway's own server. Costs are
+processor time as the kernel counts it, never the clock's: so another load on the machine changes little. Each load has
+a fixed number of calls, and what the processes use while nobody asks is taken off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from admitone.fan.captcha import solve
+from bench import fans
+from bench.client import Address, request
+from bench.load import Flow, closed_loop, repeat
+from bench.parts.reserve import CONNECTIONS
+from bench.processes import apart
+from bench.report import Part
+from bench.servers import System, await_answer, free_port
+from bench.stadium import Steward
+from bench.stats import Load
+from db.booking.conduct import NETWORK_LIMITS_OFF
+from db.events.seed import RoomSeed
+from db.rooms.states import RoomState
+
+NOOP_BYTES: Final = 300
+NOOPS: Final = 20_000
+SOURCES: Final = tuple(f"127.0.{number}.1" for number in range(1, 65))
+"""The fans come from so many networks: of one network's each captcha would soon cost more work."""
+FEW_CONNECTIONS: Final = 64
+"""Of the calls that no lane gathers."""
+WARM_CALLS: Final = 400
+IDLE_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
+BUSY_CORES: Final = 0.05
+"""So much more than at rest is work that is left over."""
+REST_SECONDS_MAX: Final = 15.0
+CALLED_WITHIN_SECONDS: Final = 5.0
+"""So long the door takes at most to call everybody who joined."""
+CONNECTED_SECONDS: Final = 120
+"""These fans wait without a stream, and must not be passed over as absent."""
+SECONDS_MAX: Final = 120.0
+GATEWAY: Final = "gateway"
+LONG_PATHS: Final = frozenset({"reserve", "checkout"})
+"""Calls that go through a lane, so that worker and Postgres have a part in their cost."""
+AIMS: Final = {
+    "reserve": "≤ 6",
+    "checkout": "≤ 8",
+    "claim": "≤ 4",
+    "join": "≤ 6",
+    "ticket": "≤ 4",
+    "session": "≤ 4",
+}
+CALLS: Final = tuple(AIMS)
+RESERVE_SYSTEM_AIM: Final = "≤ 12"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds of processor time a call, of the gateway and of all programs and servers together."""
+
+    gateway_us: float
+    system_us: float
+    by_program_us: dict[str, float]
+
+
+def bare_noop(system: System, count: int = NOOPS) -> float:
+    """Microseconds of processor time that a bare no-op takes."""
+    port = free_port()
+    server = system.start("bare", "bench.baseline.serve", "bare:create", str(port), port=port)
+    await_answer(server, "/")
+    one = request("POST", "/", body=b"x" * NOOP_BYTES)
+    before = server.use()
+    load = _load(server.address, repeat("noop", iter([one] * count)), CONNECTIONS)
+    after = server.use()
+    system.stop(server)
+    return (after.cpu_seconds - before.cpu_seconds) / load.count("noop", "200") * 1e6
+
+
+def _load(address: Address, flows: Iterator[Flow], connections: int) -> Load:
+    """All flows to their end, from a process of its own."""
+    return apart(lambda: closed_loop([address], flows, connections=connections, seconds=SECONDS_MAX, sources=SOURCES))
+
+
+class Meter:
+    """Measures loads on a running system, whose rest is measured first."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        before, began = system.uses(), time.perf_counter()
+        time.sleep(IDLE_SECONDS)
+        after, seconds = system.uses(), time.perf_counter() - began
+        self.idle_cores = {name: (use.cpu_seconds - before[name].cpu_seconds) / seconds for name, use in after.items()}
+
+    def cost(self, step: str, work: Callable[[], Load], *, to_the_end: bool = False) -> Cost:
+        """What a successful call of this step cost; ``to_the_end``: with what it leaves to be done.
+
+        Raises:
+            RuntimeError: none succeeded, or a twentieth failed.
+        """
+        before, began = self._system.uses(), time.perf_counter()
+        load = work()
+        if to_the_end:
+            self._await_rest()
+        after, seconds = self._system.uses(), time.perf_counter() - began
+        good, total = load.count(step, "200", "201"), load.count(step)
+        if good < 0.95 * total or not good:
+            raise RuntimeError(f"{step}: {dict(load.steps[step].outcomes) if step in load.steps else 'no answers'}")
+        spent = {
+            name: max(0.0, use.cpu_seconds - before[name].cpu_seconds - self.idle_cores[name] * seconds) / good * 1e6
+            for name, use in after.items()
+        }
+        return Cost(spent[GATEWAY], sum(spent.values()), spent)
+
+    def _await_rest(self) -> None:
+        """Wait until nothing is done any more: what the outbox makes of a purchase belongs to its checkout."""
+        busy_cores = sum(self.idle_cores.values()) + BUSY_CORES
+        until = time.monotonic() + REST_SECONDS_MAX
+        spent = self._spent()
+        while time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+            before, spent = spent, self._spent()
+            if spent - before < busy_cores * LOOK_SECONDS:
+                return
+
+    def _spent(self) -> float:
+        return sum(use.cpu_seconds for use in self._system.uses().values())
+
+
+def _noting(to: Address, step: str, member: bytes, made: Sequence[bytes]) -> tuple[Load, list[bytes]]:
+    """The load of these requests, and of each one's answer the ``member``, in the same order."""
+    noted = [b""] * len(made)
+
+    def one(number: int, raw: bytes) -> Flow:
+        _, body = yield step, raw
+        noted[number] = fans.member(body, member)
+
+    flows = (one(number, raw) for number, raw in enumerate(made))
+    return closed_loop([to], flows, connections=CONNECTIONS, seconds=SECONDS_MAX, sources=SOURCES), noted
+
+
+def _solved(to: Address, tokens: Sequence[str]) -> list[str]:
+    """A solved captcha of each session's own."""
+    made = [request("GET", "/api/captcha/challenge?action=checkout", token=token) for token in tokens]
+    found: list[dict[str, object]] = [{}] * len(made)
+
+    def one(number: int, raw: bytes) -> Flow:
+        _, body = yield "challenge", raw
+        found[number] = msgspec.json.decode(body)
+
+    flows = (one(number, raw) for number, raw in enumerate(made))
+    closed_loop([to], flows, connections=FEW_CONNECTIONS, seconds=SECONDS_MAX, sources=SOURCES)
+    return [str(solve(challenge)) for challenge in found]
+
+
+def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[dict[str, Cost], dict[str, float]]:
+    """The cost of each call for ``count`` fans, and the cores that each program uses while nobody asks."""
+    with system.connect() as connection:
+        event_id = fans.new_event(connection, -(-2 * count // 10_000) * 10_000)
+        warm_id = fans.new_event(connection, 10_000)
+        room = RoomSeed(
+            state=RoomState.PAUSED,
+            rate_per_minute=600_000,
+            capacity=1_000_000,
+            network_limits_max=NETWORK_LIMITS_OFF,
+        )
+        line_id = fans.new_event(connection, 20_000, room)
+    (gateway,) = system.gateways(ADMITONE_CONNECTED_SECONDS=str(CONNECTED_SECONDS))
+    worker = system.worker()
+    everybody = [token for token, _ in fans.sessions(WARM_CALLS + count)]
+    first, tokens = everybody[:WARM_CALLS], everybody[WARM_CALLS:]
+    to = gateway.address
+    # What is built at a first call belongs to no call.
+    made = [fans.reserve(token, warm_id, pair) for token, pair in zip(first, fans.pairs(10_000), strict=False)]
+    _load(to, repeat("warm", iter(made)), CONNECTIONS)
+    captchas = apart(lambda: _solved(to, tokens)) if {"checkout", "ticket"} & {*only} else []
+    meter = Meter(system)
+    found: dict[str, Cost] = {}
+
+    def measured(step: str, member: bytes, made: Sequence[bytes]) -> list[bytes]:
+        named: list[bytes] = []
+
+        def work() -> Load:
+            load, noted = apart(lambda: _noting(to, step, member, made))
+            named.extend(noted)
+            return load
+
+        found[step] = meter.cost(step, work, to_the_end=True)
+        return named
+
+    def alone(step: str, made: Sequence[bytes]) -> None:
+        if step in only:
+            found[step] = meter.cost(step, lambda: _load(to, repeat(step, iter(made)), FEW_CONNECTIONS))
+
+    made = [fans.reserve(token, event_id, pair) for token, pair in zip(tokens, fans.pairs(2 * count), strict=False)]
+    held = measured("reserve", b"reservationId", made)
+    if captchas:
+        made = [
+            fans.checkout(token, event_id, hold, captcha)
+            for token, hold, captcha in zip(tokens, held, captchas, strict=True)
+        ]
+        bought = measured("checkout", b"purchaseId", made)
+        made = [
+            request("GET", f"/api/purchases/{purchase.decode()}", token=token)
+            for token, purchase in zip(tokens, bought, strict=True)
+        ]
+        alone("ticket", made)
+    alone("session", [request("POST", "/api/session")] * count)
+    alone("join", [request("POST", f"/api/queue/{line_id}", token=token, body=b"{}") for token in tokens])
+    if "claim" in only:
+        Steward(system, line_id).open_doors()
+        time.sleep(CALLED_WITHIN_SECONDS)
+    alone("claim", [request("POST", f"/api/queue/{line_id}/claim", token=token, body=b"") for token in tokens])
+    system.stop(worker, gateway)
+    return found, meter.idle_cores
+
+
+def measure(system: System, *, count: int = 6_000) -> Part:
+    """Each call's cost in no-ops."""
+    part = Part("no-ops")
+    before = bare_noop(system)
+    found, idle_cores = costs(system, count)
+    noop = (before + bare_noop(system)) / 2
+    part.add("bare no-op: uvicorn, uvloop, httptools", noop, "µs")
+    for step, cost in found.items():
+        part.add(f"{step}: gateway", cost.gateway_us, "µs", "bare no-op", noop, AIMS[step])
+        if step in LONG_PATHS:
+            aim = RESERVE_SYSTEM_AIM if step == "reserve" else ""
+            part.add(f"{step}: whole system", cost.system_us, "µs", "bare no-op", noop, aim)
+    part.details = {
+        "bareNoopMicroseconds": round(noop, 2),
+        "againstBareNoop": against(found, noop),
+        "microseconds": {step: _rounded(cost.by_program_us) for step, cost in found.items()},
+        "idleCores": _rounded(idle_cores, 4),
+    }
+    return part
+
+
+def against(found: dict[str, Cost], noop: float) -> dict[str, Any]:
+    """Each call in no-ops: of the gateway, and where a lane has a part in it of the whole system."""
+    told = {step: round(cost.gateway_us / noop, 2) for step, cost in found.items()}
+    return told | {
+        f"{step}WholeSystem": round(cost.system_us / noop, 2) for step, cost in found.items() if step in LONG_PATHS
+    }
+
+
+def _rounded(figures: dict[str, float], digits: int = 1) -> dict[str, float]:
+    return {name: round(value, digits) for name, value in figures.items()}

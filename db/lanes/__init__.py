@@ -1,0 +1,1 @@
+"""Which lane each event's bookings go to, as operators set it."""

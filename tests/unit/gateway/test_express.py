@@ -1,0 +1,107 @@
+"""The short way answers the calls of a sale as Litestar would, and leaves to Litestar what is unusual about one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from litestar import Litestar
+
+from gateway.express import Express
+
+ID = "0192f0c5-7d1e-7a3b-8c4d-5e6f7a8b9c0d"
+CALLS = [
+    ("POST", "/api/reserve", b'{"eventId":1,"bestAvailable":{"ticketTypeId":1,"quantity":1}}'),
+    ("PUT", "/api/checkout", b'{"eventId":1,"reservationId":"%s"}' % ID.encode()),
+    ("POST", "/api/queue/1", b"{}"),
+    ("POST", "/api/queue/1", b""),
+    ("GET", "/api/queue/1", b""),
+    ("POST", "/api/queue/1/claim", b""),
+    ("GET", f"/api/jobs/{ID}", b""),
+    ("GET", f"/api/purchases/{ID}", b""),
+]
+BAD_BODIES = [
+    ("POST", "/api/reserve", b'{"eventId":"1"}'),
+    ("POST", "/api/queue/1", b'{"accessCode":1}'),
+    ("POST", "/api/queue/1", b"["),
+]
+UNUSUAL = [
+    ("POST", "/api/queue/01", b""),
+    ("POST", "/api/queue/9007199254740993", b""),
+    ("GET", f"/api/jobs/{ID.upper()}", b""),
+    ("GET", f"/api/jobs/{ID}/", b""),
+    ("GET", f"/api/jobs/{ID}", b"wait=31"),
+    ("GET", f"/api/jobs/{ID}", b"wait=1&wait=2"),
+    ("GET", "/api/queue/1", b"token=x"),
+    ("DELETE", "/api/queue/1", b""),
+    ("OPTIONS", "/api/reserve", b""),
+    ("GET", "/api/events", b""),
+]
+
+Answer = tuple[int, dict[bytes, bytes], bytes]
+
+
+def scope_of(method: str, path: str, query: bytes = b"", *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": [(b"host", b"tickets.test"), *headers],
+        "client": ("192.0.2.1", 40_000),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+    }
+
+
+def answer_of(app: Litestar, method: str, path: str, body: bytes) -> Answer:
+    """What the application answers, apart from the request's id."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    given = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))) if body else ()
+    asyncio.run(app(scope_of(method, path, b"", *given), receive, send))  # type: ignore[arg-type]
+    start, *rest = sent
+    headers = dict(start["headers"])
+    assert len(headers.pop(b"x-request-id")) >= 8
+    return start["status"], headers, b"".join(message["body"] for message in rest)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [*CALLS, *BAD_BODIES])
+def test_both_ways_answer_alike(
+    app: Litestar, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: bytes
+) -> None:
+    ways: list[bool] = []
+    real = Express.answers
+
+    async def answers(self: Express, *args: Any) -> bool:
+        ways.append(await real(self, *args))
+        return ways[-1]
+
+    async def declines(self: Express, *args: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(Express, "answers", answers)
+    short = answer_of(app, method, path, body)
+    assert ways == [True]
+    monkeypatch.setattr(Express, "answers", declines)
+    assert short == answer_of(app, method, path, body)
+    assert short[0] in (400, 401)
+
+
+@pytest.mark.parametrize(("method", "path", "query"), UNUSUAL)
+def test_what_is_unusual_is_left_to_litestar(app: Litestar, method: str, path: str, query: bytes) -> None:
+    async def untouched(*_: object) -> None:
+        raise AssertionError("nothing is read and nothing answered")
+
+    express = Express(app, app.state["services"])
+    assert not asyncio.run(express.answers(scope_of(method, path, query), untouched, untouched))
