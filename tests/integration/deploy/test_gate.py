@@ -83,6 +83,7 @@ class Page:
     status: int
     cookies: list[str]
     text: str
+    cache_control: str
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Browser:
         to = None
         if answer.status in (302, 303) and location is not None:
             to = location if "://" in location else f"{parts.scheme}://{parts.netloc}{location}"
-        return Page(url, answer.status, set_cookies, text), to
+        return Page(url, answer.status, set_cookies, text, answer.headers["cache-control"] or ""), to
 
 
 def nginx(folder: Path, port: int, gateway: int, shop: int, event_id: int, *, at_own_host: bool = False) -> list[str]:
@@ -279,6 +280,8 @@ def front(request: pytest.FixtureRequest, services: Services, database_url: str,
             break
         assert process.poll() is None, last_lines(log, 30)
         time.sleep(0.05)
+    # Traefik listens before it has read what it serves.
+    await_that(lambda: Browser().ask(f"{url}/checkout", follow=False).status != 404, what=f"{name}'s configuration")
     yield Front(name, url, shop, gateway, event_id)
     process.send_signal(signal.SIGTERM)
     process.wait(15)
@@ -293,6 +296,8 @@ def _join(browser: Browser, page: Page, event_id: int) -> Page:
 
 def test_a_fan_comes_to_the_shop_by_way_of_the_line_and_keeps_both_sites_cookies(front: Front) -> None:
     fan, next_fan = Browser(), Browser(agent="another browser")
+    sent_away = fan.ask(f"{front.url}/checkout", follow=False)
+    assert (sent_away.status, sent_away.cache_control) == (302, "no-store"), "no cache keeps the way to the line"
     page = fan.ask(f"{front.url}/checkout?step=1&x=%2F")
     assert urlsplit(page.url).path == f"/wait/{front.event_id}"
     assert page.status == 200

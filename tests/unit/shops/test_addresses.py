@@ -78,6 +78,20 @@ def test_a_shop_on_our_host_is_not_sent_back_to_the_line() -> None:
     )
 
 
+def test_a_shop_with_our_pages_at_its_own_host_is_not_sent_back_to_them() -> None:
+    token = addresses._served.set(addresses.PublicAddress.of("https://wait.example/line"))
+    try:
+        shop = Shop(origin="https://shop.example", own_page=True)
+        assert waiting_address(shop, 7, DOOR) == (
+            "https://shop.example/line/wait/7?to=https%3A%2F%2Fshop.example%2F"
+        ), "at the shop's host, below our path"
+        for path in ("/line/wait/7?to=x", "/line/wait/7/go", "/line/gate/7"):
+            assert return_address(shop, "https://shop.example" + path) == DOOR
+        assert return_address(shop, "https://shop.example/wait/7") == "https://shop.example/wait/7", "the shop's own"
+    finally:
+        addresses._served.reset(token)
+
+
 def test_a_host_that_the_shop_does_not_list_is_not_believed() -> None:
     assert address_of(SHOP, "tickets.shop.example:8443", "/a?b") == "https://tickets.shop.example:8443/a?b"
     assert address_of(SHOP, "evil.example", "/a?b") == "https://shop.example/a?b"
