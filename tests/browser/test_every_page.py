@@ -461,6 +461,8 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.locator("#list summary").click()
     expect(page.get_by_label("The file")).to_have_value(re.compile(r"server_name shop\.example;"))
     looks.look(page, "shops")
+    open_at("/ops/lanes", "#list li >> nth=0")
+    looks.look(page, "lanes")
     open_at("/ops/operators", "#list li >> nth=0")
     page.get_by_role("button", name=f"Role of {OPERATOR}").click()
     looks.look(page, "operators")

@@ -33,6 +33,7 @@ NO_ADDRESSES = {
     ("contract/shops.py", "/cart"): "a path of another site",
     ("contract/shops.py", "/checkout"): "a path of another site",
     ("contract/shops.py", "/checkout/webhook"): "a path of another site",
+    ("express.py", "/"): "between the parts of a path as the routes know it",
     ("health/readiness.py", "/"): "a folder of sockets",
     ("health/readiness.py", "/.s.PGSQL."): "a socket",
     ("identity/networks.py", "/"): "between a network's address and its bits",
