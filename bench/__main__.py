@@ -116,13 +116,16 @@ def edge_(
 @app.command("shop")
 def shop_(
     fans: Annotated[int, typer.Option(min=1, help="Who come to doors.")] = 5_000,
+    visitors: Annotated[int, typer.Option(min=1, help="Of them, who are in the shop at a time.")] = 24,
     arrive_seconds: Annotated[float, typer.Option(min=0, help="They come within so long.")] = 60.0,
     minutes: Annotated[float, typer.Option(min=0.2, help="Of each of the two sales, at most.")] = 20.0,
 ) -> None:
     """Doors at pretix, without Admit One and with it; `make demo-shop` installs pretix."""
     _run(
         "shop",
-        lambda running: shop.measure(running, fans=fans, arrive_seconds=arrive_seconds, seconds_max=60 * minutes),
+        lambda running: shop.measure(
+            running, fans=fans, visitors=visitors, arrive_seconds=arrive_seconds, seconds_max=60 * minutes
+        ),
     )
 
 

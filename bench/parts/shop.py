@@ -13,7 +13,6 @@ from bench.processes import apart
 from bench.report import Part
 from bench.servers import ROOT, System, free_port
 
-VISITORS: Final = 200
 RATE_PER_MINUTE: Final = 600
 """The ceiling: the autopilot finds what the shop bears by the shop's own answers."""
 TARGET_MS: Final = 1000
@@ -47,16 +46,21 @@ def _admitone(system: System, *arguments: str) -> str:
     return ran.stdout
 
 
-def measure(system: System, *, fans: int, arrive_seconds: float, seconds_max: float) -> Part:
+def measure(system: System, *, fans: int, visitors: int, arrive_seconds: float, seconds_max: float) -> Part:
     """The same fans twice at the same shop: first without a line, then through it."""
-    part = Part("shop", details={"fans": fans, "arriveSeconds": arrive_seconds, "load": round(os.getloadavg()[0], 2)})
+    part = Part(
+        "shop",
+        details={
+            "fans": fans, "visitors": visitors, "arriveSeconds": arrive_seconds, "load": round(os.getloadavg()[0], 2)
+        },
+    )  # fmt: skip
     shop = start_pretix(system)
     plain = start_nginx(system, shop, None)
     print(f"{fans} fans at the shop without a line:", flush=True)
     without = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))
     orders_without = orders(system)
     system.stop(plain)
-    event_id, port = protect(system, shop, visitors=VISITORS, rate=RATE_PER_MINUTE)
+    event_id, port = protect(system, shop, visitors=visitors, rate=RATE_PER_MINUTE)
     start_nginx(system, shop, port, event_id)
     print(f"{fans} fans at the shop through the line:", flush=True)
     with_line = apart(lambda: run_fans(shop, fans, arrive_seconds, seconds_max))

@@ -6,6 +6,7 @@ A fan whose page fails tries again, as people do; a fan who sees errors for too 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import time
@@ -16,6 +17,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from bench.pretix.site import PATH, PretixSite
 from bench.stats import percentile
@@ -25,6 +27,7 @@ AGAIN_SECONDS: Final = (1.0, 4.0)
 THINKS_SECONDS: Final = (1.0, 3.0)
 PAGE_SECONDS_MAX: Final = 60.0
 POLL_SECONDS: Final = 3.0
+COOKIE: Final = "admitone_shop_"
 TELL_SECONDS: Final = 20.0
 AGENT: Final = "Mozilla/5.0 (a fan of the bench)"
 _csrf: Final = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"').search
@@ -93,6 +96,7 @@ class _Browser:
         self.watch = watch
         self.shop = shop
         self.until = until
+        self.site = ""
 
     async def page(self, method: str, url: str, form: dict[str, str] | None = None) -> tuple[str, str]:
         """A page of the shop, after its redirects; gives its address and text."""
@@ -120,7 +124,7 @@ class _Browser:
     async def wait_in_line(self, url: str) -> tuple[str, str]:
         """From the waiting page through the line; gives the shop's page to which it leads."""
         parts = urlsplit(url)
-        site = f"{parts.scheme}://{parts.netloc}"
+        self.site = site = f"{parts.scheme}://{parts.netloc}"
         queue = f"{site}/api/queue/{parts.path.rpartition('/')[2]}"
         state = ""
         await self._api("POST", f"{site}/api/session")
@@ -136,11 +140,20 @@ class _Browser:
             state = str(answer.get("state", ""))
         return await self.page("GET", url)
 
-    async def _api(self, method: str, url: str) -> dict[str, object]:
+    async def end_pass(self) -> None:
+        """Give the slot to the next fan, as a shop's own server does for a fan whose order is complete."""
+        for name, cookie in self.session.cookie_jar.filter_cookies(URL(self.shop.url)).items():
+            if name.startswith(COOKIE):
+                await self._api("POST", f"{self.site}/gate/{name.removeprefix(COOKIE)}/end", cookie.value)
+
+    async def _api(self, method: str, url: str, pass_: str = "") -> dict[str, object]:
+        headers = {"X-Admitone-Pass": pass_} if pass_ else {}
+        body = {} if method == "POST" else None
         try:
-            async with self.session.request(method, url, json={} if method == "POST" else None) as answer:
+            async with self.session.request(method, url, json=body, headers=headers) as answer:
                 if answer.status < 400:
-                    found: dict[str, object] = await answer.json()
+                    text = await answer.text()
+                    found: dict[str, object] = json.loads(text) if text else {}
                     return found
                 self.watch.failures[f"line {answer.status}"] += 1
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -167,6 +180,7 @@ async def _buy(browser: _Browser, fan: Fan) -> None:
     for _ in range(6):
         if "/order/" in at:
             fan.ordered_at = time.monotonic()
+            await browser.end_pass()
             return
         await asyncio.sleep(random.uniform(*THINKS_SECONDS))
         form = {"csrfmiddlewaretoken": _token(text)}

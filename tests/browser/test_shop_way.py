@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import http.server
 import re
@@ -71,11 +70,14 @@ def front(services: Services, shop: str, tmp_path: Path) -> Iterator[tuple[str, 
     process = subprocess.Popen(command)
 
     def answers() -> bool:
-        with contextlib.suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
             connection.request("GET", "/line/health/live")
             return connection.getresponse().status == 200
-        return False
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
     await_that(answers, what="nginx")
     yield url, site, event_id
