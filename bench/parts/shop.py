@@ -11,7 +11,7 @@ from bench.pretix.fans import Watch, overtaken, run_fans
 from bench.pretix.site import PATH, PretixSite, orders, start_nginx, start_pretix
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import ROOT, System, free_port
+from bench.servers import ROOT, System, await_answer, free_port
 
 RATE_PER_MINUTE: Final = 600
 """The ceiling: the autopilot finds what the shop bears by the shop's own answers."""
@@ -32,9 +32,11 @@ def protect(system: System, shop: PretixSite, *, visitors: int, rate: int) -> tu
     )
     event_id = int(made.removeprefix("room "))
     _admitone(system, "room", str(event_id), "--autopilot")
-    system.start(
+    gateway = system.start(
         "gateway", *("bench.serve", "gateway", "--host", "127.0.0.1", "--port", str(port)), port=port, environ=environ
     )
+    # Until it answers, the shipped file leaves the shop open.
+    await_answer(gateway, "/health/live")
     return event_id, port
 
 

@@ -148,7 +148,7 @@ class _Browser:
 
     async def _api(self, method: str, url: str, pass_: str = "") -> dict[str, object]:
         headers = {"X-Admitone-Pass": pass_} if pass_ else {}
-        body = {} if method == "POST" else None
+        body: dict[str, object] | None = {} if method == "POST" else None
         try:
             async with self.session.request(method, url, json=body, headers=headers) as answer:
                 if answer.status < 400:
