@@ -24,6 +24,7 @@ from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.search.index.settings import SearchIndexSettings
 from db.settings import DatabaseSettings, Section, SiteSettings, bounded, setting
+from db.shops.probes import networks_in
 from gateway.accounts.settings import AccountSettings, OidcSettings
 from gateway.booking.settings import ScanSettings
 from gateway.branding.brand import BrandError, check
@@ -34,6 +35,7 @@ from gateway.line.settings import AutopilotSettings
 from gateway.process.settings import EndingSettings
 from gateway.programme.settings import EventSettings, PictureSettings
 from gateway.search.settings import SearchSettings
+from gateway.shops.settings import ShopSettings
 from gateway.wire.addresses import PublicAddress
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.served import Served
@@ -184,6 +186,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mollie: MollieSettings = MollieSettings()
     invoice: InvoiceSettings = InvoiceSettings()
     search: SearchSettings = SearchSettings()
+    shop: ShopSettings = ShopSettings()
     search_index: SearchIndexSettings = SearchIndexSettings()
 
     @classmethod
@@ -237,6 +240,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             PublicAddress.of(self.site.public_url or "/")
         except ValueError as error:
             raise SettingsError(f"ADMITONE_PUBLIC_URL: {error}") from None
+        try:
+            networks_in(self.shop.probe_networks)
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_SHOP_PROBE_NETWORKS: {error}") from None
         try:
             Served.of(self.gateway.serve, self.gateway.events)
         except ValueError as error:

@@ -50,6 +50,7 @@ from gateway.routes import (
     programme,
     rooms,
     sessions,
+    shops,
     takings,
     vouchers,
     waiting,
@@ -161,6 +162,7 @@ def _details() -> dict[str, Details]:
         lanes,
         desk,
         entries,
+        shops,
         health,
     )
     return {
@@ -228,6 +230,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 networks,
                 lanes,
                 operator_accounts,
+                shops,
                 health,
             ),
             pages.pages_router(),

@@ -77,6 +77,7 @@ from gateway.search.postgres import PostgresCatalogue
 from gateway.services import Services
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
 from gateway.wire.connection_counts import Connections
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.served import Served, SitePart
@@ -89,6 +90,7 @@ from tickets.wallets import Wallets
 from waiting_room.keys import suspects_key
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_figures import ShopFigures
 from waiting_room.shop_passes import ShopPasses
 from waiting_room.tickers import Tickers
 from waiting_room.tokens import PLACE_TOKEN_SECONDS, Tokens
@@ -153,6 +155,7 @@ def build_services(settings: GatewaySettings) -> Services:
     figures = RoomFigures(rooms, counts, halls, desk, jobs)
     authenticators = Authenticators(ring, clock.now)
     traffic = Traffic()
+    shop_figures = ShopFigures(line_redis)
     searched, search_index, search_memory = _searched(settings, old_reads)
     catalogue = CachedCatalogue(searched, line_redis, settings.search)
     issuers = Issuers(settings.oidc, https_only=settings.site.production, now=clock.now)
@@ -226,6 +229,8 @@ def build_services(settings: GatewaySettings) -> Services:
             traffic,
             clock.now,
         ),
+        shop_figures=shop_figures,
+        shop_probes=ShopProbes(rooms, shop_figures, settings.shop, public_only=settings.site.production, now=clock.now),
         ticket_keys=ticket_keys,
         ticket_links=TicketLinks(ring),
         wallets=Wallets.of(settings.wallet),
@@ -272,7 +277,7 @@ def build_services(settings: GatewaySettings) -> Services:
             streams_max=settings.stream.per_process_max,
             keys=ring,
         ),
-        autopilot=Autopilot(line, rooms, desk, settings.autopilot.p95_ms),
+        autopilot=Autopilot(line, rooms, desk, shop_figures, settings.autopilot.p95_ms),
         steps=Steps(engine, rooms),
         programme=Programme(
             settings.db.url,

@@ -69,6 +69,7 @@ from gateway.search.catalogue import SearchIndex
 from gateway.search.memory import MemoryCatalogue
 from gateway.settings import GatewaySettings
 from gateway.shops.check import ShopChecks
+from gateway.shops.probing import ShopProbes
 from gateway.wire.connection_counts import Connections
 from gateway.wire.requests import AnyRequest
 from gateway.wire.stream_slots import StreamSlots
@@ -78,6 +79,7 @@ from tickets.wallets import Wallets
 from waiting_room.limits import address_prefix
 from waiting_room.line import Line
 from waiting_room.open_passes import OpenPasses
+from waiting_room.shop_figures import ShopFigures
 
 LAST_OUTCOMES_SECONDS: Final = 1.0
 
@@ -127,6 +129,8 @@ class Services:
     passes: Passes
     open_passes: OpenPasses
     shop_checks: ShopChecks
+    shop_figures: ShopFigures
+    shop_probes: ShopProbes
     ticket_keys: TicketKeys
     ticket_links: TicketLinks
     wallets: Wallets

@@ -1471,6 +1471,53 @@ export type SessionSeen = {
   answer: "behind" | "captcha" | "nothing" | "proof" | "refuse";
   answered: Record<string, number>;
 };
+export type ShopAnswer = {
+  capacity: number;
+  ratePerMinute: number;
+  passSeconds: number;
+  passLifeSeconds: number;
+  autopilot: boolean;
+  eventId: number;
+  name: string;
+  origin: string;
+  returnOrigins: string[];
+  paths: string[];
+  openPaths: string[];
+  always: boolean;
+  failOpen: boolean;
+  ownPage: boolean;
+  probeUrl: string;
+  targetMs: number;
+  state: string;
+  waiting: number;
+  admitted: number;
+  rateNowPerMinute: number;
+  autopilotWhy: string;
+  revision: number;
+  waitingPage: string;
+  check: string;
+  figures: ShopFiguresAnswer | null;
+};
+export type ShopFiguresAnswer = {
+  at: string;
+  fresh: boolean;
+  p95Ms: number;
+  asked: number;
+  failed: number;
+  perSecond: number;
+  source: "both" | "probe" | "pushed";
+};
+export type ShopList = {
+  shops: ShopAnswer[];
+};
+export type ShopProxyFile = {
+  proxy: string;
+  file: string;
+  text: string;
+};
+export type ShopProxyFiles = {
+  files: ShopProxyFile[];
+};
 export type StockLeft = {
   free: number;
   held: number;

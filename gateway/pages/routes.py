@@ -29,7 +29,8 @@ from db.lanes.maps import LANES_MAX
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
-from db.shops.model import Shop
+from db.shops.model import TARGET_MS, TARGET_MS_LEAST, TARGET_MS_MOST, Shop
+from db.shops.writing import DIALS_AT_START
 from db.texts import END
 from gateway.contract.entries import GATE_CHARS_MAX, TICKET_CHARS_MAX
 from gateway.contract.programme import TYPE_NAME_MAX
@@ -583,6 +584,13 @@ async def scan_manifest_file() -> Response[bytes]:
     return Response(manifest("Check-in", below("/scan")), media_type="application/manifest+json", headers=headers)
 
 
+@get("/ops/shops")
+async def shops_page() -> Response[str]:
+    """The shops that rooms stand before: how each is protected, how it bears its fans, and what its proxy needs."""
+    target = {"least": TARGET_MS_LEAST, "most": TARGET_MS_MOST, "at_start": TARGET_MS}
+    return page("shops.html", dials=DIALS, at_start=DIALS_AT_START, target=target)
+
+
 @get("/ops/networks")
 async def networks_page() -> Response[str]:
     """What came from which network at an event, and the networks that operators let through or turn away."""
@@ -691,6 +699,16 @@ async def alert_worker() -> Response[bytes]:
     return Response(asset.plain, media_type=asset.media_type, headers={"Cache-Control": "no-cache"})
 
 
+@get("/wait/widget.js")
+async def widget(request: Request[Any, Any, Any], lang: Annotated[str, Parameter(max_length=8)] = "") -> Response[str]:
+    """The banner that shops put into their own pages, in the language that ``lang`` or else the browser names."""
+    asset = assets.spoken("widget.js", LANGUAGES.get(lang) or preferred(request))
+    # Nothing of it may meet a name of the shop's own scripts.
+    body = f"(() => {{\n{asset.plain.decode()}}})();\n"
+    headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept-Language, Cookie"}
+    return Response(body, media_type=asset.media_type, headers=headers)
+
+
 def pages_router() -> OnceRouter:
     """The pages' routes; they need the dependency ``pages``, a `PageData`."""
     for_fans = OnceRouter(
@@ -729,6 +747,7 @@ def pages_router() -> OnceRouter:
             choose_language,
             manifest_file,
             alert_worker,
+            widget,
             ops_page,
             programme_page,
             event_form_page,
@@ -745,6 +764,7 @@ def pages_router() -> OnceRouter:
             scan_worker,
             scan_manifest_file,
             networks_page,
+            shops_page,
             lanes_page,
             operators_page,
             static_file,

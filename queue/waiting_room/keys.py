@@ -89,6 +89,11 @@ def arrived_key(event: int, token_id: str) -> str:
     return f"shop:arrived:{{{event}}}:{token_id}"
 
 
+def shop_figures_key(event: int, what: str) -> str:
+    """A key of the figures of the event's shop: ``looks``, ``pushed`` or ``looking`` (`waiting_room.shop_figures`)."""
+    return f"shop:{what}:{{{event}}}"
+
+
 def allow_key(name: str, key: str) -> str:
     """The key of the counter of limit ``name`` for ``key``, for example of joins for an address prefix."""
     return f"allow:{name}:{key}"

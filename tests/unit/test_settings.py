@@ -66,6 +66,7 @@ GIVEN = {
     "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
     "ADMITONE_OIDC_ISSUERS": '[{"key": "uni", "name": "Uni", "issuer": "https://id.uni.example", "clientId": "us"}]',
     "ADMITONE_TRUSTED_PROXIES": "10.0.0.1",
+    "ADMITONE_SHOP_PROBE_NETWORKS": "10.1.0.0/16",
     "ADMITONE_PUBLIC_URL": "https://venue.example/tickets",
     "ADMITONE_BRAND_COLOUR": "#00567d",
     "ADMITONE_BRAND_IMPRINT_URL": "https://example.org/imprint",
