@@ -19,6 +19,7 @@ from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
 from db.connections.urls import NO_POOLER, with_pooler
 from db.edge.settings import EdgeSettings
+from db.invoices.settings import InvoiceSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
 from db.rooms.settings import RoomSettings
 from db.search.index.settings import SearchIndexSettings
@@ -183,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     edge: EdgeSettings = EdgeSettings()
     stripe: StripeSettings = StripeSettings()
     mollie: MollieSettings = MollieSettings()
+    invoice: InvoiceSettings = InvoiceSettings()
     search: SearchSettings = SearchSettings()
     shop: ShopSettings = ShopSettings()
     search_index: SearchIndexSettings = SearchIndexSettings()
@@ -296,6 +298,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def _refuse_payments(self) -> None:
+        try:
+            _ = self.invoice.since_at
+        except ValueError as error:
+            raise SettingsError(f"ADMITONE_INVOICE_SINCE: {error}") from None
         names = self.payment.names
         if self.payment.unknown:
             raise SettingsError(f"ADMITONE_PAYMENT_PROVIDERS: there is no provider {self.payment.unknown[0]!r}")

@@ -15,6 +15,7 @@ from bench.parts import (
     edge,
     engine,
     generator,
+    guard,
     memory,
     noops,
     overload,
@@ -71,6 +72,15 @@ def reserve_(seconds: Seconds = 10.0, connections: Connections = 256, baseline: 
 def noops_(calls: Annotated[int, typer.Option(min=500, help="Of each sort.")] = 6_000) -> None:
     """What each call of a fan costs in processor time, against the least POST under the same server."""
     _run("noops", lambda running: noops.measure(running, count=calls))
+
+
+@app.command("guard")
+def guard_(
+    calls: Annotated[int, typer.Option(min=600, help="Of each sort, with the guard and without.")] = 6_000,
+    rounds: Annotated[int, typer.Option(min=2, help="The two take turns so often.")] = 6,
+) -> None:
+    """What the guard against bots adds to reserve and join: processor time and latency."""
+    _run("guard", lambda running: guard.measure(running, calls=calls, rounds=rounds))
 
 
 @app.command("told")
@@ -243,6 +253,7 @@ def all_(minutes: Annotated[float, typer.Option(min=0.2, help="Of the memory par
         "parts",
         generator.measure,
         noops.measure,
+        guard.measure,
         engine.measure,
         reserve.measure,
         purchase.measure,

@@ -23,6 +23,7 @@ from gateway.pages.data import PagesFromServices
 from gateway.pages.problems import EVERYWHERE
 from gateway.pages.schema import openapi_config
 from gateway.routes import (
+    account_identities,
     account_passkeys,
     accounts,
     alarms,
@@ -36,6 +37,7 @@ from gateway.routes import (
     factors,
     halls,
     health,
+    invoices,
     lanes,
     line,
     networks,
@@ -133,6 +135,7 @@ def _details() -> dict[str, Details]:
         sessions,
         accounts,
         account_passkeys,
+        account_identities,
         operators,
         operator_accounts,
         factors,
@@ -154,6 +157,7 @@ def _details() -> dict[str, Details]:
         takings,
         allotments,
         orders,
+        invoices,
         networks,
         lanes,
         desk,
@@ -196,6 +200,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 sessions,
                 accounts,
                 account_passkeys,
+                account_identities,
                 operators,
                 factors,
                 halls,
@@ -219,6 +224,7 @@ def create_app(settings: GatewaySettings) -> Litestar:
                 takings,
                 allotments,
                 orders,
+                invoices,
                 desk,
                 entries,
                 networks,

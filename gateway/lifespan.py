@@ -82,6 +82,7 @@ def _keepers(services: Services, listeners: Sequence[News]) -> list[Keeper]:
     return [
         services.readiness.keep,
         *([services.old_reads.keep] if services.old_reads.has_replica else []),
+        *([] if services.search_memory is None else [services.search_memory.keep]),
         services.loop_lag.keep,
         services.clock.keep,
         services.networks.keep,
@@ -157,6 +158,7 @@ def _on_followed(services: Services, event_id: int) -> None:
 
 def _on_gap(services: Services) -> None:
     services.halls.mark_stale()
+    services.line_streams.on_gap()
     services.shop_checks.on_gap()
 
 

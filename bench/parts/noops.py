@@ -13,9 +13,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
-
-from admitone.fan.captcha import solve
 from bench import fans
 from bench.client import Address, request
 from bench.load import Flow, closed_loop, repeat
@@ -35,8 +32,6 @@ from waiting_room.shop_passes import ShopPass, ShopPasses, agent_hash, audience
 
 NOOP_BYTES: Final = 300
 NOOPS: Final = 20_000
-SOURCES: Final = tuple(f"127.0.{number}.1" for number in range(1, 65))
-"""The fans come from so many networks: of one network's each captcha would soon cost more work."""
 FEW_CONNECTIONS: Final = 64
 """Of the calls that no lane gathers."""
 WARM_CALLS: Final = 400
@@ -98,7 +93,7 @@ def bare_noop(system: System, count: int = NOOPS) -> float:
     return (after.cpu_seconds - before.cpu_seconds) / load.count("noop", "200") * 1e6
 
 
-def _load(address: Address, flows: Iterator[Flow], connections: int, sources: Sequence[str] = SOURCES) -> Load:
+def _load(address: Address, flows: Iterator[Flow], connections: int, sources: Sequence[str] = fans.SOURCES) -> Load:
     """All flows to their end, from a process of its own."""
     return apart(lambda: closed_loop([address], flows, connections=connections, seconds=SECONDS_MAX, sources=sources))
 
@@ -113,25 +108,24 @@ class Meter:
         after, seconds = system.uses(), time.perf_counter() - began
         self.idle_cores = {name: (use.cpu_seconds - before[name].cpu_seconds) / seconds for name, use in after.items()}
 
-    def cost(self, step: str, work: Callable[[], Load], *, to_the_end: bool = False) -> Cost:
+    def cost(self, step: str, work: Callable[[], Load], *, to_the_end: bool = False, gateway: str = GATEWAY) -> Cost:
         """What a successful call of this step cost; ``to_the_end``: with what it leaves to be done.
 
         Raises:
-            RuntimeError: none succeeded, or a twentieth failed.
+            RuntimeError: see `Load.require`.
         """
         before, began = self._system.uses(), time.perf_counter()
         load = work()
         if to_the_end:
             self._await_rest()
         after, seconds = self._system.uses(), time.perf_counter() - began
-        good, total = load.count(step, "200", "201"), load.count(step)
-        if good < 0.95 * total or not good:
-            raise RuntimeError(f"{step}: {dict(load.steps[step].outcomes) if step in load.steps else 'no answers'}")
+        load.require(step, "200", "201")
+        good = load.count(step, "200", "201")
         spent = {
             name: max(0.0, use.cpu_seconds - before[name].cpu_seconds - self.idle_cores[name] * seconds) / good * 1e6
             for name, use in after.items()
         }
-        return Cost(spent[GATEWAY], sum(spent.values()), spent)
+        return Cost(spent[gateway], sum(spent.values()), spent)
 
     def _await_rest(self) -> None:
         """Wait until nothing is done any more: what the outbox makes of a purchase belongs to its checkout."""
@@ -146,32 +140,6 @@ class Meter:
 
     def _spent(self) -> float:
         return sum(use.cpu_seconds for use in self._system.uses().values())
-
-
-def _noting(to: Address, step: str, member: bytes, made: Sequence[bytes]) -> tuple[Load, list[bytes]]:
-    """The load of these requests, and of each one's answer the ``member``, in the same order."""
-    noted = [b""] * len(made)
-
-    def one(number: int, raw: bytes) -> Flow:
-        _, body = yield step, raw
-        noted[number] = fans.member(body, member)
-
-    flows = (one(number, raw) for number, raw in enumerate(made))
-    return closed_loop([to], flows, connections=CONNECTIONS, seconds=SECONDS_MAX, sources=SOURCES), noted
-
-
-def _solved(to: Address, tokens: Sequence[str]) -> list[str]:
-    """A solved captcha of each session's own."""
-    made = [request("GET", "/api/captcha/challenge?action=checkout", token=token) for token in tokens]
-    found: list[dict[str, object]] = [{}] * len(made)
-
-    def one(number: int, raw: bytes) -> Flow:
-        _, body = yield "challenge", raw
-        found[number] = msgspec.json.decode(body)
-
-    flows = (one(number, raw) for number, raw in enumerate(made))
-    closed_loop([to], flows, connections=FEW_CONNECTIONS, seconds=SECONDS_MAX, sources=SOURCES)
-    return [str(solve(challenge)) for challenge in found]
 
 
 def _shop(system: System) -> int:
@@ -236,7 +204,7 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
     # What is built at a first call belongs to no call.
     made = [fans.reserve(token, warm_id, pair) for token, pair in zip(first, fans.pairs(10_000), strict=False)]
     _load(to, repeat("warm", iter(made)), CONNECTIONS)
-    captchas = apart(lambda: _solved(to, tokens)) if {"checkout", "ticket"} & {*only} else []
+    captchas = fans.solutions(to, tokens) if {"checkout", "ticket"} & {*only} else []
     meter = Meter(system)
     found: dict[str, Cost] = {}
 
@@ -244,14 +212,14 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
         named: list[bytes] = []
 
         def work() -> Load:
-            load, noted = apart(lambda: _noting(to, step, member, made))
+            load, noted = apart(lambda: fans.noting(to, step, member, made, CONNECTIONS))
             named.extend(noted)
             return load
 
         found[step] = meter.cost(step, work, to_the_end=True)
         return named
 
-    def alone(step: str, made: Sequence[bytes], sources: Sequence[str] = SOURCES) -> None:
+    def alone(step: str, made: Sequence[bytes], sources: Sequence[str] = fans.SOURCES) -> None:
         if step in only:
             found[step] = meter.cost(step, lambda: _load(to, repeat(step, iter(made)), FEW_CONNECTIONS, sources))
 

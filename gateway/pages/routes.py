@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from litestar import MediaType, Request, Response, Router, get, post
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
@@ -68,6 +68,7 @@ from gateway.wire.addresses import below, cookie_path
 from gateway.wire.bodies import StrictRequest
 from gateway.wire.negotiation import coding, field
 from gateway.wire.requests import origin_of
+from gateway.wire.routers import OnceRouter
 from gateway.wire.shared import MOVING_SECONDS, Shared, seconds_until_change
 from messages.calendars import MEDIA_TYPE
 
@@ -426,13 +427,17 @@ async def purchases_page(request: Request[Any, Any, Any], pages: Pages) -> Respo
     """All that the fan has bought, so that a fan who closed the tickets' page finds the tickets again."""
     user_id = pages.visitor(request, for_tickets=True).user_id
     purchases = []
+    payments = []
     if user_id is not None:
-        purchases = [one for fan in await pages.fans_of(request, user_id) for one in await pages.purchases(fan)]
-        if not pages.keep_session(request, purchases):
-            purchases = []
+        fans = await pages.fans_of(request, user_id)
+        payments = [one for fan in fans for one in await pages.payments_at_banks(request, fan)]
+        purchases = [one for fan in fans for one in await pages.purchases(fan)]
+        if not pages.keep_session(request, [*purchases, *payments]):
+            purchases, payments = [], []
     return page(
         "purchases.html",
         purchases=purchases,
+        payments=payments,
         takes_mail=pages.takes_mail,
         is_account=pages.is_account(request),
         user_id=user_id,
@@ -704,9 +709,9 @@ async def widget(request: Request[Any, Any, Any], lang: Annotated[str, Parameter
     return Response(body, media_type=asset.media_type, headers=headers)
 
 
-def pages_router() -> Router:
+def pages_router() -> OnceRouter:
     """The pages' routes; they need the dependency ``pages``, a `PageData`."""
-    for_fans = Router(
+    for_fans = OnceRouter(
         path="/",
         route_handlers=[
             events_page,
@@ -731,7 +736,7 @@ def pages_router() -> Router:
         ],
         before_request=_in_preferred_language,
     )
-    return Router(
+    return OnceRouter(
         path="/",
         route_handlers=[
             for_fans,

@@ -46,6 +46,9 @@ ROOM_KEYS: Final = (
     "acted",  # zset fan → ms at which an admitted fan was last seen at work; while the fan holds seats, the hold's end
     "tried",  # hash fan → ms of an admitted fan's last try to book
     "idle",  # zset fan → ms until which the place is kept: lost the pass by doing nothing, keeps the place in front
+    "listed",  # hash fan → names of the lists on which the fan is, with spaces between (listing.lua)
+    "leases",  # hash name of a list → "ms of the last renewal:how often the list was told"
+    "moves",  # what changed in the order of line and priority lately, as ranks.lua tells it (places.lua)
 )
 """The keys in the order in which scripts take them from KEYS (`reading`)."""
 

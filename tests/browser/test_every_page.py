@@ -514,17 +514,17 @@ def hear(transcript: Transcript) -> None:
 
 @pytest.mark.timeout(1500 if IN_ALL_LANGUAGES else 900)
 @pytest.mark.parametrize(
-    "zoomed",
+    "at_every_size",
     [
         pytest.param(IN_ALL_LANGUAGES, id="everyday"),
-        pytest.param(True, id="zoomed", marks=pytest.mark.long),
+        pytest.param(True, id="every-size", marks=pytest.mark.long),
     ],
 )
 def test_axe_finds_nothing_on_any_page_and_the_way_can_be_heard(
-    services: Services, database_url: str, browser: Browser, zoomed: bool
+    services: Services, database_url: str, browser: Browser, at_every_size: bool
 ) -> None:
     site = make_site(services, database_url, browser)
-    looks = Looks(read_zoomed=zoomed)
+    looks = Looks(read_at_every_size=at_every_size)
     assert_axe_finds_faults(browser)
     transcript = walk_to_the_ticket(site, browser, looks)
     transcript.keep(ARTEFACTS / "transcript.txt")

@@ -60,6 +60,7 @@ EVERYBODY = (
 )
 """Spellings of all addresses, or of most of them."""
 GIVEN = {
+    "ADMITONE_INVOICE_SINCE": "2027-01-01",
     "ADMITONE_PAYMENT_PROVIDERS": "test",
     "ADMITONE_OPERATOR_FACTOR_ROLES": "owner,steward",
     "ADMITONE_OIDC_ALGORITHMS": "ES512,EdDSA",
