@@ -26,6 +26,7 @@ from bench.parts import (
     scale,
     scan,
     search,
+    shop,
     streams,
     told,
 )
@@ -120,6 +121,22 @@ def edge_(
 ) -> None:
     """A selling event and the page before doors, read through Varnish and nginx."""
     _run("edge", lambda running: edge.measure(running, per_minute=per_minute, seconds=seconds, few=few, many=many))
+
+
+@app.command("shop")
+def shop_(
+    fans: Annotated[int, typer.Option(min=1, help="Who come to doors.")] = 5_000,
+    visitors: Annotated[int, typer.Option(min=1, help="Of them, who are in the shop at a time.")] = 24,
+    arrive_seconds: Annotated[float, typer.Option(min=0, help="They come within so long.")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.2, help="Of each of the two sales, at most.")] = 20.0,
+) -> None:
+    """Doors at pretix, without Admit One and with it; `make demo-shop` installs pretix."""
+    _run(
+        "shop",
+        lambda running: shop.measure(
+            running, fans=fans, visitors=visitors, arrive_seconds=arrive_seconds, seconds_max=60 * minutes
+        ),
+    )
 
 
 @app.command("engine")

@@ -7,6 +7,7 @@ a fixed number of calls, and what the processes use while nobody asks is taken o
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,12 +19,16 @@ from bench.load import Flow, closed_loop, repeat
 from bench.parts.reserve import CONNECTIONS
 from bench.processes import apart
 from bench.report import Part
-from bench.servers import System, await_answer, free_port
+from bench.servers import SECRET, System, await_answer, free_port
 from bench.stadium import Steward
 from bench.stats import Load
 from db.booking.conduct import NETWORK_LIMITS_OFF
+from db.connections.engines import transaction
 from db.events.seed import RoomSeed
 from db.rooms.states import RoomState
+from db.shops.model import shop_of
+from db.shops.writing import ShopPlan, make_shop
+from waiting_room.shop_passes import ShopPass, ShopPasses, agent_hash, audience
 
 NOOP_BYTES: Final = 300
 NOOPS: Final = 20_000
@@ -50,9 +55,20 @@ AIMS: Final = {
     "join": "≤ 6",
     "ticket": "≤ 4",
     "session": "≤ 4",
+    "gate": "≤ 2",
+    "gateFirst": "≤ 8",
 }
 CALLS: Final = tuple(AIMS)
+GATE_CALLS_LEAST: Final = 10_000
+"""A check is so cheap that fewer would be lost among the kernel's hundredths of a second."""
 RESERVE_SYSTEM_AIM: Final = "≤ 12"
+PROXY: Final = "127.0.99.1"
+"""The shop's proxy asks from here, and is believed about its fans' addresses."""
+SHOP: Final = "https://shop.example"
+AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+"""A pass is bound to it."""
+PASS_AHEAD_SECONDS: Final = 600
+"""Passes are signed for so much later, so that none is due for its renewal while checks are measured."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,11 +93,9 @@ def bare_noop(system: System, count: int = NOOPS) -> float:
     return (after.cpu_seconds - before.cpu_seconds) / load.count("noop", "200") * 1e6
 
 
-def _load(address: Address, flows: Iterator[Flow], connections: int) -> Load:
+def _load(address: Address, flows: Iterator[Flow], connections: int, sources: Sequence[str] = fans.SOURCES) -> Load:
     """All flows to their end, from a process of its own."""
-    return apart(
-        lambda: closed_loop([address], flows, connections=connections, seconds=SECONDS_MAX, sources=fans.SOURCES)
-    )
+    return apart(lambda: closed_loop([address], flows, connections=connections, seconds=SECONDS_MAX, sources=sources))
 
 
 class Meter:
@@ -128,6 +142,47 @@ class Meter:
         return sum(use.cpu_seconds for use in self._system.uses().values())
 
 
+def _shop(system: System) -> int:
+    """A room before a shop; gives its number."""
+
+    async def made() -> int:
+        async with transaction(system.database_url, "admitone-bench") as connection:
+            plan = ShopPlan(name="The Corner Shop", shop=shop_of(origin=SHOP), dials={})
+            return (await make_shop(connection, plan, "bench")).event_id
+
+    return asyncio.run(made())
+
+
+def _checks(event_id: int, count: int) -> list[bytes]:
+    """What a shop's proxy asks for so many fans, each with a pass of its own."""
+    now = int(time.time()) + PASS_AHEAD_SECONDS
+    passes = ShopPasses(SECRET, time.time)
+    headers = (
+        f"X-Original-URL: {SHOP}/checkout/step?a=1",
+        "X-Original-Method: GET",
+        "X-Forwarded-For: 203.0.113.9",
+        f"User-Agent: {AGENT}",
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "Accept-Language: en-US,en;q=0.5",
+        "Accept-Encoding: gzip, deflate, br",
+    )
+    made = []
+    for number in range(count):
+        claims = ShopPass(
+            iss="https://wait.example",
+            aud=audience("pass", event_id),
+            sub=str(10**15 + number),
+            jti=f"bench-{number}",
+            iat=now,
+            exp=now + 300,
+            end=now + 3600,
+            ua=agent_hash(AGENT.encode()),
+        )
+        cookie = f"Cookie: basket=42; session=0123456789abcdef; __Host-admitone_shop_{event_id}={passes.sign(claims)}"
+        made.append(request("GET", f"/gate/{event_id}", *headers, cookie))
+    return made
+
+
 def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[dict[str, Cost], dict[str, float]]:
     """The cost of each call for ``count`` fans, and the cores that each program uses while nobody asks."""
     with system.connect() as connection:
@@ -140,7 +195,8 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
             network_limits_max=NETWORK_LIMITS_OFF,
         )
         line_id = fans.new_event(connection, 20_000, room)
-    (gateway,) = system.gateways(ADMITONE_CONNECTED_SECONDS=str(CONNECTED_SECONDS))
+    shop_id = _shop(system)
+    (gateway,) = system.gateways(ADMITONE_CONNECTED_SECONDS=str(CONNECTED_SECONDS), ADMITONE_TRUSTED_PROXIES=PROXY)
     worker = system.worker()
     everybody = [token for token, _ in fans.sessions(WARM_CALLS + count)]
     first, tokens = everybody[:WARM_CALLS], everybody[WARM_CALLS:]
@@ -163,9 +219,9 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
         found[step] = meter.cost(step, work, to_the_end=True)
         return named
 
-    def alone(step: str, made: Sequence[bytes]) -> None:
+    def alone(step: str, made: Sequence[bytes], sources: Sequence[str] = fans.SOURCES) -> None:
         if step in only:
-            found[step] = meter.cost(step, lambda: _load(to, repeat(step, iter(made)), FEW_CONNECTIONS))
+            found[step] = meter.cost(step, lambda: _load(to, repeat(step, iter(made)), FEW_CONNECTIONS, sources))
 
     made = [fans.reserve(token, event_id, pair) for token, pair in zip(tokens, fans.pairs(2 * count), strict=False)]
     held = measured("reserve", b"reservationId", made)
@@ -182,6 +238,12 @@ def costs(system: System, count: int, only: Collection[str] = CALLS) -> tuple[di
         alone("ticket", made)
     alone("session", [request("POST", "/api/session")] * count)
     alone("join", [request("POST", f"/api/queue/{line_id}", token=token, body=b"{}") for token in tokens])
+    if {"gate", "gateFirst"} & {*only}:
+        checks = _checks(shop_id, WARM_CALLS + count)
+        _load(to, repeat("warm", iter(checks[:WARM_CALLS])), FEW_CONNECTIONS, (PROXY,))
+        alone("gateFirst", checks[WARM_CALLS:], (PROXY,))
+        # As many passes as connections: each is asked about again and again, as a fan's pages do.
+        alone("gate", [checks[number % FEW_CONNECTIONS] for number in range(max(count, GATE_CALLS_LEAST))], (PROXY,))
     if "claim" in only:
         Steward(system, line_id).open_doors()
         time.sleep(CALLED_WITHIN_SECONDS)

@@ -167,6 +167,9 @@ CATALOGUE: Final[dict[str, Problem]] = {
     ),
     "terms_changed": Problem(409, "Terms changed", "The terms are new: read them, and agree to this version."),
     "unknown_order": Problem(404, "Unknown order", "This event has no such order."),
+    "no_invoice": Problem(
+        404, "No invoice", "The order has no invoice, or none yet: it comes seconds after the payment."
+    ),
     "no_address": Problem(409, "No address", "The order has no mail address: give it one first."),
     "hold_mismatch": Problem(409, "No such hold", "These seats are not exactly one live hold of yours."),
     "not_cancellable": Problem(
