@@ -82,8 +82,11 @@ SELECT k.asked, {_purchase("k.user_id")}
   FROM json_to_recordset(%(rows)s) AS k (asked int, purchase_id uuid, user_id bigint)
   JOIN purchase p ON p.purchase_id = k.purchase_id
   JOIN event e ON e.event_id = p.event_id
- WHERE p.user_id = k.user_id
+ WHERE (p.user_id = k.user_id
     OR EXISTS (SELECT
                  FROM purchase_detail d
-                WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id AND d.holder_user_id = k.user_id)
+                WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id AND d.holder_user_id = k.user_id))
 """  # noqa: S608 - of constants alone
+
+PURCHASES_NAMED_OF_EVENT: Final = PURCHASES_NAMED + "   AND p.event_id = %(event_id)s\n"
+"""SQL: the same, of one event."""
