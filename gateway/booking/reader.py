@@ -16,6 +16,7 @@ from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
 from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
+from db.citus.one_event import of_one_event
 from db.connections import primary
 from db.connections.urls import leads_to_citus
 from db.ids import event_of_id
@@ -113,7 +114,7 @@ class Reader:
             async with self._pool.connection() as connection:
                 for event_id, rows in of_events.items():
                     cursor = await connection.execute(
-                        sql.PURCHASES_NAMED if event_id is None else sql.PURCHASES_NAMED_OF_EVENT,
+                        sql.PURCHASES_NAMED if event_id is None else of_one_event(sql.PURCHASES_NAMED),
                         {"rows": msgspec.json.encode(rows).decode(), "event_id": event_id},
                         prepare=True,
                     )

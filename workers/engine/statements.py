@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from db.shards.one_event import of_one_event
+from db.citus.one_event import of_one_event
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
