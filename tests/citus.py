@@ -26,9 +26,12 @@ from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from admitone.embedded.account import service_account
+from db.citus.distributing import distribute
+from db.migrate import migrate
 from tests.services import free_port
 
 NODES: Final = 3
@@ -103,7 +106,7 @@ class Cluster:
             node.make()
             node.start()
             self.nodes.append(node)
-        make_database("postgres", [node.url() for node in self.nodes])
+        make_database([node.url() for node in self.nodes])
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -116,7 +119,7 @@ class Cluster:
         return self.nodes[0]
 
 
-def make_database(name: str, urls: list[str]) -> None:
+def make_database(urls: list[str]) -> None:
     """Have Citus know the nodes in the database that these URLs lead to, the coordinator's first."""
     for url in urls:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -127,6 +130,22 @@ def make_database(name: str, urls: list[str]) -> None:
         connection.execute(host, (coordinator.hostname, coordinator.port))
         for shard in shards:
             connection.execute("SELECT citus_add_node(%s, %s)", (shard.hostname, shard.port))
+
+
+def citus_url() -> str:
+    """CITUS_URL. A test that needs it skips where it is not given."""
+    if url := os.environ.get("CITUS_URL"):
+        return url
+    pytest.skip("CITUS_URL is not set: it names the coordinator of a Citus cluster (see tests/citus.py)")
+
+
+@contextlib.contextmanager
+def distributed_on(citus_url: str) -> Iterator[str]:
+    """The URL of a migrated database whose tables are distributed over the cluster."""
+    with database_on(citus_url) as database_url:
+        migrate(database_url)
+        distribute(database_url)
+        yield database_url
 
 
 @contextlib.contextmanager
@@ -147,7 +166,7 @@ def database_on(citus_url: str) -> Iterator[str]:
         for server in servers:
             _execute(server, create)
         urls = [urlunsplit(urlsplit(server)._replace(path=f"/{name}")) for server in servers]
-        make_database(name, urls)
+        make_database(urls)
         yield urls[0]
     finally:
         for server in servers:
@@ -170,7 +189,7 @@ def main() -> None:
     ends = (signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # noqa: S103 - the servers' own user goes through it
+        Path(folder).chmod(0o755)
         with Cluster(Path(sys.argv[1]), Path(folder)) as cluster:
             print(f"CITUS_URL={cluster.coordinator.url()}", flush=True)
             print(f"nodes in {folder}", flush=True)
