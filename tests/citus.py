@@ -156,10 +156,7 @@ def database_on(citus_url: str) -> Iterator[str]:
         citus_url: the coordinator, as a superuser who reaches every node by the same name and password.
     """
     name = f"admitone_{secrets.token_hex(4)}"
-    with psycopg.connect(citus_url, autocommit=True) as connection:
-        connection.execute("SET citus.enable_create_database_propagation = off")
-        nodes = connection.execute("SELECT nodename, nodeport FROM pg_dist_node ORDER BY groupid").fetchall()
-    servers = [_at(citus_url, host, port) for host, port in nodes]
+    servers = nodes_of(citus_url)
     create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     try:
@@ -171,6 +168,13 @@ def database_on(citus_url: str) -> Iterator[str]:
     finally:
         for server in servers:
             _execute(server, drop)
+
+
+def nodes_of(citus_url: str) -> list[str]:
+    """The URLs of the cluster's servers, the coordinator first."""
+    with psycopg.connect(citus_url, autocommit=True) as connection:
+        nodes = connection.execute("SELECT nodename, nodeport FROM pg_dist_node ORDER BY groupid").fetchall()
+    return [_at(citus_url, host, port) for host, port in nodes]
 
 
 def _at(url: str, host: str, port: int) -> str:
