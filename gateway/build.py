@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 from booking_lane.clients import async_client, jobs_client
@@ -14,6 +15,7 @@ from gateway.accounts.bringing import Bringing
 from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
@@ -220,6 +222,7 @@ def build_services(settings: GatewaySettings) -> Services:
         admission=Admission(line, rooms, restoring, passes),
         permits=Permits(line_redis, captcha, settings.limit, networks, seen),
         networks=networks,
+        lane_office=LaneOffice(settings.db.url, partial(jobs_client, settings.redis.jobs), settings.lane.count),
         suspicions=Suspicions(
             seen,
             Sightings(line_redis, clock.now, suspects_key),

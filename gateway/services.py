@@ -14,6 +14,7 @@ from gateway.accounts.accounts import Accounts
 from gateway.accounts.issuer import Issuers
 from gateway.booking.check_in import CheckIn
 from gateway.booking.desk import Desk
+from gateway.booking.lane_office import LaneOffice
 from gateway.booking.orders import Orders
 from gateway.booking.payments import Payments
 from gateway.booking.permits import Permits
@@ -126,6 +127,7 @@ class Services:
     admission: Admission
     permits: Permits
     networks: Networks
+    lane_office: LaneOffice
     suspicions: Suspicions
     finding: Finding
     joining: Joining

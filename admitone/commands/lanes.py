@@ -12,11 +12,10 @@ import typer
 
 from admitone.commands.environment import fail, load_settings, sentence
 from admitone.settings import Settings
-from booking_lane.alive import alive_workers
 from booking_lane.clients import jobs_client
-from booking_lane.lane import queue_name, rq_queue
 from booking_lane.lane_changes import Connection, LaneRefusedError, move_event, set_count
 from booking_lane.lane_map import HandOversPendingError, LaneMap, map_in_force
+from booking_lane.lane_states import lane_states
 from db.connections import primary
 from db.lanes.maps import LANES_MAX, last_maps
 from db.patience import Patience
@@ -45,18 +44,16 @@ def list_all() -> None:
     """Each lane: whether a worker looks after it, its batches, and the events that have it for their own."""
     with _servers() as (settings, connection, jobs):
         lane_map = map_in_force(jobs, settings.lane.count)
-        lanes = lane_map.lanes
-        for lane in lane_map.numbers:
-            pinned = sorted(event_id for event_id, number in lanes.pins.items() if number == lane)
+        for state in lane_states(jobs, lane_map):
             words = [
-                f"lane {lane}",
-                "worker" if alive_workers(jobs, queue_name(lane)) else "NO WORKER",
-                f"{rq_queue(jobs, queue_name(lane)).count} batches",
-                f"events by number modulo {lanes.count}" if lane < lanes.count else "no events by number",
+                f"lane {state.lane}",
+                "worker" if state.has_worker else "NO WORKER",
+                f"{state.batches} batches",
+                f"events by number modulo {lane_map.lanes.count}" if state.shares else "no events by number",
             ]
-            if pinned:
-                words.append(f"moved here: {', '.join(map(str, pinned))}")
-            if any(lane in one.left for one in lane_map.leaving):
+            if state.moved_here:
+                words.append(f"moved here: {', '.join(map(str, state.moved_here))}")
+            if state.hands_over:
                 words.append("has yet to hand over")
             typer.echo("  ".join(words))
         for row in last_maps(connection, 1):

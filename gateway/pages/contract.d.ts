@@ -676,6 +676,25 @@ export type JsonWebKey = {
 export type JsonWebKeySet = {
   keys: JsonWebKey[];
 };
+export type LaneAnswer = {
+  lane: number;
+  hasWorker: boolean;
+  batches: number;
+  sharesEvents: boolean;
+  handsOver: boolean;
+  movedHere: LaneEvent[];
+};
+export type LaneEvent = {
+  eventId: number;
+  name: string;
+};
+export type LaneList = {
+  count: number;
+  revision: number;
+  madeAt: string | null;
+  madeBy: string | null;
+  lanes: LaneAnswer[];
+};
 export type Lately = {
   sessions: number;
   joins: number;

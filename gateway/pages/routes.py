@@ -25,6 +25,7 @@ from db.alarms.kinds import FOR_SECONDS_MAX, AlarmKind
 from db.currencies import MINOR_DIGITS, minor_digits
 from db.edge.keys import LISTS, event_key
 from db.events.sale import SaleState
+from db.lanes.maps import LANES_MAX
 from db.operators.roles import ROLE_WORDS
 from db.outbox.kinds import OutboxKind
 from db.rooms.dials import DIALS
@@ -583,6 +584,12 @@ async def networks_page() -> Response[str]:
     return page("networks.html")
 
 
+@get("/ops/lanes")
+async def lanes_page() -> Response[str]:
+    """Which lane books which event, and how an event gets another one while it is sold."""
+    return page("lanes.html", lanes_max=LANES_MAX)
+
+
 @get("/ops/operators")
 async def operators_page() -> Response[str]:
     """All operators and scripts' tokens, for owners."""
@@ -733,6 +740,7 @@ def pages_router() -> Router:
             scan_worker,
             scan_manifest_file,
             networks_page,
+            lanes_page,
             operators_page,
             static_file,
         ],

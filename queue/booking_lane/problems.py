@@ -122,6 +122,10 @@ CATALOGUE: Final[dict[str, Problem]] = {
     "unknown_purchase": Problem(404, "Unknown purchase", "You have no such purchase."),
     "unknown_codes": Problem(404, "Unknown codes", "No such access codes were issued for this event."),
     "unknown_rule": Problem(404, "Unknown rule", "There is no such rule of networks; it was removed, or never made."),
+    "lane_refused": Problem(409, "Lane refused", "The lane has no worker, or there are no such lanes."),
+    "hand_over_pending": Problem(
+        409, "Hand-over pending", "Lanes have yet to hand over from earlier changes; see that they have workers."
+    ),
     "too_many_rules": Problem(409, "Too many rules", "There would be more rules of networks than there may be."),
     "unknown_operator": Problem(404, "Unknown operator", "There is no such operator."),
     "unknown_token": Problem(404, "Unknown token", "There is no such token; it was revoked, or has ended."),

@@ -103,6 +103,8 @@ CONTRACT = {
     "/api/ops/rooms/{event_id}/steps": {"get": 200, "post": 201},
     "/api/ops/rooms/{event_id}/steps/{step_id}": {"delete": 204},
     "/api/ops/events/{event_id}/networks": {"get": 200},
+    "/api/ops/lanes": {"get": 200, "put": 200},
+    "/api/ops/lanes/moves": {"post": 200},
     "/api/ops/networks": {"get": 200, "post": 201},
     "/api/ops/networks/{rule_id}": {"delete": 204},
     "/api/ops/rooms/{event_id}/codes": {"get": 200, "post": 201},

@@ -453,6 +453,8 @@ def see_the_console(site: Site, browser: Browser, looks: Looks) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#rules")).to_contain_text("203.0.113.0/24 is turned away")
     looks.look(page, "networks")
+    open_at("/ops/lanes", "#list li >> nth=0")
+    looks.look(page, "lanes")
     open_at("/ops/operators", "#list li >> nth=0")
     page.get_by_role("button", name=f"Role of {OPERATOR}").click()
     looks.look(page, "operators")

@@ -33,6 +33,7 @@ PAGES = (
     ("/ops/account", ["account.js"], 19_500),
     ("/ops/desk", ["desk.js"], 19_000),
     ("/ops/networks", ["networks.js"], 21_000),
+    ("/ops/lanes", ["lanes.js"], 19_500),
     ("/ops/operators", ["operators.js"], 19_500),
     ("/scan", ["scan.js"], 24_000),
 )
@@ -74,6 +75,7 @@ def weights_markdown() -> str:
         "/ops/account": "console: account",
         "/ops/desk": "console: desk",
         "/ops/networks": "console: networks",
+        "/ops/lanes": "console: lanes",
         "/ops/operators": "console: operators",
         "/scan": "check-in, without a camera",
     }

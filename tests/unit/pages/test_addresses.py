@@ -29,6 +29,7 @@ NO_ADDRESSES = {
     ("app.py", "/"): "what the setting means where it is empty",
     ("captcha/altcha.py", "/api/captcha/challenge"): "as the routes know it; put below the root where it is told",
     ("captcha/recaptcha.py", "/"): "the end of another site's address",
+    ("express.py", "/"): "between the parts of a path as the routes know it",
     ("health/readiness.py", "/"): "a folder of sockets",
     ("health/readiness.py", "/.s.PGSQL."): "a socket",
     ("identity/networks.py", "/"): "between a network's address and its bits",
