@@ -89,7 +89,7 @@ def unbound_tables(statement: str) -> list[str]:
     return sorted(_unbound(tree, {}))
 
 
-def _unbound(query: exp.Expression, outer: Mapping[str, str]) -> Iterator[str]:
+def _unbound(query: exp.Expr, outer: Mapping[str, str]) -> Iterator[str]:
     """Walk one query and the ones in it. ``outer`` has the columns of the queries around it that are parameters."""
     ctes = {cte.alias for cte in query.find_all(exp.CTE)}
     sources = {source.alias_or_name: source for source in _sources(query)}
@@ -131,7 +131,7 @@ def _unbound(query: exp.Expression, outer: Mapping[str, str]) -> Iterator[str]:
         yield from _unbound(nested, inner)
 
 
-def _sources(query: exp.Expression) -> Iterator[exp.Expression]:
+def _sources(query: exp.Expr) -> Iterator[exp.Expr]:
     if isinstance(query, exp.Update | exp.Delete):
         yield query.this
         yield from query.args.get("using") or ()
@@ -146,20 +146,20 @@ def _sources(query: exp.Expression) -> Iterator[exp.Expression]:
     yield from query.args.get("laterals") or ()
 
 
-def _joins(query: exp.Expression) -> list[exp.Join]:
+def _joins(query: exp.Expr) -> list[exp.Join]:
     joins = list(query.args.get("joins") or ())
     origin = query.args.get("from_") or query.args.get("from")
     return joins + list((origin.this.args.get("joins") or ()) if origin is not None else ())
 
 
-def _conditions(query: exp.Expression) -> Iterator[exp.Expression]:
+def _conditions(query: exp.Expr) -> Iterator[exp.Expr]:
     where = query.args.get("where")
     for condition in [where.this if where else None, *(joined.args.get("on") for joined in _joins(query))]:
         if condition is not None:
             yield from (condition.flatten() if isinstance(condition, exp.And) else [condition])
 
 
-def _using(query: exp.Expression) -> Iterator[tuple[str, str]]:
+def _using(query: exp.Expr) -> Iterator[tuple[str, str]]:
     origin = query.args.get("from_") or query.args.get("from")
     if origin is None:
         return
@@ -169,7 +169,7 @@ def _using(query: exp.Expression) -> Iterator[tuple[str, str]]:
             yield before, joined.this.alias_or_name
 
 
-def _side(side: exp.Expression, sources: Mapping[str, exp.Expression], outer: Mapping[str, str]) -> str | None:
+def _side(side: exp.Expr, sources: Mapping[str, exp.Expr], outer: Mapping[str, str]) -> str | None:
     while isinstance(side, exp.Cast | exp.Paren):
         side = side.this
     if isinstance(side, exp.Placeholder | exp.Parameter | exp.Literal):
@@ -181,7 +181,7 @@ def _side(side: exp.Expression, sources: Mapping[str, exp.Expression], outer: Ma
     return next(iter(sources)) if len(sources) == 1 else None
 
 
-def _gives_parameter(source: exp.Expression) -> bool:
+def _gives_parameter(source: exp.Expr) -> bool:
     """Whether a subquery gives a parameter as its ``event_id``."""
     subquery = source.this if isinstance(source, exp.Subquery) else None
     return isinstance(subquery, exp.Select) and any(
@@ -192,7 +192,7 @@ def _gives_parameter(source: exp.Expression) -> bool:
     )
 
 
-def _nested(query: exp.Expression) -> Iterator[exp.Expression]:
+def _nested(query: exp.Expr) -> Iterator[exp.Expr]:
     """The queries that stand directly in this one."""
     for child in query.iter_expressions():
         if isinstance(child, exp.Select | exp.Update | exp.Delete | exp.Insert | exp.SetOperation):
