@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import imaplib
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +23,9 @@ import trustme
 from db.events.seed import RoomSeed, seed_demo
 from db.messages.addresses import opened
 from messages.settings import MailSettings
+from tests.services import free_port
 from tests.unit.messages.test_returned import sample
+from tests.waiting import await_that
 from workers.messages.bounces import MAILS_IN_ONE_TURN_MAX, MailboxReader, read_mailbox
 
 SECONDS_MAX = 20
@@ -65,37 +70,46 @@ class Box:
         return MailSettings(bounces_url=f"imap://ada:hush@localhost:{self.port}/INBOX", ca_file=self.ca_file)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """pymap, an IMAP server in Python, which wants STARTTLS before a password."""
-    folder = tmp_path_factory.mktemp("imap")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--cert", str(folder / "server.pem")]
-    options += ["--key", str(folder / "server.pem"), "dict", "--demo-user", "ada", "--demo-password", "hush"]
-    with (folder / "log").open("wb") as log:
+@contextmanager
+def pymap(folder: Path, *tls: str) -> Iterator[int]:
+    """pymap, an IMAP server in Python, which wants TLS before a password unless it has none; gives its port."""
+    port = free_port()
+    options = ["--host", "127.0.0.1", "--port", str(port), *tls]
+    options += ["dict", "--demo-user", "ada", "--demo-password", "hush"]
+    with (folder / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", "from pymap.main import main; main()", *options], stdout=log, stderr=log
         )
-    until = time.monotonic() + SECONDS_MAX
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
     try:
-        yield Box(port, str(folder / "ca.pem"))
+        await_that(lambda: answers(process, port), SECONDS_MAX, what="the IMAP server listens")
+        yield port
     finally:
         process.terminate()
         process.wait(SECONDS_MAX)
+
+
+def answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    assert process.poll() is None
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    folder = tmp_path_factory.mktemp("imap")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate = str(folder / "server.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    with pymap(folder, "--cert", certificate, "--key", certificate) as port:
+        yield Box(port, str(folder / "ca.pem"))
 
 
 @pytest.fixture
@@ -198,6 +212,53 @@ def test_the_mailbox_is_read_by_one_process_at_a_time(site: Site, box: Box) -> N
     while not site.suppressed() and time.monotonic() < until:
         time.sleep(0.05)
     assert site.suppressed() == [("ada@example.org", "bounce")]
+
+
+def test_a_mailbox_that_speaks_tls_from_its_first_byte_is_read(
+    site: Site, server: Box, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with pymap(tmp_path, "--no-tls") as plain, before(plain, context) as port:
+        with imaplib.IMAP4("127.0.0.1", plain, timeout=5) as box:
+            box.login("ada", "hush")
+            box.append("INBOX", "", "", sample("postfix", site.sent("ada@example.org")))
+        settings = MailSettings(bounces_url=f"imaps://ada:hush@localhost:{port}/INBOX", ca_file=server.ca_file)
+        assert len(read_mailbox(site.url, settings)) == 1
+        with pytest.raises(ssl.SSLError):
+            read_mailbox(site.url, MailSettings(bounces_url=settings.bounces_url))
+    assert site.suppressed() == [("ada@example.org", "bounce")]
+
+
+@contextmanager
+def before(plain: int, context: ssl.SSLContext) -> Iterator[int]:
+    """The end of TLS before a plain server, which speaks first; gives its port."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),
+                context.wrap_socket(self.request, server_side=True) as outer,
+                socket.create_connection(("127.0.0.1", plain), timeout=SECONDS_MAX) as inner,
+            ):
+                back = threading.Thread(target=carry, args=(inner, outer), daemon=True)
+                back.start()
+                carry(outer, inner)
+                back.join(SECONDS_MAX)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as front:
+        thread = threading.Thread(target=front.serve_forever, daemon=True)
+        thread.start()
+        yield front.server_address[1]
+        front.shutdown()
+        thread.join(SECONDS_MAX)
+
+
+def carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while content := source.recv(65_536):
+            target.sendall(content)
+        target.shutdown(socket.SHUT_WR)
 
 
 def test_a_password_is_not_sent_without_tls(site: Site, box: Box) -> None:
