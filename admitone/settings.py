@@ -17,7 +17,7 @@ from msgspec.inspect import Metadata, StructType, type_info
 from booking_lane.clusters import cluster_address
 from booking_lane.sentinels import sentinel_address
 from booking_lane.settings import HoldSettings, LaneSettings, RedisSettings
-from db.connections.urls import NO_POOLER, with_pooler
+from db.connections.urls import NO_POOLER, with_citus, with_pooler
 from db.edge.settings import EdgeSettings
 from db.invoices.settings import InvoiceSettings
 from db.payments.states import MOLLIE, STRIPE, TEST
@@ -211,14 +211,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.ValidationError as error:
             raise SettingsError(_with_variables(str(error))) from None
         settings._refuse_unsafe()
-        return settings._through_pooler()
+        return settings._saying_where_urls_lead()
 
-    def _through_pooler(self) -> Self:
+    def _saying_where_urls_lead(self) -> Self:
         """The same settings, with URLs of Postgres that say what they lead to (`db.connections.urls`)."""
-        if self.db.pooler == NO_POOLER:
+        if self.db.pooler == NO_POOLER and not self.db.citus:
             return self
         urls = {
-            name: with_pooler(url, self.db.pooler) if url else ""
+            name: with_citus(with_pooler(url, self.db.pooler), is_citus=self.db.citus) if url else ""
             for name, url in (("url", self.db.url), ("replica_url", self.db.replica_url))
         }
         return msgspec.structs.replace(self, db=msgspec.structs.replace(self.db, **urls))

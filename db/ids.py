@@ -6,6 +6,10 @@ import os
 import secrets
 import time
 import uuid
+from typing import Final
+
+EVENT_BITS: Final = 32
+_BITS_AFTER_EVENT: Final = 30
 
 
 def uuid7() -> uuid.UUID:
@@ -18,6 +22,23 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return uuid.UUID(int=value)
+
+
+def id_of_event(event_id: int) -> uuid.UUID:
+    """An id that carries its event: a UUIDv8 (RFC 9562) of 48 bits of Unix milliseconds, 12 that are random, 32 of the
+    event and 30 that are random. An event whose number needs more bits has ids that carry none.
+    """
+    if event_id >> EVENT_BITS:
+        return uuid7()
+    kept = 0xFFFF_FFFF_FFFF_0FFF << 64 | 0x3 << 62 | (1 << _BITS_AFTER_EVENT) - 1
+    return uuid.UUID(int=uuid7().int & kept | 0x8 << 76 | event_id << _BITS_AFTER_EVENT)
+
+
+def event_of_id(row_id: uuid.UUID) -> int | None:
+    """The event that an id carries (`id_of_event`); None for an id that carries none."""
+    if row_id.version != 8 or row_id.variant != uuid.RFC_4122:
+        return None
+    return row_id.int >> _BITS_AFTER_EVENT & (1 << EVENT_BITS) - 1
 
 
 def first_id_of(at_seconds: float) -> uuid.UUID:

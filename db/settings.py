@@ -89,6 +89,13 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
             " keeps prepared statements too (1.22 and later, with max_prepared_statements)"
         ),
     ] = "none"
+    citus: Annotated[
+        bool,
+        setting(
+            "DATABASE_URL leads to the coordinator of a Citus cluster, whose tables `admitone migrate --citus` has"
+            " distributed by event"
+        ),
+    ] = False
     replica_url: Annotated[
         str,
         setting(

@@ -22,8 +22,13 @@ def migrate(
             help="Give this role what gateways need: it cannot write bookings. ADMITONE_GATEWAY_PASSWORD makes it."
         ),
     ] = "",
+    citus: Annotated[
+        bool,
+        typer.Option("--citus", help="Distribute the tables by event over the nodes of the database's Citus cluster."),
+    ] = False,
 ) -> None:
     """Bring the database's tables up to date."""
+    from db.citus.distributing import NoCitusError, distribute
     from db.migrate import migrate as run
     from db.roles import grant_gateway
     from db.search.extension import NoTrigramsError
@@ -33,6 +38,12 @@ def migrate(
         run(database.url)
     except NoTrigramsError as error:
         raise fail(str(error)) from None
+    if citus:
+        try:
+            tables = distribute(database.url)
+        except NoCitusError as error:
+            raise fail(str(error)) from None
+        typer.echo(f"{len(tables)} tables were distributed. Set ADMITONE_DB_CITUS=true for every process.")
     if gateway_role:
         try:
             grant_gateway(database.url, gateway_role, database.gateway_password)

@@ -29,6 +29,7 @@ def _purchase(viewer: str) -> str:
                              ELSE (SELECT coalesce(sum(h.amount), 0)
                                      FROM purchase_detail h
                                     WHERE h.event_id = p.event_id AND h.purchase_id = p.purchase_id
+                                          /* of one event: AND h.event_id = @ */
                                       AND h.holder_user_id = {viewer} AND h.cancelled_at IS NULL) END,
          'currency', p.currency, 'orderCode', p.order_number::text, 'complimentary', p.given_by IS NOT NULL,
          'received', p.user_id <> {viewer},
@@ -58,6 +59,7 @@ def _purchase(viewer: str) -> str:
                        JOIN ticket t USING (event_id, ticket_type_id)
                        LEFT JOIN seat s USING (event_id, ticket_type_id, row_number, seat_number)
                       WHERE d.event_id = p.event_id AND d.purchase_id = p.purchase_id
+                            /* of one event: AND d.event_id = @ */
                         AND (p.user_id = {viewer} OR d.holder_user_id = {viewer})))::text"""  # noqa: S608 - of constants alone
 
 
@@ -82,8 +84,10 @@ SELECT k.asked, {_purchase("k.user_id")}
   FROM json_to_recordset(%(rows)s) AS k (asked int, purchase_id uuid, user_id bigint)
   JOIN purchase p ON p.purchase_id = k.purchase_id
   JOIN event e ON e.event_id = p.event_id
- WHERE p.user_id = k.user_id
-    OR EXISTS (SELECT
-                 FROM purchase_detail d
-                WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id AND d.holder_user_id = k.user_id)
+ WHERE (p.user_id = k.user_id
+        OR EXISTS (SELECT
+                     FROM purchase_detail d
+                    WHERE d.purchase_id = p.purchase_id AND d.event_id = p.event_id AND d.holder_user_id = k.user_id
+                          /* of one event: AND d.event_id = @ */))
+   /* of one event: AND p.event_id = @ */
 """  # noqa: S608 - of constants alone

@@ -1,7 +1,7 @@
 """DATABASE_URL as psycopg takes it. SQLAlchemy's form is in `db.connections.engines`.
 
-A URL says whether it leads to a pooler, by a parameter that `admitone.settings` adds and that libpq never sees. So each
-maker of connections knows it without being told.
+A URL says whether it leads to a pooler, and whether to a Citus coordinator, by parameters that `admitone.settings` adds
+and that libpq never sees. So each maker of connections knows it without being told.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ NO_POOLER: Final = "none"
 PREPARING: Final = "transaction_prepared"
 """The pooler in between keeps prepared statements."""
 _POOLER: Final = "admitone_pooler="
+_CITUS: Final = "admitone_citus=on"
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 
 
@@ -29,7 +30,8 @@ def psycopg_conninfo(database_url: str) -> str:
     if scheme is None:
         raise ValueError("the database URL must start with postgresql://")
     try:
-        return make_conninfo("postgresql://" + with_pooler(database_url, NO_POOLER).removeprefix(scheme))
+        plain = with_citus(with_pooler(database_url, NO_POOLER), is_citus=False)
+        return make_conninfo("postgresql://" + plain.removeprefix(scheme))
     except ProgrammingError:
         # libpq's sentence quotes the URL, which holds the password.
         raise ValueError("the database URL is malformed") from None
@@ -37,17 +39,32 @@ def psycopg_conninfo(database_url: str) -> str:
 
 def with_pooler(database_url: str, pooler: str) -> str:
     """The URL, saying that it leads to this sort of pooler (`db.settings.DatabaseSettings.pooler`)."""
-    address, _, query = database_url.partition("?")
-    parts = [part for part in query.split("&") if part and not part.startswith(_POOLER)]
-    if pooler != NO_POOLER:
-        parts.append(_POOLER + pooler)
-    return "?".join([address, "&".join(parts)] if parts else [address])
+    return _with(database_url, _POOLER, "" if pooler == NO_POOLER else _POOLER + pooler)
 
 
 def pooler_of(database_url: str) -> str:
     """The sort of pooler that the URL leads to, `NO_POOLER` for none."""
     parts = database_url.partition("?")[2].split("&")
     return next((part.removeprefix(_POOLER) for part in parts if part.startswith(_POOLER)), NO_POOLER)
+
+
+def with_citus(database_url: str, *, is_citus: bool) -> str:
+    """The URL, saying whether it leads to a Citus coordinator (`db.settings.DatabaseSettings.citus`)."""
+    return _with(database_url, _CITUS, _CITUS if is_citus else "")
+
+
+def leads_to_citus(database_url: str) -> bool:
+    """Whether the URL leads to a Citus coordinator, so that a statement is to name the one event it is about."""
+    return _CITUS in database_url.partition("?")[2].split("&")
+
+
+def _with(database_url: str, beginning: str, part: str) -> str:
+    """The URL with this part in place of any that begins so; an empty one takes it away."""
+    address, _, query = database_url.partition("?")
+    parts = [one for one in query.split("&") if one and not one.startswith(beginning)]
+    if part:
+        parts.append(part)
+    return "?".join([address, "&".join(parts)] if parts else [address])
 
 
 # A server that went silent, as after a failover, is noticed within about ten seconds.

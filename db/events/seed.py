@@ -137,7 +137,7 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
                                seats_per_fan_max, ticket_types_made, doors_at, picture_hash, picture_alt,
                                account_required, payments, town, tags)
             VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            RETURNING event_id, clock_timestamp()
+            RETURNING event_id
             """,
             (
                 plan.name,
@@ -161,7 +161,10 @@ def create_event(connection: psycopg.Connection, plan: EventPlan) -> int:
         )
         row = cursor.fetchone()
         assert row is not None
-        event_id, now = row
+        (event_id,) = row
+        clock = cursor.execute("SELECT clock_timestamp()").fetchone()
+        assert clock is not None
+        (now,) = clock
         lobby = has_lobby(plan.room.lobby_minutes, plan.on_sale_at, now)
         dials = dials_of(plan.room)
         room = dials | {"messages": str(plan.room.messages), "state": state_at_start(plan.room.state)}

@@ -202,7 +202,7 @@ def new_refund(refund: NewRefund) -> dict[str, Any]:
 
 WRITE_REFUNDS_OF_PURCHASES: Final = f"""
 INSERT INTO refund (event_id, refund_id, payment_id, amount, cause, created_at, due_at)
-SELECT k.event_id, k.refund_id, p.payment_id, k.amount, '{RefundCause.CANCELLED}', %(now)s, %(now)s
+SELECT p.event_id, k.refund_id, p.payment_id, k.amount, '{RefundCause.CANCELLED}', %(now)s, %(now)s
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, refund_id uuid, purchase_id uuid, amount bigint)
   JOIN payment p ON p.event_id = k.event_id AND p.purchase_id = k.purchase_id

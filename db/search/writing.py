@@ -34,7 +34,7 @@ SELECT event_id, name, artist, venue, town, tags, date, time_zone, on_sale_at, {
 """  # noqa: S608 - of constants alone
 
 READ_PRICES: Final = f"""
-SELECT event_id, price, {TERM_COLUMNS}
+SELECT event_id, price, available_count > 0, {TERM_COLUMNS}
   FROM ticket
  WHERE event_id = ANY (%(event_ids)s::bigint[])
 """  # noqa: S608 - of constants alone
@@ -44,12 +44,13 @@ INSERT INTO event_search (event_id, terms, name_key, artist_key, venue_key, town
                           on_sale_at, off_sale_at, state, currency, price_from, price_band, is_available, revision,
                           folding)
 SELECT k.event_id, k.terms::tsvector, k.name_key, k.artist_key, k.venue_key, k.town_key, k.town, k.tag_keys, k.date,
-       k.month, k.on_sale_at, k.off_sale_at, k.state, k.currency, k.price_from, k.price_band,
-       EXISTS (SELECT FROM ticket t WHERE t.event_id = k.event_id AND t.available_count > 0), k.revision, k.folding
+       k.month, k.on_sale_at, k.off_sale_at, k.state, k.currency, k.price_from, k.price_band, k.is_available,
+       k.revision, k.folding
   FROM json_to_recordset(%(rows)s)
        AS k (event_id bigint, terms text, name_key text, artist_key text, venue_key text, town_key text, town text,
              tag_keys text[], date timestamptz, month text, on_sale_at timestamptz, off_sale_at timestamptz,
-             state text, currency text, price_from bigint, price_band smallint, revision bigint, folding smallint)
+             state text, currency text, price_from bigint, price_band smallint, is_available boolean, revision bigint,
+             folding smallint)
     ON CONFLICT (event_id) DO UPDATE
    SET terms = excluded.terms, name_key = excluded.name_key, artist_key = excluded.artist_key,
        venue_key = excluded.venue_key, town_key = excluded.town_key, town = excluded.town,
@@ -101,7 +102,10 @@ def index_events(connection: Connection, event_ids: Sequence[int]) -> None:
     """`index_event` for several."""
     which = {"event_ids": list(event_ids)}
     prices: dict[int, int] = {}
-    for event_id, price, *values in connection.execute(READ_PRICES, which):
+    available: set[int] = set()
+    for event_id, price, is_available, *values in connection.execute(READ_PRICES, which):
+        if is_available:
+            available.add(event_id)
         amount = charge_of(price, terms_of(tuple(values))).amount
         prices[event_id] = min(amount, prices.get(event_id, amount))
     rows, searched = [], []
@@ -129,6 +133,7 @@ def index_events(connection: Connection, event_ids: Sequence[int]) -> None:
                 "currency": currency,
                 "price_from": price_from,
                 "price_band": terms.price_band(price_from, minor_digits(currency)),
+                "is_available": event_id in available,
                 "revision": revision,
                 "folding": FOLDING,
             }

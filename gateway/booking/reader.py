@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections import defaultdict
 from typing import Final
 
 import msgspec
@@ -15,7 +16,10 @@ from db.booking import reading_sql as sql
 from db.booking.backlog import READ_BACKLOG, Backlog
 from db.booking.order_codes import code_of
 from db.booking.ticket_codes import with_codes
+from db.citus.one_event import of_one_event
 from db.connections import primary
+from db.connections.urls import leads_to_citus
+from db.ids import event_of_id
 from tickets.keys import TicketKeys
 from tickets.signed import SignedTicket
 
@@ -46,6 +50,7 @@ class Reader:
 
     def __init__(self, database_url: str, connections_max: int, grace_seconds: int, ticket_keys: TicketKeys) -> None:
         self._grace_seconds = grace_seconds
+        self._is_on_citus = leads_to_citus(database_url)
         self._ticket_keys = ticket_keys
         # A fan looks for what was bought a moment ago, so the primary is read.
         self._pool = primary.pool(database_url, "admitone-gateway", connections_max, session=primary.PLAN_BY_KEYS)
@@ -102,15 +107,18 @@ class Reader:
     async def _read(self, reads: list[_PurchaseRead]) -> None:
         purchases: dict[int, bytes] = {}
         try:
-            rows = [
-                {"asked": index, "purchase_id": purchase_id, "user_id": user_id}
-                for index, (user_id, purchase_id, _) in enumerate(reads)
-            ]
+            of_events: defaultdict[int | None, list[dict[str, object]]] = defaultdict(list)
+            for index, (user_id, purchase_id, _) in enumerate(reads):
+                row = {"asked": index, "purchase_id": purchase_id, "user_id": user_id}
+                of_events[event_of_id(purchase_id) if self._is_on_citus else None].append(row)
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(
-                    sql.PURCHASES_NAMED, {"rows": msgspec.json.encode(rows).decode()}, prepare=True
-                )
-                purchases = {row[0]: self._answer(row[1]) for row in await cursor.fetchall()}
+                for event_id, rows in of_events.items():
+                    cursor = await connection.execute(
+                        sql.PURCHASES_NAMED if event_id is None else of_one_event(sql.PURCHASES_NAMED),
+                        {"rows": msgspec.json.encode(rows).decode(), "event_id": event_id},
+                        prepare=True,
+                    )
+                    purchases |= {row[0]: self._answer(row[1]) for row in await cursor.fetchall()}
         except Exception as error:
             for _, _, answer in reads:
                 if not answer.done():

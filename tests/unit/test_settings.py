@@ -11,7 +11,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.inspect import EnumType, FloatType, IntType, LiteralType, Metadata, StrType, StructType, type_info
+from msgspec.inspect import (
+    BoolType,
+    EnumType,
+    FloatType,
+    IntType,
+    LiteralType,
+    Metadata,
+    StrType,
+    StructType,
+    type_info,
+)
 
 import admitone
 import booking_lane
@@ -233,6 +243,8 @@ def _another(section: Section, field: str) -> Any:
             return next(value for value in members if value != default)
         case StrType():
             return "another"
+        case BoolType():
+            return not default
     raise AssertionError(f"no value is known for {described.type}")
 
 

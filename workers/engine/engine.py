@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar
@@ -24,6 +25,7 @@ from db.booking.conduct import network_seats_max
 from db.booking.results import Result
 from db.connections import primary
 from db.connections.pooled import PooledConnection
+from db.connections.urls import leads_to_citus
 from db.patience import Trouble, trouble_of
 from db.payments.rows import PaymentJob
 from workers.engine.awaits import AwaitsPayment
@@ -34,7 +36,7 @@ from workers.engine.kept_networks import KeptNetworks
 from workers.engine.offers import make_offers
 from workers.engine.reading import lock_and_read
 from workers.engine.refused import Refused
-from workers.engine.statements import Connection
+from workers.engine.statements import CitusCursor, Connection
 from workers.engine.writing import event_changes, record, write
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,10 @@ _SESSION = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+}
+_SESSION_OF_CITUS = _SESSION | {
+    # Citus finds the shard of a statement by its parameters' values, which a generic plan does not have.
+    "plan_cache_mode": "force_custom_plan",
 }
 
 
@@ -122,6 +128,7 @@ class Engine:
         locks: bool = True,
     ) -> None:
         self._database_url = database_url
+        self._is_on_citus = leads_to_citus(database_url)
         self._now_ms = now_ms
         self._hold = hold
         self._outage_seconds_max = outage_seconds_max
@@ -148,18 +155,29 @@ class Engine:
                 self._database_url,
                 "admitone-worker",
                 connect_seconds=CONNECT_SECONDS,
-                session=_SESSION,
+                session=_SESSION_OF_CITUS if self._is_on_citus else _SESSION,
                 **_connection_classes(),
             )
+            if self._is_on_citus:
+                self._connection.cursor_factory = CitusCursor
         return self._connection
 
     def apply(self, commands: Sequence[Command]) -> Applied:
-        """Apply a batch in one transaction, or in several if one of its commands cannot be applied.
+        """Apply a batch in one transaction, or in several if one of its commands cannot be applied. On Citus each event
+        has a transaction of its own, which is on one shard.
 
         Raises:
             OutageError: Postgres stayed away. The batch may be applied again; it takes effect once.
             rq.timeouts.BaseTimeoutException: the job ran longer than RQ allows. It may be applied again, too.
         """
+        if not self._is_on_citus:
+            return self._apply(commands)
+        of_events: defaultdict[int, list[Command]] = defaultdict(list)
+        for command in commands:
+            of_events[command.event_id].append(command)
+        return sum(map(self._apply, of_events.values()), NOTHING)
+
+    def _apply(self, commands: Sequence[Command]) -> Applied:
         try:
             return self._patiently(lambda: self._apply_once(commands))
         except (BaseTimeoutException, OutageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from booking_lane.commands import Checkout, Proof, command_id_new
+from booking_lane.commands import Checkout, Proof
 from db.booking import purchases as sql
 from db.booking.charges import Charge
 from db.booking.holds import Hold
@@ -14,6 +14,7 @@ from db.booking.seats import SeatNow
 from db.booking.states import HoldState, SeatStatus
 from db.booking.ticket_codes import new_code
 from db.booking.vouchers import WRITE_VOUCHER_USES, voucher_uses
+from db.ids import id_of_event
 from db.outbox.kinds import OutboxKind, PurchaseMade
 from db.outbox.writer import insert_news
 from workers.engine import payments
@@ -80,7 +81,7 @@ def buy(
     event = book.events[hold.event_id]
     purchase = Purchase(
         event_id=hold.event_id,
-        purchase_id=command_id_new(),
+        purchase_id=id_of_event(hold.event_id),
         user_id=hold.user_id,
         reservation_id=hold.reservation_id,
         total_amount=sum([charge.amount for charge in charges]),

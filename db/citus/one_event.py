@@ -1,0 +1,30 @@
+"""The form of a statement of the hot path that is about one event alone, for a Citus cluster.
+
+A statement of the hot path serves the rows of many events, which travel in one parameter. Citus does not look into that
+parameter, so it would ask every node. The form for one event gives the event as a parameter of its own, ``event_id``.
+
+Where a subquery names its event by a column of another table, Citus cannot follow. There the text has a comment that
+becomes a condition in the form for one event: ``/* of one event: AND t.event_id = @ */``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Final
+
+_ROWS: Final = re.compile(r"json_to_recordset\(%\(rows\)s\)(\s+)AS k \(event_id bigint,\s*([^()]+)\)")
+_EVENTS: Final = re.compile(r"unnest\(%\(event_ids\)s::bigint\[\]\) AS (\w+) \(event_id\)")
+_AMONG: Final = "= ANY (%(event_ids)s::bigint[])"
+_CONDITION: Final = re.compile(r"/\* of one event: ([^@*]+)@ \*/")
+
+
+@functools.cache
+def of_one_event(statement: str) -> str:
+    """The statement, with ``%(event_id)s`` in place of the events that its rows or ``event_ids`` name."""
+    statement = _ROWS.sub(
+        r"(SELECT %(event_id)s::bigint AS event_id, r.*\1   FROM json_to_recordset(%(rows)s) AS r (\2)) AS k", statement
+    )
+    statement = _EVENTS.sub(r"(SELECT %(event_id)s::bigint AS event_id) AS \1", statement)
+    statement = _CONDITION.sub(r"\1%(event_id)s::bigint", statement)
+    return statement.replace(_AMONG, "= %(event_id)s::bigint")

@@ -1,0 +1,106 @@
+"""Bookings on a Citus cluster. All tests of this folder run there where CITUS_URL is given; these do only then."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db.citus.distributing import distribute
+from db.citus.tables import DISTRIBUTED
+from db.connections.urls import with_citus
+from db.ids import event_of_id
+from gateway.booking.reader import Reader
+from tests.citus import citus_url, nodes_of
+from tests.integration.engine.books import CITUS_URL, GRACE_SECONDS, Books, bodies, codes
+from tests.unit.booking_lane.asks import checkout, reserve
+
+AWAY_SECONDS = 2.0
+
+pytestmark = pytest.mark.usefixtures("on_citus")
+
+
+@pytest.fixture
+def on_citus() -> None:
+    citus_url()
+
+
+def test_every_table_of_an_event_is_distributed_once(books: Books) -> None:
+    placed = books.rows("SELECT logicalrelid::text AS name, colocationid FROM pg_dist_partition WHERE partmethod = 'h'")
+    assert {row["name"] for row in placed} == set(DISTRIBUTED)
+    assert len({row["colocationid"] for row in placed}) == 1
+    assert distribute(books.database_url) == []
+
+
+async def test_a_batch_of_two_events_is_booked_and_read_by_the_ids_of_its_purchases(books: Books) -> None:
+    events = [books.event, books.event_new()]
+    engine = books.engine()
+    holds = [reserve(event, 7, (1, 1, 1), (1, 1, 2)) for event in events]
+    held = bodies(engine.apply(holds), *holds)
+    buys = [checkout(event, 7, hold=uuid.UUID(hold["reservationId"])) for event, hold in zip(events, held, strict=True)]
+    bought = [uuid.UUID(one["purchaseId"]) for one in bodies(engine.apply(buys), *buys)]
+    assert [event_of_id(one) for one in bought] == events
+    again = bodies(engine.apply(buys), *buys)
+    assert [one["purchaseId"] for one in again] == [str(one) for one in bought]
+
+    reader = Reader(with_citus(books.database_url, is_citus=True), 1, GRACE_SECONDS, NoKeys())  # type: ignore[arg-type]
+    await reader.open()
+    try:
+        for one in bought:
+            assert str(one).encode() in (await reader.purchase(7, one) or b"")
+            assert await reader.purchase(8, one) is None
+    finally:
+        await reader.close()
+
+
+def test_no_command_fails_while_the_nodes_are_away(books: Books) -> None:
+    engine = books.engine()
+    first = reserve(books.event, 1, (1, 2, 1))
+    assert codes(engine.apply([first]), first) == ["ok"]
+    asked = [reserve(books.event, user, (1, 2, user)) for user in range(2, 6)]
+    with nodes_away(books.database_url):
+        answers = [codes(engine.apply([one]), one) for one in asked]
+    assert answers == [["ok"]] * len(asked)
+    assert len(books.statuses()) == 1 + len(asked)
+
+
+class NoKeys:
+    """Signs no ticket."""
+
+    def sign(self, ticket: object) -> str:
+        return "unsigned"
+
+
+@contextmanager
+def nodes_away(database_url: str) -> Iterator[None]:
+    """Let no node take part in the database, from now on until `AWAY_SECONDS` later, whatever is done meanwhile."""
+    name = urlsplit(database_url).path.removeprefix("/")
+    allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+
+    def set_allowed(*, allowed: bool) -> None:
+        for node in nodes_of(CITUS_URL)[1:]:
+            with psycopg.connect(node, autocommit=True) as connection:
+                connection.execute("SET citus.enable_ddl_propagation = off")
+                connection.execute(allow.format(sql.Identifier(name), sql.Literal(allowed)))
+                if not allowed:
+                    connection.execute(end, (name,))
+
+    def come_back() -> None:
+        time.sleep(AWAY_SECONDS)
+        set_allowed(allowed=True)
+
+    set_allowed(allowed=False)
+    back = threading.Thread(target=come_back)
+    back.start()
+    try:
+        yield
+    finally:
+        back.join()
