@@ -219,8 +219,7 @@ class RoomDials:
     payment_term_hours: Annotated[
         int,
         Dial(
-            meaning="how long seats are kept for a fan whose bank takes days to pay, such as a SEPA debit, and until"
-            " the sale ends at most; 0: fans pay only by what is paid at once",
+            meaning="how long seats are kept for a fan whose bank takes days to pay, as by SEPA debit; 0: fans pay at once",
             unit="h",
             most=480,
         ),
